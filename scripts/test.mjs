@@ -1,0 +1,44 @@
+// Runs the compiled tests: all of them, or those whose path contains one of the given words (`npm test -- ring`).
+// Arguments that begin with a dash go to node (`npm test -- ring --test-name-pattern=overflow`).
+
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const words = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
+const options = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
+
+const all = testsBelow('dist/test');
+const chosen = all.filter(
+  (path) => words.length === 0 || words.some((word) => path.slice('dist/test/'.length).includes(word)),
+);
+if (chosen.length === 0) {
+  process.stderr.write(
+    `test: none of ${all.length} test files has ${words.map((word) => `"${word}"`).join(' or ')} in its path\n`,
+  );
+  process.exit(1);
+}
+
+// A list of files, because Node 20 knows no globs and would run every file of a folder called test.
+// Two at a time: most start processes of their own, and latency bounds in them are for a machine that is not swamped.
+const { status, signal } = spawnSync(
+  process.execPath,
+  [
+    ...['--enable-source-maps', '--test', '--test-reporter=spec', '--test-timeout=120000', '--test-concurrency=2'],
+    ...[...options, ...chosen],
+  ],
+  { cwd: root, stdio: 'inherit' },
+);
+if (signal !== null) process.stderr.write(`test: ended by ${signal}\n`);
+process.exitCode = status ?? 1;
+
+function testsBelow(folder) {
+  if (!existsSync(join(root, folder))) return [];
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = `${folder}/${entry.name}`;
+    if (entry.isDirectory()) return testsBelow(path);
+    return entry.name.endsWith('.test.js') ? [path] : [];
+  });
+}
