@@ -1,0 +1,127 @@
+/** The house rules that neither the compiler nor the linter can see. */
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+// Tests run in dist/test/package.
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+
+const sources = filesBelow('src').filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'));
+const pure = pureModules();
+
+describe('pure modules', () => {
+  test('the compiler and the linter agree on which modules are pure', () => {
+    const { include, exclude } = readJson('tsconfig.pure.json') as { include: string[]; exclude: string[] };
+    const { plugins } = readJson('biome.json') as { plugins: { path: string; includes: string[] }[] };
+    const linted = plugins.find(({ path }) => path === './pure.grit')?.includes;
+    assert.deepEqual(linted, [...include, ...exclude.map((path) => `!${path}`)]);
+  });
+
+  test('every pure module that has code has a test file of the same name', () => {
+    const untested = pure.filter((path) => hasCode(path) && !existsSync(join(root, testOf(path))));
+    assert.deepEqual(untested.map(testOf), [], 'these test files are missing');
+  });
+
+  test('a pure module imports code only from pure modules', () => {
+    const violations = pure.flatMap((path) =>
+      importsOf(path)
+        .filter(({ target, isTypeOnly }) => !isTypeOnly && target.startsWith('src/') && !pure.includes(target))
+        // Generated encoders and decoders are functions of their arguments.
+        .filter(({ target }) => !target.startsWith('src/shared/wire/gen/'))
+        .map(({ target }) => `${path} imports ${target}`),
+    );
+    assert.deepEqual(violations, []);
+  });
+});
+
+describe('docs/data-flow.md', () => {
+  const files = filesOfTable(read('docs/data-flow.md'));
+
+  test('its table names files', () => {
+    assert.notEqual(files.length, 0);
+  });
+
+  for (const file of files) {
+    test(`${file} exists and opens with its path`, () => {
+      assert.ok(existsSync(join(root, file)), `${file} is not there`);
+      const opening = /^\s*\/\*\*([\s\S]*?)\*\//.exec(read(file))?.[1];
+      assert.ok(opening !== undefined, `${file} does not open with a doc comment`);
+      assert.match(opening, /\bPath:/, `the doc comment that ${file} opens with names no path`);
+    });
+  }
+});
+
+test('an index.ts is not imported from its own folder', () => {
+  const violations = sources.flatMap((path) =>
+    importsOf(path)
+      .filter(({ target }) => target.endsWith('/index.ts') && path.startsWith(`${dirname(target)}/`))
+      .map(({ target }) => `${path} imports ${target}`),
+  );
+  assert.deepEqual(violations, []);
+});
+
+test('nothing is exported by star: a public name is a reviewed line', () => {
+  const violations = sources.filter((path) => /^export \*/m.test(read(path)));
+  assert.deepEqual(violations, []);
+});
+
+/** Existing files that tsconfig.pure.json includes. */
+function pureModules(): string[] {
+  const { include, exclude } = readJson('tsconfig.pure.json') as { include: string[]; exclude: string[] };
+  const included = include.map(patternToRegExp);
+  return sources.filter(
+    (path) =>
+      included.some((pattern) => pattern.test(path)) &&
+      !exclude.some((excluded) => path === excluded || path.startsWith(`${excluded}/`)),
+  );
+}
+
+function patternToRegExp(pattern: string): RegExp {
+  const parts = pattern.split(/(\*\*\/|\*)/).map((part) => {
+    if (part === '**/') return '(?:.*/)?';
+    if (part === '*') return '[^/]*';
+    return part.replaceAll('.', '\\.');
+  });
+  return new RegExp(`^${parts.join('')}$`);
+}
+
+function testOf(source: string): string {
+  return source.replace(/^src\//, 'test/').replace(/\.ts$/, '.test.ts');
+}
+
+/** A module of types only compiles to nothing that a test could run. */
+function hasCode(source: string): boolean {
+  const compiled = read(`dist/${source.replace(/\.ts$/, '.js')}`);
+  const withoutComments = compiled.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+  return withoutComments.trim() !== 'export {};';
+}
+
+function importsOf(source: string): { target: string; isTypeOnly: boolean }[] {
+  const statements = read(source).matchAll(/^(?:import|export)\s+(type\s+)?[^;]*?from '(\.[^']*)\.js';$/gm);
+  return [...statements].map(([, type, specifier]) => ({
+    target: `${normalize(join(dirname(source), specifier ?? ''))}.ts`,
+    isTypeOnly: type !== undefined,
+  }));
+}
+
+function filesOfTable(page: string): string[] {
+  const rows = page.split('\n').filter((line) => line.startsWith('|'));
+  const names = rows.flatMap((row) =>
+    [...row.matchAll(/`((?:main|workers|server|shared)\/[^`]+)`/g)].map(([, name]) => name),
+  );
+  return [...new Set(names)].map((name) => `src/${name}.ts`);
+}
+
+/** The settings files are JSON with comment lines. */
+function readJson(path: string): unknown {
+  return JSON.parse(read(path).replace(/^\s*\/\/.*$/gm, ''));
+}
+
+function filesBelow(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) =>
+    entry.isDirectory() ? filesBelow(`${folder}/${entry.name}`) : [`${folder}/${entry.name}`],
+  );
+}
