@@ -1,0 +1,79 @@
+/** Every public name, so that a change of the surface is a line that somebody reviews. */
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+
+interface Surface {
+  /** What exists at run time. */
+  values: string[];
+  /** What only the compiler sees. */
+  types: string[];
+}
+
+const surfaces: Record<string, Surface> = {
+  'bridged-state': {
+    values: [
+      ...['BridgedState', 'Context', 'LocalState', 'Variables', 'WorkerPool'],
+      ...[
+        'AbortedError',
+        'AlreadyExistsError',
+        'BatchRefusedError',
+        'BridgeError',
+        'BufferOverflowError',
+        'ClosedError',
+      ],
+      ...['ConstraintViolationError', 'DeadlineExceededError', 'InternalError', 'InvalidArgumentError'],
+      ...['InvalidConstraintError', 'InvalidNameError', 'InvalidOptionsError', 'InvalidTypeError', 'InvalidValueError'],
+      ...[
+        'MessageTooLargeError',
+        'PermissionDeniedError',
+        'ProtocolError',
+        'QuotaExceededError',
+        'SessionNotFoundError',
+      ],
+      ...['SlowStreamError', 'UnauthenticatedError', 'UnavailableError', 'UnknownOutcomeError', 'UnsupportedError'],
+      ...['VariablesNotFoundError', 'VersionConflictError', 'VersionNotFoundError', 'WatchNotFoundError'],
+      ...['WatcherError', 'WorkerError'],
+    ],
+    types: ['Constraints', 'StateProvider', 'VariableChange', 'VariableInfo', 'Watch', 'WatchOptions', 'WatcherInfo'],
+  },
+  'bridged-state/server': {
+    values: ['MemoryEngine', 'startBridgeServer'],
+    types: ['BridgeServer', 'BridgeServerOptions', 'Engine'],
+  },
+  'bridged-state/testing': {
+    values: ['describeEngine', 'describeStateProvider'],
+    types: [],
+  },
+};
+
+for (const [entry, { values, types }] of Object.entries(surfaces)) {
+  test(`${entry} exports these values and no others`, async () => {
+    const exported = Object.keys((await import(entry)) as object);
+    assert.deepEqual(exported.sort(), values.sort());
+  });
+
+  test(`${entry} exports these types and no others`, () => {
+    // The declarations lie beside the code, under the same name.
+    const declarations = fileURLToPath(import.meta.resolve(entry)).replace(/\.js$/, '.d.ts');
+    const onlyTypes = declaredNames(readFileSync(declarations, 'utf8')).filter((name) => !values.includes(name));
+    assert.deepEqual(onlyTypes.sort(), types.sort());
+  });
+}
+
+function declaredNames(declarations: string): string[] {
+  const lists = [...declarations.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].flatMap(
+    ([, list]) => list?.split(',') ?? [],
+  );
+  const listed = lists.map((item) =>
+    item
+      .trim()
+      .replace(/^type /, '')
+      .replace(/^.* as /, ''),
+  );
+  const declared = declarations.matchAll(
+    /^export (?:declare )?(?:abstract )?(?:class|function|const|interface|type|enum) (\w+)/gm,
+  );
+  return [...new Set([...listed.filter((name) => name !== ''), ...[...declared].map(([, name]) => name ?? '')])];
+}
