@@ -1,0 +1,50 @@
+/** All deadlines of one thread behind one timer. Path: stream consumer, transport, rate limit -> [deadlines] -> their `handleDeadline`. Met up to 10 ms late, never early. */
+import { systemClock } from './system-clock.js';
+import type { WheelEntry } from './timer-wheel.js';
+import { TimerWheel } from './timer-wheel.js';
+
+export interface Deadline extends WheelEntry {
+  handleDeadline(nowMs: number): void;
+}
+
+export class Deadlines {
+  readonly #wheel = new TimerWheel<Deadline>(10, 1_024);
+  #timer: NodeJS.Timeout | undefined;
+  #wakeAtMs = Number.POSITIVE_INFINITY;
+
+  schedule(deadline: Deadline, atMs: number): void {
+    this.#wheel.schedule(deadline, atMs);
+    this.#arm();
+  }
+
+  cancel(deadline: Deadline): void {
+    this.#wheel.cancel(deadline);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
+  #arm(): void {
+    const nowMs = systemClock.nowMs();
+    const wakeAtMs = this.#wheel.wakeAt(nowMs);
+    if (wakeAtMs === undefined || (this.#timer !== undefined && wakeAtMs >= this.#wakeAtMs)) return;
+    clearTimeout(this.#timer);
+    this.#wakeAtMs = wakeAtMs;
+    this.#timer = setTimeout(() => this.#wake(), Math.max(1, wakeAtMs - nowMs));
+  }
+
+  #wake(): void {
+    this.#timer = undefined;
+    this.#wakeAtMs = Number.POSITIVE_INFINITY;
+    const nowMs = systemClock.nowMs();
+    this.#wheel.advance(nowMs, (deadline) => deadline.handleDeadline(nowMs));
+    this.#arm();
+  }
+}
+
+/** A deadline that calls a function; embed `Deadline` instead where there are thousands. */
+export function deadlineOf(handleDeadline: (nowMs: number) => void): Deadline {
+  return { dueAtMs: 0, wheelSlot: -1, handleDeadline };
+}

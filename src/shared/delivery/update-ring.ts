@@ -1,0 +1,165 @@
+/**
+ * Bounded queue of one watch's or stream's updates, in order. Path: stream consumer -> [ring] -> port writer; also the server's outbox and the iterator's buffer.
+ * Full: overflow decides; what is left out is counted in the `missed` of the variable's next one. Never grows past its limit, or one entry a variable where that is more.
+ * Closed: the owner drops it.
+ */
+import Denque from 'denque';
+import { BASELINE, DELETED_MASK, HAS_OLD, INITIAL, RESYNC, SUPERSEDED } from './update.js';
+
+export type Overflow = 'conflate' | 'drop-oldest' | 'error';
+
+export interface RingEntry {
+  /** The variable: entries of one key replace each other. */
+  readonly key: unknown;
+  readonly value: unknown;
+  old: unknown;
+  missed: number;
+  filtered: number;
+  flags: number;
+}
+
+export class UpdateRing<T extends RingEntry> {
+  readonly #limit: number;
+  readonly #overflow: Overflow;
+  readonly #queue = new Denque<T>();
+  /** Entries that somebody will get; the queue also holds superseded ones. */
+  #size = 0;
+  /** Each key's newest entry; kept only from the first conflation until the ring is empty. */
+  #newest: Map<unknown, T> | undefined;
+  /** What was dropped and its key's next entry has to tell. */
+  #dropped: Map<unknown, T> | undefined;
+  #missedTotal = 0;
+
+  /** `limit`: entries kept, 1 to 1,048,576. */
+  constructor(limit: number, overflow: Overflow) {
+    this.#limit = limit;
+    this.#overflow = overflow;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Updates that this ring left out since it was made. */
+  get missedTotal(): number {
+    return this.#missedTotal;
+  }
+
+  /** False only when it is full and overflow is `error`: then nothing was taken in. */
+  push(entry: T): boolean {
+    if (this.#size < this.#limit && this.#newest === undefined) {
+      this.#append(entry);
+      return true;
+    }
+    if (this.#size >= this.#limit) {
+      switch (this.#overflow) {
+        case 'error':
+          return false;
+        case 'drop-oldest':
+          this.#dropOldest();
+          this.#append(entry);
+          return true;
+        case 'conflate':
+          if (this.#newest === undefined) this.#conflateAll();
+          break;
+        default:
+          this.#overflow satisfies never;
+      }
+    }
+    this.#conflateInto(entry);
+    return true;
+  }
+
+  /** The oldest entry, or undefined when there is none. */
+  take(): T | undefined {
+    for (let entry = this.#queue.shift(); entry !== undefined; entry = this.#queue.shift()) {
+      if ((entry.flags & SUPERSEDED) !== 0) continue;
+      this.#size -= 1;
+      if (this.#newest !== undefined) {
+        if (this.#newest.get(entry.key) === entry) this.#newest.delete(entry.key);
+        if (this.#size === 0) this.#newest = undefined;
+      }
+      if (this.#dropped !== undefined) this.#tellDropped(entry);
+      return entry;
+    }
+    return undefined;
+  }
+
+  clear(): void {
+    this.#queue.clear();
+    this.#size = 0;
+    this.#newest = undefined;
+    this.#dropped = undefined;
+  }
+
+  #append(entry: T): void {
+    this.#queue.push(entry);
+    this.#size += 1;
+  }
+
+  /** First time over the limit: one pass leaves the newest of each variable, and from here each push replaces its elder. */
+  #conflateAll(): void {
+    const entries: T[] = [];
+    for (let entry = this.take(); entry !== undefined; entry = this.take()) entries.push(entry);
+    this.#newest = new Map();
+    for (const entry of entries) this.#conflateInto(entry);
+  }
+
+  #conflateInto(entry: T): void {
+    const elder = this.#newest!.get(entry.key);
+    // That a variable went is never replaced: its watch ends by it.
+    if (elder !== undefined && (elder.flags & DELETED_MASK) === 0) {
+      this.#missedTotal += absorb(entry, elder);
+      // Replaced at its own place, the newer one would overtake other variables' revisions: it goes to the end.
+      elder.flags |= SUPERSEDED;
+      this.#size -= 1;
+    }
+    this.#append(entry);
+    this.#newest!.set(entry.key, entry);
+    if (this.#queue.length > 2 * Math.max(this.#limit, this.#size)) this.#removeSuperseded();
+  }
+
+  #removeSuperseded(): void {
+    const entries = this.#queue.toArray();
+    this.#queue.clear();
+    for (const entry of entries) if ((entry.flags & SUPERSEDED) === 0) this.#queue.push(entry);
+  }
+
+  #dropOldest(): void {
+    const oldest = this.#queue.peekFront()!;
+    if ((oldest.flags & DELETED_MASK) !== 0) return;
+    this.#queue.shift();
+    this.#size -= 1;
+    this.#dropped ??= new Map();
+    const earlier = this.#dropped.get(oldest.key);
+    if (earlier !== undefined) absorb(oldest, earlier);
+    this.#dropped.set(oldest.key, oldest);
+    if ((oldest.flags & (BASELINE | INITIAL)) === 0) this.#missedTotal += 1;
+  }
+
+  #tellDropped(entry: T): void {
+    const dropped = this.#dropped!.get(entry.key);
+    if (dropped === undefined) return;
+    absorb(entry, dropped);
+    this.#dropped!.delete(entry.key);
+    if (this.#dropped!.size === 0) this.#dropped = undefined;
+  }
+}
+
+/** The newer one speaks for the elder, which nobody will see. Returns how many updates that leaves out: a baseline or an initial value is no change. */
+export function absorb(newer: RingEntry, elder: RingEntry): number {
+  const leftOut = (elder.flags & (BASELINE | INITIAL)) === 0 ? 1 : 0;
+  newer.missed += elder.missed + leftOut;
+  newer.filtered += elder.filtered;
+  newer.flags |= elder.flags & (INITIAL | RESYNC);
+  if ((newer.flags & HAS_OLD) === 0) {
+    if ((elder.flags & HAS_OLD) !== 0) {
+      newer.old = elder.old;
+      newer.flags |= HAS_OLD;
+    } else if ((elder.flags & BASELINE) !== 0) {
+      newer.old = elder.value;
+      newer.flags |= HAS_OLD;
+    }
+  }
+  return leftOut;
+}

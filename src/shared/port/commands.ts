@@ -1,0 +1,129 @@
+/** Main -> worker: what one slot is told to do. Every command but `grant` has an id that is answered exactly once (replies.ts). */
+import type { Condition } from '../delivery/condition.js';
+import type { Overflow } from '../delivery/update-ring.js';
+import type { BackoffOptions } from '../resilience/backoff.js';
+import type { Metadata } from '../values/metadata.js';
+import type { PortValue } from './update-batch.js';
+
+/** One state's connection, complete: parsed in main, used as it is in the worker. */
+export interface BridgeConfig {
+  readonly endpoints: readonly string[];
+  readonly sessionId: string;
+  readonly tls: TlsConfig | undefined;
+  readonly token: string | undefined;
+  readonly reconnect: BackoffOptions & { readonly resetAfterMs: number; readonly maxAttempts: number };
+  readonly breaker: { readonly failures: number; readonly openMs: number };
+  readonly keepalive: { readonly timeMs: number; readonly timeoutMs: number };
+  readonly limits: ConnectionLimits;
+}
+
+export interface TlsConfig {
+  readonly ca: string | undefined;
+  readonly cert: string | undefined;
+  readonly key: string | undefined;
+}
+
+export interface ConnectionLimits {
+  readonly streamsPerChannel: number;
+  readonly maxMessageBytes: number;
+  readonly connectTimeoutMs: number;
+  readonly callTimeoutMs: number;
+  readonly openTimeoutMs: number;
+  readonly queuedSets: number;
+}
+
+export interface SubscriptionOptions {
+  readonly includeInitial: boolean;
+  readonly condition: Condition | undefined;
+  readonly waitForMissing: boolean;
+  readonly bufferLimit: number;
+  readonly overflow: Overflow;
+  /** 0 = never stale. */
+  readonly staleAfterMs: number;
+}
+
+/** Where a watch was when its worker died: the worker that takes over goes on from here. */
+export interface ResumePoint {
+  readonly version: number;
+  readonly epoch: string;
+  readonly variableId: string;
+  /** The value seen last, for a watch with a condition. */
+  readonly last: PortValue | undefined;
+}
+
+export type Command =
+  | AttachCommand
+  | { readonly kind: 'detach'; readonly id: number; readonly bridge: number }
+  | OpenCommand
+  | { readonly kind: 'drop'; readonly id: number; readonly subscription: number; readonly handles: readonly number[] }
+  | { readonly kind: 'close'; readonly id: number; readonly subscription: number }
+  | { readonly kind: 'call'; readonly id: number; readonly bridge: number; readonly call: Call }
+  | { readonly kind: 'stats'; readonly id: number }
+  | { readonly kind: 'stop'; readonly id: number }
+  | GrantCommand;
+
+export interface AttachCommand {
+  readonly kind: 'attach';
+  readonly id: number;
+  readonly bridge: number;
+  readonly config: BridgeConfig;
+  /** The worker before this one had it: it is kept and tried again although no endpoint answers now. */
+  readonly isRecovery: boolean;
+}
+
+export interface GrantCommand {
+  readonly kind: 'grant';
+  readonly updates: number;
+}
+
+/** Watches these variables on one upstream stream; `handles[i]` is what updates of `identifiers[i]` are addressed to. */
+export interface OpenCommand {
+  readonly kind: 'open';
+  readonly id: number;
+  readonly bridge: number;
+  readonly subscription: number;
+  readonly identifiers: readonly string[];
+  readonly handles: readonly number[];
+  readonly options: SubscriptionOptions;
+  /** By place; undefined where the watch has seen nothing yet. */
+  readonly resume: readonly (ResumePoint | undefined)[] | undefined;
+}
+
+/** The calls of a state, in its own terms; the worker makes gRPC of them. */
+export type Call =
+  | {
+      readonly name: 'register';
+      readonly variable: string;
+      readonly type: string;
+      readonly initial: PortValue;
+      readonly constraints: string;
+      readonly metadata: Metadata;
+      readonly description: string;
+      readonly ttlMs: number;
+      readonly firstVersion: number;
+    }
+  | { readonly name: 'get'; readonly identifiers: readonly string[] }
+  | { readonly name: 'list'; readonly pattern: string }
+  | {
+      readonly name: 'set';
+      readonly identifier: string;
+      readonly value: PortValue;
+      readonly source: string;
+      readonly metadata: Metadata;
+      readonly expectedVersion: number;
+    }
+  | {
+      readonly name: 'update';
+      readonly values: readonly (readonly [identifier: string, value: PortValue])[];
+      readonly atomic: boolean;
+      readonly source: string;
+      readonly metadata: Metadata;
+    }
+  | { readonly name: 'delete'; readonly identifier: string }
+  | { readonly name: 'history'; readonly identifier: string; readonly limit: number }
+  | { readonly name: 'rollback'; readonly identifier: string; readonly version: number };
+
+/** Which calls change something: when their answer is lost, nobody knows whether they did. */
+export function changesState(call: Call): boolean {
+  return call.name !== 'get' && call.name !== 'list' && call.name !== 'history';
+}

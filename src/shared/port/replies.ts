@@ -1,0 +1,104 @@
+/** Worker -> main: answers, states, ends. One message a turn at most: the turn's updates first, then these, in order. */
+import type { ErrorWire } from '../errors.js';
+import type { Metadata } from '../values/metadata.js';
+import type { PortValue, UpdateBatch } from './update-batch.js';
+
+export interface TurnMessage {
+  /** What the dispatcher has to know to resume a variable in another worker; taken in before the updates. */
+  readonly lineages: readonly Lineage[];
+  readonly batch: UpdateBatch | undefined;
+  readonly replies: readonly Reply[];
+}
+
+/** Which life of which variable the versions of a handle belong to. */
+export interface Lineage {
+  readonly handle: number;
+  readonly epoch: string;
+  readonly variableId: string;
+}
+
+/** States of a stream, as users see them (ARCHITECTURE: when things fail). */
+export type StreamStateName =
+  | 'connecting'
+  | 'live'
+  | 'stale'
+  | 'backoff'
+  | 'open-circuit'
+  | 'draining'
+  | 'stopped'
+  | 'failed';
+
+export type Reply =
+  /** The worker runs and takes commands. */
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
+  | { readonly kind: 'refusal'; readonly id: number; readonly error: ErrorWire }
+  | {
+      readonly kind: 'state';
+      readonly subscription: number;
+      readonly state: StreamStateName;
+      readonly error: ErrorWire | undefined;
+    }
+  /** Everything up to the registration, or up to a resumption, has been sent. */
+  | { readonly kind: 'synced'; readonly subscription: number }
+  /** The server gave a sign of life that was no update. */
+  | { readonly kind: 'pulse'; readonly subscription: number; readonly atMs: number }
+  /** An error that is no end: an update that could not be read, say. */
+  | { readonly kind: 'trouble'; readonly subscription: number; readonly error: ErrorWire }
+  /** No more updates will come: by a failure, or, without an error, because no variable is left. */
+  | { readonly kind: 'ended'; readonly subscription: number; readonly error: ErrorWire | undefined };
+
+/** Answer to `attach`: the server's epoch, '' when it says none. */
+export interface AttachResult {
+  readonly epoch: string;
+}
+
+/** A variable as `get` and `list` answer it. */
+export interface PortVariable {
+  readonly id: string;
+  readonly name: string;
+  readonly type: string;
+  readonly value: PortValue;
+  readonly version: number;
+  readonly constraints: string;
+  readonly metadata: Metadata;
+  readonly description: string;
+  readonly ttlMs: number;
+  readonly lastUpdatedAt: number;
+}
+
+export interface PortVersion {
+  readonly version: number;
+  readonly value: PortValue;
+  readonly timestamp: number;
+  readonly source: string;
+  readonly custom: Metadata;
+}
+
+/** Answer to `update`. */
+export interface PortBatchResult {
+  readonly versions: readonly (readonly [identifier: string, version: number])[];
+  readonly refused: readonly (readonly [identifier: string, error: ErrorWire])[];
+}
+
+/** Answer to `stats`: the counters of every subscription of the slot. */
+export interface PortStats {
+  readonly subscriptions: readonly SubscriptionStats[];
+  readonly channels: number;
+  readonly streams: number;
+  /** CPU of this thread's loop: active share since the last answer, 0 to 1. */
+  readonly utilization: number;
+}
+
+export interface SubscriptionStats {
+  readonly subscription: number;
+  /** Updates that came from the server and were new. */
+  readonly received: number;
+  readonly filtered: number;
+  /** Left out in the ring; the server's and the network's are in each update's `missed`. */
+  readonly conflated: number;
+  readonly duplicates: number;
+  readonly errors: number;
+  readonly reconnects: number;
+  readonly buffered: number;
+}

@@ -1,0 +1,94 @@
+/**
+ * The last versions of one variable, oldest first, the present one among them. Path: variable table -> [history] -> history calls, rollback, resume.
+ * Full: the oldest go, by age, count and the session's bytes, but never the last 16. Never grows past these.
+ */
+import Denque from 'denque';
+import { valueBytes } from '../values/value-codec.js';
+import type { VersionedValue } from './variable.js';
+
+export interface HistoryLimits {
+  /** Ms that a version is kept at least while the other limits allow. */
+  readonly maxAgeMs: number;
+  /** Versions kept of one variable. */
+  readonly maxVersions: number;
+  /** Bytes kept of one session, by estimate: the value and about 120 bytes a version around it. */
+  readonly maxSessionBytes: number;
+}
+
+export const DEFAULT_HISTORY_LIMITS: HistoryLimits = {
+  maxAgeMs: 60_000,
+  maxVersions: 10_000,
+  maxSessionBytes: 64 * 1024 * 1024,
+};
+
+/** Versions of each variable that no limit takes away. */
+export const MIN_KEPT_VERSIONS = 16;
+
+const BYTES_AROUND_A_VERSION = 120;
+
+/** Bytes of all histories of one session; each history adds and takes its own. */
+export interface HistoryBudget {
+  bytes: number;
+}
+
+export class History {
+  readonly #entries = new Denque<VersionedValue>();
+  readonly #budget: HistoryBudget;
+
+  constructor(budget: HistoryBudget) {
+    this.#budget = budget;
+  }
+
+  get length(): number {
+    return this.#entries.length;
+  }
+
+  push(entry: VersionedValue, limits: HistoryLimits): void {
+    this.#entries.push(entry);
+    this.#budget.bytes += entryBytes(entry);
+    const oldestAllowed = entry.timestamp - limits.maxAgeMs;
+    while (this.#entries.length > MIN_KEPT_VERSIONS) {
+      const oldest = this.#entries.peekFront()!;
+      const isOver =
+        this.#entries.length > limits.maxVersions ||
+        oldest.timestamp < oldestAllowed ||
+        this.#budget.bytes > limits.maxSessionBytes;
+      if (!isOver) break;
+      this.#dropOldest();
+    }
+  }
+
+  /** Lets go of all but the last 16: the session is over its bytes and this variable isn't the one that grows. */
+  shrink(): void {
+    while (this.#entries.length > MIN_KEPT_VERSIONS) this.#dropOldest();
+  }
+
+  /** Gives every byte back: the variable is gone. */
+  clear(): void {
+    while (this.#entries.length > 0) this.#dropOldest();
+  }
+
+  /** The newest `limit` versions, oldest first. */
+  last(limit: number): VersionedValue[] {
+    const length = this.#entries.length;
+    const result: VersionedValue[] = [];
+    for (let index = Math.max(0, length - limit); index < length; index += 1) result.push(this.#entries.peekAt(index)!);
+    return result;
+  }
+
+  /** The entry of a version, or undefined when it is gone or never was. Versions have no gaps, so this is O(1). */
+  find(version: number): VersionedValue | undefined {
+    const first = this.#entries.peekFront();
+    if (first === undefined) return undefined;
+    const entry = this.#entries.peekAt(version - first.version);
+    return entry?.version === version ? entry : undefined;
+  }
+
+  #dropOldest(): void {
+    this.#budget.bytes -= entryBytes(this.#entries.shift()!);
+  }
+}
+
+function entryBytes(entry: VersionedValue): number {
+  return BYTES_AROUND_A_VERSION + valueBytes(entry.value);
+}

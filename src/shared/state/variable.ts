@@ -1,0 +1,70 @@
+/** One versioned variable: a set is a change, no change, or a conflict. Path: handlers or LocalState -> variable table -> [variable] -> history. */
+import { VersionConflictError } from '../errors.js';
+import type { Constraints } from '../values/constraint.js';
+import { checkConstraints } from '../values/constraint.js';
+import type { Metadata } from '../values/metadata.js';
+import { normalizeValue } from '../values/value-codec.js';
+import { valuesEqual } from '../values/value-equality.js';
+import type { VariableType, VariableValue } from '../values/variable-type.js';
+import type { History } from './history.js';
+
+/** A value with what is known of the set that brought it. */
+export interface VersionedValue {
+  /** 1 when registered, then one more a change. */
+  readonly version: number;
+  readonly value: VariableValue;
+  /** Ms since 1970, by the clock of the process that holds the variable. */
+  readonly timestamp: number;
+  /** Who set it, as the setter said; '' when it said nothing. */
+  readonly source: string;
+  /** The setter's own map. */
+  readonly custom: Metadata;
+  /** The session's revision that this change made. */
+  readonly revision: number;
+}
+
+export interface Variable {
+  readonly id: string;
+  readonly name: string;
+  readonly type: VariableType;
+  readonly constraints: Constraints;
+  /** The map given when it was registered. */
+  readonly metadata: Metadata;
+  readonly description: string;
+  /** Ms after the last set until it expires; 0 = never. */
+  readonly ttlMs: number;
+  readonly createdAt: number;
+  readonly history: History;
+  current: VersionedValue;
+}
+
+export type DeletedReason = 'deleted' | 'expired' | 'session-ended';
+
+/** What a commit did to one variable. `previous` is undefined when it was registered; `reason` is there when it went. */
+export interface Change {
+  readonly variable: Variable;
+  readonly previous: VersionedValue | undefined;
+  readonly current: VersionedValue;
+  readonly reason: DeletedReason | undefined;
+}
+
+/** The value in the variable's own form. @throws InvalidValueError, ConstraintViolationError; the variable stays as it is. */
+export function acceptValue(variable: Variable, input: unknown): VariableValue {
+  const subject = `variable "${variable.name}"`;
+  const value = normalizeValue(variable.type, input, subject);
+  checkConstraints(variable.type, variable.constraints, value, subject);
+  return value;
+}
+
+/** @throws VersionConflictError when the variable is not at `expectedVersion`; undefined checks nothing. */
+export function checkExpectedVersion(variable: Variable, expectedVersion: number | undefined): void {
+  const { version } = variable.current;
+  if (expectedVersion === undefined || expectedVersion === version) return;
+  throw new VersionConflictError(
+    `variable "${variable.name}" is at version ${version}, not ${expectedVersion}: read it again, then set`,
+  );
+}
+
+export function changesNothing(variable: Variable, value: VariableValue): boolean {
+  return valuesEqual(variable.current.value, value);
+}

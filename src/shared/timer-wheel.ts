@@ -1,0 +1,77 @@
+/**
+ * Deadlines of many things behind one timer: 100,000 idle watches cost one wake-up per slot, not one timer each.
+ * A hashed wheel: adding, moving and removing are O(1); a deadline is met up to one slot late, never early.
+ * Full: cannot be; it holds what its owner holds. Closed: the owner stops calling it.
+ */
+
+/** Embedded in what is scheduled, so that an entry costs no allocation. */
+export interface WheelEntry {
+  /** When it is due, ms; written by the wheel. */
+  dueAtMs: number;
+  /** Slot that holds it, or -1; written by the wheel. */
+  wheelSlot: number;
+}
+
+export class TimerWheel<T extends WheelEntry> {
+  readonly #slots: Set<T>[];
+  readonly #slotMs: number;
+  #size = 0;
+  /** Every slot up to this one (counted since time 0) has been looked at. */
+  #cursor = -1;
+
+  /** `slotMs` is the precision; deadlines further off than `slotMs * slots` go round. */
+  constructor(slotMs: number, slots = 256) {
+    this.#slotMs = slotMs;
+    this.#slots = Array.from({ length: slots }, () => new Set<T>());
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Schedules `entry`, or moves it. */
+  schedule(entry: T, dueAtMs: number): void {
+    this.cancel(entry);
+    // Rounded up to the slot's end: never early.
+    const due = Math.max(Math.ceil(dueAtMs / this.#slotMs), this.#cursor + 1);
+    const slot = due % this.#slots.length;
+    entry.dueAtMs = dueAtMs;
+    entry.wheelSlot = slot;
+    this.#slots[slot]!.add(entry);
+    this.#size += 1;
+  }
+
+  cancel(entry: T): void {
+    if (entry.wheelSlot < 0) return;
+    this.#slots[entry.wheelSlot]!.delete(entry);
+    entry.wheelSlot = -1;
+    this.#size -= 1;
+  }
+
+  /** Takes out everything that is due and hands it to `fire`, which may schedule again. */
+  advance(nowMs: number, fire: (entry: T) => void): void {
+    const now = Math.floor(nowMs / this.#slotMs);
+    const first = Math.max(this.#cursor + 1, now - this.#slots.length + 1);
+    this.#cursor = Math.max(this.#cursor, now);
+    for (let tick = first; tick <= now; tick += 1) {
+      const slot = this.#slots[tick % this.#slots.length]!;
+      if (slot.size === 0) continue;
+      for (const entry of [...slot]) {
+        // Another round's entry stays; one that an earlier `fire` cancelled or moved is no longer ours.
+        if (entry.wheelSlot !== tick % this.#slots.length || entry.dueAtMs > nowMs) continue;
+        this.cancel(entry);
+        fire(entry);
+      }
+    }
+  }
+
+  /** When `advance` is worth calling again: the end of the next slot that is not empty, or undefined when nothing waits. */
+  wakeAt(nowMs: number): number | undefined {
+    if (this.#size === 0) return undefined;
+    const now = Math.floor(nowMs / this.#slotMs);
+    for (let ahead = 1; ahead <= this.#slots.length; ahead += 1) {
+      if (this.#slots[(now + ahead) % this.#slots.length]!.size > 0) return (now + ahead) * this.#slotMs;
+    }
+    return (now + 1) * this.#slotMs;
+  }
+}

@@ -1,0 +1,116 @@
+/** Protobuf messages <-> variables, values, metadata. Path: both ends of every call and stream -> [messages]. Nothing outside wire/ sees a protobuf type. */
+import { InvalidValueError } from '../errors.js';
+import type { Variable, VersionedValue } from '../state/variable.js';
+import { constraintsToJson } from '../values/constraint.js';
+import type { Metadata } from '../values/metadata.js';
+import { EMPTY_METADATA, ownValue, putOwn, SOURCE_KEY, withoutKeys } from '../values/metadata.js';
+import type { EncodedValue } from '../values/value-codec.js';
+import { decodeValue, encodeValue } from '../values/value-codec.js';
+import type { VariableType, VariableValue } from '../values/variable-type.js';
+import type { google, snakepit } from './gen/bridge.js';
+import { wireVersion } from './wire-version.js';
+
+/** A value on the wire: an Any, and its bytes where they travel beside it. */
+export interface WireValue {
+  readonly any: google.protobuf.IAny;
+  readonly binary: Uint8Array | undefined;
+}
+
+/** Registration metadata that carries what the published request has no field for; the server takes these out. */
+export const DESCRIPTION_KEY = 'description';
+export const TTL_KEY = 'ttl_ms';
+export const FIRST_VERSION_KEY = 'bridge.first_version';
+
+export function valueToWire(type: VariableType, value: VariableValue): WireValue {
+  const encoded = encodeValue(type, value);
+  return { any: { type_url: encoded.typeUrl, value: encoded.value }, binary: encoded.binary };
+}
+
+/** @throws InvalidValueError when there is no value, or it isn't one of this type */
+export function valueFromWire(
+  type: VariableType,
+  any: google.protobuf.IAny | null | undefined,
+  binary: Uint8Array | null | undefined,
+  subject: string,
+): VariableValue {
+  return decodeValue(type, encodedFromWire(any, binary, subject), subject);
+}
+
+function encodedFromWire(
+  any: google.protobuf.IAny | null | undefined,
+  binary: Uint8Array | null | undefined,
+  subject: string,
+): EncodedValue {
+  if (any === null || any === undefined) throw new InvalidValueError(`${subject}: no value was sent: fill the value field`);
+  return {
+    typeUrl: any.type_url ?? '',
+    value: any.value ?? NO_BYTES,
+    binary: binary === null || binary === undefined || binary.length === 0 ? undefined : binary,
+  };
+}
+
+export function timestampToWire(ms: number): google.protobuf.ITimestamp {
+  const seconds = Math.floor(ms / 1000);
+  // Microseconds are what a double of ms since 1970 holds.
+  return { seconds, nanos: Math.min(999_999_000, Math.round((ms - seconds * 1000) * 1000) * 1000) };
+}
+
+export function timestampFromWire(timestamp: google.protobuf.ITimestamp | null | undefined): number {
+  if (timestamp === null || timestamp === undefined) return 0;
+  return numberFromLong(timestamp.seconds) * 1000 + (timestamp.nanos ?? 0) / 1e6;
+}
+
+/** A 64-bit field as a number: exact up to 2^53. protobufjs decodes such a field to a Long and takes a number. */
+export function numberFromLong(
+  long: number | { low: number; high: number; unsigned: boolean } | null | undefined,
+): number {
+  if (long === null || long === undefined) return 0;
+  return typeof long === 'number' ? long : (long.low >>> 0) + long.high * 2 ** 32;
+}
+
+/** What a set's metadata says: the setter's name, and the rest. */
+export function setterFromWire(metadata: Metadata | null | undefined): { source: string; custom: Metadata } {
+  if (metadata === null || metadata === undefined) return { source: '', custom: EMPTY_METADATA };
+  return { source: ownValue(metadata, SOURCE_KEY) ?? '', custom: withoutKeys(metadata, [SOURCE_KEY]) };
+}
+
+export function setterToWire(source: string, custom: Metadata): Record<string, string> {
+  const metadata: Record<string, string> = {};
+  for (const key of Object.keys(custom)) putOwn(metadata, key, custom[key]!);
+  if (source !== '') metadata[SOURCE_KEY] = source;
+  return metadata;
+}
+
+/** The whole variable, as answers and initial values carry it. */
+export function variableToWire(variable: Variable, current: VersionedValue = variable.current): snakepit.bridge.IVariable {
+  const { any, binary } = valueToWire(variable.type, current.value);
+  return {
+    id: variable.id,
+    name: variable.name,
+    type: variable.type,
+    value: any,
+    constraintsJson: constraintsToJson(variable.constraints),
+    metadata: registrationToWire(variable.metadata, variable.description, variable.ttlMs),
+    source: sourceToWire(current.source),
+    lastUpdatedAt: timestampToWire(current.timestamp),
+    version: wireVersion(current.version),
+    ...(binary === undefined ? {} : { binaryValue: binary }),
+  };
+}
+
+export function registrationToWire(metadata: Metadata, description: string, ttlMs: number): Record<string, string> {
+  if (description === '' && ttlMs === 0) return metadata as Record<string, string>;
+  const wire: Record<string, string> = {};
+  for (const key of Object.keys(metadata)) putOwn(wire, key, metadata[key]!);
+  if (description !== '') wire[DESCRIPTION_KEY] = description;
+  if (ttlMs !== 0) wire[TTL_KEY] = String(ttlMs);
+  return wire;
+}
+
+/** The published enum knows two languages; ours adds one. Any other source is said in words beside it. */
+function sourceToWire(source: string): number {
+  if (source === 'python') return 1;
+  return source === 'typescript' ? 2 : 0;
+}
+
+const NO_BYTES = new Uint8Array(0);

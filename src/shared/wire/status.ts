@@ -1,0 +1,129 @@
+/** Our errors as gRPC statuses with a `bridge-error` trailer, and back: both ends answer with the same classes. */
+import type { BridgeError, ErrorDetails } from '../errors.js';
+import { errorFromWire } from '../errors.js';
+
+/** gRPC status numbers; grpc-js has them too, but pure modules don't import it. */
+export const STATUS = {
+  OK: 0,
+  CANCELLED: 1,
+  UNKNOWN: 2,
+  INVALID_ARGUMENT: 3,
+  DEADLINE_EXCEEDED: 4,
+  NOT_FOUND: 5,
+  ALREADY_EXISTS: 6,
+  PERMISSION_DENIED: 7,
+  RESOURCE_EXHAUSTED: 8,
+  FAILED_PRECONDITION: 9,
+  ABORTED: 10,
+  UNIMPLEMENTED: 12,
+  INTERNAL: 13,
+  UNAVAILABLE: 14,
+  UNAUTHENTICATED: 16,
+} as const;
+
+/** Trailer with the library's error code. */
+export const ERROR_TRAILER = 'bridge-error';
+
+/** Header of every watch and trailer of its failure: which life of the server's state it belongs to. */
+export const EPOCH_HEADER = 'bridge-epoch';
+
+export function statusOfCode(code: string): number {
+  return STATUS_OF_CODE[code] ?? STATUS.INTERNAL;
+}
+
+/**
+ * The error that a status stands for. With the trailer the class is exact; without it (a foreign server) it follows from the status
+ * and, for NOT_FOUND, from the sentence.
+ */
+export function errorFromStatus(
+  status: number,
+  message: string,
+  trailer: string | undefined,
+  details?: ErrorDetails,
+  cause?: unknown,
+): BridgeError {
+  const code = trailer ?? codeOfStatus(status, message);
+  return errorFromWire({ code, message, ...(details === undefined ? {} : { details }) }, cause);
+}
+
+/** The code of a refusal that came with status OK and `success = false`, from a server that sends no trailer. */
+export function codeOfSentence(sentence: string): string {
+  if (/session not found/i.test(sentence)) return 'SESSION_NOT_FOUND';
+  if (/not found/i.test(sentence)) return 'VARIABLE_NOT_FOUND';
+  if (/already (exists|registered)/i.test(sentence)) return 'ALREADY_EXISTS';
+  if (/version/i.test(sentence) && /(conflict|mismatch|expected)/i.test(sentence)) return 'VERSION_CONFLICT';
+  if (/constraint/i.test(sentence)) return 'CONSTRAINT_VIOLATION';
+  return 'INVALID_ARGUMENT';
+}
+
+/** Whether the same call may succeed later without being changed: the end of a connection looks like any of these. */
+export function isRetryableStatus(status: number): boolean {
+  switch (status) {
+    case STATUS.OK:
+    case STATUS.CANCELLED:
+    case STATUS.UNKNOWN:
+    case STATUS.DEADLINE_EXCEEDED:
+    case STATUS.RESOURCE_EXHAUSTED:
+    case STATUS.ABORTED:
+    case STATUS.INTERNAL:
+    case STATUS.UNAVAILABLE:
+      return true;
+    default:
+      return false;
+  }
+}
+
+const STATUS_OF_CODE: Readonly<Record<string, number>> = {
+  INVALID_NAME: STATUS.INVALID_ARGUMENT,
+  INVALID_TYPE: STATUS.INVALID_ARGUMENT,
+  INVALID_VALUE: STATUS.INVALID_ARGUMENT,
+  INVALID_CONSTRAINT: STATUS.INVALID_ARGUMENT,
+  CONSTRAINT_VIOLATION: STATUS.INVALID_ARGUMENT,
+  INVALID_OPTIONS: STATUS.INVALID_ARGUMENT,
+  INVALID_ARGUMENT: STATUS.INVALID_ARGUMENT,
+  BATCH_REFUSED: STATUS.INVALID_ARGUMENT,
+  VARIABLE_NOT_FOUND: STATUS.NOT_FOUND,
+  SESSION_NOT_FOUND: STATUS.NOT_FOUND,
+  WATCH_NOT_FOUND: STATUS.NOT_FOUND,
+  VERSION_NOT_FOUND: STATUS.NOT_FOUND,
+  ALREADY_EXISTS: STATUS.ALREADY_EXISTS,
+  VERSION_CONFLICT: STATUS.ABORTED,
+  QUOTA_EXCEEDED: STATUS.RESOURCE_EXHAUSTED,
+  MESSAGE_TOO_LARGE: STATUS.RESOURCE_EXHAUSTED,
+  SLOW_STREAM: STATUS.RESOURCE_EXHAUSTED,
+  UNAUTHENTICATED: STATUS.UNAUTHENTICATED,
+  PERMISSION_DENIED: STATUS.PERMISSION_DENIED,
+  UNAVAILABLE: STATUS.UNAVAILABLE,
+  CLOSED: STATUS.UNAVAILABLE,
+  DEADLINE_EXCEEDED: STATUS.DEADLINE_EXCEEDED,
+  UNSUPPORTED: STATUS.UNIMPLEMENTED,
+};
+
+function codeOfStatus(status: number, message: string): string {
+  switch (status) {
+    case STATUS.INVALID_ARGUMENT:
+      return 'INVALID_ARGUMENT';
+    case STATUS.NOT_FOUND:
+      return /session not found/i.test(message) ? 'SESSION_NOT_FOUND' : 'VARIABLE_NOT_FOUND';
+    case STATUS.ALREADY_EXISTS:
+      return 'ALREADY_EXISTS';
+    case STATUS.PERMISSION_DENIED:
+      return 'PERMISSION_DENIED';
+    case STATUS.UNAUTHENTICATED:
+      return 'UNAUTHENTICATED';
+    case STATUS.RESOURCE_EXHAUSTED:
+      return /larger than max|message length/i.test(message) ? 'MESSAGE_TOO_LARGE' : 'QUOTA_EXCEEDED';
+    case STATUS.ABORTED:
+    case STATUS.FAILED_PRECONDITION:
+      return 'VERSION_CONFLICT';
+    case STATUS.UNIMPLEMENTED:
+      return 'UNSUPPORTED';
+    case STATUS.DEADLINE_EXCEEDED:
+      return 'DEADLINE_EXCEEDED';
+    case STATUS.UNAVAILABLE:
+    case STATUS.CANCELLED:
+      return 'UNAVAILABLE';
+    default:
+      return 'PROTOCOL';
+  }
+}

@@ -1,0 +1,180 @@
+/**
+ * One message a turn at most, as credits allow. Path: stream consumer -> ring -> [port writer] -> MessagePort.
+ * Slow: without credit updates stay in their watch's ring, whose overflow decides. Closed: what is left is dropped with its watches.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import type { RingEntry } from '../shared/delivery/update-ring.js';
+import { UpdateRing } from '../shared/delivery/update-ring.js';
+import { HAS_OLD } from '../shared/delivery/update.js';
+import { Credits } from '../shared/port/credits.js';
+import type { Lineage, Reply, TurnMessage } from '../shared/port/replies.js';
+import { UpdateBatchWriter } from '../shared/port/update-batch.js';
+import type { Metadata } from '../shared/values/metadata.js';
+import type { VariableValue } from '../shared/values/variable-type.js';
+
+/** An update that waits for credit. */
+export interface WaitingUpdate extends RingEntry {
+  readonly key: number;
+  readonly value: VariableValue;
+  old: VariableValue | undefined;
+  readonly version: number;
+  readonly timestamp: number;
+  readonly receivedAt: number;
+  readonly revision: number;
+  readonly source: string;
+  readonly custom: Metadata;
+}
+
+/** One watch's place in the line for the port. Owner: its subscription. Only the port writer removes from the ring. */
+export class PortQueue {
+  ring: UpdateRing<WaitingUpdate> | undefined;
+  isInLine = false;
+  /** Replies that may not overtake the updates in the ring. */
+  afterUpdates: Reply[] = [];
+}
+
+export class PortWriter {
+  readonly #port: MessagePort;
+  readonly #credits: Credits;
+  readonly #batch = new UpdateBatchWriter();
+  #replies: Reply[] = [];
+  #lineages: Lineage[] = [];
+  /** Queues that are not empty, first come first served. */
+  #line: PortQueue[] = [];
+  #isScheduled = false;
+  #isClosed = false;
+
+  constructor(port: MessagePort, credits: number) {
+    this.#port = port;
+    this.#credits = new Credits(credits);
+  }
+
+  reply(reply: Reply): void {
+    this.#replies.push(reply);
+    this.#schedule();
+  }
+
+  lineage(lineage: Lineage): void {
+    this.#lineages.push(lineage);
+    this.#schedule();
+  }
+
+  /** A reply that comes after the watch's updates, those that wait for credit too. */
+  replyAfterUpdates(queue: PortQueue, reply: Reply): void {
+    if (queue.isInLine) queue.afterUpdates.push(reply);
+    else this.reply(reply);
+  }
+
+  /** False when the watch's ring is full and it asked for an error. */
+  update(
+    queue: PortQueue,
+    makeRing: () => UpdateRing<WaitingUpdate>,
+    handle: number,
+    version: number,
+    value: VariableValue,
+    timestamp: number,
+    receivedAt: number,
+    revision: number,
+    missed: number,
+    filtered: number,
+    flags: number,
+    source: string,
+    custom: Metadata,
+    old: VariableValue | undefined,
+  ): boolean {
+    if (this.#credits.available > 0 && (queue.ring === undefined || queue.ring.size === 0)) {
+      this.#credits.spend(1);
+      this.#batch.append(handle, version, value, timestamp, receivedAt, revision, missed, filtered, flags, source, custom);
+      if ((flags & HAS_OLD) !== 0) this.#batch.putOld(old);
+      this.#schedule();
+      return true;
+    }
+    queue.ring ??= makeRing();
+    const isTaken = queue.ring.push({
+      key: handle,
+      value,
+      old,
+      missed,
+      filtered,
+      flags,
+      version,
+      timestamp,
+      receivedAt,
+      revision,
+      source,
+      custom,
+    });
+    if (!queue.isInLine) {
+      queue.isInLine = true;
+      this.#line.push(queue);
+    }
+    return isTaken;
+  }
+
+  handleGrant(updates: number): void {
+    this.#credits.grant(updates);
+    if (this.#line.length > 0) this.#drainRings();
+  }
+
+  /** Sends what there is at once; nothing is sent afterwards. */
+  close(): void {
+    this.#flush();
+    this.#isClosed = true;
+    this.#line = [];
+  }
+
+  #drainRings(): void {
+    const stillWaiting: PortQueue[] = [];
+    for (const queue of this.#line) {
+      this.#drain(queue);
+      if ((queue.ring?.size ?? 0) > 0) {
+        stillWaiting.push(queue);
+        continue;
+      }
+      queue.isInLine = false;
+      for (const reply of queue.afterUpdates.splice(0)) this.reply(reply);
+    }
+    this.#line = stillWaiting;
+    if (this.#batch.count > 0) this.#schedule();
+  }
+
+  #drain(queue: PortQueue): void {
+    const { ring } = queue;
+    while (ring !== undefined && this.#credits.available > 0) {
+      const update = ring.take();
+      if (update === undefined) return;
+      this.#credits.spend(1);
+      this.#batch.append(
+        update.key,
+        update.version,
+        update.value,
+        update.timestamp,
+        update.receivedAt,
+        update.revision,
+        update.missed,
+        update.filtered,
+        update.flags,
+        update.source,
+        update.custom,
+      );
+      if ((update.flags & HAS_OLD) !== 0) this.#batch.putOld(update.old);
+    }
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    // The check phase follows the poll phase: everything that this turn's reads brought goes in one message.
+    setImmediate(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#isScheduled = false;
+    if (this.#isClosed || (this.#batch.count === 0 && this.#replies.length + this.#lineages.length === 0)) return;
+    const batch = this.#batch.count > 0 ? this.#batch.take() : undefined;
+    const message: TurnMessage = { lineages: this.#lineages, batch, replies: this.#replies };
+    this.#replies = [];
+    this.#lineages = [];
+    this.#port.postMessage(message, batch === undefined ? [] : [batch.numbers.buffer as ArrayBuffer]);
+  }
+}

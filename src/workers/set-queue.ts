@@ -1,0 +1,80 @@
+/**
+ * Calls of one state in the order that they were made, variable by variable: a call starts when every earlier one that names a variable of its own has ended.
+ * Path: slot -> [set queue] -> transport. HTTP/2 streams of one connection may overtake each other in a server; sets of one variable must not.
+ * Full: `limit` waiting calls, then one more is refused. Closed: `clear` hands back what has not started.
+ */
+
+export interface QueuedCall {
+  /** Variables that it names; none = goes at once. */
+  readonly identifiers: readonly string[];
+  start(): void;
+}
+
+interface Entry<T> {
+  readonly call: T;
+  readonly identifiers: readonly string[];
+  /** Earlier calls that it waits for. */
+  blockers: number;
+  readonly followers: Entry<T>[];
+}
+
+export class SetQueue<T extends QueuedCall> {
+  readonly #limit: number;
+  /** The last call of each variable. */
+  readonly #tails = new Map<string, Entry<T>>();
+  readonly #entries = new Map<T, Entry<T>>();
+  #waiting = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Starts it now or later. False when the queue is full: then it is not in it. */
+  push(call: T): boolean {
+    const entry: Entry<T> = { call, identifiers: call.identifiers, blockers: 0, followers: [] };
+    const earlier = new Set<Entry<T>>();
+    for (const identifier of call.identifiers) {
+      const tail = this.#tails.get(identifier);
+      if (tail !== undefined) earlier.add(tail);
+    }
+    if (earlier.size > 0 && this.#waiting >= this.#limit) return false;
+    for (const blocker of earlier) blocker.followers.push(entry);
+    for (const identifier of call.identifiers) this.#tails.set(identifier, entry);
+    this.#entries.set(call, entry);
+    entry.blockers = earlier.size;
+    if (entry.blockers > 0) this.#waiting += 1;
+    else call.start();
+    return true;
+  }
+
+  /** It was answered, or failed: those that waited for it may start. */
+  handleEnd(call: T): void {
+    const entry = this.#entries.get(call);
+    if (entry === undefined) return;
+    this.#entries.delete(call);
+    for (const identifier of entry.identifiers) {
+      if (this.#tails.get(identifier) === entry) this.#tails.delete(identifier);
+    }
+    for (const follower of entry.followers) {
+      follower.blockers -= 1;
+      if (follower.blockers > 0 || !this.#entries.has(follower.call)) continue;
+      this.#waiting -= 1;
+      follower.call.start();
+    }
+  }
+
+  /** Takes out the calls that have not started. */
+  takeWaiting(): T[] {
+    const waiting = [...this.#entries.values()].filter((entry) => entry.blockers > 0);
+    for (const { call, identifiers } of waiting) {
+      this.#entries.delete(call);
+      for (const identifier of identifiers) this.#tails.delete(identifier);
+    }
+    this.#waiting = 0;
+    return waiting.map((entry) => entry.call);
+  }
+}

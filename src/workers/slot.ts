@@ -1,0 +1,206 @@
+/**
+ * Wires one worker: commands in, turns out. Path: main -> [slot] -> transport, and back through the port writer.
+ * The only file here that knows the others. Closed: when `stop` is answered, or its port is gone.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import { performance } from 'node:perf_hooks';
+import { ClosedError, errorToWire, InternalError, QuotaExceededError } from '../shared/errors.js';
+import { silentLogger } from '../shared/logger.js';
+import type { AttachCommand, Call, Command } from '../shared/port/commands.js';
+import { changesState } from '../shared/port/commands.js';
+import type { AttachResult, PortStats } from '../shared/port/replies.js';
+import { Calls } from './calls.js';
+import { Deadlines } from '../shared/deadlines.js';
+import { PortWriter } from './port-writer.js';
+import { SetQueue, type QueuedCall } from './set-queue.js';
+import { Subscription } from './subscription.js';
+import { StreamTransport } from './transport/stream-transport.js';
+import type { Transport } from './transport/transport.js';
+
+interface Bridge {
+  readonly transport: Transport;
+  readonly calls: Calls;
+  readonly queue: SetQueue<QueuedCall>;
+}
+
+export class Slot {
+  readonly #port: MessagePort;
+  readonly #writer: PortWriter;
+  readonly #deadlines = new Deadlines();
+  readonly #bridges = new Map<number, Bridge>();
+  readonly #subscriptions = new Map<number, Subscription>();
+  #utilization = performance.eventLoopUtilization();
+  #isStopped = false;
+  #resolveClosed: () => void = () => undefined;
+  /** Resolves when nothing of this slot is left. */
+  readonly closed: Promise<void>;
+
+  constructor(port: MessagePort, credits: number) {
+    this.#port = port;
+    this.#writer = new PortWriter(port, credits);
+    this.closed = new Promise((resolve) => {
+      this.#resolveClosed = resolve;
+    });
+    port.on('message', (command: Command) => this.#handle(command));
+    // The main thread, or its state, is gone: nobody is left to answer.
+    port.on('close', () => void this.#stop());
+    this.#writer.reply({ kind: 'ready' });
+  }
+
+  #handle(command: Command): void {
+    switch (command.kind) {
+      case 'grant':
+        this.#writer.handleGrant(command.updates);
+        return;
+      case 'attach':
+        void this.#answer(command.id, this.#attach(command));
+        return;
+      case 'detach':
+        void this.#answer(command.id, this.#detach(command.bridge));
+        return;
+      case 'open':
+        this.#open(command);
+        return;
+      case 'drop': {
+        const isAnyLeft = this.#subscriptions.get(command.subscription)?.drop(command.handles) ?? false;
+        this.#writer.reply({ kind: 'answer', id: command.id, result: isAnyLeft });
+        return;
+      }
+      case 'close':
+        this.#subscriptions.get(command.subscription)?.close();
+        this.#writer.reply({ kind: 'answer', id: command.id, result: undefined });
+        return;
+      case 'call':
+        this.#call(command.id, command.bridge, command.call);
+        return;
+      case 'stats':
+        this.#writer.reply({ kind: 'answer', id: command.id, result: this.#stats() });
+        return;
+      case 'stop':
+        void this.#answer(command.id, this.#closeAll()).then(() => this.#stop());
+        return;
+      default:
+        command satisfies never;
+    }
+  }
+
+  async #answer(id: number, work: Promise<unknown>): Promise<void> {
+    try {
+      this.#writer.reply({ kind: 'answer', id, result: await work });
+    } catch (error) {
+      this.#writer.reply({ kind: 'refusal', id, error: errorToWire(error) });
+    }
+  }
+
+  async #attach({ bridge: number, config, isRecovery }: AttachCommand): Promise<AttachResult> {
+    const transport = new StreamTransport(config, this.#deadlines, silentLogger);
+    this.#bridges.set(number, {
+      transport,
+      calls: new Calls(transport, config.sessionId),
+      queue: new SetQueue(config.limits.queuedSets),
+    });
+    try {
+      const { epoch } = await transport.open(isRecovery);
+      return { epoch };
+    } catch (error) {
+      this.#bridges.delete(number);
+      await transport.close();
+      throw error;
+    }
+  }
+
+  async #detach(number: number): Promise<void> {
+    const bridge = this.#bridges.get(number);
+    if (bridge === undefined) return;
+    this.#bridges.delete(number);
+    for (const subscription of [...this.#subscriptions.values()]) {
+      if (subscription.bridge === number) subscription.close();
+    }
+    await bridge.transport.close();
+  }
+
+  #open(command: Extract<Command, { kind: 'open' }>): void {
+    const bridge = this.#bridges.get(command.bridge);
+    if (bridge === undefined) {
+      this.#writer.reply({ kind: 'refusal', id: command.id, error: errorToWire(new ClosedError('the state was closed: open another')) });
+      return;
+    }
+    const onEnd = () => this.#subscriptions.delete(command.subscription);
+    const subscription = new Subscription(command, bridge.transport, this.#writer, this.#deadlines, onEnd);
+    this.#subscriptions.set(command.subscription, subscription);
+  }
+
+  #call(id: number, number: number, call: Call): void {
+    const bridge = this.#bridges.get(number);
+    if (bridge === undefined) {
+      void this.#answer(id, Promise.reject(new ClosedError('the state was closed: open another')));
+      return;
+    }
+    const queued: QueuedCall = {
+      identifiers: changesState(call) ? identifiersOf(call) : [],
+      start: () => {
+        void this.#answer(id, bridge.calls.make(call)).finally(() => bridge.queue.handleEnd(queued));
+      },
+    };
+    if (!bridge.queue.push(queued)) {
+      void this.#answer(
+        id,
+        Promise.reject(
+          new QuotaExceededError(`${bridge.queue.waiting} calls wait for earlier ones already: await your sets, or raise limits.queuedSets`),
+        ),
+      );
+    }
+  }
+
+  #stats(): PortStats {
+    const now = performance.eventLoopUtilization();
+    const { utilization } = performance.eventLoopUtilization(now, this.#utilization);
+    this.#utilization = now;
+    let channels = 0;
+    let streams = 0;
+    for (const { transport } of this.#bridges.values()) {
+      channels += transport.channels;
+      streams += transport.streams;
+    }
+    return {
+      subscriptions: [...this.#subscriptions.values()].map((subscription) => subscription.stats()),
+      channels,
+      streams,
+      utilization,
+    };
+  }
+
+  async #closeAll(): Promise<void> {
+    for (const number of [...this.#bridges.keys()]) await this.#detach(number);
+  }
+
+  async #stop(): Promise<void> {
+    if (this.#isStopped) return;
+    this.#isStopped = true;
+    await this.#closeAll();
+    this.#writer.close();
+    this.#deadlines.close();
+    this.#port.close();
+    this.#resolveClosed();
+  }
+}
+
+function identifiersOf(call: Call): readonly string[] {
+  switch (call.name) {
+    case 'register':
+      return [call.variable];
+    case 'update':
+      return call.values.map(([identifier]) => identifier);
+    case 'set':
+    case 'delete':
+    case 'history':
+    case 'rollback':
+      return [call.identifier];
+    case 'get':
+      return call.identifiers;
+    case 'list':
+      return [];
+    default:
+      throw new InternalError(`no call is named ${(call satisfies never as Call).name}`);
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * When the connection of one bridge is tried again: its streams wait together and return together.
+ * Path: a stream's end -> [reconnect unit] -> transport. Pure: the transport keeps the timer, `attemptAtMs` says for when.
+ * After `breaker.failures` attempts that failed in a row the circuit is open: one probe every `openMs`.
+ */
+import type { Random } from '../../shared/clock.js';
+import type { BridgeConfig } from '../../shared/port/commands.js';
+import { Backoff } from '../../shared/resilience/backoff.js';
+
+export type UnitState =
+  | { readonly name: 'connected'; readonly sinceMs: number }
+  | { readonly name: 'waiting'; readonly attemptAtMs: number; readonly isCircuitOpen: boolean }
+  | { readonly name: 'attempting' };
+
+export class ReconnectUnit {
+  readonly #config: BridgeConfig;
+  #backoff: Backoff;
+  #failedAttempts = 0;
+  #state: UnitState = { name: 'attempting' };
+
+  constructor(config: BridgeConfig) {
+    this.#config = config;
+    this.#backoff = new Backoff(config.reconnect);
+  }
+
+  get state(): UnitState {
+    return this.#state;
+  }
+
+  /** Failures since the last time that lasted. */
+  get failures(): number {
+    return this.#backoff.attempt;
+  }
+
+  /** True when `maxAttempts` is used up: what waits fails. */
+  get isExhausted(): boolean {
+    const { maxAttempts } = this.#config.reconnect;
+    return maxAttempts > 0 && this.#backoff.attempt >= maxAttempts;
+  }
+
+  /** A stream ended that should not have. Returns when to try again; an attempt that is due already stays. */
+  handleStreamLost(nowMs: number, random: Random): number {
+    const state = this.#state;
+    switch (state.name) {
+      case 'waiting':
+        return state.attemptAtMs;
+      case 'attempting':
+        return nowMs;
+      case 'connected':
+        if (nowMs - state.sinceMs >= this.#config.reconnect.resetAfterMs) this.#backoff = this.#backoff.reset();
+        return this.#wait(nowMs, random);
+      default:
+        return state satisfies never;
+    }
+  }
+
+  handleAttempt(): void {
+    this.#state = { name: 'attempting' };
+  }
+
+  handleAttemptFailed(nowMs: number, random: Random): number {
+    this.#failedAttempts += 1;
+    return this.#wait(nowMs, random);
+  }
+
+  handleConnected(nowMs: number): void {
+    this.#failedAttempts = 0;
+    this.#state = { name: 'connected', sinceMs: nowMs };
+  }
+
+  #wait(nowMs: number, random: Random): number {
+    const { failures, openMs } = this.#config.breaker;
+    const isCircuitOpen = this.#failedAttempts >= failures;
+    const attemptAtMs = nowMs + (isCircuitOpen ? openMs : this.#backoff.delayMs(random));
+    this.#backoff = this.#backoff.next();
+    this.#state = { name: 'waiting', attemptAtMs, isCircuitOpen };
+    return attemptAtMs;
+  }
+}

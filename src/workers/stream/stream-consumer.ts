@@ -1,0 +1,411 @@
+/**
+ * What one watch makes of its stream: which update is next, which was seen, how many are missing, what its condition lets through.
+ * Path: transport -> [stream consumer] -> ring -> port writer. Pure; the transport tells it what happened, it tells its sink.
+ * Slow: it never waits; the ring behind the sink does. Closed: after `handleStop` it delivers nothing.
+ */
+import type { Condition } from '../../shared/delivery/condition.js';
+import { meets } from '../../shared/delivery/condition.js';
+import { BASELINE, flagsOfReason, HAS_OLD, INITIAL, RESYNC } from '../../shared/delivery/update.js';
+import { DUPLICATE, VersionTracker } from '../../shared/delivery/version-tracker.js';
+import type { BridgeError } from '../../shared/errors.js';
+import { ProtocolError } from '../../shared/errors.js';
+import type { ResumePoint, SubscriptionOptions } from '../../shared/port/commands.js';
+import type { SubscriptionStats } from '../../shared/port/replies.js';
+import { fromPortValue } from '../../shared/port/update-batch.js';
+import type { DeletedReason } from '../../shared/state/variable.js';
+import type { Metadata } from '../../shared/values/metadata.js';
+import type { VariableValue } from '../../shared/values/variable-type.js';
+import type { UpdateMessage } from '../../shared/wire/update-message.js';
+import { decodeUpdate, valueOf } from '../../shared/wire/update-message.js';
+import type { StreamState } from './stream-state.js';
+import { checkMove, isOver } from './stream-state.js';
+
+/** Where a consumer's results go. Hot: `deliver` allocates nothing of its own. */
+export interface ConsumerSink {
+  /** False when the watch's ring is full and it asked for an error. */
+  deliver(
+    handle: number,
+    version: number,
+    value: VariableValue,
+    timestamp: number,
+    receivedAt: number,
+    revision: number,
+    missed: number,
+    filtered: number,
+    flags: number,
+    source: string,
+    custom: Metadata,
+    old: VariableValue | undefined,
+  ): boolean;
+  handleState(state: StreamState): void;
+  handleLineage(handle: number, epoch: string, variableId: string): void;
+  handleSynced(): void;
+  handlePulse(nowMs: number): void;
+  handleTrouble(error: BridgeError): void;
+  /** The ring was full and the watch had asked for an error. */
+  handleOverflow(): void;
+  /** Every variable is gone. */
+  handleNothingLeft(): void;
+}
+
+/** What the next stream of a watch asks the server for. */
+export interface StreamRequest {
+  readonly identifiers: readonly string[];
+  /** Last versions by variable id, when all belong to `resumeEpoch`. */
+  readonly resume: Readonly<Record<string, number>> | undefined;
+  readonly resumeEpoch: string;
+  readonly waitForMissing: boolean;
+}
+
+interface TrackedVariable {
+  readonly identifier: string;
+  readonly handle: number;
+  readonly tracker: VersionTracker;
+  /** Last value seen; kept only for a condition. */
+  last: VariableValue | undefined;
+  /** Versions that the condition let pass silently since the last delivery. */
+  filtered: number;
+  /** Versions skipped right before filtered ones: the next delivery tells. */
+  missed: number;
+  isGone: boolean;
+  /** Its present value, or nothing newer, has come on the present stream. */
+  isCurrent: boolean;
+}
+
+export class StreamConsumer {
+  readonly #variables = new Map<string, TrackedVariable>();
+  /** By the server's id; a variable asked for by name and by id is there twice. */
+  readonly #byId = new Map<string, TrackedVariable[]>();
+  readonly #sink: ConsumerSink;
+  readonly #options: SubscriptionOptions;
+  readonly #condition: Condition | undefined;
+  #state: StreamState;
+  #streamEpoch = '';
+  #hasBeenLive = false;
+  #isSynced = false;
+  #waitsForMissing: boolean;
+  #lastWordAtMs: number;
+  #received = 0;
+  #filtered = 0;
+  #duplicates = 0;
+  #errors = 0;
+  #reconnects = 0;
+
+  constructor(
+    identifiers: readonly string[],
+    handles: readonly number[],
+    resume: readonly (ResumePoint | undefined)[] | undefined,
+    options: SubscriptionOptions,
+    sink: ConsumerSink,
+    nowMs: number,
+  ) {
+    this.#sink = sink;
+    this.#options = options;
+    this.#condition = options.condition;
+    this.#waitsForMissing = options.waitForMissing;
+    this.#state = { name: 'connecting', sinceMs: nowMs };
+    this.#lastWordAtMs = nowMs;
+    identifiers.forEach((identifier, place) => {
+      const tracker = new VersionTracker();
+      const point = resume?.[place];
+      if (point !== undefined) {
+        tracker.resume(point.version, point.epoch, point.variableId);
+        this.#hasBeenLive = true;
+      }
+      this.#variables.set(identifier, {
+        identifier,
+        handle: handles[place]!,
+        tracker,
+        last: point?.last === undefined ? undefined : fromPortValue(point.last),
+        filtered: 0,
+        missed: 0,
+        isGone: false,
+        isCurrent: false,
+      });
+    });
+  }
+
+  get state(): StreamState {
+    return this.#state;
+  }
+
+  get hasBeenLive(): boolean {
+    return this.#hasBeenLive;
+  }
+
+  /** When the server was last heard on this watch, ms. */
+  get lastWordAtMs(): number {
+    return this.#lastWordAtMs;
+  }
+
+  /** Identifiers that still have a variable. */
+  get identifiers(): string[] {
+    return [...this.#variables.values()].filter((variable) => !variable.isGone).map((variable) => variable.identifier);
+  }
+
+  /** What to ask for now. `serverEpoch` is the one that the connection said, '' when it said none. */
+  request(serverEpoch: string): StreamRequest {
+    const resume: Record<string, number> = {};
+    let resumeEpoch: string | undefined;
+    let canResume = true;
+    for (const { tracker, isGone } of this.#variables.values()) {
+      if (isGone || tracker.version === 0) continue;
+      if (tracker.epoch === '' || tracker.variableId === '') canResume = false;
+      resumeEpoch ??= tracker.epoch;
+      if (resumeEpoch !== tracker.epoch) canResume = false;
+      resume[tracker.variableId] = tracker.version;
+    }
+    const isResuming = canResume && resumeEpoch !== undefined;
+    // A server that lost its state gets its variables back from whoever sets them: the watch outlives that.
+    const hasLostState = resumeEpoch !== undefined && serverEpoch !== '' && !isSameServer(resumeEpoch, serverEpoch);
+    return {
+      identifiers: this.identifiers,
+      resume: isResuming ? resume : undefined,
+      resumeEpoch: isResuming ? resumeEpoch! : '',
+      waitForMissing: this.#waitsForMissing || hasLostState,
+    };
+  }
+
+  /** After a NOT_FOUND of a watch that was live before: the variables are waited for. */
+  waitForMissing(): void {
+    this.#waitsForMissing = true;
+  }
+
+  handleOpening(nowMs: number): void {
+    if (this.#state.name !== 'connecting') this.#become({ name: 'connecting', sinceMs: nowMs });
+    for (const variable of this.#variables.values()) variable.isCurrent = false;
+    this.#isSynced = false;
+  }
+
+  /** Response headers are there: the server has registered the watch. */
+  handleRegistered(epoch: string, nowMs: number): void {
+    this.#streamEpoch = epoch;
+    this.#lastWordAtMs = nowMs;
+    if (this.#hasBeenLive) this.#reconnects += 1;
+    this.#hasBeenLive = true;
+    this.#become({ name: 'live', sinceMs: nowMs });
+  }
+
+  /** Bytes of one VariableUpdate. What cannot be read is told and counted; the gap shows in the next one's `missed`. */
+  handleMessage(bytes: Uint8Array, nowMs: number): void {
+    if (isOver(this.#state)) return;
+    this.#lastWordAtMs = nowMs;
+    if (this.#state.name === 'stale') this.#become({ name: 'live', sinceMs: nowMs });
+    try {
+      this.#handleUpdate(decodeUpdate(bytes), nowMs);
+    } catch (cause) {
+      this.#errors += 1;
+      this.#sink.handleTrouble(
+        new ProtocolError(`an update could not be read (${cause instanceof Error ? cause.message : String(cause)}): it counts as missed`, { cause }),
+      );
+    }
+  }
+
+  /** Silent for too long? Told by the slot's timer. Returns when to ask again, or undefined when the watch does not care. */
+  handleStaleCheck(nowMs: number): number | undefined {
+    const { staleAfterMs } = this.#options;
+    if (staleAfterMs === 0 || isOver(this.#state)) return undefined;
+    const dueAtMs = this.#lastWordAtMs + staleAfterMs;
+    if (nowMs < dueAtMs) return dueAtMs;
+    if (this.#state.name === 'live') this.#become({ name: 'stale', sinceMs: nowMs });
+    return nowMs + staleAfterMs;
+  }
+
+  handleWaiting(state: Extract<StreamState, { name: 'backoff' | 'open-circuit' | 'draining' }>): void {
+    if (!isOver(this.#state)) this.#become(state);
+  }
+
+  /** These are no longer wanted; what still comes for them is not delivered. Returns whether any is left. */
+  handleDropped(handles: ReadonlySet<number>): boolean {
+    for (const variable of this.#variables.values()) {
+      if (!handles.has(variable.handle)) continue;
+      this.#variables.delete(variable.identifier);
+      const same = this.#byId.get(variable.tracker.variableId)?.filter((other) => other !== variable);
+      if (same !== undefined) this.#byId.set(variable.tracker.variableId, same);
+    }
+    return this.identifiers.length > 0;
+  }
+
+  handleStop(): void {
+    if (!isOver(this.#state)) this.#become({ name: 'stopped' });
+  }
+
+  handleFailure(error: BridgeError): void {
+    if (!isOver(this.#state)) this.#become({ name: 'failed', error });
+  }
+
+  stats(subscription: number, conflated: number, buffered: number): SubscriptionStats {
+    return {
+      subscription,
+      received: this.#received,
+      filtered: this.#filtered,
+      conflated,
+      duplicates: this.#duplicates,
+      errors: this.#errors,
+      reconnects: this.#reconnects,
+      buffered,
+    };
+  }
+
+  #handleUpdate(update: UpdateMessage, nowMs: number): void {
+    switch (update.updateType) {
+      case 'value_change':
+      case 'initial_value':
+      case 'resync':
+      case 'deleted':
+        break;
+      case 'heartbeat':
+        this.#sink.handlePulse(nowMs);
+        return;
+      case 'synced':
+        this.#handleSynced();
+        return;
+      default:
+        // A type of a later contract: counted, and not ours to judge.
+        this.#errors += 1;
+        return;
+    }
+    for (const variable of this.#find(update)) {
+      if (!variable.isGone && !isOver(this.#state)) this.#handleVersion(variable, update, nowMs);
+    }
+  }
+
+  #find(update: UpdateMessage): readonly TrackedVariable[] {
+    const known = this.#byId.get(update.variableId);
+    if (known !== undefined) return known;
+    const found = [this.#variables.get(update.name), this.#variables.get(update.variableId)].filter(
+      (variable): variable is TrackedVariable => variable !== undefined,
+    );
+    const distinct = [...new Set(found)];
+    if (update.variableId !== '') this.#byId.set(update.variableId, distinct);
+    return distinct;
+  }
+
+  #handleVersion(variable: TrackedVariable, update: UpdateMessage, nowMs: number): void {
+    const { tracker } = variable;
+    if (update.updateType === 'deleted') {
+      this.#handleDeleted(variable, update, nowMs);
+      return;
+    }
+    const isFirst = tracker.version === 0;
+    const isSnapshot = update.updateType !== 'value_change';
+    // Read before the tracker moves: an update that cannot be read counts as missed.
+    const value = valueOf(update);
+    const epochBefore = tracker.epoch;
+    const idBefore = tracker.variableId;
+    const missed = tracker.accept(update.version, this.#epochOf(update, tracker), update.variableId, isSnapshot);
+    variable.isCurrent = true;
+    if (missed !== DUPLICATE) {
+      if (tracker.epoch !== epochBefore || tracker.variableId !== idBefore) {
+        this.#sink.handleLineage(variable.handle, tracker.epoch, tracker.variableId);
+      }
+      let flags = 0;
+      if (isFirst && update.updateType === 'initial_value') flags = this.#options.includeInitial ? INITIAL : BASELINE;
+      else if (tracker.isResync) flags = RESYNC;
+      if (flags !== BASELINE) this.#received += 1;
+      this.#offer(variable, update, value, flags, missed, nowMs);
+    } else {
+      this.#duplicates += 1;
+      if (variable.last === undefined) variable.last = value;
+    }
+    if (isSnapshot && !this.#isSynced) this.#checkAllCurrent();
+  }
+
+  /** The condition decides, unless the update is more than a change. */
+  #offer(variable: TrackedVariable, update: UpdateMessage, value: VariableValue, flags: number, missed: number, nowMs: number): void {
+    const condition = this.#condition;
+    if (condition === undefined) {
+      this.#deliver(variable, update, value, flags, missed, 0, undefined, nowMs);
+      return;
+    }
+    const old = variable.last;
+    variable.last = value;
+    if (flags === 0 && !meets(condition, old, value)) {
+      variable.filtered += 1;
+      variable.missed += missed;
+      this.#filtered += 1;
+      return;
+    }
+    const { filtered } = variable;
+    const missedBefore = variable.missed;
+    variable.filtered = 0;
+    variable.missed = 0;
+    const oldFlag = filtered > 0 ? HAS_OLD : 0;
+    this.#deliver(variable, update, value, flags | oldFlag, missed + missedBefore, filtered, old, nowMs);
+  }
+
+  #handleDeleted(variable: TrackedVariable, update: UpdateMessage, nowMs: number): void {
+    const { tracker } = variable;
+    const version = Math.max(update.version, tracker.version + 1);
+    const missed = tracker.version === 0 ? 0 : version - tracker.version - 1;
+    const value = variable.last ?? (update.type === '' ? (undefined as unknown as VariableValue) : valueOf(update));
+    const reason = (update.reason === '' ? 'deleted' : update.reason) as DeletedReason;
+    tracker.version = version;
+    variable.isGone = true;
+    this.#received += 1;
+    const { filtered } = variable;
+    const flags = flagsOfReason(reason) | (filtered > 0 ? HAS_OLD : 0);
+    this.#deliver(variable, update, value, flags, missed + variable.missed, filtered, variable.last, nowMs, version);
+    this.#byId.delete(update.variableId);
+    if (this.identifiers.length === 0) this.#sink.handleNothingLeft();
+    else if (!this.#isSynced) this.#checkAllCurrent();
+  }
+
+  #deliver(
+    variable: TrackedVariable,
+    update: UpdateMessage,
+    value: VariableValue,
+    flags: number,
+    missed: number,
+    filtered: number,
+    old: VariableValue | undefined,
+    nowMs: number,
+    version = update.version,
+  ): void {
+    const isTaken = this.#sink.deliver(
+      variable.handle,
+      version,
+      value,
+      update.timestamp,
+      nowMs,
+      update.revision,
+      missed,
+      filtered,
+      flags,
+      update.source,
+      update.custom,
+      old,
+    );
+    if (!isTaken) this.#sink.handleOverflow();
+  }
+
+  /** Changes carry no epoch: they belong to the stream's, unless the variable has begun an era of its own within it. */
+  #epochOf(update: UpdateMessage, tracker: VersionTracker): string {
+    if (update.epoch !== '') return update.epoch;
+    return isSameServer(tracker.epoch, this.#streamEpoch) ? '' : this.#streamEpoch;
+  }
+
+  /** A server that sends no `synced` mark is in step when each variable's present value has come. */
+  #checkAllCurrent(): void {
+    for (const variable of this.#variables.values()) if (!variable.isCurrent && !variable.isGone) return;
+    // Ours sends the mark behind the last of them; a foreign server has no epoch.
+    if (this.#streamEpoch === '') this.#handleSynced();
+  }
+
+  #handleSynced(): void {
+    if (this.#isSynced) return;
+    this.#isSynced = true;
+    this.#sink.handleSynced();
+  }
+
+  #become(next: StreamState): void {
+    checkMove(this.#state, next);
+    this.#state = next;
+    this.#sink.handleState(next);
+  }
+}
+
+/** Whether an epoch, or an era within it (`epoch.n`), is that of a server. */
+function isSameServer(epoch: string, serverEpoch: string): boolean {
+  return epoch === serverEpoch || epoch.startsWith(`${serverEpoch}.`);
+}

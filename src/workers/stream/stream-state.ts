@@ -1,0 +1,39 @@
+/** States of one stream and their legal moves. Path: transport events -> [stream state] -> the watch's `state`. */
+import { assert } from '../../shared/assert.js';
+import type { BridgeError } from '../../shared/errors.js';
+import type { StreamStateName } from '../../shared/port/replies.js';
+
+export type StreamState =
+  /** Opened, and not yet registered by the server. */
+  | { readonly name: 'connecting'; readonly sinceMs: number }
+  | { readonly name: 'live'; readonly sinceMs: number }
+  /** Registered, and silent for longer than the watch allows. */
+  | { readonly name: 'stale'; readonly sinceMs: number }
+  /** Waits for its connection to be tried again. */
+  | { readonly name: 'backoff'; readonly cause: BridgeError }
+  | { readonly name: 'open-circuit'; readonly cause: BridgeError }
+  /** The server is going away and has said so. */
+  | { readonly name: 'draining'; readonly cause: BridgeError }
+  /** By its watcher's wish, or because no variable is left. */
+  | { readonly name: 'stopped' }
+  | { readonly name: 'failed'; readonly error: BridgeError };
+
+export const isOver = (state: StreamState): boolean => state.name === 'stopped' || state.name === 'failed';
+
+/** @throws InternalError for a move that is not in the table */
+export function checkMove(from: StreamState, to: StreamState): void {
+  assert(MOVES[from.name].includes(to.name), `a stream does not go from ${from.name} to ${to.name}`);
+}
+
+const WAITING: readonly StreamStateName[] = ['backoff', 'open-circuit', 'draining', 'connecting', 'stopped', 'failed'];
+
+const MOVES: Readonly<Record<StreamStateName, readonly StreamStateName[]>> = {
+  connecting: ['live', 'backoff', 'open-circuit', 'draining', 'stopped', 'failed'],
+  live: ['stale', 'backoff', 'draining', 'stopped', 'failed'],
+  stale: ['live', 'backoff', 'draining', 'stopped', 'failed'],
+  backoff: WAITING,
+  'open-circuit': WAITING,
+  draining: WAITING,
+  stopped: [],
+  failed: [],
+};

@@ -1,0 +1,180 @@
+/**
+ * One watch's share in this worker: its consumer, its stream, its place at the port. Path: transport -> [subscription] -> port writer.
+ * Owner: slot. It ends by command, by failure, or when none of its variables is left.
+ */
+import type { Overflow } from '../shared/delivery/update-ring.js';
+import { UpdateRing } from '../shared/delivery/update-ring.js';
+import type { BridgeError } from '../shared/errors.js';
+import { BufferOverflowError, errorToWire } from '../shared/errors.js';
+import type { OpenCommand } from '../shared/port/commands.js';
+import type { SubscriptionStats } from '../shared/port/replies.js';
+import { systemClock } from '../shared/system-clock.js';
+import type { Metadata } from '../shared/values/metadata.js';
+import type { VariableValue } from '../shared/values/variable-type.js';
+import type { Deadline, Deadlines } from '../shared/deadlines.js';
+import type { PortWriter, WaitingUpdate } from './port-writer.js';
+import { PortQueue } from './port-writer.js';
+import type { ConsumerSink } from './stream/stream-consumer.js';
+import { StreamConsumer } from './stream/stream-consumer.js';
+import type { StreamState } from './stream/stream-state.js';
+import type { Transport, TransportWatch } from './transport/transport.js';
+
+export class Subscription implements TransportWatch, ConsumerSink, Deadline {
+  readonly consumer: StreamConsumer;
+  readonly heartbeatMs: number;
+  readonly bridge: number;
+  /** Of the wheel that checks for silence. */
+  dueAtMs = 0;
+  wheelSlot = -1;
+  readonly #number: number;
+  readonly #transport: Transport;
+  readonly #writer: PortWriter;
+  readonly #deadlines: Deadlines;
+  readonly #queue = new PortQueue();
+  readonly #limit: number;
+  readonly #overflow: Overflow;
+  readonly #onEnd: () => void;
+  /** The `open` command, until it is answered. */
+  #openId: number | undefined;
+
+  constructor(command: OpenCommand, transport: Transport, writer: PortWriter, deadlines: Deadlines, onEnd: () => void) {
+    const { options } = command;
+    this.#number = command.subscription;
+    this.bridge = command.bridge;
+    this.#openId = command.id;
+    this.#transport = transport;
+    this.#writer = writer;
+    this.#deadlines = deadlines;
+    this.#onEnd = onEnd;
+    this.#limit = options.bufferLimit;
+    this.#overflow = options.overflow;
+    // Three signs of life within the time that may pass without one.
+    this.heartbeatMs = options.staleAfterMs === 0 ? 0 : Math.max(100, Math.floor(options.staleAfterMs / 3));
+    const nowMs = systemClock.nowMs();
+    this.consumer = new StreamConsumer(command.identifiers, command.handles, command.resume, options, this, nowMs);
+    if (options.staleAfterMs > 0) deadlines.schedule(this, nowMs + options.staleAfterMs);
+    transport.openWatch(this);
+  }
+
+  /** By command: nothing is delivered afterwards. */
+  close(): void {
+    this.consumer.handleStop();
+    this.#release();
+  }
+
+  drop(handles: readonly number[]): boolean {
+    return this.consumer.handleDropped(new Set(handles));
+  }
+
+  stats(): SubscriptionStats {
+    const { ring } = this.#queue;
+    return this.consumer.stats(this.#number, ring?.missedTotal ?? 0, ring?.size ?? 0);
+  }
+
+  // --- from the transport
+
+  handleRegistered(): void {
+    if (this.#openId === undefined) return;
+    this.#writer.reply({ kind: 'answer', id: this.#openId, result: undefined });
+    this.#openId = undefined;
+  }
+
+  handleRefused(error: BridgeError): void {
+    this.consumer.handleFailure(error);
+    if (this.#openId !== undefined) {
+      this.#writer.reply({ kind: 'refusal', id: this.#openId, error: errorToWire(error) });
+      this.#openId = undefined;
+    } else {
+      this.#writer.replyAfterUpdates(this.#queue, { kind: 'ended', subscription: this.#number, error: errorToWire(error) });
+    }
+    this.#release();
+  }
+
+  handleDeadline(nowMs: number): void {
+    const nextMs = this.consumer.handleStaleCheck(nowMs);
+    if (nextMs !== undefined) this.#deadlines.schedule(this, nextMs);
+  }
+
+  // --- from the consumer
+
+  deliver(
+    handle: number,
+    version: number,
+    value: VariableValue,
+    timestamp: number,
+    receivedAt: number,
+    revision: number,
+    missed: number,
+    filtered: number,
+    flags: number,
+    source: string,
+    custom: Metadata,
+    old: VariableValue | undefined,
+  ): boolean {
+    return this.#writer.update(
+      this.#queue,
+      this.#makeRing,
+      handle,
+      version,
+      value,
+      timestamp,
+      receivedAt,
+      revision,
+      missed,
+      filtered,
+      flags,
+      source,
+      custom,
+      old,
+    );
+  }
+
+  handleState(state: StreamState): void {
+    const error = 'cause' in state ? errorToWire(state.cause) : 'error' in state ? errorToWire(state.error) : undefined;
+    this.#writer.reply({ kind: 'state', subscription: this.#number, state: state.name, error });
+  }
+
+  handleLineage(handle: number, epoch: string, variableId: string): void {
+    this.#writer.lineage({ handle, epoch, variableId });
+  }
+
+  handleSynced(): void {
+    this.#writer.replyAfterUpdates(this.#queue, { kind: 'synced', subscription: this.#number });
+  }
+
+  handlePulse(nowMs: number): void {
+    this.#writer.reply({ kind: 'pulse', subscription: this.#number, atMs: nowMs });
+  }
+
+  handleTrouble(error: BridgeError): void {
+    this.#writer.reply({ kind: 'trouble', subscription: this.#number, error: errorToWire(error) });
+  }
+
+  handleOverflow(): void {
+    this.#fail(
+      new BufferOverflowError(
+        `the watcher fell ${this.#limit} updates behind and asked for overflow 'error': take updates faster, raise bufferLimit, or conflate`,
+      ),
+    );
+  }
+
+  handleNothingLeft(): void {
+    this.consumer.handleStop();
+    this.#writer.replyAfterUpdates(this.#queue, { kind: 'ended', subscription: this.#number, error: undefined });
+    this.#release();
+  }
+
+  #fail(error: BridgeError): void {
+    this.consumer.handleFailure(error);
+    this.#writer.replyAfterUpdates(this.#queue, { kind: 'ended', subscription: this.#number, error: errorToWire(error) });
+    this.#release();
+  }
+
+  #release(): void {
+    this.#deadlines.cancel(this);
+    this.#transport.closeWatch(this);
+    this.#onEnd();
+  }
+
+  readonly #makeRing = (): UpdateRing<WaitingUpdate> => new UpdateRing<WaitingUpdate>(this.#limit, this.#overflow);
+}
