@@ -11,6 +11,11 @@ export class Deadlines {
   readonly #wheel = new TimerWheel<Deadline>(10, 1_024);
   #timer: NodeJS.Timeout | undefined;
   #wakeAtMs = Number.POSITIVE_INFINITY;
+  readonly #keepsProcessAlive: boolean;
+
+  constructor({ keepsProcessAlive = true } = {}) {
+    this.#keepsProcessAlive = keepsProcessAlive;
+  }
 
   schedule(deadline: Deadline, atMs: number): void {
     this.#wheel.schedule(deadline, atMs);
@@ -33,6 +38,7 @@ export class Deadlines {
     clearTimeout(this.#timer);
     this.#wakeAtMs = wakeAtMs;
     this.#timer = setTimeout(() => this.#wake(), Math.max(1, wakeAtMs - nowMs));
+    if (!this.#keepsProcessAlive) this.#timer.unref();
   }
 
   #wake(): void {

@@ -1,0 +1,71 @@
+/** The public names, nothing else. */
+export type { BridgedStateOptions } from './bridged-state.js';
+export { BridgedState } from './bridged-state.js';
+export type { LocalStateOptions } from './local-state.js';
+export { LocalState } from './local-state.js';
+export { WorkerPool } from './pool/worker-pool.js';
+export type {
+  Capabilities,
+  HistoryEntry,
+  Identifiers,
+  RegisterOptions,
+  SetOptions,
+  StateProvider,
+  UpdateOptions,
+  VariableChange,
+  VariableInfo,
+  WatcherInfo,
+  WatchIterable,
+  WatchState,
+} from './state-provider.js';
+export type { UpdateMetadata, Watcher } from './watch/dispatcher.js';
+export { Watch } from './watch/watch.js';
+export type { Condition } from '../shared/delivery/condition.js';
+export {
+  AbortedError,
+  AlreadyExistsError,
+  BatchRefusedError,
+  BridgeError,
+  BufferOverflowError,
+  ClosedError,
+  ConstraintViolationError,
+  DeadlineExceededError,
+  InternalError,
+  InvalidArgumentError,
+  InvalidConstraintError,
+  InvalidNameError,
+  InvalidOptionsError,
+  InvalidTypeError,
+  InvalidValueError,
+  MessageTooLargeError,
+  PermissionDeniedError,
+  ProtocolError,
+  QuotaExceededError,
+  SessionNotFoundError,
+  SlowStreamError,
+  UnauthenticatedError,
+  UnavailableError,
+  UnknownOutcomeError,
+  UnsupportedError,
+  VariablesNotFoundError,
+  VersionConflictError,
+  VersionNotFoundError,
+  WatcherError,
+  WatchNotFoundError,
+  WorkerError,
+} from '../shared/errors.js';
+export type { Logger } from '../shared/logger.js';
+export type { PoolOptionsInput as WorkerPoolOptions, WatchFilter, WatchOptionsInput as WatchOptions } from '../shared/options.js';
+export type { ExportedState, ExportedVariable } from '../shared/state/exported-state.js';
+export type { DeletedReason } from '../shared/state/variable.js';
+export type { Constraints, ConstraintsInput } from '../shared/values/constraint.js';
+export type { Metadata } from '../shared/values/metadata.js';
+export type {
+  Embedding,
+  JsonValue,
+  Tensor,
+  VariableInput,
+  VariableType,
+  VariableValue,
+} from '../shared/values/variable-type.js';
+export { OpaqueBinary } from '../shared/values/variable-type.js';

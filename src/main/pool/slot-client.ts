@@ -1,0 +1,271 @@
+/**
+ * Main's end of one slot's port: ids become promises, updates go to their dispatcher, credits go back. Path: MessagePort -> [slot client] -> dispatcher.
+ * Slow: what this thread has not dispatched is not granted again, so the worker stops sending. Closed: every promise that is left is rejected.
+ */
+import type { MessagePort } from 'node:worker_threads';
+import type { ErrorWire } from '../../shared/errors.js';
+import { type BridgeError, ClosedError, errorFromWire } from '../../shared/errors.js';
+import type { AttachCommand, Command, OpenCommand } from '../../shared/port/commands.js';
+import type { Lineage, Reply, StreamStateName, TurnMessage } from '../../shared/port/replies.js';
+import type { UpdateBatch } from '../../shared/port/update-batch.js';
+import { COLUMNS, HANDLE } from '../../shared/port/update-batch.js';
+import { fateOf } from './slot-recovery.js';
+
+/** A command as its sender writes it: the id is the client's business. */
+export type CommandBody = Command extends infer C ? (C extends { readonly id: number } ? Omit<C, 'id'> : never) : never;
+
+/** The share of one watch in one slot, as its state sees it. */
+export interface SlotSubscriber {
+  readonly subscription: number;
+  handleState(state: StreamStateName, error: ErrorWire | undefined): void;
+  handleSynced(): void;
+  handlePulse(atMs: number): void;
+  handleTrouble(error: ErrorWire): void;
+  handleEnded(error: ErrorWire | undefined): void;
+  /** What opens it again in a fresh worker, from where it is. */
+  reopenCommand(): Omit<OpenCommand, 'id'>;
+}
+
+/** A state's face towards a slot. */
+export interface SlotBridge {
+  readonly bridge: number;
+  attachCommand(isRecovery: boolean): Omit<AttachCommand, 'id'>;
+  handleLineage(lineage: Lineage): void;
+  /** Updates `from` up to `to` of a batch are this state's. */
+  handleUpdates(batch: UpdateBatch, from: number, to: number): void;
+  /** The turn is over: what was held for it goes out. */
+  handleTurnEnd(): void;
+}
+
+interface Pending {
+  readonly command: Command;
+  resolve(result: unknown): void;
+  reject(error: BridgeError): void;
+}
+
+/** Handles of different states share a port: each state has a range of its own. */
+export const HANDLES_PER_BRIDGE = 2 ** 22;
+
+export class SlotClient {
+  readonly number: number;
+  #port: MessagePort | undefined;
+  #nextId = 1;
+  readonly #pending = new Map<number, Pending>();
+  readonly #bridges = new Map<number, SlotBridge>();
+  readonly #subscribers = new Map<number, SlotSubscriber>();
+  #onReady: () => void = () => undefined;
+  #isReferenced = true;
+  #closedBy: BridgeError | undefined;
+
+  constructor(number: number) {
+    this.number = number;
+  }
+
+  /** Takes over a fresh worker's port. Resolves when the worker says that it runs. */
+  start(port: MessagePort): Promise<void> {
+    this.#port = port;
+    const ready = new Promise<void>((resolve) => {
+      this.#onReady = resolve;
+    });
+    port.on('message', (message: TurnMessage) => this.#handleTurn(message));
+    if (!this.#isReferenced) port.unref();
+    return ready;
+  }
+
+  /** The worker is gone. What it held is brought to the next one by `recover`. */
+  handleDeath(): void {
+    this.#port?.close();
+    this.#port = undefined;
+    for (const [id, { command, resolve, reject }] of [...this.#pending]) {
+      const fate = fateOf(command);
+      if (fate.name === 'repeat') continue;
+      this.#pending.delete(id);
+      if (fate.name === 'done') resolve(undefined);
+      else reject(fate.error);
+    }
+    for (const subscriber of this.#subscribers.values()) subscriber.handleState('connecting', undefined);
+  }
+
+  /** Gives a fresh worker what the dead one had: states first, then watches, then what was asked and not answered. */
+  recover(): void {
+    const unanswered = [...this.#pending.values()];
+    const asked = new Set<number>();
+    for (const { command } of unanswered) {
+      if (command.kind === 'attach') asked.add(command.bridge);
+    }
+    for (const bridge of this.#bridges.values()) {
+      if (!asked.has(bridge.bridge)) this.#request(bridge.attachCommand(true)).catch(ignore);
+    }
+    for (const { command } of unanswered) if (command.kind === 'attach') this.#post({ ...command, isRecovery: true });
+    const opening = new Set<number>();
+    for (const { command } of unanswered) if (command.kind === 'open') opening.add(command.subscription);
+    for (const subscriber of this.#subscribers.values()) {
+      if (opening.has(subscriber.subscription)) continue;
+      this.#request(subscriber.reopenCommand()).catch((error: BridgeError) => {
+        subscriber.handleEnded({ code: error.code, message: error.message, details: error.details });
+      });
+    }
+    for (const { command } of unanswered) if (command.kind !== 'attach') this.#post(command);
+  }
+
+  async attach(bridge: SlotBridge): Promise<unknown> {
+    this.#bridges.set(bridge.bridge, bridge);
+    try {
+      return await this.#request(bridge.attachCommand(false));
+    } catch (error) {
+      this.#bridges.delete(bridge.bridge);
+      throw error;
+    }
+  }
+
+  async detach(bridge: SlotBridge): Promise<void> {
+    if (this.#closedBy === undefined) await this.#request({ kind: 'detach', bridge: bridge.bridge });
+    this.#bridges.delete(bridge.bridge);
+  }
+
+  /** @throws BridgeError of the worker or the server; the subscriber is forgotten then */
+  async open(subscriber: SlotSubscriber): Promise<void> {
+    this.#subscribers.set(subscriber.subscription, subscriber);
+    try {
+      await this.#request(subscriber.reopenCommand());
+    } catch (error) {
+      this.#subscribers.delete(subscriber.subscription);
+      throw error;
+    }
+  }
+
+  async drop(subscriber: SlotSubscriber, handles: readonly number[]): Promise<void> {
+    await this.#request({ kind: 'drop', subscription: subscriber.subscription, handles });
+  }
+
+  /** Resolves when nothing more can come for it. */
+  async closeSubscriber(subscriber: SlotSubscriber): Promise<void> {
+    if (this.#closedBy === undefined) await this.#request({ kind: 'close', subscription: subscriber.subscription });
+    this.#subscribers.delete(subscriber.subscription);
+  }
+
+  call(bridge: number, call: Extract<Command, { kind: 'call' }>['call']): Promise<unknown> {
+    return this.#request({ kind: 'call', bridge, call });
+  }
+
+  stats(): Promise<unknown> {
+    return this.#request({ kind: 'stats' });
+  }
+
+  /** Asks the worker to end by itself. */
+  async stop(): Promise<void> {
+    if (this.#port !== undefined && this.#closedBy === undefined) await this.#request({ kind: 'stop' });
+  }
+
+  /** No more words with the worker; whoever waits is told why. */
+  close(error: BridgeError): void {
+    if (this.#closedBy !== undefined) return;
+    this.#closedBy = error;
+    this.#port?.close();
+    this.#port = undefined;
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+    const wire: ErrorWire = { code: error.code, message: error.message };
+    for (const subscriber of [...this.#subscribers.values()]) subscriber.handleEnded(wire);
+    this.#subscribers.clear();
+  }
+
+  unref(): void {
+    this.#isReferenced = false;
+    this.#port?.unref();
+  }
+
+  ref(): void {
+    this.#isReferenced = true;
+    this.#port?.ref();
+  }
+
+  #request(body: CommandBody): Promise<unknown> {
+    if (this.#closedBy !== undefined) return Promise.reject(this.#closedBy);
+    const id = this.#nextId;
+    this.#nextId += 1;
+    const command = { ...body, id } as Command;
+    return new Promise((resolve, reject) => {
+      this.#pending.set(id, { command, resolve, reject });
+      this.#post(command);
+    });
+  }
+
+  /** Without a port, between two workers, `recover` will post it. */
+  #post(command: Command): void {
+    this.#port?.postMessage(command);
+  }
+
+  #handleTurn({ lineages, batch, replies }: TurnMessage): void {
+    for (const lineage of lineages) this.#bridgeOf(lineage.handle)?.handleLineage(lineage);
+    if (batch !== undefined) {
+      this.#dispatch(batch);
+      this.#port?.postMessage({ kind: 'grant', updates: batch.count } satisfies Command);
+    }
+    for (const reply of replies) this.#handleReply(reply);
+  }
+
+  /** Runs of one state's updates go to it together. */
+  #dispatch(batch: UpdateBatch): void {
+    const { count, numbers } = batch;
+    let from = 0;
+    while (from < count) {
+      const bridge = Math.floor(numbers[from * COLUMNS + HANDLE]! / HANDLES_PER_BRIDGE);
+      let to = from + 1;
+      while (to < count && Math.floor(numbers[to * COLUMNS + HANDLE]! / HANDLES_PER_BRIDGE) === bridge) to += 1;
+      this.#bridges.get(bridge)?.handleUpdates(batch, from, to);
+      from = to;
+    }
+    for (const bridge of this.#bridges.values()) bridge.handleTurnEnd();
+  }
+
+  #bridgeOf(handle: number): SlotBridge | undefined {
+    return this.#bridges.get(Math.floor(handle / HANDLES_PER_BRIDGE));
+  }
+
+  #handleReply(reply: Reply): void {
+    switch (reply.kind) {
+      case 'ready':
+        this.#onReady();
+        return;
+      case 'answer':
+        this.#take(reply.id)?.resolve(reply.result);
+        return;
+      case 'refusal':
+        this.#take(reply.id)?.reject(errorFromWire(reply.error));
+        return;
+      case 'state':
+        this.#subscribers.get(reply.subscription)?.handleState(reply.state, reply.error);
+        return;
+      case 'synced':
+        this.#subscribers.get(reply.subscription)?.handleSynced();
+        return;
+      case 'pulse':
+        this.#subscribers.get(reply.subscription)?.handlePulse(reply.atMs);
+        return;
+      case 'trouble':
+        this.#subscribers.get(reply.subscription)?.handleTrouble(reply.error);
+        return;
+      case 'ended': {
+        const subscriber = this.#subscribers.get(reply.subscription);
+        this.#subscribers.delete(reply.subscription);
+        subscriber?.handleEnded(reply.error);
+        return;
+      }
+      default:
+        reply satisfies never;
+    }
+  }
+
+  #take(id: number): Pending | undefined {
+    const pending = this.#pending.get(id);
+    this.#pending.delete(id);
+    return pending;
+  }
+}
+
+export const closedPool = (): ClosedError => new ClosedError('the worker pool was closed: open another');
+
+function ignore(): void {
+  // A state that cannot be attached again tells so by its watches.
+}

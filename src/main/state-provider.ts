@@ -1,0 +1,156 @@
+/** The one API: LocalState in process, BridgedState over a worker pool, and whatever passes the suite of `bridged-state/testing`. */
+import type { WatchOptionsInput } from '../shared/options.js';
+import type { StreamStateName } from '../shared/port/replies.js';
+import type { ExportedState } from '../shared/state/exported-state.js';
+import type { Constraints, ConstraintsInput } from '../shared/values/constraint.js';
+import type { Metadata } from '../shared/values/metadata.js';
+import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
+import type { UpdateMetadata, Watcher } from './watch/dispatcher.js';
+import type { Watch } from './watch/watch.js';
+import type { LatencyMs } from './watch/watch-stats.js';
+
+export interface RegisterOptions {
+  /** What values have to meet; an object, or the JSON text of one. */
+  readonly constraints?: ConstraintsInput | string;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly description?: string;
+  /** Ms after its last set until the variable expires. Default 0 = never. */
+  readonly ttlMs?: number;
+}
+
+export interface SetOptions {
+  /** The setter's own map; watchers find it under `metadata.custom`. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Who sets; watchers find it in `metadata.source`. */
+  readonly source?: string;
+  /** Sets only when the variable is at this version; 0 or nothing = whatever it is at. */
+  readonly expectedVersion?: number;
+}
+
+export interface UpdateOptions {
+  /** All or none, under one revision. Default false: what can be set is. */
+  readonly atomic?: boolean;
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly source?: string;
+}
+
+export interface VariableInfo {
+  readonly id: string;
+  readonly name: string;
+  readonly type: VariableType;
+  readonly value: VariableValue;
+  readonly version: number;
+  readonly constraints: Constraints;
+  readonly metadata: Metadata;
+  readonly description: string;
+  readonly ttlMs: number;
+  /** Ms since 1970, the server's clock. */
+  readonly lastUpdatedAt: number;
+}
+
+export interface HistoryEntry {
+  readonly version: number;
+  readonly value: VariableValue;
+  /** Ms since 1970, the server's clock. */
+  readonly timestamp: number;
+  readonly source: string;
+  readonly custom: Metadata;
+}
+
+export interface VariableChange {
+  readonly identifier: string;
+  readonly oldValue: VariableValue | undefined;
+  readonly newValue: VariableValue | undefined;
+  readonly metadata: UpdateMetadata;
+}
+
+export type WatchState = StreamStateName;
+
+export interface WatcherInfo {
+  readonly ref: string;
+  readonly identifiers: readonly string[];
+  /** False when its owner is gone and its end is under way. */
+  readonly alive: boolean;
+  readonly state: WatchState;
+  /** The worker that its updates come from; the first of several; -1 in process. */
+  readonly workerId: number;
+  /** Ms since 1970. */
+  readonly createdAt: number;
+  readonly stats: {
+    readonly updatesReceived: number;
+    readonly updatesDelivered: number;
+    readonly updatesFiltered: number;
+    /** Replaced by newer ones while debounced, throttled or conflated, as the watch asked. */
+    readonly updatesRateLimited: number;
+    readonly updatesMissed: number;
+    readonly errors: number;
+    readonly reconnects: number;
+    readonly buffered: number;
+    readonly uptimeMs: number;
+    /** Ms since 1970; undefined before the first. */
+    readonly lastUpdateAt: number | undefined;
+    /** From set to watcher, by the server's clock; undefined before the first. */
+    readonly latencyMs: LatencyMs | undefined;
+  };
+}
+
+export interface Capabilities {
+  readonly transport: 'local' | 'stream' | 'link';
+  /** A watch resumes from its last version after a break. */
+  readonly resume: boolean;
+  /** `missing: 'wait'` is registered at the server. */
+  readonly waitForMissing: boolean;
+  /** Conditions are asked off the main thread. */
+  readonly conditionsOffMainThread: boolean;
+}
+
+export type Identifiers = string | readonly string[];
+
+/** An iterable of one watch's changes. Leaving the loop, aborting its signal or disposing it ends the watch. */
+export type WatchIterable = AsyncIterableIterator<VariableChange> & AsyncDisposable;
+
+export interface StateProvider extends AsyncDisposable {
+  /**
+   * Makes a variable at version 1 and returns its id.
+   * @throws InvalidNameError, InvalidTypeError, InvalidValueError, InvalidConstraintError, ConstraintViolationError, AlreadyExistsError
+   */
+  registerVariable(name: string, type: VariableType, initial: VariableInput, options?: RegisterOptions): Promise<string>;
+  /** @throws VariablesNotFoundError */
+  getVariable(identifier: string): Promise<VariableValue>;
+  /** By the identifiers asked for; those that are not there are left out. */
+  getVariables(identifiers: Identifiers): Promise<Map<string, VariableValue>>;
+  /** @throws VariablesNotFoundError */
+  getVariableInfo(identifier: string): Promise<VariableInfo>;
+  /** All, or those whose name fits a pattern with `*` and `?`. */
+  listVariables(pattern?: string): Promise<VariableInfo[]>;
+  /**
+   * Resolves with the version that the variable has now; an equal value changes nothing.
+   * @throws VariablesNotFoundError, InvalidValueError, ConstraintViolationError, VersionConflictError, UnknownOutcomeError when the answer was lost
+   */
+  setVariable(identifier: string, value: VariableInput, options?: SetOptions): Promise<number>;
+  /** @throws BatchRefusedError naming each refused variable; without `atomic` the others are set */
+  updateVariables(values: Readonly<Record<string, VariableInput>>, options?: UpdateOptions): Promise<Map<string, number>>;
+  /** Its watchers are told `deleted`. @throws VariablesNotFoundError */
+  deleteVariable(identifier: string): Promise<void>;
+  /** The newest `limit` versions that are kept (default all), oldest first. @throws VariablesNotFoundError */
+  history(identifier: string, options?: { readonly limit?: number }): Promise<HistoryEntry[]>;
+  /** Sets an earlier version's value again, as a new version. @throws VariablesNotFoundError, VersionNotFoundError */
+  rollback(identifier: string, version: number): Promise<number>;
+  /**
+   * Resolves when the watch is registered: a set made after that is seen.
+   * @throws VariablesNotFoundError naming every unknown identifier, and then none is watched; InvalidArgumentError, InvalidOptionsError, AbortedError
+   */
+  watchVariables(identifiers: Identifiers, watcher: Watcher, options?: WatchOptionsInput): Promise<Watch>;
+  /** The same as an iterable, with at most `bufferLimit` changes waiting. Registered at once; why it could not be is thrown by the first `next()`. */
+  watch(identifiers: Identifiers, options?: WatchOptionsInput): WatchIterable;
+  /** @throws WatchNotFoundError when no running watch has this ref */
+  unwatchVariables(refOrWatch: string | Watch): Promise<void>;
+  listWatchers(): Promise<WatcherInfo[]>;
+  readonly supportsWatching: boolean;
+  readonly capabilities: Capabilities;
+  exportState(): Promise<ExportedState>;
+  /** Variables that are not there are made with their versions; those that are get the value. */
+  importState(exported: ExportedState): Promise<void>;
+  /** Ends every watch and lets go of everything. Closing twice is fine. */
+  close(): Promise<void>;
+}

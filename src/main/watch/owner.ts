@@ -1,0 +1,107 @@
+/**
+ * Ends a watch with its owner: a worker that exits, a port that closes, a signal that aborts, an object that is collected.
+ * Path: the world -> [owner] -> watch. One listener an owner however many watches it has; taken off when the last of them is over.
+ */
+import { AbortedError } from '../../shared/errors.js';
+
+type End = () => void;
+
+interface Registration {
+  readonly ends: Set<End>;
+  readonly detach: () => void;
+}
+
+const registrations = new WeakMap<object, Registration>();
+const collected = new FinalizationRegistry<Set<End>>((ends) => {
+  for (const end of [...ends]) end();
+});
+
+/** Calls `end` once when the owner is over. Returns what undoes it. @throws AbortedError when it is over already */
+export function followOwner(owner: object, end: End): () => void {
+  const reason = overAlready(owner);
+  if (reason !== undefined) {
+    throw new AbortedError(`the watch's ${reason.what} is over already: nothing would end it later`, { cause: reason.cause });
+  }
+  let registration = registrations.get(owner);
+  if (registration === undefined) {
+    registration = listen(owner);
+    registrations.set(owner, registration);
+  }
+  const { ends, detach } = registration;
+  ends.add(end);
+  return () => {
+    ends.delete(end);
+    // `owner` must not be held here: an owner that is only held by its watches is nobody's.
+    if (ends.size === 0) detach();
+  };
+}
+
+function listen(owner: object): Registration {
+  const ends = new Set<End>();
+  const endAll = () => {
+    for (const end of [...ends]) end();
+  };
+  const weak = new WeakRef(owner);
+  const forget = () => {
+    const present = weak.deref();
+    if (present !== undefined) registrations.delete(present);
+  };
+  const stop = addEndListeners(owner, endAll);
+  if (stop === undefined) collected.register(owner, ends, ends);
+  return {
+    ends,
+    detach: () => {
+      forget();
+      if (stop === undefined) collected.unregister(ends);
+      else stop(weak.deref());
+    },
+  };
+}
+
+/** Undefined when the owner tells no end and is followed to its collection. */
+function addEndListeners(owner: object, end: End): ((owner: object | undefined) => void) | undefined {
+  if (isEventTarget(owner)) {
+    const names = owner instanceof AbortSignal ? ['abort'] : ['close'];
+    for (const name of names) owner.addEventListener(name, end);
+    return (present) => {
+      for (const name of names) (present as EventTarget | undefined)?.removeEventListener(name, end);
+    };
+  }
+  if (isEmitter(owner)) {
+    for (const name of END_EVENTS) owner.on(name, end);
+    return (present) => {
+      for (const name of END_EVENTS) (present as Emitter | undefined)?.off(name, end);
+    };
+  }
+  return undefined;
+}
+
+/** What workers, child processes, sockets and streams emit when they are over. */
+const END_EVENTS = ['exit', 'close', 'end'] as const;
+
+interface Emitter {
+  on(name: string, listener: () => void): unknown;
+  off(name: string, listener: () => void): unknown;
+}
+
+function isEmitter(owner: object): owner is Emitter {
+  return typeof (owner as Partial<Emitter>).on === 'function' && typeof (owner as Partial<Emitter>).off === 'function';
+}
+
+function isEventTarget(owner: object): owner is EventTarget {
+  return owner instanceof EventTarget;
+}
+
+function overAlready(owner: object): { what: string; cause: unknown } | undefined {
+  if (owner instanceof AbortSignal) return owner.aborted ? { what: 'signal', cause: owner.reason } : undefined;
+  const { threadId, exitCode, signalCode, destroyed } = owner as {
+    threadId?: unknown;
+    exitCode?: unknown;
+    signalCode?: unknown;
+    destroyed?: unknown;
+  };
+  // A worker's threadId is -1 once it has exited; a child process has an exit code or a signal.
+  const isOver =
+    (isEmitter(owner) && threadId === -1) || typeof exitCode === 'number' || typeof signalCode === 'string' || destroyed === true;
+  return isOver ? { what: 'owner', cause: undefined } : undefined;
+}

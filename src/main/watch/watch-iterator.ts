@@ -1,0 +1,157 @@
+/**
+ * `for await` over a watch. Path: dispatcher -> [watch iterator] -> your loop. Full: `bufferLimit` changes, then `overflow`; `missed` stays exact.
+ * Closed: by leaving the loop, by its signal or owner, or when the iterator itself is collected.
+ */
+import type { Overflow, RingEntry } from '../../shared/delivery/update-ring.js';
+import { UpdateRing } from '../../shared/delivery/update-ring.js';
+import { flagsOfReason, INITIAL, RESYNC } from '../../shared/delivery/update.js';
+import { BufferOverflowError } from '../../shared/errors.js';
+import type { VariableChange, WatchIterable } from '../state-provider.js';
+import type { UpdateMetadata } from './dispatcher.js';
+import type { Watch } from './watch.js';
+
+interface Entry extends RingEntry {
+  readonly change: VariableChange;
+}
+
+/** Starts the watch with a watcher of ours; `onOver` is told when it ends by itself. */
+export type StartWatch = (
+  watcher: (identifier: string, oldValue: VariableChange['oldValue'], newValue: VariableChange['newValue'], metadata: UpdateMetadata) => void,
+  onOver: (error: Error | undefined) => void,
+) => Promise<Watch>;
+
+/** An iterator that nobody holds any more ends its watch. */
+const collected = new FinalizationRegistry<IteratorBuffer>((buffer) => void buffer.stop());
+
+export function iterateWatch(start: StartWatch, bufferLimit: number, overflow: Overflow): WatchIterable {
+  // The buffer is held by its watch, the iterator by its user only.
+  const buffer = new IteratorBuffer(start, bufferLimit, overflow);
+  const iterator: WatchIterable = {
+    next: () => buffer.next(),
+    return: async () => {
+      await buffer.stop();
+      return { done: true, value: undefined };
+    },
+    throw: async (error: unknown) => {
+      await buffer.stop();
+      throw error;
+    },
+    [Symbol.asyncIterator]: () => iterator,
+    [Symbol.asyncDispose]: () => buffer.stop(),
+  };
+  collected.register(iterator, buffer);
+  return iterator;
+}
+
+interface Taker {
+  resolve(result: IteratorResult<VariableChange>): void;
+  reject(error: unknown): void;
+}
+
+class IteratorBuffer {
+  readonly #ring: UpdateRing<Entry>;
+  readonly #start: StartWatch;
+  readonly #limit: number;
+  readonly #takers: Taker[] = [];
+  /** The value that the loop saw last, by identifier: what the ring leaves out must not break the chain. */
+  readonly #seen = new Map<string, VariableChange['newValue']>();
+  #watch: Promise<Watch> | undefined;
+  #isOver = false;
+  #error: unknown;
+
+  constructor(start: StartWatch, limit: number, overflow: Overflow) {
+    this.#start = start;
+    this.#limit = limit;
+    this.#ring = new UpdateRing(limit, overflow);
+    this.#open();
+  }
+
+  async next(): Promise<IteratorResult<VariableChange>> {
+    const entry = this.#ring.take();
+    if (entry !== undefined) return { done: false, value: this.#chained(entry) };
+    if (this.#error !== undefined) {
+      const error = this.#error;
+      this.#error = undefined;
+      throw error;
+    }
+    if (this.#isOver) return { done: true, value: undefined };
+    return new Promise((resolve, reject) => this.#takers.push({ resolve, reject }));
+  }
+
+  async stop(): Promise<void> {
+    this.#handleOver(undefined);
+    this.#ring.clear();
+    // One that failed to start was told to whoever waited for it.
+    const watch = await this.#watch?.catch(() => undefined);
+    await watch?.stop();
+  }
+
+  #open(): void {
+    this.#watch = this.#start(
+      (identifier, oldValue, newValue, metadata) => this.#push({ identifier, oldValue, newValue, metadata }),
+      (error) => this.#handleOver(error),
+    );
+    this.#watch.catch((error: unknown) => this.#handleOver(error));
+  }
+
+  #push(change: VariableChange): void {
+    if (this.#isOver) return;
+    const { metadata } = change;
+    const entry: Entry = {
+      key: change.identifier,
+      value: change.newValue,
+      old: change.oldValue,
+      missed: metadata.missed,
+      filtered: 0,
+      flags: (metadata.initial ? INITIAL : 0) | (metadata.resync ? RESYNC : 0) | flagsOfReason(metadata.deleted),
+      change,
+    };
+    const taker = this.#takers.shift();
+    if (taker !== undefined) {
+      taker.resolve({ done: false, value: this.#chained(entry) });
+    } else if (!this.#ring.push(entry)) {
+      this.#handleOver(
+        new BufferOverflowError(`the loop fell ${this.#limit} changes behind and asked for overflow 'error': take them faster, raise bufferLimit, or conflate`),
+      );
+      void this.stopWatch();
+    }
+  }
+
+  /** As the loop sees it: where the ring left changes out, the old value is the one that was taken last. */
+  #chained(entry: Entry): VariableChange {
+    const { change } = entry;
+    const { identifier, metadata } = change;
+    const leftOut = entry.missed - metadata.missed;
+    const hasSeen = this.#seen.has(identifier);
+    const oldValue = leftOut > 0 && hasSeen ? this.#seen.get(identifier) : change.oldValue;
+    this.#seen.set(identifier, change.newValue);
+    if (leftOut === 0) return change;
+    const initial = (entry.flags & INITIAL) !== 0;
+    const resync = (entry.flags & RESYNC) !== 0;
+    return {
+      ...change,
+      oldValue: initial ? undefined : oldValue,
+      metadata: { ...metadata, missed: entry.missed, initial, resync },
+    };
+  }
+
+  async stopWatch(): Promise<void> {
+    const watch = await this.#watch?.catch(() => undefined);
+    await watch?.stop();
+  }
+
+  #handleOver(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#error = error;
+    const takers = this.#takers.splice(0);
+    for (const [place, taker] of takers.entries()) {
+      if (place === 0 && error !== undefined) {
+        this.#error = undefined;
+        taker.reject(error);
+      } else {
+        taker.resolve({ done: true, value: undefined });
+      }
+    }
+  }
+}

@@ -1,0 +1,108 @@
+/** The share of one watch in one slot: its variables there, its subscription, its state. Path: slot client -> [watch share] -> watch. */
+import type { ErrorWire } from '../../shared/errors.js';
+import { errorFromWire } from '../../shared/errors.js';
+import type { OpenCommand, SubscriptionOptions } from '../../shared/port/commands.js';
+import type { StreamStateName } from '../../shared/port/replies.js';
+import { systemClock } from '../../shared/system-clock.js';
+import type { SlotClient, SlotSubscriber } from '../pool/slot-client.js';
+import { resumePoints } from '../pool/slot-recovery.js';
+import type { WatchedVariable } from './dispatcher.js';
+import type { WatchRun } from './watch.js';
+
+export class WatchShare implements SlotSubscriber {
+  readonly subscription: number;
+  readonly slot: SlotClient;
+  readonly run: WatchRun;
+  variables: WatchedVariable[];
+  state: StreamStateName = 'connecting';
+  isSynced = false;
+  isOver = false;
+  lastWordAtMs = systemClock.nowMs();
+  readonly #bridge: number;
+  readonly #options: SubscriptionOptions;
+  readonly #onChange: (share: WatchShare, error: ErrorWire | undefined) => void;
+
+  /** `onChange` is told after each change of state, sync or end. */
+  constructor(
+    bridge: number,
+    subscription: number,
+    slot: SlotClient,
+    run: WatchRun,
+    variables: WatchedVariable[],
+    onChange: (share: WatchShare, error: ErrorWire | undefined) => void,
+  ) {
+    this.#bridge = bridge;
+    this.subscription = subscription;
+    this.slot = slot;
+    this.run = run;
+    this.variables = variables;
+    this.#onChange = onChange;
+    const { options } = run;
+    this.#options = {
+      includeInitial: options.includeInitial,
+      condition: typeof options.filter === 'object' ? options.filter : undefined,
+      waitForMissing: options.missing === 'wait',
+      bufferLimit: options.bufferLimit,
+      overflow: options.overflow,
+      staleAfterMs: options.staleAfterMs,
+    };
+  }
+
+  reopenCommand(): Omit<OpenCommand, 'id'> {
+    const left = this.variables.filter((variable) => !variable.isGone);
+    const points = resumePoints(left, this.#options.condition !== undefined);
+    return {
+      kind: 'open',
+      bridge: this.#bridge,
+      subscription: this.subscription,
+      identifiers: left.map((variable) => variable.identifier),
+      handles: left.map((variable) => variable.handle),
+      options: this.#options,
+      resume: points.some((point) => point !== undefined) ? points : undefined,
+    };
+  }
+
+  handleState(state: StreamStateName, error: ErrorWire | undefined): void {
+    this.state = state;
+    if (state === 'live') this.lastWordAtMs = systemClock.nowMs();
+    if (state === 'connecting') this.isSynced = false;
+    this.#onChange(this, error);
+  }
+
+  handleSynced(): void {
+    this.isSynced = true;
+    this.#onChange(this, undefined);
+  }
+
+  handlePulse(atMs: number): void {
+    this.lastWordAtMs = Math.max(this.lastWordAtMs, atMs);
+  }
+
+  handleTrouble(error: ErrorWire): void {
+    this.run.stats.errors += 1;
+    this.run.handleError(errorFromWire(error));
+  }
+
+  handleEnded(error: ErrorWire | undefined): void {
+    this.isOver = true;
+    this.state = error === undefined ? 'stopped' : 'failed';
+    this.#onChange(this, error);
+  }
+}
+
+/** The state of a watch whose shares are in these: the one that needs most attention. */
+export function joinStates(states: readonly StreamStateName[]): StreamStateName {
+  for (const state of BY_ATTENTION) if (states.includes(state)) return state;
+  return 'stopped';
+}
+
+const BY_ATTENTION: readonly StreamStateName[] = [
+  'failed',
+  'open-circuit',
+  'backoff',
+  'draining',
+  'connecting',
+  'stale',
+  'live',
+  'stopped',
+];

@@ -1,0 +1,289 @@
+/** The handle of a watch, and what stands behind it. Path: dispatcher -> [watch] -> your callback. Closed: after `stop()` resolves nothing of it is called. */
+import type { BridgeError } from '../../shared/errors.js';
+import { ClosedError, errorToWire, InternalError, InvalidArgumentError } from '../../shared/errors.js';
+import type { Deadline, Deadlines } from '../../shared/deadlines.js';
+import type { Logger } from '../../shared/logger.js';
+import type { WatchOptions } from '../../shared/options.js';
+import type { StreamStateName } from '../../shared/port/replies.js';
+import { systemClock } from '../../shared/system-clock.js';
+import type { Condition } from '../../shared/delivery/condition.js';
+import type { DispatchedCall, DispatchedWatch, Dispatcher, WatchedVariable, Watcher } from './dispatcher.js';
+import { followOwner } from './owner.js';
+import { isLimited, RateLimit } from './rate-limit.js';
+import { WatchStats } from './watch-stats.js';
+
+/** What a provider does for its watches. */
+export interface WatchBackend {
+  readonly dispatcher: Dispatcher;
+  readonly deadlines: Deadlines;
+  readonly logger: Logger;
+  readonly sessionId: string;
+  /** Conditions are asked in workers, not by the dispatcher. */
+  readonly asksConditions: boolean;
+  /** The watch holds back calls until the updates that came together have all been seen. */
+  releaseAtTurnEnd(run: WatchRun): void;
+  add(run: WatchRun, identifiers: readonly string[]): Promise<void>;
+  remove(run: WatchRun, identifiers: readonly string[]): Promise<void>;
+  stop(run: WatchRun): Promise<void>;
+  /** Ms since 1970 when the source of this watch was last heard. */
+  lastWordAtMs(run: WatchRun): number;
+}
+
+/** A watch from the inside. Owner: the provider's registry, until it is over. */
+export class WatchRun implements DispatchedWatch, Deadline {
+  readonly ref: string;
+  readonly sessionId: string;
+  readonly watcher: Watcher;
+  readonly options: WatchOptions;
+  readonly stats = new WatchStats();
+  readonly filter: DispatchedWatch['filter'];
+  readonly condition: Condition | undefined;
+  readonly limit: RateLimit<WatchedVariable, DispatchedCall> | undefined;
+  readonly verifies: boolean;
+  readonly createdAt = systemClock.nowMs();
+  readonly variables = new Map<string, WatchedVariable>();
+  readonly handle: Watch;
+  /** Of the wheel that releases held calls. */
+  dueAtMs = 0;
+  wheelSlot = -1;
+  state: StreamStateName = 'connecting';
+  isStopped = false;
+  /** Told when the watch is over, with the error if it failed. */
+  onOver: ((error: BridgeError | undefined) => void) | undefined;
+  readonly #backend: WatchBackend;
+  readonly #onRemoved: (run: WatchRun) => void;
+  #unfollow: (() => void)[] = [];
+  #stopping: Promise<void> | undefined;
+  #ready = deferred();
+  #synced = deferred();
+  #isSynced = false;
+
+  constructor(
+    ref: string,
+    watcher: Watcher,
+    options: WatchOptions,
+    backend: WatchBackend,
+    onRemoved: (run: WatchRun) => void,
+    verifies: boolean,
+  ) {
+    this.ref = ref;
+    this.sessionId = backend.sessionId;
+    this.watcher = watcher;
+    this.options = options;
+    this.#backend = backend;
+    this.#onRemoved = onRemoved;
+    const { filter } = options;
+    this.filter = typeof filter === 'function' ? filter : undefined;
+    this.condition = typeof filter === 'object' && backend.asksConditions ? filter : undefined;
+    this.limit = isLimited(options) ? new RateLimit(options) : undefined;
+    this.verifies = verifies || options.verify;
+    this.handle = new Watch(this, backend);
+    // A watch may end before anybody waits for these.
+    this.#ready.promise.catch(ignore);
+    this.#synced.promise.catch(ignore);
+    this.follow();
+  }
+
+  get identifiers(): string[] {
+    return [...this.variables.keys()];
+  }
+
+  get ready(): Promise<void> {
+    return this.#ready.promise;
+  }
+
+  get synced(): Promise<void> {
+    return this.#synced.promise;
+  }
+
+  handleReady(): void {
+    this.#ready.resolve();
+  }
+
+  handleState(state: StreamStateName): void {
+    if (state === this.state || this.isStopped) return;
+    this.state = state;
+    if (state === 'connecting' && this.#isSynced) this.#unsync();
+    this.#tell('onState', () => this.options.onState?.(state));
+  }
+
+  handleSynced(): void {
+    if (this.isStopped) return;
+    this.#isSynced = true;
+    this.#synced.resolve();
+    this.#tell('onSynced', () => this.options.onSynced?.());
+  }
+
+  handleError(error: BridgeError): void {
+    if (this.options.onError === undefined) {
+      this.#backend.logger.warn({ watch: this.ref, error: errorToWire(error) }, error.message);
+      return;
+    }
+    try {
+      this.options.onError(error);
+    } catch (cause) {
+      this.#backend.logger.warn({ watch: this.ref, error: errorToWire(cause) }, 'onError threw');
+    }
+  }
+
+  handleHeld(): void {
+    const wakeAtMs = this.limit?.wakeAtMs();
+    if (wakeAtMs === undefined) return;
+    const { debounceMs, throttleMs } = this.options;
+    if (debounceMs === 0 && throttleMs === 0) this.#backend.releaseAtTurnEnd(this);
+    else this.#backend.deadlines.schedule(this, wakeAtMs);
+  }
+
+  handleDeadline(nowMs: number): void {
+    this.#backend.dispatcher.releaseDue(this, nowMs);
+    this.handleHeld();
+  }
+
+  /** It ended by itself: without an error when no variable is left. */
+  handleEnded(error: BridgeError | undefined): void {
+    if (this.isStopped) return;
+    this.#backend.dispatcher.releaseDue(this, Number.POSITIVE_INFINITY);
+    void this.#end(error);
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#end(undefined);
+    return this.#stopping;
+  }
+
+  /** Ends it with its signal and its owner. @throws AbortedError when one of them is over */
+  follow(): void {
+    const { signal, owner } = this.options;
+    const end = () => void this.stop();
+    for (const one of [signal, owner]) if (one !== undefined) this.#unfollow.push(followOwner(one, end));
+  }
+
+  #end(error: BridgeError | undefined): Promise<void> {
+    if (this.#stopping !== undefined) return this.#stopping;
+    this.state = error === undefined ? 'stopped' : 'failed';
+    const { state } = this;
+    // From here no watcher call happens any more.
+    this.isStopped = true;
+    for (const unfollow of this.#unfollow.splice(0)) unfollow();
+    this.#backend.deadlines.cancel(this);
+    this.#onRemoved(this);
+    const over = error ?? new ClosedError(`${this.ref} is over: watch again`);
+    this.#ready.reject(over);
+    this.#synced.reject(over);
+    this.#stopping = this.#backend.stop(this);
+    if (error !== undefined) this.handleError(error);
+    this.#tell('onState', () => this.options.onState?.(state));
+    this.onOver?.(error);
+    return this.#stopping;
+  }
+
+  /** After a break it catches up again, and says so again. */
+  #unsync(): void {
+    this.#isSynced = false;
+    this.#synced = deferred();
+    this.#synced.promise.catch(ignore);
+  }
+
+  #tell(what: string, call: () => unknown): void {
+    try {
+      call();
+    } catch (cause) {
+      this.stats.errors += 1;
+      this.handleError(new InternalError(`${what} of ${this.ref} threw: ${cause instanceof Error ? cause.message : String(cause)}`, { cause }));
+    }
+  }
+}
+
+/** A running watch. */
+export class Watch implements AsyncDisposable {
+  readonly #run: WatchRun;
+  readonly #backend: WatchBackend;
+
+  /** Not for callers: `watchVariables` makes it. */
+  constructor(run: WatchRun, backend: WatchBackend) {
+    this.#run = run;
+    this.#backend = backend;
+  }
+
+  /** Names it to `unwatchVariables` and in `listWatchers`. */
+  get ref(): string {
+    return this.#run.ref;
+  }
+
+  get identifiers(): readonly string[] {
+    return this.#run.identifiers;
+  }
+
+  get state(): StreamStateName {
+    return this.#run.state;
+  }
+
+  /** Resolves when the server has registered the watch; rejects when it ends before. */
+  get ready(): Promise<void> {
+    return this.#run.ready;
+  }
+
+  /** Resolves when everything up to the registration has been delivered; a new promise after each break. */
+  get synced(): Promise<void> {
+    return this.#run.synced;
+  }
+
+  /** Ms since the server was last heard on this watch. */
+  get freshnessMs(): number {
+    return Math.max(0, systemClock.nowMs() - this.#backend.lastWordAtMs(this.#run));
+  }
+
+  /** Ends it. No watcher call happens after this resolves. */
+  stop(): Promise<void> {
+    return this.#run.stop();
+  }
+
+  /** Watches more variables. @throws VariablesNotFoundError naming every unknown one, and then none is added */
+  async add(identifiers: string | readonly string[]): Promise<void> {
+    if (this.#run.isStopped) throw new ClosedError(`${this.ref} is over: watch again`);
+    const wanted = checkIdentifiers(identifiers).filter((identifier) => !this.#run.variables.has(identifier));
+    if (wanted.length > 0) await this.#backend.add(this.#run, wanted);
+  }
+
+  /** Watches these no longer; with the last one the watch ends. Those that it doesn't watch are ignored. */
+  async remove(identifiers: string | readonly string[]): Promise<void> {
+    const unwanted = checkIdentifiers(identifiers).filter((identifier) => this.#run.variables.has(identifier));
+    if (unwanted.length === 0) return;
+    if (unwanted.length === this.#run.variables.size) await this.stop();
+    else await this.#backend.remove(this.#run, unwanted);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}
+
+/** One or several, each once. @throws InvalidArgumentError */
+export function checkIdentifiers(identifiers: string | readonly string[]): string[] {
+  const list = typeof identifiers === 'string' ? [identifiers] : identifiers;
+  if (!Array.isArray(list) || list.some((identifier) => typeof identifier !== 'string' || identifier === '')) {
+    throw new InvalidArgumentError('identifiers are names or ids: give a string or a list of strings that are not empty');
+  }
+  if (list.length === 0) throw new InvalidArgumentError('a watch of nothing: name at least one variable');
+  return [...new Set(list)];
+}
+
+interface Deferred {
+  readonly promise: Promise<void>;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+function deferred(): Deferred {
+  let resolve: () => void = ignore;
+  let reject: (error: Error) => void = ignore;
+  const promise = new Promise<void>((res, rej) => {
+    resolve = res;
+    reject = rej;
+  });
+  return { promise, resolve, reject };
+}
+
+function ignore(): void {
+  // Said elsewhere.
+}
