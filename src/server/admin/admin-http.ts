@@ -1,0 +1,144 @@
+/** The admin port: /metrics for Prometheus, /healthz, /readyz, and /sessions as JSON. Closed: `close` resolves when the port is free. */
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { createServer } from 'node:http';
+import { Counter, Gauge, Registry } from 'prom-client';
+import { UnavailableError } from '../../shared/errors.js';
+import type { BridgeServerMetrics } from '../bridge-server-metrics.js';
+import { readMetrics } from '../bridge-server-metrics.js';
+import type { ServerContext } from '../server-context.js';
+
+export interface AdminHttp {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** @throws UnavailableError when the port cannot be had */
+export async function openAdminHttp(context: ServerContext, port: number): Promise<AdminHttp> {
+  const { host, logger } = context.options;
+  const registry = metricsRegistry(context);
+  const server = createServer((request, response) => {
+    answer(context, registry, request, response).catch((error: unknown) => {
+      logger.error({ error, path: request.url }, 'an admin request failed');
+      respond(response, 500, 'text/plain', 'failed: see the log of the server\n');
+    });
+  });
+  await listen(server, host, port);
+  const address = server.address();
+  return {
+    port: typeof address === 'object' && address !== null ? address.port : port,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function answer(
+  context: ServerContext,
+  registry: Registry,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    respond(response, 405, 'text/plain', 'only GET is answered\n');
+    return;
+  }
+  const [path] = (request.url ?? '/').split('?', 1);
+  switch (path) {
+    case '/metrics':
+      respond(response, 200, registry.contentType, await registry.metrics());
+      break;
+    case '/healthz':
+      respond(response, 200, 'text/plain', 'ok\n');
+      break;
+    case '/readyz':
+      if (context.isDraining) respond(response, 503, 'text/plain', 'draining\n');
+      else respond(response, 200, 'text/plain', 'ok\n');
+      break;
+    case '/sessions':
+      respond(response, 200, 'application/json', `${JSON.stringify(sessions(context))}\n`);
+      break;
+    default:
+      respond(response, 404, 'text/plain', 'try /metrics, /healthz, /readyz or /sessions\n');
+  }
+}
+
+function sessions({ store, watchStreams, options }: ServerContext): object {
+  const listed: object[] = [];
+  for (const session of store.sessions()) {
+    if (listed.length === MAX_SESSIONS) break;
+    listed.push({
+      id: session.id,
+      variables: session.size,
+      revision: session.revision,
+      streams: watchStreams.streamsOf(session),
+      createdAt: Math.round(session.createdAtMs),
+      usedAt: Math.round(session.usedAtMs),
+    });
+  }
+  return { epoch: options.epoch, total: store.size, sessions: listed };
+}
+
+function metricsRegistry(context: ServerContext): Registry {
+  const registry = new Registry();
+  for (const [name, [key, help]] of Object.entries(GAUGES)) {
+    new Gauge({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.set(readMetrics(context)[key]);
+      },
+    });
+  }
+  for (const [name, [key, help]] of Object.entries(COUNTERS)) {
+    new Counter({
+      name,
+      help,
+      registers: [registry],
+      collect() {
+        this.reset();
+        this.inc(readMetrics(context)[key]);
+      },
+    });
+  }
+  return registry;
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', (cause) => {
+      const sentence = `the admin port ${host}:${port} cannot be had (${cause.message}): give another one (0 picks one)`;
+      reject(new UnavailableError(sentence, { cause }));
+    });
+    server.listen(port, host, () => resolve());
+  });
+}
+
+function respond(response: ServerResponse, status: number, contentType: string, body: string): void {
+  response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' });
+  response.end(body);
+}
+
+type Metric = readonly [keyof BridgeServerMetrics, string];
+
+const GAUGES: Readonly<Record<string, Metric>> = {
+  bridged_state_sessions: ['sessions', 'Sessions held'],
+  bridged_state_variables: ['variables', 'Variables of all sessions'],
+  bridged_state_observers: ['observers', 'Pairs of stream and variable, and names and patterns that wait'],
+  bridged_state_streams: ['streams', 'Watch streams'],
+};
+
+const COUNTERS: Readonly<Record<string, Metric>> = {
+  bridged_state_sets_total: ['setsTotal', 'Variables that were set'],
+  bridged_state_updates_published_total: ['updatesPublished', 'Changes committed'],
+  bridged_state_updates_sent_total: ['updatesSent', 'Updates given to streams'],
+  bridged_state_updates_conflated_total: ['updatesConflated', 'Updates that slow streams did not get'],
+  bridged_state_slow_streams_cut_total: ['slowStreamsCut', 'Streams cut because they took no update'],
+  bridged_state_observers_failed_total: ['observersFailed', 'Observers that threw'],
+  bridged_state_calls_failed_total: ['callsFailed', 'Calls that ended with a status other than OK'],
+};
+
+/** Answered at once; a server with more says how many by `total`. */
+const MAX_SESSIONS = 10_000;

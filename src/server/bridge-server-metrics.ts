@@ -1,0 +1,42 @@
+/** What the server counts, as one plain object. */
+import type { ServerContext } from './server-context.js';
+
+/** Counts since the start where the name says a past deed, else at this moment. */
+export interface BridgeServerMetrics {
+  readonly sessions: number;
+  readonly variables: number;
+  /** Pairs of stream and variable, and names and patterns that wait. */
+  readonly observers: number;
+  /** Watch streams. */
+  readonly streams: number;
+  /** Variables that were set, to an equal value too. */
+  readonly setsTotal: number;
+  /** Changes, whether anybody watched or not. */
+  readonly updatesPublished: number;
+  /** Updates given to streams, initial values and replays included. */
+  readonly updatesSent: number;
+  /** Updates that slow streams did not get; the next one told them by `missed`. */
+  readonly updatesConflated: number;
+  readonly slowStreamsCut: number;
+  readonly observersFailed: number;
+  /** Calls that ended with a status other than OK. */
+  readonly callsFailed: number;
+}
+
+export function readMetrics({ store, observers, watchStreams, counters }: ServerContext): BridgeServerMetrics {
+  let variables = 0;
+  for (const session of store.sessions()) variables += session.size;
+  return {
+    sessions: store.size,
+    variables,
+    observers: observers.size,
+    streams: watchStreams.size,
+    setsTotal: counters.sets,
+    updatesPublished: observers.published,
+    updatesSent: counters.updatesSent,
+    updatesConflated: counters.updatesConflated,
+    slowStreamsCut: counters.slowStreamsCut,
+    observersFailed: observers.failed,
+    callsFailed: counters.callsFailed,
+  };
+}

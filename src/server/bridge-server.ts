@@ -1,0 +1,242 @@
+/**
+ * The bridge server: listens, registers its services, drains. Owns everything that it opens: the gRPC server, the admin port, the deadlines.
+ * Draining: takes no new call, ends every watch with UNAVAILABLE, lets calls under way finish. Closed: nothing of it keeps the process alive.
+ */
+import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { UnavailableError } from '../shared/errors.js';
+import { randomId, systemClock } from '../shared/system-clock.js';
+import { METHODS, methodPath, SERVICE_NAMES } from '../shared/wire/services.js';
+import { Access } from './access.js';
+import type { AdminHttp } from './admin/admin-http.js';
+import type { BridgeServerMetrics } from './bridge-server-metrics.js';
+import { readMetrics } from './bridge-server-metrics.js';
+import { Deadlines } from './deadlines.js';
+import { drainingError } from './handlers/call-failure.js';
+import { HealthHandler } from './handlers/health-handler.js';
+import { addReflection } from './handlers/reflection-handler.js';
+import { sessionHandlers } from './handlers/session-handler.js';
+import { variableHandlers } from './handlers/variable-handler.js';
+import { watchHandlers } from './handlers/watch-handler.js';
+import { ObserverManager } from './observer-manager.js';
+import type { ServerContext } from './server-context.js';
+import type { BridgeServerOptions, ServerOptions } from './server-options.js';
+import { parseServerOptions } from './server-options.js';
+import { SessionStore } from './session-store.js';
+import { WatchStreams } from './watch-streams.js';
+
+export interface BridgeServer extends AsyncDisposable {
+  readonly host: string;
+  readonly port: number;
+  /** Undefined when none was asked for. */
+  readonly adminPort: number | undefined;
+  /** Names this life of the state. */
+  readonly epoch: string;
+  metrics(): BridgeServerMetrics;
+  /** Refuses new calls and ends the watches; resolves when what was under way has ended, or after `graceMs` (default: drainMs). The port stays open. */
+  drain(options?: { readonly graceMs?: number | undefined }): Promise<void>;
+  /** Drains, then stops. Resolves when the ports are free. Closing twice is fine. */
+  close(): Promise<void>;
+}
+
+/** Resolves when it listens. @throws InvalidOptionsError, UnavailableError when the port cannot be had */
+export async function startBridgeServer(options?: BridgeServerOptions): Promise<BridgeServer> {
+  const server = new RunningServer(parseServerOptions(options));
+  await server.listen();
+  return server;
+}
+
+class RunningServer implements BridgeServer {
+  readonly #options: ServerOptions;
+  readonly #context: ServerContext;
+  readonly #deadlines: Deadlines;
+  readonly #grpc: Server;
+  readonly #health = new HealthHandler();
+  readonly #unsubscribe: () => void;
+  #admin: AdminHttp | undefined;
+  #port = 0;
+  #closing: Promise<void> | undefined;
+
+  constructor(options: ServerOptions) {
+    const { logger, engine } = options;
+    this.#options = options;
+    this.#deadlines = new Deadlines(systemClock, (error) => logger.error({ error }, 'a deadline failed'));
+    const observers = new ObserverManager(logger);
+    this.#unsubscribe = engine.subscribe(({ sessionId, changes }) => {
+      const nowMs = systemClock.nowMs();
+      for (const change of changes) observers.publish(sessionId, change, nowMs);
+    });
+    this.#context = {
+      options,
+      clock: systemClock,
+      access: new Access(options.tokens),
+      deadlines: this.#deadlines,
+      store: new SessionStore({
+        engine,
+        deadlines: this.#deadlines,
+        maxSessions: options.maxSessions,
+        maxVariablesPerSession: options.maxVariablesPerSession,
+        history: options.history,
+        sessionTtlMs: options.sessionTtlMs,
+        newVariableId: () => randomId('var'),
+      }),
+      observers,
+      watchStreams: new WatchStreams(options.maxStreams),
+      counters: { sets: 0, updatesSent: 0, updatesConflated: 0, slowStreamsCut: 0, callsFailed: 0 },
+      isDraining: false,
+    };
+    this.#grpc = new Server(grpcOptions(options));
+    this.#addServices();
+  }
+
+  get host(): string {
+    return this.#options.host;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get adminPort(): number | undefined {
+    return this.#admin?.port;
+  }
+
+  get epoch(): string {
+    return this.#options.epoch;
+  }
+
+  metrics(): BridgeServerMetrics {
+    return readMetrics(this.#context);
+  }
+
+  async listen(): Promise<void> {
+    const { host, port, adminPort, logger } = this.#options;
+    try {
+      this.#port = await this.#bind(host, port);
+      if (adminPort !== undefined) {
+        // Only here, so that a server without it loads no prom-client.
+        const { openAdminHttp } = await import('./admin/admin-http.js');
+        this.#admin = await openAdminHttp(this.#context, adminPort);
+      }
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+    logger.info({ host, port: this.#port, adminPort: this.adminPort, epoch: this.epoch }, 'listening');
+  }
+
+  async drain({ graceMs = this.#options.drainMs }: { readonly graceMs?: number | undefined } = {}): Promise<void> {
+    if (!this.#context.isDraining) {
+      this.#options.logger.info({ streams: this.#context.watchStreams.size }, 'draining');
+      this.#context.isDraining = true;
+      this.#health.drain();
+    }
+    const { watchStreams } = this.#context;
+    watchStreams.endAll(drainingError());
+    await within(graceMs, watchStreams.whenNone());
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #close(): Promise<void> {
+    const startedAtMs = systemClock.nowMs();
+    await this.drain();
+    const leftMs = this.#options.drainMs - (systemClock.nowMs() - startedAtMs);
+    const isShutDown = await within(leftMs, new Promise<void>((resolve) => this.#grpc.tryShutdown(() => resolve())));
+    // Health watches and clients that do not read their last message.
+    if (!isShutDown) this.#grpc.forceShutdown();
+    this.#unsubscribe();
+    this.#deadlines.close();
+    await this.#admin?.close();
+    this.#options.logger.info({}, 'closed');
+  }
+
+  #bind(host: string, port: number): Promise<number> {
+    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+    return new Promise((resolve, reject) => {
+      this.#grpc.bindAsync(address, credentials(this.#options), (cause, bound) => {
+        if (cause === null) resolve(bound);
+        else reject(new UnavailableError(`the server cannot listen on ${address}: ${listenProblem(cause)}`, { cause }));
+      });
+    });
+  }
+
+  #addServices(): void {
+    const handlers: UntypedServiceImplementation = {
+      ...sessionHandlers(this.#context),
+      ...variableHandlers(this.#context),
+      ...watchHandlers(this.#context),
+    };
+    for (const serviceName of SERVICE_NAMES) this.#grpc.addService(serviceDefinition(serviceName), handlers);
+    this.#health.addTo(this.#grpc);
+    addReflection(this.#grpc);
+  }
+}
+
+/** Bytes in and out: handlers decode by themselves, and an update is encoded once for all its streams. */
+function serviceDefinition(serviceName: string): ServiceDefinition {
+  const definitions = Object.values(METHODS).map(
+    ({ name, isServerStream }): [string, MethodDefinition<Buffer, Uint8Array>] => [
+      name,
+      {
+        path: methodPath(serviceName, name),
+        requestStream: false,
+        responseStream: isServerStream,
+        requestSerialize: (bytes) => bytes,
+        requestDeserialize: (bytes) => bytes,
+        responseSerialize: asBuffer,
+        responseDeserialize: (bytes) => bytes,
+      },
+    ],
+  );
+  return Object.fromEntries(definitions);
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
+function grpcOptions({ maxMessageBytes }: ServerOptions): Record<string, number> {
+  return {
+    // A client's streams above this wait without a word: maxStreams refuses with one.
+    'grpc.max_concurrent_streams': 2 ** 31 - 1,
+    'grpc.max_receive_message_length': maxMessageBytes,
+    // Finds clients that are gone without having said so.
+    'grpc.keepalive_time_ms': 10_000,
+    'grpc.keepalive_timeout_ms': 5_000,
+    // Nothing here serves channelz, and counting costs something per message.
+    'grpc.enable_channelz': 0,
+  };
+}
+
+function credentials({ tls }: ServerOptions): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) };
+  const ca = tls.ca === undefined ? null : Buffer.from(tls.ca);
+  return ServerCredentials.createSsl(ca, [pair], ca !== null);
+}
+
+function listenProblem(cause: Error): string {
+  if (cause.message.includes('EADDRINUSE'))
+    return 'the port is in use: stop what uses it, or give another port (0 picks one)';
+  if (cause.message.includes('EACCES')) return 'the port is not allowed: give one from 1,024 on (0 picks one)';
+  return `${cause.message}: give an address of this machine`;
+}
+
+/** Whether it came in time. */
+async function within(limitMs: number, done: Promise<void>): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<false>((resolve) => {
+    timer = setTimeout(() => resolve(false), Math.max(limitMs, 0));
+  });
+  const isDone = await Promise.race([done.then(() => true), timeout]);
+  clearTimeout(timer);
+  return isDone;
+}

@@ -1,0 +1,112 @@
+/**
+ * WatchVariables and UnwatchVariables: messages <-> watch streams. Path: stream outbox -> [watch handler] opens the watch stream -> HTTP/2.
+ * Registered before anything is read, and answered with headers at once. Slow, full and closed: see watch-stream.
+ */
+
+import type { handleServerStreamingCall, UntypedServiceImplementation } from '@grpc/grpc-js';
+import { Metadata } from '@grpc/grpc-js';
+import { VariablesNotFoundError, WatchNotFoundError } from '../../shared/errors.js';
+import type { Variable } from '../../shared/state/variable.js';
+import { checkName } from '../../shared/values/identifier.js';
+import { METHODS } from '../../shared/wire/services.js';
+import { EPOCH_HEADER } from '../../shared/wire/status.js';
+import { encodeMark } from '../../shared/wire/update-message.js';
+import type { ServerContext } from '../server-context.js';
+import type { Session } from '../session.js';
+import type { GoneVariables } from '../watch-opening.js';
+import { goneVariables, openingOf } from '../watch-opening.js';
+import type { WatchRequest } from '../watch-request.js';
+import { parseWatchRequest } from '../watch-request.js';
+import type { WatchCall } from '../watch-stream.js';
+import { WatchStream } from '../watch-stream.js';
+import { failureOf } from './call-failure.js';
+import { admit, decode, unaryCall } from './unary-call.js';
+
+export function watchHandlers(server: ServerContext): UntypedServiceImplementation {
+  const header = new Metadata();
+  header.set(EPOCH_HEADER, server.options.epoch);
+  header.set(KEEPALIVE_HEADER, String(PERMITTED_PING_MS));
+
+  const watchVariables: handleServerStreamingCall<Buffer, Uint8Array> = (call) => {
+    // A client that was gone before its request was handled: nothing would ever say that it ended.
+    if (call.getPeer() === 'unknown') return;
+    try {
+      admit(server, call.metadata);
+      openWatch(server, call, header);
+    } catch (error) {
+      call.emit('error', failureOf(server, error, 'WatchVariables'));
+    }
+  };
+
+  return {
+    WatchVariables: watchVariables,
+
+    UnwatchVariables: unaryCall(
+      server,
+      METHODS.UnwatchVariables,
+      (request, { nowMs }) => {
+        const session = server.store.require(request.sessionId ?? '', nowMs);
+        const token = request.watchToken ?? '';
+        const stream = server.watchStreams.find(session, token);
+        if (stream === undefined) {
+          throw new WatchNotFoundError(
+            `session "${session.id}" has no watch with token "${token}": it has ended already`,
+          );
+        }
+        stream.finish();
+        return { success: true };
+      },
+      (errorMessage) => ({ success: false, errorMessage }),
+    ),
+  };
+}
+
+function openWatch(server: ServerContext, call: WatchCall, header: Metadata): void {
+  const { store, watchStreams, clock } = server;
+  const { epoch } = server.options;
+  const nowMs = clock.nowMs();
+  const request = parseWatchRequest(decode(METHODS.WatchVariables, call.request));
+  const session = store.require(request.sessionId, nowMs);
+  const gone = goneVariables(request, session, epoch);
+  const { variables, waiting } = resolve(request, session, gone);
+  watchStreams.checkQuota();
+  const stream = new WatchStream(server, session, call, request);
+  // Registered before the read: a set in between would be lost.
+  stream.register(variables, waiting, request.patterns);
+  const opening = openingOf(request, stream.states(), gone, session, epoch, nowMs);
+  if (request.wantsSynced) {
+    opening.push({ type: 'encoded', bytes: encodeMark('synced', nowMs, session.revision, epoch) });
+  }
+  stream.open(header, opening);
+}
+
+/** The variables that it names, and the names that it waits for. @throws VariablesNotFoundError naming all that are missing */
+function resolve(
+  request: WatchRequest,
+  session: Session,
+  gone: GoneVariables,
+): { readonly variables: Set<Variable>; readonly waiting: string[] } {
+  const variables = new Set<Variable>();
+  const missing = new Set<string>();
+  const goneIdentifiers = new Set(gone.changes.flatMap(({ variable }) => [variable.id, variable.name]));
+  for (const id of gone.ids) goneIdentifiers.add(id);
+  for (const identifier of request.identifiers) {
+    // What a live watch would have ended by is not watched anew under its name.
+    if (goneIdentifiers.has(identifier)) continue;
+    const variable = session.find(identifier);
+    if (variable === undefined) missing.add(identifier);
+    else variables.add(variable);
+  }
+  if (missing.size === 0) return { variables, waiting: [] };
+  if (request.waitsForMissing) {
+    for (const name of missing) checkName(name);
+    return { variables, waiting: [...missing] };
+  }
+  // Names of variables whose deletion is known by id alone.
+  if (missing.size > gone.ids.length) throw VariablesNotFoundError.of([...missing]);
+  return { variables, waiting: [] };
+}
+
+/** Says how often a client may ping: other servers cut those that ping more than every 5 minutes. */
+const KEEPALIVE_HEADER = 'bridge-keepalive-ms';
+const PERMITTED_PING_MS = 10_000;

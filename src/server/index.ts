@@ -1,0 +1,7 @@
+/** The public names of `bridged-state/server`. */
+export type { BridgeServer } from './bridge-server.js';
+export { startBridgeServer } from './bridge-server.js';
+export type { BridgeServerMetrics } from './bridge-server-metrics.js';
+export type { Commit, Engine } from './engine/engine.js';
+export { MemoryEngine } from './engine/memory-engine.js';
+export type { BridgeServerOptions } from './server-options.js';

@@ -1,0 +1,29 @@
+/** What every handler is given: made once by the bridge server, which owns all of it. */
+import type { Clock } from '../shared/clock.js';
+import type { Access } from './access.js';
+import type { DeadlineSchedule } from './deadline.js';
+import type { ObserverManager } from './observer-manager.js';
+import type { ServerOptions } from './server-options.js';
+import type { SessionStore } from './session-store.js';
+import type { StreamCounters } from './stream-outbox.js';
+import type { WatchStreams } from './watch-streams.js';
+
+export interface ServerCounters extends StreamCounters {
+  /** Variables that were set, by any call; one that was set to an equal value counts too. */
+  sets: number;
+  slowStreamsCut: number;
+  callsFailed: number;
+}
+
+export interface ServerContext {
+  readonly options: ServerOptions;
+  readonly clock: Clock;
+  readonly access: Access;
+  readonly deadlines: DeadlineSchedule;
+  readonly store: SessionStore;
+  readonly observers: ObserverManager;
+  readonly watchStreams: WatchStreams;
+  readonly counters: ServerCounters;
+  /** New calls are refused. */
+  isDraining: boolean;
+}

@@ -1,0 +1,118 @@
+/** Every option of the bridge server: unit, default, range. Parsed once to a frozen complete object that travels inward whole. */
+import * as v from 'valibot';
+import type { Logger } from '../shared/logger.js';
+import { silentLogger } from '../shared/logger.js';
+import { parse } from '../shared/options.js';
+import { DEFAULT_HISTORY_LIMITS, MIN_KEPT_VERSIONS } from '../shared/state/history.js';
+import { randomId } from '../shared/system-clock.js';
+import type { Engine } from './engine/engine.js';
+import { MemoryEngine } from './engine/memory-engine.js';
+
+export interface BridgeServerOptions {
+  /** Address to listen on; `0.0.0.0` or `::` for all. Default 127.0.0.1: only this machine. */
+  readonly host?: string | undefined;
+  /** Port to listen on, 0 to 65,535. Default 50051; 0 picks a free one. */
+  readonly port?: number | undefined;
+  /** HTTP port for /metrics, /healthz, /readyz and /sessions on the same host, 0 to 65,535; 0 picks a free one. Default: none. Carries no credentials: keep it inside. */
+  readonly adminPort?: number | undefined;
+  /** Where commits go. Default: a new MemoryEngine. */
+  readonly engine?: Engine | undefined;
+  /** Names this life of the state: 1 to 64 of A-Z a-z 0-9 _ -. Default: random. Give the same one again only with the same state. */
+  readonly epoch?: string | undefined;
+  /** Silence on a watch before a heartbeat, ms, 100 to 2^31 - 1. Default 30,000. A watch may ask for its own. */
+  readonly heartbeatMs?: number | undefined;
+  /** A session that nobody calls or watches ends after this, ms. Default 3,600,000 (1 h); 0 = never. */
+  readonly sessionTtlMs?: number | undefined;
+  /** Sessions, 1 to 10,000,000. Default 100,000. One more is refused with RESOURCE_EXHAUSTED. About 1 KB each when empty. */
+  readonly maxSessions?: number | undefined;
+  /** Variables of one session, 1 to 10,000,000. Default 1,000,000. One more is refused with RESOURCE_EXHAUSTED. About 700 bytes each. */
+  readonly maxVariablesPerSession?: number | undefined;
+  /** Watch streams at once, 1 to 1,000,000. Default 100,000. One more is refused with RESOURCE_EXHAUSTED. About 15 KB each when idle. */
+  readonly maxStreams?: number | undefined;
+  /** Largest request, bytes, 1,024 to 2^31 - 1. Default 4,194,304. A larger one is refused with RESOURCE_EXHAUSTED. */
+  readonly maxMessageBytes?: number | undefined;
+  /** Updates kept for one stream that does not take them, 1 to 1,048,576, or one a variable where that is more; then the newest of each variable stays. Default 1,024. */
+  readonly outboxLimit?: number | undefined;
+  /** A stream that takes nothing for this long while something waits is cut with RESOURCE_EXHAUSTED, ms, 100 to 2^31 - 1. Default 10,000. */
+  readonly slowStreamMs?: number | undefined;
+  /** Time that `close` and `drain` leave to what is under way, ms, 0 to 2^31 - 1. Default 5,000. */
+  readonly drainMs?: number | undefined;
+  /** How long earlier versions are kept for history, rollback and resume; the last 16 of each variable always are. */
+  readonly history?:
+    | {
+        /** Age, ms. Default 60,000. */
+        readonly maxAgeMs?: number | undefined;
+        /** Versions of one variable, 16 to 1,000,000. Default 10,000. */
+        readonly maxVersions?: number | undefined;
+        /** Bytes of one session, by estimate. Default 67,108,864 (64 MB). */
+        readonly maxSessionBytes?: number | undefined;
+      }
+    | undefined;
+  /** Bearer tokens that open the server, 1 to 64 of them; any other call is UNAUTHENTICATED. Default: open to everybody who reaches the port. */
+  readonly tokens?: readonly string[] | undefined;
+  /** PEM texts. With `ca`, clients need a certificate that it signed. Default: no encryption. */
+  readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string | undefined } | undefined;
+  /** Where the server says what it did. Default: nowhere. */
+  readonly logger?: Logger | undefined;
+}
+
+const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
+const ms = (least: number) => whole(least, 2 ** 31 - 1);
+const port = whole(0, 65_535);
+
+const HistorySchema = v.strictObject({
+  maxAgeMs: v.optional(ms(0), DEFAULT_HISTORY_LIMITS.maxAgeMs),
+  maxVersions: v.optional(whole(MIN_KEPT_VERSIONS, 1_000_000), DEFAULT_HISTORY_LIMITS.maxVersions),
+  maxSessionBytes: v.optional(whole(0, 2 ** 40), DEFAULT_HISTORY_LIMITS.maxSessionBytes),
+});
+
+const EngineSchema = v.custom<Engine>(
+  (input) => typeof (input as Engine | null)?.commit === 'function',
+  'give an engine, such as new MemoryEngine()',
+);
+
+const LoggerSchema = v.custom<Logger>(
+  (input) =>
+    (['debug', 'info', 'warn', 'error'] as const).every(
+      (level) => typeof (input as Logger | null)?.[level] === 'function',
+    ),
+  'give an object with debug, info, warn and error, such as a pino logger',
+);
+
+const ServerOptionsSchema = v.strictObject({
+  host: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9:._-]+$/, 'give a host name or address')), '127.0.0.1'),
+  port: v.optional(port, 50_051),
+  adminPort: v.optional(port),
+  engine: v.optional(EngineSchema, () => new MemoryEngine()),
+  epoch: v.optional(v.pipe(v.string(), v.regex(/^[\w-]{1,64}$/, 'give 1 to 64 of A-Z a-z 0-9 _ -')), () =>
+    randomId('epoch'),
+  ),
+  heartbeatMs: v.optional(ms(100), 30_000),
+  sessionTtlMs: v.optional(whole(0, Number.MAX_SAFE_INTEGER), 3_600_000),
+  maxSessions: v.optional(whole(1, 10_000_000), 100_000),
+  maxVariablesPerSession: v.optional(whole(1, 10_000_000), 1_000_000),
+  maxStreams: v.optional(whole(1, 1_000_000), 100_000),
+  maxMessageBytes: v.optional(whole(1_024, 2 ** 31 - 1), 4 * 1024 * 1024),
+  outboxLimit: v.optional(whole(1, 1_048_576), 1_024),
+  slowStreamMs: v.optional(ms(100), 10_000),
+  drainMs: v.optional(ms(0), 5_000),
+  history: v.optional(HistorySchema, {}),
+  tokens: v.optional(
+    v.pipe(
+      v.array(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,1024}$/, 'a token is 1 to 1,024 visible ASCII characters'))),
+      v.minLength(1, 'name at least one token, or leave it out for an open server'),
+      v.maxLength(64, 'name at most 64 tokens'),
+    ),
+  ),
+  tls: v.optional(
+    v.strictObject({ cert: v.string('give a PEM text'), key: v.string('give a PEM text'), ca: v.optional(v.string()) }),
+  ),
+  logger: v.optional(LoggerSchema, () => silentLogger),
+});
+
+export type ServerOptions = Readonly<ReturnType<typeof parseServerOptions>>;
+
+/** @throws InvalidOptionsError naming the option, what was given and what it takes */
+export function parseServerOptions(input: BridgeServerOptions | undefined) {
+  return Object.freeze(parse(ServerOptionsSchema, input, 'startBridgeServer'));
+}

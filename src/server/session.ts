@@ -1,0 +1,255 @@
+/**
+ * One session: its variables, their expiry, who watches it. Path: session store -> [session] -> variable table -> engine.
+ * Every call commits the whole of what it says, or throws and has changed nothing. Full: the table refuses. Closed: the store has forgotten it.
+ */
+import { UnknownOutcomeError } from '../shared/errors.js';
+import type { Change, DeletedReason, Variable } from '../shared/state/variable.js';
+import type {
+  Assignment,
+  BatchResult,
+  Registration,
+  SetResult,
+  Setter,
+  TableOptions,
+} from '../shared/state/variable-table.js';
+import { VariableTable } from '../shared/state/variable-table.js';
+import type { Metadata } from '../shared/values/metadata.js';
+import { ownValue, SOURCE_KEY, withoutKeys } from '../shared/values/metadata.js';
+import { valueBytes } from '../shared/values/value-codec.js';
+import { DESCRIPTION_KEY, FIRST_VERSION_KEY, TTL_KEY } from '../shared/wire/messages.js';
+import type { Deadline, DeadlineSchedule } from './deadline.js';
+import type { Engine } from './engine/engine.js';
+
+/** The result of a commit: at once with an engine that keeps at once, else when it has kept. */
+export type Kept<T> = T | Promise<T>;
+
+export interface SessionOptions {
+  readonly id: string;
+  readonly metadata: Metadata;
+  readonly createdAtMs: number;
+  readonly table: TableOptions;
+  readonly engine: Engine;
+  readonly deadlines: DeadlineSchedule;
+}
+
+/** A registration as the call says it: description, ttl and first version travel in the metadata. */
+export type RegistrationRequest = Pick<Registration, 'name' | 'type' | 'initial' | 'constraints'> & {
+  readonly metadata: Metadata;
+};
+
+export class Session {
+  readonly id: string;
+  readonly metadata: Metadata;
+  readonly createdAtMs: number;
+  /** When somebody called last. */
+  usedAtMs: number;
+  readonly #table: VariableTable;
+  readonly #engine: Engine;
+  readonly #deadlines: DeadlineSchedule;
+  readonly #expiries = new Map<Variable, Expiry>();
+  /** Deleted variables by id, for watches that come back after a break. The oldest go first. */
+  readonly #gone = new Map<string, Change>();
+  #goneBytes = 0;
+  /** Watch streams of each connection. */
+  readonly #watches = new Map<string, number>();
+
+  constructor(options: SessionOptions) {
+    this.id = options.id;
+    this.metadata = options.metadata;
+    this.createdAtMs = options.createdAtMs;
+    this.usedAtMs = options.createdAtMs;
+    this.#table = new VariableTable(options.table);
+    this.#engine = options.engine;
+    this.#deadlines = options.deadlines;
+  }
+
+  get size(): number {
+    return this.#table.size;
+  }
+
+  get revision(): number {
+    return this.#table.revision;
+  }
+
+  get isWatched(): boolean {
+    return this.#watches.size > 0;
+  }
+
+  find(identifier: string): Variable | undefined {
+    return this.#table.find(identifier);
+  }
+
+  /** @throws VariablesNotFoundError */
+  require(identifier: string): Variable {
+    return this.#table.require(identifier);
+  }
+
+  variables(): IterableIterator<Variable> {
+    return this.#table.variables();
+  }
+
+  list(pattern: string): Variable[] {
+    return this.#table.list(pattern);
+  }
+
+  /** How a variable went, for as long as that is remembered. */
+  findGone(variableId: string): Change | undefined {
+    return this.#gone.get(variableId);
+  }
+
+  register(request: RegistrationRequest, nowMs: number): Kept<Variable> {
+    const { name, type, initial, constraints, metadata } = request;
+    const change = this.#table.register(
+      {
+        name,
+        type,
+        initial,
+        constraints,
+        metadata: withoutKeys(metadata, [DESCRIPTION_KEY, TTL_KEY, FIRST_VERSION_KEY]),
+        description: ownValue(metadata, DESCRIPTION_KEY),
+        ttlMs: numberIn(metadata, TTL_KEY),
+        version: numberIn(metadata, FIRST_VERSION_KEY),
+        source: ownValue(metadata, SOURCE_KEY),
+      },
+      nowMs,
+    );
+    const { variable } = change;
+    if (variable.ttlMs > 0) this.#expiries.set(variable, new Expiry(this, variable, this.#deadlines, nowMs));
+    return this.#keep(variable, [change]);
+  }
+
+  set(assignment: Assignment, setter: Setter, nowMs: number): Kept<SetResult> {
+    const result = this.#table.set(assignment, setter, nowMs);
+    this.#renew(assignment.identifier, nowMs);
+    return result.change === undefined ? result : this.#keep(result, [result.change]);
+  }
+
+  update(assignments: readonly Assignment[], atomic: boolean, setter: Setter, nowMs: number): Kept<BatchResult> {
+    const result = this.#table.update(assignments, atomic, setter, nowMs);
+    if (this.#expiries.size > 0) for (const identifier of result.versions.keys()) this.#renew(identifier, nowMs);
+    return result.changes.length === 0 ? result : this.#keep(result, result.changes);
+  }
+
+  rollback(identifier: string, version: number, setter: Setter, nowMs: number): Kept<Variable> {
+    const { variable, change } = this.#table.rollback(identifier, version, setter, nowMs);
+    this.#renew(identifier, nowMs);
+    return change === undefined ? variable : this.#keep(variable, [change]);
+  }
+
+  delete(identifier: string, reason: DeletedReason, nowMs: number): Kept<Change> {
+    const change = this.#remove(identifier, reason, nowMs);
+    return this.#keep(change, [change]);
+  }
+
+  /** Deletes every variable; how many there were. The store forgets the session. */
+  end(nowMs: number): Kept<number> {
+    const changes: Change[] = [];
+    for (const { name } of [...this.#table.variables()]) changes.push(this.#remove(name, 'session-ended', nowMs));
+    return changes.length === 0 ? 0 : this.#keep(changes.length, changes);
+  }
+
+  addWatch(connection: string): void {
+    this.#watches.set(connection, (this.#watches.get(connection) ?? 0) + 1);
+  }
+
+  removeWatch(connection: string, nowMs: number): void {
+    const left = (this.#watches.get(connection) ?? 0) - 1;
+    if (left > 0) this.#watches.set(connection, left);
+    else this.#watches.delete(connection);
+    this.usedAtMs = nowMs;
+  }
+
+  isWatchedByOthers(connection: string): boolean {
+    return this.#watches.size > (this.#watches.has(connection) ? 1 : 0);
+  }
+
+  #remove(identifier: string, reason: DeletedReason, nowMs: number): Change {
+    const change = this.#table.delete(identifier, reason, nowMs);
+    const { variable } = change;
+    this.#expiries.get(variable)?.cancel();
+    this.#expiries.delete(variable);
+    this.#rememberGone(change);
+    return change;
+  }
+
+  #rememberGone(change: Change): void {
+    if (change.reason === 'session-ended') return;
+    this.#gone.set(change.variable.id, change);
+    this.#goneBytes += goneBytes(change);
+    for (const [id, oldest] of this.#gone) {
+      if (this.#gone.size <= MAX_GONE && this.#goneBytes <= MAX_GONE_BYTES) break;
+      this.#gone.delete(id);
+      this.#goneBytes -= goneBytes(oldest);
+    }
+  }
+
+  #renew(identifier: string, nowMs: number): void {
+    if (this.#expiries.size === 0) return;
+    const variable = this.#table.find(identifier);
+    if (variable !== undefined) this.#expiries.get(variable)?.renew(nowMs);
+  }
+
+  #keep<T>(result: T, changes: readonly Change[]): Kept<T> {
+    const keeping = this.#engine.commit({ sessionId: this.id, changes });
+    return keeping === undefined ? result : whenKept(keeping, result);
+  }
+}
+
+async function whenKept<T>(keeping: Promise<void>, result: T): Promise<T> {
+  try {
+    await keeping;
+  } catch (cause) {
+    throw new UnknownOutcomeError(
+      'the engine did not say that it kept the change: read the variable before setting again',
+      {
+        cause,
+      },
+    );
+  }
+  return result;
+}
+
+/** Ends a variable ttlMs after its last set. Moved only when it is due: a set writes one number. */
+class Expiry implements Deadline {
+  dueAtMs = 0;
+  wheelSlot = -1;
+  readonly #session: Session;
+  readonly #variable: Variable;
+  readonly #deadlines: DeadlineSchedule;
+  #expiresAtMs: number;
+
+  constructor(session: Session, variable: Variable, deadlines: DeadlineSchedule, nowMs: number) {
+    this.#session = session;
+    this.#variable = variable;
+    this.#deadlines = deadlines;
+    this.#expiresAtMs = nowMs + variable.ttlMs;
+    deadlines.schedule(this, this.#expiresAtMs);
+  }
+
+  renew(nowMs: number): void {
+    this.#expiresAtMs = nowMs + this.#variable.ttlMs;
+  }
+
+  cancel(): void {
+    this.#deadlines.cancel(this);
+  }
+
+  async handleDeadline(nowMs: number): Promise<void> {
+    if (nowMs < this.#expiresAtMs) this.#deadlines.schedule(this, this.#expiresAtMs);
+    // By name: an id could be the name of another.
+    else await this.#session.delete(this.#variable.name, 'expired', nowMs);
+  }
+}
+
+function numberIn(metadata: Metadata, key: string): number | undefined {
+  const text = ownValue(metadata, key);
+  return text === undefined ? undefined : text.trim() === '' ? Number.NaN : Number(text);
+}
+
+function goneBytes(change: Change): number {
+  return valueBytes(change.current.value);
+}
+
+/** Deleted variables remembered by a session; an older one's watch is told of its deletion without value and reason. */
+const MAX_GONE = 1_024;
+const MAX_GONE_BYTES = 1024 * 1024;
