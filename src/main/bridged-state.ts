@@ -42,6 +42,7 @@ import { checkName } from '../shared/values/identifier.js';
 import { copyMetadata, EMPTY_METADATA } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import { parseVariableType } from '../shared/values/variable-type.js';
+import { batchRefused, checkExpectedVersionOption, checkLimit, checkValuesRecord } from './call-arguments.js';
 import { slotOf } from './pool/placement.js';
 import type { SlotBridge, SlotClient } from './pool/slot-client.js';
 import { HANDLES_PER_BRIDGE } from './pool/slot-client.js';
@@ -55,17 +56,17 @@ import type {
   StateProvider,
   UpdateOptions,
   VariableInfo,
+  Watch,
   WatcherInfo,
   WatchIterable,
 } from './state-provider.js';
-import { batchRefused, checkExpectedVersionOption, checkLimit, checkValuesRecord } from './call-arguments.js';
 import type { WatchedVariable, Watcher } from './watch/dispatcher.js';
 import { Dispatcher } from './watch/dispatcher.js';
+import type { WatchBackend } from './watch/watch.js';
+import { checkIdentifiers, WatchRun } from './watch/watch.js';
 import { iterateWatch } from './watch/watch-iterator.js';
 import { WatchRegistry } from './watch/watch-registry.js';
 import { joinStates, WatchShare } from './watch/watch-share.js';
-import type { Watch, WatchBackend } from './watch/watch.js';
-import { checkIdentifiers, WatchRun } from './watch/watch.js';
 
 export interface BridgedStateOptions extends StateOptionsInput {
   /** Workers to share; without it the state makes and closes its own. */
@@ -327,7 +328,11 @@ export class BridgedState implements StateProvider, WatchBackend, SlotBridge {
           run.variables.delete(variable.identifier);
         }
         share.variables = share.variables.filter((variable) => !unwanted.has(variable.identifier));
-        if (share.variables.length > 0) await share.slot.drop(share, variables.map((variable) => variable.handle));
+        if (share.variables.length > 0)
+          await share.slot.drop(
+            share,
+            variables.map((variable) => variable.handle),
+          );
         else await this.#closeShare(share);
         for (const variable of variables) this.dispatcher.release(variable);
       }),
@@ -432,7 +437,8 @@ export class BridgedState implements StateProvider, WatchBackend, SlotBridge {
     onOver: ((error: BridgeError | undefined) => void) | undefined,
   ): Promise<WatchRun> {
     const wanted = checkIdentifiers(identifiers);
-    if (typeof watcher !== 'function') throw new InvalidArgumentError('the watcher is a function (identifier, old, new, metadata)');
+    if (typeof watcher !== 'function')
+      throw new InvalidArgumentError('the watcher is a function (identifier, old, new, metadata)');
     const options = parseWatchOptions(input);
     if (this.#closing !== undefined) throw closedState();
     const remove = (run: WatchRun) => this.#registry.remove(run);

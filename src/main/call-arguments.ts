@@ -7,7 +7,9 @@ import type { VariableInput } from '../shared/values/variable-type.js';
 export function checkExpectedVersionOption(expectedVersion: number | undefined, identifier: string): number {
   const version = expectedVersion ?? 0;
   if (Number.isSafeInteger(version) && version >= 0) return version;
-  throw new InvalidOptionsError(`set of "${identifier}": expectedVersion ${version} is not a whole number from 0 (no check)`);
+  throw new InvalidOptionsError(
+    `set of "${identifier}": expectedVersion ${version} is not a whole number from 0 (no check)`,
+  );
 }
 
 /** 0 = all that is kept. @throws InvalidOptionsError */

@@ -1,25 +1,5 @@
 /** The public names, nothing else. */
-export type { BridgedStateOptions } from './bridged-state.js';
-export { BridgedState } from './bridged-state.js';
-export type { LocalStateOptions } from './local-state.js';
-export { LocalState } from './local-state.js';
-export { WorkerPool } from './pool/worker-pool.js';
-export type {
-  Capabilities,
-  HistoryEntry,
-  Identifiers,
-  RegisterOptions,
-  SetOptions,
-  StateProvider,
-  UpdateOptions,
-  VariableChange,
-  VariableInfo,
-  WatcherInfo,
-  WatchIterable,
-  WatchState,
-} from './state-provider.js';
-export type { UpdateMetadata, Watcher } from './watch/dispatcher.js';
-export { Watch } from './watch/watch.js';
+
 export type { Condition } from '../shared/delivery/condition.js';
 export {
   AbortedError,
@@ -55,7 +35,11 @@ export {
   WorkerError,
 } from '../shared/errors.js';
 export type { Logger } from '../shared/logger.js';
-export type { PoolOptionsInput as WorkerPoolOptions, WatchFilter, WatchOptionsInput as WatchOptions } from '../shared/options.js';
+export type {
+  PoolOptionsInput as WorkerPoolOptions,
+  WatchFilter,
+  WatchOptionsInput as WatchOptions,
+} from '../shared/options.js';
 export type { ExportedState, ExportedVariable } from '../shared/state/exported-state.js';
 export type { DeletedReason } from '../shared/state/variable.js';
 export type { Constraints, ConstraintsInput } from '../shared/values/constraint.js';
@@ -69,3 +53,27 @@ export type {
   VariableValue,
 } from '../shared/values/variable-type.js';
 export { OpaqueBinary } from '../shared/values/variable-type.js';
+export type { BridgedStateOptions } from './bridged-state.js';
+export { BridgedState } from './bridged-state.js';
+export { Context } from './context.js';
+export type { LocalStateOptions } from './local-state.js';
+export { LocalState } from './local-state.js';
+export { WorkerPool } from './pool/worker-pool.js';
+export type {
+  Capabilities,
+  HistoryEntry,
+  Identifiers,
+  RegisterOptions,
+  SetOptions,
+  StateProvider,
+  UpdateOptions,
+  VariableChange,
+  VariableInfo,
+  Watch,
+  WatcherInfo,
+  WatchIterable,
+  WatchState,
+} from './state-provider.js';
+export type { CombineOptions, VariableHandle, WaitOptions } from './variables.js';
+export { Variables } from './variables.js';
+export type { UpdateMetadata, Watcher } from './watch/dispatcher.js';

@@ -37,12 +37,13 @@ import type {
   StateProvider,
   UpdateOptions,
   VariableInfo,
+  Watch,
   WatcherInfo,
   WatchIterable,
 } from './state-provider.js';
 import type { WatchedVariable, Watcher } from './watch/dispatcher.js';
 import { Dispatcher } from './watch/dispatcher.js';
-import type { Watch, WatchBackend } from './watch/watch.js';
+import type { WatchBackend } from './watch/watch.js';
 import { checkIdentifiers, WatchRun } from './watch/watch.js';
 import { iterateWatch } from './watch/watch-iterator.js';
 import { WatchRegistry } from './watch/watch-registry.js';
@@ -107,7 +108,12 @@ export class LocalState implements StateProvider, WatchBackend {
     this.logger = options.logger ?? silentLogger;
   }
 
-  async registerVariable(name: string, type: VariableType, initial: VariableInput, options: RegisterOptions = {}): Promise<string> {
+  async registerVariable(
+    name: string,
+    type: VariableType,
+    initial: VariableInput,
+    options: RegisterOptions = {},
+  ): Promise<string> {
     return this.#register(name, type, initial, options, 1);
   }
 
@@ -143,7 +149,10 @@ export class LocalState implements StateProvider, WatchBackend {
     return version;
   }
 
-  async updateVariables(values: Readonly<Record<string, VariableInput>>, options: UpdateOptions = {}): Promise<Map<string, number>> {
+  async updateVariables(
+    values: Readonly<Record<string, VariableInput>>,
+    options: UpdateOptions = {},
+  ): Promise<Map<string, number>> {
     const table = this.#open();
     const assignments = checkValuesRecord(values).map(([identifier, input]) => ({ identifier, input }));
     const atomic = options.atomic ?? false;
@@ -182,7 +191,11 @@ export class LocalState implements StateProvider, WatchBackend {
 
   watch(identifiers: Identifiers, options: WatchOptionsInput = {}): WatchIterable {
     const { bufferLimit, overflow } = parseWatchOptions(options);
-    return iterateWatch(async (watcher, onOver) => this.#watch(identifiers, watcher, options, onOver).handle, bufferLimit, overflow);
+    return iterateWatch(
+      async (watcher, onOver) => this.#watch(identifiers, watcher, options, onOver).handle,
+      bufferLimit,
+      overflow,
+    );
   }
 
   async unwatchVariables(refOrWatch: string | Watch): Promise<void> {
@@ -271,7 +284,13 @@ export class LocalState implements StateProvider, WatchBackend {
     return { source: options?.source ?? this.#source, custom: copyMetadata(options?.metadata, subject) };
   }
 
-  #register(name: string, type: VariableType, initial: VariableInput, options: RegisterOptions, version: number): string {
+  #register(
+    name: string,
+    type: VariableType,
+    initial: VariableInput,
+    options: RegisterOptions,
+    version: number,
+  ): string {
     const { constraints, metadata, description, ttlMs } = options;
     const registration = {
       name,
@@ -303,7 +322,8 @@ export class LocalState implements StateProvider, WatchBackend {
     onOver: ((error: BridgeError | undefined) => void) | undefined,
   ): WatchRun {
     const wanted = checkIdentifiers(identifiers);
-    if (typeof watcher !== 'function') throw new InvalidArgumentError('the watcher is a function (identifier, old, new, metadata)');
+    if (typeof watcher !== 'function')
+      throw new InvalidArgumentError('the watcher is a function (identifier, old, new, metadata)');
     const options = parseWatchOptions(input);
     this.#open();
     const remove = (one: WatchRun) => this.#registry.remove(one);

@@ -6,7 +6,6 @@ import type { Constraints, ConstraintsInput } from '../shared/values/constraint.
 import type { Metadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import type { UpdateMetadata, Watcher } from './watch/dispatcher.js';
-import type { Watch } from './watch/watch.js';
 import type { LatencyMs } from './watch/watch-stats.js';
 
 export interface RegisterOptions {
@@ -66,6 +65,26 @@ export interface VariableChange {
 
 export type WatchState = StreamStateName;
 
+/** A running watch. */
+export interface Watch extends AsyncDisposable {
+  /** Names it to `unwatchVariables` and in `listWatchers`. */
+  readonly ref: string;
+  readonly identifiers: readonly string[];
+  readonly state: WatchState;
+  /** Resolves when the server has registered the watch; rejects when it ends before. */
+  readonly ready: Promise<void>;
+  /** Resolves when everything up to the registration has been delivered; a new promise after each break. */
+  readonly synced: Promise<void>;
+  /** Ms since the server was last heard on this watch. */
+  readonly freshnessMs: number;
+  /** Ends it. No watcher call happens after this resolves. */
+  stop(): Promise<void>;
+  /** Watches more variables. @throws VariablesNotFoundError naming every unknown one, and then none is added */
+  add(identifiers: Identifiers): Promise<void>;
+  /** Watches these no longer; with the last one the watch ends. Those that it doesn't watch are ignored. */
+  remove(identifiers: Identifiers): Promise<void>;
+}
+
 export interface WatcherInfo {
   readonly ref: string;
   readonly identifiers: readonly string[];
@@ -114,7 +133,12 @@ export interface StateProvider extends AsyncDisposable {
    * Makes a variable at version 1 and returns its id.
    * @throws InvalidNameError, InvalidTypeError, InvalidValueError, InvalidConstraintError, ConstraintViolationError, AlreadyExistsError
    */
-  registerVariable(name: string, type: VariableType, initial: VariableInput, options?: RegisterOptions): Promise<string>;
+  registerVariable(
+    name: string,
+    type: VariableType,
+    initial: VariableInput,
+    options?: RegisterOptions,
+  ): Promise<string>;
   /** @throws VariablesNotFoundError */
   getVariable(identifier: string): Promise<VariableValue>;
   /** By the identifiers asked for; those that are not there are left out. */
@@ -129,7 +153,10 @@ export interface StateProvider extends AsyncDisposable {
    */
   setVariable(identifier: string, value: VariableInput, options?: SetOptions): Promise<number>;
   /** @throws BatchRefusedError naming each refused variable; without `atomic` the others are set */
-  updateVariables(values: Readonly<Record<string, VariableInput>>, options?: UpdateOptions): Promise<Map<string, number>>;
+  updateVariables(
+    values: Readonly<Record<string, VariableInput>>,
+    options?: UpdateOptions,
+  ): Promise<Map<string, number>>;
   /** Its watchers are told `deleted`. @throws VariablesNotFoundError */
   deleteVariable(identifier: string): Promise<void>;
   /** The newest `limit` versions that are kept (default all), oldest first. @throws VariablesNotFoundError */

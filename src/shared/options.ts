@@ -15,41 +15,83 @@ const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v
 const ms = (least: number) => whole(least, 2 ** 31 - 1);
 
 /** A function asked on the main thread, or a condition as data asked in the worker at no main-thread cost. */
-export type WatchFilter =
-  | ((oldValue: VariableValue | undefined, newValue: VariableValue) => boolean)
-  | Condition;
+export type WatchFilter = ((oldValue: VariableValue | undefined, newValue: VariableValue) => boolean) | Condition;
 
 const ReconnectSchema = v.strictObject({
-  baseMs: v.optional(v.pipe(ms(1), v.description('Ceiling of the second retry, ms; the first comes at once, within spreadMs.')), 100),
-  factor: v.optional(v.pipe(v.number(), v.minValue(1), v.maxValue(10), v.description('Growth of that ceiling per failure.')), 2),
+  baseMs: v.optional(
+    v.pipe(ms(1), v.description('Ceiling of the second retry, ms; the first comes at once, within spreadMs.')),
+    100,
+  ),
+  factor: v.optional(
+    v.pipe(v.number(), v.minValue(1), v.maxValue(10), v.description('Growth of that ceiling per failure.')),
+    2,
+  ),
   capMs: v.optional(v.pipe(ms(1), v.description('Highest ceiling, ms.')), 5_000),
-  jitter: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1), v.description('1 = anywhere below the ceiling, 0.1 = within 10 % of it.')), 1),
+  jitter: v.optional(
+    v.pipe(
+      v.number(),
+      v.minValue(0),
+      v.maxValue(1),
+      v.description('1 = anywhere below the ceiling, 0.1 = within 10 % of it.'),
+    ),
+    1,
+  ),
   spreadMs: v.optional(v.pipe(ms(0), v.description('The first retry comes within this, ms.')), 100),
   resetAfterMs: v.optional(v.pipe(ms(0), v.description('Time live after which failures are forgotten, ms.')), 10_000),
-  maxAttempts: v.optional(v.pipe(whole(0, 1_000_000), v.description('Failures in a row that end a watch in `failed`; 0 = never.')), 0),
+  maxAttempts: v.optional(
+    v.pipe(whole(0, 1_000_000), v.description('Failures in a row that end a watch in `failed`; 0 = never.')),
+    0,
+  ),
 });
 
 const BreakerSchema = v.strictObject({
-  failures: v.optional(v.pipe(whole(1, 1_000), v.description('Failed connection attempts in a row that open the circuit.')), 5),
+  failures: v.optional(
+    v.pipe(whole(1, 1_000), v.description('Failed connection attempts in a row that open the circuit.')),
+    5,
+  ),
   openMs: v.optional(v.pipe(ms(1), v.description('Time without attempts before one probe, ms.')), 5_000),
 });
 
 const KeepaliveSchema = v.strictObject({
-  timeMs: v.optional(v.pipe(ms(1_000), v.description('Silence before a ping, ms; only towards a server that says it permits it.')), 10_000),
-  timeoutMs: v.optional(v.pipe(ms(100), v.description('Time for its answer, ms; then the connection is given up.')), 5_000),
+  timeMs: v.optional(
+    v.pipe(ms(1_000), v.description('Silence before a ping, ms; only towards a server that says it permits it.')),
+    10_000,
+  ),
+  timeoutMs: v.optional(
+    v.pipe(ms(100), v.description('Time for its answer, ms; then the connection is given up.')),
+    5_000,
+  ),
 });
 
 const LimitsSchema = v.strictObject({
-  streamsPerChannel: v.optional(v.pipe(whole(1, 100_000), v.description('Streams of one connection; one more opens another connection.')), 1_000),
-  maxMessageBytes: v.optional(v.pipe(whole(1_024, 2 ** 31 - 1), v.description('Largest message sent or taken, bytes.')), 4 * 1024 * 1024),
-  connectTimeoutMs: v.optional(v.pipe(ms(10), v.description('Time for one connection attempt, ms; then its channel is replaced.')), 5_000),
+  streamsPerChannel: v.optional(
+    v.pipe(whole(1, 100_000), v.description('Streams of one connection; one more opens another connection.')),
+    1_000,
+  ),
+  maxMessageBytes: v.optional(
+    v.pipe(whole(1_024, 2 ** 31 - 1), v.description('Largest message sent or taken, bytes.')),
+    4 * 1024 * 1024,
+  ),
+  connectTimeoutMs: v.optional(
+    v.pipe(ms(10), v.description('Time for one connection attempt, ms; then its channel is replaced.')),
+    5_000,
+  ),
   callTimeoutMs: v.optional(v.pipe(ms(10), v.description('Time for a call such as get or set, ms.')), 10_000),
-  openTimeoutMs: v.optional(v.pipe(ms(10), v.description('Time for a server that is connected to register a watch, ms.')), 15_000),
-  queuedSets: v.optional(v.pipe(whole(1, 1_000_000), v.description('Calls that may wait for an earlier one of the same variable; one more is refused.')), 10_000),
+  openTimeoutMs: v.optional(
+    v.pipe(ms(10), v.description('Time for a server that is connected to register a watch, ms.')),
+    15_000,
+  ),
+  queuedSets: v.optional(
+    v.pipe(
+      whole(1, 1_000_000),
+      v.description('Calls that may wait for an earlier one of the same variable; one more is refused.'),
+    ),
+    10_000,
+  ),
 });
 
 const TlsSchema = v.strictObject({
-  ca: v.optional(v.pipe(v.string(), v.description('PEM of the authorities trusted; the system\'s when left out.'))),
+  ca: v.optional(v.pipe(v.string(), v.description("PEM of the authorities trusted; the system's when left out."))),
   cert: v.optional(v.pipe(v.string(), v.description('PEM of our own certificate.'))),
   key: v.optional(v.pipe(v.string(), v.description('PEM of its key.'))),
 });
@@ -73,18 +115,62 @@ const GENTLE = { baseMs: 1_000, capMs: 30_000, jitter: 0.1 } as const;
 /** What `BridgedState.open` takes as data; `pool` and `existingState` are objects and checked beside it. */
 export const StateOptionsSchema = v.strictObject({
   endpoint: v.optional(v.pipe(Endpoint, v.description('The server, HOST:PORT. Or `endpoints`.'))),
-  endpoints: v.optional(v.pipe(v.array(Endpoint), v.minLength(1, 'name at least one endpoint'), v.description('Servers tried in turn.'))),
-  sessionId: v.optional(v.pipe(v.string(), v.minLength(1, 'a session id has at least one character'), v.maxLength(256), v.description('The session; made when it is not there.')), 'default'),
-  workers: v.optional(v.pipe(whole(0, 64), v.description('Worker threads; 0 runs the same code on the main thread. Default BRIDGED_STATE_WORKERS, else cores - 1, at least 1.'))),
-  tls: v.optional(v.pipe(v.union([v.boolean(), TlsSchema], 'give true or { ca?, cert?, key? }'), v.description('Encrypts; true trusts the system\'s authorities.')), false),
+  endpoints: v.optional(
+    v.pipe(v.array(Endpoint), v.minLength(1, 'name at least one endpoint'), v.description('Servers tried in turn.')),
+  ),
+  sessionId: v.optional(
+    v.pipe(
+      v.string(),
+      v.minLength(1, 'a session id has at least one character'),
+      v.maxLength(256),
+      v.description('The session; made when it is not there.'),
+    ),
+    'default',
+  ),
+  workers: v.optional(
+    v.pipe(
+      whole(0, 64),
+      v.description(
+        'Worker threads; 0 runs the same code on the main thread. Default BRIDGED_STATE_WORKERS, else cores - 1, at least 1.',
+      ),
+    ),
+  ),
+  tls: v.optional(
+    v.pipe(
+      v.union([v.boolean(), TlsSchema], 'give true or { ca?, cert?, key? }'),
+      v.description("Encrypts; true trusts the system's authorities."),
+    ),
+    false,
+  ),
   token: v.optional(v.pipe(v.string(), v.minLength(1), v.description('Sent as `authorization: Bearer …`.'))),
-  transport: v.optional(v.pipe(v.picklist(['auto', 'link', 'stream']), v.description('How watches travel; this version has streams only, and auto takes them.')), 'auto'),
-  reconnect: v.optional(v.pipe(v.union([v.literal('gentle'), ReconnectSchema], "give 'gentle' or { baseMs, factor, capMs, jitter, spreadMs, resetAfterMs, maxAttempts }"), v.description('When to try again.')), {}),
+  transport: v.optional(
+    v.pipe(
+      v.picklist(['auto', 'link', 'stream']),
+      v.description('How watches travel; this version has streams only, and auto takes them.'),
+    ),
+    'auto',
+  ),
+  reconnect: v.optional(
+    v.pipe(
+      v.union(
+        [v.literal('gentle'), ReconnectSchema],
+        "give 'gentle' or { baseMs, factor, capMs, jitter, spreadMs, resetAfterMs, maxAttempts }",
+      ),
+      v.description('When to try again.'),
+    ),
+    {},
+  ),
   breaker: v.optional(v.pipe(BreakerSchema, v.description('When to stop trying for a while.')), {}),
   keepalive: v.optional(v.pipe(KeepaliveSchema, v.description('How dead connections are found.')), {}),
   limits: v.optional(v.pipe(LimitsSchema, v.description('What may be held or waited for.')), {}),
-  source: v.optional(v.pipe(v.string(), v.maxLength(256), v.description('Who sets, unless a set says its own source.')), 'typescript'),
-  verify: v.optional(v.pipe(v.boolean(), v.description('Checks the books of every watch at each update; a difference goes to onError.')), false),
+  source: v.optional(
+    v.pipe(v.string(), v.maxLength(256), v.description('Who sets, unless a set says its own source.')),
+    'typescript',
+  ),
+  verify: v.optional(
+    v.pipe(v.boolean(), v.description('Checks the books of every watch at each update; a difference goes to onError.')),
+    false,
+  ),
   logger: v.optional(v.pipe(LoggerSchema, v.description('Where the library says what it did.')), () => silentLogger),
 });
 
@@ -104,8 +190,17 @@ export function parseStateOptions(input: unknown) {
 
 export const PoolOptionsSchema = v.strictObject({
   workers: v.optional(v.pipe(whole(0, 64), v.description('Worker threads; 0 runs the same code on the main thread.'))),
-  credits: v.optional(v.pipe(whole(64, 1_048_576), v.description('Updates that may be on their way from one worker to the main thread; about 100 bytes each.')), 16_384),
-  youngGenerationMb: v.optional(v.pipe(whole(1, 1_024), v.description('Size of a worker\'s young heap, MB: larger means rarer pauses.')), 64),
+  credits: v.optional(
+    v.pipe(
+      whole(64, 1_048_576),
+      v.description('Updates that may be on their way from one worker to the main thread; about 100 bytes each.'),
+    ),
+    16_384,
+  ),
+  youngGenerationMb: v.optional(
+    v.pipe(whole(1, 1_024), v.description("Size of a worker's young heap, MB: larger means rarer pauses.")),
+    64,
+  ),
   startTimeoutMs: v.optional(v.pipe(ms(100), v.description('Time for a worker thread to start, ms.')), 15_000),
   logger: v.optional(LoggerSchema, () => silentLogger),
 });
@@ -133,22 +228,105 @@ const Filter = v.union(
 );
 
 export const WatchOptionsSchema = v.strictObject({
-  includeInitial: v.optional(v.pipe(v.boolean(), v.description('Calls the watcher with the present values first.')), false),
-  filter: v.optional(v.pipe(Filter, v.description('Lets an update through or not: a function on the main thread, or a condition as data in the worker.'))),
-  missing: v.optional(v.pipe(v.picklist(['fail', 'wait']), v.description("What to do with variables that do not exist: 'wait' watches them from their registration on.")), 'fail'),
-  debounceMs: v.optional(v.pipe(ms(0), v.description('Calls the watcher when a variable has been quiet this long, with its newest value, ms; 0 = off.')), 0),
-  maxWaitMs: v.optional(v.pipe(ms(0), v.description('Longest that debouncing holds an update back, ms; 0 = no limit.')), 0),
-  throttleMs: v.optional(v.pipe(ms(0), v.description('At most one call per variable and this time, the newest value last, ms; 0 = off.')), 0),
-  conflate: v.optional(v.pipe(v.boolean(), v.description('At most one call per variable and turn of the event loop, with the newest value.')), false),
-  signal: v.optional(v.pipe(v.instance(AbortSignal, 'give an AbortSignal'), v.description('Ends the watch when it aborts.'))),
-  owner: v.optional(v.pipe(v.custom<object>((input) => (typeof input === 'object' && input !== null) || typeof input === 'function', 'give a Worker, a MessagePort or another object'), v.description('Ends the watch when it exits, closes or is garbage-collected.'))),
-  bufferLimit: v.optional(v.pipe(whole(1, 1_048_576), v.description('Updates kept per watch while the main thread is busy; one per variable where that is more.')), 1_024),
-  overflow: v.optional(v.pipe(v.picklist(['conflate', 'drop-oldest', 'error']), v.description('What happens when they are full: keep the newest of each variable, drop the oldest, or fail the watch.')), 'conflate'),
-  atomic: v.optional(v.pipe(v.boolean(), v.description('Keeps all variables on one worker, so that a batch set atomically arrives in one turn.')), false),
-  staleAfterMs: v.optional(v.pipe(ms(0), v.check((value) => value === 0 || value >= 300, 'give 0 (never) or at least 300'), v.description('Silence of the server after which the watch is stale, ms; 0 = never.')), 0),
-  onError: v.optional(v.pipe(anyFunction<(error: Error) => void>('a function'), v.description('Told what watcher and filter throw, and why a watch fails.'))),
-  onState: v.optional(v.pipe(anyFunction<(state: string) => void>('a function'), v.description('Told each state of the watch.'))),
-  onSynced: v.optional(v.pipe(anyFunction<() => void>('a function'), v.description('Told when the watch has caught up, at first and after each break.'))),
+  includeInitial: v.optional(
+    v.pipe(v.boolean(), v.description('Calls the watcher with the present values first.')),
+    false,
+  ),
+  filter: v.optional(
+    v.pipe(
+      Filter,
+      v.description(
+        'Lets an update through or not: a function on the main thread, or a condition as data in the worker.',
+      ),
+    ),
+  ),
+  missing: v.optional(
+    v.pipe(
+      v.picklist(['fail', 'wait']),
+      v.description("What to do with variables that do not exist: 'wait' watches them from their registration on."),
+    ),
+    'fail',
+  ),
+  debounceMs: v.optional(
+    v.pipe(
+      ms(0),
+      v.description('Calls the watcher when a variable has been quiet this long, with its newest value, ms; 0 = off.'),
+    ),
+    0,
+  ),
+  maxWaitMs: v.optional(
+    v.pipe(ms(0), v.description('Longest that debouncing holds an update back, ms; 0 = no limit.')),
+    0,
+  ),
+  throttleMs: v.optional(
+    v.pipe(ms(0), v.description('At most one call per variable and this time, the newest value last, ms; 0 = off.')),
+    0,
+  ),
+  conflate: v.optional(
+    v.pipe(
+      v.boolean(),
+      v.description('At most one call per variable and turn of the event loop, with the newest value.'),
+    ),
+    false,
+  ),
+  signal: v.optional(
+    v.pipe(v.instance(AbortSignal, 'give an AbortSignal'), v.description('Ends the watch when it aborts.')),
+  ),
+  owner: v.optional(
+    v.pipe(
+      v.custom<object>(
+        (input) => (typeof input === 'object' && input !== null) || typeof input === 'function',
+        'give a Worker, a MessagePort or another object',
+      ),
+      v.description('Ends the watch when it exits, closes or is garbage-collected.'),
+    ),
+  ),
+  bufferLimit: v.optional(
+    v.pipe(
+      whole(1, 1_048_576),
+      v.description('Updates kept per watch while the main thread is busy; one per variable where that is more.'),
+    ),
+    1_024,
+  ),
+  overflow: v.optional(
+    v.pipe(
+      v.picklist(['conflate', 'drop-oldest', 'error']),
+      v.description(
+        'What happens when they are full: keep the newest of each variable, drop the oldest, or fail the watch.',
+      ),
+    ),
+    'conflate',
+  ),
+  atomic: v.optional(
+    v.pipe(
+      v.boolean(),
+      v.description('Keeps all variables on one worker, so that a batch set atomically arrives in one turn.'),
+    ),
+    false,
+  ),
+  staleAfterMs: v.optional(
+    v.pipe(
+      ms(0),
+      v.check((value) => value === 0 || value >= 300, 'give 0 (never) or at least 300'),
+      v.description('Silence of the server after which the watch is stale, ms; 0 = never.'),
+    ),
+    0,
+  ),
+  onError: v.optional(
+    v.pipe(
+      anyFunction<(error: Error) => void>('a function'),
+      v.description('Told what watcher and filter throw, and why a watch fails.'),
+    ),
+  ),
+  onState: v.optional(
+    v.pipe(anyFunction<(state: string) => void>('a function'), v.description('Told each state of the watch.')),
+  ),
+  onSynced: v.optional(
+    v.pipe(
+      anyFunction<() => void>('a function'),
+      v.description('Told when the watch has caught up, at first and after each break.'),
+    ),
+  ),
   verify: v.optional(v.pipe(v.boolean(), v.description('Checks the books of this watch at each update.')), false),
 });
 
@@ -159,7 +337,9 @@ export type WatchOptions = v.InferOutput<typeof WatchOptionsSchema>;
 export function parseWatchOptions(input: unknown): WatchOptions {
   const options = parse(WatchOptionsSchema, input ?? {}, 'watch');
   if (options.maxWaitMs > 0 && options.maxWaitMs < options.debounceMs) {
-    throw new InvalidOptionsError(`watch: maxWaitMs ${options.maxWaitMs} is shorter than debounceMs ${options.debounceMs}: raise it, or leave it out`);
+    throw new InvalidOptionsError(
+      `watch: maxWaitMs ${options.maxWaitMs} is shorter than debounceMs ${options.debounceMs}: raise it, or leave it out`,
+    );
   }
   return options;
 }

@@ -2,7 +2,13 @@
  * The calls of a state as the published unary calls, and their answers back. Path: slot -> [calls] -> transport.
  * Values are encoded by the variable's declared type, which is learned once and kept; a value that does not fit is refused here, before it travels.
  */
-import { BatchRefusedError, BridgeError, errorFromWire, InvalidValueError, VariablesNotFoundError } from '../shared/errors.js';
+import {
+  BatchRefusedError,
+  BridgeError,
+  errorFromWire,
+  InvalidValueError,
+  VariablesNotFoundError,
+} from '../shared/errors.js';
 import type { Call } from '../shared/port/commands.js';
 import type { PortBatchResult, PortVariable, PortVersion } from '../shared/port/replies.js';
 import type { PortValue } from '../shared/port/update-batch.js';
@@ -18,8 +24,8 @@ import {
   registrationToWire,
   setterFromWire,
   setterToWire,
-  timestampFromWire,
   TTL_KEY,
+  timestampFromWire,
   valueFromWire,
   valueToWire,
   type WireValue,
@@ -161,7 +167,9 @@ export class Calls {
       refused.push([identifier, refusal(sentence, ownValue(codes, identifier), [identifier])]);
     }
     if (response.success !== true && refused.length === 0) {
-      throw new BatchRefusedError('the server refused the batch and named no reason: set the variables one by one to find it');
+      throw new BatchRefusedError(
+        'the server refused the batch and named no reason: set the variables one by one to find it',
+      );
     }
     return batchResult(Object.entries(response.newVersions ?? {}), refused);
   }

@@ -3,9 +3,8 @@
  * Slow: without credit updates stay in their watch's ring, whose overflow decides. Closed: what is left is dropped with its watches.
  */
 import type { MessagePort } from 'node:worker_threads';
-import type { RingEntry } from '../shared/delivery/update-ring.js';
-import { UpdateRing } from '../shared/delivery/update-ring.js';
 import { HAS_OLD } from '../shared/delivery/update.js';
+import type { RingEntry, UpdateRing } from '../shared/delivery/update-ring.js';
 import { Credits } from '../shared/port/credits.js';
 import type { Lineage, Reply, TurnMessage } from '../shared/port/replies.js';
 import { UpdateBatchWriter } from '../shared/port/update-batch.js';
@@ -84,7 +83,19 @@ export class PortWriter {
   ): boolean {
     if (this.#credits.available > 0 && (queue.ring === undefined || queue.ring.size === 0)) {
       this.#credits.spend(1);
-      this.#batch.append(handle, version, value, timestamp, receivedAt, revision, missed, filtered, flags, source, custom);
+      this.#batch.append(
+        handle,
+        version,
+        value,
+        timestamp,
+        receivedAt,
+        revision,
+        missed,
+        filtered,
+        flags,
+        source,
+        custom,
+      );
       if ((flags & HAS_OLD) !== 0) this.#batch.putOld(old);
       this.#schedule();
       return true;

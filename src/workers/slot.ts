@@ -2,17 +2,18 @@
  * Wires one worker: commands in, turns out. Path: main -> [slot] -> transport, and back through the port writer.
  * The only file here that knows the others. Closed: when `stop` is answered, or its port is gone.
  */
-import type { MessagePort } from 'node:worker_threads';
+
 import { performance } from 'node:perf_hooks';
+import type { MessagePort } from 'node:worker_threads';
+import { Deadlines } from '../shared/deadlines.js';
 import { ClosedError, errorToWire, InternalError, QuotaExceededError } from '../shared/errors.js';
 import { silentLogger } from '../shared/logger.js';
 import type { AttachCommand, Call, Command } from '../shared/port/commands.js';
 import { changesState } from '../shared/port/commands.js';
 import type { AttachResult, PortStats } from '../shared/port/replies.js';
 import { Calls } from './calls.js';
-import { Deadlines } from '../shared/deadlines.js';
 import { PortWriter } from './port-writer.js';
-import { SetQueue, type QueuedCall } from './set-queue.js';
+import { type QueuedCall, SetQueue } from './set-queue.js';
 import { Subscription } from './subscription.js';
 import { StreamTransport } from './transport/stream-transport.js';
 import type { Transport } from './transport/transport.js';
@@ -122,7 +123,11 @@ export class Slot {
   #open(command: Extract<Command, { kind: 'open' }>): void {
     const bridge = this.#bridges.get(command.bridge);
     if (bridge === undefined) {
-      this.#writer.reply({ kind: 'refusal', id: command.id, error: errorToWire(new ClosedError('the state was closed: open another')) });
+      this.#writer.reply({
+        kind: 'refusal',
+        id: command.id,
+        error: errorToWire(new ClosedError('the state was closed: open another')),
+      });
       return;
     }
     const onEnd = () => this.#subscriptions.delete(command.subscription);
@@ -146,7 +151,9 @@ export class Slot {
       void this.#answer(
         id,
         Promise.reject(
-          new QuotaExceededError(`${bridge.queue.waiting} calls wait for earlier ones already: await your sets, or raise limits.queuedSets`),
+          new QuotaExceededError(
+            `${bridge.queue.waiting} calls wait for earlier ones already: await your sets, or raise limits.queuedSets`,
+          ),
         ),
       );
     }

@@ -2,6 +2,8 @@
  * One watch's share in this worker: its consumer, its stream, its place at the port. Path: transport -> [subscription] -> port writer.
  * Owner: slot. It ends by command, by failure, or when none of its variables is left.
  */
+
+import type { Deadline, Deadlines } from '../shared/deadlines.js';
 import type { Overflow } from '../shared/delivery/update-ring.js';
 import { UpdateRing } from '../shared/delivery/update-ring.js';
 import type { BridgeError } from '../shared/errors.js';
@@ -11,7 +13,6 @@ import type { SubscriptionStats } from '../shared/port/replies.js';
 import { systemClock } from '../shared/system-clock.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import type { VariableValue } from '../shared/values/variable-type.js';
-import type { Deadline, Deadlines } from '../shared/deadlines.js';
 import type { PortWriter, WaitingUpdate } from './port-writer.js';
 import { PortQueue } from './port-writer.js';
 import type { ConsumerSink } from './stream/stream-consumer.js';
@@ -85,7 +86,11 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
       this.#writer.reply({ kind: 'refusal', id: this.#openId, error: errorToWire(error) });
       this.#openId = undefined;
     } else {
-      this.#writer.replyAfterUpdates(this.#queue, { kind: 'ended', subscription: this.#number, error: errorToWire(error) });
+      this.#writer.replyAfterUpdates(this.#queue, {
+        kind: 'ended',
+        subscription: this.#number,
+        error: errorToWire(error),
+      });
     }
     this.#release();
   }
@@ -166,7 +171,11 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
 
   #fail(error: BridgeError): void {
     this.consumer.handleFailure(error);
-    this.#writer.replyAfterUpdates(this.#queue, { kind: 'ended', subscription: this.#number, error: errorToWire(error) });
+    this.#writer.replyAfterUpdates(this.#queue, {
+      kind: 'ended',
+      subscription: this.#number,
+      error: errorToWire(error),
+    });
     this.#release();
   }
 

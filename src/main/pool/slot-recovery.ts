@@ -26,7 +26,9 @@ export function fateOf(command: Command): Fate {
       if (!changesState(command.call)) return { name: 'repeat' };
       return {
         name: 'failed',
-        error: new UnknownOutcomeError(`${command.call.name}: its worker died before the answer came: it may or may not have been made, so read before you repeat it`),
+        error: new UnknownOutcomeError(
+          `${command.call.name}: its worker died before the answer came: it may or may not have been made, so read before you repeat it`,
+        ),
       };
     case 'detach':
     case 'close':
@@ -40,7 +42,10 @@ export function fateOf(command: Command): Fate {
 }
 
 /** Where each variable of a watch goes on; undefined for one that nothing has come for. */
-export function resumePoints(variables: readonly WatchedVariable[], hasCondition: boolean): (ResumePoint | undefined)[] {
+export function resumePoints(
+  variables: readonly WatchedVariable[],
+  hasCondition: boolean,
+): (ResumePoint | undefined)[] {
   return variables.map(({ lastVersion, epoch, variableId, lastValue }) => {
     if (lastVersion === 0) return undefined;
     const last = hasCondition && lastValue !== undefined ? toPortValue(lastValue) : undefined;

@@ -4,7 +4,7 @@
  */
 import { MessageChannel } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { deadlineOf, Deadlines } from '../../shared/deadlines.js';
+import { Deadlines, deadlineOf } from '../../shared/deadlines.js';
 import { BridgeError, WorkerError } from '../../shared/errors.js';
 import type { PoolOptions, PoolOptionsInput } from '../../shared/options.js';
 import { parsePoolOptions } from '../../shared/options.js';
@@ -86,7 +86,8 @@ export class WorkerPool implements AsyncDisposable {
    */
   async restartWorker(worker: number): Promise<void> {
     const thread = this.#piscina?.threads[worker];
-    if (thread === undefined) throw new WorkerError(`there is no worker ${worker}: this pool has ${this.workers}, counted from 0`);
+    if (thread === undefined)
+      throw new WorkerError(`there is no worker ${worker}: this pool has ${this.workers}, counted from 0`);
     await thread.terminate();
   }
 
@@ -109,9 +110,14 @@ export class WorkerPool implements AsyncDisposable {
     this.#isClosing = true;
     const deadlines = new Deadlines();
     const grace = new Promise<void>((resolve) => {
-      deadlines.schedule(deadlineOf(() => resolve()), systemClock.nowMs() + CLOSE_GRACE_MS);
+      deadlines.schedule(
+        deadlineOf(() => resolve()),
+        systemClock.nowMs() + CLOSE_GRACE_MS,
+      );
     });
-    const ended = Promise.all(this.#slots.map((slot) => slot.stop().catch(ignore))).then(() => Promise.all(this.#tasks));
+    const ended = Promise.all(this.#slots.map((slot) => slot.stop().catch(ignore))).then(() =>
+      Promise.all(this.#tasks),
+    );
     await Promise.race([ended, grace]);
     deadlines.close();
     for (const slot of this.#slots) slot.close(closedPool());
@@ -146,7 +152,10 @@ export class WorkerPool implements AsyncDisposable {
   /** piscina replaces the thread, and leaves its task to us. */
   #handleDeath(slot: SlotClient, crashes: CrashCounter, cause: unknown): void {
     if (this.#isClosing) return;
-    this.#options.logger.warn({ slot: slot.number, cause: String(cause) }, 'a worker died; its watches go on in another');
+    this.#options.logger.warn(
+      { slot: slot.number, cause: String(cause) },
+      'a worker died; its watches go on in another',
+    );
     slot.handleDeath();
     const error = crashes.handleDeath(systemClock.nowMs(), cause);
     if (error !== undefined) {
@@ -164,7 +173,10 @@ export class WorkerPool implements AsyncDisposable {
     const { startTimeoutMs } = this.#options;
     const deadlines = new Deadlines();
     const late = new Promise<never>((_, reject) => {
-      const fail = () => reject(new WorkerError(`a worker did not start within ${startTimeoutMs} ms: raise startTimeoutMs on a busy machine`));
+      const fail = () =>
+        reject(
+          new WorkerError(`a worker did not start within ${startTimeoutMs} ms: raise startTimeoutMs on a busy machine`),
+        );
       deadlines.schedule(deadlineOf(fail), systemClock.nowMs() + startTimeoutMs);
     });
     const died = task.then(() => {
@@ -174,7 +186,9 @@ export class WorkerPool implements AsyncDisposable {
       await Promise.race([ready, late, died]);
     } catch (cause) {
       if (cause instanceof BridgeError) throw cause;
-      throw new WorkerError(`a worker did not start: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+      throw new WorkerError(`a worker did not start: ${cause instanceof Error ? cause.message : String(cause)}`, {
+        cause,
+      });
     } finally {
       deadlines.close();
     }

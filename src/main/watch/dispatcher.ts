@@ -5,12 +5,12 @@
 import type { Condition } from '../../shared/delivery/condition.js';
 import { meets } from '../../shared/delivery/condition.js';
 import { BASELINE, DELETED_MASK, HAS_OLD, INITIAL, RESYNC, reasonOfFlags } from '../../shared/delivery/update.js';
-import { BridgeError, InternalError, WatcherError } from '../../shared/errors.js';
+import { type BridgeError, InternalError, WatcherError } from '../../shared/errors.js';
 import type { DeletedReason } from '../../shared/state/variable.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { HeldCall } from './rate-limit.js';
-import { GO, RateLimit } from './rate-limit.js';
+import { GO, type RateLimit } from './rate-limit.js';
 import type { WatchStats } from './watch-stats.js';
 
 /** What is known of an update beside its values. */

@@ -20,7 +20,9 @@ const collected = new FinalizationRegistry<Set<End>>((ends) => {
 export function followOwner(owner: object, end: End): () => void {
   const reason = overAlready(owner);
   if (reason !== undefined) {
-    throw new AbortedError(`the watch's ${reason.what} is over already: nothing would end it later`, { cause: reason.cause });
+    throw new AbortedError(`the watch's ${reason.what} is over already: nothing would end it later`, {
+      cause: reason.cause,
+    });
   }
   let registration = registrations.get(owner);
   if (registration === undefined) {
@@ -102,6 +104,9 @@ function overAlready(owner: object): { what: string; cause: unknown } | undefine
   };
   // A worker's threadId is -1 once it has exited; a child process has an exit code or a signal.
   const isOver =
-    (isEmitter(owner) && threadId === -1) || typeof exitCode === 'number' || typeof signalCode === 'string' || destroyed === true;
+    (isEmitter(owner) && threadId === -1) ||
+    typeof exitCode === 'number' ||
+    typeof signalCode === 'string' ||
+    destroyed === true;
   return isOver ? { what: 'owner', cause: undefined } : undefined;
 }

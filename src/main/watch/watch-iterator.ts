@@ -2,13 +2,13 @@
  * `for await` over a watch. Path: dispatcher -> [watch iterator] -> your loop. Full: `bufferLimit` changes, then `overflow`; `missed` stays exact.
  * Closed: by leaving the loop, by its signal or owner, or when the iterator itself is collected.
  */
+
+import { flagsOfReason, INITIAL, RESYNC } from '../../shared/delivery/update.js';
 import type { Overflow, RingEntry } from '../../shared/delivery/update-ring.js';
 import { UpdateRing } from '../../shared/delivery/update-ring.js';
-import { flagsOfReason, INITIAL, RESYNC } from '../../shared/delivery/update.js';
 import { BufferOverflowError } from '../../shared/errors.js';
-import type { VariableChange, WatchIterable } from '../state-provider.js';
+import type { VariableChange, Watch, WatchIterable } from '../state-provider.js';
 import type { UpdateMetadata } from './dispatcher.js';
-import type { Watch } from './watch.js';
 
 interface Entry extends RingEntry {
   readonly change: VariableChange;
@@ -16,7 +16,12 @@ interface Entry extends RingEntry {
 
 /** Starts the watch with a watcher of ours; `onOver` is told when it ends by itself. */
 export type StartWatch = (
-  watcher: (identifier: string, oldValue: VariableChange['oldValue'], newValue: VariableChange['newValue'], metadata: UpdateMetadata) => void,
+  watcher: (
+    identifier: string,
+    oldValue: VariableChange['oldValue'],
+    newValue: VariableChange['newValue'],
+    metadata: UpdateMetadata,
+  ) => void,
   onOver: (error: Error | undefined) => void,
 ) => Promise<Watch>;
 
@@ -111,7 +116,9 @@ class IteratorBuffer {
       taker.resolve({ done: false, value: this.#chained(entry) });
     } else if (!this.#ring.push(entry)) {
       this.#handleOver(
-        new BufferOverflowError(`the loop fell ${this.#limit} changes behind and asked for overflow 'error': take them faster, raise bufferLimit, or conflate`),
+        new BufferOverflowError(
+          `the loop fell ${this.#limit} changes behind and asked for overflow 'error': take them faster, raise bufferLimit, or conflate`,
+        ),
       );
       void this.stopWatch();
     }

@@ -1,12 +1,14 @@
 /** The handle of a watch, and what stands behind it. Path: dispatcher -> [watch] -> your callback. Closed: after `stop()` resolves nothing of it is called. */
+
+import type { Deadline, Deadlines } from '../../shared/deadlines.js';
+import type { Condition } from '../../shared/delivery/condition.js';
 import type { BridgeError } from '../../shared/errors.js';
 import { ClosedError, errorToWire, InternalError, InvalidArgumentError } from '../../shared/errors.js';
-import type { Deadline, Deadlines } from '../../shared/deadlines.js';
 import type { Logger } from '../../shared/logger.js';
 import type { WatchOptions } from '../../shared/options.js';
 import type { StreamStateName } from '../../shared/port/replies.js';
 import { systemClock } from '../../shared/system-clock.js';
-import type { Condition } from '../../shared/delivery/condition.js';
+import type { Watch } from '../state-provider.js';
 import type { DispatchedCall, DispatchedWatch, Dispatcher, WatchedVariable, Watcher } from './dispatcher.js';
 import { followOwner } from './owner.js';
 import { isLimited, RateLimit } from './rate-limit.js';
@@ -77,7 +79,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
     this.condition = typeof filter === 'object' && backend.asksConditions ? filter : undefined;
     this.limit = isLimited(options) ? new RateLimit(options) : undefined;
     this.verifies = verifies || options.verify;
-    this.handle = new Watch(this, backend);
+    this.handle = new WatchHandle(this, backend);
     // A watch may end before anybody waits for these.
     this.#ready.promise.catch(ignore);
     this.#synced.promise.catch(ignore);
@@ -189,23 +191,25 @@ export class WatchRun implements DispatchedWatch, Deadline {
       call();
     } catch (cause) {
       this.stats.errors += 1;
-      this.handleError(new InternalError(`${what} of ${this.ref} threw: ${cause instanceof Error ? cause.message : String(cause)}`, { cause }));
+      this.handleError(
+        new InternalError(`${what} of ${this.ref} threw: ${cause instanceof Error ? cause.message : String(cause)}`, {
+          cause,
+        }),
+      );
     }
   }
 }
 
-/** A running watch. */
-export class Watch implements AsyncDisposable {
+/** A running watch, as its maker holds it. */
+class WatchHandle implements Watch {
   readonly #run: WatchRun;
   readonly #backend: WatchBackend;
 
-  /** Not for callers: `watchVariables` makes it. */
   constructor(run: WatchRun, backend: WatchBackend) {
     this.#run = run;
     this.#backend = backend;
   }
 
-  /** Names it to `unwatchVariables` and in `listWatchers`. */
   get ref(): string {
     return this.#run.ref;
   }
@@ -218,34 +222,28 @@ export class Watch implements AsyncDisposable {
     return this.#run.state;
   }
 
-  /** Resolves when the server has registered the watch; rejects when it ends before. */
   get ready(): Promise<void> {
     return this.#run.ready;
   }
 
-  /** Resolves when everything up to the registration has been delivered; a new promise after each break. */
   get synced(): Promise<void> {
     return this.#run.synced;
   }
 
-  /** Ms since the server was last heard on this watch. */
   get freshnessMs(): number {
     return Math.max(0, systemClock.nowMs() - this.#backend.lastWordAtMs(this.#run));
   }
 
-  /** Ends it. No watcher call happens after this resolves. */
   stop(): Promise<void> {
     return this.#run.stop();
   }
 
-  /** Watches more variables. @throws VariablesNotFoundError naming every unknown one, and then none is added */
   async add(identifiers: string | readonly string[]): Promise<void> {
     if (this.#run.isStopped) throw new ClosedError(`${this.ref} is over: watch again`);
     const wanted = checkIdentifiers(identifiers).filter((identifier) => !this.#run.variables.has(identifier));
     if (wanted.length > 0) await this.#backend.add(this.#run, wanted);
   }
 
-  /** Watches these no longer; with the last one the watch ends. Those that it doesn't watch are ignored. */
   async remove(identifiers: string | readonly string[]): Promise<void> {
     const unwanted = checkIdentifiers(identifiers).filter((identifier) => this.#run.variables.has(identifier));
     if (unwanted.length === 0) return;
@@ -262,7 +260,9 @@ export class Watch implements AsyncDisposable {
 export function checkIdentifiers(identifiers: string | readonly string[]): string[] {
   const list = typeof identifiers === 'string' ? [identifiers] : identifiers;
   if (!Array.isArray(list) || list.some((identifier) => typeof identifier !== 'string' || identifier === '')) {
-    throw new InvalidArgumentError('identifiers are names or ids: give a string or a list of strings that are not empty');
+    throw new InvalidArgumentError(
+      'identifiers are names or ids: give a string or a list of strings that are not empty',
+    );
   }
   if (list.length === 0) throw new InvalidArgumentError('a watch of nothing: name at least one variable');
   return [...new Set(list)];

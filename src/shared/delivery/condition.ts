@@ -31,9 +31,12 @@ export const MAX_CONDITION_DEPTH = 16;
 
 /** @throws InvalidOptionsError naming what is wrong; the same object when it is right */
 export function checkCondition(input: unknown, path = 'filter', depth = 0): Condition {
-  if (depth > MAX_CONDITION_DEPTH) throw new InvalidOptionsError(`${path}: conditions nest deeper than ${MAX_CONDITION_DEPTH}`);
+  if (depth > MAX_CONDITION_DEPTH)
+    throw new InvalidOptionsError(`${path}: conditions nest deeper than ${MAX_CONDITION_DEPTH}`);
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
-    throw new InvalidOptionsError(`${path}: give a function or a condition such as { changedBy: 1 }, not ${describe(input)}`);
+    throw new InvalidOptionsError(
+      `${path}: give a function or a condition such as { changedBy: 1 }, not ${describe(input)}`,
+    );
   }
   const keys = Object.keys(input);
   const [key] = keys;
@@ -48,7 +51,9 @@ export function checkCondition(input: unknown, path = 'filter', depth = 0): Cond
     case 'changedBy':
     case 'crosses':
       if (typeof operand !== 'number' || Number.isNaN(operand) || (key === 'changedBy' && operand < 0)) {
-        throw new InvalidOptionsError(`${at}: give a number${key === 'changedBy' ? ' from 0' : ''}, not ${describe(operand)}`);
+        throw new InvalidOptionsError(
+          `${at}: give a number${key === 'changedBy' ? ' from 0' : ''}, not ${describe(operand)}`,
+        );
       }
       break;
     case 'gt':
@@ -60,14 +65,15 @@ export function checkCondition(input: unknown, path = 'filter', depth = 0): Cond
       }
       break;
     case 'in':
-      if (!Array.isArray(operand)) throw new InvalidOptionsError(`${at}: give a list of values, not ${describe(operand)}`);
+      if (!Array.isArray(operand))
+        throw new InvalidOptionsError(`${at}: give a list of values, not ${describe(operand)}`);
       break;
     case 'and':
     case 'or':
       if (!Array.isArray(operand) || operand.length === 0) {
         throw new InvalidOptionsError(`${at}: give a list of at least one condition, not ${describe(operand)}`);
       }
-      operand.forEach((part, index) => checkCondition(part, `${at}[${index}]`, depth + 1));
+      for (const [place, part] of operand.entries()) checkCondition(part, `${at}[${place}]`, depth + 1);
       break;
     case 'not':
       checkCondition(operand, at, depth + 1);

@@ -126,9 +126,11 @@ export class UpdateRing<T extends RingEntry> {
   }
 
   #dropOldest(): void {
-    const oldest = this.#queue.peekFront()!;
-    if ((oldest.flags & DELETED_MASK) !== 0) return;
-    this.#queue.shift();
+    // Deletions stay, one a variable: what is behind them goes.
+    let place = 0;
+    while (place < this.#size && (this.#queue.peekAt(place)!.flags & DELETED_MASK) !== 0) place += 1;
+    const oldest = this.#queue.removeOne(place);
+    if (oldest === undefined) return;
     this.#size -= 1;
     this.#dropped ??= new Map();
     const earlier = this.#dropped.get(oldest.key);

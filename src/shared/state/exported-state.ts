@@ -26,7 +26,9 @@ export const EXPORT_FORMAT = 'bridged-state/1';
 export function checkExportedState(input: unknown): ExportedState {
   const state = input as Partial<ExportedState> | null | undefined;
   if (state?.format !== EXPORT_FORMAT || !Array.isArray(state.variables)) {
-    throw new InvalidArgumentError(`this is no exported state: give what exportState() returned (format "${EXPORT_FORMAT}")`);
+    throw new InvalidArgumentError(
+      `this is no exported state: give what exportState() returned (format "${EXPORT_FORMAT}")`,
+    );
   }
   return state as ExportedState;
 }

@@ -279,7 +279,11 @@ export class VariableTable {
   #remember(variable: Variable, entry: VersionedValue): void {
     variable.history.push(entry, this.#options.history);
     // The one that grew has let go of all it may; the others take turns until the session is within its bytes.
-    for (let turns = this.#byName.size; this.#budget.bytes > this.#options.history.maxSessionBytes && turns > 0; turns -= 1) {
+    for (
+      let turns = this.#byName.size;
+      this.#budget.bytes > this.#options.history.maxSessionBytes && turns > 0;
+      turns -= 1
+    ) {
       this.#evicting ??= this.#byName.values();
       const next = this.#evicting.next();
       if (next.done === true) this.#evicting = undefined;

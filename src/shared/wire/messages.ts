@@ -41,7 +41,8 @@ function encodedFromWire(
   binary: Uint8Array | null | undefined,
   subject: string,
 ): EncodedValue {
-  if (any === null || any === undefined) throw new InvalidValueError(`${subject}: no value was sent: fill the value field`);
+  if (any === null || any === undefined)
+    throw new InvalidValueError(`${subject}: no value was sent: fill the value field`);
   return {
     typeUrl: any.type_url ?? '',
     value: any.value ?? NO_BYTES,
@@ -82,7 +83,10 @@ export function setterToWire(source: string, custom: Metadata): Record<string, s
 }
 
 /** The whole variable, as answers and initial values carry it. */
-export function variableToWire(variable: Variable, current: VersionedValue = variable.current): snakepit.bridge.IVariable {
+export function variableToWire(
+  variable: Variable,
+  current: VersionedValue = variable.current,
+): snakepit.bridge.IVariable {
   const { any, binary } = valueToWire(variable.type, current.value);
   return {
     id: variable.id,

@@ -4,6 +4,7 @@
  * and skipping the rest is worth it at 100,000 a second (bench/micro: update-message).
  */
 import protobuf from 'protobufjs/minimal.js';
+import { InvalidTypeError } from '../errors.js';
 import type { Change, Variable } from '../state/variable.js';
 import type { Metadata } from '../values/metadata.js';
 import { EMPTY_METADATA, putOwn } from '../values/metadata.js';
@@ -72,10 +73,15 @@ export function encodeMissedTail(missed: number): Uint8Array {
 }
 
 export function encodeMark(type: 'heartbeat' | 'synced', nowMs: number, revision: number, epoch: string): Uint8Array {
-  return snakepit.bridge.VariableUpdate.encode({ updateType: type, timestamp: timestampToWire(nowMs), revision, epoch }).finish();
+  return snakepit.bridge.VariableUpdate.encode({
+    updateType: type,
+    timestamp: timestampToWire(nowMs),
+    revision,
+    epoch,
+  }).finish();
 }
 
-/** An update as a watch needs it. The value is decoded by `valueOf` when somebody wants it. */
+/** An update as a watch needs it. The value is decoded by `updateValue` when somebody wants it. */
 export class UpdateMessage {
   updateType = '';
   variableId = '';
@@ -141,13 +147,15 @@ export function decodeUpdate(bytes: Uint8Array): UpdateMessage {
 }
 
 /** @throws InvalidValueError when the value isn't one of its declared type, or the type is unknown */
-export function valueOf(update: UpdateMessage): VariableValue {
-  const type = update.type as VariableType;
+export function updateValue(update: UpdateMessage): VariableValue {
+  const { type } = update;
+  if (!isKnownType(type))
+    throw new InvalidTypeError(`variable "${update.name}" has type "${type}", which this version does not know`);
   return decodeValue(type, update, `variable "${update.name || update.variableId}"`);
 }
 
-export function isKnownType(type: string): type is VariableType {
-  return (VARIABLE_TYPES as readonly string[]).includes(type);
+function isKnownType(type: string): type is VariableType {
+  return KNOWN_TYPES.has(type);
 }
 
 function readVariable(reader: protobuf.Reader, end: number, update: UpdateMessage): void {
@@ -217,4 +225,5 @@ function readLong(reader: protobuf.Reader): number {
   return typeof long === 'number' ? long : (long.low >>> 0) + long.high * 2 ** 32;
 }
 
+const KNOWN_TYPES: ReadonlySet<string> = new Set(VARIABLE_TYPES);
 const NO_BYTES = new Uint8Array(0);

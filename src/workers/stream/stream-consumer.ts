@@ -16,7 +16,7 @@ import type { DeletedReason } from '../../shared/state/variable.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { UpdateMessage } from '../../shared/wire/update-message.js';
-import { decodeUpdate, valueOf } from '../../shared/wire/update-message.js';
+import { decodeUpdate, updateValue } from '../../shared/wire/update-message.js';
 import type { StreamState } from './stream-state.js';
 import { checkMove, isOver } from './stream-state.js';
 
@@ -196,7 +196,10 @@ export class StreamConsumer {
     } catch (cause) {
       this.#errors += 1;
       this.#sink.handleTrouble(
-        new ProtocolError(`an update could not be read (${cause instanceof Error ? cause.message : String(cause)}): it counts as missed`, { cause }),
+        new ProtocolError(
+          `an update could not be read (${cause instanceof Error ? cause.message : String(cause)}): it counts as missed`,
+          { cause },
+        ),
       );
     }
   }
@@ -290,7 +293,7 @@ export class StreamConsumer {
     const isFirst = tracker.version === 0;
     const isSnapshot = update.updateType !== 'value_change';
     // Read before the tracker moves: an update that cannot be read counts as missed.
-    const value = valueOf(update);
+    const value = updateValue(update);
     const epochBefore = tracker.epoch;
     const idBefore = tracker.variableId;
     const missed = tracker.accept(update.version, this.#epochOf(update, tracker), update.variableId, isSnapshot);
@@ -312,7 +315,14 @@ export class StreamConsumer {
   }
 
   /** The condition decides, unless the update is more than a change. */
-  #offer(variable: TrackedVariable, update: UpdateMessage, value: VariableValue, flags: number, missed: number, nowMs: number): void {
+  #offer(
+    variable: TrackedVariable,
+    update: UpdateMessage,
+    value: VariableValue,
+    flags: number,
+    missed: number,
+    nowMs: number,
+  ): void {
     const condition = this.#condition;
     if (condition === undefined) {
       this.#deliver(variable, update, value, flags, missed, 0, undefined, nowMs);
@@ -338,7 +348,7 @@ export class StreamConsumer {
     const { tracker } = variable;
     const version = Math.max(update.version, tracker.version + 1);
     const missed = tracker.version === 0 ? 0 : version - tracker.version - 1;
-    const value = variable.last ?? (update.type === '' ? (undefined as unknown as VariableValue) : valueOf(update));
+    const value = variable.last ?? (update.type === '' ? (undefined as unknown as VariableValue) : updateValue(update));
     const reason = (update.reason === '' ? 'deleted' : update.reason) as DeletedReason;
     tracker.version = version;
     variable.isGone = true;

@@ -1,7 +1,7 @@
 /** One gRPC call with our messages and our errors. Path: stream transport -> [grpc call] -> grpc-js. */
 import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
-import { BridgeError, MessageTooLargeError, UnavailableError, UnknownOutcomeError } from '../../shared/errors.js';
+import { type BridgeError, MessageTooLargeError, UnavailableError, UnknownOutcomeError } from '../../shared/errors.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import type { Method, MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
 import { METHODS, methodPath, SERVICE_NAMES } from '../../shared/wire/services.js';
@@ -87,14 +87,18 @@ export function callError(error: ServiceError, name: string, isChange: boolean):
   const trailer = headerOf(error.metadata, ERROR_TRAILER);
   const details = error.details ?? error.message;
   if (trailer !== undefined) return errorFromStatus(error.code, details, trailer, undefined, error);
-  const wasNeverSent = /No connection established|Name resolution failed|before connection|Channel has been shut down/i.test(details);
+  const wasNeverSent =
+    /No connection established|Name resolution failed|before connection|Channel has been shut down/i.test(details);
   switch (error.code) {
     case STATUS.UNAVAILABLE:
     case STATUS.CANCELLED:
     case STATUS.INTERNAL:
     case STATUS.UNKNOWN:
     case STATUS.DEADLINE_EXCEEDED: {
-      if (wasNeverSent) return new UnavailableError(`${name}: no connection to the server (${details}): it was not made`, { cause: error });
+      if (wasNeverSent)
+        return new UnavailableError(`${name}: no connection to the server (${details}): it was not made`, {
+          cause: error,
+        });
       if (isChange) {
         return new UnknownOutcomeError(
           `${name}: the answer was lost (${details}): it may or may not have been made, so read before you repeat it`,
@@ -105,9 +109,12 @@ export function callError(error: ServiceError, name: string, isChange: boolean):
     }
     case STATUS.RESOURCE_EXHAUSTED:
       if (/larger than max|max_send|message length/i.test(details)) {
-        return new MessageTooLargeError(`${name}: ${details}: send less at once, or raise limits.maxMessageBytes at both ends`, {
-          cause: error,
-        });
+        return new MessageTooLargeError(
+          `${name}: ${details}: send less at once, or raise limits.maxMessageBytes at both ends`,
+          {
+            cause: error,
+          },
+        );
       }
       return errorFromStatus(error.code, details, undefined, undefined, error);
     default:

@@ -4,6 +4,8 @@
  * Full: more streams open more channels. Closed: streams end, channels close, nothing is called afterwards.
  */
 import type { ClientReadableStream, ServiceError, StatusObject } from '@grpc/grpc-js';
+import type { Deadline, Deadlines } from '../../shared/deadlines.js';
+import { deadlineOf } from '../../shared/deadlines.js';
 import {
   BridgeError,
   ClosedError,
@@ -19,8 +21,6 @@ import type { BridgeConfig } from '../../shared/port/commands.js';
 import { randomId, systemClock, systemRandom } from '../../shared/system-clock.js';
 import type { MethodName, RequestOf } from '../../shared/wire/services.js';
 import { EPOCH_HEADER, isRetryableStatus, STATUS } from '../../shared/wire/status.js';
-import type { Deadline, Deadlines } from '../../shared/deadlines.js';
-import { deadlineOf } from '../../shared/deadlines.js';
 import { EndpointRotation } from '../stream/endpoint-rotation.js';
 import { ReconnectUnit } from '../stream/reconnect-unit.js';
 import { isOver } from '../stream/stream-state.js';
@@ -141,7 +141,8 @@ export class StreamTransport implements Transport {
         }
         // Never sent, or a read: tried again until the time is up, on the connection that the unit makes meanwhile.
         await this.#pause(RETRY_PAUSE_MS);
-        if (this.#unit.state.name === 'connected' && !this.#pool.control.isReady && this.#pool.streams === 0) this.#handleConnectionLost();
+        if (this.#unit.state.name === 'connected' && !this.#pool.control.isReady && this.#pool.streams === 0)
+          this.#handleConnectionLost();
       }
     }
   }
@@ -195,7 +196,10 @@ export class StreamTransport implements Transport {
       );
       // Servers that do not join an existing session say so in a sentence; for us it is joined.
       if (response.success !== true && !/already exists/i.test(response.errorMessage ?? '')) {
-        throw new BridgeError('SESSION_REFUSED', `session "${this.#config.sessionId}": ${response.errorMessage ?? 'refused'}`);
+        throw new BridgeError(
+          'SESSION_REFUSED',
+          `session "${this.#config.sessionId}": ${response.errorMessage ?? 'refused'}`,
+        );
       }
       return { epoch, allowsPings };
     } catch (error) {
@@ -206,9 +210,12 @@ export class StreamTransport implements Transport {
         );
       }
       if (error instanceof UnknownOutcomeError || error instanceof DeadlineExceededError) {
-        throw new UnavailableError(`${pool.endpoint} did not answer InitializeSession in time: check that it is a bridge server`, {
-          cause: error,
-        });
+        throw new UnavailableError(
+          `${pool.endpoint} did not answer InitializeSession in time: check that it is a bridge server`,
+          {
+            cause: error,
+          },
+        );
       }
       throw error;
     }
@@ -382,10 +389,12 @@ export class StreamTransport implements Transport {
   #unwatchByMessage(stream: OpenStream): void {
     this.#deadlines.schedule(stream, systemClock.nowMs() + UNWATCH_GRACE_MS);
     const request = { sessionId: this.#config.sessionId, watchToken: stream.token };
-    unaryCall(this.#pool.control, 'UnwatchVariables', request, this.#config, UNWATCH_GRACE_MS, false).catch((error: unknown) => {
-      if (error instanceof UnsupportedError) this.#unwatchesByMessage = false;
-      this.#cancelMuted(systemClock.nowMs());
-    });
+    unaryCall(this.#pool.control, 'UnwatchVariables', request, this.#config, UNWATCH_GRACE_MS, false).catch(
+      (error: unknown) => {
+        if (error instanceof UnsupportedError) this.#unwatchesByMessage = false;
+        this.#cancelMuted(systemClock.nowMs());
+      },
+    );
   }
 
   /** Cancels as many as each connection's budget allows; the others stay muted until their turn. */
@@ -402,7 +411,10 @@ export class StreamTransport implements Transport {
 
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      this.#deadlines.schedule(deadlineOf(() => resolve()), systemClock.nowMs() + ms);
+      this.#deadlines.schedule(
+        deadlineOf(() => resolve()),
+        systemClock.nowMs() + ms,
+      );
     });
   }
 

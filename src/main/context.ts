@@ -1,0 +1,248 @@
+/**
+ * Starts local and moves to a bridge when it is asked to, taking values, versions and live watches along. Path: your code -> [context] -> LocalState, later BridgedState.
+ * While it moves, calls wait: nothing is set between the copy and the move. A move that fails leaves it local, as it was.
+ */
+import { ClosedError, WatchNotFoundError } from '../shared/errors.js';
+import type { WatchOptionsInput } from '../shared/options.js';
+import { parseWatchOptions } from '../shared/options.js';
+import type { ExportedState } from '../shared/state/exported-state.js';
+import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
+import type { BridgedStateOptions } from './bridged-state.js';
+import { BridgedState } from './bridged-state.js';
+import type { LocalStateOptions } from './local-state.js';
+import { LocalState } from './local-state.js';
+import type {
+  Capabilities,
+  HistoryEntry,
+  Identifiers,
+  RegisterOptions,
+  SetOptions,
+  StateProvider,
+  UpdateOptions,
+  VariableInfo,
+  Watch,
+  WatcherInfo,
+  WatchIterable,
+  WatchState,
+} from './state-provider.js';
+import type { Watcher } from './watch/dispatcher.js';
+import { iterateWatch } from './watch/watch-iterator.js';
+
+export class Context implements StateProvider {
+  readonly supportsWatching = true;
+  #provider: StateProvider;
+  readonly #watches = new Map<string, MovingWatch>();
+  #moving: Promise<BridgedState> | undefined;
+  #isClosed = false;
+
+  constructor(options: LocalStateOptions = {}) {
+    this.#provider = new LocalState(options);
+  }
+
+  get isBridged(): boolean {
+    return this.#provider instanceof BridgedState;
+  }
+
+  get capabilities(): Capabilities {
+    return this.#provider.capabilities;
+  }
+
+  /**
+   * Moves to a bridge, once: further calls return the same state. Variables that the session has already get the local value.
+   * @throws what BridgedState.open throws; the context is local then, and may be asked again
+   */
+  ensureBridged(options: BridgedStateOptions): Promise<BridgedState> {
+    if (this.#isClosed) return Promise.reject(new ClosedError('the context was closed: make another'));
+    this.#moving ??= this.#move(options).catch((error: unknown) => {
+      this.#moving = undefined;
+      throw error;
+    });
+    return this.#moving;
+  }
+
+  async registerVariable(
+    name: string,
+    type: VariableType,
+    initial: VariableInput,
+    options?: RegisterOptions,
+  ): Promise<string> {
+    return (await this.#settled()).registerVariable(name, type, initial, options);
+  }
+
+  async getVariable(identifier: string): Promise<VariableValue> {
+    return (await this.#settled()).getVariable(identifier);
+  }
+
+  async getVariables(identifiers: Identifiers): Promise<Map<string, VariableValue>> {
+    return (await this.#settled()).getVariables(identifiers);
+  }
+
+  async getVariableInfo(identifier: string): Promise<VariableInfo> {
+    return (await this.#settled()).getVariableInfo(identifier);
+  }
+
+  async listVariables(pattern?: string): Promise<VariableInfo[]> {
+    return (await this.#settled()).listVariables(pattern);
+  }
+
+  async setVariable(identifier: string, value: VariableInput, options?: SetOptions): Promise<number> {
+    return (await this.#settled()).setVariable(identifier, value, options);
+  }
+
+  async updateVariables(
+    values: Readonly<Record<string, VariableInput>>,
+    options?: UpdateOptions,
+  ): Promise<Map<string, number>> {
+    return (await this.#settled()).updateVariables(values, options);
+  }
+
+  async deleteVariable(identifier: string): Promise<void> {
+    return (await this.#settled()).deleteVariable(identifier);
+  }
+
+  async history(identifier: string, options?: { readonly limit?: number }): Promise<HistoryEntry[]> {
+    return (await this.#settled()).history(identifier, options);
+  }
+
+  async rollback(identifier: string, version: number): Promise<number> {
+    return (await this.#settled()).rollback(identifier, version);
+  }
+
+  async watchVariables(identifiers: Identifiers, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
+    const provider = await this.#settled();
+    const moving = new MovingWatch(watcher, options, await provider.watchVariables(identifiers, watcher, options));
+    this.#watches.set(moving.ref, moving);
+    return moving;
+  }
+
+  watch(identifiers: Identifiers, options: WatchOptionsInput = {}): WatchIterable {
+    const { bufferLimit, overflow } = parseWatchOptions(options);
+    return iterateWatch((watcher) => this.watchVariables(identifiers, watcher, options), bufferLimit, overflow);
+  }
+
+  async unwatchVariables(refOrWatch: string | Watch): Promise<void> {
+    const ref = typeof refOrWatch === 'string' ? refOrWatch : refOrWatch.ref;
+    const moving = this.#watches.get(ref);
+    if (moving === undefined || moving.isOver) {
+      throw new WatchNotFoundError(`Watch not found: ${ref}: it was stopped, or it belongs to another state`);
+    }
+    this.#watches.delete(ref);
+    await moving.stop();
+  }
+
+  async listWatchers(): Promise<WatcherInfo[]> {
+    return (await this.#settled()).listWatchers();
+  }
+
+  async exportState(): Promise<ExportedState> {
+    return (await this.#settled()).exportState();
+  }
+
+  async importState(exported: ExportedState): Promise<void> {
+    return (await this.#settled()).importState(exported);
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    // A move that fails has told whoever asked for it.
+    await this.#moving?.catch(() => undefined);
+    await this.#provider.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** The provider, when no move is under way. */
+  async #settled(): Promise<StateProvider> {
+    if (this.#isClosed) throw new ClosedError('the context was closed: make another');
+    await this.#moving?.catch(() => undefined);
+    return this.#provider;
+  }
+
+  async #move(options: BridgedStateOptions): Promise<BridgedState> {
+    const local = this.#provider;
+    const bridged = await BridgedState.open({ ...options, existingState: await local.exportState() });
+    const moved: [MovingWatch, Watch][] = [];
+    try {
+      for (const [ref, watch] of this.#watches) {
+        if (watch.isOver) this.#watches.delete(ref);
+        else moved.push([watch, await watch.openOn(bridged)]);
+      }
+    } catch (error) {
+      await bridged.close();
+      throw error;
+    }
+    this.#provider = bridged;
+    for (const [watch, next] of moved) await watch.moveTo(next);
+    await local.close();
+    return bridged;
+  }
+}
+
+/** A watch that keeps its handle while the provider behind it changes. */
+class MovingWatch implements Watch {
+  readonly ref: string;
+  readonly #watcher: Watcher;
+  readonly #options: WatchOptionsInput;
+  #current: Watch;
+
+  constructor(watcher: Watcher, options: WatchOptionsInput, current: Watch) {
+    this.ref = current.ref;
+    this.#watcher = watcher;
+    this.#options = options;
+    this.#current = current;
+  }
+
+  get identifiers(): readonly string[] {
+    return this.#current.identifiers;
+  }
+
+  get state(): WatchState {
+    return this.#current.state;
+  }
+
+  get isOver(): boolean {
+    return this.state === 'stopped' || this.state === 'failed';
+  }
+
+  get ready(): Promise<void> {
+    return this.#current.ready;
+  }
+
+  get synced(): Promise<void> {
+    return this.#current.synced;
+  }
+
+  get freshnessMs(): number {
+    return this.#current.freshnessMs;
+  }
+
+  stop(): Promise<void> {
+    return this.#current.stop();
+  }
+
+  add(identifiers: Identifiers): Promise<void> {
+    return this.#current.add(identifiers);
+  }
+
+  remove(identifiers: Identifiers): Promise<void> {
+    return this.#current.remove(identifiers);
+  }
+
+  /** The same watch on another provider; its values were brought there, so nothing is initial any more. */
+  openOn(provider: StateProvider): Promise<Watch> {
+    return provider.watchVariables(this.identifiers, this.#watcher, { ...this.#options, includeInitial: false });
+  }
+
+  async moveTo(next: Watch): Promise<void> {
+    const previous = this.#current;
+    this.#current = next;
+    await previous.stop();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+}

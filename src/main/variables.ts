@@ -1,0 +1,169 @@
+/** The typed face over any provider: a handle knows its variable's type, and so does the compiler. Path: your code -> [variables] -> StateProvider. */
+
+import type { Condition } from '../shared/delivery/condition.js';
+import { checkCondition, meets } from '../shared/delivery/condition.js';
+import { AlreadyExistsError, DeadlineExceededError, InvalidTypeError } from '../shared/errors.js';
+import type { WatchOptionsInput } from '../shared/options.js';
+import type { InputOf, ValueOf, VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
+import type { RegisterOptions, SetOptions, StateProvider, UpdateOptions, Watch } from './state-provider.js';
+import type { UpdateMetadata } from './watch/dispatcher.js';
+
+/** Names a variable together with its type. */
+export interface VariableHandle<T extends VariableType = VariableType> {
+  readonly name: string;
+  readonly type: T;
+}
+
+type ValuesOf<H extends readonly VariableHandle[]> = { [K in keyof H]: ValueOf<H[K]['type']> };
+
+export interface CombineOptions {
+  readonly signal?: AbortSignal;
+  readonly onError?: (error: Error) => void;
+}
+
+export interface WaitOptions {
+  /** Ms until DeadlineExceededError; default 0 = wait for ever. */
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export class Variables {
+  readonly provider: StateProvider;
+
+  constructor(provider: StateProvider) {
+    this.provider = provider;
+  }
+
+  /** Registers the variable, or takes the one that is there. @throws InvalidTypeError when that has another type, and what registerVariable throws */
+  async define<T extends VariableType>(
+    name: string,
+    type: T,
+    initial: InputOf<T>,
+    options?: RegisterOptions,
+  ): Promise<VariableHandle<T>> {
+    try {
+      await this.provider.registerVariable(name, type, initial as VariableInput, options);
+    } catch (error) {
+      if (!(error instanceof AlreadyExistsError)) throw error;
+      const present = (await this.provider.getVariableInfo(name)).type;
+      if (present !== type) {
+        throw new InvalidTypeError(
+          `variable "${name}" is there as ${present}, not ${type}: define it as that, or under another name`,
+          {
+            cause: error,
+          },
+        );
+      }
+    }
+    return { name, type };
+  }
+
+  async get<T extends VariableType>(variable: VariableHandle<T>): Promise<ValueOf<T>> {
+    return (await this.provider.getVariable(variable.name)) as ValueOf<T>;
+  }
+
+  set<T extends VariableType>(variable: VariableHandle<T>, value: InputOf<T>, options?: SetOptions): Promise<number> {
+    return this.provider.setVariable(variable.name, value as VariableInput, options);
+  }
+
+  /** Sets several; `[[temperature, 20.5], [fan, true]]`. */
+  update(
+    values: readonly (readonly [VariableHandle, VariableInput])[],
+    options?: UpdateOptions,
+  ): Promise<Map<string, number>> {
+    return this.provider.updateVariables(
+      Object.fromEntries(values.map(([variable, value]) => [variable.name, value])),
+      options,
+    );
+  }
+
+  watch(
+    variables: readonly VariableHandle[],
+    watcher: (
+      name: string,
+      oldValue: VariableValue | undefined,
+      newValue: VariableValue | undefined,
+      metadata: UpdateMetadata,
+    ) => unknown,
+    options?: WatchOptionsInput,
+  ): Promise<Watch> {
+    return this.provider.watchVariables(
+      variables.map((variable) => variable.name),
+      watcher,
+      options,
+    );
+  }
+
+  watchOne<T extends VariableType>(
+    variable: VariableHandle<T>,
+    watcher: (newValue: ValueOf<T> | undefined, oldValue: ValueOf<T> | undefined, metadata: UpdateMetadata) => unknown,
+    options?: WatchOptionsInput,
+  ): Promise<Watch> {
+    return this.provider.watchVariables(
+      variable.name,
+      (_, oldValue, newValue, metadata) =>
+        watcher(newValue as ValueOf<T> | undefined, oldValue as ValueOf<T> | undefined, metadata),
+      options,
+    );
+  }
+
+  unwatch(refOrWatch: string | Watch): Promise<void> {
+    return this.provider.unwatchVariables(refOrWatch);
+  }
+
+  /** Calls `onValues` with all values, first when each is known and then at each change of one of them. */
+  combine<const H extends readonly VariableHandle[]>(
+    variables: H,
+    onValues: (values: ValuesOf<H>) => unknown,
+    options: CombineOptions = {},
+  ): Promise<Watch> {
+    const places = new Map(variables.map((variable, place) => [variable.name, place]));
+    const values: unknown[] = new Array(variables.length).fill(undefined);
+    let unknown = variables.length;
+    return this.provider.watchVariables(
+      variables.map((variable) => variable.name),
+      (name, _, newValue) => {
+        const place = places.get(name)!;
+        if (values[place] === undefined) unknown -= 1;
+        if (newValue === undefined) unknown += 1;
+        values[place] = newValue;
+        return unknown === 0 ? onValues([...values] as unknown as ValuesOf<H>) : undefined;
+      },
+      { includeInitial: true, ...options },
+    );
+  }
+
+  /**
+   * Resolves with the first value that fits: the present one, or one to come.
+   * @throws DeadlineExceededError after `timeoutMs`, VariablesNotFoundError; rejects with the signal's reason when it aborts
+   */
+  async waitFor<T extends VariableType>(
+    variable: VariableHandle<T>,
+    condition: Condition | ((value: ValueOf<T>) => boolean),
+    { timeoutMs = 0, signal }: WaitOptions = {},
+  ): Promise<ValueOf<T>> {
+    const data = typeof condition === 'function' ? undefined : checkCondition(condition, 'waitFor');
+    const fits = (old: VariableValue | undefined, value: VariableValue): boolean =>
+      data === undefined ? (condition as (value: ValueOf<T>) => boolean)(value as ValueOf<T>) : meets(data, old, value);
+    const end = new AbortController();
+    const signals = [end.signal, ...(signal === undefined ? [] : [signal])];
+    const timer =
+      timeoutMs > 0
+        ? setTimeout(
+            () => end.abort(new DeadlineExceededError(`"${variable.name}" did not fit within ${timeoutMs} ms`)),
+            timeoutMs,
+          )
+        : undefined;
+    const ended = AbortSignal.any(signals);
+    const changes = this.provider.watch(variable.name, { includeInitial: true, signal: ended });
+    try {
+      for await (const { oldValue, newValue } of changes) {
+        if (newValue !== undefined && fits(oldValue, newValue)) return newValue as ValueOf<T>;
+      }
+      throw ended.aborted ? ended.reason : new DeadlineExceededError(`"${variable.name}" was deleted before it fit`);
+    } finally {
+      clearTimeout(timer);
+      await changes[Symbol.asyncDispose]();
+    }
+  }
+}
