@@ -1,0 +1,228 @@
+/**
+ * Value <-> google.protobuf.Any and binary field, lossless both ways. Path: caller -> normalizeValue -> variable -> encodeValue -> wire -> decodeValue.
+ * A value of the wrong type is refused, never converted. Scalars are the hot path: one array and one result per encode.
+ */
+import { assert } from '../assert.js';
+import { InvalidValueError } from '../errors.js';
+import { copyOpaque, isOpaqueBinary, readBinary, writeBinary } from './binary-array.js';
+import { describeValue, refuseValue } from './describe-value.js';
+import { jsonText, parseJson, parseJsonAsDoubles } from './json.js';
+import { copyJson } from './json-copy.js';
+import { floatText, hasTooManyDigits, integerOf, MAX_INTEGER_DIGITS } from './number-text.js';
+import { elementsText, givenElement, isFloatArray, jsonElement, readEmbedding, readTensor } from './numeric-array.js';
+import { readBoolean, readFloat, readInteger, readText } from './scalar-reader.js';
+import { encodeUtf8, isWellFormed } from './utf8.js';
+import type { Embedding, JsonValue, OpaqueBinary, Tensor, VariableType, VariableValue } from './variable-type.js';
+import { VARIABLE_TYPES } from './variable-type.js';
+
+/** A value as it travels. `binary` is undefined unless `typeUrl` ends in `.binary`. */
+export interface EncodedValue {
+  readonly typeUrl: string;
+  readonly value: Uint8Array;
+  readonly binary: Uint8Array | undefined;
+}
+
+export interface EncodeOptions {
+  /** Bytes of data above which an embedding or tensor travels as binary. Default 10,240, as published clients have it; Infinity = never. */
+  readonly binaryThresholdBytes?: number | undefined;
+}
+
+/** The value in its type's one form: copied, maps and lists frozen. @throws InvalidValueError beginning with `subject`, such as `variable "fan"` */
+export function normalizeValue(type: VariableType, input: unknown, subject: string): VariableValue {
+  switch (type) {
+    case 'float':
+      return typeof input === 'number' ? input : refuseValue(type, input, subject);
+    case 'integer':
+      return normalizeInteger(input, subject);
+    case 'boolean':
+      return typeof input === 'boolean' ? input : refuseValue(type, input, subject);
+    case 'string':
+    case 'choice':
+    case 'module':
+      return normalizeString(type, input, subject);
+    case 'embedding':
+      return normalizeOpaque(input, subject) ?? readEmbedding(input, givenElement, subject);
+    case 'tensor':
+      return normalizeOpaque(input, subject) ?? readTensor(input, givenElement, subject);
+    case 'map':
+    case 'list':
+      return fitting(type, input) ? (copyJson(input, subject) as VariableValue) : refuseValue(type, input, subject);
+    default:
+      return type satisfies never;
+  }
+}
+
+/** `value` is what `normalizeValue` or `decodeValue` has returned for that type. All bytes are fresh. */
+export function encodeValue(type: VariableType, value: VariableValue, options?: EncodeOptions): EncodedValue {
+  switch (type) {
+    case 'float':
+      assert(typeof value === 'number', 'a float is a number');
+      return encoded(type, floatText(value));
+    case 'integer':
+      assert(typeof value === 'number' || typeof value === 'bigint', 'an integer is a number or a bigint');
+      return encoded(type, String(value));
+    case 'boolean':
+      assert(typeof value === 'boolean', 'a boolean is true or false');
+      return encoded(type, String(value));
+    case 'string':
+    case 'choice':
+    case 'module':
+      assert(typeof value === 'string', 'strings, choices and modules are strings');
+      return encoded(type, JSON.stringify(value));
+    case 'embedding':
+    case 'tensor':
+      return encodeArray(
+        type,
+        value as Embedding | Tensor | OpaqueBinary,
+        options?.binaryThresholdBytes ?? BINARY_THRESHOLD_BYTES,
+      );
+    case 'map':
+    case 'list':
+      return encoded(type, jsonText(value as JsonValue));
+    default:
+      return type satisfies never;
+  }
+}
+
+/**
+ * The value that was sent for a variable of that type. What `typeUrl` names counts only by its `.binary`: readers go by the declared
+ * type, so an integer fits a float variable and a list of numbers an embedding. Nothing of `sent` is kept.
+ * @throws InvalidValueError for bytes that aren't UTF-8 or JSON, and JSON that isn't of the type
+ */
+export function decodeValue(type: VariableType, sent: EncodedValue, subject: string): VariableValue {
+  if (sent.typeUrl !== TYPE_URLS[type] && sent.typeUrl.endsWith(BINARY_SUFFIX))
+    return decodeBinary(type, sent, subject);
+  switch (type) {
+    case 'float':
+      return readFloat(sent.value, subject);
+    case 'integer':
+      return readInteger(sent.value, subject);
+    case 'boolean':
+      return readBoolean(sent.value, subject);
+    case 'embedding':
+      return readEmbedding(parseJsonAsDoubles(readText(sent.value, subject), subject), jsonElement, subject);
+    case 'tensor':
+      return readTensor(parseJsonAsDoubles(readText(sent.value, subject), subject), jsonElement, subject);
+    default: {
+      const value = parseJson(readText(sent.value, subject), subject);
+      return fitting(type, value) ? (value as VariableValue) : refuseValue(type, value, subject);
+    }
+  }
+}
+
+/** Bytes that a value takes in memory, roughly; always the same for the same value. For limits, such as the history's. */
+export function valueBytes(value: VariableValue | null): number {
+  switch (typeof value) {
+    case 'string':
+      return STRING_BYTES + 2 * value.length;
+    case 'bigint':
+      // Two hexadecimal digits a byte; unlike decimal ones they take linear time.
+      return SLOT_BYTES + (value.toString(16).length >> 1);
+    case 'object':
+      return value === null ? SLOT_BYTES : objectBytes(value);
+    default:
+      return SLOT_BYTES;
+  }
+}
+
+function normalizeInteger(input: unknown, subject: string): number | bigint {
+  if (typeof input === 'bigint') {
+    if (!hasTooManyDigits(input)) return integerOf(input);
+    throw new InvalidValueError(
+      `${subject}: the bigint has more than ${MAX_INTEGER_DIGITS} digits: give a string variable the digits`,
+    );
+  }
+  // Adding 0 makes 0 of -0: an integer has one zero.
+  if (Number.isSafeInteger(input)) return (input as number) + 0;
+  if (!Number.isInteger(input)) return refuseValue('integer', input, subject);
+  throw new InvalidValueError(
+    `${subject}: ${describeValue(input)} is beyond 2^53 - 1, where a number has lost digits: give a bigint`,
+  );
+}
+
+function normalizeString(type: VariableType, input: unknown, subject: string): string {
+  if (typeof input !== 'string') return refuseValue(type, input, subject);
+  if (isWellFormed(input)) return input;
+  throw new InvalidValueError(
+    `${subject}: the text holds half of a surrogate pair, which UTF-8 cannot say: give well-formed text`,
+  );
+}
+
+function normalizeOpaque(input: unknown, subject: string): OpaqueBinary | undefined {
+  return isOpaqueBinary(input) ? copyOpaque(input.header, input.bytes, subject) : undefined;
+}
+
+function encoded(type: VariableType, text: string): EncodedValue {
+  return { typeUrl: TYPE_URLS[type], value: encodeUtf8(text), binary: undefined };
+}
+
+function encodeArray(
+  type: 'embedding' | 'tensor',
+  value: Embedding | Tensor | OpaqueBinary,
+  thresholdBytes: number,
+): EncodedValue {
+  if (isOpaqueBinary(value)) {
+    return {
+      typeUrl: `${TYPE_URLS[type]}${BINARY_SUFFIX}`,
+      value: encodeUtf8(value.header),
+      binary: new Uint8Array(value.bytes),
+    };
+  }
+  const elements = isFloatArray(value) ? value : value.data;
+  const shape = isFloatArray(value) ? [value.length] : value.shape;
+  if (elements.byteLength > thresholdBytes) {
+    const { header, bytes } = writeBinary(shape, elements);
+    return { typeUrl: `${TYPE_URLS[type]}${BINARY_SUFFIX}`, value: encodeUtf8(header), binary: bytes };
+  }
+  const text = elementsText(elements);
+  return encoded(type, type === 'embedding' ? text : `{"shape":[${shape.join(',')}],"data":${text}}`);
+}
+
+function decodeBinary(type: VariableType, sent: EncodedValue, subject: string): VariableValue {
+  if (type !== 'embedding' && type !== 'tensor') {
+    throw new InvalidValueError(
+      `${subject}: a ${type} does not travel as binary, which "${sent.typeUrl}" says: send its JSON`,
+    );
+  }
+  return readBinary(type, readText(sent.value, subject), sent.binary ?? NO_BYTES, subject);
+}
+
+/** For the types whose JSON is their value. */
+function fitting(type: VariableType, value: unknown): boolean {
+  switch (type) {
+    case 'map':
+      return typeof value === 'object' && value !== null && !Array.isArray(value);
+    case 'list':
+      return Array.isArray(value);
+    default:
+      return typeof value === 'string';
+  }
+}
+
+function objectBytes(value: Exclude<VariableValue, string | number | bigint | boolean>): number {
+  if (isFloatArray(value)) return OBJECT_BYTES + value.byteLength;
+  if (isOpaqueBinary(value)) return OBJECT_BYTES + 2 * value.header.length + value.bytes.length;
+  let bytes = OBJECT_BYTES;
+  if (Array.isArray(value)) {
+    for (const element of value) bytes += SLOT_BYTES + valueBytes(element);
+  } else {
+    for (const [key, element] of Object.entries(value)) bytes += STRING_BYTES + 2 * key.length + valueBytes(element);
+  }
+  return bytes;
+}
+
+const TYPE_URL_PREFIX = 'type.googleapis.com/snakepit.';
+const BINARY_SUFFIX = '.binary';
+const TYPE_URLS = Object.fromEntries(VARIABLE_TYPES.map((type) => [type, `${TYPE_URL_PREFIX}${type}`])) as Record<
+  VariableType,
+  string
+>;
+
+/** What published clients take; 1,280 doubles. */
+const BINARY_THRESHOLD_BYTES = 10_240;
+const NO_BYTES = new Uint8Array(0);
+
+// V8 on 64 bits, rounded up: a slot or boxed number, a string's head, an object or typed array with its head and slack.
+const SLOT_BYTES = 16;
+const STRING_BYTES = 24;
+const OBJECT_BYTES = 64;
