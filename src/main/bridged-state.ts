@@ -37,8 +37,10 @@ import {
 import type { ExportedState } from '../shared/state/exported-state.js';
 import { checkExportedState, EXPORT_FORMAT } from '../shared/state/exported-state.js';
 import { systemClock } from '../shared/system-clock.js';
-import { constraintsToJson, parseConstraints } from '../shared/values/constraint.js';
+import type { Constraints } from '../shared/values/constraint.js';
+import { constraintsToJson, NO_CONSTRAINTS, parseConstraints } from '../shared/values/constraint.js';
 import { checkName } from '../shared/values/identifier.js';
+import { parseJson } from '../shared/values/json.js';
 import { copyMetadata, EMPTY_METADATA } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import { parseVariableType } from '../shared/values/variable-type.js';
@@ -564,7 +566,8 @@ function infoOf({ value, constraints, type, ...variable }: PortVariable): Variab
     ...variable,
     type: checkedType,
     value: fromPortValue(value),
-    constraints: parseConstraints(checkedType, constraints, `variable "${variable.name}"`),
+    // Shown as the server says it: a foreign one may allow what ours refuses.
+    constraints: constraints === '' ? NO_CONSTRAINTS : (parseJson(constraints) as unknown as Constraints),
   };
 }
 

@@ -7,8 +7,10 @@ export interface Deadline extends WheelEntry {
   handleDeadline(nowMs: number): void;
 }
 
+const SLOT_MS = 10;
+
 export class Deadlines {
-  readonly #wheel = new TimerWheel<Deadline>(10, 1_024);
+  readonly #wheel = new TimerWheel<Deadline>(SLOT_MS, 1_024);
   #timer: NodeJS.Timeout | undefined;
   #wakeAtMs = Number.POSITIVE_INFINITY;
   readonly #keepsProcessAlive: boolean;
@@ -19,7 +21,8 @@ export class Deadlines {
 
   schedule(deadline: Deadline, atMs: number): void {
     this.#wheel.schedule(deadline, atMs);
-    this.#arm();
+    if (this.#timer !== undefined && atMs >= this.#wakeAtMs) return;
+    this.#arm(Math.ceil(atMs / SLOT_MS) * SLOT_MS);
   }
 
   cancel(deadline: Deadline): void {
@@ -31,22 +34,19 @@ export class Deadlines {
     this.#timer = undefined;
   }
 
-  #arm(): void {
-    const nowMs = systemClock.nowMs();
-    const wakeAtMs = this.#wheel.wakeAt(nowMs);
-    if (wakeAtMs === undefined || (this.#timer !== undefined && wakeAtMs >= this.#wakeAtMs)) return;
+  #arm(wakeAtMs: number): void {
     clearTimeout(this.#timer);
     this.#wakeAtMs = wakeAtMs;
-    this.#timer = setTimeout(() => this.#wake(), Math.max(1, wakeAtMs - nowMs));
+    this.#timer = setTimeout(() => this.#wake(), Math.max(1, wakeAtMs - systemClock.nowMs()));
     if (!this.#keepsProcessAlive) this.#timer.unref();
   }
 
   #wake(): void {
     this.#timer = undefined;
-    this.#wakeAtMs = Number.POSITIVE_INFINITY;
     const nowMs = systemClock.nowMs();
     this.#wheel.advance(nowMs, (deadline) => deadline.handleDeadline(nowMs));
-    this.#arm();
+    const wakeAtMs = this.#wheel.wakeAt(systemClock.nowMs());
+    if (wakeAtMs !== undefined && (this.#timer === undefined || wakeAtMs < this.#wakeAtMs)) this.#arm(wakeAtMs);
   }
 }
 

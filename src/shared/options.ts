@@ -197,6 +197,17 @@ export const PoolOptionsSchema = v.strictObject({
     ),
     16_384,
   ),
+  spacingMs: v.optional(
+    v.pipe(
+      v.number(),
+      v.minValue(0),
+      v.maxValue(100),
+      v.description(
+        'Least time between two messages of one worker that carry only updates, ms; the first after a pause goes at once.',
+      ),
+    ),
+    1,
+  ),
   youngGenerationMb: v.optional(
     v.pipe(whole(1, 1_024), v.description("Size of a worker's young heap, MB: larger means rarer pauses.")),
     64,

@@ -1,5 +1,5 @@
 /**
- * One message a turn at most, as credits allow. Path: stream consumer -> ring -> [port writer] -> MessagePort.
+ * One message a turn at most, as credits allow, and under load fewer. Path: stream consumer -> ring -> [port writer] -> MessagePort.
  * Slow: without credit updates stay in their watch's ring, whose overflow decides. Closed: what is left is dropped with its watches.
  */
 import type { MessagePort } from 'node:worker_threads';
@@ -40,17 +40,22 @@ export class PortWriter {
   #lineages: Lineage[] = [];
   /** Queues that are not empty, first come first served. */
   #line: PortQueue[] = [];
-  #isScheduled = false;
+  #immediate: NodeJS.Immediate | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #lastFlushAtMs = 0;
+  readonly #spacingMs: number;
   #isClosed = false;
 
-  constructor(port: MessagePort, credits: number) {
+  /** `spacingMs`: least time between two messages that carry only updates; a wake-up costs the main thread as much as 20 updates. */
+  constructor(port: MessagePort, credits: number, spacingMs: number) {
     this.#port = port;
+    this.#spacingMs = spacingMs;
     this.#credits = new Credits(credits);
   }
 
   reply(reply: Reply): void {
     this.#replies.push(reply);
-    this.#schedule();
+    this.#scheduleNow();
   }
 
   lineage(lineage: Lineage): void {
@@ -172,20 +177,32 @@ export class PortWriter {
     }
   }
 
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
+  /** Answers go at the end of this turn, and take along what there is. */
+  #scheduleNow(): void {
+    if (this.#immediate !== undefined) return;
     // The check phase follows the poll phase: everything that this turn's reads brought goes in one message.
-    setImmediate(() => this.#flush());
+    this.#immediate = setImmediate(this.#flush);
   }
 
-  #flush(): void {
-    this.#isScheduled = false;
+  /** Updates too, unless the last message has only just gone: then they wait for company. */
+  #schedule(): void {
+    if (this.#immediate !== undefined || this.#timer !== undefined) return;
+    const waitMs = this.#lastFlushAtMs + this.#spacingMs - performance.now();
+    if (waitMs <= 0) this.#scheduleNow();
+    else this.#timer = setTimeout(this.#flush, waitMs);
+  }
+
+  readonly #flush = (): void => {
+    clearTimeout(this.#timer);
+    clearImmediate(this.#immediate);
+    this.#timer = undefined;
+    this.#immediate = undefined;
     if (this.#isClosed || (this.#batch.count === 0 && this.#replies.length + this.#lineages.length === 0)) return;
     const batch = this.#batch.count > 0 ? this.#batch.take() : undefined;
     const message: TurnMessage = { lineages: this.#lineages, batch, replies: this.#replies };
     this.#replies = [];
     this.#lineages = [];
+    this.#lastFlushAtMs = performance.now();
     this.#port.postMessage(message, batch === undefined ? [] : [batch.numbers.buffer as ArrayBuffer]);
-  }
+  };
 }

@@ -18,6 +18,15 @@ import { Subscription } from './subscription.js';
 import { StreamTransport } from './transport/stream-transport.js';
 import type { Transport } from './transport/transport.js';
 
+/** What a worker is given; the port comes by transfer. */
+export interface SlotTask {
+  readonly port: MessagePort;
+  /** Updates that may be on their way to the main thread. */
+  readonly credits: number;
+  /** Least time between two messages that carry only updates, ms. */
+  readonly spacingMs: number;
+}
+
 interface Bridge {
   readonly transport: Transport;
   readonly calls: Calls;
@@ -36,9 +45,9 @@ export class Slot {
   /** Resolves when nothing of this slot is left. */
   readonly closed: Promise<void>;
 
-  constructor(port: MessagePort, credits: number) {
+  constructor({ port, credits, spacingMs }: SlotTask) {
     this.#port = port;
-    this.#writer = new PortWriter(port, credits);
+    this.#writer = new PortWriter(port, credits, spacingMs);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });

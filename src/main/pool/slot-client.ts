@@ -48,6 +48,9 @@ export const HANDLES_PER_BRIDGE = 2 ** 22;
 
 export class SlotClient {
   readonly number: number;
+  /** Updates dispatched that make it worth a message to grant them again. */
+  readonly #grantAt: number;
+  #dispatched = 0;
   #port: MessagePort | undefined;
   #nextId = 1;
   readonly #pending = new Map<number, Pending>();
@@ -57,13 +60,16 @@ export class SlotClient {
   #isReferenced = true;
   #closedBy: BridgeError | undefined;
 
-  constructor(number: number) {
+  /** `credits`: updates that the worker may have on their way. */
+  constructor(number: number, credits: number) {
     this.number = number;
+    this.#grantAt = Math.ceil(credits / 4);
   }
 
   /** Takes over a fresh worker's port. Resolves when the worker says that it runs. */
   start(port: MessagePort): Promise<void> {
     this.#port = port;
+    this.#dispatched = 0;
     const ready = new Promise<void>((resolve) => {
       this.#onReady = resolve;
     });
@@ -200,9 +206,16 @@ export class SlotClient {
     for (const lineage of lineages) this.#bridgeOf(lineage.handle)?.handleLineage(lineage);
     if (batch !== undefined) {
       this.#dispatch(batch);
-      this.#port?.postMessage({ kind: 'grant', updates: batch.count } satisfies Command);
+      this.#grant(batch.count);
     }
     for (const reply of replies) this.#handleReply(reply);
+  }
+
+  #grant(updates: number): void {
+    this.#dispatched += updates;
+    if (this.#dispatched < this.#grantAt) return;
+    this.#port?.postMessage({ kind: 'grant', updates: this.#dispatched } satisfies Command);
+    this.#dispatched = 0;
   }
 
   /** Runs of one state's updates go to it together. */

@@ -18,7 +18,7 @@ const ENTRY_URL = new URL('../../workers/entry.js', import.meta.url).href;
 /** Time that workers have to end by themselves, ms. */
 const CLOSE_GRACE_MS = 5_000;
 
-type RunSlot = (task: { port: unknown; credits: number }) => Promise<void>;
+type RunSlot = (task: { port: unknown; credits: number; spacingMs: number }) => Promise<void>;
 
 /** Worker threads that several states may share. `await WorkerPool.open({ workers: 2 })`; the state that makes its own closes it too. */
 export class WorkerPool implements AsyncDisposable {
@@ -32,7 +32,10 @@ export class WorkerPool implements AsyncDisposable {
 
   private constructor(options: PoolOptions) {
     this.#options = options;
-    this.#slots = Array.from({ length: Math.max(1, options.workers) }, (_, number) => new SlotClient(number));
+    this.#slots = Array.from(
+      { length: Math.max(1, options.workers) },
+      (_, number) => new SlotClient(number, options.credits),
+    );
     if (options.workers === 0) return;
     this.#piscina = new Piscina({
       filename: ENTRY_URL,
@@ -141,12 +144,12 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   async #run(port: import('node:worker_threads').MessagePort): Promise<void> {
-    const { credits } = this.#options;
+    const { credits, spacingMs } = this.#options;
     if (this.#piscina === undefined) {
       const { default: runSlot } = (await import(ENTRY_URL)) as { default: RunSlot };
-      return runSlot({ port, credits });
+      return runSlot({ port, credits, spacingMs });
     }
-    return this.#piscina.run({ port, credits }, { transferList: [port] }) as Promise<void>;
+    return this.#piscina.run({ port, credits, spacingMs }, { transferList: [port] }) as Promise<void>;
   }
 
   /** piscina replaces the thread, and leaves its task to us. */
