@@ -76,6 +76,8 @@ export class StreamConsumer {
   readonly #variables = new Map<string, TrackedVariable>();
   /** By the server's id; a variable asked for by name and by id is there twice. */
   readonly #byId = new Map<string, TrackedVariable[]>();
+  /** Watched by name since an earlier worker, by the server's id: a deletion may come without a name. */
+  readonly #resumedById = new Map<string, TrackedVariable>();
   readonly #sink: ConsumerSink;
   readonly #options: SubscriptionOptions;
   readonly #condition: Condition | undefined;
@@ -112,7 +114,7 @@ export class StreamConsumer {
         tracker.resume(point.version, point.epoch, point.variableId);
         this.#hasBeenLive = true;
       }
-      this.#variables.set(identifier, {
+      const variable: TrackedVariable = {
         identifier,
         handle: handles[place]!,
         tracker,
@@ -121,7 +123,9 @@ export class StreamConsumer {
         missed: 0,
         isGone: false,
         isCurrent: false,
-      });
+      };
+      this.#variables.set(identifier, variable);
+      if (point !== undefined && point.variableId !== identifier) this.#resumedById.set(point.variableId, variable);
     });
   }
 
@@ -276,8 +280,9 @@ export class StreamConsumer {
   #find(update: UpdateMessage): readonly TrackedVariable[] {
     const known = this.#byId.get(update.variableId);
     if (known !== undefined) return known;
-    const found = [this.#variables.get(update.name), this.#variables.get(update.variableId)].filter(
-      (variable): variable is TrackedVariable => variable !== undefined,
+    const resumed = this.#resumedById.get(update.variableId);
+    const found = [this.#variables.get(update.name), this.#variables.get(update.variableId), resumed].filter(
+      (variable): variable is TrackedVariable => variable !== undefined && this.#variables.has(variable.identifier),
     );
     const distinct = [...new Set(found)];
     if (update.variableId !== '') this.#byId.set(update.variableId, distinct);
@@ -348,8 +353,9 @@ export class StreamConsumer {
     const { tracker } = variable;
     const version = Math.max(update.version, tracker.version + 1);
     const missed = tracker.version === 0 ? 0 : version - tracker.version - 1;
-    const value = variable.last ?? (update.type === '' ? (undefined as unknown as VariableValue) : updateValue(update));
-    const reason = (update.reason === '' ? 'deleted' : update.reason) as DeletedReason;
+    // Nobody gets the value of what is gone: it is not worth a failure to read it.
+    const value = variable.last as VariableValue;
+    const reason: DeletedReason = isDeletedReason(update.reason) ? update.reason : 'deleted';
     tracker.version = version;
     variable.isGone = true;
     this.#received += 1;
@@ -358,6 +364,11 @@ export class StreamConsumer {
     this.#deliver(variable, update, value, flags, missed + variable.missed, filtered, variable.last, nowMs, version);
     this.#byId.delete(update.variableId);
     if (this.identifiers.length === 0) this.#sink.handleNothingLeft();
+    if (update.variableId !== '' && tracker.variableId !== '' && update.variableId !== tracker.variableId) {
+      // The late word of an earlier life: the variable has come back under its name.
+      this.#duplicates += 1;
+      return;
+    }
     else if (!this.#isSynced) this.#checkAllCurrent();
   }
 
@@ -419,3 +430,7 @@ export class StreamConsumer {
 function isSameServer(epoch: string, serverEpoch: string): boolean {
   return epoch === serverEpoch || epoch.startsWith(`${serverEpoch}.`);
 }
+function isDeletedReason(reason: string): reason is DeletedReason {
+  return reason === 'deleted' || reason === 'expired' || reason === 'session-ended';
+}
+
