@@ -85,6 +85,8 @@ export class StreamConsumer {
   #streamEpoch = '';
   #hasBeenLive = false;
   #isSynced = false;
+  /** Was in step on some stream: a variable that had not come by then did not exist. */
+  #wasSynced = false;
   #waitsForMissing: boolean;
   #lastWordAtMs: number;
   #received = 0;
@@ -307,16 +309,26 @@ export class StreamConsumer {
       if (tracker.epoch !== epochBefore || tracker.variableId !== idBefore) {
         this.#sink.handleLineage(variable.handle, tracker.epoch, tracker.variableId);
       }
-      let flags = 0;
-      if (isFirst && update.updateType === 'initial_value') flags = this.#options.includeInitial ? INITIAL : BASELINE;
-      else if (tracker.isResync) flags = RESYNC;
+      const flags = isFirst ? this.#flagsOfFirst(update) : tracker.isResync ? RESYNC : 0;
       if (flags !== BASELINE) this.#received += 1;
-      this.#offer(variable, update, value, flags, missed, nowMs);
+      this.#offer(variable, update, value, flags, isFirst ? this.#missedBeforeFirst(update, flags) : missed, nowMs);
     } else {
       this.#duplicates += 1;
-      if (variable.last === undefined) variable.last = value;
+      if (this.#condition !== undefined && variable.last === undefined) variable.last = value;
     }
     if (isSnapshot && !this.#isSynced) this.#checkAllCurrent();
+  }
+
+  #flagsOfFirst(update: UpdateMessage): number {
+    if (update.updateType === 'value_change') return 0;
+    if (update.updateType === 'initial_value' && this.#options.includeInitial) return INITIAL;
+    // After a break a set made since the registration may have brought it: somebody has to be told.
+    return update.updateType === 'resync' || this.#reconnects > 0 ? RESYNC : BASELINE;
+  }
+
+  /** Only the server knows them, unless the variable came into being since the watch was in step. */
+  #missedBeforeFirst(update: UpdateMessage, flags: number): number {
+    return flags === RESYNC && this.#wasSynced ? update.version - 1 : update.missed;
   }
 
   /** The condition decides, unless the update is more than a change. */
@@ -351,8 +363,13 @@ export class StreamConsumer {
 
   #handleDeleted(variable: TrackedVariable, update: UpdateMessage, nowMs: number): void {
     const { tracker } = variable;
+    if (update.variableId !== '' && tracker.variableId !== '' && update.variableId !== tracker.variableId) {
+      // The late word of an earlier life: the variable has come back under its name.
+      this.#duplicates += 1;
+      return;
+    }
     const version = Math.max(update.version, tracker.version + 1);
-    const missed = tracker.version === 0 ? 0 : version - tracker.version - 1;
+    const missed = tracker.version === 0 ? update.missed : version - tracker.version - 1;
     // Nobody gets the value of what is gone: it is not worth a failure to read it.
     const value = variable.last as VariableValue;
     const reason: DeletedReason = isDeletedReason(update.reason) ? update.reason : 'deleted';
@@ -364,11 +381,6 @@ export class StreamConsumer {
     this.#deliver(variable, update, value, flags, missed + variable.missed, filtered, variable.last, nowMs, version);
     this.#byId.delete(update.variableId);
     if (this.identifiers.length === 0) this.#sink.handleNothingLeft();
-    if (update.variableId !== '' && tracker.variableId !== '' && update.variableId !== tracker.variableId) {
-      // The late word of an earlier life: the variable has come back under its name.
-      this.#duplicates += 1;
-      return;
-    }
     else if (!this.#isSynced) this.#checkAllCurrent();
   }
 
@@ -416,6 +428,7 @@ export class StreamConsumer {
   #handleSynced(): void {
     if (this.#isSynced) return;
     this.#isSynced = true;
+    this.#wasSynced = true;
     this.#sink.handleSynced();
   }
 
@@ -426,11 +439,11 @@ export class StreamConsumer {
   }
 }
 
-/** Whether an epoch, or an era within it (`epoch.n`), is that of a server. */
-function isSameServer(epoch: string, serverEpoch: string): boolean {
-  return epoch === serverEpoch || epoch.startsWith(`${serverEpoch}.`);
-}
 function isDeletedReason(reason: string): reason is DeletedReason {
   return reason === 'deleted' || reason === 'expired' || reason === 'session-ended';
 }
 
+/** Whether an epoch, or an era within it (`epoch.n`), is that of a server. */
+function isSameServer(epoch: string, serverEpoch: string): boolean {
+  return epoch === serverEpoch || epoch.startsWith(`${serverEpoch}.`);
+}
