@@ -68,6 +68,7 @@ import type { WatchBackend } from './watch/watch.js';
 import { checkIdentifiers, WatchRun } from './watch/watch.js';
 import { iterateWatch } from './watch/watch-iterator.js';
 import { WatchRegistry } from './watch/watch-registry.js';
+import type { WatchShareOwner } from './watch/watch-share.js';
 import { joinStates, WatchShare } from './watch/watch-share.js';
 
 export interface BridgedStateOptions extends StateOptionsInput {
@@ -77,7 +78,7 @@ export interface BridgedStateOptions extends StateOptionsInput {
   readonly existingState?: ExportedState | { exportState(): Promise<ExportedState> };
 }
 
-export class BridgedState implements StateProvider, WatchBackend, SlotBridge {
+export class BridgedState implements StateProvider, WatchBackend, WatchShareOwner, SlotBridge {
   readonly supportsWatching = true;
   readonly dispatcher: Dispatcher;
   readonly deadlines = new Deadlines();
@@ -355,6 +356,22 @@ export class BridgedState implements StateProvider, WatchBackend, SlotBridge {
     return Math.max(last, run.stats.lastUpdateAt ?? 0);
   }
 
+  // --- WatchShareOwner
+
+  handleShareState(run: WatchRun, error: ErrorWire | undefined): void {
+    const shares = this.#shares.get(run);
+    if (shares === undefined || run.isStopped) return;
+    const state = joinStates(shares.map((share) => share.state));
+    if (state === 'failed') run.handleEnded(error === undefined ? undefined : errorFromWire(error));
+    else if (shares.every((share) => share.isOver)) run.handleEnded(undefined);
+    else run.handleState(state);
+  }
+
+  handleShareSynced(run: WatchRun): void {
+    const shares = this.#shares.get(run) ?? [];
+    if (shares.every((share) => share.isSynced || share.isOver)) run.handleSynced();
+  }
+
   // --- SlotBridge
 
   attachCommand(isRecovery: boolean): Omit<AttachCommand, 'id'> {
@@ -472,8 +489,7 @@ export class BridgedState implements StateProvider, WatchBackend, SlotBridge {
     if (bySlot.size > 1 && run.options.missing === 'fail') await this.#checkAllThere(identifiers);
     const shares: WatchShare[] = [];
     for (const [slot, variables] of bySlot) {
-      const onChange = (_: WatchShare, error: ErrorWire | undefined) => this.#handleShareChange(run, error);
-      const share = new WatchShare(this.bridge, this.#nextSubscription, slot, run, variables, onChange);
+      const share = new WatchShare(this.bridge, this.#nextSubscription, slot, run, variables, this);
       this.#nextSubscription += 1;
       shares.push(share);
       this.#shares.get(run)?.push(share);
@@ -515,22 +531,6 @@ export class BridgedState implements StateProvider, WatchBackend, SlotBridge {
     await share.slot.closeSubscriber(share).catch((error: unknown) => {
       if (!(error instanceof ClosedError)) throw error;
     });
-  }
-
-  #handleShareChange(run: WatchRun, error: ErrorWire | undefined): void {
-    const shares = this.#shares.get(run);
-    if (shares === undefined || run.isStopped) return;
-    const state = joinStates(shares.map((share) => share.state));
-    if (state === 'failed') {
-      run.handleEnded(error === undefined ? undefined : errorFromWire(error));
-      return;
-    }
-    if (shares.every((share) => share.isOver)) {
-      run.handleEnded(undefined);
-      return;
-    }
-    run.handleState(state);
-    if (shares.every((share) => share.isSynced || share.isOver)) run.handleSynced();
   }
 
   async #close(): Promise<void> {

@@ -49,7 +49,10 @@ const BreakerSchema = v.strictObject({
     v.pipe(whole(1, 1_000), v.description('Failed connection attempts in a row that open the circuit.')),
     5,
   ),
-  openMs: v.optional(v.pipe(ms(1), v.description('Time without attempts before one probe, ms.')), 5_000),
+  openMs: v.optional(
+    v.pipe(ms(1), v.description('Time between single probes while it is open, ms; up to a quarter less by jitter.')),
+    1_000,
+  ),
 });
 
 const KeepaliveSchema = v.strictObject({
@@ -357,7 +360,7 @@ export function parseWatchOptions(input: unknown): WatchOptions {
 
 /** Threads when nobody says: BRIDGED_STATE_WORKERS, else one less than the cores, at least one. @throws InvalidOptionsError */
 export function defaultWorkers(): number {
-  const text = process.env['BRIDGED_STATE_WORKERS'];
+  const text = process.env.BRIDGED_STATE_WORKERS;
   if (text === undefined || text === '') return Math.max(1, availableParallelism() - 1);
   const workers = Number(text);
   if (!Number.isInteger(workers) || workers < 0 || workers > 64) {

@@ -9,6 +9,12 @@ import { resumePoints } from '../pool/slot-recovery.js';
 import type { WatchedVariable } from './dispatcher.js';
 import type { WatchRun } from './watch.js';
 
+/** Joins the shares of a watch. */
+export interface WatchShareOwner {
+  handleShareState(run: WatchRun, error: ErrorWire | undefined): void;
+  handleShareSynced(run: WatchRun): void;
+}
+
 export class WatchShare implements SlotSubscriber {
   readonly subscription: number;
   readonly slot: SlotClient;
@@ -20,23 +26,22 @@ export class WatchShare implements SlotSubscriber {
   lastWordAtMs = systemClock.nowMs();
   readonly #bridge: number;
   readonly #options: SubscriptionOptions;
-  readonly #onChange: (share: WatchShare, error: ErrorWire | undefined) => void;
+  readonly #owner: WatchShareOwner;
 
-  /** `onChange` is told after each change of state, sync or end. */
   constructor(
     bridge: number,
     subscription: number,
     slot: SlotClient,
     run: WatchRun,
     variables: WatchedVariable[],
-    onChange: (share: WatchShare, error: ErrorWire | undefined) => void,
+    owner: WatchShareOwner,
   ) {
     this.#bridge = bridge;
     this.subscription = subscription;
     this.slot = slot;
     this.run = run;
     this.variables = variables;
-    this.#onChange = onChange;
+    this.#owner = owner;
     const { options } = run;
     this.#options = {
       includeInitial: options.includeInitial,
@@ -63,15 +68,17 @@ export class WatchShare implements SlotSubscriber {
   }
 
   handleState(state: StreamStateName, error: ErrorWire | undefined): void {
+    // Its end comes with `ended`, behind its last updates.
+    if (state === 'stopped' || state === 'failed') return;
     this.state = state;
     if (state === 'live') this.lastWordAtMs = systemClock.nowMs();
-    if (state === 'connecting') this.isSynced = false;
-    this.#onChange(this, error);
+    if (state !== 'live' && state !== 'stale') this.isSynced = false;
+    this.#owner.handleShareState(this.run, error);
   }
 
   handleSynced(): void {
     this.isSynced = true;
-    this.#onChange(this, undefined);
+    this.#owner.handleShareSynced(this.run);
   }
 
   handlePulse(atMs: number): void {
@@ -86,7 +93,7 @@ export class WatchShare implements SlotSubscriber {
   handleEnded(error: ErrorWire | undefined): void {
     this.isOver = true;
     this.state = error === undefined ? 'stopped' : 'failed';
-    this.#onChange(this, error);
+    this.#owner.handleShareState(this.run, error);
   }
 }
 

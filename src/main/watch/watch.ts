@@ -105,7 +105,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
   handleState(state: StreamStateName): void {
     if (state === this.state || this.isStopped) return;
     this.state = state;
-    if (state === 'connecting' && this.#isSynced) this.#unsync();
+    if (state !== 'live' && state !== 'stale' && this.#isSynced) this.#unsync();
     this.#tell('onState', () => this.options.onState?.(state));
   }
 

@@ -7,10 +7,12 @@ import type { ResponseOf } from '../../shared/wire/services.js';
 import { METHODS } from '../../shared/wire/services.js';
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
+import { serverHeader } from './server-header.js';
 import { unaryCall } from './unary-call.js';
 
 export function sessionHandlers(server: ServerContext): UntypedServiceImplementation {
   const { store, watchStreams } = server;
+  const header = serverHeader(server.options.epoch);
   return {
     Ping: unaryCall(server, METHODS.Ping, (request, { nowMs }) => ({
       message: `pong: ${request.message ?? ''}`,
@@ -20,7 +22,9 @@ export function sessionHandlers(server: ServerContext): UntypedServiceImplementa
     InitializeSession: unaryCall(
       server,
       METHODS.InitializeSession,
-      (request, { nowMs }) => {
+      (request, call) => {
+        const { nowMs } = call;
+        call.sendHeader(header);
         const sessionId = request.sessionId ?? '';
         const metadata = copyMetadata(request.metadata ?? undefined, `session "${sessionId}"`);
         const session = store.initialise(sessionId, metadata, nowMs);

@@ -13,6 +13,8 @@ export interface UnaryCall {
   readonly connection: string;
   /** Said in the `bridge-error` trailer of an answer that is no failure of the whole call. */
   errorCode: string | undefined;
+  /** Sends response headers now, before the answer. */
+  sendHeader(header: Metadata): void;
 }
 
 /** The answer's own way to say that the arguments were refused, for answers that have `success`. */
@@ -81,6 +83,10 @@ class Caller implements UnaryCall {
 
   get connection(): string {
     return this.#call.getPeer();
+  }
+
+  sendHeader(header: Metadata): void {
+    this.#call.sendMetadata(header);
   }
 }
 

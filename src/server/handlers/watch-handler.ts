@@ -3,13 +3,11 @@
  * Registered before anything is read, and answered with headers at once. Slow, full and closed: see watch-stream.
  */
 
-import type { handleServerStreamingCall, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { Metadata } from '@grpc/grpc-js';
+import type { handleServerStreamingCall, Metadata, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { VariablesNotFoundError, WatchNotFoundError } from '../../shared/errors.js';
 import type { Variable } from '../../shared/state/variable.js';
 import { checkName } from '../../shared/values/identifier.js';
 import { METHODS } from '../../shared/wire/services.js';
-import { EPOCH_HEADER } from '../../shared/wire/status.js';
 import { encodeMark } from '../../shared/wire/update-message.js';
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
@@ -20,12 +18,11 @@ import { parseWatchRequest } from '../watch-request.js';
 import type { WatchCall } from '../watch-stream.js';
 import { WatchStream } from '../watch-stream.js';
 import { failureOf } from './call-failure.js';
+import { serverHeader } from './server-header.js';
 import { admit, decode, unaryCall } from './unary-call.js';
 
 export function watchHandlers(server: ServerContext): UntypedServiceImplementation {
-  const header = new Metadata();
-  header.set(EPOCH_HEADER, server.options.epoch);
-  header.set(KEEPALIVE_HEADER, String(PERMITTED_PING_MS));
+  const header = serverHeader(server.options.epoch);
 
   const watchVariables: handleServerStreamingCall<Buffer, Uint8Array> = (call) => {
     // A client that was gone before its request was handled: nothing would ever say that it ended.
@@ -106,7 +103,3 @@ function resolve(
   if (missing.size > gone.ids.length) throw VariablesNotFoundError.of([...missing]);
   return { variables, waiting: [] };
 }
-
-/** Says how often a client may ping: other servers cut those that ping more than every 5 minutes. */
-const KEEPALIVE_HEADER = 'bridge-keepalive-ms';
-const PERMITTED_PING_MS = 10_000;

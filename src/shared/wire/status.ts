@@ -27,6 +27,9 @@ export const ERROR_TRAILER = 'bridge-error';
 /** Header of every watch and trailer of its failure: which life of the server's state it belongs to. */
 export const EPOCH_HEADER = 'bridge-epoch';
 
+/** Header by which our server says how often a client may ping, ms. */
+export const KEEPALIVE_HEADER = 'bridge-keepalive-ms';
+
 export function statusOfCode(code: string): number {
   return STATUS_OF_CODE[code] ?? STATUS.INTERNAL;
 }

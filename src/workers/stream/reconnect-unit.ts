@@ -71,7 +71,7 @@ export class ReconnectUnit {
   #wait(nowMs: number, random: Random): number {
     const { failures, openMs } = this.#config.breaker;
     const isCircuitOpen = this.#failedAttempts >= failures;
-    const attemptAtMs = nowMs + (isCircuitOpen ? openMs : this.#backoff.delayMs(random));
+    const attemptAtMs = nowMs + (isCircuitOpen ? openMs * (1 - random.next() / 4) : this.#backoff.delayMs(random));
     this.#backoff = this.#backoff.next();
     this.#state = { name: 'waiting', attemptAtMs, isCircuitOpen };
     return attemptAtMs;

@@ -5,12 +5,9 @@ import { type BridgeError, MessageTooLargeError, UnavailableError, UnknownOutcom
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import type { Method, MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
 import { METHODS, methodPath, SERVICE_NAMES } from '../../shared/wire/services.js';
-import { EPOCH_HEADER, ERROR_TRAILER, errorFromStatus, STATUS } from '../../shared/wire/status.js';
+import { EPOCH_HEADER, ERROR_TRAILER, errorFromStatus, KEEPALIVE_HEADER, STATUS } from '../../shared/wire/status.js';
 import type { PooledChannel } from './channel-pool.js';
 import type { Answer } from './transport.js';
-
-/** Header by which our server says how fast a client may ping. */
-const KEEPALIVE_HEADER = 'bridge-keepalive-ms';
 
 export interface UnaryResult<M extends MethodName> extends Answer<M> {
   readonly epoch: string;

@@ -271,7 +271,7 @@ export class StreamTransport implements Transport {
     const channel = pool.lease();
     const token = randomId('w');
     const options: Record<string, string> = { watch_token: token, synced: '1', old_value: 'none' };
-    if (request.waitForMissing) options['missing'] = 'wait';
+    if (request.waitForMissing) options.missing = 'wait';
     const call = openStream(
       channel,
       {
