@@ -55,7 +55,8 @@ export function encodeChange(change: Change, epoch: string, includeOld: boolean)
     updateType: reason !== undefined ? 'deleted' : isNewEra ? 'resync' : 'value_change',
     revision: current.revision,
   };
-  if (isNewEra) update.epoch = wireEpoch(epoch, current.version);
+  // Later eras are said with every change: who missed the first of one would take its versions for old ones.
+  if (eraOf(current.version) > 0) update.epoch = wireEpoch(epoch, current.version);
   if (reason !== undefined) update.reason = reason;
   if (includeOld && previous !== undefined) {
     const old = valueToWire(variable.type, previous.value);
