@@ -16,6 +16,7 @@ import { drainingError } from './handlers/call-failure.js';
 import { HealthHandler } from './handlers/health-handler.js';
 import { addReflection } from './handlers/reflection-handler.js';
 import { sessionHandlers } from './handlers/session-handler.js';
+import { setHandlers } from './handlers/set-handler.js';
 import { variableHandlers } from './handlers/variable-handler.js';
 import { watchHandlers } from './handlers/watch-handler.js';
 import { ObserverManager } from './observer-manager.js';
@@ -133,7 +134,7 @@ class RunningServer implements BridgeServer {
     }
     const { watchStreams } = this.#context;
     watchStreams.endAll(drainingError());
-    await within(graceMs, watchStreams.whenNone());
+    await within(graceMs, watchStreams.whenNoCalls());
   }
 
   close(): Promise<void> {
@@ -172,6 +173,7 @@ class RunningServer implements BridgeServer {
     const handlers: UntypedServiceImplementation = {
       ...sessionHandlers(this.#context),
       ...variableHandlers(this.#context),
+      ...setHandlers(this.#context),
       ...watchHandlers(this.#context),
     };
     for (const serviceName of SERVICE_NAMES) this.#grpc.addService(serviceDefinition(serviceName), handlers);

@@ -23,6 +23,11 @@ import type { Engine } from './engine/engine.js';
 /** The result of a commit: at once with an engine that keeps at once, else when it has kept. */
 export type Kept<T> = T | Promise<T>;
 
+/** What follows once it is kept. */
+export function mapKept<T, U>(kept: Kept<T>, map: (value: T) => U): Kept<U> {
+  return kept instanceof Promise ? kept.then(map) : map(kept);
+}
+
 export interface SessionOptions {
   readonly id: string;
   readonly metadata: Metadata;

@@ -81,7 +81,11 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
   open(header: Metadata, opening: readonly Opening[]): void {
     const nowMs = this.#server.clock.nowMs();
     // Fires at every end, ours too; a client that is gone is found by it.
-    this.#call.on('cancelled', () => this.#end());
+    this.#server.watchStreams.handleCallBegun();
+    this.#call.on('cancelled', () => {
+      this.#end();
+      this.#server.watchStreams.handleCallEnded();
+    });
     this.#call.sendMetadata(header);
     this.#outbox.open(opening, nowMs);
     this.#server.deadlines.schedule(this, nowMs + this.#heartbeatMs);

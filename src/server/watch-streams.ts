@@ -1,4 +1,4 @@
-/** All live watch streams, by session and by token. Full: maxStreams refuses another. Closed: `endAll` has ended each. */
+/** All live watch streams, by session and by token, and the calls that carry them. Full: maxStreams refuses another. Closed: `endAll` has ended each. */
 import { QuotaExceededError } from '../shared/errors.js';
 import type { Session } from './session.js';
 import type { WatchStream } from './watch-stream.js';
@@ -9,6 +9,7 @@ export class WatchStreams {
   readonly #byToken = new Map<Session, Map<string, WatchStream>>();
   readonly #idle: (() => void)[] = [];
   #size = 0;
+  #calls = 0;
 
   constructor(maxStreams: number) {
     this.#maxStreams = maxStreams;
@@ -52,7 +53,6 @@ export class WatchStreams {
     if (streams.size === 0) this.#streams.delete(session);
     this.#size -= 1;
     if (token !== '') this.#forgetToken(stream, token);
-    if (this.#size === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
   find(session: Session, token: string): WatchStream | undefined {
@@ -68,9 +68,19 @@ export class WatchStreams {
     for (const streams of [...this.#streams.values()]) for (const stream of [...streams]) stream.fail(error);
   }
 
-  /** Resolves when no stream is left. */
-  whenNone(): Promise<void> {
-    return this.#size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  handleCallBegun(): void {
+    this.#calls += 1;
+  }
+
+  /** Its client has taken everything, the status too, or is gone. */
+  handleCallEnded(): void {
+    this.#calls -= 1;
+    if (this.#calls === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Resolves when no call is left: a stream has ended before its client has heard of it. */
+  whenNoCalls(): Promise<void> {
+    return this.#calls === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
   }
 
   #forgetToken(stream: WatchStream, token: string): void {

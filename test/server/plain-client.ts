@@ -191,16 +191,18 @@ export function any(value: unknown, type = 'float'): { typeUrl: string; value: U
 }
 
 /** The JSON value that an update or a variable carries. */
-export function valueOf(holder: { value?: { value?: Uint8Array | null } | null } | null | undefined): unknown {
+export function carriedValue(holder: { value?: { value?: Uint8Array | null } | null } | null | undefined): unknown {
   return JSON.parse(Buffer.from(holder?.value?.value ?? []).toString());
 }
 
 export function newValue(update: VariableUpdate): unknown {
-  return valueOf(update.variable);
+  return carriedValue(update.variable);
 }
 
 export function oldValue(update: VariableUpdate): unknown {
-  return update.oldValue === null || update.oldValue === undefined ? undefined : valueOf({ value: update.oldValue });
+  return update.oldValue === null || update.oldValue === undefined
+    ? undefined
+    : carriedValue({ value: update.oldValue });
 }
 
 export function long(value: unknown): number {
