@@ -349,6 +349,11 @@ export type WatchOptions = v.InferOutput<typeof WatchOptionsSchema>;
 
 /** @throws InvalidOptionsError */
 export function parseWatchOptions(input: unknown): WatchOptions {
+  // Thousands of watches without options share one object.
+  if (input === undefined || (typeof input === 'object' && input !== null && Object.keys(input).length === 0)) {
+    defaultWatchOptions ??= Object.freeze(parse(WatchOptionsSchema, {}, 'watch'));
+    return defaultWatchOptions;
+  }
   const options = parse(WatchOptionsSchema, input ?? {}, 'watch');
   if (options.maxWaitMs > 0 && options.maxWaitMs < options.debounceMs) {
     throw new InvalidOptionsError(
@@ -357,6 +362,8 @@ export function parseWatchOptions(input: unknown): WatchOptions {
   }
   return options;
 }
+
+let defaultWatchOptions: WatchOptions | undefined;
 
 /** Threads when nobody says: BRIDGED_STATE_WORKERS, else one less than the cores, at least one. @throws InvalidOptionsError */
 export function defaultWorkers(): number {

@@ -29,7 +29,7 @@ export class PortQueue {
   ring: UpdateRing<WaitingUpdate> | undefined;
   isInLine = false;
   /** Replies that may not overtake the updates in the ring. */
-  afterUpdates: Reply[] = [];
+  afterUpdates: Reply[] | undefined;
 }
 
 export class PortWriter {
@@ -65,8 +65,12 @@ export class PortWriter {
 
   /** A reply that comes after the watch's updates, those that wait for credit too. */
   replyAfterUpdates(queue: PortQueue, reply: Reply): void {
-    if (queue.isInLine) queue.afterUpdates.push(reply);
-    else this.reply(reply);
+    if (!queue.isInLine) {
+      this.reply(reply);
+      return;
+    }
+    queue.afterUpdates ??= [];
+    queue.afterUpdates.push(reply);
   }
 
   /** False when the watch's ring is full and it asked for an error. */
@@ -148,7 +152,8 @@ export class PortWriter {
         continue;
       }
       queue.isInLine = false;
-      for (const reply of queue.afterUpdates.splice(0)) this.reply(reply);
+      for (const reply of queue.afterUpdates ?? []) this.reply(reply);
+      queue.afterUpdates = undefined;
     }
     this.#line = stillWaiting;
     if (this.#batch.count > 0) this.#schedule();

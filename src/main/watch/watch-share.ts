@@ -1,6 +1,7 @@
 /** The share of one watch in one slot: its variables there, its subscription, its state. Path: slot client -> [watch share] -> watch. */
 import type { ErrorWire } from '../../shared/errors.js';
 import { errorFromWire } from '../../shared/errors.js';
+import type { WatchOptions } from '../../shared/options.js';
 import type { OpenCommand, SubscriptionOptions } from '../../shared/port/commands.js';
 import type { StreamStateName } from '../../shared/port/replies.js';
 import { systemClock } from '../../shared/system-clock.js';
@@ -42,15 +43,7 @@ export class WatchShare implements SlotSubscriber {
     this.run = run;
     this.variables = variables;
     this.#owner = owner;
-    const { options } = run;
-    this.#options = {
-      includeInitial: options.includeInitial,
-      condition: typeof options.filter === 'object' ? options.filter : undefined,
-      waitForMissing: options.missing === 'wait',
-      bufferLimit: options.bufferLimit,
-      overflow: options.overflow,
-      staleAfterMs: options.staleAfterMs,
-    };
+    this.#options = subscriptionOptions(run.options);
   }
 
   reopenCommand(): Omit<OpenCommand, 'id'> {
@@ -113,3 +106,22 @@ const BY_ATTENTION: readonly StreamStateName[] = [
   'live',
   'stopped',
 ];
+
+/** One object for all watches that share theirs. */
+function subscriptionOptions(options: WatchOptions): SubscriptionOptions {
+  let parsed = parsedOptions.get(options);
+  if (parsed === undefined) {
+    parsed = {
+      includeInitial: options.includeInitial,
+      condition: typeof options.filter === 'object' ? options.filter : undefined,
+      waitForMissing: options.missing === 'wait',
+      bufferLimit: options.bufferLimit,
+      overflow: options.overflow,
+      staleAfterMs: options.staleAfterMs,
+    };
+    parsedOptions.set(options, parsed);
+  }
+  return parsed;
+}
+
+const parsedOptions = new WeakMap<WatchOptions, SubscriptionOptions>();

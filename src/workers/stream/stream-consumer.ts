@@ -414,7 +414,8 @@ export class StreamConsumer {
 
   /** Changes carry no epoch: they belong to the stream's, unless the variable has begun an era of its own within it. */
   #epochOf(update: UpdateMessage, tracker: VersionTracker): string {
-    if (update.epoch !== '') return update.epoch;
+    // The stream's own string rather than one more copy of it.
+    if (update.epoch !== '') return update.epoch === this.#streamEpoch ? this.#streamEpoch : update.epoch;
     return isSameServer(tracker.epoch, this.#streamEpoch) ? '' : this.#streamEpoch;
   }
 

@@ -64,15 +64,29 @@ export function openStream(
   request: RequestOf<'WatchVariables'>,
   config: BridgeConfig,
 ): ClientReadableStream<Buffer> {
-  return channel.client.makeServerStreamRequest(
-    methodPath(SERVICE_NAMES[0], 'WatchVariables'),
-    (message: RequestOf<'WatchVariables'>) => METHODS.WatchVariables.encodeRequest(message) as Buffer,
-    // Decoded by the consumer: a message that cannot be read must not end the stream.
-    (bytes: Buffer) => bytes,
-    request,
-    callMetadata(config),
-  );
+  const { stackTraceLimit } = Error;
+  // grpc-js keeps the caller's stack with every call, to show it with an error: 600 bytes a stream that nobody reads.
+  Error.stackTraceLimit = 0;
+  try {
+    return channel.client.makeServerStreamRequest(
+      WATCH_PATH,
+      encodeWatchRequest,
+      keepBytes,
+      request,
+      callMetadata(config),
+    );
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
+
+const WATCH_PATH = methodPath(SERVICE_NAMES[0], 'WatchVariables');
+
+const encodeWatchRequest = (message: RequestOf<'WatchVariables'>): Buffer =>
+  METHODS.WatchVariables.encodeRequest(message) as Buffer;
+
+/** Decoded by the consumer: a message that cannot be read must not end the stream. */
+const keepBytes = (bytes: Buffer): Buffer => bytes;
 
 export function headerOf(metadata: Metadata | undefined, name: string): string | undefined {
   const value = metadata?.get(name)[0];
