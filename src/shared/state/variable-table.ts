@@ -279,8 +279,9 @@ export class VariableTable {
   #remember(variable: Variable, entry: VersionedValue): void {
     variable.history.push(entry, this.#options.history);
     // The one that grew has let go of all it may; the others take turns until the session is within its bytes.
+    // One turn more than variables: a round that begins in the middle has an end to pass.
     for (
-      let turns = this.#byName.size;
+      let turns = this.#byName.size + 1;
       this.#budget.bytes > this.#options.history.maxSessionBytes && turns > 0;
       turns -= 1
     ) {
