@@ -1,0 +1,148 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import type { HistoryBudget, HistoryLimits } from '../../../src/shared/state/history.js';
+import { DEFAULT_HISTORY_LIMITS, History, MIN_KEPT_VERSIONS } from '../../../src/shared/state/history.js';
+import type { VersionedValue } from '../../../src/shared/state/variable.js';
+import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';
+
+function entry(version: number, timestamp = 0, value = ''): VersionedValue {
+  return { version, value, timestamp, source: '', custom: EMPTY_METADATA, revision: version };
+}
+
+function limits(more: Partial<HistoryLimits> = {}): HistoryLimits {
+  return { ...DEFAULT_HISTORY_LIMITS, ...more };
+}
+
+function filled(count: number, given: HistoryLimits, budget: HistoryBudget = { bytes: 0 }, first = 1): History {
+  const history = new History(budget);
+  for (let version = first; version < first + count; version += 1) history.push(entry(version, version), given);
+  return history;
+}
+
+const versionsOf = (history: History): number[] => history.last(1_000_000).map(({ version }) => version);
+
+const steps = fc.array(fc.record({ passesMs: fc.nat(40), length: fc.nat(200) }), { maxLength: 120 });
+const anyLimits = fc.record({
+  maxAgeMs: fc.nat(1_000),
+  maxVersions: fc.integer({ min: 1, max: 60 }),
+  maxSessionBytes: fc.nat(20_000),
+});
+
+describe('a history', () => {
+  test('holds the last versions without a gap, never less than 16 of them, and no more than its limits leave', () => {
+    fc.assert(
+      fc.property(anyLimits, steps, fc.integer({ min: 1, max: 1_000 }), (given, pushed, first) => {
+        const budget: HistoryBudget = { bytes: 0 };
+        const history = new History(budget);
+        const all: VersionedValue[] = [];
+        let nowMs = 0;
+        for (const { passesMs, length } of pushed) {
+          nowMs += passesMs;
+          const next = entry(first + all.length, nowMs, 'x'.repeat(length));
+          all.push(next);
+
+          history.push(next, given);
+
+          const kept = history.last(all.length);
+          assert.deepEqual(kept, all.slice(-history.length));
+          assert.ok(history.length >= Math.min(all.length, MIN_KEPT_VERSIONS));
+          if (history.length > MIN_KEPT_VERSIONS) {
+            assert.ok(history.length <= given.maxVersions);
+            assert.ok(kept[0]!.timestamp >= nowMs - given.maxAgeMs);
+            assert.ok(budget.bytes <= given.maxSessionBytes);
+          }
+        }
+      }),
+    );
+  });
+
+  test('lets nothing go while no limit asks for it', () => {
+    fc.assert(
+      fc.property(steps, (pushed) => {
+        const history = new History({ bytes: 0 });
+        let nowMs = 0;
+        pushed.forEach(({ passesMs, length }, place) => {
+          nowMs += passesMs;
+          history.push(entry(place + 1, nowMs, 'x'.repeat(length)), limits());
+        });
+        assert.equal(history.length, pushed.length);
+      }),
+    );
+  });
+
+  test('finds exactly the versions that it holds', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 1_000 }),
+        fc.integer({ min: 0, max: 60 }),
+        fc.oneof(fc.integer({ min: -100, max: 1_100 }), fc.double(), fc.constantFrom(Number.NaN, 2 ** 53, -0)),
+        (first, count, version) => {
+          const history = filled(count, limits({ maxVersions: 20 }), { bytes: 0 }, first);
+          const held = history.last(count).find((kept) => kept.version === version);
+          assert.equal(history.find(version), held);
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('keeps at most maxVersions', () => {
+    assert.deepEqual(versionsOf(filled(100, limits({ maxVersions: 20 }))).slice(0, 1), [81]);
+  });
+
+  test('keeps 16 versions when fewer are allowed', () => {
+    assert.deepEqual(versionsOf(filled(100, limits({ maxVersions: 1 }))).length, MIN_KEPT_VERSIONS);
+  });
+
+  test('keeps a version until it is older than maxAgeMs', () => {
+    assert.equal(versionsOf(filled(100, limits({ maxAgeMs: 30 })))[0], 70);
+  });
+
+  test('shrinks while the session is over its bytes, whoever took them', () => {
+    const budget: HistoryBudget = { bytes: 0 };
+    const history = filled(100, limits(), budget);
+    const bytesOfOne = budget.bytes / 100;
+    budget.bytes += 1_000 * bytesOfOne;
+
+    history.push(entry(101, 101), limits({ maxSessionBytes: 1_050 * bytesOfOne }));
+
+    assert.equal(history.length, 50);
+  });
+
+  test('gives the newest, oldest first, and none for a limit of 0', () => {
+    const history = filled(5, limits());
+    assert.deepEqual(
+      history.last(2).map(({ version }) => version),
+      [4, 5],
+    );
+    assert.deepEqual(history.last(0), []);
+    assert.equal(history.last(9).length, 5);
+  });
+
+  test('shrinks to the last 16, and not below', () => {
+    const budget: HistoryBudget = { bytes: 0 };
+    const history = filled(20, limits(), budget);
+    const before = budget.bytes;
+
+    history.shrink();
+    history.shrink();
+
+    assert.deepEqual([versionsOf(history)[0], history.length], [5, MIN_KEPT_VERSIONS]);
+    assert.equal(budget.bytes, (before / 20) * MIN_KEPT_VERSIONS);
+  });
+
+  test('gives every byte back when it is cleared', () => {
+    fc.assert(
+      fc.property(steps, anyLimits, (pushed, given) => {
+        const budget: HistoryBudget = { bytes: 7 };
+        const history = new History(budget);
+        pushed.forEach(({ length }, place) => {
+          history.push(entry(place + 1, place, 'x'.repeat(length)), given);
+        });
+        history.clear();
+        assert.deepEqual([history.length, budget.bytes, history.find(1)], [0, 7, undefined]);
+      }),
+    );
+  });
+});
