@@ -55,6 +55,8 @@ export interface StreamRequest {
   readonly resume: Readonly<Record<string, number>> | undefined;
   readonly resumeEpoch: string;
   readonly waitForMissing: boolean;
+  /** A `synced` mark behind what the server has to say at first. */
+  readonly wantsMark: boolean;
 }
 
 interface TrackedVariable {
@@ -85,6 +87,7 @@ export class StreamConsumer {
   #streamEpoch = '';
   #hasBeenLive = false;
   #isSynced = false;
+  #awaitsMark = false;
   /** Was in step on some stream: a variable that had not come by then did not exist. */
   #wasSynced = false;
   #waitsForMissing: boolean;
@@ -164,11 +167,15 @@ export class StreamConsumer {
     const isResuming = canResume && resumeEpoch !== undefined;
     // A server that lost its state gets its variables back from whoever sets them: the watch outlives that.
     const hasLostState = resumeEpoch !== undefined && serverEpoch !== '' && !isSameServer(resumeEpoch, serverEpoch);
+    const waitForMissing = this.#waitsForMissing || hasLostState;
+    // Present values that all come need no mark behind them.
+    this.#awaitsMark = serverEpoch !== '' && (isResuming || waitForMissing);
     return {
       identifiers: this.identifiers,
       resume: isResuming ? resume : undefined,
       resumeEpoch: isResuming ? resumeEpoch! : '',
-      waitForMissing: this.#waitsForMissing || hasLostState,
+      waitForMissing,
+      wantsMark: this.#awaitsMark,
     };
   }
 
@@ -419,11 +426,10 @@ export class StreamConsumer {
     return isSameServer(tracker.epoch, this.#streamEpoch) ? '' : this.#streamEpoch;
   }
 
-  /** A server that sends no `synced` mark is in step when each variable's present value has come. */
+  /** Without a mark to wait for, a watch is in step when each variable's present value has come. */
   #checkAllCurrent(): void {
     for (const variable of this.#variables.values()) if (!variable.isCurrent && !variable.isGone) return;
-    // Ours sends the mark behind the last of them; a foreign server has no epoch.
-    if (this.#streamEpoch === '') this.#handleSynced();
+    if (!this.#awaitsMark) this.#handleSynced();
   }
 
   #handleSynced(): void {

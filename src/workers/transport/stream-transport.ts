@@ -270,7 +270,8 @@ export class StreamTransport implements Transport {
     const pool = this.#pool;
     const channel = pool.lease();
     const token = randomId('w');
-    const options: Record<string, string> = { watch_token: token, synced: '1', old_value: 'none' };
+    const options: Record<string, string> = { watch_token: token, old_value: 'none' };
+    if (request.wantsMark) options.synced = '1';
     if (request.waitForMissing) options.missing = 'wait';
     const call = openStream(
       channel,

@@ -373,6 +373,7 @@ describe('after a break', () => {
       resume: { v1: 2, v2: 1 },
       resumeEpoch: 'e1',
       waitForMissing: false,
+      wantsMark: true,
     });
   });
 
@@ -593,6 +594,7 @@ describe('within one stream', () => {
       resume: { v1: 2 },
       resumeEpoch: 'e1.1',
       waitForMissing: false,
+      wantsMark: true,
     });
   });
 
@@ -869,17 +871,17 @@ describe('dropped handles', () => {
 });
 
 describe('being in step', () => {
-  test('is told by the mark, once a stream', () => {
+  test('of a first stream is told when each present value has come, of a resumed one by the mark', () => {
     const server = new Server();
     server.register('fan', 1);
     const { consumer, receiver } = live(server, ['fan']);
-    assert.equal(receiver.synced, 0);
-    consumer.handleMessage(SYNCED, 0);
-    consumer.handleMessage(SYNCED, 0);
     assert.equal(receiver.synced, 1);
 
     breakStream(consumer);
+    assert.equal(consumer.request(server.epoch).wantsMark, true);
     returnTo(consumer, server);
+    assert.equal(receiver.synced, 1);
+    consumer.handleMessage(SYNCED, 0);
     consumer.handleMessage(SYNCED, 0);
 
     assert.equal(receiver.synced, 2);
