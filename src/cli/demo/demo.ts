@@ -1,0 +1,206 @@
+/**
+ * `demo`: a server, a writer and a watching process, each as real as in production, and what they do as a live table.
+ * Path: [demo] -> three demo children -> their reports -> demo screen. Closed: on every way out all children are gone before it returns.
+ */
+import { Output } from '../output.js';
+import { nextStop } from '../stop-signals.js';
+import { DemoChild } from './demo-child.js';
+import type { FromWatcher, FromWriter, ToWatcher, ToWriter, WatcherProgress } from './demo-message.js';
+import type { DemoView, Paint } from './demo-screen.js';
+import { demoRow, demoRowHeading, demoScreen, demoSummary, demoVerdict } from './demo-screen.js';
+
+export interface DemoCommandOptions {
+  readonly seconds?: number;
+  readonly watches: number;
+  readonly rate: number;
+  readonly workers?: number;
+  readonly json?: boolean;
+}
+
+interface Listening {
+  readonly kind: 'listening';
+  readonly port: number;
+}
+
+type Redraw = ((text: string) => void) & { done(): void };
+
+/** @throws Error when a child failed, or not everything that was set arrived */
+export async function demo(options: DemoCommandOptions, output: Output): Promise<void> {
+  const stop = new Promise<void>((resolve) => {
+    void nextStop().then(resolve);
+    output.closed.addEventListener('abort', () => resolve());
+  });
+  // With --json stdout is for the one line at the end.
+  const displayStream = options.json === true ? process.stderr : process.stdout;
+  const display = options.json === true ? new Output(displayStream) : output;
+  const redraw = display.isTerminal ? (await import('log-update')).createLogUpdate(displayStream) : undefined;
+  const run = new Demo(options, output, display, redraw);
+  try {
+    await run.perform(stop);
+  } finally {
+    await run.close();
+  }
+}
+
+class Demo {
+  readonly #options: DemoCommandOptions;
+  readonly #seconds: number | undefined;
+  readonly #output: Output;
+  readonly #display: Output;
+  /** Undefined where it is no terminal: then it is a row a second. */
+  readonly #redraw: Redraw | undefined;
+  readonly #server = new DemoChild<Listening, never>('server', SERVER_ARGUMENTS);
+  readonly #writer = new DemoChild<FromWriter, ToWriter>('writer', ['demo-writer']);
+  readonly #watcher = new DemoChild<FromWatcher, ToWatcher>('watching', ['demo-watcher']);
+  #port = 0;
+  #startedAtMs = 0;
+  #acknowledged = 0;
+  #failed = 0;
+  /** The writer's last reports, for the rate. */
+  #written: { readonly atMs: number; readonly acknowledged: number }[] = [];
+  #progress: WatcherProgress | undefined;
+  readonly #p99s: number[] = [];
+
+  constructor(options: DemoCommandOptions, output: Output, display: Output, redraw: Redraw | undefined) {
+    this.#options = options;
+    this.#output = output;
+    this.#display = display;
+    this.#redraw = redraw;
+    this.#seconds = options.seconds ?? (display.isTerminal ? undefined : DEFAULT_SECONDS);
+  }
+
+  /** Resolves when it has been shown and counted; when `stop` comes before it runs, without that. */
+  async perform(stop: Promise<void>): Promise<void> {
+    const started = this.#start().then(() => true);
+    started.catch(() => undefined);
+    if (!(await Promise.race([started, stop.then(() => false)]))) return;
+    let timer: NodeJS.Timeout | undefined;
+    const time = new Promise<void>((resolve) => {
+      if (this.#seconds !== undefined) timer = setTimeout(resolve, this.#seconds * 1000);
+    });
+    try {
+      await Promise.race([stop, time, this.#server.failed, this.#writer.failed, this.#watcher.failed]);
+    } finally {
+      clearTimeout(timer);
+    }
+    await this.#finish();
+  }
+
+  async close(): Promise<void> {
+    this.#redraw?.done();
+    // Clients first: the server then has nobody left to tell that it drains.
+    await Promise.all([this.#writer.end(), this.#watcher.end()]);
+    await this.#server.end();
+  }
+
+  async #start(): Promise<void> {
+    this.#redraw?.(`\n ${this.#display.paint('dim', 'starting a server, a writer and a watching process …')}\n`);
+    const { watches, rate, workers } = this.#options;
+    ({ port: this.#port } = await this.#server.next('listening'));
+    const port = this.#port;
+    const reportEveryMs = this.#redraw === undefined ? ROW_EVERY_MS : REDRAW_EVERY_MS;
+    await Promise.all([
+      this.#writer.ask({ kind: 'settings', settings: { port, variables: watches, rate } }, 'registered'),
+      this.#watcher.ask({ kind: 'settings', settings: { port, watches, workers, reportEveryMs } }, 'connected'),
+    ]);
+    const { openMs } = await this.#watcher.ask({ kind: 'watch' }, 'watching');
+    this.#writer.onMessage((message) => this.#handleWriter(message));
+    this.#watcher.onMessage((message) => this.#handleWatcher(message));
+    this.#startedAtMs = performance.now();
+    this.#written = [{ atMs: this.#startedAtMs, acknowledged: 0 }];
+    if (this.#redraw === undefined) for (const line of demoRowHeading(this.#view(), openMs)) this.#display.line(line);
+    else this.#show();
+    this.#writer.tell({ kind: 'start' });
+  }
+
+  /** Nothing more is set; what was is waited for, and counted. @throws Error when that does not add up */
+  async #finish(): Promise<void> {
+    const elapsedMs = performance.now() - this.#startedAtMs;
+    const { acknowledged, failed, failure } = await this.#writer.ask({ kind: 'stop' }, 'stopped');
+    this.#acknowledged = acknowledged;
+    this.#failed = failed;
+    const { progress } = await this.#watcher.ask({ kind: 'finish', expected: acknowledged }, 'finished');
+    // Its other figures are of a moment in which nothing happened.
+    const { delivered, missed, latencyOfRun } = progress;
+    this.#progress = { ...(this.#progress ?? progress), delivered, missed, latencyOfRun };
+    const view: DemoView = { ...this.#view(), elapsedMs, rateReached: (acknowledged * 1000) / elapsedMs };
+    this.#redraw?.(demoScreen(view, this.#paint));
+    this.#redraw?.done();
+    for (const line of demoVerdict(view, this.#paint)) this.#display.line(line);
+    const isComplete = failed === 0 && delivered + missed === acknowledged;
+    if (this.#options.json === true) this.#output.line(JSON.stringify(demoSummary(view, isComplete)));
+    if (failed > 0) throw new Error(`${failed} sets failed, the first because ${failure}`);
+    if (!isComplete) {
+      throw new Error(
+        `${acknowledged} sets, but ${delivered} delivered and ${missed} missed: please report it, with this line`,
+      );
+    }
+  }
+
+  #handleWriter(message: FromWriter): void {
+    if (message.kind !== 'progress') return;
+    this.#acknowledged = message.acknowledged;
+    this.#failed = message.failed;
+    this.#written.push({ atMs: performance.now(), acknowledged: message.acknowledged });
+    if (this.#written.length > MOST_REPORTS) this.#written.shift();
+  }
+
+  #handleWatcher(message: FromWatcher): void {
+    if (message.kind !== 'progress') return;
+    this.#progress = message.progress;
+    if (message.progress.latency !== undefined) this.#p99s.push(message.progress.latency.p99);
+    if (this.#p99s.length > MOST_REPORTS) this.#p99s.shift();
+    this.#show();
+  }
+
+  #show(): void {
+    const view = this.#view();
+    if (this.#redraw === undefined) this.#display.line(demoRow(view));
+    else this.#redraw(demoScreen(view, this.#paint));
+  }
+
+  #view(): DemoView {
+    const progress = this.#progress;
+    return {
+      elapsedMs: performance.now() - this.#startedAtMs,
+      seconds: this.#seconds,
+      port: this.#port,
+      serverPid: this.#server.pid,
+      writerPid: this.#writer.pid,
+      watcherPid: this.#watcher.pid,
+      watches: this.#options.watches,
+      rateAsked: this.#options.rate,
+      rateReached: this.#rate(),
+      sets: this.#acknowledged,
+      failed: this.#failed,
+      delivered: progress?.delivered ?? 0,
+      missed: progress?.missed ?? 0,
+      latency: progress?.latency,
+      latencyOfRun: progress?.latencyOfRun,
+      p99s: this.#p99s,
+      mainUtilization: progress?.mainUtilization ?? 0,
+      workers: progress?.workers ?? [],
+    };
+  }
+
+  /** Sets a second, over the last second. */
+  #rate(): number {
+    const reports = this.#written.slice(-RATE_REPORTS);
+    const [oldest, newest] = [reports[0], reports.at(-1)];
+    if (oldest === undefined || newest === undefined || newest === oldest) return 0;
+    return ((newest.acknowledged - oldest.acknowledged) * 1000) / (newest.atMs - oldest.atMs);
+  }
+
+  readonly #paint: Paint = (style, text) => this.#display.paint(style, text);
+}
+
+// Without a terminal nobody presses Ctrl-C.
+const DEFAULT_SECONDS = 10;
+const REDRAW_EVERY_MS = 500;
+const ROW_EVERY_MS = 1_000;
+/** Of either child, kept. */
+const MOST_REPORTS = 60;
+/** The writer reports four times a second. */
+const RATE_REPORTS = 5;
+
+const SERVER_ARGUMENTS = ['serve', '--port', '0', '--log-level', 'warn', '--with-parent'];

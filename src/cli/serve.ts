@@ -1,0 +1,57 @@
+/**
+ * `serve`: the bridge server as a process. Prints one JSON line when it accepts; its log goes to stderr as JSON lines.
+ * SIGTERM and SIGINT drain it: it takes no new call, tells its clients, finishes what is under way, and ends. A second one ends it at once.
+ */
+import { pino } from 'pino';
+import { startBridgeServer } from '../server/index.js';
+import type { Output } from './output.js';
+import { nextStop } from './stop-signals.js';
+
+export interface ServeCommandOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly engine: 'memory';
+  readonly adminPort?: number;
+  readonly heartbeatMs?: number;
+  readonly logLevel: string;
+  readonly token?: readonly string[];
+  /** It was started with an IPC channel, and ends when the other end of it is gone. */
+  readonly withParent?: boolean;
+}
+
+export async function serve(options: ServeCommandOptions, output: Output): Promise<void> {
+  const { host, port, adminPort, heartbeatMs, logLevel, token } = options;
+  const stop = nextStop({ withParent: options.withParent === true });
+  const server = await startBridgeServer({
+    host,
+    port,
+    adminPort,
+    heartbeatMs,
+    tokens: token,
+    logger: makeLogger(logLevel),
+  });
+  output.line(
+    JSON.stringify({
+      event: 'listening',
+      host: server.host,
+      port: server.port,
+      adminPort: server.adminPort ?? null,
+      epoch: server.epoch,
+    }),
+  );
+  await stop;
+  await server.close();
+  if (process.connected) process.disconnect();
+}
+
+function makeLogger(level: string) {
+  const options = {
+    level,
+    base: { pid: process.pid },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    serializers: { error: pino.stdSerializers.err },
+  };
+  // Synchronous: the last lines before an end are the ones that somebody will want.
+  return pino(options, pino.destination({ dest: 2, sync: true }));
+}

@@ -1,0 +1,34 @@
+/** Values as text: JSON that keeps every digit, or plain words for people. Path: value -> [value text] -> output. */
+import { jsonText } from '../shared/values/json.js';
+import { elementsText, isFloatArray } from '../shared/values/numeric-array.js';
+import type { JsonValue, VariableValue } from '../shared/values/variable-type.js';
+import { OpaqueBinary } from '../shared/values/variable-type.js';
+
+/** What the command line prints as JSON. Undefined is null, and left out of an object. */
+export type Printable = VariableValue | JsonValue | undefined | readonly Printable[] | PrintableMap;
+export interface PrintableMap {
+  readonly [key: string]: Printable;
+}
+
+/** Integers with all their digits, NaN and the infinities as strings, embeddings as lists, tensors as {shape, data}, foreign payloads as {header, base64}. */
+export function jsonOf(value: Printable): string {
+  if (value === undefined || value === null) return 'null';
+  if (typeof value !== 'object') return jsonText(value);
+  if (isFloatArray(value)) return elementsText(value);
+  if (value instanceof OpaqueBinary) return jsonOf({ header: value.header, base64: base64Of(value.bytes) });
+  if (Array.isArray(value)) return `[${value.map(jsonOf).join(',')}]`;
+  const entries = Object.entries(value as PrintableMap).filter(([, one]) => one !== undefined);
+  return `{${entries.map(([key, one]) => `${JSON.stringify(key)}:${jsonOf(one)}`).join(',')}}`;
+}
+
+/** A text stands for itself where `set` would read it back as it is and a terminal shows it; anything else is JSON. */
+export function plainOf(value: VariableValue): string {
+  return typeof value === 'string' && PLAIN_TEXT.test(value) ? value : jsonOf(value);
+}
+
+function base64Of(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64');
+}
+
+/** No control character, which a terminal would obey, and no quote or space that would get lost at its ends. */
+const PLAIN_TEXT = /^(?!["\s])[^\p{Cc}\u2028\u2029]+(?<!\s)$/u;
