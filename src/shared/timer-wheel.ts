@@ -65,13 +65,14 @@ export class TimerWheel<T extends WheelEntry> {
     }
   }
 
-  /** When `advance` is worth calling again: the end of the next slot that is not empty, or undefined when nothing waits. */
+  /** When `advance` is worth calling again: the end of the next slot that is not empty, in the past when it is due; undefined when nothing waits. */
   wakeAt(nowMs: number): number | undefined {
     if (this.#size === 0) return undefined;
-    const now = Math.floor(nowMs / this.#slotMs);
-    for (let ahead = 1; ahead <= this.#slots.length; ahead += 1) {
-      if (this.#slots[(now + ahead) % this.#slots.length]!.size > 0) return (now + ahead) * this.#slotMs;
+    // Slots that came by since the last `advance` count too: looked for from now on, they would be a round away.
+    const first = Math.max(this.#cursor + 1, Math.floor(nowMs / this.#slotMs) - this.#slots.length + 1);
+    for (let tick = first; tick < first + this.#slots.length; tick += 1) {
+      if (this.#slots[tick % this.#slots.length]!.size > 0) return tick * this.#slotMs;
     }
-    return (now + 1) * this.#slotMs;
+    return first * this.#slotMs;
   }
 }
