@@ -186,8 +186,8 @@ export class PlainWatch {
   }
 }
 
-export function any(value: unknown, type = 'float'): { typeUrl: string; value: Uint8Array } {
-  return { typeUrl: `type.googleapis.com/snakepit.${type}`, value: Buffer.from(JSON.stringify(value)) };
+export function any(value: unknown, type = 'float'): { type_url: string; value: Uint8Array } {
+  return { type_url: `type.googleapis.com/snakepit.${type}`, value: Buffer.from(JSON.stringify(value)) };
 }
 
 /** The JSON value that an update or a variable carries. */

@@ -4,6 +4,7 @@ import { InvalidArgumentError } from '../../shared/errors.js';
 import type { Variable } from '../../shared/state/variable.js';
 import { copyMetadata, putOwn } from '../../shared/values/metadata.js';
 import { encodeValue } from '../../shared/values/value-codec.js';
+import type { VariableType, VariableValue } from '../../shared/values/variable-type.js';
 import { parseVariableType } from '../../shared/values/variable-type.js';
 import { setterFromWire, timestampToWire, valueFromWire, variableToWire } from '../../shared/wire/messages.js';
 import type { ResponseOf } from '../../shared/wire/services.js';
@@ -77,8 +78,7 @@ export function variableHandlers(server: ServerContext): UntypedServiceImplement
       const { history, type } = variable;
       const entries = history.last(limit === 0 ? history.length : limit).map((entry) => ({
         version: wireVersion(entry.version),
-        // The entry has no field for bytes beside the value.
-        value: encodeValue(type, entry.value, { binaryThresholdBytes: Number.POSITIVE_INFINITY }),
+        value: anyOf(type, entry.value),
         timestamp: timestampToWire(entry.timestamp),
         changedBy: entry.source,
         metadata: entry.custom,
@@ -109,4 +109,10 @@ function targetVersionOf(wire: number, variable: Variable): number {
   const version = versionFromWire(wire, variable.current.version);
   // Above the present one it can only be of the era before.
   return version > variable.current.version && version > ERA_SPAN ? version - ERA_SPAN : version;
+}
+
+/** As JSON: an entry of a history has no field for bytes beside the value. */
+function anyOf(type: VariableType, value: VariableValue): { type_url: string; value: Uint8Array } {
+  const encoded = encodeValue(type, value, { binaryThresholdBytes: Number.POSITIVE_INFINITY });
+  return { type_url: encoded.typeUrl, value: encoded.value };
 }

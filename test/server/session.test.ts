@@ -1,0 +1,259 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Deadline } from '../../src/server/deadline.js';
+import type { Commit, Engine } from '../../src/server/engine/engine.js';
+import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
+import type { Kept } from '../../src/server/session.js';
+import { mapKept, Session } from '../../src/server/session.js';
+import { UnknownOutcomeError } from '../../src/shared/errors.js';
+import { NO_SETTER } from '../../src/shared/state/variable-table.js';
+import { TimerWheel } from '../../src/shared/timer-wheel.js';
+import type { Metadata } from '../../src/shared/values/metadata.js';
+
+function setup(engine: Engine = new MemoryEngine()) {
+  const commits: Commit[] = [];
+  engine.subscribe((commit) => commits.push(commit));
+  const wheel = new TimerWheel<Deadline>(1);
+  let ids = 0;
+  const session = new Session({
+    id: 's',
+    metadata: {},
+    createdAtMs: 0,
+    table: {
+      maxVariables: 10_000,
+      history: { maxAgeMs: 60_000, maxVersions: 100, maxSessionBytes: 1e9 },
+      newId: () => {
+        ids += 1;
+        return `var_${ids}`;
+      },
+    },
+    engine,
+    deadlines: wheel,
+  });
+  const advance = (nowMs: number): void => wheel.advance(nowMs, (entry) => void entry.handleDeadline(nowMs));
+  const register = (name: string, metadata: Metadata = {}, nowMs = 0) =>
+    now(session.register({ name, type: 'float', initial: 0, constraints: '', metadata }, nowMs));
+  const set = (name: string, input: number, nowMs = 0) => session.set({ identifier: name, input }, NO_SETTER, nowMs);
+  return { session, commits, wheel, advance, register, set };
+}
+
+function now<T>(kept: Kept<T>): T {
+  assert.ok(!(kept instanceof Promise), 'it is kept at once');
+  return kept;
+}
+
+const reasons = (commits: readonly Commit[]) => commits.flatMap(({ changes }) => changes.map(({ reason }) => reason));
+
+describe('a registration', () => {
+  test('takes description, ttl and first version out of the metadata', () => {
+    const { register } = setup();
+    const metadata = {
+      description: 'a fan',
+      ttl_ms: '5000',
+      'bridge.first_version': '7',
+      unit: 'rpm',
+      source: 'python',
+    };
+    const variable = register('fan', metadata);
+    assert.equal(variable.description, 'a fan');
+    assert.equal(variable.ttlMs, 5_000);
+    assert.equal(variable.current.version, 7);
+    assert.equal(variable.current.source, 'python');
+    assert.deepEqual(variable.metadata, { unit: 'rpm', source: 'python' });
+  });
+
+  test('is refused when ttl or first version are no numbers', () => {
+    const { session, register } = setup();
+    for (const metadata of [{ ttl_ms: 'soon' }, { ttl_ms: '-1' }, { ttl_ms: ' ' }, { 'bridge.first_version': '0' }]) {
+      assert.throws(() => register('fan', metadata), { code: 'INVALID_ARGUMENT' }, JSON.stringify(metadata));
+    }
+    assert.equal(session.size, 0);
+  });
+});
+
+describe('what is committed', () => {
+  test('is each change once, with its session; an equal value is none', () => {
+    const { commits, register, set } = setup();
+    register('fan');
+    set('fan', 1);
+    set('fan', 1);
+    assert.deepEqual(
+      commits.map(({ sessionId, changes }) => [sessionId, changes.map(({ current }) => current.version)]),
+      [
+        ['s', [1]],
+        ['s', [2]],
+      ],
+    );
+  });
+
+  test('of an atomic batch is one commit under one revision', () => {
+    const { session, commits, register } = setup();
+    register('a');
+    register('b');
+    const assignments = [
+      { identifier: 'a', input: 1 },
+      { identifier: 'b', input: 2 },
+    ];
+    now(session.update(assignments, true, NO_SETTER, 0));
+    assert.deepEqual(
+      commits.at(-1)?.changes.map(({ current }) => current.revision),
+      [3, 3],
+    );
+  });
+
+  test('at the end of a session is the deletion of every variable, also of those that are called like an id', () => {
+    const { session, commits, register } = setup();
+    register('a');
+    register('var_1');
+    assert.equal(now(session.end(5)), 2);
+    assert.deepEqual(reasons(commits).slice(2), ['session-ended', 'session-ended']);
+    assert.equal(session.size, 0);
+  });
+
+  test('is acknowledged when the engine has kept it', async () => {
+    const engine = new SlowEngine();
+    const { session, commits } = setup(engine);
+    const registered = session.register({ name: 'fan', type: 'float', initial: 0, constraints: '', metadata: {} }, 0);
+    const mapped = mapKept(registered, ({ name }) => name);
+    assert.ok(mapped instanceof Promise);
+    assert.equal(commits.length, 0);
+    engine.keep();
+    assert.equal(await mapped, 'fan');
+    assert.equal(commits.length, 1);
+  });
+
+  test('is of unknown outcome when the engine failed', async () => {
+    const engine = new SlowEngine();
+    const { session } = setup(engine);
+    const registered = session.register({ name: 'fan', type: 'float', initial: 0, constraints: '', metadata: {} }, 0);
+    engine.fail(new Error('disk full'));
+    await assert.rejects(
+      async () => registered,
+      (error: Error) => {
+        assert.ok(error instanceof UnknownOutcomeError);
+        assert.match(String(error.cause), /disk full/);
+        return true;
+      },
+    );
+  });
+});
+
+describe('a variable with a ttl', () => {
+  test('expires that long after its last set, an equal one too', () => {
+    const { session, commits, register, set, advance } = setup();
+    register('fan', { ttl_ms: '100' }, 0);
+    set('fan', 1, 50);
+    advance(149);
+    assert.equal(session.size, 1);
+    set('fan', 1, 149);
+    advance(248);
+    assert.equal(session.size, 1);
+    advance(249);
+    assert.equal(session.size, 0);
+    assert.equal(commits.at(-1)?.changes[0]?.reason, 'expired');
+  });
+
+  test('is renewed by a batch and by a rollback', () => {
+    const { session, register, set, advance } = setup();
+    register('fan', { ttl_ms: '100' }, 0);
+    set('fan', 1, 90);
+    now(session.update([{ identifier: 'fan', input: 2 }], false, NO_SETTER, 150));
+    advance(240);
+    now(session.rollback('fan', 1, NO_SETTER, 240));
+    advance(339);
+    assert.equal(session.size, 1);
+    advance(340);
+    assert.equal(session.size, 0);
+  });
+
+  test('that was deleted leaves nothing that could expire another of its name', () => {
+    const { session, register, wheel, advance } = setup();
+    register('fan', { ttl_ms: '100' }, 0);
+    now(session.delete('fan', 'deleted', 10));
+    assert.equal(wheel.size, 0);
+    register('fan', {}, 20);
+    advance(1_000);
+    assert.equal(session.size, 1);
+  });
+
+  test('that is called like the id of another expires itself', () => {
+    const { session, register, advance } = setup();
+    register('first');
+    register('var_1', { ttl_ms: '100' }, 0);
+    advance(100);
+    assert.equal(session.find('first')?.name, 'first');
+    assert.equal(session.size, 1);
+  });
+});
+
+describe('variables that are gone', () => {
+  test('are remembered by id with their reason', () => {
+    const { session, register } = setup();
+    const { id } = register('fan');
+    now(session.delete('fan', 'deleted', 10));
+    assert.equal(session.findGone(id)?.reason, 'deleted');
+    assert.equal(session.findGone('var_99'), undefined);
+  });
+
+  test('are forgotten, the oldest first, above 1,024', () => {
+    const { session, register } = setup();
+    const ids = Array.from({ length: 1_025 }, (_, index) => register(`v${index}`).id);
+    for (let index = 0; index < ids.length; index += 1) now(session.delete(`v${index}`, 'deleted', 10));
+    assert.equal(session.findGone(ids[0]!), undefined);
+    assert.equal(session.findGone(ids[1]!)?.variable.name, 'v1');
+  });
+
+  test('are forgotten when their values are more than 1 MB', () => {
+    const { session } = setup();
+    const ids = Array.from({ length: 4 }, (_, index) => {
+      const initial = 'x'.repeat(200_000);
+      return now(session.register({ name: `v${index}`, type: 'string', initial, constraints: '', metadata: {} }, 0)).id;
+    });
+    for (let index = 0; index < ids.length; index += 1) now(session.delete(`v${index}`, 'deleted', 10));
+    assert.equal(session.findGone(ids[0]!), undefined);
+    assert.notEqual(session.findGone(ids[3]!), undefined);
+  });
+});
+
+test('a session is watched by others when another connection has a stream', () => {
+  const { session } = setup();
+  assert.equal(session.isWatched, false);
+  session.addWatch('a');
+  session.addWatch('a');
+  assert.equal(session.isWatchedByOthers('a'), false);
+  assert.equal(session.isWatchedByOthers('b'), true);
+  session.addWatch('b');
+  assert.equal(session.isWatchedByOthers('a'), true);
+  session.removeWatch('b', 5);
+  session.removeWatch('a', 6);
+  assert.equal(session.isWatched, true);
+  session.removeWatch('a', 7);
+  assert.equal(session.isWatched, false);
+  assert.equal(session.usedAtMs, 7);
+});
+
+/** Keeps when it is told to. */
+class SlowEngine implements Engine {
+  readonly #subscribers: ((commit: Commit) => void)[] = [];
+  readonly #waiting: { commit: Commit; resolve: () => void; reject: (error: Error) => void }[] = [];
+
+  commit(commit: Commit): Promise<void> {
+    return new Promise((resolve, reject) => this.#waiting.push({ commit, resolve, reject }));
+  }
+
+  subscribe(subscriber: (commit: Commit) => void): () => void {
+    this.#subscribers.push(subscriber);
+    return () => undefined;
+  }
+
+  keep(): void {
+    for (const { commit, resolve } of this.#waiting.splice(0)) {
+      for (const subscriber of this.#subscribers) subscriber(commit);
+      resolve();
+    }
+  }
+
+  fail(error: Error): void {
+    for (const { reject } of this.#waiting.splice(0)) reject(error);
+  }
+}
