@@ -1,0 +1,94 @@
+/** The command line of the benchmarks, parsed once. */
+import { parseArgs } from 'node:util';
+
+export type Size = 'quick' | 'normal' | 'full';
+
+export interface BenchOptions {
+  readonly names: readonly string[];
+  readonly size: Size;
+  readonly workers: readonly number[];
+  /** Each measurement is made this many times, ours and the baseline in turn; medians are told. */
+  readonly pairs: number;
+  /** Instead of each scenario's own. */
+  readonly seconds: number | undefined;
+  readonly watches: number | undefined;
+  readonly rate: number | undefined;
+  readonly jsonFile: string | undefined;
+  readonly htmlFile: string | undefined;
+}
+
+export class UsageError extends Error {}
+
+/** @throws UsageError saying what is wrong; undefined when help was asked for */
+export function parseBenchOptions(args: readonly string[], known: readonly string[]): BenchOptions | undefined {
+  const { values, positionals } = parse(args);
+  if (values.help === true) return undefined;
+  if (values.quick === true && values.full === true) throw new UsageError('give --quick or --full, not both');
+  const unknown = positionals.find((name) => !known.includes(name));
+  if (unknown !== undefined) throw new UsageError(`there is no "${unknown}": choose from ${known.join(', ')}`);
+  const workers = (values.workers ?? '2').split(',').map((text) => number('workers', text, 0, 64));
+  return {
+    names: positionals.length === 0 ? known : known.filter((name) => positionals.includes(name)),
+    size: values.quick === true ? 'quick' : values.full === true ? 'full' : 'normal',
+    workers: [...new Set(workers)],
+    pairs: number('pairs', values.pairs ?? '1', 1, 100),
+    seconds: optional('seconds', values.seconds, 0.1, 3_600),
+    watches: optional('watches', values.watches, 1, 1_000_000),
+    rate: optional('rate', values.rate, 1, 10_000_000),
+    jsonFile: values.json,
+    htmlFile: values.html,
+  };
+}
+
+export function helpText(scenarios: readonly { readonly name: string; readonly summary: string }[]): string {
+  const names = scenarios.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);
+  return `Usage: npm run bench -- [names…] [options]
+
+${names.join('\n')}
+
+  --quick          small loads, everything within 60 s      --full       30 s of each measurement
+  --workers 1,2,4  worker threads, one or several (2)       --pairs N    N times in turn with the baseline, medians (1)
+  --seconds N      measured time                            --watches N  watches
+  --rate N         updates per second, in all               --json FILE  the figures
+  --html FILE      a page with plots, standing alone        --help       this
+
+Exit code: 0 measured, 1 something was neither delivered nor counted as missed, or a process failed, 2 wrong use.`;
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        quick: { type: 'boolean' },
+        full: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        workers: { type: 'string' },
+        pairs: { type: 'string' },
+        seconds: { type: 'string' },
+        watches: { type: 'string' },
+        rate: { type: 'string' },
+        json: { type: 'string' },
+        html: { type: 'string' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+function optional(name: string, text: string | undefined, least: number, most: number): number | undefined {
+  return text === undefined ? undefined : number(name, text, least, most);
+}
+
+function number(name: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  const isFit =
+    text.trim() !== '' && value >= least && value <= most && (name === 'seconds' || Number.isInteger(value));
+  if (!isFit) {
+    const kind = name === 'seconds' ? 'number' : 'whole number';
+    throw new UsageError(`--${name} is "${text}": give a ${kind} from ${least} to ${most}`);
+  }
+  return value;
+}

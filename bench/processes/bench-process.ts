@@ -1,0 +1,119 @@
+/**
+ * A process of a measurement, called over IPC. Owner: the scenario, which closes it on every path.
+ * Slow: each call has a deadline. Closed, or its parent dead: it loses its channel and ends by itself; one that does not is killed.
+ */
+import type { ChildProcess } from 'node:child_process';
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import type { AnswerMessage, CallMessage } from './child-link.js';
+
+/** The calls that a process answers, by name; each takes one argument. */
+export type CallsOf<C> = { readonly [N in keyof C]: (argument: never) => unknown };
+
+interface PendingCall {
+  readonly resolve: (result: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class BenchProcess<C extends CallsOf<C>> implements AsyncDisposable {
+  readonly #name: string;
+  readonly #child: ChildProcess;
+  readonly #pending = new Map<number, PendingCall>();
+  readonly #exited: Promise<unknown>;
+  #lastId = 0;
+  #isClosing = false;
+
+  private constructor(name: string, child: ChildProcess) {
+    this.#name = name;
+    this.#child = child;
+    this.#exited = once(child, 'exit');
+    child.on('message', (message) => this.#handleMessage(message as AnswerMessage));
+    child.on('exit', (code, signal) => this.#fail(new Error(`the ${name} process ended with ${signal ?? code}`)));
+    child.on('error', (error) => this.#fail(error));
+  }
+
+  /** Starts `<name>.js` beside this file. @throws Error when it is not ready in time */
+  static async start<C extends CallsOf<C>>(name: string): Promise<BenchProcess<C>> {
+    const child = fork(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), [], {
+      execArgv: ['--expose-gc', '--enable-source-maps'],
+      // stdout is the table's.
+      stdio: ['ignore', 2, 2, 'ipc'],
+    });
+    const started = new BenchProcess<C>(name, child);
+    try {
+      await started.#within(
+        new Promise((resolve, reject) => started.#pending.set(READY, { resolve, reject })),
+        START_MS,
+        'start',
+      );
+    } catch (error) {
+      await started.close();
+      throw error;
+    }
+    return started;
+  }
+
+  /** @throws Error with what went wrong there, when the process ends, or when it does not answer within `deadlineMs` */
+  call<N extends keyof C & string>(
+    name: N,
+    argument: Parameters<C[N]>[0],
+    deadlineMs = CALL_MS,
+  ): Promise<Awaited<ReturnType<C[N]>>> {
+    this.#lastId += 1;
+    const message: CallMessage = { id: this.#lastId, name, argument };
+    const answered = new Promise<unknown>((resolve, reject) => {
+      if (!this.#child.connected) throw new Error(`the ${this.#name} process has ended`);
+      this.#pending.set(message.id, { resolve, reject });
+      this.#child.send(message);
+    });
+    return this.#within(answered, deadlineMs, name) as Promise<Awaited<ReturnType<C[N]>>>;
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    if (this.#child.connected) this.#child.disconnect();
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null || this.#child.pid === undefined) return;
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), CLOSE_MS);
+    await this.#exited;
+    clearTimeout(timer);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #handleMessage(message: AnswerMessage): void {
+    const id = message.kind === 'ready' ? READY : message.id;
+    const call = this.#pending.get(id);
+    this.#pending.delete(id);
+    if (message.kind === 'error') call?.reject(new Error(`the ${this.#name} process: ${message.error}`));
+    else call?.resolve(message.kind === 'result' ? message.result : undefined);
+  }
+
+  #fail(error: Error): void {
+    for (const call of this.#pending.values()) call.reject(error);
+    this.#pending.clear();
+  }
+
+  async #within<T>(done: Promise<T>, deadlineMs: number, what: string): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const fail = () =>
+        reject(new Error(`the ${this.#name} process did not answer "${what}" within ${deadlineMs} ms`));
+      timer = setTimeout(fail, deadlineMs);
+    });
+    try {
+      return await Promise.race([done, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+/** Id of the message that it runs. */
+const READY = 0;
+const START_MS = 20_000;
+const CALL_MS = 60_000;
+const CLOSE_MS = 5_000;

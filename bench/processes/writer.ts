@@ -1,0 +1,115 @@
+/** Registers the variables of a measurement and sets them by schedule; the same for the product and its baselines. */
+import { createHistogram } from 'node:perf_hooks';
+import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
+import type { Client } from '@grpc/grpc-js';
+import { callPlain, connectPlain, integerValue } from '../baselines/plain-calls.js';
+import { answerParent } from './child-link.js';
+import { nowUs } from './monotonic-clock.js';
+import { variableName } from './variable-name.js';
+import type { SetBatch, WritePlan } from './write-schedule.js';
+import { WriteSchedule } from './write-schedule.js';
+
+export interface WriteReport {
+  readonly acknowledged: number;
+  readonly failed: number;
+  /** The first one's reason. */
+  readonly failure: string | undefined;
+  /** How late the calls were made, ms: part of every latency of the run. */
+  readonly lateP99Ms: number;
+}
+
+let client: Client | undefined;
+let sessionId = '';
+
+const calls = {
+  /** Makes the session and its variables, all at version 1. */
+  prepare: async ({ port, session, variables }: { port: number; session: string; variables: number }) => {
+    client = connectPlain(port);
+    sessionId = session;
+    await callPlain(client, 'InitializeSession', { sessionId });
+    await inFlight(variables, 64, async (variable) => {
+      const { success, errorMessage } = await callPlain(client!, 'RegisterVariable', {
+        sessionId,
+        name: variableName(variable),
+        type: 'integer',
+        initialValue: integerValue(0),
+      });
+      if (success !== true) throw new Error(`variable ${variable} was refused: ${errorMessage}`);
+    });
+  },
+  write: (plan: WritePlan) => write(new WriteSchedule(plan)),
+};
+
+export type WriterCalls = typeof calls;
+
+answerParent(calls);
+
+async function write(schedule: WriteSchedule): Promise<WriteReport> {
+  let acknowledged = 0;
+  let failed = 0;
+  let failure: string | undefined;
+  let open = 0;
+  const lateness = createHistogram();
+
+  const send = async (batch: SetBatch): Promise<void> => {
+    open += 1;
+    try {
+      const { success, errors } = await callPlain(client!, 'SetVariables', requestOf(schedule, batch));
+      const refused = success === true ? 0 : Object.keys(errors ?? {}).length;
+      acknowledged += batch.count - refused;
+      failed += refused;
+      failure ??= Object.values(errors ?? {})[0];
+    } catch (error) {
+      failed += batch.count;
+      failure ??= String(error);
+    } finally {
+      open -= 1;
+    }
+  };
+
+  while (!schedule.isDone) {
+    await waitUntil(schedule.nextAtUs);
+    // An answer that does not come must not cost memory without end; the sets held back keep their time.
+    while (open > MAX_OPEN_CALLS) await pause(1);
+    const sentUs = nowUs();
+    for (const batch of schedule.takeDue(sentUs)) {
+      lateness.record(Math.max(1, Math.round(sentUs - schedule.scheduledAtUs(batch.first))));
+      void send(batch);
+    }
+  }
+  while (open > 0) await pause(1);
+  return { acknowledged, failed, failure, lateP99Ms: lateness.percentile(99) / 1_000 };
+}
+
+function requestOf(schedule: WriteSchedule, { first, count }: SetBatch) {
+  const updates: Record<string, ReturnType<typeof integerValue>> = {};
+  for (let set = first; set < first + count; set += 1) {
+    updates[variableName(schedule.variableOf(set))] = integerValue(schedule.scheduledAtUs(set));
+  }
+  return { sessionId, updates };
+}
+
+/** Timers of the event loop are a millisecond or two late, which would be the larger part of what we measure. */
+async function waitUntil(atUs: number): Promise<void> {
+  const aheadMs = (atUs - nowUs()) / 1_000;
+  if (aheadMs > 3) await pause(aheadMs - 2);
+  // What was written goes out in these turns: the thread sleeps after them.
+  for (let turns = 0; turns < TURNS_TO_FLUSH; turns += 1) await turn();
+  const leftMs = (atUs - nowUs()) / 1_000;
+  if (leftMs > 0) Atomics.wait(SLEEP, 0, 0, leftMs);
+}
+
+async function inFlight(count: number, limit: number, task: (index: number) => Promise<void>): Promise<void> {
+  let next = 0;
+  const lanes = Array.from({ length: Math.min(limit, count) }, async () => {
+    while (next < count) {
+      next += 1;
+      await task(next - 1);
+    }
+  });
+  await Promise.all(lanes);
+}
+
+const SLEEP = new Int32Array(new SharedArrayBuffer(4));
+const TURNS_TO_FLUSH = 3;
+const MAX_OPEN_CALLS = 5_000;

@@ -1,0 +1,51 @@
+/** What ARCHITECTURE promises, held against what was measured. Over budget is said, and fails nothing: machines are noisy. */
+import type { Figure, Row } from './row.js';
+import { formatFigure, labelOf } from './table.js';
+
+export interface Budget {
+  readonly scenario: string;
+  readonly transport: string;
+  readonly figure: Figure;
+  readonly limit: number;
+  readonly unit: string;
+  /** The load that it is promised for; any when left out. */
+  readonly load?: { readonly watches: number; readonly rate: number };
+}
+
+export function judgeBudgets(rows: readonly Row[], budgets: readonly Budget[] = BUDGETS): string[] {
+  return rows.flatMap((row) =>
+    budgets
+      .filter(({ scenario, transport }) => scenario === row.scenario && transport === row.transport)
+      .filter(({ figure }) => row[figure] !== undefined)
+      .map((budget) => judge(row, budget)),
+  );
+}
+
+function judge(row: Row, { figure, limit, unit, load }: Budget): string {
+  const value = row[figure]!;
+  const isOther = load !== undefined && (load.watches !== row.watches || load.rate !== row.rate);
+  const measured = `${labelOf(row)}: ${NAMES[figure] ?? figure} ${formatFigure(value)} ${unit}`;
+  const verdict = value <= limit ? 'within budget' : 'over budget';
+  const promised = isOther ? `, which is for ${load.watches} watches and ${load.rate}/s` : '';
+  return `${measured}: ${verdict} (${formatFigure(limit)} ${unit}${promised})`;
+}
+
+const STREAM_LOAD = { watches: 5_000, rate: 10_000 };
+
+export const BUDGETS: readonly Budget[] = [
+  { scenario: 'steady', transport: 'stream', figure: 'p99_ms', limit: 5, unit: 'ms', load: STREAM_LOAD },
+  { scenario: 'open', transport: 'stream', figure: 'client_kb_per_watch', limit: 45, unit: 'KB' },
+  { scenario: 'open', transport: 'stream', figure: 'server_kb_per_watch', limit: 45, unit: 'KB' },
+  { scenario: 'local', transport: 'local', figure: 'set_us', limit: 2, unit: 'us' },
+  { scenario: 'local', transport: 'local', figure: 'notify_us', limit: 1, unit: 'us' },
+  { scenario: 'micro condition: changedBy', transport: 'micro', figure: 'mean_ns', limit: 150, unit: 'ns' },
+];
+
+const NAMES: Partial<Record<Figure, string>> = {
+  p99_ms: 'p99',
+  client_kb_per_watch: 'memory per watch, client',
+  server_kb_per_watch: 'memory per watch, server',
+  set_us: 'set with one watcher',
+  notify_us: 'notification',
+  mean_ns: 'condition filter',
+};

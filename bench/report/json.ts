@@ -1,0 +1,49 @@
+/** The figures as a file: machine, commit, rows. Shape: docs/performance.md. */
+import { execFileSync } from 'node:child_process';
+import { cpus, totalmem } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import type { Row } from './row.js';
+
+export interface Machine {
+  readonly cpu: string;
+  readonly cores: number;
+  readonly memory_mb: number;
+  readonly node: string;
+  readonly platform: string;
+}
+
+export interface Report {
+  readonly machine: Machine;
+  /** Absent where there is no git. */
+  readonly commit?: string;
+  readonly rows: readonly Row[];
+}
+
+export function reportOf(rows: readonly Row[]): Report {
+  const commit = readCommit();
+  return { machine: readMachine(), ...(commit === undefined ? {} : { commit }), rows };
+}
+
+function readMachine(): Machine {
+  const cores = cpus();
+  return {
+    cpu: cores[0]?.model.trim() ?? 'unknown',
+    cores: cores.length,
+    memory_mb: Math.round(totalmem() / 2 ** 20),
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+  };
+}
+
+function readCommit(): string | undefined {
+  try {
+    return execFileSync('git', ['rev-parse', 'HEAD'], {
+      cwd: fileURLToPath(new URL('.', import.meta.url)),
+      stdio: ['ignore', 'pipe', 'ignore'],
+      encoding: 'utf8',
+    }).trim();
+  } catch {
+    // No git, or no repository: the report says nothing of a commit.
+    return undefined;
+  }
+}

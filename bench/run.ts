@@ -1,0 +1,64 @@
+/** `npm run bench`: runs the scenarios one after the other, prints a table of each, writes the figures. */
+import { writeFileSync } from 'node:fs';
+import type { BenchOptions } from './bench-options.js';
+import { helpText, parseBenchOptions, UsageError } from './bench-options.js';
+import { judgeBudgets } from './report/budgets.js';
+import { formatHtml } from './report/html.js';
+import { reportOf } from './report/json.js';
+import type { Row } from './report/row.js';
+import { formatTable } from './report/table.js';
+import { busy } from './scenarios/busy.js';
+import { churn } from './scenarios/churn.js';
+import { fanout } from './scenarios/fanout.js';
+import { local } from './scenarios/local.js';
+import { micro } from './scenarios/micro.js';
+import { open } from './scenarios/open.js';
+import type { Scenario } from './scenarios/scenario.js';
+import { sets } from './scenarios/sets.js';
+import { steady } from './scenarios/steady.js';
+
+const SCENARIOS: readonly Scenario[] = [steady, busy, fanout, open, churn, sets, local, micro];
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(args: readonly string[]): Promise<number> {
+  try {
+    const known = SCENARIOS.map(({ name }) => name);
+    const options = parseBenchOptions(args, known);
+    if (options === undefined) {
+      say(helpText(SCENARIOS));
+      return 0;
+    }
+    return await runAll(options);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    process.stderr.write(`bench: ${error.message}; --help lists everything\n`);
+    return 2;
+  }
+}
+
+async function runAll(options: BenchOptions): Promise<number> {
+  const rows: Row[] = [];
+  const problems: string[] = [];
+  for (const scenario of SCENARIOS.filter(({ name }) => options.names.includes(name))) {
+    try {
+      const outcome = await scenario.run(options);
+      say(`\n${outcome.title}\n${formatTable(outcome.rows)}`);
+      for (const verdict of judgeBudgets(outcome.rows)) say(`  ${verdict}`);
+      rows.push(...outcome.rows);
+      problems.push(...outcome.problems);
+    } catch (error) {
+      // The others are worth having all the same.
+      problems.push(`${scenario.name}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  const report = reportOf(rows);
+  if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, `${JSON.stringify(report, undefined, 2)}\n`);
+  if (options.htmlFile !== undefined) writeFileSync(options.htmlFile, formatHtml(report));
+  for (const problem of problems) process.stderr.write(`bench: FAILED: ${problem}\n`);
+  return problems.length === 0 ? 0 : 1;
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,33 @@
+/** The kernels that an update passes, one by one, with tinybench: a closed loop, blind to queueing, for finding what got slower. */
+import { BenchProcess } from '../processes/bench-process.js';
+import type { KernelCalls } from '../processes/kernels.js';
+import { ratiosTo, rowOf, withRatios } from '../report/row.js';
+import type { Scenario } from './scenario.js';
+
+export const micro: Scenario = {
+  name: 'micro',
+  summary: 'single kernels: codec, condition, ring, tracker, batch, dispatcher, table, update message',
+  run: async (options) => {
+    const timeMs = options.size === 'quick' ? 60 : 500;
+    await using kernels = await BenchProcess.start<KernelCalls>('kernels');
+    const results = await kernels.call('micro', { timeMs }, KERNELS_AT_MOST * timeMs * 4 + 30_000);
+    const rows = results.map(({ name, meanNs, p50Ns, p99Ns }) =>
+      rowOf({
+        scenario: `micro ${name}`,
+        transport: 'micro',
+        mean_ns: meanNs,
+        p50_ns: p50Ns,
+        p99_ns: p99Ns,
+        per_second: 1e9 / meanNs,
+      }),
+    );
+    const compared = rows.map((row, place) => {
+      const { baseline } = results[place]!;
+      const other = rows.find(({ scenario }) => scenario === `micro ${baseline}`);
+      return other === undefined ? row : withRatios(row, baseline!, ratiosTo(row, other, ['mean_ns']));
+    });
+    return { title: 'micro: one operation of each kernel', rows: compared, problems: [] };
+  },
+};
+
+const KERNELS_AT_MOST = 50;

@@ -1,0 +1,58 @@
+/** What `npm run bench` runs: a job for the product and, in the same run, for its baselines. */
+import type { BenchOptions } from '../bench-options.js';
+import type { Row } from '../report/row.js';
+import { medianRow } from '../report/row.js';
+
+export interface Scenario {
+  readonly name: string;
+  /** For --help: what is measured, in a line. */
+  readonly summary: string;
+  run(options: BenchOptions): Promise<Outcome>;
+}
+
+export interface Outcome {
+  readonly title: string;
+  /** Ours, with its ratios, before its baselines. */
+  readonly rows: readonly Row[];
+  /** What makes the figures worthless, such as an update that was neither delivered nor counted as missed: the run fails. */
+  readonly problems: readonly string[];
+}
+
+export interface Measured {
+  readonly row: Row;
+  readonly problems: readonly string[];
+}
+
+/** How much a scenario does. `rate` counts updates that watchers get per second, in all. */
+export interface Load {
+  readonly watches: number;
+  readonly rate: number;
+  readonly seconds: number;
+  readonly warmupSeconds: number;
+}
+
+/** The scenario's own load for the size asked for, with what the command line says instead. */
+export function loadOf(options: BenchOptions, sizes: { readonly quick: Load; readonly normal: Load }): Load {
+  const own = options.size === 'quick' ? sizes.quick : sizes.normal;
+  return {
+    watches: options.watches ?? own.watches,
+    rate: options.rate ?? own.rate,
+    seconds: options.seconds ?? (options.size === 'full' ? FULL_SECONDS : own.seconds),
+    warmupSeconds: own.warmupSeconds,
+  };
+}
+
+/** Makes each measurement `pairs` times, in turn and then backwards, so that a machine that gets slower does not favour one; medians. */
+export async function measureInTurn(pairs: number, measure: readonly (() => Promise<Measured>)[]): Promise<Measured[]> {
+  const made: Measured[][] = measure.map(() => []);
+  for (let pair = 0; pair < pairs; pair += 1) {
+    const order = measure.map((_, place) => (pair % 2 === 0 ? place : measure.length - 1 - place));
+    for (const place of order) made[place]!.push(await measure[place]!());
+  }
+  return made.map((runs) => ({
+    row: medianRow(runs.map(({ row }) => row)),
+    problems: runs.flatMap(({ problems }) => problems),
+  }));
+}
+
+const FULL_SECONDS = 30;

@@ -1,0 +1,100 @@
+/** One-way latency from a writer's schedule to a watcher's callback, through a server: the job of `steady`, `busy` and `fanout`. */
+import { nowUs } from '../processes/monotonic-clock.js';
+import type { ClientChoice } from '../processes/open-watch-client.js';
+import { WriteSchedule } from '../processes/write-schedule.js';
+import type { RawRow } from '../report/row.js';
+import { rowOf } from '../report/row.js';
+import type { Load, Measured } from './scenario.js';
+import { StreamProcesses } from './stream-processes.js';
+
+export interface StreamJob extends Load {
+  readonly scenario: string;
+  /** Watch w is on variable w modulo these. */
+  readonly variables: number;
+  /** Whether the watching thread also works 5 ms in every 20. */
+  readonly worksBeside: boolean;
+}
+
+export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promise<Measured> {
+  await using processes = await StreamProcesses.start(choice, job.variables);
+  const { server, writer, watcher } = processes;
+  const { watches, variables } = job;
+  const { openMs } = await watcher.call('watch', { watches, variables });
+
+  const { plan, part } = planOf(job, Math.round(nowUs()) + LEAD_US);
+  const deadlineMs = (part.toUs - nowUs()) / 1_000 + GRACE_MS;
+  const [written, recorded, serverUsage] = await Promise.all([
+    writer.call('write', plan, deadlineMs),
+    watcher.call('record', { part, work: job.worksBeside }, deadlineMs),
+    server.call('usage', part, deadlineMs),
+  ]);
+  const watchesPerVariable = watches / variables;
+  const expectedInAll = written.acknowledged * watchesPerVariable;
+  const recording = await watcher.call('settle', { expected: expectedInAll }, GRACE_MS);
+  const { usage } = recorded;
+
+  const endUs = Math.max(part.toUs, recording.lastAtUs ?? 0);
+  const perUpdate = (us: number) => (recording.callsInTime === 0 ? undefined : us / recording.callsInTime);
+  const raw: RawRow = {
+    scenario: job.scenario,
+    transport: choice.kind,
+    workers: choice.kind === 'plain' ? undefined : choice.workers,
+    watches,
+    rate: job.rate,
+    reached: (recording.delivered * 1e6) / (endUs - part.fromUs),
+    expected: (plan.sets - part.firstSet) * watchesPerVariable,
+    delivered: recording.delivered,
+    missed: recording.missed,
+    p50_ms: recording.latencyMs?.p50,
+    p90_ms: recording.latencyMs?.p90,
+    p99_ms: recording.latencyMs?.p99,
+    p999_ms: recording.latencyMs?.p999,
+    max_ms: recording.latencyMs?.max,
+    main_busy_us: perUpdate(Math.max(0, usage.mainActiveUs - recorded.workUs)),
+    main_elu: usage.mainElu,
+    loop_delay_p99_ms: usage.loopDelayP99Ms,
+    client_cpu_us: perUpdate(usage.cpuUs),
+    server_cpu_us: perUpdate(serverUsage.cpuUs),
+    client_rss_mb: usage.rssBytes / 2 ** 20,
+    server_rss_mb: serverUsage.rssBytes / 2 ** 20,
+    writer_late_p99_ms: written.lateP99Ms,
+    open_ms: openMs,
+  };
+
+  const problems: string[] = [];
+  const complain = (count: number, what: string) => {
+    if (count > 0) problems.push(`${job.scenario}, ${choice.kind}: ${count} ${what}`);
+  };
+  complain(written.failed, `sets failed: ${written.failure}`);
+  complain(recording.lost, 'updates were skipped without being counted as missed');
+  complain(recording.disordered, 'updates came twice or out of order');
+  complain(recording.errors, `errors were told to watches: ${recording.firstError}`);
+  const unaccounted = Math.max(0, expectedInAll - recording.deliveredInAll - recording.missedInAll - recording.lost);
+  complain(unaccounted, `of ${expectedInAll} updates were neither delivered nor counted as missed`);
+  return { row: rowOf(raw), problems };
+}
+
+/** From the load to single sets: the warm-up's first, then those that count. */
+export function planOf(job: StreamJob, startUs: number) {
+  const setsPerSecond = (job.rate * job.variables) / job.watches;
+  const firstSet = Math.ceil(setsPerSecond * job.warmupSeconds);
+  const sets = firstSet + Math.ceil(setsPerSecond * job.seconds);
+  const plan = { startUs, setsPerSecond, sets, variables: job.variables };
+  const fromUs = new WriteSchedule(plan).scheduledAtUs(firstSet);
+  return { plan, part: { firstSet, fromUs, toUs: fromUs + job.seconds * 1e6 } };
+}
+
+/** Time for the three processes to get their parts. */
+const LEAD_US = 200_000;
+const GRACE_MS = 40_000;
+
+/** Compared with the baselines. */
+export const LATENCY_FIGURES = [
+  'p50_ms',
+  'p99_ms',
+  'p999_ms',
+  'main_busy_us',
+  'main_elu',
+  'client_cpu_us',
+  'server_cpu_us',
+] as const;

@@ -1,0 +1,49 @@
+/** The three processes of a measurement: bridge server, writer, watching service. Owner: the scenario, by `await using`. */
+import { BenchProcess } from '../processes/bench-process.js';
+import type { ClientChoice } from '../processes/open-watch-client.js';
+import type { ServerCalls } from '../processes/server.js';
+import type { WatcherCalls } from '../processes/watcher.js';
+import type { WriterCalls } from '../processes/writer.js';
+
+export class StreamProcesses implements AsyncDisposable {
+  readonly server: BenchProcess<ServerCalls>;
+  readonly writer: BenchProcess<WriterCalls>;
+  readonly watcher: BenchProcess<WatcherCalls>;
+
+  private constructor([server, writer, watcher]: Started) {
+    this.server = server;
+    this.writer = writer;
+    this.watcher = watcher;
+  }
+
+  /** Started, connected, and with so many variables registered. */
+  static async start(choice: ClientChoice, variables: number): Promise<StreamProcesses> {
+    const starting = [
+      BenchProcess.start<ServerCalls>('server'),
+      BenchProcess.start<WriterCalls>('writer'),
+      BenchProcess.start<WatcherCalls>('watcher'),
+    ] as const;
+    try {
+      const processes = new StreamProcesses(await Promise.all(starting));
+      const port = await processes.server.call('port', null);
+      await processes.writer.call('prepare', { port, session: SESSION, variables });
+      await processes.watcher.call('connect', { choice, port, session: SESSION });
+      return processes;
+    } catch (error) {
+      for (const result of await Promise.allSettled(starting)) {
+        if (result.status === 'fulfilled') await result.value.close();
+      }
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // The watcher first: a server that goes before it would make it reconnect.
+    await this.watcher.close();
+    await Promise.all([this.writer.close(), this.server.close()]);
+  }
+}
+
+type Started = [BenchProcess<ServerCalls>, BenchProcess<WriterCalls>, BenchProcess<WatcherCalls>];
+
+const SESSION = 'bench';
