@@ -1,0 +1,94 @@
+/** More updates than a watch may buffer: bounded, and nothing is lost silently. */
+import assert from 'node:assert/strict';
+import { BufferOverflowError } from '../../shared/errors.js';
+import { until } from '../within.js';
+import type { ContractTest, Promised } from './contract-test.js';
+import { infoOf } from './recording.js';
+
+const SETS = 5_000;
+
+export function describeOverflow(promise: Promised): void {
+  for (const overflow of ['conflate', 'drop-oldest'] as const) {
+    promise(
+      `with '${overflow}' each update is delivered, or the next one says how many were missed`,
+      async (contract) => {
+        const { provider } = contract;
+        await contract.floats({ x: 0 });
+        const recording = await contract.record('x', { bufferLimit: 16, overflow });
+        await rush(contract, ['x']);
+        const calls = await recording.takeUntil((call) => call.newValue === SETS, `the value ${SETS}`);
+        recording.checkChained({ x: { value: 0, version: 1 } });
+        const missed = calls.reduce((sum, { metadata }) => sum + metadata.missed, 0);
+        assert.equal(calls.length + missed, SETS);
+        const { stats } = await infoOf(provider, recording.watch);
+        assert.equal(stats.updatesDelivered, calls.length);
+        assert.equal(stats.updatesMissed, missed);
+        assert.equal(stats.buffered, 0);
+      },
+    );
+
+    promise(`with '${overflow}' the newest of every variable arrives`, async (contract) => {
+      const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'];
+      await contract.floats(Object.fromEntries(names.map((name) => [name, 0])));
+      const recording = await contract.record(names, { bufferLimit: 16, overflow });
+      await rush(contract, names);
+      const last = new Map<string, unknown>();
+      await until(() => {
+        for (const { identifier, newValue } of recording.calls) last.set(identifier, newValue);
+        return names.every((name) => last.get(name) === SETS / names.length);
+      }, 'the newest of each');
+      recording.checkChained(Object.fromEntries(names.map((name) => [name, { value: 0, version: 1 }])));
+    });
+  }
+
+  promise("with 'error' a watch that falls behind fails, and what it told before has no gap", async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ x: 0 });
+    const states: string[] = [];
+    const recording = await contract.record('x', {
+      bufferLimit: 1,
+      overflow: 'error',
+      onState: (state) => states.push(state),
+    });
+    await rush(contract, ['x']);
+    const isOver = () => recording.watch.state === 'failed' || recording.calls.at(-1)?.newValue === SETS;
+    await until(isOver, 'the watch fails, or has kept up');
+    recording.checkChained({ x: { value: 0, version: 1 } });
+    assert.ok(recording.calls.every(({ metadata }) => metadata.missed === 0));
+    // A provider with more room on the way may keep up.
+    if (recording.watch.state !== 'failed') return;
+    assert.ok(recording.errors[0] instanceof BufferOverflowError);
+    assert.equal(recording.errors[0].code, 'BUFFER_OVERFLOW');
+    assert.equal(states.at(-1), 'failed');
+    assert.deepEqual(await provider.listWatchers(), []);
+  });
+
+  promise('a watch whose buffer never filled missed nothing', async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ x: 0 });
+    const recording = await contract.record('x', { bufferLimit: 1_024 });
+    await Promise.all(Array.from({ length: 1_000 }, (_, n) => provider.setVariable('x', n + 1)));
+    const calls = await recording.take(1_000);
+    assert.ok(calls.every(({ metadata }) => metadata.missed === 0));
+  });
+
+  promise('an initial value that was buffered over is not counted as missed', async (contract) => {
+    await contract.floats({ x: 0 });
+    const watching = contract.record('x', { includeInitial: true, bufferLimit: 4 });
+    // Before the watch is registered, too: nothing can come between.
+    const recording = await watching;
+    await rush(contract, ['x']);
+    const calls = await recording.takeUntil((call) => call.newValue === SETS, `the value ${SETS}`);
+    const changes = calls.filter(({ metadata }) => !metadata.initial);
+    const last = calls.at(-1)!;
+    const told = changes.reduce((sum, { metadata }) => sum + 1 + metadata.missed, 0);
+    assert.equal(told, last.metadata.version - 1);
+  });
+}
+
+/** Sets that are all made before the loop turns, `SETS` in all. */
+async function rush({ provider }: ContractTest, names: readonly string[]): Promise<void> {
+  const sets: Promise<unknown>[] = [];
+  for (let n = 1; n <= SETS / names.length; n += 1) for (const name of names) sets.push(provider.setVariable(name, n));
+  await Promise.all(sets);
+}
