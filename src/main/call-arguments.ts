@@ -3,6 +3,12 @@ import type { BridgeError } from '../shared/errors.js';
 import { BatchRefusedError, InvalidArgumentError, InvalidOptionsError } from '../shared/errors.js';
 import type { VariableInput } from '../shared/values/variable-type.js';
 
+/** @throws InvalidArgumentError for what names no variable, whatever the session holds */
+export function checkIdentifier(identifier: string): void {
+  if (typeof identifier === 'string' && identifier !== '') return;
+  throw new InvalidArgumentError('an identifier is a name or an id: give a string that is not empty');
+}
+
 /** 0 = whatever version it is at. @throws InvalidOptionsError */
 export function checkExpectedVersionOption(expectedVersion: number | undefined, identifier: string): number {
   const version = expectedVersion ?? 0;

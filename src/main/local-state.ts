@@ -27,7 +27,13 @@ import { NO_SETTER, VariableTable } from '../shared/state/variable-table.js';
 import { randomId, systemClock } from '../shared/system-clock.js';
 import { copyMetadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
-import { batchRefused, checkExpectedVersionOption, checkLimit, checkValuesRecord } from './call-arguments.js';
+import {
+  batchRefused,
+  checkExpectedVersionOption,
+  checkIdentifier,
+  checkLimit,
+  checkValuesRecord,
+} from './call-arguments.js';
 import type {
   Capabilities,
   HistoryEntry,
@@ -118,7 +124,7 @@ export class LocalState implements StateProvider, WatchBackend {
   }
 
   async getVariable(identifier: string): Promise<VariableValue> {
-    return this.#open().require(identifier).current.value;
+    return this.#require(identifier).current.value;
   }
 
   async getVariables(identifiers: Identifiers): Promise<Map<string, VariableValue>> {
@@ -132,7 +138,7 @@ export class LocalState implements StateProvider, WatchBackend {
   }
 
   async getVariableInfo(identifier: string): Promise<VariableInfo> {
-    return infoOf(this.#open().require(identifier));
+    return infoOf(this.#require(identifier));
   }
 
   async listVariables(pattern = ''): Promise<VariableInfo[]> {
@@ -141,6 +147,7 @@ export class LocalState implements StateProvider, WatchBackend {
 
   async setVariable(identifier: string, value: VariableInput, options?: SetOptions): Promise<number> {
     const table = this.#open();
+    checkIdentifier(identifier);
     const expected = checkExpectedVersionOption(options?.expectedVersion, identifier);
     const assignment = { identifier, input: value, expectedVersion: expected === 0 ? undefined : expected };
     const { version, change } = table.set(assignment, this.#setter(options, identifier), systemClock.nowMs());
@@ -164,11 +171,12 @@ export class LocalState implements StateProvider, WatchBackend {
   }
 
   async deleteVariable(identifier: string): Promise<void> {
+    checkIdentifier(identifier);
     this.#remove(this.#open().delete(identifier, 'deleted', systemClock.nowMs()));
   }
 
   async history(identifier: string, options: { readonly limit?: number } = {}): Promise<HistoryEntry[]> {
-    const { history } = this.#open().require(identifier);
+    const { history } = this.#require(identifier);
     const limit = checkLimit(options.limit);
     return history
       .last(limit === 0 ? history.length : limit)
@@ -176,6 +184,7 @@ export class LocalState implements StateProvider, WatchBackend {
   }
 
   async rollback(identifier: string, version: number): Promise<number> {
+    checkIdentifier(identifier);
     if (!Number.isSafeInteger(version) || version < 1) {
       throw new InvalidArgumentError(`rollback of "${identifier}": version ${version} is not a whole number from 1`);
     }
@@ -278,6 +287,12 @@ export class LocalState implements StateProvider, WatchBackend {
   #open(): VariableTable {
     if (this.#isClosed) throw new ClosedError('the state was closed: open another');
     return this.#table;
+  }
+
+  /** @throws InvalidArgumentError, VariablesNotFoundError */
+  #require(identifier: string): Variable {
+    checkIdentifier(identifier);
+    return this.#open().require(identifier);
   }
 
   #setter(options: SetOptions | UpdateOptions | undefined, subject: string): Setter {
