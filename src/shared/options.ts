@@ -235,7 +235,7 @@ const Filter = v.union(
     anyFunction<(oldValue: VariableValue | undefined, newValue: VariableValue) => boolean>('a function'),
     v.pipe(
       v.custom<Condition>((input) => typeof input === 'object' && input !== null),
-      v.transform((input) => checkCondition(input)),
+      v.transform((input) => copyOf(checkCondition(input))),
     ),
   ],
   'give a function (old, new) => boolean or a condition such as { changedBy: 1 }',
@@ -374,6 +374,15 @@ export function defaultWorkers(): number {
     throw new InvalidOptionsError(`BRIDGED_STATE_WORKERS is "${text}": give a whole number from 0 to 64`);
   }
   return workers;
+}
+
+/** The caller may change its object later, and a condition crosses to a worker: what cannot is refused here. @throws InvalidOptionsError */
+function copyOf(condition: Condition): Condition {
+  try {
+    return structuredClone(condition);
+  } catch (cause) {
+    throw new InvalidOptionsError('filter: a condition is data: give values without functions and symbols', { cause });
+  }
 }
 
 /** One sentence for the first thing that is wrong. */
