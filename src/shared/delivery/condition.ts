@@ -120,13 +120,17 @@ function isComparable(value: unknown, operand: unknown): boolean {
 
 function changedBy(old: unknown, value: unknown, least: number): boolean {
   if (!isNumeric(old) || !isNumeric(value)) return false;
-  if (typeof old === 'number' && typeof value === 'number') {
-    // Between the infinities the difference is NaN, and a change to or from NaN has no size: both are changes.
-    const change = Math.abs(value - old);
-    return Number.isNaN(change) ? !Object.is(old, value) : change >= least;
+  if ((typeof old === 'bigint' || typeof value === 'bigint') && isWhole(old) && isWhole(value)) {
+    const difference = BigInt(value) - BigInt(old);
+    return (difference < 0n ? -difference : difference) >= least;
   }
-  const difference = BigInt(value) - BigInt(old);
-  return (difference < 0n ? -difference : difference) >= least;
+  // Between the infinities the difference is NaN, and a change to or from NaN has no size: both are changes.
+  const change = Math.abs(Number(value) - Number(old));
+  return Number.isNaN(change) ? !Object.is(old, value) : change >= least;
+}
+
+function isWhole(value: number | bigint): boolean {
+  return typeof value === 'bigint' || Number.isInteger(value);
 }
 
 function crosses(old: unknown, value: unknown, line: number): boolean {
