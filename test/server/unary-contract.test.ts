@@ -45,7 +45,7 @@ for (const service of SERVICE_NAMES) {
         });
         assert.equal(success, true);
         assert.deepEqual(Object.keys(initialVariables ?? {}), ['fan']);
-        assert.equal(carriedValue(initialVariables?.['fan']), 21.5);
+        assert.equal(carriedValue(initialVariables?.fan), 21.5);
         assert.deepEqual(availableTools ?? {}, {});
       });
 
@@ -158,7 +158,7 @@ for (const service of SERVICE_NAMES) {
         }
         const batch = await client.answer('SetVariables', { sessionId: 'nobody', updates: { fan: any(1) } });
         assert.equal(batch.response.success ?? false, false);
-        assert.match(batch.response.errors?.['fan'] ?? '', /^Session not found: nobody/);
+        assert.match(batch.response.errors?.fan ?? '', /^Session not found: nobody/);
         assert.equal(batch.errorCode, 'SESSION_NOT_FOUND');
         const empty = await client.answer('SetVariables', { sessionId: 'nobody', updates: {} });
         assert.equal(empty.response.success ?? false, false);
@@ -334,7 +334,7 @@ for (const service of SERVICE_NAMES) {
         assert.equal(response.success ?? false, false);
         assert.deepEqual(response.newVersions, { a: 2 });
         assert.deepEqual(Object.keys(response.errors ?? {}).sort(), ['b', 'nothing']);
-        assert.match(response.errors?.['nothing'] ?? '', /^Variable not found: nothing/);
+        assert.match(response.errors?.nothing ?? '', /^Variable not found: nothing/);
         assert.deepEqual(response.errorCodes, { b: 'INVALID_VALUE', nothing: 'VARIABLE_NOT_FOUND' });
         assert.equal(errorCode, 'BATCH_REFUSED');
       });
@@ -408,7 +408,7 @@ for (const service of SERVICE_NAMES) {
         assert.deepEqual([set.success, set.newVersions], [true, { t: 2 }]);
         const without = await client.call('SetVariables', { sessionId: 's', binaryUpdates: { t: binary } });
         assert.equal(without.success ?? false, false);
-        assert.match(without.errors?.['t'] ?? '', /binary_updates/);
+        assert.match(without.errors?.t ?? '', /binary_updates/);
       });
 
       test('stay JSON in a history, which has no field for bytes', async () => {
