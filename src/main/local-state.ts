@@ -106,6 +106,7 @@ export class LocalState implements StateProvider, WatchBackend {
   readonly #heldThisTurn = new Set<WatchRun>();
   #isFlushScheduled = false;
   #isFlushing = false;
+  #flushesThisTurn = 0;
   #isClosed = false;
 
   constructor(options: LocalStateOptions = {}) {
@@ -153,6 +154,7 @@ export class LocalState implements StateProvider, WatchBackend {
     const { version, change } = table.set(assignment, this.#setter(options, identifier), systemClock.nowMs());
     if (change !== undefined) this.#publish(change);
     this.#renew(identifier);
+    if (this.#flushesThisTurn >= FLUSHES_A_TURN) await loopTurn();
     return version;
   }
 
@@ -166,6 +168,7 @@ export class LocalState implements StateProvider, WatchBackend {
     const result = table.update(assignments, atomic, this.#setter(options, 'update'), systemClock.nowMs());
     for (const change of result.changes) this.#publish(change);
     for (const identifier of result.versions.keys()) this.#renew(identifier);
+    if (this.#flushesThisTurn >= FLUSHES_A_TURN) await loopTurn();
     if (result.refused.size > 0) throw batchRefused([...result.refused], [...result.versions], atomic);
     return result.versions;
   }
@@ -437,13 +440,16 @@ export class LocalState implements StateProvider, WatchBackend {
     if (this.#isFlushScheduled) return;
     this.#isFlushScheduled = true;
     // What watchers cause comes in a later turn: a watcher that sets must not keep the loop from everything else.
-    if (this.#isFlushing) setImmediate(() => this.#flush());
+    // One that sets after an await, and a loop of awaited sets, neither: after so many flushes they wait for a turn too.
+    if (this.#isFlushing || this.#flushesThisTurn >= FLUSHES_A_TURN) setImmediate(() => this.#flush());
     else queueMicrotask(() => this.#flush());
   }
 
   #flush(): void {
     this.#isFlushScheduled = false;
     this.#isFlushing = true;
+    if (this.#flushesThisTurn === 0) setImmediate(() => (this.#flushesThisTurn = 0));
+    this.#flushesThisTurn += 1;
     const line = this.#line;
     this.#line = [];
     const nowMs = systemClock.nowMs();
@@ -556,3 +562,10 @@ function removeFrom<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
   set.delete(value);
   if (set.size === 0) sets.delete(key);
 }
+
+function loopTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Flushes in microtasks, which nothing else comes between, before the loop goes round. */
+const FLUSHES_A_TURN = 1_000;
