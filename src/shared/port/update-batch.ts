@@ -30,7 +30,7 @@ export interface UpdateBatch {
   readonly customs: ReadonlyMap<number, Metadata> | undefined;
   /** Old values by the update's place, where HAS_OLD is set. */
   readonly olds: ReadonlyMap<number, unknown> | undefined;
-  /** Places whose value is opaque binary: a port keeps its fields but not its class. */
+  /** Places whose value is opaque binary, and ~places whose old value is: a port keeps its fields but not its class. */
   readonly opaques: ReadonlySet<number> | undefined;
 }
 
@@ -78,10 +78,7 @@ export class UpdateBatchWriter {
     numbers[at + 6] = filtered;
     numbers[at + 7] = flags;
     this.#values.push(value);
-    if (value instanceof OpaqueBinary) {
-      this.#opaques ??= new Set();
-      this.#opaques.add(place);
-    }
+    if (value instanceof OpaqueBinary) this.#markOpaque(place);
     this.#putSource(place, source);
     if (custom !== EMPTY_METADATA) {
       this.#customs ??= new Map();
@@ -93,7 +90,9 @@ export class UpdateBatchWriter {
   /** Says the old value of the update appended last. */
   putOld(old: VariableValue | undefined): void {
     this.#olds ??= new Map();
-    this.#olds.set(this.#count - 1, old);
+    const place = this.#count - 1;
+    this.#olds.set(place, old);
+    if (old instanceof OpaqueBinary) this.#markOpaque(~place);
   }
 
   /** Moves out what was appended; its `numbers.buffer` is to be transferred. */
@@ -119,6 +118,11 @@ export class UpdateBatchWriter {
     return batch;
   }
 
+  #markOpaque(place: number): void {
+    this.#opaques ??= new Set();
+    this.#opaques.add(place);
+  }
+
   #putSource(place: number, source: string): void {
     if (this.#sources !== undefined) {
       this.#sources.push(source);
@@ -141,6 +145,12 @@ export class UpdateBatchWriter {
 export function batchValue(batch: UpdateBatch, place: number): VariableValue {
   const value = batch.values[place];
   return batch.opaques?.has(place) ? reviveOpaque(value) : (value as VariableValue);
+}
+
+/** The old value said with the update at a place; undefined too when none was. */
+export function batchOld(batch: UpdateBatch, place: number): VariableValue | undefined {
+  const old = batch.olds?.get(place);
+  return batch.opaques?.has(~place) ? reviveOpaque(old) : (old as VariableValue | undefined);
 }
 
 export function batchSource(batch: UpdateBatch, place: number): string {
