@@ -392,9 +392,11 @@ export function parse<S extends v.GenericSchema>(schema: S, input: unknown, subj
   const issue = result.issues[0];
   const path = v.getDotPath(issue) ?? '';
   const unknown = issue.type === 'strict_object' && issue.expected === 'never';
-  const fact = unknown
-    ? `there is no option "${path}"`
-    : `${path === '' ? 'the options' : path}: ${issue.kind === 'schema' || !issue.message.startsWith('Invalid') ? issue.message : `${issue.message} (got ${issue.received})`}`;
+  // valibot says `Invalid value: Expected >=0 but received -1`; its own name for the kind of fault helps nobody.
+  const sentence = issue.message
+    .replace(/^Invalid [\w ]+: E/, 'e')
+    .replace(/^Invalid (\w+): Received/, 'expected a whole number, received');
+  const fact = unknown ? `there is no option "${path}"` : `${path === '' ? 'the options' : path}: ${sentence}`;
   throw new InvalidOptionsError(`${subject}: ${fact}: see docs/options.md`);
 }
 

@@ -4,7 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { ErrorWire } from '../../shared/errors.js';
-import { type BridgeError, ClosedError, errorFromWire } from '../../shared/errors.js';
+import { type BridgeError, ClosedError, errorFromWire, InvalidValueError } from '../../shared/errors.js';
 import type { AttachCommand, Command, OpenCommand } from '../../shared/port/commands.js';
 import type { Lineage, Reply, StreamStateName, TurnMessage } from '../../shared/port/replies.js';
 import type { UpdateBatch } from '../../shared/port/update-batch.js';
@@ -193,7 +193,14 @@ export class SlotClient {
     const command = { ...body, id } as Command;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { command, resolve, reject });
-      this.#post(command);
+      try {
+        this.#post(command);
+      } catch (cause) {
+        // Functions and symbols are no values of any type; structured clone is the first to notice.
+        this.#pending.delete(id);
+        const sentence = cause instanceof Error ? cause.message : String(cause);
+        reject(new InvalidValueError(`a value cannot leave this thread (${sentence}): give plain data`, { cause }));
+      }
     });
   }
 

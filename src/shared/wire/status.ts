@@ -115,7 +115,7 @@ function codeOfStatus(status: number, message: string): string {
     case STATUS.UNAUTHENTICATED:
       return 'UNAUTHENTICATED';
     case STATUS.RESOURCE_EXHAUSTED:
-      return /larger than max|message length/i.test(message) ? 'MESSAGE_TOO_LARGE' : 'QUOTA_EXCEEDED';
+      return /larger than|message length/i.test(message) ? 'MESSAGE_TOO_LARGE' : 'QUOTA_EXCEEDED';
     case STATUS.ABORTED:
     case STATUS.FAILED_PRECONDITION:
       return 'VERSION_CONFLICT';

@@ -50,7 +50,7 @@ export class PooledChannel {
       if (state === connectivityState.READY) return;
       if (state === connectivityState.SHUTDOWN) throw new UnavailableError(`the connection to ${endpoint} was closed`);
       if (state === connectivityState.TRANSIENT_FAILURE) {
-        throw new UnavailableError(`nobody answers at ${endpoint}: start the server, or check the endpoint`);
+        throw new UnavailableError(`no gRPC server answers at ${endpoint}: start it, or check the endpoint`);
       }
       const changed = await new Promise<boolean>((resolve) => {
         channel.watchConnectivityState(state, deadline, (error) => resolve(error === undefined));

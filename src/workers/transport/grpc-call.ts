@@ -119,7 +119,7 @@ export function callError(error: ServiceError, name: string, isChange: boolean):
       return errorFromStatus(error.code, `${name}: ${details}`, undefined, undefined, error);
     }
     case STATUS.RESOURCE_EXHAUSTED:
-      if (/larger than max|max_send|message length/i.test(details)) {
+      if (/larger than|message length/i.test(details)) {
         return new MessageTooLargeError(
           `${name}: ${details}: send less at once, or raise limits.maxMessageBytes at both ends`,
           {

@@ -10,6 +10,7 @@ import {
   BridgeError,
   ClosedError,
   DeadlineExceededError,
+  errorFromWire,
   ProtocolError,
   SessionNotFoundError,
   UnavailableError,
@@ -20,7 +21,7 @@ import type { Logger } from '../../shared/logger.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import { randomId, systemClock, systemRandom } from '../../shared/system-clock.js';
 import type { MethodName, RequestOf } from '../../shared/wire/services.js';
-import { EPOCH_HEADER, isRetryableStatus, STATUS } from '../../shared/wire/status.js';
+import { codeOfSentence, EPOCH_HEADER, isRetryableStatus, STATUS } from '../../shared/wire/status.js';
 import { EndpointRotation } from '../stream/endpoint-rotation.js';
 import { ReconnectUnit } from '../stream/reconnect-unit.js';
 import { isOver } from '../stream/stream-state.js';
@@ -186,7 +187,7 @@ export class StreamTransport implements Transport {
   async #initialiseSession(): Promise<ServerFacts> {
     const pool = this.#pool;
     try {
-      const { response, epoch, allowsPings } = await unaryCall(
+      const { response, errorCode, epoch, allowsPings } = await unaryCall(
         pool.control,
         'InitializeSession',
         { sessionId: this.#config.sessionId },
@@ -196,10 +197,8 @@ export class StreamTransport implements Transport {
       );
       // Servers that do not join an existing session say so in a sentence; for us it is joined.
       if (response.success !== true && !/already exists/i.test(response.errorMessage ?? '')) {
-        throw new BridgeError(
-          'SESSION_REFUSED',
-          `session "${this.#config.sessionId}": ${response.errorMessage ?? 'refused'}`,
-        );
+        const message = response.errorMessage || `session "${this.#config.sessionId}" was refused`;
+        throw errorFromWire({ code: errorCode ?? codeOfSentence(message), message });
       }
       return { epoch, allowsPings };
     } catch (error) {
