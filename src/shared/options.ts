@@ -209,11 +209,11 @@ export const PoolOptionsSchema = v.strictObject({
         'Least time between two messages of one worker that carry only updates, ms; the first after a pause goes at once.',
       ),
     ),
-    1,
+    2,
   ),
   youngGenerationMb: v.optional(
     v.pipe(whole(1, 1_024), v.description("Size of a worker's young heap, MB: larger means rarer pauses.")),
-    64,
+    16,
   ),
   startTimeoutMs: v.optional(v.pipe(ms(100), v.description('Time for a worker thread to start, ms.')), 15_000),
   logger: v.optional(LoggerSchema, () => silentLogger),
