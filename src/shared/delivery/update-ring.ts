@@ -4,7 +4,7 @@
  * Closed: the owner drops it.
  */
 import Denque from 'denque';
-import { BASELINE, DELETED_MASK, HAS_OLD, INITIAL, RESYNC, SUPERSEDED } from './update.js';
+import { BASELINE, DELETED_MASK, HAS_OLD, INITIAL, JOINED, RESYNC, SUPERSEDED } from './update.js';
 
 export type Overflow = 'conflate' | 'drop-oldest' | 'error';
 
@@ -136,7 +136,7 @@ export class UpdateRing<T extends RingEntry> {
     const earlier = this.#dropped.get(oldest.key);
     if (earlier !== undefined) absorb(oldest, earlier);
     this.#dropped.set(oldest.key, oldest);
-    if ((oldest.flags & (BASELINE | INITIAL)) === 0) this.#missedTotal += 1;
+    if (isChange(oldest)) this.#missedTotal += 1;
   }
 
   #tellDropped(entry: T): void {
@@ -150,10 +150,11 @@ export class UpdateRing<T extends RingEntry> {
 
 /** The newer one speaks for the elder, which nobody will see. Returns how many updates that leaves out: a baseline or an initial value is no change. */
 export function absorb(newer: RingEntry, elder: RingEntry): number {
-  const leftOut = (elder.flags & (BASELINE | INITIAL)) === 0 ? 1 : 0;
+  const leftOut = isChange(elder) ? 1 : 0;
   newer.missed += elder.missed + leftOut;
   newer.filtered += elder.filtered;
   newer.flags |= elder.flags & (INITIAL | RESYNC);
+  if ((elder.flags & INITIAL) !== 0) newer.flags |= JOINED;
   if ((newer.flags & HAS_OLD) === 0) {
     if ((elder.flags & HAS_OLD) !== 0) {
       newer.old = elder.old;
@@ -164,4 +165,8 @@ export function absorb(newer: RingEntry, elder: RingEntry): number {
     }
   }
   return leftOut;
+}
+
+function isChange({ flags }: RingEntry): boolean {
+  return (flags & (BASELINE | INITIAL)) === 0 || (flags & JOINED) !== 0;
 }

@@ -15,6 +15,8 @@ export const HAS_OLD = 8;
 export const DELETED_MASK = 16 | 32;
 /** A newer one in the same ring speaks for it; set and seen only by the ring. */
 export const SUPERSEDED = 64;
+/** A change that speaks for an initial value too, which nobody saw: left out in its turn it counts as missed. */
+export const JOINED = 128;
 
 const DELETED = 16;
 const EXPIRED = 32;
