@@ -55,7 +55,6 @@ interface Taker {
 
 class IteratorBuffer {
   readonly #ring: UpdateRing<Entry>;
-  readonly #start: StartWatch;
   readonly #limit: number;
   readonly #takers: Taker[] = [];
   /** The value that the loop saw last, by identifier: what the ring leaves out must not break the chain. */
@@ -65,10 +64,9 @@ class IteratorBuffer {
   #error: unknown;
 
   constructor(start: StartWatch, limit: number, overflow: Overflow) {
-    this.#start = start;
     this.#limit = limit;
     this.#ring = new UpdateRing(limit, overflow);
-    this.#open();
+    this.#open(start);
   }
 
   async next(): Promise<IteratorResult<VariableChange>> {
@@ -91,8 +89,9 @@ class IteratorBuffer {
     await watch?.stop();
   }
 
-  #open(): void {
-    this.#watch = this.#start(
+  /** `start` is not kept: it holds the options, and with them an owner that only its watch would keep alive. */
+  #open(start: StartWatch): void {
+    this.#watch = start(
       (identifier, oldValue, newValue, metadata) => this.#push({ identifier, oldValue, newValue, metadata }),
       (error) => this.#handleOver(error),
     );
@@ -111,6 +110,8 @@ class IteratorBuffer {
       flags: (metadata.initial ? INITIAL : 0) | (metadata.resync ? RESYNC : 0) | flagsOfReason(metadata.deleted),
       change,
     };
+    // What the loop sees first chains to where the watch began, however much of it is left out.
+    if (!this.#seen.has(change.identifier)) this.#seen.set(change.identifier, change.oldValue);
     const taker = this.#takers.shift();
     if (taker !== undefined) {
       taker.resolve({ done: false, value: this.#chained(entry) });
@@ -129,11 +130,10 @@ class IteratorBuffer {
     const { change } = entry;
     const { identifier, metadata } = change;
     const leftOut = entry.missed - metadata.missed;
-    const hasSeen = this.#seen.has(identifier);
-    const oldValue = leftOut > 0 && hasSeen ? this.#seen.get(identifier) : change.oldValue;
+    const oldValue = this.#seen.get(identifier);
     this.#seen.set(identifier, change.newValue);
-    if (leftOut === 0) return change;
     const initial = (entry.flags & INITIAL) !== 0;
+    if (leftOut === 0 && initial === metadata.initial) return change;
     const resync = (entry.flags & RESYNC) !== 0;
     return {
       ...change,
