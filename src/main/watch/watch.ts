@@ -71,7 +71,9 @@ export class WatchRun implements DispatchedWatch, Deadline {
     this.ref = ref;
     this.sessionId = backend.sessionId;
     this.watcher = watcher;
-    this.options = options;
+    // An owner that only its watch holds could never be collected.
+    const { owner, ...rest } = options;
+    this.options = rest;
     this.#backend = backend;
     this.#onRemoved = onRemoved;
     const { filter } = options;
@@ -83,7 +85,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
     // A watch may end before anybody waits for these.
     this.#ready.promise.catch(ignore);
     this.#synced.promise.catch(ignore);
-    this.follow();
+    this.#follow([options.signal, owner]);
   }
 
   get identifiers(): string[] {
@@ -154,10 +156,14 @@ export class WatchRun implements DispatchedWatch, Deadline {
   }
 
   /** Ends it with its signal and its owner. @throws AbortedError when one of them is over */
-  follow(): void {
-    const { signal, owner } = this.options;
+  #follow(ends: readonly (object | undefined)[]): void {
     const end = () => void this.stop();
-    for (const one of [signal, owner]) if (one !== undefined) this.#unfollow.push(followOwner(one, end));
+    try {
+      for (const one of ends) if (one !== undefined) this.#unfollow.push(followOwner(one, end));
+    } catch (error) {
+      for (const unfollow of this.#unfollow.splice(0)) unfollow();
+      throw error;
+    }
   }
 
   #end(error: BridgeError | undefined): Promise<void> {
