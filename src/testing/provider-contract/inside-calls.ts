@@ -55,6 +55,24 @@ export function describeInsideCalls(promise: Promised): void {
     }
   });
 
+  promise('a loop of awaited sets keeps nothing else from running, and loses nothing', async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ x: 0 });
+    const recording = await contract.record('x');
+    let isMet = false;
+    setTimeout(() => {
+      isMet = true;
+    }, 20);
+    let n = 0;
+    while (!isMet && n < 1e6) {
+      n += 1;
+      await provider.setVariable('x', n);
+    }
+    assert.ok(n < 1e6, 'the timer was met long before the loop was done');
+    const calls = await recording.take(n);
+    assert.ok(calls.every(({ metadata }) => metadata.missed === 0));
+  });
+
   promise('two watchers that set each other’s variable take turns', async (contract) => {
     const { provider } = contract;
     await contract.floats({ ping: 0, pong: 0 });
