@@ -122,7 +122,7 @@ function addClientCommands(program: Command, output: Output): void {
 
   clientCommand(program, 'set', 'set a variable; prints its version', [
     'bridged-state set temperature 22',
-    'bridged-state set temperature -- -5e-3',
+    'bridged-state set label -- -25%',
     'bridged-state set limits \'{"low": 1, "high": 12345678901234567890}\' --expected-version 3',
   ])
     .argument('<NAME>', 'name or id')
@@ -170,7 +170,9 @@ function addClientCommands(program: Command, output: Output): void {
     .argument('<NAMES...>', 'names, ids, or patterns with * and ?, also for variables that come later')
     .option('--count <N>', 'end after N updates', wholeNumber(1, Number.MAX_SAFE_INTEGER))
     .option('--include-initial', 'begin with the present values')
-    .addOption(new Option('--transport <KIND>', 'how updates travel').choices(['auto', 'link', 'stream']).default('auto'))
+    .addOption(
+      new Option('--transport <KIND>', 'how updates travel').choices(['auto', 'link', 'stream']).default('auto'),
+    )
     .addHelpText('after', WATCH_HELP)
     .action(async (names: string[], options: WatchCommandOptions) =>
       (await import('./watch.js')).watch(names, options, output),

@@ -14,7 +14,17 @@ export async function history(name: string, options: HistoryCommandOptions, outp
   await withState(options, async (state) => {
     const entries = await state.history(name, limit === undefined ? {} : { limit });
     if (options.json === true) {
-      output.line(jsonOf(entries.map((entry) => ({ ...entry }))));
+      output.line(
+        jsonOf(
+          entries.map(({ version, value, timestamp, source, custom }) => ({
+            version,
+            value,
+            timestamp,
+            source,
+            custom,
+          })),
+        ),
+      );
       return;
     }
     const rows = entries.map(({ version, timestamp, source, value }) => [

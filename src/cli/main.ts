@@ -7,6 +7,8 @@ import { runCommand } from './commands.js';
 import { Output } from './output.js';
 import { exitCodeOf, sentenceOf } from './usage-error.js';
 
+// grpc-js writes its own lines to stderr; what they say reaches us as errors. Workers and child processes take it over.
+process.env.GRPC_VERBOSITY ??= 'NONE';
 const output = new Output(process.stdout);
 // Who has closed stderr does not want to hear; that is no reason to end with a stack.
 process.stderr.on('error', () => undefined);

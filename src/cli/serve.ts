@@ -22,14 +22,10 @@ export interface ServeCommandOptions {
 export async function serve(options: ServeCommandOptions, output: Output): Promise<void> {
   const { host, port, adminPort, heartbeatMs, logLevel, token } = options;
   const stop = nextStop({ withParent: options.withParent === true });
-  const server = await startBridgeServer({
-    host,
-    port,
-    adminPort,
-    heartbeatMs,
-    tokens: token,
-    logger: makeLogger(logLevel),
-  });
+  const log = new HeldLog();
+  const logger = makeLogger(logLevel, log);
+  const server = await startBridgeServer({ host, port, adminPort, heartbeatMs, tokens: token, logger });
+  log.release();
   output.line(
     JSON.stringify({
       event: 'listening',
@@ -44,7 +40,25 @@ export async function serve(options: ServeCommandOptions, output: Output): Promi
   if (process.connected) process.disconnect();
 }
 
-function makeLogger(level: string) {
+/** Lines of a start that fails are dropped: the failure says all there is to say, in one line. */
+class HeldLog {
+  // Synchronous: the last lines before an end are the ones that somebody will want.
+  readonly #stderr = pino.destination({ dest: 2, sync: true });
+  #held: string[] | undefined = [];
+
+  write(line: string): void {
+    if (this.#held === undefined) this.#stderr.write(line);
+    else this.#held.push(line);
+  }
+
+  release(): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    for (const line of held) this.#stderr.write(line);
+  }
+}
+
+function makeLogger(level: string, log: HeldLog) {
   const options = {
     level,
     base: { pid: process.pid },
@@ -52,6 +66,5 @@ function makeLogger(level: string) {
     formatters: { level: (label: string) => ({ level: label }) },
     serializers: { error: pino.stdSerializers.err },
   };
-  // Synchronous: the last lines before an end are the ones that somebody will want.
-  return pino(options, pino.destination({ dest: 2, sync: true }));
+  return pino(options, log);
 }

@@ -21,8 +21,9 @@ export function jsonOf(value: Printable): string {
   return `{${entries.map(([key, one]) => `${JSON.stringify(key)}:${jsonOf(one)}`).join(',')}}`;
 }
 
-/** A text stands for itself where `set` would read it back as it is and a terminal shows it; anything else is JSON. */
+/** What `set` reads back as it is. A text stands for itself where a terminal shows it as it is, NaN and the infinities do; anything else is JSON. */
 export function plainOf(value: VariableValue): string {
+  if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
   return typeof value === 'string' && PLAIN_TEXT.test(value) ? value : jsonOf(value);
 }
 

@@ -95,13 +95,27 @@ class WatchCommand {
 
   async #watch(names: readonly string[], options: WatchOptions): Promise<string> {
     for (const name of names) this.#watched.add(name);
-    this.#runningWatches += 1;
-    const { ref } = await this.#state.watchVariables(names, this.#show, {
-      ...options,
-      onError: (error) => this.end(error),
-      onState: (state) => this.#handleState(state),
-    });
-    return ref;
+    // A watch that cannot be opened stops too; that is told by what is thrown.
+    let isOpen = false;
+    let hasStopped = false;
+    const handleStopped = () => {
+      hasStopped = true;
+      if (isOpen) this.#handleStopped();
+    };
+    try {
+      const { ref } = await this.#state.watchVariables(names, this.#show, {
+        ...options,
+        onError: (error) => isOpen && this.end(error),
+        onState: (state) => (state === 'stopped' ? handleStopped() : this.#handleState(state)),
+      });
+      isOpen = true;
+      this.#runningWatches += 1;
+      if (hasStopped) this.#handleStopped();
+      return ref;
+    } catch (error) {
+      for (const name of names) this.#watched.delete(name);
+      throw error;
+    }
   }
 
   readonly #show = (
@@ -145,9 +159,6 @@ class WatchCommand {
       case 'draining':
         if (this.#isConnected) this.#say('the connection is lost: trying again until it is back, Ctrl-C ends it');
         this.#isConnected = false;
-        break;
-      case 'stopped':
-        this.#handleStopped();
         break;
     }
   }

@@ -41,20 +41,25 @@ export function demoScreen(view: DemoView, paint: Paint): string {
     ` ${paint('bold', title)}${time.padStart(WIDTH - 2 - title.length)}`,
     ` ${dim('─'.repeat(WIDTH - 2))}`,
     ` ${paint('cyan', 'writer')}  ${dim('── sets ──▶')}  ${paint('cyan', 'server')}  ${dim('── updates ──▶')}  ${paint('cyan', 'watching process')}   ${dim(`${count(view.watches)} watches`)}`,
-    dim(` pid ${pad(view.writerPid, 17)} pid ${pad(view.serverPid, 20)} pid ${view.watcherPid}`),
+    dim(` pid ${pad(view.writerPid, 16)} pid ${pad(view.serverPid, 19)} pid ${view.watcherPid}`),
     '',
     ` ${label('rate')}${right(count(view.rateReached), 9)} sets a second  ${dim(`of ${count(view.rateAsked)} asked`)}`,
     ` ${label('updates')}${right(count(view.delivered), 9)} delivered      ${missed}${failed}`,
     '',
     ` ${label('latency')}${dim('       p50         p99         max   ms, from set to watcher')}`,
     `   ${'now'.padEnd(LABEL - 2)}${latencyCells(view.latency)}   ${paint('magenta', sparkline(view.p99s))}`,
-    `   ${'all'.padEnd(LABEL - 2)}${latencyCells(view.latencyOfRun)}   ${dim('▲ p99, the last 30 s')}`,
+    `   ${'all'.padEnd(LABEL - 2)}${latencyCells(view.latencyOfRun)}   ${dim('▲ p99 of the last 12 s')}`,
     '',
     ` ${label('threads')}${dim('of the watching process, how busy they are')}`,
     `   ${'main'.padEnd(LABEL - 2)}${bar(view.mainUtilization, paint)}  ${dim('only calls your watchers')}`,
     ...workerLines(view.workers, paint),
     '',
   ].join('\n');
+}
+
+/** While it gets ready: what is being done. */
+export function demoStarting(doing: string, paint: Paint): string {
+  return `\n ${paint('bold', 'bridged-state demo')}\n ${paint('dim', '─'.repeat(WIDTH - 2))}\n ${doing} …\n`;
 }
 
 export function demoRowHeading(
@@ -95,7 +100,7 @@ export function demoVerdict(view: DemoView, paint: Paint): string[] {
   ];
   if (latencyOfRun !== undefined) {
     lines.push(
-      ` latency p50 ${ms(latencyOfRun.p50)} ms, p99 ${ms(latencyOfRun.p99)} ms, max ${ms(latencyOfRun.max)} ms, the first second left out`,
+      ` latency p50 ${ms(latencyOfRun.p50)} ms, p99 ${ms(latencyOfRun.p99)} ms, max ${ms(latencyOfRun.max)} ms, the first 2 s left out`,
     );
   }
   if (failed > 0) lines.push(paint('red', ` ${count(failed)} sets failed`));
@@ -175,5 +180,5 @@ const LABEL = 12;
 const BAR = 30;
 const SHOWN_WORKERS = 8;
 const SPARK = '▁▂▃▄▅▆▇█';
-/** Half a minute of reports, two of them a place. */
+/** Reports of 12 s, at two a second. */
 const SPARKS = 24;

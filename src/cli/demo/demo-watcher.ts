@@ -1,6 +1,7 @@
 /** The demo's watching process: what a service that embeds the library is. One watch and one stream for each variable, gRPC in the workers. */
 import type { RecordableHistogram } from 'node:perf_hooks';
 import { createHistogram } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { UpdateMetadata, VariableValue } from '../../main/index.js';
 import { BridgedState } from '../../main/index.js';
 import { nowUs } from './demo-clock.js';
@@ -72,9 +73,13 @@ class WatchingProcess {
 
   /** Reports when `expected` updates are accounted for, or time is up. */
   async finish(expected: number): Promise<void> {
-    const deadlineMs = performance.now() + DRAIN_MS;
-    while (this.#delivered + this.#missed < expected && performance.now() < deadlineMs) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    const endAtMs = performance.now() + DRAIN_MS;
+    let counted = -1;
+    let giveUpAtMs = endAtMs;
+    while (this.#delivered + this.#missed < expected && performance.now() < Math.min(giveUpAtMs, endAtMs)) {
+      if (this.#delivered + this.#missed > counted) giveUpAtMs = performance.now() + SILENCE_MS;
+      counted = this.#delivered + this.#missed;
+      await sleep(5);
     }
     clearInterval(this.#reporting);
     tell({ kind: 'finished', progress: await this.#takeProgress() });
@@ -133,6 +138,8 @@ function latencyOf(histogram: RecordableHistogram): Latency | undefined {
 
 const tell = (message: FromWatcher): void => tellParent(message);
 
-const DRAIN_MS = 5_000;
+/** What is still on its way may take this long, ms, and may pause for so long. */
+const DRAIN_MS = 20_000;
+const SILENCE_MS = 5_000;
 /** Left out of the run's latency: code that runs for the first time is slow for reasons of its own. */
-const WARM_UP_US = 1_000_000;
+const WARM_UP_US = 2_000_000;

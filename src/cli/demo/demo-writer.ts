@@ -1,6 +1,6 @@
 /**
  * The demo's writer process: registers the variables and sets them on schedule. Each value is the moment for which its set was scheduled.
- * Slow: sets that are due wait here and their lateness counts. Full: at most 2,000 batches are on their way.
+ * Slow: at most 100 batches are on their way. Sets that are due meanwhile wait, their lateness counts, and they go as fewer, larger batches.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { BridgedState } from '../../main/index.js';
@@ -41,6 +41,7 @@ class Writer {
   readonly #state: BridgedState;
   readonly #settings: WriterSettings;
   readonly #names: readonly string[];
+  readonly #batch = new Map<string, number>();
   #underWay = 0;
   #acknowledged = 0;
   #failed = 0;
@@ -99,8 +100,9 @@ class Writer {
       while (this.#underWay < MOST_UNDER_WAY) {
         const due = pacer.take(now);
         if (due === undefined) break;
-        this.#send(due);
+        this.#add(due);
       }
+      this.#flush();
       if (now >= reportAtUs) {
         reportAtUs += REPORT_EVERY_US;
         tell({ kind: 'progress', acknowledged: this.#acknowledged, failed: this.#failed });
@@ -113,18 +115,20 @@ class Writer {
     }
   }
 
-  /** One batch, or more where a variable is due twice: a batch has one value of it. */
-  #send({ scheduledUs, first, count }: DueSets): void {
-    const most = Math.min(this.#names.length, MOST_IN_BATCH);
-    for (let from = 0; from < count; from += most) {
-      const values: Record<string, number> = {};
-      for (let index = from; index < Math.min(count, from + most); index += 1) {
-        const name = this.#names[(first + index) % this.#names.length]!;
-        // Equal values would be no change: a second one of the same moment is a microsecond later.
-        values[name] = scheduledUs + Math.floor(index / this.#names.length);
-      }
-      void this.#update(values, Math.min(most, count - from));
+  /** A batch has one value of each variable: where one is due again, the next batch begins. */
+  #add({ scheduledUs, first, count }: DueSets): void {
+    for (let index = 0; index < count; index += 1) {
+      const name = this.#names[(first + index) % this.#names.length]!;
+      if (this.#batch.size === MOST_IN_BATCH || this.#batch.has(name)) this.#flush();
+      // Equal values would be no change: a second one of the same moment is a microsecond later.
+      this.#batch.set(name, scheduledUs + Math.floor(index / this.#names.length));
     }
+  }
+
+  #flush(): void {
+    if (this.#batch.size === 0) return;
+    void this.#update(Object.fromEntries(this.#batch), this.#batch.size);
+    this.#batch.clear();
   }
 
   async #update(values: Record<string, number>, sets: number): Promise<void> {
@@ -145,5 +149,5 @@ const tell = (message: FromWriter): void => tellParent(message);
 
 const REGISTERED_AT_ONCE = 200;
 const MOST_IN_BATCH = 1_000;
-const MOST_UNDER_WAY = 2_000;
+const MOST_UNDER_WAY = 100;
 const REPORT_EVERY_US = 250_000;

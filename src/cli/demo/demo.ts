@@ -7,7 +7,7 @@ import { nextStop } from '../stop-signals.js';
 import { DemoChild } from './demo-child.js';
 import type { FromWatcher, FromWriter, ToWatcher, ToWriter, WatcherProgress } from './demo-message.js';
 import type { DemoView, Paint } from './demo-screen.js';
-import { demoRow, demoRowHeading, demoScreen, demoSummary, demoVerdict } from './demo-screen.js';
+import { demoRow, demoRowHeading, demoScreen, demoStarting, demoSummary, demoVerdict } from './demo-screen.js';
 
 export interface DemoCommandOptions {
   readonly seconds?: number;
@@ -56,6 +56,7 @@ class Demo {
   #startedAtMs = 0;
   #acknowledged = 0;
   #failed = 0;
+  #isFinishing = false;
   /** The writer's last reports, for the rate. */
   #written: { readonly atMs: number; readonly acknowledged: number }[] = [];
   #progress: WatcherProgress | undefined;
@@ -73,7 +74,10 @@ class Demo {
   async perform(stop: Promise<void>): Promise<void> {
     const started = this.#start().then(() => true);
     started.catch(() => undefined);
-    if (!(await Promise.race([started, stop.then(() => false)]))) return;
+    if (!(await Promise.race([started, stop.then(() => false)]))) {
+      this.#display.line(' ended before it had begun');
+      return;
+    }
     let timer: NodeJS.Timeout | undefined;
     const time = new Promise<void>((resolve) => {
       if (this.#seconds !== undefined) timer = setTimeout(resolve, this.#seconds * 1000);
@@ -94,15 +98,17 @@ class Demo {
   }
 
   async #start(): Promise<void> {
-    this.#redraw?.(`\n ${this.#display.paint('dim', 'starting a server, a writer and a watching process …')}\n`);
+    this.#sayStarting('starting a server, a writer and a watching process');
     const { watches, rate, workers } = this.#options;
     ({ port: this.#port } = await this.#server.next('listening'));
     const port = this.#port;
+    this.#sayStarting(`registering ${watches} variables`);
     const reportEveryMs = this.#redraw === undefined ? ROW_EVERY_MS : REDRAW_EVERY_MS;
     await Promise.all([
       this.#writer.ask({ kind: 'settings', settings: { port, variables: watches, rate } }, 'registered'),
       this.#watcher.ask({ kind: 'settings', settings: { port, watches, workers, reportEveryMs } }, 'connected'),
     ]);
+    this.#sayStarting(`opening ${watches} watches, a stream for each`);
     const { openMs } = await this.#watcher.ask({ kind: 'watch' }, 'watching');
     this.#writer.onMessage((message) => this.#handleWriter(message));
     this.#watcher.onMessage((message) => this.#handleWatcher(message));
@@ -116,6 +122,9 @@ class Demo {
   /** Nothing more is set; what was is waited for, and counted. @throws Error when that does not add up */
   async #finish(): Promise<void> {
     const elapsedMs = performance.now() - this.#startedAtMs;
+    const { atMs, acknowledged: setInTime } = this.#written.at(-1)!;
+    const rateReached = setInTime === 0 ? 0 : (setInTime * 1000) / (atMs - this.#startedAtMs);
+    this.#isFinishing = true;
     const { acknowledged, failed, failure } = await this.#writer.ask({ kind: 'stop' }, 'stopped');
     this.#acknowledged = acknowledged;
     this.#failed = failed;
@@ -123,7 +132,7 @@ class Demo {
     // Its other figures are of a moment in which nothing happened.
     const { delivered, missed, latencyOfRun } = progress;
     this.#progress = { ...(this.#progress ?? progress), delivered, missed, latencyOfRun };
-    const view: DemoView = { ...this.#view(), elapsedMs, rateReached: (acknowledged * 1000) / elapsedMs };
+    const view: DemoView = { ...this.#view(), elapsedMs, rateReached };
     this.#redraw?.(demoScreen(view, this.#paint));
     this.#redraw?.done();
     for (const line of demoVerdict(view, this.#paint)) this.#display.line(line);
@@ -146,11 +155,15 @@ class Demo {
   }
 
   #handleWatcher(message: FromWatcher): void {
-    if (message.kind !== 'progress') return;
+    if (message.kind !== 'progress' || this.#isFinishing) return;
     this.#progress = message.progress;
     if (message.progress.latency !== undefined) this.#p99s.push(message.progress.latency.p99);
     if (this.#p99s.length > MOST_REPORTS) this.#p99s.shift();
     this.#show();
+  }
+
+  #sayStarting(doing: string): void {
+    this.#redraw?.(demoStarting(doing, this.#paint));
   }
 
   #show(): void {
