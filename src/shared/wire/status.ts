@@ -31,7 +31,7 @@ export const EPOCH_HEADER = 'bridge-epoch';
 export const KEEPALIVE_HEADER = 'bridge-keepalive-ms';
 
 export function statusOfCode(code: string): number {
-  return STATUS_OF_CODE[code] ?? STATUS.INTERNAL;
+  return Object.hasOwn(STATUS_OF_CODE, code) ? STATUS_OF_CODE[code]! : STATUS.INTERNAL;
 }
 
 /**
