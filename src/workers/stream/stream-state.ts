@@ -29,8 +29,9 @@ const WAITING: readonly StreamStateName[] = ['backoff', 'open-circuit', 'drainin
 
 const MOVES: Readonly<Record<StreamStateName, readonly StreamStateName[]>> = {
   connecting: ['live', 'backoff', 'open-circuit', 'draining', 'stopped', 'failed'],
-  live: ['stale', 'backoff', 'draining', 'stopped', 'failed'],
-  stale: ['live', 'backoff', 'draining', 'stopped', 'failed'],
+  // The circuit may be open already: a stream can outlive the attempts that failed for others.
+  live: ['stale', 'backoff', 'open-circuit', 'draining', 'stopped', 'failed'],
+  stale: ['live', 'backoff', 'open-circuit', 'draining', 'stopped', 'failed'],
   backoff: WAITING,
   'open-circuit': WAITING,
   draining: WAITING,
