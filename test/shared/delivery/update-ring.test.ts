@@ -311,6 +311,17 @@ describe('an update ring', () => {
     assert.deepEqual(versions(drain(ring)), ['a5', 'a6']);
   });
 
+  test('conflate: what comes after a deletion under its key does not replace it, and is replaced itself', () => {
+    const ring = new UpdateRing<Entry>(1, 'conflate');
+    for (const next of [entry('b', 1), entry('a', 1, { flags: DELETED }), entry('a', 2)]) ring.push(next);
+
+    assert.deepEqual(versions([ring.take()!, ring.take()!]), ['b1', 'a1']);
+    ring.push(entry('a', 3));
+
+    const [last, ...others] = drain(ring);
+    assert.deepEqual([last?.version, last?.missed, others.length], [3, 1, 0]);
+  });
+
   test('conflate: a million pushes of two keys leave two entries', () => {
     const ring = new UpdateRing<Entry>(1, 'conflate');
     for (let version = 1; version <= 500_000; version += 1) {

@@ -598,6 +598,20 @@ describe('within one stream', () => {
     });
   });
 
+  test('a change that says no epoch belongs to the era that its variable has begun', () => {
+    const server = new Server();
+    server.register('fan', 1, ERA_SPAN + 1);
+    const { consumer, receiver } = live(server, ['fan']);
+    const change = snakepit.bridge.VariableUpdate.decode(server.set('fan', 2));
+    change.epoch = '';
+
+    consumer.handleMessage(snakepit.bridge.VariableUpdate.encode(change).finish(), 0);
+
+    assert.deepEqual(receiver.deliveries.slice(1).map(brief), [
+      { version: 2, value: 2, old: 1, missed: 0, filtered: 0, flags: 0 },
+    ]);
+  });
+
   test('a variable asked for by name and by id is delivered under both', () => {
     const server = new Server();
     server.register('fan', 1);
