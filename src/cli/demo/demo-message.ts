@@ -40,7 +40,7 @@ export type ToWatcher =
 
 export type FromWatcher =
   | { readonly kind: 'connected' }
-  | { readonly kind: 'watching'; readonly openMs: number }
+  | { readonly kind: 'watching'; readonly openMs: number; readonly progress: WatcherProgress }
   | { readonly kind: 'progress'; readonly progress: WatcherProgress }
   | { readonly kind: 'finished'; readonly progress: WatcherProgress };
 
@@ -66,5 +66,6 @@ export interface WatcherProgress {
   readonly latencyOfRun: Latency | undefined;
   /** Active share of the main thread's event loop since the last report, 0 to 1. */
   readonly mainUtilization: number;
+  /** None where the main thread does their work. */
   readonly workers: readonly WorkerBusyness[];
 }

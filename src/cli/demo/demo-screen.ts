@@ -24,6 +24,7 @@ export interface DemoView {
   /** The p99 of each report, oldest first. */
   readonly p99s: readonly number[];
   readonly mainUtilization: number;
+  /** None where the main thread does their work. */
   readonly workers: readonly WorkerBusyness[];
 }
 
@@ -43,15 +44,15 @@ export function demoScreen(view: DemoView, paint: Paint): string {
     ` ${paint('cyan', 'writer')}  ${dim('── sets ──▶')}  ${paint('cyan', 'server')}  ${dim('── updates ──▶')}  ${paint('cyan', 'watching process')}   ${dim(`${count(view.watches)} watches`)}`,
     dim(` pid ${pad(view.writerPid, 16)} pid ${pad(view.serverPid, 19)} pid ${view.watcherPid}`),
     '',
-    ` ${label('rate')}${right(count(view.rateReached), 9)} sets a second  ${dim(`of ${count(view.rateAsked)} asked`)}`,
-    ` ${label('updates')}${right(count(view.delivered), 9)} delivered      ${missed}${failed}`,
+    ` ${label('rate')}${right(count(view.rateReached), COUNT)} sets a second  ${dim(`of ${count(view.rateAsked)} asked`)}`,
+    ` ${label('updates')}${right(count(view.delivered), COUNT)} delivered      ${missed}${failed}`,
     '',
     ` ${label('latency')}${dim('       p50         p99         max   ms, from set to watcher')}`,
     `   ${'now'.padEnd(LABEL - 2)}${latencyCells(view.latency)}   ${paint('magenta', sparkline(view.p99s))}`,
     `   ${'all'.padEnd(LABEL - 2)}${latencyCells(view.latencyOfRun)}   ${dim('▲ p99 of the last 12 s')}`,
     '',
     ` ${label('threads')}${dim('of the watching process, how busy they are')}`,
-    `   ${'main'.padEnd(LABEL - 2)}${bar(view.mainUtilization, paint)}  ${dim('only calls your watchers')}`,
+    `   ${'main'.padEnd(LABEL - 2)}${bar(view.mainUtilization, paint)}  ${dim(view.workers.length === 0 ? 'calls your watchers and does gRPC' : 'only calls your watchers')}`,
     ...workerLines(view.workers, paint),
     '',
   ].join('\n');
@@ -67,10 +68,10 @@ export function demoRowHeading(
   openMs: number,
 ): string[] {
   return [
-    `server pid ${serverPid} on 127.0.0.1:${port}, writer pid ${writerPid}, watching process pid ${watcherPid}`,
+    `server pid ${serverPid} on port ${port}, writer pid ${writerPid}, watching pid ${watcherPid}`,
     `${count(watches)} watches opened in ${Math.round(openMs)} ms; latency is from set to watcher, in ms`,
     '',
-    '  time    asked  reached  delivered  missed     p50     p99     max   main workers',
+    '  time    asked  reached  delivered  missed     p50     p99     max   main worker',
   ];
 }
 
@@ -106,7 +107,7 @@ export function demoVerdict(view: DemoView, paint: Paint): string[] {
   if (failed > 0) lines.push(paint('red', ` ${count(failed)} sets failed`));
   else if (sets !== delivered + missed) lines.push(paint('red', ' what was set, delivered and missed does not add up'));
   else if (missed > 0)
-    lines.push(paint('yellow', ' every update was delivered or told as missed: this machine was too busy for more'));
+    lines.push(paint('yellow', ' every update was delivered or told as missed: this machine was too busy'));
   else lines.push(paint('green', ' every update arrived'));
   return lines;
 }
@@ -178,7 +179,9 @@ const pad = (number: number, width: number): string => String(number).padEnd(wid
 const WIDTH = 80;
 const LABEL = 12;
 const BAR = 30;
-const SHOWN_WORKERS = 8;
+/** As wide as the column of p50 below it. */
+const COUNT = 10;
+const SHOWN_WORKERS = 6;
 const SPARK = '▁▂▃▄▅▆▇█';
 /** Reports of 12 s, at two a second. */
 const SPARKS = 24;

@@ -64,8 +64,8 @@ class WatchingProcess {
     const startedAtMs = performance.now();
     const names = Array.from({ length: this.#settings.watches }, (_, number) => demoVariable(number));
     await Promise.all(names.map((name) => this.#state.watchVariables(name, this.#handleUpdate)));
-    tell({ kind: 'watching', openMs: performance.now() - startedAtMs });
-    await this.#takeProgress();
+    const openMs = performance.now() - startedAtMs;
+    tell({ kind: 'watching', openMs, progress: await this.#takeProgress() });
     this.#reporting = setInterval(() => {
       void this.#takeProgress().then((progress) => tell({ kind: 'progress', progress }));
     }, this.#settings.reportEveryMs);
@@ -108,7 +108,7 @@ class WatchingProcess {
   async #takeProgress(): Promise<WatcherProgress> {
     const before = this.#utilization;
     this.#utilization = performance.eventLoopUtilization();
-    const workers = await this.#state.workerStats();
+    const workers = this.#state.workers === 0 ? [] : await this.#state.workerStats();
     const latency = latencyOf(this.#recent);
     this.#recent.reset();
     return {

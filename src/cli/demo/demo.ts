@@ -109,9 +109,10 @@ class Demo {
       this.#watcher.ask({ kind: 'settings', settings: { port, watches, workers, reportEveryMs } }, 'connected'),
     ]);
     this.#sayStarting(`opening ${watches} watches, a stream for each`);
-    const { openMs } = await this.#watcher.ask({ kind: 'watch' }, 'watching');
+    const { openMs, progress } = await this.#watcher.ask({ kind: 'watch' }, 'watching');
     this.#writer.onMessage((message) => this.#handleWriter(message));
     this.#watcher.onMessage((message) => this.#handleWatcher(message));
+    this.#progress = progress;
     this.#startedAtMs = performance.now();
     this.#written = [{ atMs: this.#startedAtMs, acknowledged: 0 }];
     if (this.#redraw === undefined) for (const line of demoRowHeading(this.#view(), openMs)) this.#display.line(line);
