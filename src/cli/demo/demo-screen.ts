@@ -52,7 +52,7 @@ export function demoScreen(view: DemoView, paint: Paint): string {
     `   ${'all'.padEnd(LABEL - 2)}${latencyCells(view.latencyOfRun)}   ${dim('▲ p99 of the last 12 s')}`,
     '',
     ` ${label('threads')}${dim('of the watching process, how busy they are')}`,
-    `   ${'main'.padEnd(LABEL - 2)}${bar(view.mainUtilization, paint)}  ${dim(view.workers.length === 0 ? 'calls your watchers and does gRPC' : 'only calls your watchers')}`,
+    `   ${'main'.padEnd(LABEL - 2)}${bar(view.mainUtilization, paint)}  ${dim(view.workers.length === 0 ? 'your watchers, and gRPC' : 'only calls your watchers')}`,
     ...workerLines(view.workers, paint),
     '',
   ].join('\n');
@@ -71,25 +71,19 @@ export function demoRowHeading(
     `server pid ${serverPid} on port ${port}, writer pid ${writerPid}, watching pid ${watcherPid}`,
     `${count(watches)} watches opened in ${Math.round(openMs)} ms; latency is from set to watcher, in ms`,
     '',
-    '  time    asked  reached  delivered  missed     p50     p99     max   main worker',
+    row(['time', 'asked', 'reached', 'delivered', 'missed', 'p50', 'p99', 'max', 'main', 'worker']),
   ];
 }
 
 export function demoRow(view: DemoView): string {
   const { latency } = view;
   const busiest = view.workers.reduce((most, { utilization }) => Math.max(most, utilization), 0);
-  return [
-    right(`${Math.round(view.elapsedMs / 1000)} s`, 6),
-    right(count(view.rateAsked), 9),
-    right(count(view.rateReached), 9),
-    right(count(view.delivered), 11),
-    right(count(view.missed), 8),
-    right(ms(latency?.p50), 8),
-    right(ms(latency?.p99), 8),
-    right(ms(latency?.max), 8),
-    right(percent(view.mainUtilization), 7),
-    right(percent(busiest), 6),
-  ].join('');
+  return row([
+    `${Math.round(view.elapsedMs / 1000)} s`,
+    ...[view.rateAsked, view.rateReached, view.delivered, view.missed].map(count),
+    ...[latency?.p50, latency?.p99, latency?.max].map(ms),
+    ...[view.mainUtilization, busiest].map(percent),
+  ]);
 }
 
 /** The last words: whether everything that was set arrived. */
@@ -136,6 +130,8 @@ export function demoSummary(view: DemoView, isComplete: boolean): object {
   };
 }
 
+const row = (cells: readonly string[]): string => cells.map((cell, column) => right(cell, ROW[column]!)).join('');
+
 function workerLines(workers: readonly WorkerBusyness[], paint: Paint): string[] {
   const shown = workers.slice(0, SHOWN_WORKERS).map(({ workerId, streams, utilization }) => {
     const name = `worker ${workerId}`.padEnd(LABEL - 2);
@@ -177,6 +173,7 @@ const right = (text: string, width: number): string => text.padStart(width);
 const pad = (number: number, width: number): string => String(number).padEnd(width);
 
 const WIDTH = 80;
+const ROW = [6, 9, 9, 11, 8, 8, 8, 8, 6, 7];
 const LABEL = 12;
 const BAR = 30;
 /** As wide as the column of p50 below it. */
