@@ -20,6 +20,7 @@ import type { AttachCommand, BridgeConfig, Call } from '../shared/port/commands.
 import type { Lineage, PortBatchResult, PortStats, PortVariable, PortVersion } from '../shared/port/replies.js';
 import type { UpdateBatch } from '../shared/port/update-batch.js';
 import {
+  batchOld,
   batchSource,
   batchValue,
   COLUMNS,
@@ -386,7 +387,7 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
   }
 
   handleUpdates(batch: UpdateBatch, from: number, to: number): void {
-    const { numbers, customs, olds } = batch;
+    const { numbers, customs } = batch;
     const nowMs = systemClock.nowMs();
     for (let place = from; place < to; place += 1) {
       const at = place * COLUMNS;
@@ -402,7 +403,7 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
         numbers[at + FLAGS]!,
         batchSource(batch, place),
         customs?.get(place) ?? EMPTY_METADATA,
-        olds?.get(place) as VariableValue | undefined,
+        batchOld(batch, place),
         nowMs,
       );
     }
@@ -464,14 +465,16 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     const run = new WatchRun(this.#registry.nextRef(), watcher, options, this, remove, this.#options.verify);
     this.#registry.add(run);
     this.#shares.set(run, []);
+    run.onOver = onOver;
     try {
       await this.#openShares(run, wanted);
     } catch (error) {
+      // Told to the caller, and not as the end of a watch that never was.
+      run.onOver = undefined;
       await run.stop();
       throw error;
     }
     if (run.isStopped) await run.ready;
-    run.onOver = onOver;
     run.handleReady();
     return run;
   }

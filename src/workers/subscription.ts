@@ -7,7 +7,7 @@ import type { Deadline, Deadlines } from '../shared/deadlines.js';
 import type { Overflow } from '../shared/delivery/update-ring.js';
 import { UpdateRing } from '../shared/delivery/update-ring.js';
 import type { BridgeError } from '../shared/errors.js';
-import { BufferOverflowError, errorToWire } from '../shared/errors.js';
+import { BufferOverflowError, ClosedError, errorToWire } from '../shared/errors.js';
 import type { OpenCommand } from '../shared/port/commands.js';
 import type { SubscriptionStats } from '../shared/port/replies.js';
 import { systemClock } from '../shared/system-clock.js';
@@ -60,6 +60,11 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
   /** By command: nothing is delivered afterwards. */
   close(): void {
     this.consumer.handleStop();
+    if (this.#openId !== undefined) {
+      const error = errorToWire(new ClosedError('the watch was stopped before the server had registered it'));
+      this.#writer.reply({ kind: 'refusal', id: this.#openId, error });
+      this.#openId = undefined;
+    }
     this.#release();
   }
 

@@ -22,6 +22,8 @@ export interface SlotSubscriber {
   handlePulse(atMs: number): void;
   handleTrouble(error: ErrorWire): void;
   handleEnded(error: ErrorWire | undefined): void;
+  /** The server has registered it, for the first time. */
+  handleReady(): void;
   /** What opens it again in a fresh worker, from where it is. */
   reopenCommand(): Omit<OpenCommand, 'id'>;
 }
@@ -134,6 +136,7 @@ export class SlotClient {
     this.#subscribers.set(subscriber.subscription, subscriber);
     try {
       await this.#request(subscriber.reopenCommand());
+      subscriber.handleReady();
     } catch (error) {
       this.#subscribers.delete(subscriber.subscription);
       throw error;
@@ -199,7 +202,12 @@ export class SlotClient {
         // Functions and symbols are no values of any type; structured clone is the first to notice.
         this.#pending.delete(id);
         const sentence = cause instanceof Error ? cause.message : String(cause);
-        reject(new InvalidValueError(`a value cannot leave this thread (${sentence}): give plain data`, { cause }));
+        reject(
+          new InvalidValueError(
+            `${subjectOf(command)}: a value cannot leave this thread (${sentence}): give plain data`,
+            { cause },
+          ),
+        );
       }
     });
   }
@@ -282,6 +290,14 @@ export class SlotClient {
     this.#pending.delete(id);
     return pending;
   }
+}
+
+function subjectOf(command: Command): string {
+  if (command.kind !== 'call') return command.kind;
+  const { call } = command;
+  if (call.name === 'update') return `variables ${call.values.map(([identifier]) => `"${identifier}"`).join(', ')}`;
+  const name = 'identifier' in call ? call.identifier : 'variable' in call ? call.variable : '';
+  return `variable "${name}"`;
 }
 
 export const closedPool = (): ClosedError => new ClosedError('the worker pool was closed: open another');

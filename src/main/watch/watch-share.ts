@@ -25,6 +25,7 @@ export class WatchShare implements SlotSubscriber {
   isSynced = false;
   isOver = false;
   lastWordAtMs = systemClock.nowMs();
+  #wasReady = false;
   readonly #bridge: number;
   readonly #options: SubscriptionOptions;
   readonly #owner: WatchShareOwner;
@@ -46,6 +47,11 @@ export class WatchShare implements SlotSubscriber {
     this.#options = subscriptionOptions(run.options);
   }
 
+  /** Its server has registered it: a worker that takes over resumes it. */
+  handleReady(): void {
+    this.#wasReady = true;
+  }
+
   reopenCommand(): Omit<OpenCommand, 'id'> {
     const left = this.variables.filter((variable) => !variable.isGone);
     const points = resumePoints(left, this.#options.condition !== undefined);
@@ -56,7 +62,8 @@ export class WatchShare implements SlotSubscriber {
       identifiers: left.map((variable) => variable.identifier),
       handles: left.map((variable) => variable.handle),
       options: this.#options,
-      resume: points.some((point) => point !== undefined) ? points : undefined,
+      // One that was registered before goes on, also where nothing has come yet: its first value is no baseline.
+      resume: this.#wasReady ? points : undefined,
     };
   }
 

@@ -279,9 +279,9 @@ export class VariableTable {
   #remember(variable: Variable, entry: VersionedValue): void {
     variable.history.push(entry, this.#options.history);
     // The one that grew has let go of all it may; the others take turns until the session is within its bytes.
-    // One turn more than variables: a round that begins in the middle has an end to pass.
+    // A few turns a commit: with many variables at their last 16 versions a whole round would be paid by every set.
     for (
-      let turns = this.#byName.size + 1;
+      let turns = MAX_EVICTIONS_A_COMMIT;
       this.#budget.bytes > this.#options.history.maxSessionBytes && turns > 0;
       turns -= 1
     ) {
@@ -292,3 +292,6 @@ export class VariableTable {
     }
   }
 }
+
+/** Histories looked at per commit while the session is over its bytes. */
+const MAX_EVICTIONS_A_COMMIT = 256;

@@ -112,12 +112,12 @@ export class StreamConsumer {
     this.#waitsForMissing = options.waitForMissing;
     this.#state = { name: 'connecting', sinceMs: nowMs };
     this.#lastWordAtMs = nowMs;
+    this.#hasBeenLive = resume !== undefined;
     identifiers.forEach((identifier, place) => {
       const tracker = new VersionTracker();
       const point = resume?.[place];
       if (point !== undefined) {
         tracker.resume(point.version, point.epoch, point.variableId);
-        this.#hasBeenLive = true;
       }
       const variable: TrackedVariable = {
         identifier,
