@@ -65,7 +65,7 @@ class RunningServer implements BridgeServer {
     const observers = new ObserverManager(logger);
     this.#unsubscribe = engine.subscribe(({ sessionId, changes }) => {
       const nowMs = systemClock.nowMs();
-      for (const change of changes) observers.publish(sessionId, change, nowMs);
+      for (const [place, change] of changes.entries()) observers.publish(sessionId, change, nowMs, changes, place);
     });
     this.#context = {
       options,

@@ -14,9 +14,26 @@ export class PublishedChange {
   bytes: Uint8Array | undefined = undefined;
   bytesWithOldValue: Uint8Array | undefined = undefined;
 
-  constructor(change: Change, atMs: number) {
+  readonly #batch: readonly Change[];
+  readonly #place: number;
+
+  /** `batch`: what was committed together, `change` at its `place`. */
+  constructor(change: Change, atMs: number, batch: readonly Change[] = [], place = 0) {
     this.change = change;
     this.atMs = atMs;
+    this.#batch = batch;
+    this.#place = place;
+  }
+
+  /** Whether a later change of the same revision is one of a variable that `observes` knows. */
+  isFollowedBy(observes: ReadonlyMap<Variable, unknown>): boolean {
+    const { revision } = this.change.current;
+    for (let place = this.#place + 1; place < this.#batch.length; place += 1) {
+      const { current, variable } = this.#batch[place]!;
+      if (current.revision !== revision) return false;
+      if (observes.has(variable)) return true;
+    }
+    return false;
   }
 }
 
@@ -118,13 +135,14 @@ export class ObserverManager {
     this.#forgetIfEmpty(sessionId, waiting);
   }
 
-  publish(sessionId: string, change: Change, nowMs: number): void {
+  /** `batch`: what was committed together, `change` at its `place`. */
+  publish(sessionId: string, change: Change, nowMs: number, batch?: readonly Change[], place?: number): void {
     this.#published += 1;
     const { variable } = change;
     if (change.previous === undefined) this.#announce(sessionId, variable);
     const observers = this.#observers.get(variable);
     if (observers === undefined) return;
-    const published = new PublishedChange(change, nowMs);
+    const published = new PublishedChange(change, nowMs, batch, place);
     for (const observer of observers) {
       try {
         observer.handleChange(published);

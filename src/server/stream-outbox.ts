@@ -8,7 +8,13 @@ import { flagsOfReason } from '../shared/delivery/update.js';
 import type { RingEntry } from '../shared/delivery/update-ring.js';
 import { UpdateRing } from '../shared/delivery/update-ring.js';
 import type { Change, Variable, VersionedValue } from '../shared/state/variable.js';
-import { encodeChange, encodeMark, encodeMissedTail, encodeSnapshot } from '../shared/wire/update-message.js';
+import {
+  encodeChange,
+  encodeMark,
+  encodeMissedTail,
+  encodeSnapshot,
+  MORE_TAIL,
+} from '../shared/wire/update-message.js';
 import type { PublishedChange } from './observer-manager.js';
 
 /** Where the bytes of one stream go. */
@@ -62,6 +68,8 @@ export type Opening =
 class Waiting implements RingEntry {
   readonly key: SentState;
   readonly published: PublishedChange;
+  /** More of its atomic batch comes behind it. */
+  readonly isFollowed: boolean;
   // The ring counts in these what it leaves out; what is told is worked out from the versions sent.
   readonly value: undefined;
   old: undefined;
@@ -69,9 +77,10 @@ class Waiting implements RingEntry {
   filtered = 0;
   flags: number;
 
-  constructor(key: SentState, published: PublishedChange) {
+  constructor(key: SentState, published: PublishedChange, isFollowed: boolean) {
     this.key = key;
     this.published = published;
+    this.isFollowed = isFollowed;
     this.flags = flagsOfReason(published.change.reason);
   }
 }
@@ -127,15 +136,15 @@ export class StreamOutbox {
   }
 
   /** A change of one of its variables; one that the stream knows already is left out. */
-  push(sent: SentState, published: PublishedChange): void {
+  push(sent: SentState, published: PublishedChange, isFollowed = false): void {
     if (this.#isClosed || published.change.current.version <= sent.version) return;
     if (this.#takesWrites && !this.isWaiting) {
-      this.#writeChange(sent, published, published.atMs);
+      this.#writeChange(sent, published, isFollowed, published.atMs);
       return;
     }
     this.#ring ??= new UpdateRing<Waiting>(this.#options.limit, 'conflate');
     const missedBefore = this.#ring.missedTotal;
-    this.#ring.push(new Waiting(sent, published));
+    this.#ring.push(new Waiting(sent, published, isFollowed));
     this.#counters.updatesConflated += this.#ring.missedTotal - missedBefore;
   }
 
@@ -179,7 +188,7 @@ export class StreamOutbox {
         return;
       }
       if (waiting.published.change.current.version > waiting.key.version) {
-        this.#writeChange(waiting.key, waiting.published, nowMs);
+        this.#writeChange(waiting.key, waiting.published, waiting.isFollowed, nowMs);
       }
     }
   }
@@ -215,13 +224,13 @@ export class StreamOutbox {
     this.#write(bytes, nowMs);
   }
 
-  #writeChange(sent: SentState, published: PublishedChange, nowMs: number): void {
+  #writeChange(sent: SentState, published: PublishedChange, isFollowed: boolean, nowMs: number): void {
     const { change } = published;
     const bytes = change.previous === sent.value ? this.#sharedBytes(published) : this.#ownBytes(sent, change);
     sent.version = change.current.version;
     sent.value = change.current;
     this.#counters.updatesSent += 1;
-    this.#write(bytes, nowMs);
+    this.#write(isFollowed ? concat(bytes, MORE_TAIL) : bytes, nowMs);
   }
 
   #sharedBytes(published: PublishedChange): Uint8Array {
@@ -239,11 +248,7 @@ export class StreamOutbox {
     const bytes = encodeChange({ ...change, previous: sent.value }, epoch, includesOldValues);
     const missed = change.current.version - sent.version - 1;
     if (missed === 0) return bytes;
-    const tail = encodeMissedTail(missed);
-    const whole = new Uint8Array(bytes.length + tail.length);
-    whole.set(bytes);
-    whole.set(tail, bytes.length);
-    return whole;
+    return concat(bytes, encodeMissedTail(missed));
   }
 
   #write(bytes: Uint8Array, nowMs: number): void {
@@ -253,6 +258,13 @@ export class StreamOutbox {
     this.#lastWriteAtMs = nowMs;
     this.#sink.write(bytes);
   }
+}
+
+function concat(bytes: Uint8Array, tail: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(bytes.length + tail.length);
+  whole.set(bytes);
+  whole.set(tail, bytes.length);
+  return whole;
 }
 
 const MAX_MESSAGES_UNDER_WAY = 16;

@@ -10,6 +10,8 @@ export interface WatchRequest {
   readonly patterns: readonly string[];
   readonly includesInitialValues: boolean;
   readonly includesOldValues: boolean;
+  /** Updates of an atomic batch say whether more of it follows. */
+  readonly keepsBatches: boolean;
   /** Waits for variables that do not exist yet, instead of failing. */
   readonly waitsForMissing: boolean;
   /** Wants the `synced` mark. */
@@ -57,6 +59,7 @@ export function parseWatchRequest(message: RequestOf<'WatchVariables'>): WatchRe
     includesInitialValues: message.includeInitialValues ?? false,
     includesOldValues: oldValue === '',
     waitsForMissing: missing === 'wait',
+    keepsBatches: ownValue(options, 'atomic') === '1',
     wantsSynced: ownValue(options, 'synced') === '1',
     token: ownValue(options, 'watch_token') ?? '',
     heartbeatMs: heartbeatOf(message.heartbeatMs ?? 0),

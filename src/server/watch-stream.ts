@@ -33,6 +33,7 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
   readonly #heartbeatMs: number;
   readonly #outbox: StreamOutbox;
   readonly #observed = new Map<Variable, WatchedVariable>();
+  readonly #keepsBatches: boolean;
   #names: Set<string> | undefined;
   #patterns: WatchedPattern[] = [];
   #state: WatchStreamState = 'live';
@@ -47,6 +48,7 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
     this.#connection = call.getPeer();
     this.#heartbeatMs = request.heartbeatMs ?? heartbeatMs;
     const { includesOldValues } = request;
+    this.#keepsBatches = request.keepsBatches;
     this.#outbox = new StreamOutbox(
       { epoch, limit: outboxLimit, slowStreamMs, includesOldValues },
       this,
@@ -119,7 +121,7 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
 
   handleChange(observer: WatchedVariable, published: PublishedChange): void {
     if (this.#state !== 'live') return;
-    this.#outbox.push(observer, published);
+    this.#outbox.push(observer, published, this.#keepsBatches && published.isFollowedBy(this.#observed));
     if (this.#outbox.isWaiting) this.#expectProgress();
     if (published.change.reason === undefined) return;
     this.#observed.delete(observer.variable);

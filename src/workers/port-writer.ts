@@ -3,7 +3,7 @@
  * Slow: without credit updates stay in their watch's ring, whose overflow decides. Closed: what is left is dropped with its watches.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { HAS_OLD } from '../shared/delivery/update.js';
+import { HAS_OLD, MORE } from '../shared/delivery/update.js';
 import type { RingEntry, UpdateRing } from '../shared/delivery/update-ring.js';
 import { Credits } from '../shared/port/credits.js';
 import type { Lineage, Reply, TurnMessage } from '../shared/port/replies.js';
@@ -28,6 +28,10 @@ export interface WaitingUpdate extends RingEntry {
 export class PortQueue {
   ring: UpdateRing<WaitingUpdate> | undefined;
   isInLine = false;
+  /** The rest of an atomic batch has not come yet. */
+  isHeld = false;
+  /** It had such batches: its ring crosses whole or not at all. */
+  isAtomic = false;
   /** Replies that may not overtake the updates in the ring. */
   afterUpdates: Reply[] | undefined;
 }
@@ -90,7 +94,8 @@ export class PortWriter {
     custom: Metadata,
     old: VariableValue | undefined,
   ): boolean {
-    if (this.#credits.available > 0 && (queue.ring === undefined || queue.ring.size === 0)) {
+    if ((flags & MORE) !== 0) queue.isHeld = queue.isAtomic = true;
+    if (this.#credits.available > 0 && !queue.isHeld && (queue.ring === undefined || queue.ring.size === 0)) {
       this.#credits.spend(1);
       this.#batch.append(
         handle,
@@ -131,6 +136,12 @@ export class PortWriter {
     return isTaken;
   }
 
+  /** The batch that held the queue is whole. */
+  release(queue: PortQueue): void {
+    queue.isHeld = false;
+    if (queue.isInLine) this.#drainRings();
+  }
+
   handleGrant(updates: number): void {
     this.#credits.grant(updates);
     if (this.#line.length > 0) this.#drainRings();
@@ -161,6 +172,9 @@ export class PortWriter {
 
   #drain(queue: PortQueue): void {
     const { ring } = queue;
+    if (queue.isHeld) return;
+    if (queue.isAtomic && ring !== undefined && this.#credits.available < Math.min(ring.size, this.#credits.limit))
+      return;
     while (ring !== undefined && this.#credits.available > 0) {
       const update = ring.take();
       if (update === undefined) return;

@@ -152,6 +152,10 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
     this.#writer.replyAfterUpdates(this.#queue, { kind: 'synced', subscription: this.#number });
   }
 
+  handleBatchEnd(): void {
+    this.#writer.release(this.#queue);
+  }
+
   handlePulse(nowMs: number): void {
     this.#writer.reply({ kind: 'pulse', subscription: this.#number, atMs: nowMs });
   }

@@ -122,6 +122,7 @@ function subscriptionOptions(options: WatchOptions): SubscriptionOptions {
       includeInitial: options.includeInitial,
       condition: typeof options.filter === 'object' ? options.filter : undefined,
       waitForMissing: options.missing === 'wait',
+      atomic: options.atomic,
       bufferLimit: options.bufferLimit,
       overflow: options.overflow,
       staleAfterMs: options.staleAfterMs,

@@ -13,6 +13,8 @@ export const BASELINE = 4;
 export const HAS_OLD = 8;
 /** The variable is gone; two bits say why. */
 export const DELETED_MASK = 16 | 32;
+/** More of the same atomic batch follows: held until the last of them is there. */
+export const MORE = 128;
 /** A newer one in the same ring speaks for it; set and seen only by the ring. */
 export const SUPERSEDED = 64;
 /** A change that speaks for an initial value too, which nobody saw: left out in its turn it counts as missed. */

@@ -36,6 +36,8 @@ export interface SubscriptionOptions {
   readonly includeInitial: boolean;
   readonly condition: Condition | undefined;
   readonly waitForMissing: boolean;
+  /** What was set atomically is delivered in one turn. */
+  readonly atomic: boolean;
   readonly bufferLimit: number;
   readonly overflow: Overflow;
   /** 0 = never stale. */

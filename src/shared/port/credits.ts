@@ -6,10 +6,10 @@ import { assert } from '../assert.js';
 
 export class Credits {
   #available: number;
-  readonly #limit: number;
+  readonly limit: number;
 
   constructor(limit: number) {
-    this.#limit = limit;
+    this.limit = limit;
     this.#available = limit;
   }
 
@@ -23,7 +23,7 @@ export class Credits {
   }
 
   grant(updates: number): void {
-    assert(this.#available + updates <= this.#limit, 'only what was spent is granted back');
+    assert(this.#available + updates <= this.limit, 'only what was spent is granted back');
     this.#available += updates;
   }
 }

@@ -73,6 +73,9 @@ export function encodeMissedTail(missed: number): Uint8Array {
   return protobuf.Writer.create().uint32(72).int64(missed).finish();
 }
 
+/** `more` as bytes, put behind in the same way. */
+export const MORE_TAIL: Uint8Array = protobuf.Writer.create().uint32(104).bool(true).finish();
+
 export function encodeMark(type: 'heartbeat' | 'synced', nowMs: number, revision: number, epoch: string): Uint8Array {
   return snakepit.bridge.VariableUpdate.encode({
     updateType: type,
@@ -93,6 +96,7 @@ export class UpdateMessage {
   revision = 0;
   epoch = '';
   reason = '';
+  more = false;
   source = '';
   custom: Metadata = EMPTY_METADATA;
   /** Declared type; '' when the message carries no variable. */
@@ -139,6 +143,9 @@ export function decodeUpdate(bytes: Uint8Array): UpdateMessage {
         break;
       case 98:
         update.reason = reader.string();
+        break;
+      case 104:
+        update.more = reader.bool();
         break;
       default:
         reader.skipType(tag & 7);

@@ -5,7 +5,7 @@
  */
 import type { Condition } from '../../shared/delivery/condition.js';
 import { meets } from '../../shared/delivery/condition.js';
-import { BASELINE, flagsOfReason, HAS_OLD, INITIAL, RESYNC } from '../../shared/delivery/update.js';
+import { BASELINE, flagsOfReason, HAS_OLD, INITIAL, MORE, RESYNC } from '../../shared/delivery/update.js';
 import { DUPLICATE, VersionTracker } from '../../shared/delivery/version-tracker.js';
 import type { BridgeError } from '../../shared/errors.js';
 import { ProtocolError } from '../../shared/errors.js';
@@ -40,6 +40,8 @@ export interface ConsumerSink {
   handleState(state: StreamState): void;
   handleLineage(handle: number, epoch: string, variableId: string): void;
   handleSynced(): void;
+  /** What was delivered with MORE is whole now. */
+  handleBatchEnd(): void;
   handlePulse(nowMs: number): void;
   handleTrouble(error: BridgeError): void;
   /** The ring was full and the watch had asked for an error. */
@@ -57,6 +59,8 @@ export interface StreamRequest {
   readonly waitForMissing: boolean;
   /** A `synced` mark behind what the server has to say at first. */
   readonly wantsMark: boolean;
+  /** Changes set atomically say whether more of them follow. */
+  readonly keepsBatches: boolean;
 }
 
 interface TrackedVariable {
@@ -88,6 +92,8 @@ export class StreamConsumer {
   #hasBeenLive = false;
   #isSynced = false;
   #awaitsMark = false;
+  /** The last update said that more of its atomic batch follows. */
+  #isInBatch = false;
   /** Was in step on some stream: a variable that had not come by then did not exist. */
   #wasSynced = false;
   #waitsForMissing: boolean;
@@ -176,6 +182,7 @@ export class StreamConsumer {
       resumeEpoch: isResuming ? resumeEpoch! : '',
       waitForMissing,
       wantsMark: this.#awaitsMark,
+      keepsBatches: this.#options.atomic,
     };
   }
 
@@ -205,7 +212,11 @@ export class StreamConsumer {
     this.#lastWordAtMs = nowMs;
     if (this.#state.name === 'stale') this.#become({ name: 'live', sinceMs: nowMs });
     try {
-      this.#handleUpdate(decodeUpdate(bytes), nowMs);
+      const update = decodeUpdate(bytes);
+      this.#isInBatch ||= update.more;
+      this.#handleUpdate(update, nowMs);
+      // Also when its last update was filtered or a duplicate.
+      if (this.#isInBatch && !update.more) this.#endBatch();
     } catch (cause) {
       this.#errors += 1;
       this.#sink.handleTrouble(
@@ -228,6 +239,8 @@ export class StreamConsumer {
   }
 
   handleWaiting(state: Extract<StreamState, { name: 'backoff' | 'open-circuit' | 'draining' }>): void {
+    // What would complete the batch may never come: the rest of it follows after the break.
+    this.#endBatch();
     if (!isOver(this.#state)) this.#become(state);
   }
 
@@ -411,12 +424,18 @@ export class StreamConsumer {
       update.revision,
       missed,
       filtered,
-      flags,
+      update.more ? flags | MORE : flags,
       update.source,
       update.custom,
       old,
     );
     if (!isTaken) this.#sink.handleOverflow();
+  }
+
+  #endBatch(): void {
+    if (!this.#isInBatch) return;
+    this.#isInBatch = false;
+    this.#sink.handleBatchEnd();
   }
 
   /** Changes carry no epoch: they belong to the stream's, unless the variable has begun an era of its own within it. */

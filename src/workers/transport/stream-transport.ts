@@ -271,6 +271,7 @@ export class StreamTransport implements Transport {
     const token = randomId('w');
     const options: Record<string, string> = { watch_token: token, old_value: 'none' };
     if (request.wantsMark) options.synced = '1';
+    if (request.keepsBatches) options.atomic = '1';
     if (request.waitForMissing) options.missing = 'wait';
     const call = openStream(
       channel,

@@ -19,7 +19,13 @@ import type { Change, Variable } from '../../../src/shared/state/variable.js';
 import { NO_SETTER, VariableTable } from '../../../src/shared/state/variable-table.js';
 import type { VariableValue } from '../../../src/shared/values/variable-type.js';
 import { snakepit } from '../../../src/shared/wire/gen/bridge.js';
-import { encodeChange, encodeMark, encodeMissedTail, encodeSnapshot } from '../../../src/shared/wire/update-message.js';
+import {
+  encodeChange,
+  encodeMark,
+  encodeMissedTail,
+  encodeSnapshot,
+  MORE_TAIL,
+} from '../../../src/shared/wire/update-message.js';
 import { ERA_SPAN } from '../../../src/shared/wire/wire-version.js';
 import type { ConsumerSink } from '../../../src/workers/stream/stream-consumer.js';
 import { StreamConsumer } from '../../../src/workers/stream/stream-consumer.js';
@@ -29,6 +35,7 @@ const OPTIONS: SubscriptionOptions = {
   includeInitial: false,
   condition: undefined,
   waitForMissing: false,
+  atomic: false,
   bufferLimit: 1024,
   overflow: 'conflate',
   staleAfterMs: 0,
@@ -57,6 +64,7 @@ class Receiver implements ConsumerSink {
   readonly lineages = new Map<number, string>();
   readonly #last = new Map<number, Delivery>();
   synced = 0;
+  batchEnds = 0;
   pulses: number[] = [];
   overflows = 0;
   nothingLeft = 0;
@@ -98,6 +106,10 @@ class Receiver implements ConsumerSink {
 
   handleLineage(handle: number, epoch: string, variableId: string): void {
     this.lineages.set(handle, `${epoch} ${variableId}`);
+  }
+
+  handleBatchEnd(): void {
+    this.batchEnds += 1;
   }
 
   handleSynced(): void {
@@ -374,6 +386,7 @@ describe('after a break', () => {
       resumeEpoch: 'e1',
       waitForMissing: false,
       wantsMark: true,
+      keepsBatches: false,
     });
   });
 
@@ -595,6 +608,7 @@ describe('within one stream', () => {
       resumeEpoch: 'e1.1',
       waitForMissing: false,
       wantsMark: true,
+      keepsBatches: false,
     });
   });
 
@@ -881,6 +895,24 @@ describe('dropped handles', () => {
     consumer.handleDropped(new Set([0]));
     consumer.handleMessage(server.initial('fan'), 0);
     assert.equal(receiver.deliveries.length, 0);
+  });
+});
+
+describe('an atomic batch', () => {
+  test('is whole with the first update that says nothing of more, or when its stream breaks', () => {
+    const server = new Server();
+    server.register('fan', 1);
+    server.register('lamp', 1);
+    const { consumer, receiver } = live(server, ['fan', 'lamp'], { atomic: true });
+
+    consumer.handleMessage(concat(server.set('fan', 2), MORE_TAIL), 0);
+    assert.equal(receiver.batchEnds, 0);
+    consumer.handleMessage(server.set('lamp', 2), 0);
+    assert.equal(receiver.batchEnds, 1);
+
+    consumer.handleMessage(concat(server.set('fan', 3), MORE_TAIL), 0);
+    breakStream(consumer);
+    assert.equal(receiver.batchEnds, 2);
   });
 });
 
