@@ -2,7 +2,7 @@
  * The API in process: no port, no wire. Path: your set -> variable table -> [local state] -> ring -> dispatcher -> watcher.
  * Watchers are called after the set, never inside it. Slow: each watch has a bounded ring and its `overflow`. Closed: every watch is over.
  */
-import type { Deadline } from '../shared/deadlines.js';
+
 import { Deadlines } from '../shared/deadlines.js';
 import { BASELINE, flagsOfReason, INITIAL } from '../shared/delivery/update.js';
 import type { RingEntry } from '../shared/delivery/update-ring.js';
@@ -25,6 +25,7 @@ import type { Change, Variable, VersionedValue } from '../shared/state/variable.
 import type { Setter } from '../shared/state/variable-table.js';
 import { NO_SETTER, VariableTable } from '../shared/state/variable-table.js';
 import { randomId, systemClock } from '../shared/system-clock.js';
+import type { Deadline } from '../shared/timer-wheel.js';
 import { copyMetadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import {

@@ -4,6 +4,7 @@
  */
 import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
+import { Deadlines } from '../shared/deadlines.js';
 import { UnavailableError } from '../shared/errors.js';
 import { randomId, systemClock } from '../shared/system-clock.js';
 import { METHODS, methodPath, SERVICE_NAMES } from '../shared/wire/services.js';
@@ -11,7 +12,6 @@ import { Access } from './access.js';
 import type { AdminHttp } from './admin/admin-http.js';
 import type { BridgeServerMetrics } from './bridge-server-metrics.js';
 import { readMetrics } from './bridge-server-metrics.js';
-import { Deadlines } from './deadlines.js';
 import { drainingError } from './handlers/call-failure.js';
 import { HealthHandler } from './handlers/health-handler.js';
 import { addReflection } from './handlers/reflection-handler.js';
@@ -61,7 +61,12 @@ class RunningServer implements BridgeServer {
   constructor(options: ServerOptions) {
     const { logger, engine } = options;
     this.#options = options;
-    this.#deadlines = new Deadlines(systemClock, (error) => logger.error({ error }, 'a deadline failed'));
+    this.#deadlines = new Deadlines({
+      slotMs: 50,
+      // The listening socket keeps the process alive, a deadline never does.
+      keepsProcessAlive: false,
+      onError: (error) => logger.error({ error }, 'a deadline failed'),
+    });
     const observers = new ObserverManager(logger);
     this.#unsubscribe = engine.subscribe(({ sessionId, changes }) => {
       const nowMs = systemClock.nowMs();

@@ -1,7 +1,7 @@
 /** What every handler is given: made once by the bridge server, which owns all of it. */
 import type { Clock } from '../shared/clock.js';
+import type { DeadlineSchedule } from '../shared/timer-wheel.js';
 import type { Access } from './access.js';
-import type { DeadlineSchedule } from './deadline.js';
 import type { ObserverManager } from './observer-manager.js';
 import type { ServerOptions } from './server-options.js';
 import type { SessionStore } from './session-store.js';

@@ -4,10 +4,10 @@
  */
 import { InvalidArgumentError, InvalidNameError, QuotaExceededError, SessionNotFoundError } from '../shared/errors.js';
 import type { HistoryLimits } from '../shared/state/history.js';
+import type { Deadline, DeadlineSchedule } from '../shared/timer-wheel.js';
 import { describeValue } from '../shared/values/describe-value.js';
 import { checkName, MAX_NAME_CHARACTERS } from '../shared/values/identifier.js';
 import type { Metadata } from '../shared/values/metadata.js';
-import type { Deadline, DeadlineSchedule } from './deadline.js';
 import type { Engine } from './engine/engine.js';
 import type { Kept } from './session.js';
 import { Session } from './session.js';

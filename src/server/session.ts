@@ -13,11 +13,11 @@ import type {
   TableOptions,
 } from '../shared/state/variable-table.js';
 import { VariableTable } from '../shared/state/variable-table.js';
+import type { Deadline, DeadlineSchedule } from '../shared/timer-wheel.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import { ownValue, SOURCE_KEY, withoutKeys } from '../shared/values/metadata.js';
 import { valueBytes } from '../shared/values/value-codec.js';
 import { DESCRIPTION_KEY, FIRST_VERSION_KEY, TTL_KEY } from '../shared/wire/messages.js';
-import type { Deadline, DeadlineSchedule } from './deadline.js';
 import type { Engine } from './engine/engine.js';
 
 /** The result of a commit: at once with an engine that keeps at once, else when it has kept. */

@@ -6,8 +6,8 @@
 import type { Metadata, ServerWritableStream } from '@grpc/grpc-js';
 import { BridgeError, InternalError, SlowStreamError } from '../shared/errors.js';
 import type { Variable, VersionedValue } from '../shared/state/variable.js';
+import type { Deadline } from '../shared/timer-wheel.js';
 import { compileWildcard } from '../shared/values/identifier.js';
-import type { Deadline } from './deadline.js';
 import { failureOf } from './handlers/call-failure.js';
 import type { NewcomerObserver, Observer, PatternObserver, PublishedChange } from './observer-manager.js';
 import type { ServerContext } from './server-context.js';

@@ -1,28 +1,46 @@
-/** All deadlines of one thread behind one timer. Path: stream consumer, transport, rate limit -> [deadlines] -> their `handleDeadline`. Met up to 10 ms late, never early. */
+/**
+ * All deadlines of one thread or server behind one timer. Path: streams, sessions, rate limits -> [deadlines] -> their `handleDeadline`.
+ * Met up to one slot late, never early. Owner: whoever made it. Closed: nothing fires any more.
+ */
 import { systemClock } from './system-clock.js';
-import type { WheelEntry } from './timer-wheel.js';
+import type { Deadline, DeadlineSchedule } from './timer-wheel.js';
 import { TimerWheel } from './timer-wheel.js';
 
-export interface Deadline extends WheelEntry {
-  handleDeadline(nowMs: number): void;
+export interface DeadlinesOptions {
+  /** Precision, ms. Default 10. */
+  readonly slotMs?: number;
+  /** Whether a deadline keeps the process alive. Default true. */
+  readonly keepsProcessAlive?: boolean;
+  /** Told what a deadline throws; the others are met all the same. Default: it is thrown, uncaught, from a turn of its own. */
+  readonly onError?: (error: unknown) => void;
 }
 
-const SLOT_MS = 10;
-
-export class Deadlines {
-  readonly #wheel = new TimerWheel<Deadline>(SLOT_MS, 1_024);
-  #timer: NodeJS.Timeout | undefined;
-  #wakeAtMs = Number.POSITIVE_INFINITY;
+export class Deadlines implements DeadlineSchedule {
+  readonly #wheel: TimerWheel<Deadline>;
+  readonly #slotMs: number;
   readonly #keepsProcessAlive: boolean;
+  readonly #onError: (error: unknown) => void;
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+  #isClosed = false;
 
-  constructor({ keepsProcessAlive = true } = {}) {
+  constructor({ slotMs = 10, keepsProcessAlive = true, onError = throwLater }: DeadlinesOptions = {}) {
+    this.#slotMs = slotMs;
+    this.#wheel = new TimerWheel(slotMs, SLOTS);
     this.#keepsProcessAlive = keepsProcessAlive;
+    this.#onError = onError;
   }
 
-  schedule(deadline: Deadline, atMs: number): void {
-    this.#wheel.schedule(deadline, atMs);
-    if (this.#timer !== undefined && atMs >= this.#wakeAtMs) return;
-    this.#arm(Math.ceil(atMs / SLOT_MS) * SLOT_MS);
+  get size(): number {
+    return this.#wheel.size;
+  }
+
+  schedule(deadline: Deadline, dueAtMs: number): void {
+    if (this.#isClosed) return;
+    this.#wheel.schedule(deadline, dueAtMs);
+    // Armed for the end of its slot, and only when that is sooner: scheduling must not look through the wheel.
+    const slotEndMs = Math.ceil(dueAtMs / this.#slotMs) * this.#slotMs;
+    if (slotEndMs < this.#timerAtMs) this.#arm(slotEndMs);
   }
 
   cancel(deadline: Deadline): void {
@@ -30,27 +48,46 @@ export class Deadlines {
   }
 
   close(): void {
+    this.#isClosed = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
   }
 
-  #arm(wakeAtMs: number): void {
+  #arm(atMs: number): void {
     clearTimeout(this.#timer);
-    this.#wakeAtMs = wakeAtMs;
-    this.#timer = setTimeout(() => this.#wake(), Math.max(1, wakeAtMs - systemClock.nowMs()));
+    this.#timerAtMs = atMs;
+    const delayMs = Math.min(Math.max(atMs - systemClock.nowMs(), 1), LONGEST_TIMEOUT_MS);
+    this.#timer = setTimeout(() => this.#handleTimer(), delayMs);
     if (!this.#keepsProcessAlive) this.#timer.unref();
   }
 
-  #wake(): void {
-    this.#timer = undefined;
+  #handleTimer(): void {
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
     const nowMs = systemClock.nowMs();
-    this.#wheel.advance(nowMs, (deadline) => deadline.handleDeadline(nowMs));
-    const wakeAtMs = this.#wheel.wakeAt(systemClock.nowMs());
-    if (wakeAtMs !== undefined && (this.#timer === undefined || wakeAtMs < this.#wakeAtMs)) this.#arm(wakeAtMs);
+    this.#wheel.advance(nowMs, (deadline) => {
+      try {
+        deadline.handleDeadline(nowMs)?.catch(this.#onError);
+      } catch (error) {
+        this.#onError(error);
+      }
+    });
+    if (this.#isClosed) return;
+    const wakeAtMs = this.#wheel.wakeAt(nowMs);
+    if (wakeAtMs !== undefined && wakeAtMs < this.#timerAtMs) this.#arm(wakeAtMs);
   }
 }
 
 /** A deadline that calls a function; embed `Deadline` instead where there are thousands. */
-export function deadlineOf(handleDeadline: (nowMs: number) => void): Deadline {
+export function deadlineOf(handleDeadline: (nowMs: number) => void | Promise<void>): Deadline {
   return { dueAtMs: 0, wheelSlot: -1, handleDeadline };
 }
+
+function throwLater(error: unknown): void {
+  queueMicrotask(() => {
+    throw error;
+  });
+}
+
+const SLOTS = 1_024;
+/** A setTimeout of 2^31 ms and more fires at once. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;

@@ -12,6 +12,18 @@ export interface WheelEntry {
   wheelSlot: number;
 }
 
+/** Something that wants to be called at a time. */
+export interface Deadline extends WheelEntry {
+  handleDeadline(nowMs: number): void | Promise<void>;
+}
+
+/** Where it says so; in pure tests a bare TimerWheel. */
+export interface DeadlineSchedule {
+  /** Schedules `deadline`, or moves it. */
+  schedule(deadline: Deadline, dueAtMs: number): void;
+  cancel(deadline: Deadline): void;
+}
+
 export class TimerWheel<T extends WheelEntry> {
   readonly #slots: Set<T>[];
   readonly #slotMs: number;

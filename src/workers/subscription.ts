@@ -3,7 +3,7 @@
  * Owner: slot. It ends by command, by failure, or when none of its variables is left.
  */
 
-import type { Deadline, Deadlines } from '../shared/deadlines.js';
+import type { Deadlines } from '../shared/deadlines.js';
 import type { Overflow } from '../shared/delivery/update-ring.js';
 import { UpdateRing } from '../shared/delivery/update-ring.js';
 import type { BridgeError } from '../shared/errors.js';
@@ -11,6 +11,7 @@ import { BufferOverflowError, ClosedError, errorToWire } from '../shared/errors.
 import type { OpenCommand } from '../shared/port/commands.js';
 import type { SubscriptionStats } from '../shared/port/replies.js';
 import { systemClock } from '../shared/system-clock.js';
+import type { Deadline } from '../shared/timer-wheel.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import type { VariableValue } from '../shared/values/variable-type.js';
 import type { PortWriter, WaitingUpdate } from './port-writer.js';

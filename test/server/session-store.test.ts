@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Deadline } from '../../src/server/deadline.js';
 import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
 import { SessionStore } from '../../src/server/session-store.js';
+import type { Deadline } from '../../src/shared/timer-wheel.js';
 import { TimerWheel } from '../../src/shared/timer-wheel.js';
 
 function setup({ maxSessions = 10, sessionTtlMs = 1_000 } = {}) {

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Deadline } from '../../src/server/deadline.js';
 import type { Commit, Engine } from '../../src/server/engine/engine.js';
 import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
 import type { Kept } from '../../src/server/session.js';
 import { mapKept, Session } from '../../src/server/session.js';
 import { UnknownOutcomeError } from '../../src/shared/errors.js';
 import { NO_SETTER } from '../../src/shared/state/variable-table.js';
+import type { Deadline } from '../../src/shared/timer-wheel.js';
 import { TimerWheel } from '../../src/shared/timer-wheel.js';
 import type { Metadata } from '../../src/shared/values/metadata.js';
 

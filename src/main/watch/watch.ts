@@ -1,6 +1,6 @@
 /** The handle of a watch, and what stands behind it. Path: dispatcher -> [watch] -> your callback. Closed: after `stop()` resolves nothing of it is called. */
 
-import type { Deadline, Deadlines } from '../../shared/deadlines.js';
+import type { Deadlines } from '../../shared/deadlines.js';
 import type { Condition } from '../../shared/delivery/condition.js';
 import type { BridgeError } from '../../shared/errors.js';
 import { ClosedError, errorToWire, InternalError, InvalidArgumentError } from '../../shared/errors.js';
@@ -8,6 +8,7 @@ import type { Logger } from '../../shared/logger.js';
 import type { WatchOptions } from '../../shared/options.js';
 import type { StreamStateName } from '../../shared/port/replies.js';
 import { systemClock } from '../../shared/system-clock.js';
+import type { Deadline } from '../../shared/timer-wheel.js';
 import type { Watch } from '../state-provider.js';
 import type { DispatchedCall, DispatchedWatch, Dispatcher, WatchedVariable, Watcher } from './dispatcher.js';
 import { followOwner } from './owner.js';

@@ -4,7 +4,7 @@
  * Full: more streams open more channels. Closed: streams end, channels close, nothing is called afterwards.
  */
 import type { ClientReadableStream, ServiceError, StatusObject } from '@grpc/grpc-js';
-import type { Deadline, Deadlines } from '../../shared/deadlines.js';
+import type { Deadlines } from '../../shared/deadlines.js';
 import { deadlineOf } from '../../shared/deadlines.js';
 import {
   BridgeError,
@@ -20,6 +20,7 @@ import {
 import type { Logger } from '../../shared/logger.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import { randomId, systemClock, systemRandom } from '../../shared/system-clock.js';
+import type { Deadline } from '../../shared/timer-wheel.js';
 import type { MethodName, RequestOf } from '../../shared/wire/services.js';
 import { codeOfSentence, EPOCH_HEADER, isRetryableStatus, STATUS } from '../../shared/wire/status.js';
 import { EndpointRotation } from '../stream/endpoint-rotation.js';
