@@ -67,6 +67,7 @@ const update = fc.record(
     epoch: text,
     revision: count,
     reason: text,
+    more: fc.boolean(),
   },
   { requiredKeys: [] },
 );
@@ -101,6 +102,7 @@ function expected(encoded: Uint8Array): Record<string, unknown> {
     revision: numberFromLong(message.revision as never),
     epoch: message.epoch,
     reason: message.reason,
+    more: message.more,
     source: message.updateSource,
     custom: Object.entries(message.updateMetadata),
     type: inner?.type ?? '',
