@@ -3,7 +3,7 @@ import { Dispatcher } from '../../src/main/watch/dispatcher.js';
 import { WatchStats } from '../../src/main/watch/watch-stats.js';
 import { EMPTY_METADATA } from '../../src/shared/values/metadata.js';
 import type { Kernel } from './kernel.js';
-import { repeat } from './kernel.js';
+import { repeat, SET_AT_MS } from './kernel.js';
 
 /** From the columns to the watcher's call, which is what the main thread does for an update. */
 export function dispatcherKernels(): Kernel[] {
@@ -35,8 +35,8 @@ export function dispatcherKernels(): Kernel[] {
         handle,
         version,
         index,
-        1_000,
-        1_001,
+        SET_AT_MS,
+        SET_AT_MS + 1,
         version,
         0,
         0,
@@ -44,7 +44,7 @@ export function dispatcherKernels(): Kernel[] {
         'bench',
         EMPTY_METADATA,
         undefined,
-        1_002,
+        SET_AT_MS + 2,
       );
       return calls;
     }),

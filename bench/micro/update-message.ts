@@ -5,7 +5,7 @@ import { EMPTY_METADATA } from '../../src/shared/values/metadata.js';
 import { METHODS } from '../../src/shared/wire/services.js';
 import { decodeUpdate, encodeChange } from '../../src/shared/wire/update-message.js';
 import type { Kernel } from './kernel.js';
-import { repeat } from './kernel.js';
+import { repeat, SET_AT_MS } from './kernel.js';
 
 export function updateMessageKernels(): Kernel[] {
   const change = someChange();
@@ -19,9 +19,9 @@ export function updateMessageKernels(): Kernel[] {
 
 function someChange(): Change {
   const table = new VariableTable({ maxVariables: 1, history: DEFAULT_HISTORY_LIMITS, newId: () => 'var-1' });
-  table.register({ name: 'sensor-1', type: 'float', initial: 0 }, 1_000);
+  table.register({ name: 'sensor-1', type: 'float', initial: 0 }, SET_AT_MS);
   const setter = { source: 'bench', custom: EMPTY_METADATA };
-  return table.set({ identifier: 'sensor-1', input: 21.5 }, setter, 1_001).change!;
+  return table.set({ identifier: 'sensor-1', input: 21.5 }, setter, SET_AT_MS + 1).change!;
 }
 
 const GENERATED = 'update message: decode, generated code';

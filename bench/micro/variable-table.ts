@@ -1,7 +1,7 @@
 import { DEFAULT_HISTORY_LIMITS } from '../../src/shared/state/history.js';
 import { NO_SETTER, VariableTable } from '../../src/shared/state/variable-table.js';
 import type { Kernel } from './kernel.js';
-import { repeat } from './kernel.js';
+import { repeat, SET_AT_MS } from './kernel.js';
 
 export function variableTableKernels(): Kernel[] {
   let ids = 0;
@@ -14,12 +14,12 @@ export function variableTableKernels(): Kernel[] {
     },
   });
   const names = Array.from({ length: VARIABLES }, (_, index) => `sensor-${index}`);
-  for (const name of names) table.register({ name, type: 'float', initial: 0 }, 0);
+  for (const name of names) table.register({ name, type: 'float', initial: 0 }, SET_AT_MS);
   let value = 0;
   return [
     repeat('variable table: set, with history', (index) => {
       value += 1;
-      return table.set({ identifier: names[index]!, input: value }, NO_SETTER, value);
+      return table.set({ identifier: names[index]!, input: value }, NO_SETTER, SET_AT_MS + value);
     }),
   ];
 }
