@@ -25,7 +25,7 @@ const consumers = join(root, 'test/package/consumer');
 const maxTarballBytes = 400_000;
 const maxUnpackedBytes = 2_000_000;
 const shippedFiles =
-  /^(dist\/src\/|proto\/bridge\.proto$|(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$)/;
+  /^(dist\/src\/|docs\/|proto\/bridge\.proto$|(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$)/;
 const neverShipped = /\.(map|tsbuildinfo|mts|test\.js|test\.d\.ts)$|(?<!\.d)\.ts$|\/(test|bench)\//;
 const requiredFiles = [
   ...['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'proto/bridge.proto'],

@@ -24,7 +24,7 @@ export async function measureLocalSets(seconds: number): Promise<SetCost> {
       state.setVariable('fan', value).catch((error: unknown) => failures.push(error));
     },
     async (sets) => {
-      while (told < sets) await Promise.resolve();
+      while (told < sets) await new Promise((resolve) => setImmediate(resolve));
     },
   );
   if (failures.length > 0) throw new Error(`${failures.length} sets failed`, { cause: failures[0] });

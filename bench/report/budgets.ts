@@ -23,11 +23,12 @@ export function judgeBudgets(rows: readonly Row[], budgets: readonly Budget[] = 
 
 function judge(row: Row, { figure, limit, unit, load }: Budget): string {
   const value = row[figure]!;
-  const isOther = load !== undefined && (load.watches !== row.watches || load.rate !== row.rate);
   const measured = `${labelOf(row)}: ${NAMES[figure] ?? figure} ${formatFigure(value)} ${unit}`;
-  const verdict = value <= limit ? 'within budget' : 'over budget';
-  const promised = isOther ? `, which is for ${load.watches} watches and ${load.rate}/s` : '';
-  return `${measured}: ${verdict} (${formatFigure(limit)} ${unit}${promised})`;
+  const promised = `${formatFigure(limit)} ${unit}`;
+  if (load !== undefined && (load.watches !== row.watches || load.rate !== row.rate)) {
+    return `${measured} (the budget of ${promised} is for ${load.watches} watches at ${load.rate}/s)`;
+  }
+  return `${measured}: ${value <= limit ? 'within budget' : 'over budget'} (${promised})`;
 }
 
 const STREAM_LOAD = { watches: 5_000, rate: 10_000 };

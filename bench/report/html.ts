@@ -73,13 +73,13 @@ function linePlot(title: string, labels: readonly string[], lines: readonly Line
   const all = lines.flatMap(({ values }) => values.filter((value) => value !== undefined && value > 0)) as number[];
   if (all.length === 0) return '';
   const [low, high] = [Math.log10(Math.min(...all)), Math.log10(Math.max(...all) * 1.2)];
-  const x = (place: number) => 50 + (place * (WIDTH - 130)) / Math.max(1, labels.length - 1);
+  const x = (place: number) => 50 + (place * (WIDTH - 80)) / Math.max(1, labels.length - 1);
   const y = (value: number) => HEIGHT - 25 - ((Math.log10(value) - low) / Math.max(0.1, high - low)) * (HEIGHT - 45);
   const decades = [];
   for (let power = Math.ceil(low); power <= high; power += 1) {
     const at = y(10 ** power).toFixed(1);
     decades.push(
-      `<path d="M45 ${at}H${WIDTH - 75}" stroke="#ddd"/><text x="40" y="${at}" text-anchor="end">${10 ** power}</text>`,
+      `<path d="M45 ${at}H${WIDTH - 25}" stroke="#ddd"/><text x="40" y="${at}" text-anchor="end">${10 ** power}</text>`,
     );
   }
   const drawn = lines.map(({ name, values }, number) => {
@@ -87,15 +87,16 @@ function linePlot(title: string, labels: readonly string[], lines: readonly Line
     const points = values.flatMap((value, place) =>
       value === undefined || value <= 0 ? [] : [[x(place), y(value)] as const],
     );
-    const last = points.at(-1) ?? [0, 0];
     const path = points.map(([px, py]) => `${px.toFixed(1)},${py.toFixed(1)}`).join(' ');
-    return `<polyline points="${path}" fill="none" stroke="${color}" stroke-width="2"/>
-<text x="${last[0] + 5}" y="${last[1] + 4}" style="fill:${color}">${escapeHtml(name)}</text>`;
+    return `<polyline points="${path}" fill="none" stroke="${color}" stroke-width="2"><title>${escapeHtml(name)}</title></polyline>`;
   });
   const ticks = labels.map(
     (label, place) => `<text x="${x(place)}" y="${HEIGHT - 5}" text-anchor="middle">${escapeHtml(label)}</text>`,
   );
-  return figureOf(title, HEIGHT, [...decades, ...drawn, ...ticks]);
+  const names = lines.map(
+    ({ name }, number) => `<span style="color:${COLORS[number % COLORS.length]}">${escapeHtml(name)}</span>`,
+  );
+  return figureOf(`${escapeHtml(title)}: ${names.join(', ')}`, HEIGHT, [...decades, ...drawn, ...ticks]);
 }
 
 function bars(title: string, rows: readonly Row[], figure: Figure): string {
@@ -110,12 +111,13 @@ function bars(title: string, rows: readonly Row[], figure: Figure): string {
 <rect x="${left.toFixed(1)}" y="${place * 20 + 4}" width="${width.toFixed(1)}" height="15" fill="${color}"/>
 <text x="${(left + width + 4).toFixed(1)}" y="${place * 20 + 16}">${formatFigure(row[figure]!)}</text>`;
   });
-  return figureOf(title, shown.length * 20 + 8, drawn, Math.max(WIDTH, left + 130));
+  return figureOf(escapeHtml(title), shown.length * 20 + 8, drawn, Math.max(WIDTH, left + 130));
 }
 
-function figureOf(title: string, height: number, parts: readonly string[], width = WIDTH): string {
-  return `<figure><figcaption>${escapeHtml(title)}</figcaption>
-<svg width="${width.toFixed(0)}" height="${height}" role="img" aria-label="${escapeHtml(title)}">${parts.join('\n')}</svg></figure>`;
+/** `caption` is HTML. */
+function figureOf(caption: string, height: number, parts: readonly string[], width = WIDTH): string {
+  return `<figure><figcaption>${caption}</figcaption>
+<svg width="${width.toFixed(0)}" height="${height}" role="img">${parts.join('\n')}</svg></figure>`;
 }
 
 function escapeHtml(text: string): string {

@@ -15,7 +15,7 @@ export function formatTable(rows: readonly Row[], columns: readonly Column[] = C
   for (const row of rows) lines.push([labelOf(row), ...shown.map((column) => cellOf(row, column))]);
   for (const row of rows) {
     for (const [baseline, ratios] of Object.entries(row.ratios ?? {})) {
-      const label = `  ${labelOf(row)} / ${baseline}`;
+      const label = `  ${row.workers === undefined ? labelOf(row) : `${row.workers}w`} / ${baseline}`;
       lines.push([label, ...shown.map(({ figures }) => ratioCell(ratios, figures))]);
     }
   }

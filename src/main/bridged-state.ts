@@ -297,7 +297,7 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     }
   }
 
-  /** Lets the process exit although this state is open. */
+  /** Lets the process exit although this state is open; with 0 workers it has no effect. */
   unref(): void {
     this.#pool.unref();
   }

@@ -2,6 +2,7 @@
  * piscina with N slots, used as N supervised threads: one endless task each, made again when its worker dies.
  * Path: BridgedState -> [worker pool] -> slot. Closed: tasks end by themselves, then their threads.
  */
+import { fstatSync } from 'node:fs';
 import { MessageChannel } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { Deadlines, deadlineOf } from '../../shared/deadlines.js';
@@ -18,6 +19,23 @@ const ENTRY_URL = new URL('../../workers/entry.js', import.meta.url).href;
 /** Time that workers have to end by themselves, ms. */
 const CLOSE_GRACE_MS = 5_000;
 
+/** How soon an unreferenced pool notices that nothing else keeps the process, ms. */
+const UNREF_CHECK_MS = 100;
+
+/** Whether the process lives on by so many ports at most. Its own output, where that is a pipe or a terminal, is listed and keeps nothing alive. */
+function isNothingElseLeft(ports: number): boolean {
+  let outputs = [1, 2].filter((fd) => {
+    const output = fstatSync(fd);
+    return output.isFIFO() || output.isSocket() || output.isCharacterDevice();
+  }).length;
+  for (const resource of process.getActiveResourcesInfo()) {
+    if (resource === 'MessagePort') ports -= 1;
+    else if (resource === 'PipeWrap' || resource === 'TTYWrap' || resource === 'TTY') outputs -= 1;
+    else return false;
+  }
+  return ports >= 0 && outputs >= 0;
+}
+
 type RunSlot = (task: { port: unknown; credits: number; spacingMs: number }) => Promise<void>;
 
 /** Worker threads that several states may share. `await WorkerPool.open({ workers: 2 })`; the state that makes its own closes it too. */
@@ -28,6 +46,7 @@ export class WorkerPool implements AsyncDisposable {
   readonly #tasks = new Set<Promise<void>>();
   #nextBridge = 1;
   #isClosing = false;
+  #idleCheck: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(options: PoolOptions) {
@@ -94,10 +113,16 @@ export class WorkerPool implements AsyncDisposable {
     await thread.terminate();
   }
 
-  /** Lets the process exit although the pool is open. */
+  /**
+   * Lets the process exit although the pool is open. With 0 workers the sockets are this thread's own, and it has no effect.
+   * piscina holds a port per running task that nobody else can let go of: when nothing but those is left, the pool closes by itself.
+   */
   unref(): void {
     for (const slot of this.#slots) slot.unref();
     for (const thread of this.#piscina?.threads ?? []) thread.unref();
+    this.#idleCheck ??= setInterval(() => {
+      if (isNothingElseLeft(this.#piscina?.threads.length ?? 0)) void this.close();
+    }, UNREF_CHECK_MS).unref();
   }
 
   close(): Promise<void> {
@@ -111,6 +136,7 @@ export class WorkerPool implements AsyncDisposable {
 
   async #close(): Promise<void> {
     this.#isClosing = true;
+    clearInterval(this.#idleCheck);
     const deadlines = new Deadlines();
     const grace = new Promise<void>((resolve) => {
       deadlines.schedule(

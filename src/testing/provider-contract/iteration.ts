@@ -185,8 +185,8 @@ export function describeIteration(promise: Promised): void {
         for (const { oldValue, newValue, metadata } of seen.filter(({ identifier }) => identifier === name)) {
           assert.deepEqual(oldValue, old);
           // An initial value that was replaced is no change, and so not counted.
-        const unseen = metadata.initial ? 1 : 0;
-        assert.equal(metadata.version - metadata.missed - unseen - version, 1, 'every change is told or missed');
+          const unseen = metadata.initial ? 1 : 0;
+          assert.equal(metadata.version - metadata.missed - unseen - version, 1, 'every change is told or missed');
           old = newValue;
           version = metadata.version;
         }

@@ -1,0 +1,15 @@
+/** Opens a state, watches, and then closes it or lets go of it. Arguments: endpoint, workers, `close` or `unref`. */
+import { BridgedState } from '../../src/main/index.js';
+
+const [endpoint = '', workers = '', end = ''] = process.argv.slice(2);
+
+if (end !== '') {
+  // The channel to its starter would keep it alive.
+  process.disconnect();
+  const state = await BridgedState.open({ endpoint, workers: Number(workers), sessionId: `short-${workers}-${end}` });
+  await state.registerVariable('fan', 'integer', 1);
+  await state.watchVariables('fan', () => undefined);
+  await state.setVariable('fan', 2);
+  if (end === 'close') await state.close();
+  else state.unref();
+}
