@@ -121,7 +121,8 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
 
   handleChange(observer: WatchedVariable, published: PublishedChange): void {
     if (this.#state !== 'live') return;
-    this.#outbox.push(observer, published, this.#keepsBatches && published.isFollowedBy(this.#observed));
+    const isFollowed = this.#keepsBatches && this.#observed.size > 1 && published.isFollowedBy(this.#observed);
+    this.#outbox.push(observer, published, isFollowed);
     if (this.#outbox.isWaiting) this.#expectProgress();
     if (published.change.reason === undefined) return;
     this.#observed.delete(observer.variable);

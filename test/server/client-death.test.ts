@@ -42,7 +42,7 @@ test('a client that leaves while changes are published to it leaves no observer'
   await within(20_000, once(child, 'message'), 'the watches of the process');
   const exit = once(child, 'exit');
   let isGone = false;
-  exit.then(() => {
+  void exit.then(() => {
     isGone = true;
   });
   for (let value = 1; !isGone || value < 100; value += 1) {
