@@ -33,10 +33,11 @@ export async function top(options: TopCommandOptions, output: Output): Promise<v
   const over = new AbortController();
   void nextStop().then(() => over.abort());
   output.closed.addEventListener('abort', () => over.abort());
-  const endAtMs = performance.now() + (options.seconds ?? Number.POSITIVE_INFINITY) * 1000;
   const redraw = options.json !== true && output.isTerminal ? (await import('log-update')).default : undefined;
+  const { seconds } = options;
+  const timer = seconds === undefined ? undefined : setTimeout(() => over.abort(), seconds * 1000).unref();
   let last: Reading | undefined;
-  while (!over.signal.aborted && performance.now() < endAtMs) {
+  while (!over.signal.aborted) {
     const reading = await read(options.admin);
     const view = viewOf(reading, last);
     if (options.json === true) output.line(JSON.stringify(view));
@@ -48,8 +49,9 @@ export async function top(options: TopCommandOptions, output: Output): Promise<v
           .join('  '),
       );
     last = reading;
-    await sleep(Math.max(0, Math.min(EVERY_MS, endAtMs - performance.now())), undefined, over).catch(() => undefined);
+    await sleep(EVERY_MS, undefined, { signal: over.signal }).catch(() => undefined);
   }
+  clearTimeout(timer);
   redraw?.done();
 }
 
