@@ -72,11 +72,12 @@ interface Line {
 function linePlot(title: string, labels: readonly string[], lines: readonly Line[]): string {
   const all = lines.flatMap(({ values }) => values.filter((value) => value !== undefined && value > 0)) as number[];
   if (all.length === 0) return '';
-  const [low, high] = [Math.log10(Math.min(...all)), Math.log10(Math.max(...all) * 1.2)];
+  // Whole decades, so that at least two lines of the scale are there.
+  const [low, high] = [Math.floor(Math.log10(Math.min(...all))), Math.ceil(Math.log10(Math.max(...all) * 1.01))];
   const x = (place: number) => 50 + (place * (WIDTH - 80)) / Math.max(1, labels.length - 1);
-  const y = (value: number) => HEIGHT - 25 - ((Math.log10(value) - low) / Math.max(0.1, high - low)) * (HEIGHT - 45);
+  const y = (value: number) => HEIGHT - 25 - ((Math.log10(value) - low) / (high - low)) * (HEIGHT - 45);
   const decades = [];
-  for (let power = Math.ceil(low); power <= high; power += 1) {
+  for (let power = low; power <= high; power += 1) {
     const at = y(10 ** power).toFixed(1);
     decades.push(
       `<path d="M45 ${at}H${WIDTH - 25}" stroke="#ddd"/><text x="40" y="${at}" text-anchor="end">${10 ** power}</text>`,

@@ -15,7 +15,7 @@ export function formatTable(rows: readonly Row[], columns: readonly Column[] = C
   for (const row of rows) lines.push([labelOf(row), ...shown.map((column) => cellOf(row, column))]);
   for (const row of rows) {
     for (const [baseline, ratios] of Object.entries(row.ratios ?? {})) {
-      const label = `  ${row.workers === undefined ? labelOf(row) : `${row.workers}w`} / ${baseline}`;
+      const label = `${row.workers === undefined ? labelOf(row) : `${row.workers}w`} / ${baseline}`;
       lines.push([label, ...shown.map(({ figures }) => ratioCell(ratios, figures))]);
     }
   }
@@ -62,7 +62,7 @@ function ratioCell(ratios: Readonly<Record<string, number>>, figures: readonly F
 }
 
 const COLUMNS: readonly Column[] = [
-  { title: 'reached/s', figures: ['reached'] },
+  { title: 'reached', figures: ['reached'] },
   { title: 'delivered', figures: ['delivered', 'expected'] },
   { title: 'missed', figures: ['missed'] },
   { title: 'open ms', figures: ['open_ms'] },

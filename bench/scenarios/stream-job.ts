@@ -19,7 +19,7 @@ export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promis
   await using processes = await StreamProcesses.start(choice, job.variables);
   const { server, writer, watcher } = processes;
   const { watches, variables } = job;
-  const { openMs } = await watcher.call('watch', { watches, variables });
+  await watcher.call('watch', { watches, variables });
 
   const { plan, part } = planOf(job, Math.round(nowUs()) + LEAD_US);
   const deadlineMs = (part.toUs - nowUs()) / 1_000 + GRACE_MS;
@@ -58,7 +58,6 @@ export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promis
     client_rss_mb: usage.rssBytes / 2 ** 20,
     server_rss_mb: serverUsage.rssBytes / 2 ** 20,
     writer_late_p99_ms: written.lateP99Ms,
-    open_ms: openMs,
   };
 
   const problems: string[] = [];
