@@ -39,7 +39,8 @@ import type { ExportedState } from '../shared/state/exported-state.js';
 import { checkExportedState, EXPORT_FORMAT } from '../shared/state/exported-state.js';
 import { systemClock } from '../shared/system-clock.js';
 import type { Constraints } from '../shared/values/constraint.js';
-import { constraintsToJson, NO_CONSTRAINTS, parseConstraints } from '../shared/values/constraint.js';
+import { NO_CONSTRAINTS, parseConstraints } from '../shared/values/constraint.js';
+import { constraintsToJson } from '../shared/values/constraint-text.js';
 import { checkName } from '../shared/values/identifier.js';
 import { parseJson } from '../shared/values/json.js';
 import { copyMetadata, EMPTY_METADATA } from '../shared/values/metadata.js';
@@ -579,12 +580,13 @@ function watcherInfo(
   shares: readonly WatchShare[],
   stats: ReadonlyMap<number, PortStats['subscriptions'][number]>,
 ): WatcherInfo {
-  const sum = { received: 0, filtered: 0, errors: 0, reconnects: 0, buffered: 0 };
+  const sum = { received: 0, filtered: 0, missedWaiting: 0, errors: 0, reconnects: 0, buffered: 0 };
   for (const share of shares) {
     const one = stats.get(share.subscription);
     if (one === undefined) continue;
     sum.received += one.received;
     sum.filtered += one.filtered;
+    sum.missedWaiting += one.missedWaiting;
     sum.errors += one.errors;
     sum.reconnects += one.reconnects;
     sum.buffered += one.buffered;
@@ -601,7 +603,7 @@ function watcherInfo(
       updatesDelivered: run.stats.delivered,
       updatesFiltered: run.stats.filtered + sum.filtered,
       updatesRateLimited: run.stats.rateLimited,
-      updatesMissed: run.stats.missed,
+      updatesMissed: run.stats.missed + sum.missedWaiting,
       errors: run.stats.errors,
       reconnects: sum.reconnects,
       buffered: sum.buffered + (run.limit?.size ?? 0),

@@ -1,7 +1,7 @@
 /** Keeps out what could be set but not be watched: an update says the value, the one before, and what was registered, in one message. */
 import { MessageTooLargeError } from '../../shared/errors.js';
 import type { Variable } from '../../shared/state/variable.js';
-import { constraintsToJson } from '../../shared/values/constraint.js';
+import { constraintsToJson } from '../../shared/values/constraint-text.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import { MAX_OLD_VALUE_BYTES } from '../../shared/wire/update-message.js';
 

@@ -6,7 +6,6 @@ import { ConstraintViolationError, InvalidConstraintError } from '../errors.js';
 import { claimedShape, isOpaqueBinary } from './binary-array.js';
 import { isAnySize, knowsConstraint, readConstraintInput } from './constraint-input.js';
 import { describeValue } from './describe-value.js';
-import { stringifyJson } from './json.js';
 import { isFloatArray, shapeText } from './numeric-array.js';
 import type { Pattern } from './pattern-matcher.js';
 import { compilePattern } from './pattern-matcher.js';
@@ -57,11 +56,6 @@ export function parseConstraints(
   checkContradictions(type, constraints, subject);
   if (knowsConstraint(type, 'pattern')) patternOf(constraints, subject);
   return Object.keys(constraints).length === 0 ? NO_CONSTRAINTS : constraints;
-}
-
-/** '' when there are none. */
-export function constraintsToJson(constraints: Constraints): string {
-  return Object.keys(constraints).length === 0 ? '' : stringifyJson(constraints, 'constraints');
 }
 
 /** `value` is what `normalizeValue` or `decodeValue` has returned for that type. @throws ConstraintViolationError */
