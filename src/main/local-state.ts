@@ -523,7 +523,7 @@ export class LocalState implements StateProvider, WatchBackend {
         updatesDelivered: stats.delivered,
         updatesFiltered: stats.filtered,
         updatesRateLimited: stats.rateLimited,
-        updatesMissed: stats.missed,
+        updatesMissed: stats.missed + (ring?.missedWaiting() ?? 0),
         errors: stats.errors,
         reconnects: 0,
         buffered,

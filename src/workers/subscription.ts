@@ -75,7 +75,7 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
 
   stats(): SubscriptionStats {
     const { ring } = this.#queue;
-    return this.consumer.stats(this.#number, ring?.missedTotal ?? 0, ring?.size ?? 0);
+    return this.consumer.stats(this.#number, ring?.missedWaiting() ?? 0, ring?.size ?? 0);
   }
 
   // --- from the transport

@@ -45,6 +45,17 @@ export class UpdateRing<T extends RingEntry> {
     return this.#missedTotal;
   }
 
+  /** Updates left out that the waiting ones, or the next of their keys, have still to tell. Looks at each: for statistics. */
+  missedWaiting(): number {
+    let missed = 0;
+    for (let place = 0; place < this.#queue.length; place += 1) {
+      const entry = this.#queue.peekAt(place)!;
+      if ((entry.flags & SUPERSEDED) === 0) missed += entry.missed;
+    }
+    for (const entry of this.#dropped?.values() ?? []) missed += entry.missed + (isChange(entry) ? 1 : 0);
+    return missed;
+  }
+
   /** False only when it is full and overflow is `error`: then nothing was taken in. */
   push(entry: T): boolean {
     if (this.#size < this.#limit && this.#newest === undefined) {

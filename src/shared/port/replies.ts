@@ -95,8 +95,8 @@ export interface SubscriptionStats {
   /** Updates that came from the server and were new. */
   readonly received: number;
   readonly filtered: number;
-  /** Left out in the ring; the server's and the network's are in each update's `missed`. */
-  readonly conflated: number;
+  /** Missed, and not told yet: the next update that crosses the port does. */
+  readonly missedWaiting: number;
   readonly duplicates: number;
   readonly errors: number;
   readonly reconnects: number;

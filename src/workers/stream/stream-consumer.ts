@@ -263,12 +263,14 @@ export class StreamConsumer {
     if (!isOver(this.#state)) this.#become({ name: 'failed', error });
   }
 
-  stats(subscription: number, conflated: number, buffered: number): SubscriptionStats {
+  stats(subscription: number, missedInRing: number, buffered: number): SubscriptionStats {
+    let missedWaiting = missedInRing;
+    for (const { missed } of this.#variables.values()) missedWaiting += missed;
     return {
       subscription,
       received: this.#received,
       filtered: this.#filtered,
-      conflated,
+      missedWaiting,
       duplicates: this.#duplicates,
       errors: this.#errors,
       reconnects: this.#reconnects,
