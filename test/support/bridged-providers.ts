@@ -22,7 +22,7 @@ export class BridgedProviders {
   }
 
   async open(options: BridgedStateOptions = {}): Promise<BridgedState> {
-    const [server, pool] = await this.#open();
+    const [server, pool] = await this.opened();
     return BridgedState.open({
       endpoint: `127.0.0.1:${server.port}`,
       sessionId: this.newSession(),
@@ -32,10 +32,10 @@ export class BridgedProviders {
   }
 
   async server(): Promise<BridgeServer> {
-    return (await this.#open())[0];
+    return (await this.opened())[0];
   }
 
-  #open(): Promise<[BridgeServer, WorkerPool]> {
+  opened(): Promise<[BridgeServer, WorkerPool]> {
     this.#opened ??= Promise.all([startBridgeServer({ port: 0 }), WorkerPool.open({ workers: this.#workers })]);
     return this.#opened;
   }

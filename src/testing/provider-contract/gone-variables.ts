@@ -1,7 +1,7 @@
 /** Deleted and expired variables: their watchers hear of it, and a watch without variables ends. */
 import assert from 'node:assert/strict';
 import { VariablesNotFoundError } from '../../shared/errors.js';
-import { until } from '../within.js';
+import { until, within } from '../within.js';
 import type { Promised } from './contract-test.js';
 
 export function describeGoneVariables(promise: Promised): void {
@@ -95,7 +95,10 @@ export function describeGoneVariables(promise: Promised): void {
     await provider.setVariable('x', 2);
     await provider.deleteVariable('x');
     const seen: unknown[] = [];
-    for await (const { newValue, metadata } of changes) seen.push(metadata.deleted ?? newValue);
+    const loop = async () => {
+      for await (const { newValue, metadata } of changes) seen.push(metadata.deleted ?? newValue);
+    };
+    await within(loop(), 'the end of the loop');
     assert.deepEqual(seen, [2, 'deleted']);
   });
 }

@@ -14,11 +14,14 @@ export function describeIteration(promise: Promised): void {
     await contract.floats({ x: 0 });
     const changes = provider.watch('x', { includeInitial: true });
     const seen: VariableChange[] = [];
-    for await (const change of changes) {
-      seen.push(change);
-      if (change.metadata.initial) await Promise.all([1, 2, 3].map((value) => provider.setVariable('x', value)));
-      if (change.newValue === 3) break;
-    }
+    const loop = async () => {
+      for await (const change of changes) {
+        seen.push(change);
+        if (change.metadata.initial) await Promise.all([1, 2, 3].map((value) => provider.setVariable('x', value)));
+        if (change.newValue === 3) break;
+      }
+    };
+    await within(loop(), 'the end of the loop');
     assert.deepEqual(pairsOf(seen), [
       [undefined, 0],
       [0, 1],
@@ -104,10 +107,13 @@ export function describeIteration(promise: Promised): void {
     await contract.floats({ x: 0 });
     const end = new AbortController();
     const seen: unknown[] = [];
-    for await (const { newValue } of provider.watch('x', { includeInitial: true, signal: end.signal })) {
-      seen.push(newValue);
-      end.abort();
-    }
+    const loop = async () => {
+      for await (const { newValue } of provider.watch('x', { includeInitial: true, signal: end.signal })) {
+        seen.push(newValue);
+        end.abort();
+      }
+    };
+    await within(loop(), 'the end of the loop');
     assert.deepEqual(seen, [0]);
     await until(async () => (await provider.listWatchers()).length === 0, 'no watch is left');
   });
@@ -204,10 +210,11 @@ export function describeIteration(promise: Promised): void {
     for (let n = 1; n <= 10; n += 1) await provider.setVariable('x', n);
     await until(async () => (await provider.listWatchers()).length === 0, 'the watch ends');
     const seen: VariableChange[] = [];
+    const loop = async () => {
+      for await (const change of changes) seen.push(change);
+    };
     await assert.rejects(
-      async () => {
-        for await (const change of changes) seen.push(change);
-      },
+      within(loop(), 'the end of the loop'),
       (error: Error) => error instanceof BufferOverflowError && error.code === 'BUFFER_OVERFLOW',
     );
     assert.deepEqual(valuesOf(seen), [1, 2, 3, 4]);

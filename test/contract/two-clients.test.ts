@@ -1,0 +1,15 @@
+/** The suite with two clients: one sets, the other watches, and neither shares anything but the session with the other. */
+import { describeStateProvider } from '../../src/testing/index.js';
+import { BridgedProviders } from '../support/bridged-providers.js';
+import { TwoClients } from '../support/two-clients.js';
+
+const setters = new BridgedProviders(1);
+const watchers = new BridgedProviders(1);
+
+describeStateProvider('two BridgedStates of one session', async () => {
+  const sessionId = setters.newSession();
+  const endpoint = `127.0.0.1:${(await setters.server()).port}`;
+  const states = [setters, watchers].map((providers) => providers.open({ endpoint, sessionId }));
+  const [setter, watcher] = await Promise.all(states);
+  return new TwoClients(setter!, watcher!);
+});
