@@ -9,7 +9,7 @@ export const busy: Scenario = {
   summary: 'the same while the main thread works 5 ms in every 20',
   run: (options) => {
     const load = loadOf(options, {
-      quick: { watches: 500, rate: 1_000, seconds: 2, warmupSeconds: 1 },
+      quick: { watches: 500, rate: 1_000, seconds: 1.5, warmupSeconds: 0.5 },
       normal: { watches: 2_000, rate: 5_000, seconds: 8, warmupSeconds: 2 },
     });
     const { watches, rate, seconds } = load;

@@ -9,7 +9,7 @@ export const fanout: Scenario = {
   summary: 'one variable with many watches',
   run: (options) => {
     const load = loadOf(options, {
-      quick: { watches: 300, rate: 3_000, seconds: 2, warmupSeconds: 1 },
+      quick: { watches: 300, rate: 3_000, seconds: 1.5, warmupSeconds: 0.5 },
       normal: { watches: 1_000, rate: 10_000, seconds: 8, warmupSeconds: 2 },
     });
     const { watches, rate, seconds } = load;

@@ -10,7 +10,7 @@ export const sets: Scenario = {
   summary: 'single sets with 64 in flight: rate reached, CPU of one',
   run: (options) => {
     const isQuick = options.size === 'quick';
-    const seconds = options.seconds ?? (isQuick ? 1.5 : 5);
+    const seconds = options.seconds ?? (isQuick ? 1 : 5);
     const title = `sets: single setVariable calls, ${IN_FLIGHT} in flight, ${seconds} s; times until they were answered`;
     return compareWithPlain(options, title, COMPARED, (choice) => setOnce(choice, seconds, isQuick ? 0.5 : 1));
   },
