@@ -2,10 +2,14 @@
  * The bridge server: listens, registers its services, drains. Owns everything that it opens: the gRPC server, the admin port, the deadlines.
  * Draining: takes no new call, ends every watch with UNAVAILABLE, lets calls under way finish. Closed: nothing of it keeps the process alive.
  */
-import type { MethodDefinition, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
+import type {
+  ServerOptions as GrpcServerOptions,
+  MethodDefinition,
+  ServiceDefinition,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { Server } from '@grpc/grpc-js';
 import { Deadlines } from '../shared/deadlines.js';
-import { UnavailableError } from '../shared/errors.js';
 import { randomId, systemClock } from '../shared/system-clock.js';
 import { METHODS, methodPath, SERVICE_NAMES } from '../shared/wire/services.js';
 import { Access } from './access.js';
@@ -13,12 +17,14 @@ import type { AdminHttp } from './admin/admin-http.js';
 import type { BridgeServerMetrics } from './bridge-server-metrics.js';
 import { readMetrics } from './bridge-server-metrics.js';
 import { drainingError } from './handlers/call-failure.js';
+import { directWriteInterceptor } from './handlers/direct-write.js';
 import { HealthHandler } from './handlers/health-handler.js';
 import { addReflection } from './handlers/reflection-handler.js';
 import { sessionHandlers } from './handlers/session-handler.js';
 import { setHandlers } from './handlers/set-handler.js';
 import { variableHandlers } from './handlers/variable-handler.js';
 import { watchHandlers } from './handlers/watch-handler.js';
+import { listenForCalls } from './listen-for-calls.js';
 import { ObserverManager } from './observer-manager.js';
 import type { ServerContext } from './server-context.js';
 import type { BridgeServerOptions, ServerOptions } from './server-options.js';
@@ -116,9 +122,9 @@ class RunningServer implements BridgeServer {
   }
 
   async listen(): Promise<void> {
-    const { host, port, adminPort, logger } = this.#options;
+    const { host, adminPort, logger } = this.#options;
     try {
-      this.#port = await this.#bind(host, port);
+      this.#port = await listenForCalls(this.#grpc, this.#options);
       if (adminPort !== undefined) {
         // Only here, so that a server without it loads no prom-client.
         const { openAdminHttp } = await import('./admin/admin-http.js');
@@ -164,16 +170,6 @@ class RunningServer implements BridgeServer {
     this.#options.logger.info({}, 'closed');
   }
 
-  #bind(host: string, port: number): Promise<number> {
-    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    return new Promise((resolve, reject) => {
-      this.#grpc.bindAsync(address, credentials(this.#options), (cause, bound) => {
-        if (cause === null) resolve(bound);
-        else reject(new UnavailableError(`the server cannot listen on ${address}: ${listenProblem(cause)}`, { cause }));
-      });
-    });
-  }
-
   #addServices(): void {
     const handlers: UntypedServiceImplementation = {
       ...sessionHandlers(this.#context),
@@ -210,30 +206,17 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function grpcOptions({ maxMessageBytes }: ServerOptions): Record<string, number> {
+function grpcOptions({ maxMessageBytes }: ServerOptions): GrpcServerOptions {
   return {
     // A client's streams above this wait without a word: maxStreams refuses with one.
     'grpc.max_concurrent_streams': 2 ** 31 - 1,
     'grpc.max_receive_message_length': maxMessageBytes,
+    interceptors: [directWriteInterceptor],
     // Finds clients that are gone without having said so.
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,
     // grpc.enable_channelz stays on: without it grpc-js 1.14 forgets its connections, and forceShutdown leaves them open.
   };
-}
-
-function credentials({ tls }: ServerOptions): ServerCredentials {
-  if (tls === undefined) return ServerCredentials.createInsecure();
-  const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) };
-  const ca = tls.ca === undefined ? null : Buffer.from(tls.ca);
-  return ServerCredentials.createSsl(ca, [pair], ca !== null);
-}
-
-function listenProblem(cause: Error): string {
-  if (cause.message.includes('EADDRINUSE'))
-    return 'the port is in use: stop what uses it, or give another port (0 picks one)';
-  if (cause.message.includes('EACCES')) return 'the port is not allowed: give one from 1,024 on (0 picks one)';
-  return `${cause.message}: give an address of this machine`;
 }
 
 /** Whether it came in time. */

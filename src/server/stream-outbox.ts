@@ -267,6 +267,6 @@ function concat(bytes: Uint8Array, tail: Uint8Array): Uint8Array {
   return whole;
 }
 
-const MAX_MESSAGES_UNDER_WAY = 16;
+const MAX_MESSAGES_UNDER_WAY = 64;
 /** Twice the window that HTTP/2 grants a stream by default. */
 const MAX_BYTES_UNDER_WAY = 128 * 1024;

@@ -3,12 +3,13 @@
  * Slow: the outbox conflates, and a stream that takes nothing for slowStreamMs is cut. Closed by whichever comes first: its client, its token,
  * its last variable, a failure, draining. Then every observer is unregistered, exactly once.
  */
-import type { Metadata, ServerWritableStream } from '@grpc/grpc-js';
+import type { Metadata, ServerInterceptingCallInterface, ServerWritableStream } from '@grpc/grpc-js';
 import { BridgeError, InternalError, SlowStreamError } from '../shared/errors.js';
 import type { Variable, VersionedValue } from '../shared/state/variable.js';
 import type { Deadline } from '../shared/timer-wheel.js';
 import { compileWildcard } from '../shared/values/identifier.js';
 import { failureOf } from './handlers/call-failure.js';
+import { takeDirectCall } from './handlers/direct-write.js';
 import type { NewcomerObserver, Observer, PatternObserver, PublishedChange } from './observer-manager.js';
 import type { ServerContext } from './server-context.js';
 import type { Session } from './session.js';
@@ -29,6 +30,7 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
   readonly token: string;
   readonly #server: ServerContext;
   readonly #call: WatchCall;
+  readonly #directCall: ServerInterceptingCallInterface;
   readonly #connection: string;
   readonly #heartbeatMs: number;
   readonly #outbox: StreamOutbox;
@@ -45,6 +47,7 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
     this.token = request.token;
     this.#server = server;
     this.#call = call;
+    this.#directCall = takeDirectCall(call.metadata);
     this.#connection = call.getPeer();
     this.#heartbeatMs = request.heartbeatMs ?? heartbeatMs;
     const { includesOldValues } = request;
@@ -156,7 +159,7 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
   }
 
   write(bytes: Uint8Array): void {
-    this.#call.write(bytes, this.#handleWritten);
+    this.#directCall.sendMessage(bytes, this.#handleWritten);
   }
 
   readonly #handleWritten = (): void => {

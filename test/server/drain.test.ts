@@ -86,6 +86,8 @@ test('a port that is in use is said in one sentence', async () => {
     return true;
   });
   await assert.rejects(startBridgeServer({ port: 0, adminPort: server.port }), /admin port/);
+  await assert.rejects(startBridgeServer({ port: 0, host: '192.0.2.1' }), /no such address/);
+  await assert.rejects(startBridgeServer({ port: 0, tls: { cert: 'x', key: 'y' } }), { code: 'INVALID_OPTIONS' });
 });
 
 test('a closed server keeps its process no longer', async () => {

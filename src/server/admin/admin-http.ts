@@ -15,9 +15,9 @@ export interface AdminHttp {
 /** @throws UnavailableError when the port cannot be had */
 export async function openAdminHttp(context: ServerContext, port: number): Promise<AdminHttp> {
   const { host, logger } = context.options;
-  const registry = metricsRegistry(context);
+  const page = new MetricsPage(context);
   const server = createServer((request, response) => {
-    answer(context, registry, request, response).catch((error: unknown) => {
+    answer(context, page, request, response).catch((error: unknown) => {
       logger.error({ error, path: request.url }, 'an admin request failed');
       respond(response, 500, 'text/plain', 'failed: see the log of the server\n');
     });
@@ -36,7 +36,7 @@ export async function openAdminHttp(context: ServerContext, port: number): Promi
 
 async function answer(
   context: ServerContext,
-  registry: Registry,
+  page: MetricsPage,
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
@@ -47,7 +47,7 @@ async function answer(
   const [path] = (request.url ?? '/').split('?', 1);
   switch (path) {
     case '/metrics':
-      respond(response, 200, registry.contentType, await registry.metrics());
+      respond(response, 200, page.contentType, await page.text());
       break;
     case '/healthz':
       respond(response, 200, 'text/plain', 'ok\n');
@@ -80,30 +80,33 @@ function sessions({ store, watchStreams, options }: ServerContext): object {
   return { epoch: options.epoch, total: store.size, sessions: listed };
 }
 
-function metricsRegistry(context: ServerContext): Registry {
-  const registry = new Registry();
-  for (const [name, [key, help]] of Object.entries(GAUGES)) {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(readMetrics(context)[key]);
-      },
-    });
+/** Prometheus' view of the server's own counters, read once a scrape. */
+class MetricsPage {
+  readonly #context: ServerContext;
+  readonly #registry = new Registry();
+  readonly #gauges: readonly (readonly [keyof BridgeServerMetrics, Gauge])[];
+  readonly #counters: readonly (readonly [keyof BridgeServerMetrics, Counter])[];
+
+  constructor(context: ServerContext) {
+    this.#context = context;
+    const registers = [this.#registry];
+    this.#gauges = GAUGES.map(([name, key, help]) => [key, new Gauge({ name, help, registers })]);
+    this.#counters = COUNTERS.map(([name, key, help]) => [key, new Counter({ name, help, registers })]);
   }
-  for (const [name, [key, help]] of Object.entries(COUNTERS)) {
-    new Counter({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.reset();
-        this.inc(readMetrics(context)[key]);
-      },
-    });
+
+  get contentType(): string {
+    return this.#registry.contentType;
   }
-  return registry;
+
+  text(): Promise<string> {
+    const metrics = readMetrics(this.#context);
+    for (const [key, gauge] of this.#gauges) gauge.set(metrics[key]);
+    for (const [key, counter] of this.#counters) {
+      counter.reset();
+      counter.inc(metrics[key]);
+    }
+    return this.#registry.metrics();
+  }
 }
 
 function listen(server: Server, host: string, port: number): Promise<void> {
@@ -121,24 +124,24 @@ function respond(response: ServerResponse, status: number, contentType: string, 
   response.end(body);
 }
 
-type Metric = readonly [keyof BridgeServerMetrics, string];
+type Metric = readonly [name: string, key: keyof BridgeServerMetrics, help: string];
 
-const GAUGES: Readonly<Record<string, Metric>> = {
-  bridged_state_sessions: ['sessions', 'Sessions held'],
-  bridged_state_variables: ['variables', 'Variables of all sessions'],
-  bridged_state_observers: ['observers', 'Pairs of stream and variable, and names and patterns that wait'],
-  bridged_state_streams: ['streams', 'Watch streams'],
-};
+const GAUGES: readonly Metric[] = [
+  ['bridged_state_sessions', 'sessions', 'Sessions held'],
+  ['bridged_state_variables', 'variables', 'Variables of all sessions'],
+  ['bridged_state_observers', 'observers', 'Pairs of stream and variable, and names and patterns that wait'],
+  ['bridged_state_streams', 'streams', 'Watch streams'],
+];
 
-const COUNTERS: Readonly<Record<string, Metric>> = {
-  bridged_state_sets_total: ['setsTotal', 'Variables that were set'],
-  bridged_state_updates_published_total: ['updatesPublished', 'Changes committed'],
-  bridged_state_updates_sent_total: ['updatesSent', 'Updates given to streams'],
-  bridged_state_updates_conflated_total: ['updatesConflated', 'Updates that slow streams did not get'],
-  bridged_state_slow_streams_cut_total: ['slowStreamsCut', 'Streams cut because they took no update'],
-  bridged_state_observers_failed_total: ['observersFailed', 'Observers that threw'],
-  bridged_state_calls_failed_total: ['callsFailed', 'Calls that ended with a status other than OK'],
-};
+const COUNTERS: readonly Metric[] = [
+  ['bridged_state_sets_total', 'setsTotal', 'Variables that were set'],
+  ['bridged_state_updates_published_total', 'updatesPublished', 'Changes committed'],
+  ['bridged_state_updates_sent_total', 'updatesSent', 'Updates given to streams'],
+  ['bridged_state_updates_conflated_total', 'updatesConflated', 'Updates that slow streams did not get'],
+  ['bridged_state_slow_streams_cut_total', 'slowStreamsCut', 'Streams cut because they took no update'],
+  ['bridged_state_observers_failed_total', 'observersFailed', 'Observers that threw'],
+  ['bridged_state_calls_failed_total', 'callsFailed', 'Calls that ended with a status other than OK'],
+];
 
 /** Answered at once; a server with more says how many by `total`. */
 const MAX_SESSIONS = 10_000;

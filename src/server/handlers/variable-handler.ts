@@ -93,8 +93,8 @@ export function variableHandlers(server: ServerContext): UntypedServiceImplement
         const session = store.require(request.sessionId ?? '', nowMs);
         const variable = session.require(request.variableIdentifier ?? '');
         const version = targetVersionOf(request.targetVersion ?? 0, variable);
-        counters.sets += 1;
         const rolledBack = session.rollback(variable.name, version, setterFromWire(undefined), nowMs);
+        counters.sets += 1;
         return mapKept(rolledBack, (present) => ({ success: true, variable: variableToWire(present) }));
       },
       (errorMessage) => ({ success: false, errorMessage }),

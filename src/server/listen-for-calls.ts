@@ -1,0 +1,62 @@
+/** How the gRPC server gets its port, and what is said when it cannot. */
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { createSecureContext } from 'node:tls';
+import type { Server } from '@grpc/grpc-js';
+import { ServerCredentials } from '@grpc/grpc-js';
+import { InvalidOptionsError, UnavailableError } from '../shared/errors.js';
+import type { ServerOptions } from './server-options.js';
+
+/** The port that it listens on. @throws UnavailableError; InvalidOptionsError for a certificate that is none */
+export async function listenForCalls(server: Server, options: ServerOptions): Promise<number> {
+  const { host, port } = options;
+  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+  const credentials = credentialsOf(options);
+  try {
+    // Asked first, because grpc-js writes to stderr when it cannot have a port, and says no more than that.
+    await tryPort(host, port);
+    return await new Promise((resolve, reject) => {
+      server.bindAsync(address, credentials, (cause, bound) => (cause === null ? resolve(bound) : reject(cause)));
+    });
+  } catch (cause) {
+    throw new UnavailableError(`the server cannot listen on ${address}: ${problemOf(cause)}`, { cause });
+  }
+}
+
+async function tryPort(host: string, port: number): Promise<void> {
+  const probe = createServer();
+  probe.listen(port, host);
+  await once(probe, 'listening');
+  probe.close();
+  await once(probe, 'close');
+}
+
+function credentialsOf({ tls }: ServerOptions): ServerCredentials {
+  if (tls === undefined) return ServerCredentials.createInsecure();
+  const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) };
+  const ca = tls.ca === undefined ? null : Buffer.from(tls.ca);
+  try {
+    // grpc-js reads them only when it listens, and would say it of the address.
+    createSecureContext({ cert: tls.cert, key: tls.key, ca: tls.ca });
+    return ServerCredentials.createSsl(ca, [pair], ca !== null);
+  } catch (cause) {
+    const problem = cause instanceof Error ? cause.message : String(cause);
+    throw new InvalidOptionsError(`startBridgeServer: tls: ${problem}: give PEM texts that belong together`, { cause });
+  }
+}
+
+function problemOf(cause: unknown): string {
+  const { code, message } = cause as { readonly code?: string; readonly message?: string };
+  switch (code) {
+    case 'EADDRINUSE':
+      return 'the port is in use: stop what uses it, or give another port (0 picks one)';
+    case 'EACCES':
+      return 'the port is not allowed: give one from 1,024 on (0 picks one)';
+    case 'EADDRNOTAVAIL':
+    case 'ENOTFOUND':
+    case 'EAI_AGAIN':
+      return 'this machine has no such address: give one of its own, 127.0.0.1 or 0.0.0.0';
+    default:
+      return `${message ?? code}: give another host or port`;
+  }
+}
