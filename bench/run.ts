@@ -19,6 +19,8 @@ import { steady } from './scenarios/steady.js';
 
 const SCENARIOS: readonly Scenario[] = [steady, busy, fanout, open, churn, sets, local, micro];
 
+// Who reads the table may stop reading (`| head`); the figures are written all the same.
+process.stdout.on('error', () => {});
 process.exitCode = await main(process.argv.slice(2));
 
 async function main(args: readonly string[]): Promise<number> {

@@ -27,7 +27,8 @@ export class BenchProcess<C extends CallsOf<C>> implements AsyncDisposable {
   private constructor(name: string, child: ChildProcess) {
     this.#name = name;
     this.#child = child;
-    this.#exited = once(child, 'exit');
+    // An 'error' has its own listener.
+    this.#exited = once(child, 'exit').catch(() => undefined);
     child.on('message', (message) => this.#handleMessage(message as AnswerMessage));
     child.on('exit', (code, signal) => this.#fail(new Error(`the ${name} process ended with ${signal ?? code}`)));
     child.on('error', (error) => this.#fail(error));
@@ -110,6 +111,11 @@ export class BenchProcess<C extends CallsOf<C>> implements AsyncDisposable {
       clearTimeout(timer);
     }
   }
+}
+
+/** For a call that does something with each of so many things: 2 ms each, on top of the usual. */
+export function deadlineForMs(things: number): number {
+  return CALL_MS + 2 * things;
 }
 
 /** Id of the message that it runs. */

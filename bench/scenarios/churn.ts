@@ -1,4 +1,5 @@
 /** Watching and unwatching, again and again: what it costs, and whether anything stays behind. */
+import { deadlineForMs } from '../processes/bench-process.js';
 import type { ClientChoice } from '../processes/open-watch-client.js';
 import { rowOf } from '../report/row.js';
 import { compareWithPlain } from './compared-job.js';
@@ -22,8 +23,8 @@ async function churnOnce(choice: ClientChoice, watches: number, rounds: number):
   const { server, watcher } = processes;
   const memory = () => Promise.all([watcher.call('memory', null), server.call('memory', null)]);
   const round = async () => {
-    const { openMs } = await watcher.call('watch', { watches, variables: watches });
-    const { stopMs } = await watcher.call('unwatch', null);
+    const { openMs } = await watcher.call('watch', { watches, variables: watches }, deadlineForMs(watches));
+    const { stopMs } = await watcher.call('unwatch', null, deadlineForMs(watches));
     return openMs + stopMs;
   };
   await round();

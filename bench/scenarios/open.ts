@@ -1,4 +1,5 @@
 /** Opening thousands of watches: how long until all are registered, and what each costs in memory at both ends. */
+import { deadlineForMs } from '../processes/bench-process.js';
 import type { ClientChoice } from '../processes/open-watch-client.js';
 import { rowOf } from '../report/row.js';
 import { compareWithPlain } from './compared-job.js';
@@ -22,7 +23,7 @@ async function openOnce(choice: ClientChoice, watches: number): Promise<Measured
   // Code, connections and buffers that the first watches bring are no cost of each further one.
   await watcher.call('watch', { watches: WARMUP_WATCHES, variables: WARMUP_WATCHES, firstVariable: watches });
   const [clientBefore, serverBefore] = await memory();
-  const { openMs } = await watcher.call('watch', { watches, variables: watches });
+  const { openMs } = await watcher.call('watch', { watches, variables: watches }, deadlineForMs(watches));
   const [client, server_] = await memory();
   const { streams } = await server.call('open', null);
   const kbPerWatch = (after: number, before: number) => (after - before) / 1_024 / watches;

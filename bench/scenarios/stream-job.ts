@@ -1,4 +1,5 @@
 /** One-way latency from a writer's schedule to a watcher's callback, through a server: the job of `steady`, `busy` and `fanout`. */
+import { deadlineForMs } from '../processes/bench-process.js';
 import { nowUs } from '../processes/monotonic-clock.js';
 import type { ClientChoice } from '../processes/open-watch-client.js';
 import { WriteSchedule } from '../processes/write-schedule.js';
@@ -19,7 +20,7 @@ export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promis
   await using processes = await StreamProcesses.start(choice, job.variables);
   const { server, writer, watcher } = processes;
   const { watches, variables } = job;
-  await watcher.call('watch', { watches, variables });
+  await watcher.call('watch', { watches, variables }, deadlineForMs(watches));
 
   const { plan, part } = planOf(job, Math.round(nowUs()) + LEAD_US);
   const deadlineMs = (part.toUs - nowUs()) / 1_000 + GRACE_MS;

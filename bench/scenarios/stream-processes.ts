@@ -1,5 +1,5 @@
 /** The three processes of a measurement: bridge server, writer, watching service. Owner: the scenario, by `await using`. */
-import { BenchProcess } from '../processes/bench-process.js';
+import { BenchProcess, deadlineForMs } from '../processes/bench-process.js';
 import type { ClientChoice } from '../processes/open-watch-client.js';
 import type { ServerCalls } from '../processes/server.js';
 import type { WatcherCalls } from '../processes/watcher.js';
@@ -26,7 +26,7 @@ export class StreamProcesses implements AsyncDisposable {
     try {
       const processes = new StreamProcesses(await Promise.all(starting));
       const port = await processes.server.call('port', null);
-      await processes.writer.call('prepare', { port, session: SESSION, variables });
+      await processes.writer.call('prepare', { port, session: SESSION, variables }, deadlineForMs(variables));
       await processes.watcher.call('connect', { choice, port, session: SESSION });
       return processes;
     } catch (error) {
