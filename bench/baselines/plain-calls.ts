@@ -19,7 +19,11 @@ export function connectPlain(port: number): Client {
 }
 
 /** @throws ServiceError */
-export function callPlain<M extends MethodName>(client: Client, name: M, request: RequestOf<M>): Promise<ResponseOf<M>> {
+export function callPlain<M extends MethodName>(
+  client: Client,
+  name: M,
+  request: RequestOf<M>,
+): Promise<ResponseOf<M>> {
   const method = METHODS[name] as unknown as Method<RequestOf<M>, ResponseOf<M>>;
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(
