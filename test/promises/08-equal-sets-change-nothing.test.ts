@@ -1,0 +1,102 @@
+/** Setting an equal value is no change; versions begin at 1, rise by 1, and outlive the 32 bits of the published field. */
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import type { VariableInput, VariableType } from '../../src/main/index.js';
+import { BridgedState } from '../../src/main/index.js';
+import { SeenUpdates } from '../support/seen-updates.js';
+import { ServerProcess } from '../support/server-process.js';
+
+let server: ServerProcess;
+
+before(async () => {
+  server = await ServerProcess.start();
+});
+
+after(() => server.close());
+
+test('setting an equal value succeeds at the present version, changes nothing and notifies nobody', async () => {
+  const cases: readonly (readonly [VariableType, VariableInput, VariableInput, VariableInput])[] = [
+    ['integer', 5, 5, 6],
+    ['float', Number.NaN, Number.NaN, 1.5],
+    ['float', 0, -0, 1],
+    ['string', 'a', 'a', 'b'],
+    ['boolean', true, true, false],
+    ['embedding', [1, 2, 3], [1, 2, 3], [1, 2, 4]],
+  ];
+  await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 1, verify: true });
+  for (const [index, [type, value, equal, other]] of cases.entries()) {
+    const name = `equal-${index}`;
+    await state.registerVariable(name, type, value);
+    const seen = new SeenUpdates();
+    await state.watchVariables(name, seen.watcher, { onError: seen.onError });
+
+    const versions = [await state.setVariable(name, equal), await state.setVariable(name, equal)];
+    const changed = await state.setVariable(name, other);
+
+    // Updates of a variable come in order: one for an equal set would have come before.
+    await seen.when(5_000, () => seen.all.length > 0, 'the change');
+    assert.deepEqual(versions, [1, 1], type);
+    assert.equal(changed, 2);
+    assert.deepEqual(
+      seen.all.map(({ metadata }) => [metadata.version, metadata.missed]),
+      [[2, 0]],
+    );
+    assert.equal((await state.history(name)).length, 2);
+    assert.deepEqual(seen.errors, []);
+  }
+});
+
+test('a batch notifies of those values only that are not equal', async () => {
+  const sessionId = 'batch';
+  await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 1, sessionId });
+  for (const name of ['a', 'b', 'c']) await state.registerVariable(name, 'integer', 0);
+  const seen = new SeenUpdates();
+  await state.watchVariables(['a', 'b', 'c'], seen.watcher);
+
+  const versions = await state.updateVariables({ a: 0, b: 1, c: 0 }, { atomic: true });
+
+  await state.setVariable('a', 9);
+  await seen.when(5_000, () => seen.last?.newValue === 9, 'the set after the batch');
+  assert.deepEqual(Object.fromEntries(versions), { a: 1, b: 2, c: 1 });
+  assert.deepEqual(
+    seen.all.map(({ identifier }) => identifier),
+    ['b', 'a'],
+  );
+});
+
+test('versions that leave the 32-bit field begin a new era by one resync, and rise strictly within it', async () => {
+  const sessionId = 'era';
+  const last = 2 ** 31 - 2;
+  const variable = {
+    name: 'old',
+    type: 'integer',
+    value: 0,
+    version: last - 1,
+    constraints: {},
+    metadata: {},
+    description: '',
+    ttlMs: 0,
+  } as const;
+  await using state = await BridgedState.open({
+    endpoint: `127.0.0.1:${server.port}`,
+    workers: 1,
+    sessionId,
+    verify: true,
+    existingState: { format: 'bridged-state/1', variables: [variable] },
+  });
+  const seen = new SeenUpdates();
+  await state.watchVariables('old', seen.watcher, { includeInitial: true, onError: seen.onError });
+
+  for (let value = 1; value <= 5; value += 1) await state.setVariable('old', value);
+
+  await seen.when(5_000, () => seen.last?.newValue === 5, 'the last value');
+  assert.deepEqual(seen.rows(), [
+    [undefined, 0, last - 1, 0, false],
+    [0, 1, last, 0, false],
+    [1, 2, 1, 0, true],
+    [2, 3, 2, 0, false],
+    [3, 4, 3, 0, false],
+    [4, 5, 4, 0, false],
+  ]);
+  assert.deepEqual(seen.errors, []);
+});
