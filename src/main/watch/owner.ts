@@ -32,16 +32,19 @@ export function followOwner(owner: object, end: End): () => void {
   const { ends, detach } = registration;
   ends.add(end);
   return () => {
-    ends.delete(end);
     // `owner` must not be held here: an owner that is only held by its watches is nobody's.
-    if (ends.size === 0) detach();
+    if (ends.delete(end) && ends.size === 0) detach();
   };
 }
 
 function listen(owner: object): Registration {
   const ends = new Set<End>();
   const endAll = () => {
-    for (const end of [...ends]) end();
+    const followers = [...ends];
+    ends.clear();
+    // A stream says 'end' and 'close': only the first of them counts.
+    detach();
+    for (const end of followers) end();
   };
   const weak = new WeakRef(owner);
   const forget = () => {
@@ -50,14 +53,12 @@ function listen(owner: object): Registration {
   };
   const stop = addEndListeners(owner, endAll);
   if (stop === undefined) collected.register(owner, ends, ends);
-  return {
-    ends,
-    detach: () => {
-      forget();
-      if (stop === undefined) collected.unregister(ends);
-      else stop(weak.deref());
-    },
+  const detach = () => {
+    forget();
+    if (stop === undefined) collected.unregister(ends);
+    else stop(weak.deref());
   };
+  return { ends, detach };
 }
 
 /** Undefined when the owner tells no end and is followed to its collection. */
