@@ -163,6 +163,8 @@ export class Context implements StateProvider {
 
   async #move(options: BridgedStateOptions): Promise<BridgedState> {
     const local = this.#provider;
+    // Calls begun before this one still reach the local state: copied before they do, they would be lost.
+    await new Promise((resolve) => setImmediate(resolve));
     const bridged = await BridgedState.open({ ...options, existingState: await local.exportState() });
     const moved: [MovingWatch, Watch][] = [];
     try {
