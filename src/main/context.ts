@@ -34,6 +34,7 @@ export class Context implements StateProvider {
   readonly #watches = new Map<string, MovingWatch>();
   #moving: Promise<BridgedState> | undefined;
   #isClosed = false;
+  #watchesMade = 0;
 
   constructor(options: LocalStateOptions = {}) {
     this.#provider = new LocalState(options);
@@ -110,7 +111,9 @@ export class Context implements StateProvider {
 
   async watchVariables(identifiers: Identifiers, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
     const provider = await this.#settled();
-    const moving = new MovingWatch(watcher, options, await provider.watchVariables(identifiers, watcher, options));
+    const current = await provider.watchVariables(identifiers, watcher, options);
+    this.#watchesMade += 1;
+    const moving = new MovingWatch(`watch-${this.#watchesMade}`, watcher, options, current);
     this.#watches.set(moving.ref, moving);
     return moving;
   }
@@ -131,7 +134,9 @@ export class Context implements StateProvider {
   }
 
   async listWatchers(): Promise<WatcherInfo[]> {
-    return (await this.#settled()).listWatchers();
+    const infos = await (await this.#settled()).listWatchers();
+    const refs = new Map([...this.#watches.values()].map((watch) => [watch.currentRef, watch.ref]));
+    return infos.map((info) => ({ ...info, ref: refs.get(info.ref) ?? info.ref }));
   }
 
   async exportState(): Promise<ExportedState> {
@@ -185,16 +190,21 @@ export class Context implements StateProvider {
 
 /** A watch that keeps its handle while the provider behind it changes. */
 class MovingWatch implements Watch {
+  /** The context's own: each provider counts its refs from 1. */
   readonly ref: string;
   readonly #watcher: Watcher;
   readonly #options: WatchOptionsInput;
   #current: Watch;
 
-  constructor(watcher: Watcher, options: WatchOptionsInput, current: Watch) {
-    this.ref = current.ref;
+  constructor(ref: string, watcher: Watcher, options: WatchOptionsInput, current: Watch) {
+    this.ref = ref;
     this.#watcher = watcher;
     this.#options = options;
     this.#current = current;
+  }
+
+  get currentRef(): string {
+    return this.#current.ref;
   }
 
   get identifiers(): readonly string[] {
