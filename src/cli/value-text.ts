@@ -24,7 +24,12 @@ export function jsonOf(value: Printable): string {
 /** What `set` reads back as it is. A text stands for itself where a terminal shows it as it is, NaN and the infinities do; anything else is JSON. */
 export function plainOf(value: VariableValue): string {
   if (typeof value === 'number' && !Number.isFinite(value)) return String(value);
-  return typeof value === 'string' && PLAIN_TEXT.test(value) ? value : jsonOf(value);
+  if (typeof value === 'string' && PLAIN_TEXT.test(value)) return value;
+  // JSON leaves these as they are, and a terminal would obey them or break the line.
+  return jsonOf(value).replace(
+    /[\p{Cc}\u2028\u2029]/gu,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 function base64Of(bytes: Uint8Array): string {
