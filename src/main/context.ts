@@ -87,18 +87,18 @@ export class Context implements StateProvider {
   }
 
   async setVariable(identifier: string, value: VariableInput, options?: SetOptions): Promise<number> {
-    return (await this.#settled()).setVariable(identifier, value, options);
+    return (this.#idle ?? (await this.#settled())).setVariable(identifier, value, options);
   }
 
   async updateVariables(
     values: Readonly<Record<string, VariableInput>>,
     options?: UpdateOptions,
   ): Promise<Map<string, number>> {
-    return (await this.#settled()).updateVariables(values, options);
+    return (this.#idle ?? (await this.#settled())).updateVariables(values, options);
   }
 
   async deleteVariable(identifier: string): Promise<void> {
-    return (await this.#settled()).deleteVariable(identifier);
+    return (this.#idle ?? (await this.#settled())).deleteVariable(identifier);
   }
 
   async history(identifier: string, options?: { readonly limit?: number }): Promise<HistoryEntry[]> {
@@ -106,7 +106,7 @@ export class Context implements StateProvider {
   }
 
   async rollback(identifier: string, version: number): Promise<number> {
-    return (await this.#settled()).rollback(identifier, version);
+    return (this.#idle ?? (await this.#settled())).rollback(identifier, version);
   }
 
   async watchVariables(identifiers: Identifiers, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
@@ -157,6 +157,11 @@ export class Context implements StateProvider {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** The provider when nothing has to be waited for: what a watcher sets is then set within its call, and told in a later turn. */
+  get #idle(): StateProvider | undefined {
+    return this.#isClosed || this.#moving !== undefined ? undefined : this.#provider;
   }
 
   /** The provider, when no move is under way. */
