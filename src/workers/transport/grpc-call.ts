@@ -1,5 +1,5 @@
 /** One gRPC call with our messages and our errors. Path: stream transport -> [grpc call] -> grpc-js. */
-import type { ClientReadableStream, ServiceError } from '@grpc/grpc-js';
+import type { ChannelInterface, ServiceError, StatusObject } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
 import { type BridgeError, MessageTooLargeError, UnavailableError, UnknownOutcomeError } from '../../shared/errors.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
@@ -59,34 +59,43 @@ export function unaryCall<M extends MethodName>(
   });
 }
 
+/** What comes on a stream. */
+export interface StreamListener {
+  handleHeaders(headers: Metadata): void;
+  handleMessage(bytes: Buffer): void;
+  /** Once; nothing follows. */
+  handleStatus(status: StatusObject): void;
+}
+
+/** A running WatchVariables call. */
+export type StreamCall = ReturnType<ChannelInterface['createCall']>;
+
+/**
+ * On the channel itself: the client above it puts a Readable and an interceptor chain around every call,
+ * 15 KB a stream that only pass messages on.
+ */
 export function openStream(
   channel: PooledChannel,
   request: RequestOf<'WatchVariables'>,
   config: BridgeConfig,
-): ClientReadableStream<Buffer> {
-  const { stackTraceLimit } = Error;
-  // grpc-js keeps the caller's stack with every call, to show it with an error: 600 bytes a stream that nobody reads.
-  Error.stackTraceLimit = 0;
-  try {
-    return channel.client.makeServerStreamRequest(
-      WATCH_PATH,
-      encodeWatchRequest,
-      keepBytes,
-      request,
-      callMetadata(config),
-    );
-  } finally {
-    Error.stackTraceLimit = stackTraceLimit;
-  }
+  listener: StreamListener,
+): StreamCall {
+  const call = channel.client.getChannel().createCall(WATCH_PATH, Number.POSITIVE_INFINITY, null, null, null);
+  call.start(callMetadata(config), {
+    onReceiveMetadata: (headers) => listener.handleHeaders(headers),
+    onReceiveMessage: (bytes: Buffer) => {
+      listener.handleMessage(bytes);
+      call.startRead();
+    },
+    onReceiveStatus: (status) => listener.handleStatus(status),
+  });
+  call.startRead();
+  call.sendMessageWithContext({}, METHODS.WatchVariables.encodeRequest(request) as Buffer);
+  call.halfClose();
+  return call;
 }
 
 const WATCH_PATH = methodPath(SERVICE_NAMES[0], 'WatchVariables');
-
-const encodeWatchRequest = (message: RequestOf<'WatchVariables'>): Buffer =>
-  METHODS.WatchVariables.encodeRequest(message) as Buffer;
-
-/** Decoded by the consumer: a message that cannot be read must not end the stream. */
-const keepBytes = (bytes: Buffer): Buffer => bytes;
 
 export function headerOf(metadata: Metadata | undefined, name: string): string | undefined {
   const value = metadata?.get(name)[0];

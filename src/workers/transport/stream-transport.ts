@@ -3,7 +3,7 @@
  * Path: HTTP/2 -> [stream transport] -> stream consumer. Slow: it reads on, the watch's ring is bounded.
  * Full: more streams open more channels. Closed: streams end, channels close, nothing is called afterwards.
  */
-import type { ClientReadableStream, ServiceError, StatusObject } from '@grpc/grpc-js';
+import type { ServiceError, StatusObject } from '@grpc/grpc-js';
 import type { Deadlines } from '../../shared/deadlines.js';
 import { deadlineOf } from '../../shared/deadlines.js';
 import {
@@ -27,6 +27,7 @@ import { EndpointRotation } from '../stream/endpoint-rotation.js';
 import { ReconnectUnit } from '../stream/reconnect-unit.js';
 import { isOver } from '../stream/stream-state.js';
 import { ChannelPool, type PooledChannel } from './channel-pool.js';
+import type { StreamCall, StreamListener } from './grpc-call.js';
 import { callError, headerOf, openStream, unaryCall } from './grpc-call.js';
 import type { Answer, ServerFacts, Transport, TransportWatch } from './transport.js';
 
@@ -34,9 +35,10 @@ import type { Answer, ServerFacts, Transport, TransportWatch } from './transport
 const UNWATCH_GRACE_MS = 5_000;
 
 /** A watch's present stream. */
-interface OpenStream extends Deadline {
+interface OpenStream extends Deadline, StreamListener {
   readonly watch: TransportWatch;
-  readonly call: ClientReadableStream<Buffer>;
+  /** Undefined only while it is made. */
+  call: StreamCall | undefined;
   readonly channel: PooledChannel;
   readonly token: string;
   isRegistered: boolean;
@@ -162,7 +164,7 @@ export class StreamTransport implements Transport {
       this.#deadlines.cancel(stream);
       stream.isMuted = true;
       // The connection goes with them, so no budget matters any more.
-      if (!stream.isEnded) stream.call.cancel();
+      if (!stream.isEnded) cancel(stream);
     }
     this.#pool.close();
   }
@@ -274,7 +276,29 @@ export class StreamTransport implements Transport {
     if (request.wantsMark) options.synced = '1';
     if (request.keepsBatches) options.atomic = '1';
     if (request.waitForMissing) options.missing = 'wait';
-    const call = openStream(
+    const stream: OpenStream = {
+      watch,
+      channel,
+      token,
+      call: undefined,
+      isRegistered: false,
+      isMuted: false,
+      isEnded: false,
+      dueAtMs: 0,
+      wheelSlot: -1,
+      handleDeadline: () => this.#handleStreamDeadline(stream),
+      handleHeaders: (headers) => this.#handleHeaders(stream, headerOf(headers, EPOCH_HEADER) ?? ''),
+      handleMessage: (bytes) => {
+        if (!stream.isMuted) consumer.handleMessage(bytes, systemClock.nowMs());
+      },
+      handleStatus: (status) => {
+        pool.release(channel);
+        this.#handleEnd(stream, status);
+      },
+    };
+    this.#streams.set(watch, stream);
+    this.#deadlines.schedule(stream, systemClock.nowMs() + this.#config.limits.openTimeoutMs);
+    stream.call = openStream(
       channel,
       {
         sessionId: this.#config.sessionId,
@@ -285,31 +309,8 @@ export class StreamTransport implements Transport {
         ...(watch.heartbeatMs === 0 ? {} : { heartbeatMs: watch.heartbeatMs }),
       },
       this.#config,
+      stream,
     );
-    const stream: OpenStream = {
-      watch,
-      call,
-      channel,
-      token,
-      isRegistered: false,
-      isMuted: false,
-      isEnded: false,
-      dueAtMs: 0,
-      wheelSlot: -1,
-      handleDeadline: () => this.#handleStreamDeadline(stream),
-    };
-    this.#streams.set(watch, stream);
-    this.#deadlines.schedule(stream, systemClock.nowMs() + this.#config.limits.openTimeoutMs);
-    call.on('metadata', (metadata) => this.#handleHeaders(stream, headerOf(metadata, EPOCH_HEADER) ?? ''));
-    call.on('data', (bytes: Buffer) => {
-      if (!stream.isMuted) consumer.handleMessage(bytes, systemClock.nowMs());
-    });
-    // Every end comes as 'status'; grpc-js also emits 'error' for those that are not OK, and would throw it unheard.
-    call.on('error', ignoreError);
-    call.on('status', (status: StatusObject) => {
-      pool.release(channel);
-      this.#handleEnd(stream, status);
-    });
   }
 
   #handleHeaders(stream: OpenStream, epoch: string): void {
@@ -405,7 +406,7 @@ export class StreamTransport implements Transport {
     for (const stream of this.#muted) {
       const isGivenTime = this.#unwatchesByMessage && stream.isRegistered && nowMs < stream.dueAtMs;
       if (isGivenTime) continue;
-      if (stream.channel.takeCancel(nowMs)) stream.call.cancel();
+      if (stream.channel.takeCancel(nowMs)) cancel(stream);
       else isAnyLeft = true;
     }
     if (isAnyLeft) this.#deadlines.schedule(this.#cancelTurn, nowMs + 250);
@@ -432,6 +433,6 @@ export class StreamTransport implements Transport {
 
 const RETRY_PAUSE_MS = 50;
 
-function ignoreError(): void {
-  // Its status is handled.
+function cancel({ call }: OpenStream): void {
+  call?.cancelWithStatus(STATUS.CANCELLED, 'the watch was stopped');
 }
