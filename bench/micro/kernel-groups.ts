@@ -3,7 +3,7 @@ import { conditionKernels } from './condition.js';
 import { dispatcherKernels } from './dispatcher.js';
 import type { Kernel } from './kernel.js';
 import { localStateKernels } from './local-state.js';
-import { updateBatchKernels } from './update-batch.js';
+import { updateLaneKernels } from './update-lane.js';
 import { updateMessageKernels } from './update-message.js';
 import { updateRingKernels } from './update-ring.js';
 import { valueCodecKernels } from './value-codec.js';
@@ -17,7 +17,7 @@ export const KERNEL_GROUPS = {
   versionTracker: versionTrackerKernels,
   condition: conditionKernels,
   updateRing: updateRingKernels,
-  updateBatch: updateBatchKernels,
+  updateLane: updateLaneKernels,
   dispatcher: dispatcherKernels,
   localState: localStateKernels,
 } satisfies Record<string, () => Kernel[] | Promise<Kernel[]>>;

@@ -12,7 +12,7 @@ export function updateMessageKernels(): Kernel[] {
   const bytes = encodeChange(change, 'epoch-1', false);
   return [
     repeat('update message: encode', () => encodeChange(change, 'epoch-1', false)),
-    repeat('update message: decode', () => decodeUpdate(bytes), GENERATED),
+    repeat('update message: decode', () => decodeUpdate(bytes, NAMES), GENERATED),
     repeat(GENERATED, () => METHODS.WatchVariables.decodeResponse(bytes)),
   ];
 }
@@ -25,3 +25,6 @@ function someChange(): Change {
 }
 
 const GENERATED = 'update message: decode, generated code';
+
+/** As a stream's next message has them. */
+const NAMES = { variableId: 'var-1', name: 'sensor-1' };

@@ -17,24 +17,8 @@ import type { Logger } from '../shared/logger.js';
 import type { StateOptions, StateOptionsInput, WatchOptionsInput } from '../shared/options.js';
 import { parseStateOptions, parseWatchOptions } from '../shared/options.js';
 import type { AttachCommand, BridgeConfig, Call } from '../shared/port/commands.js';
+import { fromPortValue, toPortValue } from '../shared/port/port-value.js';
 import type { Lineage, PortBatchResult, PortStats, PortVariable, PortVersion } from '../shared/port/replies.js';
-import type { UpdateBatch } from '../shared/port/update-batch.js';
-import {
-  batchOld,
-  batchSource,
-  batchValue,
-  COLUMNS,
-  FILTERED,
-  FLAGS,
-  fromPortValue,
-  HANDLE,
-  MISSED,
-  RECEIVED_AT,
-  REVISION,
-  TIMESTAMP,
-  toPortValue,
-  VERSION,
-} from '../shared/port/update-batch.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
 import { checkExportedState, EXPORT_FORMAT } from '../shared/state/exported-state.js';
 import { systemClock } from '../shared/system-clock.js';
@@ -43,7 +27,7 @@ import { NO_CONSTRAINTS, parseConstraints } from '../shared/values/constraint.js
 import { constraintsToJson } from '../shared/values/constraint-text.js';
 import { checkName } from '../shared/values/identifier.js';
 import { parseJson } from '../shared/values/json.js';
-import { copyMetadata, EMPTY_METADATA } from '../shared/values/metadata.js';
+import { copyMetadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import { parseVariableType } from '../shared/values/variable-type.js';
 import { batchRefused, checkExpectedVersionOption, checkLimit, checkValuesRecord } from './call-arguments.js';
@@ -385,29 +369,6 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     if (variable === undefined) return;
     variable.epoch = epoch;
     variable.variableId = variableId;
-  }
-
-  handleUpdates(batch: UpdateBatch, from: number, to: number): void {
-    const { numbers, customs } = batch;
-    const nowMs = systemClock.nowMs();
-    for (let place = from; place < to; place += 1) {
-      const at = place * COLUMNS;
-      this.dispatcher.deliver(
-        numbers[at + HANDLE]!,
-        numbers[at + VERSION]!,
-        batchValue(batch, place),
-        numbers[at + TIMESTAMP]!,
-        numbers[at + RECEIVED_AT]!,
-        numbers[at + REVISION]!,
-        numbers[at + MISSED]!,
-        numbers[at + FILTERED]!,
-        numbers[at + FLAGS]!,
-        batchSource(batch, place),
-        customs?.get(place) ?? EMPTY_METADATA,
-        batchOld(batch, place),
-        nowMs,
-      );
-    }
   }
 
   handleTurnEnd(): void {

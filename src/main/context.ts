@@ -2,6 +2,7 @@
  * Starts local and moves to a bridge when it is asked to, taking values, versions and live watches along. Path: your code -> [context] -> LocalState, later BridgedState.
  * While it moves, calls wait: nothing is set between the copy and the move. A move that fails leaves it local, as it was.
  */
+import type { BridgeError } from '../shared/errors.js';
 import { ClosedError, WatchNotFoundError } from '../shared/errors.js';
 import type { WatchOptionsInput } from '../shared/options.js';
 import { parseWatchOptions } from '../shared/options.js';
@@ -26,6 +27,7 @@ import type {
   WatchState,
 } from './state-provider.js';
 import type { Watcher } from './watch/dispatcher.js';
+import { whenOver } from './watch/watch.js';
 import { iterateWatch } from './watch/watch-iterator.js';
 
 export class Context implements StateProvider {
@@ -110,26 +112,20 @@ export class Context implements StateProvider {
   }
 
   async watchVariables(identifiers: Identifiers, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
-    const provider = await this.#settled();
-    const current = await provider.watchVariables(identifiers, watcher, options);
-    this.#watchesMade += 1;
-    const moving = new MovingWatch(`watch-${this.#watchesMade}`, watcher, options, current);
-    this.#watches.set(moving.ref, moving);
-    return moving;
+    return this.#watch(identifiers, watcher, options, undefined);
   }
 
   watch(identifiers: Identifiers, options: WatchOptionsInput = {}): WatchIterable {
     const { bufferLimit, overflow } = parseWatchOptions(options);
-    return iterateWatch((watcher) => this.watchVariables(identifiers, watcher, options), bufferLimit, overflow);
+    return iterateWatch((watcher, onOver) => this.#watch(identifiers, watcher, options, onOver), bufferLimit, overflow);
   }
 
   async unwatchVariables(refOrWatch: string | Watch): Promise<void> {
     const ref = typeof refOrWatch === 'string' ? refOrWatch : refOrWatch.ref;
     const moving = this.#watches.get(ref);
-    if (moving === undefined || moving.isOver) {
+    if (moving === undefined) {
       throw new WatchNotFoundError(`Watch not found: ${ref}: it was stopped, or it belongs to another state`);
     }
-    this.#watches.delete(ref);
     await moving.stop();
   }
 
@@ -159,6 +155,32 @@ export class Context implements StateProvider {
     return this.close();
   }
 
+  async #watch(
+    identifiers: Identifiers,
+    watcher: Watcher,
+    options: WatchOptionsInput,
+    onOver: OnOver | undefined,
+  ): Promise<Watch> {
+    // Registered at once, where that is possible.
+    const provider = this.#idle ?? (await this.#settled());
+    this.#watchesMade += 1;
+    const ref = `watch-${this.#watchesMade}`;
+    const end: OnOver = (error) => {
+      this.#watches.delete(ref);
+      onOver?.(error);
+    };
+    let watch: MovingWatch;
+    try {
+      watch = await MovingWatch.start(provider, ref, identifiers, watcher, options, end);
+    } catch (error) {
+      // Its maker's own doing, although it was not registered yet: a loop just ends.
+      if (error instanceof ClosedError && options.signal?.aborted === true) end(undefined);
+      throw error;
+    }
+    if (!watch.isOver) this.#watches.set(ref, watch);
+    return watch;
+  }
+
   /** The provider when nothing has to be waited for: what a watcher sets is then set within its call, and told in a later turn. */
   get #idle(): StateProvider | undefined {
     return this.#isClosed || this.#moving !== undefined ? undefined : this.#provider;
@@ -176,21 +198,27 @@ export class Context implements StateProvider {
     // Calls begun before this one still reach the local state: copied before they do, they would be lost.
     await new Promise((resolve) => setImmediate(resolve));
     const bridged = await BridgedState.open({ ...options, existingState: await local.exportState() });
-    const moved: [MovingWatch, Watch][] = [];
+    const moves: Move[] = [];
     try {
-      for (const [ref, watch] of this.#watches) {
-        if (watch.isOver) this.#watches.delete(ref);
-        else moved.push([watch, await watch.openOn(bridged)]);
-      }
+      for (const watch of this.#watches.values()) moves.push(await watch.prepareMove(bridged));
     } catch (error) {
+      for (const move of moves) await move.undo();
       await bridged.close();
       throw error;
     }
     this.#provider = bridged;
-    for (const [watch, next] of moved) await watch.moveTo(next);
+    for (const move of moves) await move.make();
     await local.close();
     return bridged;
   }
+}
+
+type OnOver = (error: BridgeError | undefined) => void;
+
+/** One watch's part of a move: until it is made or undone the watch runs on both providers. */
+interface Move {
+  make(): Promise<void>;
+  undo(): Promise<void>;
 }
 
 /** A watch that keeps its handle while the provider behind it changes. */
@@ -199,13 +227,34 @@ class MovingWatch implements Watch {
   readonly ref: string;
   readonly #watcher: Watcher;
   readonly #options: WatchOptionsInput;
-  #current: Watch;
+  /** An owner that only its watch holds could never be collected. */
+  readonly #owner: WeakRef<object> | undefined;
+  readonly #onOver: OnOver;
+  #current!: Watch;
+  /** Stands for the watch whose states are told: the one before stops when it has moved, which is no end. */
+  #told: object = {};
+  #isOver = false;
 
-  constructor(ref: string, watcher: Watcher, options: WatchOptionsInput, current: Watch) {
+  private constructor(ref: string, watcher: Watcher, { owner, ...options }: WatchOptionsInput, onOver: OnOver) {
     this.ref = ref;
     this.#watcher = watcher;
     this.#options = options;
-    this.#current = current;
+    this.#owner = owner === undefined ? undefined : new WeakRef(owner);
+    this.#onOver = onOver;
+  }
+
+  /** @throws what watchVariables throws */
+  static async start(
+    provider: StateProvider,
+    ref: string,
+    identifiers: Identifiers,
+    watcher: Watcher,
+    options: WatchOptionsInput,
+    onOver: OnOver,
+  ): Promise<MovingWatch> {
+    const watch = new MovingWatch(ref, watcher, parseWatchOptions(options), onOver);
+    watch.#follow(await watch.#open(provider, identifiers, options, watch.#told));
+    return watch;
   }
 
   get currentRef(): string {
@@ -221,7 +270,7 @@ class MovingWatch implements Watch {
   }
 
   get isOver(): boolean {
-    return this.state === 'stopped' || this.state === 'failed';
+    return this.#isOver;
   }
 
   get ready(): Promise<void> {
@@ -249,17 +298,49 @@ class MovingWatch implements Watch {
   }
 
   /** The same watch on another provider; its values were brought there, so nothing is initial any more. */
-  openOn(provider: StateProvider): Promise<Watch> {
-    return provider.watchVariables(this.identifiers, this.#watcher, { ...this.#options, includeInitial: false });
-  }
-
-  async moveTo(next: Watch): Promise<void> {
-    const previous = this.#current;
-    this.#current = next;
-    await previous.stop();
+  async prepareMove(provider: StateProvider): Promise<Move> {
+    const told = {};
+    const next = await this.#open(provider, this.identifiers, { ...this.#options, includeInitial: false }, told);
+    return {
+      make: async () => {
+        if (this.#isOver) {
+          await next.stop();
+          return;
+        }
+        const previous = this.#current;
+        // Changed by its maker meanwhile.
+        const added = previous.identifiers.filter((identifier) => !next.identifiers.includes(identifier));
+        const removed = next.identifiers.filter((identifier) => !previous.identifiers.includes(identifier));
+        this.#told = told;
+        this.#follow(next);
+        await previous.stop();
+        if (added.length > 0) await next.add(added);
+        if (removed.length > 0) await next.remove(removed);
+      },
+      undo: () => next.stop(),
+    };
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  #open(provider: StateProvider, identifiers: Identifiers, options: WatchOptionsInput, told: object): Promise<Watch> {
+    const owner = this.#owner?.deref();
+    const { onState } = this.#options;
+    return provider.watchVariables(identifiers, this.#watcher, {
+      ...options,
+      ...(owner === undefined ? {} : { owner }),
+      ...(onState === undefined ? {} : { onState: (state) => (this.#told === told ? onState(state) : undefined) }),
+    });
+  }
+
+  #follow(watch: Watch): void {
+    this.#current = watch;
+    whenOver(watch, (error) => {
+      if (this.#current !== watch || this.#isOver) return;
+      this.#isOver = true;
+      this.#onOver(error);
+    });
   }
 }

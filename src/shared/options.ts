@@ -196,7 +196,9 @@ export const PoolOptionsSchema = v.strictObject({
   credits: v.optional(
     v.pipe(
       whole(64, 1_048_576),
-      v.description('Updates that may be on their way from one worker to the main thread; about 100 bytes each.'),
+      v.description(
+        'Updates that may be on their way from one worker to the main thread; 88 bytes of shared memory each.',
+      ),
     ),
     16_384,
   ),
@@ -206,7 +208,7 @@ export const PoolOptionsSchema = v.strictObject({
       v.minValue(0),
       v.maxValue(100),
       v.description(
-        'Least time between two messages of one worker that carry only updates, ms; the first after a pause goes at once.',
+        'How often the main thread looks for updates while they come, ms; the first after a pause wakes it at once. 0 = each turn of a worker wakes it.',
       ),
     ),
     2,

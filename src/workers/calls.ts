@@ -10,9 +10,9 @@ import {
   VariablesNotFoundError,
 } from '../shared/errors.js';
 import type { Call } from '../shared/port/commands.js';
+import type { PortValue } from '../shared/port/port-value.js';
+import { fromPortValue, toPortValue } from '../shared/port/port-value.js';
 import type { PortBatchResult, PortVariable, PortVersion } from '../shared/port/replies.js';
-import type { PortValue } from '../shared/port/update-batch.js';
-import { fromPortValue, toPortValue } from '../shared/port/update-batch.js';
 import { EMPTY_METADATA, ownValue, putOwn, withoutKeys } from '../shared/values/metadata.js';
 import { normalizeValue } from '../shared/values/value-codec.js';
 import type { VariableType } from '../shared/values/variable-type.js';

@@ -1,13 +1,13 @@
 /**
- * One message a turn at most, as credits allow, and under load fewer. Path: stream consumer -> ring -> [port writer] -> MessagePort.
+ * Updates into the lane, as credits allow, and beside it one message a turn at most. Path: stream consumer -> ring -> [port writer] -> lane and MessagePort.
  * Slow: without credit updates stay in their watch's ring, whose overflow decides. Closed: what is left is dropped with its watches.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { HAS_OLD, MORE } from '../shared/delivery/update.js';
+import { MORE } from '../shared/delivery/update.js';
 import type { RingEntry, UpdateRing } from '../shared/delivery/update-ring.js';
-import { Credits } from '../shared/port/credits.js';
 import type { Lineage, Reply, TurnMessage } from '../shared/port/replies.js';
-import { UpdateBatchWriter } from '../shared/port/update-batch.js';
+import type { LaneMemory } from '../shared/port/update-lane.js';
+import { LaneWriter } from '../shared/port/update-lane.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import type { VariableValue } from '../shared/values/variable-type.js';
 
@@ -38,23 +38,24 @@ export class PortQueue {
 
 export class PortWriter {
   readonly #port: MessagePort;
-  readonly #credits: Credits;
-  readonly #batch = new UpdateBatchWriter();
+  readonly #lane: LaneWriter;
   #replies: Reply[] = [];
   #lineages: Lineage[] = [];
   /** Queues that are not empty, first come first served. */
   #line: PortQueue[] = [];
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
-  #lastFlushAtMs = 0;
+  #lastMessageAtMs = 0;
   readonly #spacingMs: number;
+  #isAwaitingRoom = false;
+  #roomTurn: NodeJS.Immediate | undefined;
   #isClosed = false;
 
-  /** `spacingMs`: least time between two messages that carry only updates; a wake-up costs the main thread as much as 20 updates. */
-  constructor(port: MessagePort, credits: number, spacingMs: number) {
+  /** `spacingMs`: least time between two messages that carry no reply; a wake-up costs the main thread as much as 20 updates. */
+  constructor(port: MessagePort, lane: LaneMemory, spacingMs: number) {
     this.#port = port;
     this.#spacingMs = spacingMs;
-    this.#credits = new Credits(credits);
+    this.#lane = new LaneWriter(lane);
   }
 
   reply(reply: Reply): void {
@@ -95,9 +96,9 @@ export class PortWriter {
     old: VariableValue | undefined,
   ): boolean {
     if ((flags & MORE) !== 0) queue.isHeld = queue.isAtomic = true;
-    if (this.#credits.available > 0 && !queue.isHeld && (queue.ring === undefined || queue.ring.size === 0)) {
-      this.#credits.spend(1);
-      this.#batch.append(
+    const isNext = !queue.isHeld && (queue.ring === undefined || queue.ring.size === 0);
+    if (isNext && this.#lane.hasRoom(1)) {
+      this.#lane.append(
         handle,
         version,
         value,
@@ -109,8 +110,8 @@ export class PortWriter {
         flags,
         source,
         custom,
+        old,
       );
-      if ((flags & HAS_OLD) !== 0) this.#batch.putOld(old);
       this.#schedule();
       return true;
     }
@@ -133,6 +134,7 @@ export class PortWriter {
       queue.isInLine = true;
       this.#line.push(queue);
     }
+    if (!queue.isHeld) this.#awaitRoom();
     return isTaken;
   }
 
@@ -142,14 +144,15 @@ export class PortWriter {
     if (queue.isInLine) this.#drainRings();
   }
 
-  handleGrant(updates: number): void {
-    this.#credits.grant(updates);
+  handleGrant(): void {
+    this.#isAwaitingRoom = false;
     if (this.#line.length > 0) this.#drainRings();
   }
 
   /** Sends what there is at once; nothing is sent afterwards. */
   close(): void {
     this.#flush();
+    clearImmediate(this.#roomTurn);
     this.#isClosed = true;
     this.#line = [];
   }
@@ -167,19 +170,26 @@ export class PortWriter {
       queue.afterUpdates = undefined;
     }
     this.#line = stillWaiting;
-    if (this.#batch.count > 0) this.#schedule();
+    this.#schedule();
+    if (stillWaiting.some((queue) => !queue.isHeld)) this.#awaitRoom();
+  }
+
+  #awaitRoom(): void {
+    if (this.#isAwaitingRoom) return;
+    this.#isAwaitingRoom = true;
+    this.#lane.askForRoom();
+    // All was read just before we asked: then nobody will tell us.
+    if (this.#lane.hasRoom(this.#lane.credits)) this.#roomTurn = setImmediate(() => this.handleGrant());
   }
 
   #drain(queue: PortQueue): void {
     const { ring } = queue;
     if (queue.isHeld) return;
-    if (queue.isAtomic && ring !== undefined && this.#credits.available < Math.min(ring.size, this.#credits.limit))
-      return;
-    while (ring !== undefined && this.#credits.available > 0) {
+    if (queue.isAtomic && ring !== undefined && !this.#lane.hasRoom(Math.min(ring.size, this.#lane.credits))) return;
+    while (ring !== undefined && this.#lane.hasRoom(1)) {
       const update = ring.take();
       if (update === undefined) return;
-      this.#credits.spend(1);
-      this.#batch.append(
+      this.#lane.append(
         update.key,
         update.version,
         update.value,
@@ -191,8 +201,8 @@ export class PortWriter {
         update.flags,
         update.source,
         update.custom,
+        update.old,
       );
-      if ((update.flags & HAS_OLD) !== 0) this.#batch.putOld(update.old);
     }
   }
 
@@ -203,10 +213,16 @@ export class PortWriter {
     this.#immediate = setImmediate(this.#flush);
   }
 
-  /** Updates too, unless the last message has only just gone: then they wait for company. */
+  /** Updates too, unless they need a message and the last one has only just gone: then they wait for company. */
   #schedule(): void {
-    if (this.#immediate !== undefined || this.#timer !== undefined) return;
-    const waitMs = this.#lastFlushAtMs + this.#spacingMs - performance.now();
+    if (this.#immediate !== undefined) return;
+    if (!this.#lane.hasParcels && this.#lineages.length === 0) {
+      // Behind others that wait.
+      if (this.#timer === undefined) this.#scheduleNow();
+      return;
+    }
+    if (this.#timer !== undefined) return;
+    const waitMs = this.#lastMessageAtMs + this.#spacingMs - performance.now();
     if (waitMs <= 0) this.#scheduleNow();
     else this.#timer = setTimeout(this.#flush, waitMs);
   }
@@ -216,12 +232,21 @@ export class PortWriter {
     clearImmediate(this.#immediate);
     this.#timer = undefined;
     this.#immediate = undefined;
-    if (this.#isClosed || (this.#batch.count === 0 && this.#replies.length + this.#lineages.length === 0)) return;
-    const batch = this.#batch.count > 0 ? this.#batch.take() : undefined;
-    const message: TurnMessage = { lineages: this.#lineages, batch, replies: this.#replies };
-    this.#replies = [];
-    this.#lineages = [];
-    this.#lastFlushAtMs = performance.now();
-    this.#port.postMessage(message, batch === undefined ? [] : [batch.numbers.buffer as ArrayBuffer]);
+    if (this.#isClosed) return;
+    const lane = this.#lane;
+    const needsMessage = lane.hasParcels || this.#lineages.length + this.#replies.length > 0;
+    if (needsMessage) {
+      this.#post(lane.takeMessage(this.#lineages, this.#replies));
+      this.#lineages = [];
+      this.#replies = [];
+      this.#lastMessageAtMs = performance.now();
+    }
+    const isUnseen = lane.publish();
+    if (isUnseen && !needsMessage) this.#post(null);
   };
+
+  #post(message: TurnMessage | null): void {
+    this.#port.postMessage(message);
+    this.#lane.handlePosted();
+  }
 }

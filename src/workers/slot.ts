@@ -11,6 +11,7 @@ import { silentLogger } from '../shared/logger.js';
 import type { AttachCommand, Call, Command } from '../shared/port/commands.js';
 import { changesState } from '../shared/port/commands.js';
 import type { AttachResult, PortStats } from '../shared/port/replies.js';
+import type { LaneMemory } from '../shared/port/update-lane.js';
 import { Calls } from './calls.js';
 import { PortWriter } from './port-writer.js';
 import { type QueuedCall, SetQueue } from './set-queue.js';
@@ -21,9 +22,9 @@ import type { Transport } from './transport/transport.js';
 /** What a worker is given; the port comes by transfer. */
 export interface SlotTask {
   readonly port: MessagePort;
-  /** Updates that may be on their way to the main thread. */
-  readonly credits: number;
-  /** Least time between two messages that carry only updates, ms. */
+  /** Takes the updates, by shared memory. */
+  readonly lane: LaneMemory;
+  /** Least time between two messages that carry no reply, ms. */
   readonly spacingMs: number;
 }
 
@@ -45,9 +46,9 @@ export class Slot {
   /** Resolves when nothing of this slot is left. */
   readonly closed: Promise<void>;
 
-  constructor({ port, credits, spacingMs }: SlotTask) {
+  constructor({ port, lane, spacingMs }: SlotTask) {
     this.#port = port;
-    this.#writer = new PortWriter(port, credits, spacingMs);
+    this.#writer = new PortWriter(port, lane, spacingMs);
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
@@ -60,7 +61,7 @@ export class Slot {
   #handle(command: Command): void {
     switch (command.kind) {
       case 'grant':
-        this.#writer.handleGrant(command.updates);
+        this.#writer.handleGrant();
         return;
       case 'attach':
         void this.#answer(command.id, this.#attach(command));

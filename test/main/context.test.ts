@@ -149,8 +149,7 @@ describe('a context', () => {
     await assert.rejects(context.getVariable('fan'), ClosedError);
   });
 
-  // Context.watch does not hear that its watch is over.
-  test('ends a wait for a value at its timeout', { todo: 'the loop of Context.watch goes on for ever' }, async () => {
+  test('ends a wait for a value at its timeout', async () => {
     await using context = await contextWithFan();
     const variables = new Variables(context);
     const fan = { name: 'fan', type: 'integer' } as const;
@@ -158,6 +157,86 @@ describe('a context', () => {
     const waiting = variables.waitFor(fan, () => false, { timeoutMs: 5 });
 
     await assert.rejects(within(waiting, 'the timeout', 200), DeadlineExceededError);
+  });
+});
+
+describe('a watch of a context is over, before and behind a move,', () => {
+  for (const moves of [false, true]) {
+    const when = moves ? 'behind' : 'before';
+
+    test(`${when}: by its signal, which ends a loop too`, async () => {
+      await using context = await contextWithFan();
+      const abort = new AbortController();
+      const states: string[] = [];
+      const { signal } = abort;
+      const watch = await context.watchVariables('fan', () => undefined, {
+        signal,
+        onState: (state) => states.push(state),
+      });
+      const loop = context.watch('fan', { signal });
+      const next = loop.next();
+      if (moves) await moved(context);
+      assert.deepEqual(states, ['live'], 'a move is no end');
+
+      abort.abort();
+
+      assert.deepEqual(await within(next, 'the end of the loop'), { done: true, value: undefined });
+      await until(async () => (await context.listWatchers()).length === 0, 'the end of the watch');
+      assert.deepEqual([watch.state, states], ['stopped', ['live', 'stopped']]);
+    });
+
+    test(`${when}: by the deletion of its variable, which ends a loop behind the last change`, async () => {
+      await using context = await contextWithFan();
+      const loop = context.watch('fan');
+      const first = loop.next();
+      if (moves) await moved(context);
+
+      await context.deleteVariable('fan');
+
+      const { value } = await within(first, 'the deletion');
+      assert.equal(value?.metadata.deleted, 'deleted');
+      assert.equal((await within(loop.next(), 'the end of the loop')).done, true);
+      assert.deepEqual(await context.listWatchers(), []);
+    });
+
+    test(`${when}: by the end of the context, which ends a loop`, async () => {
+      const context = await contextWithFan();
+      const next = context.watch('fan').next();
+      if (moves) await moved(context);
+
+      await context.close();
+
+      assert.equal((await within(next, 'the end of the loop')).done, true);
+    });
+  }
+
+  test('also when it was stopped while the context moved', async () => {
+    await using context = await contextWithFan();
+    const watch = await context.watchVariables('fan', () => undefined);
+
+    const moving = context.ensureBridged(newOptions());
+    const stopping = new Promise<void>((resolve) => setImmediate(() => resolve(watch.stop())));
+    const bridged = await within(moving, 'the move');
+    await stopping;
+
+    assert.equal(watch.state, 'stopped');
+    assert.deepEqual(await bridged.listWatchers(), []);
+  });
+
+  test('and one that was given another variable meanwhile has it behind the move', async () => {
+    await using context = await contextWithFan();
+    await context.registerVariable('lamp', 'integer', 1);
+    const { seen, watcher } = recorder();
+    const watch = await context.watchVariables('fan', watcher);
+
+    const moving = context.ensureBridged(newOptions());
+    const adding = new Promise<void>((resolve) => setImmediate(() => resolve(watch.add('lamp'))));
+    const bridged = await within(moving, 'the move');
+    await adding;
+    await bridged.setVariable('lamp', 2);
+
+    await until(() => seen.length === 1, 'the change of what was added');
+    assert.deepEqual([...watch.identifiers].sort(), ['fan', 'lamp']);
   });
 });
 

@@ -1,14 +1,19 @@
 /**
- * Main's end of one slot's port: ids become promises, updates go to their dispatcher, credits go back. Path: MessagePort -> [slot client] -> dispatcher.
- * Slow: what this thread has not dispatched is not granted again, so the worker stops sending. Closed: every promise that is left is rejected.
+ * Main's end of one slot: ids become promises, updates go to their dispatcher. Path: lane and MessagePort -> [slot client] -> dispatcher.
+ * Slow: what this thread has not dispatched keeps its room in the lane, so the worker stops sending. Closed: every promise that is left is rejected.
  */
 import type { MessagePort } from 'node:worker_threads';
+import { receiveMessageOnPort } from 'node:worker_threads';
 import type { ErrorWire } from '../../shared/errors.js';
 import { type BridgeError, ClosedError, errorFromWire, InvalidValueError } from '../../shared/errors.js';
 import type { AttachCommand, Command, OpenCommand } from '../../shared/port/commands.js';
 import type { Lineage, Reply, StreamStateName, TurnMessage } from '../../shared/port/replies.js';
-import type { UpdateBatch } from '../../shared/port/update-batch.js';
-import { COLUMNS, HANDLE } from '../../shared/port/update-batch.js';
+import type { LaneMemory, LaneSink } from '../../shared/port/update-lane.js';
+import { LaneReader } from '../../shared/port/update-lane.js';
+import { systemClock } from '../../shared/system-clock.js';
+import type { VariableValue } from '../../shared/values/variable-type.js';
+import type { Dispatcher } from '../watch/dispatcher.js';
+import type { LanePoller, PolledLane } from './lane-poller.js';
 import { fateOf } from './slot-recovery.js';
 
 /** A command as its sender writes it: the id is the client's business. */
@@ -31,10 +36,9 @@ export interface SlotSubscriber {
 /** A state's face towards a slot. */
 export interface SlotBridge {
   readonly bridge: number;
+  readonly dispatcher: Dispatcher;
   attachCommand(isRecovery: boolean): Omit<AttachCommand, 'id'>;
   handleLineage(lineage: Lineage): void;
-  /** Updates `from` up to `to` of a batch are this state's. */
-  handleUpdates(batch: UpdateBatch, from: number, to: number): void;
   /** The turn is over: what was held for it goes out. */
   handleTurnEnd(): void;
 }
@@ -48,12 +52,13 @@ interface Pending {
 /** Handles of different states share a port: each state has a range of its own. */
 export const HANDLES_PER_BRIDGE = 2 ** 22;
 
-export class SlotClient {
+export class SlotClient implements LaneSink, PolledLane {
   readonly number: number;
-  /** Updates dispatched that make it worth a message to grant them again. */
-  readonly #grantAt: number;
-  #dispatched = 0;
+  readonly #poller: LanePoller;
   #port: MessagePort | undefined;
+  #lane: LaneReader | undefined;
+  /** When the updates that are being dispatched were taken, ms. */
+  #nowMs = 0;
   #nextId = 1;
   readonly #pending = new Map<number, Pending>();
   readonly #bridges = new Map<number, SlotBridge>();
@@ -62,20 +67,26 @@ export class SlotClient {
   #isReferenced = true;
   #closedBy: BridgeError | undefined;
 
-  /** `credits`: updates that the worker may have on their way. */
-  constructor(number: number, credits: number) {
+  constructor(number: number, poller: LanePoller) {
     this.number = number;
-    this.#grantAt = Math.ceil(credits / 4);
+    this.#poller = poller;
   }
 
-  /** Takes over a fresh worker's port. Resolves when the worker says that it runs. */
-  start(port: MessagePort): Promise<void> {
+  /** Takes over a fresh worker's port and lane. Resolves when the worker says that it runs. */
+  start(port: MessagePort, memory: LaneMemory): Promise<void> {
     this.#port = port;
-    this.#dispatched = 0;
+    const lane = new LaneReader(memory);
+    this.#lane = lane;
+    lane.isPolled = this.#poller.isPolling;
     const ready = new Promise<void>((resolve) => {
       this.#onReady = resolve;
     });
-    port.on('message', (message: TurnMessage) => this.#handleTurn(message));
+    port.on('message', (message: TurnMessage | null) => {
+      // One of a worker that is gone may still be on its way.
+      if (this.#lane !== lane) return;
+      lane.handleMessage(message);
+      if (this.drain() > 0) this.#poller.start();
+    });
     if (!this.#isReferenced) port.unref();
     return ready;
   }
@@ -84,6 +95,7 @@ export class SlotClient {
   handleDeath(): void {
     this.#port?.close();
     this.#port = undefined;
+    this.#lane = undefined;
     for (const [id, { command, resolve, reject }] of [...this.#pending]) {
       const fate = fateOf(command);
       if (fate.name === 'repeat') continue;
@@ -172,11 +184,59 @@ export class SlotClient {
     this.#closedBy = error;
     this.#port?.close();
     this.#port = undefined;
+    this.#lane = undefined;
     for (const { reject } of this.#pending.values()) reject(error);
     this.#pending.clear();
     const wire: ErrorWire = { code: error.code, message: error.message };
     for (const subscriber of [...this.#subscribers.values()]) subscriber.handleEnded(wire);
     this.#subscribers.clear();
+  }
+
+  /** Whether the worker may leave it to the poller to find its updates. */
+  set isPolled(isPolled: boolean) {
+    if (this.#lane !== undefined) this.#lane.isPolled = isPolled;
+  }
+
+  get hasNews(): boolean {
+    return this.#lane?.hasNews ?? false;
+  }
+
+  /** Dispatches what the worker has sent. Returns how many updates. */
+  drain(): number {
+    const lane = this.#lane;
+    if (lane === undefined) return 0;
+    this.#nowMs = systemClock.nowMs();
+    const updates = lane.drain(this, this.#pull);
+    if (updates === 0) return 0;
+    // Of a worker that ended meanwhile, nobody asks for room.
+    if (lane.release()) this.#post({ kind: 'grant' });
+    for (const bridge of this.#bridges.values()) bridge.handleTurnEnd();
+    return updates;
+  }
+
+  // --- from the lane
+
+  handleLineage(lineage: Lineage): void {
+    this.#bridgeOf(lineage.handle)?.handleLineage(lineage);
+  }
+
+  handleUpdate(update: LaneReader): void {
+    this.#bridgeOf(update.handle)?.dispatcher.deliver(
+      update.handle,
+      update.version,
+      // Nobody looks at that of a deleted one.
+      update.value as VariableValue,
+      update.timestamp,
+      update.receivedAt,
+      update.revision,
+      update.missed,
+      update.filtered,
+      update.flags,
+      update.source,
+      update.custom,
+      update.old,
+      this.#nowMs,
+    );
   }
 
   unref(): void {
@@ -188,6 +248,11 @@ export class SlotClient {
     this.#isReferenced = true;
     this.#port?.ref();
   }
+
+  readonly #pull = (): TurnMessage | null | undefined => {
+    if (this.#port === undefined) return undefined;
+    return receiveMessageOnPort(this.#port)?.message as TurnMessage | null | undefined;
+  };
 
   #request(body: CommandBody): Promise<unknown> {
     if (this.#closedBy !== undefined) return Promise.reject(this.#closedBy);
@@ -217,41 +282,11 @@ export class SlotClient {
     this.#port?.postMessage(command);
   }
 
-  #handleTurn({ lineages, batch, replies }: TurnMessage): void {
-    for (const lineage of lineages) this.#bridgeOf(lineage.handle)?.handleLineage(lineage);
-    if (batch !== undefined) {
-      this.#dispatch(batch);
-      this.#grant(batch.count);
-    }
-    for (const reply of replies) this.#handleReply(reply);
-  }
-
-  #grant(updates: number): void {
-    this.#dispatched += updates;
-    if (this.#dispatched < this.#grantAt) return;
-    this.#port?.postMessage({ kind: 'grant', updates: this.#dispatched } satisfies Command);
-    this.#dispatched = 0;
-  }
-
-  /** Runs of one state's updates go to it together. */
-  #dispatch(batch: UpdateBatch): void {
-    const { count, numbers } = batch;
-    let from = 0;
-    while (from < count) {
-      const bridge = Math.floor(numbers[from * COLUMNS + HANDLE]! / HANDLES_PER_BRIDGE);
-      let to = from + 1;
-      while (to < count && Math.floor(numbers[to * COLUMNS + HANDLE]! / HANDLES_PER_BRIDGE) === bridge) to += 1;
-      this.#bridges.get(bridge)?.handleUpdates(batch, from, to);
-      from = to;
-    }
-    for (const bridge of this.#bridges.values()) bridge.handleTurnEnd();
-  }
-
   #bridgeOf(handle: number): SlotBridge | undefined {
     return this.#bridges.get(Math.floor(handle / HANDLES_PER_BRIDGE));
   }
 
-  #handleReply(reply: Reply): void {
+  handleReply(reply: Reply): void {
     switch (reply.kind) {
       case 'ready':
         this.#onReady();

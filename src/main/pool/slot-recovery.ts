@@ -6,7 +6,7 @@ import type { BridgeError } from '../../shared/errors.js';
 import { UnknownOutcomeError, WorkerError } from '../../shared/errors.js';
 import type { Command, ResumePoint } from '../../shared/port/commands.js';
 import { changesState } from '../../shared/port/commands.js';
-import { toPortValue } from '../../shared/port/update-batch.js';
+import { toPortValue } from '../../shared/port/port-value.js';
 import type { WatchedVariable } from '../watch/dispatcher.js';
 
 export type Fate =

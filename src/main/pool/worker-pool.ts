@@ -3,13 +3,17 @@
  * Path: BridgedState -> [worker pool] -> slot. Closed: tasks end by themselves, then their threads.
  */
 import { fstatSync } from 'node:fs';
+import type { MessagePort } from 'node:worker_threads';
 import { MessageChannel } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { Deadlines, deadlineOf } from '../../shared/deadlines.js';
 import { BridgeError, WorkerError } from '../../shared/errors.js';
 import type { PoolOptions, PoolOptionsInput } from '../../shared/options.js';
 import { parsePoolOptions } from '../../shared/options.js';
+import type { LaneMemory } from '../../shared/port/update-lane.js';
+import { makeLane } from '../../shared/port/update-lane.js';
 import { systemClock } from '../../shared/system-clock.js';
+import { LanePoller } from './lane-poller.js';
 import { closedPool, SlotClient } from './slot-client.js';
 import { CrashCounter } from './slot-recovery.js';
 
@@ -36,13 +40,14 @@ function isNothingElseLeft(ports: number): boolean {
   return ports >= 0 && outputs >= 0;
 }
 
-type RunSlot = (task: { port: unknown; credits: number; spacingMs: number }) => Promise<void>;
+type RunSlot = (task: { port: unknown; lane: LaneMemory; spacingMs: number }) => Promise<void>;
 
 /** Worker threads that several states may share. `await WorkerPool.open({ workers: 2 })`; the state that makes its own closes it too. */
 export class WorkerPool implements AsyncDisposable {
   readonly #options: PoolOptions;
   readonly #piscina: Piscina | undefined;
   readonly #slots: SlotClient[];
+  readonly #poller: LanePoller;
   readonly #tasks = new Set<Promise<void>>();
   #nextBridge = 1;
   #isClosing = false;
@@ -51,10 +56,13 @@ export class WorkerPool implements AsyncDisposable {
 
   private constructor(options: PoolOptions) {
     this.#options = options;
-    this.#slots = Array.from(
-      { length: Math.max(1, options.workers) },
-      (_, number) => new SlotClient(number, options.credits),
-    );
+    const poller = new LanePoller(options.spacingMs);
+    this.#poller = poller;
+    this.#slots = Array.from({ length: Math.max(1, options.workers) }, (_, number) => {
+      const slot = new SlotClient(number, poller);
+      poller.add(slot);
+      return slot;
+    });
     if (options.workers === 0) return;
     this.#piscina = new Piscina({
       filename: ENTRY_URL,
@@ -150,6 +158,7 @@ export class WorkerPool implements AsyncDisposable {
     await Promise.race([ended, grace]);
     deadlines.close();
     for (const slot of this.#slots) slot.close(closedPool());
+    this.#poller.close();
     // The tasks are over, or out of time: what is left is ended.
     await this.#piscina?.destroy().catch(ignore);
   }
@@ -158,8 +167,9 @@ export class WorkerPool implements AsyncDisposable {
   async #start(slot: SlotClient, crashes: CrashCounter): Promise<void> {
     const { port1, port2 } = new MessageChannel();
     crashes.handleStart(systemClock.nowMs());
-    const ready = slot.start(port1);
-    const task = this.#run(port2);
+    const lane = makeLane(this.#options.credits);
+    const ready = slot.start(port1, lane);
+    const task = this.#run(port2, lane);
     const settled = task.then(
       () => undefined,
       (cause: unknown) => this.#handleDeath(slot, crashes, cause),
@@ -169,13 +179,13 @@ export class WorkerPool implements AsyncDisposable {
     await this.#within(ready, task);
   }
 
-  async #run(port: import('node:worker_threads').MessagePort): Promise<void> {
-    const { credits, spacingMs } = this.#options;
+  async #run(port: MessagePort, lane: LaneMemory): Promise<void> {
+    const { spacingMs } = this.#options;
     if (this.#piscina === undefined) {
       const { default: runSlot } = (await import(ENTRY_URL)) as { default: RunSlot };
-      return runSlot({ port, credits, spacingMs });
+      return runSlot({ port, lane, spacingMs });
     }
-    return this.#piscina.run({ port, credits, spacingMs }, { transferList: [port] }) as Promise<void>;
+    return this.#piscina.run({ port, lane, spacingMs }, { transferList: [port] }) as Promise<void>;
   }
 
   /** piscina replaces the thread, and leaves its task to us. */

@@ -1,5 +1,6 @@
 /** The handle of a watch, and what stands behind it. Path: dispatcher -> [watch] -> your callback. Closed: after `stop()` resolves nothing of it is called. */
 
+import { assert } from '../../shared/assert.js';
 import type { Deadlines } from '../../shared/deadlines.js';
 import type { Condition } from '../../shared/delivery/condition.js';
 import type { BridgeError } from '../../shared/errors.js';
@@ -53,6 +54,8 @@ export class WatchRun implements DispatchedWatch, Deadline {
   isStopped = false;
   /** Told when the watch is over, with the error if it failed. */
   onOver: ((error: BridgeError | undefined) => void) | undefined;
+  /** Why it failed, when it did. */
+  error: BridgeError | undefined;
   readonly #backend: WatchBackend;
   readonly #onRemoved: (run: WatchRun) => void;
   #unfollow: (() => void)[] = [];
@@ -169,6 +172,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
 
   #end(error: BridgeError | undefined): Promise<void> {
     if (this.#stopping !== undefined) return this.#stopping;
+    this.error = error;
     this.state = error === undefined ? 'stopped' : 'failed';
     const { state } = this;
     // From here no watcher call happens any more.
@@ -217,6 +221,10 @@ class WatchHandle implements Watch {
     this.#backend = backend;
   }
 
+  static runOf(watch: Watch): WatchRun | undefined {
+    return watch instanceof WatchHandle ? watch.#run : undefined;
+  }
+
   get ref(): string {
     return this.#run.ref;
   }
@@ -261,6 +269,14 @@ class WatchHandle implements Watch {
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
+}
+
+/** Tells the end of a watch that somebody else made; at once when it is over already. */
+export function whenOver(watch: Watch, onOver: (error: BridgeError | undefined) => void): void {
+  const run = WatchHandle.runOf(watch);
+  assert(run !== undefined, 'every watch of ours has a run');
+  if (run.isStopped) onOver(run.error);
+  else run.onOver = onOver;
 }
 
 /** One or several, each once. @throws InvalidArgumentError */

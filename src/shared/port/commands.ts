@@ -3,7 +3,7 @@ import type { Condition } from '../delivery/condition.js';
 import type { Overflow } from '../delivery/update-ring.js';
 import type { BackoffOptions } from '../resilience/backoff.js';
 import type { Metadata } from '../values/metadata.js';
-import type { PortValue } from './update-batch.js';
+import type { PortValue } from './port-value.js';
 
 /** One state's connection, complete: parsed in main, used as it is in the worker. */
 export interface BridgeConfig {
@@ -73,9 +73,9 @@ export interface AttachCommand {
   readonly isRecovery: boolean;
 }
 
+/** There is room in the lane again, for a worker that had asked for it. */
 export interface GrantCommand {
   readonly kind: 'grant';
-  readonly updates: number;
 }
 
 /** Watches these variables on one upstream stream; `handles[i]` is what updates of `identifiers[i]` are addressed to. */

@@ -1,13 +1,26 @@
-/** Worker -> main: answers, states, ends. One message a turn at most: the turn's updates first, then these, in order. */
+/** Worker -> main, beside the records of its update lane: answers, states, ends, and values that are no numbers. One message a turn at most. */
 import type { ErrorWire } from '../errors.js';
 import type { Metadata } from '../values/metadata.js';
-import type { PortValue, UpdateBatch } from './update-batch.js';
+import type { PortValue } from './port-value.js';
 
 export interface TurnMessage {
-  /** What the dispatcher has to know to resume a variable in another worker; taken in before the updates. */
+  /** Position in the lane of the first record that this message is about, and of the one after the last. */
+  readonly from: number;
+  readonly upTo: number;
+  /** What the dispatcher has to know to resume a variable in another worker; taken in before these records. */
   readonly lineages: readonly Lineage[];
-  readonly batch: UpdateBatch | undefined;
+  readonly parcels: Parcels | undefined;
+  /** Taken in after them. */
   readonly replies: readonly Reply[];
+}
+
+/** What is no number in a message's records, each in the order of the records that have it. */
+export interface Parcels {
+  /** New and old ones. */
+  readonly values: unknown[];
+  /** Where another source than the record's before. */
+  readonly sources: string[];
+  readonly customs: Metadata[];
 }
 
 /** Which life of which variable the versions of a handle belong to. */

@@ -106,21 +106,27 @@ export class UpdateMessage {
   binary: Uint8Array | undefined = undefined;
 }
 
+/** Names that the next message of a stream is likely to carry: those of its last. */
+export interface ExpectedNames {
+  readonly variableId: string;
+  readonly name: string;
+}
+
 /** @throws RangeError or TypeError of protobufjs when the bytes are no VariableUpdate */
-export function decodeUpdate(bytes: Uint8Array): UpdateMessage {
+export function decodeUpdate(bytes: Uint8Array, expected: ExpectedNames = NO_NAMES): UpdateMessage {
   const reader = protobuf.Reader.create(bytes);
   const update = new UpdateMessage();
   while (reader.pos < reader.len) {
     const tag = reader.uint32();
     switch (tag) {
       case 10:
-        update.variableId = reader.string();
+        update.variableId = readText(reader, expected.variableId);
         break;
       case 18:
-        readVariable(reader, reader.uint32() + reader.pos, update);
+        readVariable(reader, reader.uint32() + reader.pos, update, expected);
         break;
       case 26:
-        update.source = reader.string();
+        update.source = lastSource = readText(reader, lastSource);
         break;
       case 34:
         if (update.custom === EMPTY_METADATA) update.custom = {};
@@ -130,13 +136,13 @@ export function decodeUpdate(bytes: Uint8Array): UpdateMessage {
         update.timestamp = readTimestamp(reader, reader.uint32() + reader.pos);
         break;
       case 50:
-        update.updateType = reader.string();
+        update.updateType = lastUpdateType = readText(reader, lastUpdateType);
         break;
       case 72:
         update.missed = readLong(reader);
         break;
       case 82:
-        update.epoch = reader.string();
+        update.epoch = lastEpoch = readText(reader, lastEpoch);
         break;
       case 88:
         update.revision = readLong(reader);
@@ -166,19 +172,19 @@ function isKnownType(type: string): type is VariableType {
   return KNOWN_TYPES.has(type);
 }
 
-function readVariable(reader: protobuf.Reader, end: number, update: UpdateMessage): void {
+function readVariable(reader: protobuf.Reader, end: number, update: UpdateMessage, expected: ExpectedNames): void {
   while (reader.pos < end) {
     const tag = reader.uint32();
     switch (tag) {
       case 10:
-        if (update.variableId === '') update.variableId = reader.string();
+        if (update.variableId === '') update.variableId = readText(reader, expected.variableId);
         else reader.skipType(2);
         break;
       case 18:
-        update.name = reader.string();
+        update.name = readText(reader, expected.name);
         break;
       case 26:
-        update.type = reader.string();
+        update.type = lastType = readText(reader, lastType);
         break;
       case 34:
         readAny(reader, reader.uint32() + reader.pos, update);
@@ -198,7 +204,7 @@ function readVariable(reader: protobuf.Reader, end: number, update: UpdateMessag
 function readAny(reader: protobuf.Reader, end: number, update: UpdateMessage): void {
   while (reader.pos < end) {
     const tag = reader.uint32();
-    if (tag === 10) update.typeUrl = reader.string();
+    if (tag === 10) update.typeUrl = lastTypeUrl = readText(reader, lastTypeUrl);
     else if (tag === 18) update.value = reader.bytes();
     else reader.skipType(tag & 7);
   }
@@ -228,10 +234,46 @@ function readMapEntry(reader: protobuf.Reader, end: number, map: Record<string, 
   putOwn(map, key, value);
 }
 
+/** Comparing is a third of the price of decoding, and leaves no garbage: most texts of a stream are those of its last message. */
+function readText(reader: protobuf.Reader, expected: string): string {
+  const { buf, pos } = reader;
+  const { length } = expected;
+  // Longer ones have a length of more than one byte.
+  if (buf[pos] !== length || length > LAST_ASCII) return reader.string();
+  const start = pos + 1;
+  for (let index = 0; index < length; index += 1) {
+    const byte = buf[start + index]!;
+    if (byte !== expected.charCodeAt(index) || byte > LAST_ASCII) return reader.string();
+  }
+  reader.pos = start + length;
+  return expected;
+}
+
 function readLong(reader: protobuf.Reader): number {
+  const { buf, pos } = reader;
+  let value = 0;
+  let weight = 1;
+  // Up to 49 bits; more, and negative ones, are rare.
+  for (let index = pos; index < pos + 7; index += 1) {
+    const byte = buf[index]!;
+    value += (byte & 0x7f) * weight;
+    if (byte <= LAST_ASCII) {
+      reader.pos = index + 1;
+      return value;
+    }
+    weight *= 0x80;
+  }
   const long = reader.int64() as unknown as { low: number; high: number } | number;
   return typeof long === 'number' ? long : (long.low >>> 0) + long.high * 2 ** 32;
 }
+
+const LAST_ASCII = 0x7f;
+const NO_NAMES: ExpectedNames = { variableId: '', name: '' };
+let lastSource = '';
+let lastUpdateType = '';
+let lastEpoch = '';
+let lastType = '';
+let lastTypeUrl = '';
 
 const KNOWN_TYPES: ReadonlySet<string> = new Set(VARIABLE_TYPES);
 const NO_BYTES = new Uint8Array(0);

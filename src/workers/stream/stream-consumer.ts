@@ -10,12 +10,12 @@ import { DUPLICATE, VersionTracker } from '../../shared/delivery/version-tracker
 import type { BridgeError } from '../../shared/errors.js';
 import { ProtocolError } from '../../shared/errors.js';
 import type { ResumePoint, SubscriptionOptions } from '../../shared/port/commands.js';
+import { fromPortValue } from '../../shared/port/port-value.js';
 import type { SubscriptionStats } from '../../shared/port/replies.js';
-import { fromPortValue } from '../../shared/port/update-batch.js';
 import type { DeletedReason } from '../../shared/state/variable.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
-import type { UpdateMessage } from '../../shared/wire/update-message.js';
+import type { ExpectedNames, UpdateMessage } from '../../shared/wire/update-message.js';
 import { decodeUpdate, updateValue } from '../../shared/wire/update-message.js';
 import type { StreamState } from './stream-state.js';
 import { checkMove, isOver } from './stream-state.js';
@@ -98,6 +98,7 @@ export class StreamConsumer {
   #wasSynced = false;
   #waitsForMissing: boolean;
   #lastWordAtMs: number;
+  #lastNames: ExpectedNames = { variableId: '', name: '' };
   #received = 0;
   #filtered = 0;
   #duplicates = 0;
@@ -212,7 +213,10 @@ export class StreamConsumer {
     this.#lastWordAtMs = nowMs;
     if (this.#state.name === 'stale') this.#become({ name: 'live', sinceMs: nowMs });
     try {
-      const update = decodeUpdate(bytes);
+      const update = decodeUpdate(bytes, this.#lastNames);
+      const { variableId, name } = update;
+      if (variableId !== this.#lastNames.variableId || name !== this.#lastNames.name)
+        this.#lastNames = { variableId, name };
       this.#isInBatch ||= update.more;
       this.#handleUpdate(update, nowMs);
       // Also when its last update was filtered or a duplicate.

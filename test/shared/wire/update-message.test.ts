@@ -127,8 +127,21 @@ describe('decodeUpdate', () => {
       fc.property(update, (message) => {
         const encoded = VariableUpdate.encode(message).finish();
         assert.deepEqual(plain(decodeUpdate(encoded)), expected(encoded));
+        // Again, now that its texts are those expected.
+        assert.deepEqual(plain(decodeUpdate(encoded, expected(encoded) as never)), expected(encoded));
       }),
       { numRuns: 1_000 },
+    );
+  });
+
+  test('takes no text for one that merely begins or looks the same', () => {
+    const texts = fc.oneof(text, fc.constantFrom('\u00c3\u00a9', '\u00e9', 'a', 'ab', 'é'.repeat(70), 'x'.repeat(130)));
+    fc.assert(
+      fc.property(texts, texts, (sent, names) => {
+        const encoded = VariableUpdate.encode({ variableId: sent, variable: { name: sent } }).finish();
+        assert.equal(decodeUpdate(encoded, { variableId: names, name: names }).variableId, sent);
+        assert.equal(decodeUpdate(encoded, { variableId: names, name: names }).name, sent);
+      }),
     );
   });
 
