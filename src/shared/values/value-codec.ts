@@ -52,6 +52,16 @@ export function normalizeValue(type: VariableType, input: unknown, subject: stri
   }
 }
 
+/** The JSON text of a number or boolean, the hot path of an encoder that needs no array of its own for it; undefined for other types. */
+export function scalarText(type: VariableType, value: VariableValue): string | undefined {
+  if (type === 'float') return floatText(value as number);
+  return type === 'integer' || type === 'boolean' ? String(value) : undefined;
+}
+
+export function typeUrlOf(type: VariableType): string {
+  return TYPE_URLS[type];
+}
+
 /** `value` is what `normalizeValue` or `decodeValue` has returned for that type. All bytes are fresh. */
 export function encodeValue(type: VariableType, value: VariableValue, options?: EncodeOptions): EncodedValue {
   switch (type) {

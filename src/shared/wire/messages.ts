@@ -50,7 +50,7 @@ function encodedFromWire(
   };
 }
 
-export function timestampToWire(ms: number): google.protobuf.ITimestamp {
+export function timestampToWire(ms: number): { seconds: number; nanos: number } {
   const seconds = Math.floor(ms / 1000);
   // Microseconds are what a double of ms since 1970 holds.
   return { seconds, nanos: Math.min(999_999_000, Math.round((ms - seconds * 1000) * 1000) * 1000) };
@@ -112,7 +112,7 @@ export function registrationToWire(metadata: Metadata, description: string, ttlM
 }
 
 /** The published enum knows two languages; ours adds one. Any other source is said in words beside it. */
-function sourceToWire(source: string): number {
+export function sourceToWire(source: string): number {
   if (source === 'python') return 1;
   return source === 'typescript' ? 2 : 0;
 }
