@@ -5,6 +5,7 @@ import type { Client } from '@grpc/grpc-js';
 import { callPlain, connectPlain, integerValue } from '../baselines/plain-calls.js';
 import { answerParent } from './child-link.js';
 import { nowUs } from './monotonic-clock.js';
+import { callSetVariables } from './set-call.js';
 import { variableName } from './variable-name.js';
 import type { SetBatch, WritePlan } from './write-schedule.js';
 import { WriteSchedule } from './write-schedule.js';
@@ -51,20 +52,16 @@ async function write(schedule: WriteSchedule): Promise<WriteReport> {
   let open = 0;
   const lateness = createHistogram();
 
-  const send = async (batch: SetBatch): Promise<void> => {
+  const send = (batch: SetBatch): void => {
     open += 1;
-    try {
-      const { success, errors } = await callPlain(client!, 'SetVariables', requestOf(schedule, batch));
-      const refused = success === true ? 0 : Object.keys(errors ?? {}).length;
+    callSetVariables(client!, requestOf(schedule, batch), (answer, callFailure) => {
+      open -= 1;
+      const errors = answer?.errors ?? {};
+      const refused = answer === undefined ? batch.count : answer.success === true ? 0 : Object.keys(errors).length;
       acknowledged += batch.count - refused;
       failed += refused;
-      failure ??= Object.values(errors ?? {})[0];
-    } catch (error) {
-      failed += batch.count;
-      failure ??= String(error);
-    } finally {
-      open -= 1;
-    }
+      if (refused > 0) failure ??= Object.values(errors)[0] ?? callFailure;
+    });
   };
 
   while (!schedule.isDone) {
@@ -74,7 +71,7 @@ async function write(schedule: WriteSchedule): Promise<WriteReport> {
     const sentUs = nowUs();
     for (const batch of schedule.takeDue(sentUs)) {
       lateness.record(Math.max(1, Math.round(sentUs - schedule.scheduledAtUs(batch.first))));
-      void send(batch);
+      send(batch);
     }
   }
   while (open > 0) await pause(1);

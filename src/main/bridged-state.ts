@@ -339,7 +339,7 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     let last = Number.POSITIVE_INFINITY;
     for (const share of this.#shares.get(run) ?? []) last = Math.min(last, share.lastWordAtMs);
     if (last === Number.POSITIVE_INFINITY) last = run.createdAt;
-    return Math.max(last, run.stats.lastUpdateAt ?? 0);
+    return Math.max(last, run.stats.lastUpdateAtOrUndefined ?? 0);
   }
 
   // --- WatchShareOwner
@@ -569,7 +569,7 @@ function watcherInfo(
       reconnects: sum.reconnects,
       buffered: sum.buffered + (run.limit?.size ?? 0),
       uptimeMs: systemClock.nowMs() - run.createdAt,
-      lastUpdateAt: run.stats.lastUpdateAt,
+      lastUpdateAt: run.stats.lastUpdateAtOrUndefined,
       latencyMs: run.stats.latencyMs(),
     },
   };

@@ -528,7 +528,7 @@ export class LocalState implements StateProvider, WatchBackend {
         reconnects: 0,
         buffered,
         uptimeMs: systemClock.nowMs() - run.createdAt,
-        lastUpdateAt: stats.lastUpdateAt,
+        lastUpdateAt: stats.lastUpdateAtOrUndefined,
         latencyMs: stats.latencyMs(),
       },
     };

@@ -211,7 +211,7 @@ export const PoolOptionsSchema = v.strictObject({
         'How often the main thread looks for updates while they come, ms; the first after a pause wakes it at once. 0 = each turn of a worker wakes it.',
       ),
     ),
-    2,
+    1,
   ),
   youngGenerationMb: v.optional(
     v.pipe(whole(1, 1_024), v.description("Size of a worker's young heap, MB: larger means rarer pauses.")),

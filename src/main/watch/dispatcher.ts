@@ -163,28 +163,46 @@ export class Dispatcher {
       variable.missed += missed;
       return;
     }
+    const newValue = isDeleted ? undefined : value;
+    const missedInAll = missed + variable.missed;
+    variable.missed = 0;
+    if (watch.limit === undefined) {
+      this.#call(
+        variable,
+        version,
+        oldValue,
+        newValue,
+        timestamp,
+        receivedAt,
+        revision,
+        missedInAll,
+        flags,
+        source,
+        custom,
+        nowMs,
+      );
+      return;
+    }
     const call: DispatchedCall = {
       variable,
       version,
-      newValue: isDeleted ? undefined : value,
+      newValue,
       oldValue,
       timestamp,
       receivedAt,
       revision,
-      missed: missed + variable.missed,
+      missed: missedInAll,
       flags,
       source,
       custom,
     };
-    variable.missed = 0;
-    if (watch.limit === undefined) this.#call(watch, call, nowMs);
-    else this.#limit(watch, watch.limit, call, isInitial || isDeleted, nowMs);
+    this.#limit(watch, watch.limit, call, isInitial || isDeleted, nowMs);
   }
 
   /** Calls what the watch held back and is due now. */
   releaseDue(watch: DispatchedWatch, nowMs: number): void {
     if (watch.limit === undefined) return;
-    for (const call of watch.limit.takeDue(nowMs)) this.#call(watch, call, nowMs);
+    for (const call of watch.limit.takeDue(nowMs)) this.#callHeld(call, nowMs);
   }
 
   #isWanted(watch: DispatchedWatch, oldValue: VariableValue | undefined, value: VariableValue): boolean {
@@ -213,39 +231,69 @@ export class Dispatcher {
         call.missed += held.missed;
         call.oldValue = held.oldValue;
       }
-      this.#call(watch, call, nowMs);
+      this.#callHeld(call, nowMs);
       return;
     }
     const replaced = limit.offer(call, nowMs);
     if (replaced === GO) {
-      this.#call(watch, call, nowMs);
+      this.#callHeld(call, nowMs);
       return;
     }
     watch.stats.rateLimited += replaced;
     watch.handleHeld();
   }
 
-  #call(watch: DispatchedWatch, call: DispatchedCall, nowMs: number): void {
+  #callHeld(call: DispatchedCall, nowMs: number): void {
+    this.#call(
+      call.variable,
+      call.version,
+      call.oldValue,
+      call.newValue,
+      call.timestamp,
+      call.receivedAt,
+      call.revision,
+      call.missed,
+      call.flags,
+      call.source,
+      call.custom,
+      nowMs,
+    );
+  }
+
+  #call(
+    variable: WatchedVariable,
+    version: number,
+    oldValue: VariableValue | undefined,
+    newValue: VariableValue | undefined,
+    timestamp: number,
+    receivedAt: number,
+    revision: number,
+    missed: number,
+    flags: number,
+    source: string,
+    custom: Metadata,
+    nowMs: number,
+  ): void {
+    const { watch } = variable;
     if (watch.isStopped) return;
-    const { variable, flags } = call;
     watch.stats.delivered += 1;
-    if ((flags & INITIAL) === 0) watch.stats.recordLatency(nowMs - call.timestamp);
+    if ((flags & INITIAL) === 0) watch.stats.recordLatency(nowMs - timestamp);
     const metadata: UpdateMetadata = {
-      source: call.source,
-      timestamp: call.timestamp,
-      version: call.version,
+      source,
+      timestamp,
+      version,
       initial: (flags & INITIAL) !== 0,
-      missed: call.missed,
+      missed,
       resync: (flags & RESYNC) !== 0,
       deleted: reasonOfFlags(flags),
-      revision: call.revision,
+      revision,
       sessionId: watch.sessionId,
       variableId: variable.variableId,
-      receivedAt: call.receivedAt,
-      custom: call.custom,
+      receivedAt,
+      custom,
     };
     try {
-      const result = watch.watcher(variable.identifier, call.oldValue, call.newValue, metadata);
+      const result = watch.watcher(variable.identifier, oldValue, newValue, metadata);
       if (result instanceof Promise) result.catch((cause: unknown) => this.#report(watch, 'watcher', cause));
     } catch (cause) {
       this.#report(watch, 'watcher', cause);

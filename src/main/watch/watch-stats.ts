@@ -16,9 +16,13 @@ export class WatchStats {
   rateLimited = 0;
   missed = 0;
   errors = 0;
-  /** Wall clock, ms; undefined before the first. */
-  lastUpdateAt: number | undefined = undefined;
+  /** Wall clock, ms; NaN before the first. A field that is always a number is written in place, at no allocation an update. */
+  lastUpdateAt = Number.NaN;
   #buckets: Uint32Array | undefined;
+
+  get lastUpdateAtOrUndefined(): number | undefined {
+    return Number.isNaN(this.lastUpdateAt) ? undefined : this.lastUpdateAt;
+  }
 
   /** From the set, by the server's clock, to the watcher: an estimate where the two clocks differ. */
   recordLatency(ms: number): void {
