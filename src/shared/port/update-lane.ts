@@ -60,6 +60,10 @@ export class LaneWriter {
     return this.#written;
   }
 
+  get unpublished(): number {
+    return (this.#written - this.#published) | 0;
+  }
+
   /** Something was appended that only a message can carry. */
   get hasParcels(): boolean {
     return this.#parcels !== undefined;
@@ -141,6 +145,11 @@ export class LaneWriter {
     this.#published = this.#written;
     Atomics.store(this.#control, HEAD, this.#written);
     return Atomics.load(this.#control, POLLED) === 0;
+  }
+
+  /** In the middle of a long turn: what needs no message and no wake-up is shown already. */
+  publishEarly(): void {
+    if (this.#parcels === undefined && Atomics.load(this.#control, POLLED) === 1) this.publish();
   }
 
   #open(): Parcels {
