@@ -158,7 +158,7 @@ class Threads {
 
 type Step =
   | { readonly said: Row | Lineage | Reply }
-  | { readonly does: 'flush' | 'receive' | 'drain' | 'poll' | 'sleep' };
+  | { readonly does: 'flush' | 'publish' | 'receive' | 'drain' | 'poll' | 'sleep' };
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: plainRow.map((said): Step => ({ said })) },
   { weight: 2, arbitrary: row.map((said): Step => ({ said })) },
