@@ -1,11 +1,10 @@
 /** Registers the variables of a measurement and sets them by schedule; the same for the product and its baselines. */
 import { createHistogram } from 'node:perf_hooks';
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
-import type { Client } from '@grpc/grpc-js';
 import { callPlain, connectPlain, integerValue } from '../baselines/plain-calls.js';
 import { answerParent } from './child-link.js';
 import { nowUs } from './monotonic-clock.js';
-import { callSetVariables } from './set-call.js';
+import { SetConnection } from './set-connection.js';
 import { variableName } from './variable-name.js';
 import type { SetBatch, WritePlan } from './write-schedule.js';
 import { WriteSchedule } from './write-schedule.js';
@@ -19,17 +18,17 @@ export interface WriteReport {
   readonly lateP99Ms: number;
 }
 
-let client: Client | undefined;
+let connection: SetConnection | undefined;
 let sessionId = '';
 
 const calls = {
   /** Makes the session and its variables, all at version 1. */
   prepare: async ({ port, session, variables }: { port: number; session: string; variables: number }) => {
-    client = connectPlain(port);
+    const client = connectPlain(port);
     sessionId = session;
     await callPlain(client, 'InitializeSession', { sessionId });
     await inFlight(variables, 64, async (variable) => {
-      const { success, errorMessage } = await callPlain(client!, 'RegisterVariable', {
+      const { success, errorMessage } = await callPlain(client, 'RegisterVariable', {
         sessionId,
         name: variableName(variable),
         type: 'integer',
@@ -37,6 +36,8 @@ const calls = {
       });
       if (success !== true) throw new Error(`variable ${variable} was refused: ${errorMessage}`);
     });
+    client.close();
+    connection = await SetConnection.open(port);
   },
   write: (plan: WritePlan) => write(new WriteSchedule(plan)),
 };
@@ -54,7 +55,7 @@ async function write(schedule: WriteSchedule): Promise<WriteReport> {
 
   const send = (batch: SetBatch): void => {
     open += 1;
-    callSetVariables(client!, requestOf(schedule, batch), (answer, callFailure) => {
+    connection!.set(sessionId, textsOf(schedule, batch), (answer, callFailure) => {
       open -= 1;
       const errors = answer?.errors ?? {};
       const refused = answer === undefined ? batch.count : answer.success === true ? 0 : Object.keys(errors).length;
@@ -78,12 +79,12 @@ async function write(schedule: WriteSchedule): Promise<WriteReport> {
   return { acknowledged, failed, failure, lateP99Ms: lateness.percentile(99) / 1_000 };
 }
 
-function requestOf(schedule: WriteSchedule, { first, count }: SetBatch) {
-  const updates: Record<string, ReturnType<typeof integerValue>> = {};
+function textsOf(schedule: WriteSchedule, { first, count }: SetBatch): Map<string, string> {
+  const texts = new Map<string, string>();
   for (let set = first; set < first + count; set += 1) {
-    updates[variableName(schedule.variableOf(set))] = integerValue(schedule.scheduledAtUs(set));
+    texts.set(variableName(schedule.variableOf(set)), String(schedule.scheduledAtUs(set)));
   }
-  return { sessionId, updates };
+  return texts;
 }
 
 /** Timers of the event loop are a millisecond or two late, which would be the larger part of what we measure. */
