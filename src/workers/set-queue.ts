@@ -1,7 +1,7 @@
 /**
  * Calls of one state in the order that they were made, variable by variable: a call starts when every earlier one that names a variable of its own has ended.
  * Path: slot -> [set queue] -> transport. HTTP/2 streams of one connection may overtake each other in a server; sets of one variable must not.
- * Full: `limit` waiting calls, then one more is refused. Closed: `takeWaiting` hands back what has not started.
+ * Full: `limit` waiting calls, then one more is refused. Closed: as calls fail on the closed transport, those behind them start and fail likewise.
  */
 
 export interface QueuedCall {
@@ -61,22 +61,9 @@ export class SetQueue<T extends QueuedCall> {
     }
     for (const follower of entry.followers) {
       follower.blockers -= 1;
-      if (follower.blockers > 0 || !this.#entries.has(follower.call)) continue;
+      if (follower.blockers > 0) continue;
       this.#waiting -= 1;
       follower.call.start();
     }
-  }
-
-  /** Takes out the calls that have not started. */
-  takeWaiting(): T[] {
-    const waiting = [...this.#entries.values()].filter((entry) => entry.blockers > 0);
-    for (const { call } of waiting) this.#entries.delete(call);
-    // What runs stays the last of its variables.
-    this.#tails.clear();
-    for (const entry of this.#entries.values()) {
-      for (const identifier of entry.identifiers) this.#tails.set(identifier, entry);
-    }
-    this.#waiting = 0;
-    return waiting.map((entry) => entry.call);
   }
 }

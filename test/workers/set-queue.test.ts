@@ -141,27 +141,3 @@ describe('a set queue', () => {
     assert.deepEqual(started(calls), [true, true, false]);
   });
 });
-
-describe('the waiting calls taken out', () => {
-  test('are those that have not started, in order, and they never start', () => {
-    const { queue, calls } = queueOf(['a'], ['a'], ['b'], ['a', 'b']);
-
-    assert.deepEqual(queue.takeWaiting(), [calls[1], calls[3]]);
-
-    assert.equal(queue.waiting, 0);
-    for (const call of [calls[0]!, calls[2]!]) queue.handleEnd(call);
-    assert.deepEqual(started(calls), [true, false, true, false]);
-  });
-
-  test('leave the running ones in place: a later call of the same variable still waits for them', () => {
-    const { queue, calls } = queueOf(['a'], ['a']);
-    queue.takeWaiting();
-    const later = new Call(['a']);
-
-    queue.push(later);
-
-    assert.equal(later.isStarted, false);
-    queue.handleEnd(calls[0]!);
-    assert.equal(later.isStarted, true);
-  });
-});
