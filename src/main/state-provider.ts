@@ -168,7 +168,10 @@ export interface StateProvider extends AsyncDisposable {
    * @throws VariablesNotFoundError naming every unknown identifier, and then none is watched; InvalidArgumentError, InvalidOptionsError, AbortedError
    */
   watchVariables(identifiers: Identifiers, watcher: Watcher, options?: WatchOptionsInput): Promise<Watch>;
-  /** The same as an iterable, with at most `bufferLimit` changes waiting. Registered at once; why it could not be is thrown by the first `next()`. */
+  /**
+   * The same as an iterable, with at most `bufferLimit` changes waiting. Registered at once; why the server refused it is thrown by the
+   * first `next()`, options that cannot be by this call.
+   */
   watch(identifiers: Identifiers, options?: WatchOptionsInput): WatchIterable;
   /** @throws WatchNotFoundError when no running watch has this ref */
   unwatchVariables(refOrWatch: string | Watch): Promise<void>;
