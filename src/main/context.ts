@@ -2,10 +2,12 @@
  * Starts local and moves to a bridge when it is asked to, taking values, versions and live watches along. Path: your code -> [context] -> LocalState, later BridgedState.
  * While it moves, calls wait: nothing is set between the copy and the move. A move that fails leaves it local, as it was.
  */
+
 import type { BridgeError } from '../shared/errors.js';
 import { ClosedError, WatchNotFoundError } from '../shared/errors.js';
 import type { WatchOptionsInput } from '../shared/options.js';
 import { parseWatchOptions } from '../shared/options.js';
+import { setImmediate } from '../shared/platform-timers.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import type { BridgedStateOptions } from './bridged-state.js';

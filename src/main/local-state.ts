@@ -18,6 +18,7 @@ import type { Logger } from '../shared/logger.js';
 import { silentLogger } from '../shared/logger.js';
 import type { WatchOptionsInput } from '../shared/options.js';
 import { parseWatchOptions } from '../shared/options.js';
+import { queueMicrotask, setImmediate } from '../shared/platform-timers.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
 import { checkExportedState, EXPORT_FORMAT } from '../shared/state/exported-state.js';
 import { DEFAULT_HISTORY_LIMITS } from '../shared/state/history.js';

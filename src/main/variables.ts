@@ -4,6 +4,7 @@ import type { Condition } from '../shared/delivery/condition.js';
 import { checkCondition, meets } from '../shared/delivery/condition.js';
 import { AlreadyExistsError, DeadlineExceededError, InvalidTypeError } from '../shared/errors.js';
 import type { WatchOptionsInput } from '../shared/options.js';
+import { clearTimeout, setTimeout } from '../shared/platform-timers.js';
 import type { InputOf, ValueOf, VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import type { RegisterOptions, SetOptions, StateProvider, UpdateOptions, Watch } from './state-provider.js';
 import type { UpdateMetadata } from './watch/dispatcher.js';

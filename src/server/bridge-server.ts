@@ -10,6 +10,7 @@ import type {
 } from '@grpc/grpc-js';
 import { Server } from '@grpc/grpc-js';
 import { Deadlines } from '../shared/deadlines.js';
+import { clearTimeout, setTimeout } from '../shared/platform-timers.js';
 import { randomId, systemClock } from '../shared/system-clock.js';
 import { METHODS, methodPath, SERVICE_NAMES } from '../shared/wire/services.js';
 import { Access } from './access.js';

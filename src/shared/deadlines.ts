@@ -2,6 +2,7 @@
  * All deadlines of one thread or server behind one timer. Path: streams, sessions, rate limits -> [deadlines] -> their `handleDeadline`.
  * Met up to one slot late, never early. Owner: whoever made it. Closed: nothing fires any more.
  */
+import { clearTimeout, queueMicrotask, setTimeout } from './platform-timers.js';
 import { systemClock } from './system-clock.js';
 import type { Deadline, DeadlineSchedule } from './timer-wheel.js';
 import { TimerWheel } from './timer-wheel.js';

@@ -1,4 +1,5 @@
 /** Waiting in the suites: for an event, never for time, and never for ever. */
+import { clearTimeout, performanceNowMs, setImmediate, setTimeout } from '../shared/platform-timers.js';
 
 /** Enough for a busy machine: a promise that is kept is kept long before. */
 export const DEADLINE_MS = 10_000;
@@ -18,9 +19,9 @@ export async function within<T>(promise: PromiseLike<T>, what: string, ms = DEAD
 
 /** Resolves once `holds` does, asked again and again; for what no event tells, such as a counter. */
 export async function until(holds: () => boolean | Promise<boolean>, what: string, ms = DEADLINE_MS): Promise<void> {
-  const deadlineMs = performance.now() + ms;
+  const deadlineMs = performanceNowMs() + ms;
   while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`${what}: not within ${ms} ms`);
+    if (performanceNowMs() > deadlineMs) throw new Error(`${what}: not within ${ms} ms`);
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
 }

@@ -5,6 +5,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import { MORE } from '../shared/delivery/update.js';
 import type { RingEntry, UpdateRing } from '../shared/delivery/update-ring.js';
+import { clearImmediate, clearTimeout, performanceNowMs, setImmediate, setTimeout } from '../shared/platform-timers.js';
 import type { Lineage, Reply, TurnMessage } from '../shared/port/replies.js';
 import type { LaneMemory } from '../shared/port/update-lane.js';
 import { LaneWriter } from '../shared/port/update-lane.js';
@@ -224,7 +225,7 @@ export class PortWriter {
       return;
     }
     if (this.#timer !== undefined) return;
-    const waitMs = this.#lastMessageAtMs + this.#spacingMs - performance.now();
+    const waitMs = this.#lastMessageAtMs + this.#spacingMs - performanceNowMs();
     if (waitMs <= 0) this.#scheduleNow();
     else this.#timer = setTimeout(this.#flush, waitMs);
   }
@@ -241,7 +242,7 @@ export class PortWriter {
       this.#post(lane.takeMessage(this.#lineages, this.#replies));
       this.#lineages = [];
       this.#replies = [];
-      this.#lastMessageAtMs = performance.now();
+      this.#lastMessageAtMs = performanceNowMs();
     }
     const isUnseen = lane.publish();
     if (isUnseen && !needsMessage) this.#post(null);

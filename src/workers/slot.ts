@@ -3,11 +3,11 @@
  * The only file here that knows the others. Closed: when `stop` is answered, or its port is gone.
  */
 
-import { performance } from 'node:perf_hooks';
 import type { MessagePort } from 'node:worker_threads';
 import { Deadlines } from '../shared/deadlines.js';
 import { ClosedError, errorToWire, InternalError, QuotaExceededError } from '../shared/errors.js';
 import { silentLogger } from '../shared/logger.js';
+import { eventLoopUtilization } from '../shared/platform-timers.js';
 import type { AttachCommand, Call, Command } from '../shared/port/commands.js';
 import { changesState } from '../shared/port/commands.js';
 import type { AttachResult, PortStats } from '../shared/port/replies.js';
@@ -40,7 +40,7 @@ export class Slot {
   readonly #deadlines = new Deadlines();
   readonly #bridges = new Map<number, Bridge>();
   readonly #subscriptions = new Map<number, Subscription>();
-  #utilization = performance.eventLoopUtilization();
+  #utilization = eventLoopUtilization();
   #isStopped = false;
   #resolveClosed: () => void = () => undefined;
   /** Resolves when nothing of this slot is left. */
@@ -170,8 +170,8 @@ export class Slot {
   }
 
   #stats(): PortStats {
-    const now = performance.eventLoopUtilization();
-    const { utilization } = performance.eventLoopUtilization(now, this.#utilization);
+    const now = eventLoopUtilization();
+    const { utilization } = eventLoopUtilization(now, this.#utilization);
     this.#utilization = now;
     let channels = 0;
     let streams = 0;

@@ -63,10 +63,33 @@ test('an index.ts is not imported from its own folder', () => {
   assert.deepEqual(violations, []);
 });
 
+test('timers are the platform’s as they were when our modules loaded, whatever a test suite fakes afterwards', () => {
+  const threads = sources.filter((path) => /^src\/(main|workers|server|shared|testing)\//.test(path));
+  const violations = threads.flatMap((path) => {
+    const code = read(path).replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+    const imported = /import \{([^}]*)\} from '[./]*(?:shared\/)?platform-timers\.js'/.exec(code)?.[1] ?? '';
+    return TIMERS.filter((name) => new RegExp(`(?<![.\\w'])${name}\\(`).test(code))
+      .filter((name) => !new RegExp(`\\b${name}\\b`).test(imported))
+      .concat(/\bperformance\./.test(code) && !path.endsWith('/platform-timers.ts') ? ['performance'] : [])
+      .map((name) => `${path} uses the global ${name}: import it from shared/platform-timers`);
+  });
+  assert.deepEqual(violations, []);
+});
+
 test('nothing is exported by star: a public name is a reviewed line', () => {
   const violations = sources.filter((path) => /^export \*/m.test(read(path)));
   assert.deepEqual(violations, []);
 });
+
+const TIMERS = [
+  'setTimeout',
+  'clearTimeout',
+  'setInterval',
+  'clearInterval',
+  'setImmediate',
+  'clearImmediate',
+  'queueMicrotask',
+];
 
 /** Existing files that tsconfig.pure.json includes. */
 function pureModules(): string[] {

@@ -2,6 +2,7 @@
  * Looks into the lanes of all slots at a steady pace while updates come, so that no worker has to wake this thread.
  * Path: lane -> [lane poller] -> slot client. Nothing has come for one period: it stops, and the next update wakes this thread again.
  */
+import { clearTimeout, setTimeout } from '../../shared/platform-timers.js';
 export interface PolledLane {
   readonly hasNews: boolean;
   isPolled: boolean;

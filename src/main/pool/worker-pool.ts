@@ -10,6 +10,7 @@ import { Deadlines, deadlineOf } from '../../shared/deadlines.js';
 import { BridgeError, WorkerError } from '../../shared/errors.js';
 import type { PoolOptions, PoolOptionsInput } from '../../shared/options.js';
 import { parsePoolOptions } from '../../shared/options.js';
+import { clearInterval, setInterval } from '../../shared/platform-timers.js';
 import type { LaneMemory } from '../../shared/port/update-lane.js';
 import { makeLane } from '../../shared/port/update-lane.js';
 import { systemClock } from '../../shared/system-clock.js';

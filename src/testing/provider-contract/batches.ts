@@ -1,6 +1,7 @@
 /** updateVariables: each that can be, or all or none. */
 import assert from 'node:assert/strict';
 import { BatchRefusedError } from '../../shared/errors.js';
+import { setImmediate } from '../../shared/platform-timers.js';
 import type { Promised } from './contract-test.js';
 
 export function describeBatches(promise: Promised): void {

@@ -1,6 +1,7 @@
 /** A watcher may set, watch, add, remove and stop: nothing recurses, what it causes comes in a later turn. */
 import assert from 'node:assert/strict';
 import type { Watch } from '../../main/state-provider.js';
+import { setImmediate, setTimeout } from '../../shared/platform-timers.js';
 import { until, within } from '../within.js';
 import type { Promised } from './contract-test.js';
 

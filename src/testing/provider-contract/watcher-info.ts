@@ -1,5 +1,6 @@
 /** listWatchers: who watches what, and books that balance. */
 import assert from 'node:assert/strict';
+import { dateNowMs } from '../../shared/platform-timers.js';
 import { until } from '../within.js';
 import type { Promised } from './contract-test.js';
 import { infoOf } from './recording.js';
@@ -8,7 +9,7 @@ export function describeWatcherInfo(promise: Promised): void {
   promise('every running watch is listed, with all that there is to say of it', async (contract) => {
     const { provider } = contract;
     await contract.floats({ a: 0, b: 0 });
-    const startedAt = Date.now();
+    const startedAt = dateNowMs();
     const one = await contract.record(['a', 'b']);
     const other = await contract.record('b');
     const infos = await provider.listWatchers();
