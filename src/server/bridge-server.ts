@@ -20,6 +20,7 @@ import { readMetrics } from './bridge-server-metrics.js';
 import { drainingError } from './handlers/call-failure.js';
 import { directWriteInterceptor } from './handlers/direct-write.js';
 import { HealthHandler } from './handlers/health-handler.js';
+import { readHandlers } from './handlers/read-handler.js';
 import { addReflection } from './handlers/reflection-handler.js';
 import { sessionHandlers } from './handlers/session-handler.js';
 import { setHandlers } from './handlers/set-handler.js';
@@ -32,6 +33,7 @@ import type { BridgeServerOptions, ServerOptions } from './server-options.js';
 import { parseServerOptions } from './server-options.js';
 import { SessionStore } from './session-store.js';
 import { WatchStreams } from './watch-streams.js';
+import { WorkTurns } from './work-turns.js';
 
 export interface BridgeServer extends AsyncDisposable {
   readonly host: string;
@@ -95,6 +97,7 @@ class RunningServer implements BridgeServer {
       }),
       observers,
       watchStreams: new WatchStreams(options.maxStreams),
+      turns: new WorkTurns({ nowMs: () => performance.now(), later: (run) => void setImmediate(run) }),
       counters: { sets: 0, updatesSent: 0, updatesConflated: 0, slowStreamsCut: 0, callsFailed: 0 },
       isDraining: false,
     };
@@ -175,6 +178,7 @@ class RunningServer implements BridgeServer {
     const handlers: UntypedServiceImplementation = {
       ...sessionHandlers(this.#context),
       ...variableHandlers(this.#context),
+      ...readHandlers(this.#context),
       ...setHandlers(this.#context),
       ...watchHandlers(this.#context),
     };

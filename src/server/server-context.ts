@@ -7,6 +7,7 @@ import type { ServerOptions } from './server-options.js';
 import type { SessionStore } from './session-store.js';
 import type { StreamCounters } from './stream-outbox.js';
 import type { WatchStreams } from './watch-streams.js';
+import type { WorkTurns } from './work-turns.js';
 
 export interface ServerCounters extends StreamCounters {
   /** Variables that were set, by any call; one that was set to an equal value counts too. */
@@ -23,6 +24,7 @@ export interface ServerContext {
   readonly store: SessionStore;
   readonly observers: ObserverManager;
   readonly watchStreams: WatchStreams;
+  readonly turns: WorkTurns;
   readonly counters: ServerCounters;
   /** New calls are refused. */
   isDraining: boolean;

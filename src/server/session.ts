@@ -93,8 +93,9 @@ export class Session {
     return this.#table.variables();
   }
 
-  list(pattern: string): Variable[] {
-    return this.#table.list(pattern);
+  /** The first variable registered behind a place; 0 begins. */
+  after(place: number): Variable | undefined {
+    return this.#table.after(place);
   }
 
   /** How a variable went, for as long as that is remembered. */

@@ -2,6 +2,7 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { copyMetadata, putOwn } from '../../shared/values/metadata.js';
 import { valueBytes } from '../../shared/values/value-codec.js';
+import { snakepit } from '../../shared/wire/gen/bridge.js';
 import { timestampToWire, variableToWire } from '../../shared/wire/messages.js';
 import type { ResponseOf } from '../../shared/wire/services.js';
 import { METHODS } from '../../shared/wire/services.js';
@@ -12,7 +13,7 @@ import { unaryCall } from './unary-call.js';
 
 export function sessionHandlers(server: ServerContext): UntypedServiceImplementation {
   const { store, watchStreams } = server;
-  const header = serverHeader(server.options.epoch);
+  const header = serverHeader(server.options);
   return {
     Ping: unaryCall(server, METHODS.Ping, (request, { nowMs }) => ({
       message: `pong: ${request.message ?? ''}`,
@@ -28,8 +29,9 @@ export function sessionHandlers(server: ServerContext): UntypedServiceImplementa
         const sessionId = request.sessionId ?? '';
         const metadata = copyMetadata(request.metadata ?? undefined, `session "${sessionId}"`);
         const session = store.initialise(sessionId, metadata, nowMs);
-        const initialVariables = firstVariables(session, server.options.maxMessageBytes / 4);
-        return { success: true, initialVariables };
+        if (request.withoutVariables === true) return { success: true };
+        const maxBytes = Math.min(MAX_INITIAL_BYTES, server.options.maxMessageBytes / 4);
+        return { success: true, initialVariables: firstVariables(session, maxBytes) };
       },
       (errorMessage) => ({ success: false, errorMessage }),
     ),
@@ -72,17 +74,24 @@ export function sessionHandlers(server: ServerContext): UntypedServiceImplementa
 
 type InitialVariables = NonNullable<ResponseOf<'InitializeSession'>['initialVariables']>;
 
-/** As many as an answer may hold whatever the session holds: a client reads what it wants by GetVariables. */
+/** As many as any client takes, whatever the session holds: it reads what it wants by GetVariables. */
 function firstVariables(session: Session, maxBytes: number): InitialVariables {
   const variables: InitialVariables = {};
   let bytes = 0;
   for (const variable of session.variables()) {
-    bytes += BYTES_AROUND_A_VALUE + valueBytes(variable.current.value);
+    // A large value is not encoded in vain.
+    if (bytes + valueBytes(variable.current.value) > maxBytes) break;
+    const wire = variableToWire(variable);
+    bytes += MAX_BYTES_A_UNIT * variable.name.length + BYTES_AROUND_AN_ENTRY;
+    bytes += snakepit.bridge.Variable.encode(wire).finish().length;
     if (bytes > maxBytes) break;
-    putOwn(variables, variable.name, variableToWire(variable));
+    putOwn(variables, variable.name, wire);
   }
   return variables;
 }
 
-/** By estimate: name, id, constraints, metadata. */
-const BYTES_AROUND_A_VALUE = 400;
+/** A client may take less than the server does: this much everybody takes. */
+const MAX_INITIAL_BYTES = 64 * 1024;
+/** UTF-8 of a UTF-16 unit. */
+const MAX_BYTES_A_UNIT = 3;
+const BYTES_AROUND_AN_ENTRY = 12;

@@ -12,7 +12,7 @@ import { versionFromWire, wireVersion } from '../../shared/wire/wire-version.js'
 import type { ServerContext } from '../server-context.js';
 import type { Kept, Session } from '../session.js';
 import { mapKept } from '../session.js';
-import { wellFormed } from './call-failure.js';
+import { shortenSentences, wellFormed } from './call-failure.js';
 import type { UnaryCall } from './unary-call.js';
 import { unaryCall } from './unary-call.js';
 import { UpdateSize } from './update-size.js';
@@ -63,7 +63,7 @@ class SetCalls {
       if (!(error instanceof BridgeError)) throw error;
       call.errorCode = error.code;
       const refused = new Map(identifiers.map((identifier) => [identifier, error]));
-      return { ...batchAnswer(new Map(), refused), success: false };
+      return { ...this.#batchAnswer(new Map(), refused), success: false };
     }
     const setter = setterFromWire(request.metadata);
     const binaries = request.binaryUpdates ?? {};
@@ -85,7 +85,7 @@ class SetCalls {
       this.#server.counters.sets += versions.size;
       for (const [identifier, error] of unreadable) if (refused.has(identifier)) refused.set(identifier, error);
       if (refused.size > 0) call.errorCode = 'BATCH_REFUSED';
-      return batchAnswer(versions, refused);
+      return this.#batchAnswer(versions, refused);
     });
   }
 
@@ -109,6 +109,29 @@ class SetCalls {
     }
   }
 
+  #batchAnswer(
+    versions: ReadonlyMap<string, number>,
+    refused: ReadonlyMap<string, BridgeError>,
+  ): ResponseOf<'SetVariables'> {
+    const newVersions: Record<string, number> = {};
+    for (const [identifier, version] of versions) putOwn(newVersions, identifier, wireVersion(version));
+    if (refused.size === 0) return { success: true, newVersions };
+    const errors: Record<string, string> = {};
+    const errorCodes: Record<string, string> = {};
+    const sentences = [...refused.values()].map(({ message }) => wellFormed(message));
+    const shortened = shortenSentences(
+      sentences,
+      this.#server.options.maxMessageBytes - bytesOfNames(versions, refused),
+    );
+    let index = 0;
+    for (const [identifier, { code }] of refused) {
+      putOwn(errors, identifier, shortened[index]!);
+      putOwn(errorCodes, identifier, code);
+      index += 1;
+    }
+    return { success: false, newVersions, errors, errorCodes };
+  }
+
   #valueOf(variable: Variable, any: WireAny, binary: Uint8Array | null | undefined, setter: Setter): VariableValue {
     const bytes = (any?.value?.length ?? 0) + (binary?.length ?? 0);
     this.#updateSize.checkValue(variable, bytes, setter.custom);
@@ -116,20 +139,14 @@ class SetCalls {
   }
 }
 
-function batchAnswer(
-  versions: ReadonlyMap<string, number>,
-  refused: ReadonlyMap<string, BridgeError>,
-): ResponseOf<'SetVariables'> {
-  const newVersions: Record<string, number> = {};
-  for (const [identifier, version] of versions) putOwn(newVersions, identifier, wireVersion(version));
-  if (refused.size === 0) return { success: true, newVersions };
-  const errors: Record<string, string> = {};
-  const errorCodes: Record<string, string> = {};
-  for (const [identifier, error] of refused) {
-    putOwn(errors, identifier, wellFormed(error.message));
-    putOwn(errorCodes, identifier, error.code);
+/** Of a batch's answer but its sentences, at most. */
+function bytesOfNames(versions: ReadonlyMap<string, number>, refused: ReadonlyMap<string, BridgeError>): number {
+  let bytes = 0;
+  for (const identifier of versions.keys()) bytes += Buffer.byteLength(identifier) + BYTES_AROUND_A_RESULT;
+  for (const [identifier, { code }] of refused) {
+    bytes += 2 * (Buffer.byteLength(identifier) + BYTES_AROUND_A_RESULT) + code.length;
   }
-  return { success: false, newVersions, errors, errorCodes };
+  return bytes;
 }
 
 function expectedVersionOf(wire: number, variable: Variable): number | undefined {
@@ -139,5 +156,8 @@ function expectedVersionOf(wire: number, variable: Variable): number | undefined
     `variable "${variable.name}": expected version ${wire} is negative: give the version that you have read, or 0 for no check`,
   );
 }
+
+/** Keys, lengths, a version. */
+const BYTES_AROUND_A_RESULT = 20;
 
 const UNREADABLE: unique symbol = Symbol('a value that cannot be read');

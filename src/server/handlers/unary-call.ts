@@ -17,15 +17,26 @@ export interface UnaryCall {
   sendHeader(header: Metadata): void;
 }
 
+/** An answer that its handler has encoded. */
+export class Encoded {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
+}
+
 /** The answer's own way to say that the arguments were refused, for answers that have `success`. */
 export type Refuse<Response> = (sentence: string) => Response;
 
 export function unaryCall<Request, Response>(
   server: ServerContext,
   method: Method<Request, Response>,
-  handle: (request: Request, call: UnaryCall) => Kept<Response>,
+  handle: (request: Request, call: UnaryCall) => Kept<Response | Encoded>,
   refuse?: Refuse<Response>,
 ): handleUnaryCall<Buffer, Uint8Array> {
+  const bytesOf = (answer: Response | Encoded): Uint8Array =>
+    answer instanceof Encoded ? answer.bytes : method.encodeResponse(answer);
   return (grpcCall, callback) => {
     const call = new Caller(server.clock.nowMs(), grpcCall);
     const fail = (error: unknown): void => {
@@ -39,9 +50,9 @@ export function unaryCall<Request, Response>(
       admit(server, grpcCall.metadata);
       const response = handle(decode(method, grpcCall.request), call);
       if (response instanceof Promise) {
-        response.then((kept) => answer(callback, method.encodeResponse(kept), call)).catch(fail);
+        response.then((kept) => answer(callback, bytesOf(kept), call)).catch(fail);
       } else {
-        answer(callback, method.encodeResponse(response), call);
+        answer(callback, bytesOf(response), call);
       }
     } catch (error) {
       fail(error);

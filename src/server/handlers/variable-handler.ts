@@ -1,15 +1,12 @@
-/** Calls about variables but setting: messages <-> session. */
+/** Calls about one variable but setting: messages <-> session. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { InvalidArgumentError } from '../../shared/errors.js';
 import type { Variable } from '../../shared/state/variable.js';
-import { copyMetadata, putOwn } from '../../shared/values/metadata.js';
-import { encodeValue } from '../../shared/values/value-codec.js';
-import type { VariableType, VariableValue } from '../../shared/values/variable-type.js';
+import { copyMetadata } from '../../shared/values/metadata.js';
 import { parseVariableType } from '../../shared/values/variable-type.js';
-import { setterFromWire, timestampToWire, valueFromWire, variableToWire } from '../../shared/wire/messages.js';
-import type { ResponseOf } from '../../shared/wire/services.js';
+import { setterFromWire, valueFromWire, variableToWire } from '../../shared/wire/messages.js';
 import { METHODS } from '../../shared/wire/services.js';
-import { ERA_SPAN, versionFromWire, wireVersion } from '../../shared/wire/wire-version.js';
+import { ERA_SPAN, versionFromWire } from '../../shared/wire/wire-version.js';
 import type { ServerContext } from '../server-context.js';
 import { mapKept } from '../session.js';
 import { unaryCall } from './unary-call.js';
@@ -43,23 +40,6 @@ export function variableHandlers(server: ServerContext): UntypedServiceImplement
       return { variable: variableToWire(variable), fromCache: false };
     }),
 
-    GetVariables: unaryCall(server, METHODS.GetVariables, (request, { nowMs }) => {
-      const session = store.require(request.sessionId ?? '', nowMs);
-      const variables: NonNullable<ResponseOf<'GetVariables'>['variables']> = {};
-      const missingVariables: string[] = [];
-      for (const identifier of new Set(request.variableIdentifiers)) {
-        const variable = session.find(identifier);
-        if (variable === undefined) missingVariables.push(identifier);
-        else putOwn(variables, identifier, variableToWire(variable));
-      }
-      return { variables, missingVariables };
-    }),
-
-    ListVariables: unaryCall(server, METHODS.ListVariables, (request, { nowMs }) => {
-      const found = store.require(request.sessionId ?? '', nowMs).list(request.pattern ?? '');
-      return { variables: found.map((variable) => variableToWire(variable)) };
-    }),
-
     DeleteVariable: unaryCall(
       server,
       METHODS.DeleteVariable,
@@ -69,22 +49,6 @@ export function variableHandlers(server: ServerContext): UntypedServiceImplement
       },
       (errorMessage) => ({ success: false, errorMessage }),
     ),
-
-    GetVariableHistory: unaryCall(server, METHODS.GetVariableHistory, (request, { nowMs }) => {
-      const variable = store.require(request.sessionId ?? '', nowMs).require(request.variableIdentifier ?? '');
-      const limit = request.limit ?? 0;
-      if (limit < 0)
-        throw new InvalidArgumentError(`limit ${limit} is negative: give 0 for all versions that are kept`);
-      const { history, type } = variable;
-      const entries = history.last(limit === 0 ? history.length : limit).map((entry) => ({
-        version: wireVersion(entry.version),
-        value: anyOf(type, entry.value),
-        timestamp: timestampToWire(entry.timestamp),
-        changedBy: entry.source,
-        metadata: entry.custom,
-      }));
-      return { entries };
-    }),
 
     RollbackVariable: unaryCall(
       server,
@@ -109,10 +73,4 @@ function targetVersionOf(wire: number, variable: Variable): number {
   const version = versionFromWire(wire, variable.current.version);
   // Above the present one it can only be of the era before.
   return version > variable.current.version && version > ERA_SPAN ? version - ERA_SPAN : version;
-}
-
-/** As JSON: an entry of a history has no field for bytes beside the value. */
-function anyOf(type: VariableType, value: VariableValue): { type_url: string; value: Uint8Array } {
-  const encoded = encodeValue(type, value, { binaryThresholdBytes: Number.POSITIVE_INFINITY });
-  return { type_url: encoded.typeUrl, value: encoded.value };
 }

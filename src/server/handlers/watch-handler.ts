@@ -22,7 +22,7 @@ import { serverHeader } from './server-header.js';
 import { admit, decode, unaryCall } from './unary-call.js';
 
 export function watchHandlers(server: ServerContext): UntypedServiceImplementation {
-  const header = serverHeader(server.options.epoch);
+  const header = serverHeader(server.options);
 
   const watchVariables: handleServerStreamingCall<Buffer, Uint8Array> = (call) => {
     // A client that was gone before its request was handled: nothing would ever say that it ended.

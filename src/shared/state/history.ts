@@ -70,10 +70,14 @@ export class History {
 
   /** The newest `limit` versions, oldest first. */
   last(limit: number): VersionedValue[] {
-    const length = this.#entries.length;
-    const result: VersionedValue[] = [];
-    for (let index = Math.max(0, length - limit); index < length; index += 1) result.push(this.#entries.peekAt(index)!);
-    return result;
+    return this.#between(this.#entries.length - limit, this.#entries.length);
+  }
+
+  /** The newest `limit` versions below `version`, oldest first. */
+  before(version: number, limit: number): VersionedValue[] {
+    const first = this.#entries.peekFront();
+    const end = first === undefined ? 0 : Math.min(this.#entries.length, Math.max(0, version - first.version));
+    return this.#between(end - limit, end);
   }
 
   /** The entry of a version, or undefined when it is gone or never was. Versions have no gaps, so this is O(1). */
@@ -82,6 +86,12 @@ export class History {
     if (first === undefined) return undefined;
     const entry = this.#entries.peekAt(version - first.version);
     return entry?.version === version ? entry : undefined;
+  }
+
+  #between(start: number, end: number): VersionedValue[] {
+    const entries: VersionedValue[] = [];
+    for (let index = Math.max(0, start); index < end; index += 1) entries.push(this.#entries.peekAt(index)!);
+    return entries;
   }
 
   #dropOldest(): void {

@@ -21,6 +21,7 @@ import type { VariableType, VariableValue } from '../values/variable-type.js';
 import { parseVariableType } from '../values/variable-type.js';
 import type { HistoryBudget, HistoryLimits } from './history.js';
 import { History } from './history.js';
+import { RegistrationOrder } from './registration-order.js';
 import type { Change, DeletedReason, Variable, VersionedValue } from './variable.js';
 import { acceptValue, changesNothing, checkExpectedVersion } from './variable.js';
 
@@ -72,6 +73,7 @@ export interface TableOptions {
 export class VariableTable {
   readonly #byName = new Map<string, Variable>();
   readonly #byId = new Map<string, Variable>();
+  readonly #order = new RegistrationOrder();
   readonly #options: TableOptions;
   readonly #budget: HistoryBudget = { bytes: 0 };
   #evicting: Iterator<Variable> | undefined;
@@ -96,6 +98,11 @@ export class VariableTable {
 
   variables(): IterableIterator<Variable> {
     return this.#byName.values();
+  }
+
+  /** The first variable registered behind a place, by `Variable.place`; 0 begins. For lists that are told in pieces. */
+  after(place: number): Variable | undefined {
+    return this.#order.after(place);
   }
 
   /** By name first, then by id. */
@@ -159,11 +166,14 @@ export class VariableTable {
       description: registration.description ?? '',
       ttlMs,
       createdAt: nowMs,
+      place: this.#order.nextPlace(),
+      firstVersion: version,
       history: new History(this.#budget),
       current,
     };
     this.#byName.set(name, variable);
     this.#byId.set(variable.id, variable);
+    this.#order.add(variable);
     this.#remember(variable, current);
     return { variable, previous: undefined, current, reason: undefined };
   }
@@ -205,6 +215,7 @@ export class VariableTable {
     const variable = this.require(identifier);
     this.#byName.delete(variable.name);
     this.#byId.delete(variable.id);
+    this.#order.remove(variable);
     this.#revision += 1;
     const { current: last } = variable;
     const current: VersionedValue = { ...last, version: last.version + 1, timestamp: nowMs, revision: this.#revision };

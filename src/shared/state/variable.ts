@@ -10,7 +10,7 @@ import type { History } from './history.js';
 
 /** A value with what is known of the set that brought it. */
 export interface VersionedValue {
-  /** 1 when registered, then one more a change. */
+  /** `firstVersion` when registered, then one more a change. */
   readonly version: number;
   readonly value: VariableValue;
   /** Ms since 1970, by the clock of the process that holds the variable. */
@@ -34,6 +34,10 @@ export interface Variable {
   /** Ms after the last set until it expires; 0 = never. */
   readonly ttlMs: number;
   readonly createdAt: number;
+  /** Rises with each registration of its session: where it stands in lists. */
+  readonly place: number;
+  /** The version that it began with: 1 unless it was imported. Nobody missed those before it. */
+  readonly firstVersion: number;
   readonly history: History;
   current: VersionedValue;
 }

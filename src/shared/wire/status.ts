@@ -30,6 +30,12 @@ export const EPOCH_HEADER = 'bridge-epoch';
 /** Header by which our server says how often a client may ping, ms. */
 export const KEEPALIVE_HEADER = 'bridge-keepalive-ms';
 
+/** Header by which our server says how large a message it takes, bytes. */
+export const MAX_MESSAGE_HEADER = 'bridge-max-message-bytes';
+
+/** Header by which our server says after how long without a call or watch a session ends, ms; 0 = never. */
+export const SESSION_TTL_HEADER = 'bridge-session-ttl-ms';
+
 export function statusOfCode(code: string): number {
   return Object.hasOwn(STATUS_OF_CODE, code) ? STATUS_OF_CODE[code]! : STATUS.INTERNAL;
 }

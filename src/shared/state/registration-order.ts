@@ -1,0 +1,62 @@
+/**
+ * The variables of a session in the order in which they were registered, read in pieces while others come and go. Path: variable table -> [registration order] -> lists.
+ * A place stays what it is: what was there all the time is neither left out nor told twice. Full: the table refuses before. Gaps are closed when they are half of it.
+ */
+import { assert } from '../assert.js';
+import type { Variable } from './variable.js';
+
+export class RegistrationOrder {
+  #variables: (Variable | undefined)[] = [];
+  /** Rising; also beside variables that went. */
+  #places: number[] = [];
+  #gaps = 0;
+  #lastPlace = 0;
+
+  /** The place that the next variable is to have. */
+  nextPlace(): number {
+    return this.#lastPlace + 1;
+  }
+
+  add(variable: Variable): void {
+    assert(variable.place > this.#lastPlace, 'places only rise');
+    this.#lastPlace = variable.place;
+    this.#variables.push(variable);
+    this.#places.push(variable.place);
+  }
+
+  remove(variable: Variable): void {
+    const index = this.#indexAfter(variable.place - 1);
+    if (this.#variables[index] !== variable) return;
+    this.#variables[index] = undefined;
+    this.#gaps += 1;
+    if (this.#gaps > FEW_GAPS && this.#gaps * 2 > this.#variables.length) this.#closeGaps();
+  }
+
+  /** The first variable behind a place; 0 is before all. */
+  after(place: number): Variable | undefined {
+    for (let index = this.#indexAfter(place); index < this.#variables.length; index += 1) {
+      const variable = this.#variables[index];
+      if (variable !== undefined) return variable;
+    }
+    return undefined;
+  }
+
+  #indexAfter(place: number): number {
+    let low = 0;
+    let high = this.#places.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#places[middle]! <= place) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  #closeGaps(): void {
+    this.#variables = this.#variables.filter((variable) => variable !== undefined);
+    this.#places = this.#variables.map((variable) => variable!.place);
+    this.#gaps = 0;
+  }
+}
+
+const FEW_GAPS = 32;
