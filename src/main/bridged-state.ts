@@ -558,7 +558,7 @@ function watcherInfo(
     alive: !run.isStopped,
     state: run.state,
     workerId: shares[0]?.slot.number ?? -1,
-    createdAt: run.createdAt,
+    createdAt: systemClock.wallAtMs(run.createdAt),
     stats: {
       updatesReceived: sum.received,
       updatesDelivered: run.stats.delivered,
@@ -569,7 +569,7 @@ function watcherInfo(
       reconnects: sum.reconnects,
       buffered: sum.buffered + (run.limit?.size ?? 0),
       uptimeMs: systemClock.nowMs() - run.createdAt,
-      lastUpdateAt: run.stats.lastUpdateAtOrUndefined,
+      lastUpdateAt: run.stats.lastUpdateAtOn(systemClock),
       latencyMs: run.stats.latencyMs(),
     },
   };

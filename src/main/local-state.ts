@@ -96,6 +96,7 @@ export class LocalState implements StateProvider, WatchBackend {
     maxVariables: Number.MAX_SAFE_INTEGER,
     history: DEFAULT_HISTORY_LIMITS,
     newId: () => randomId('var'),
+    timestampAt: (nowMs) => systemClock.wallAtMs(nowMs),
   });
   readonly #observers = new Map<Variable, Set<WatchedVariable>>();
   /** Watched variables that do not exist yet, by name. */
@@ -518,7 +519,7 @@ export class LocalState implements StateProvider, WatchBackend {
       alive: !run.isStopped,
       state: run.state,
       workerId: -1,
-      createdAt: run.createdAt,
+      createdAt: systemClock.wallAtMs(run.createdAt),
       stats: {
         updatesReceived: stats.delivered + stats.filtered + stats.rateLimited + buffered,
         updatesDelivered: stats.delivered,
@@ -529,7 +530,7 @@ export class LocalState implements StateProvider, WatchBackend {
         reconnects: 0,
         buffered,
         uptimeMs: systemClock.nowMs() - run.createdAt,
-        lastUpdateAt: stats.lastUpdateAtOrUndefined,
+        lastUpdateAt: stats.lastUpdateAtOn(systemClock),
         latencyMs: stats.latencyMs(),
       },
     };

@@ -94,6 +94,7 @@ class RunningServer implements BridgeServer {
         history: options.history,
         sessionTtlMs: options.sessionTtlMs,
         newVariableId: () => randomId('var'),
+        timestampAt: (nowMs) => systemClock.wallAtMs(nowMs),
       }),
       observers,
       watchStreams: new WatchStreams(options.maxStreams),

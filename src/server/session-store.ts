@@ -21,6 +21,8 @@ export interface SessionStoreOptions {
   /** 0 = sessions never end by themselves. */
   readonly sessionTtlMs: number;
   readonly newVariableId: () => string;
+  /** The timestamp of what is committed at `nowMs`. Default: the same number. */
+  readonly timestampAt?: (nowMs: number) => number;
 }
 
 export class SessionStore {
@@ -48,8 +50,16 @@ export class SessionStore {
     }
     if (sessionId === '') throw noSessionId();
     checkSessionId(sessionId);
-    const { engine, deadlines, maxSessions, maxVariablesPerSession, history, sessionTtlMs, newVariableId } =
-      this.#options;
+    const {
+      engine,
+      deadlines,
+      maxSessions,
+      maxVariablesPerSession,
+      history,
+      sessionTtlMs,
+      newVariableId,
+      timestampAt,
+    } = this.#options;
     if (this.#sessions.size >= maxSessions) {
       throw new QuotaExceededError(
         `session "${sessionId}": the server holds its ${maxSessions} sessions: clean one up, or raise maxSessions`,
@@ -59,7 +69,7 @@ export class SessionStore {
       id: sessionId,
       metadata,
       createdAtMs: nowMs,
-      table: { maxVariables: maxVariablesPerSession, history, newId: newVariableId },
+      table: { maxVariables: maxVariablesPerSession, history, newId: newVariableId, timestampAt },
       engine,
       deadlines,
     });

@@ -149,9 +149,9 @@ export class StreamOutbox {
   }
 
   /** A heartbeat, unless something is under way or waits: then it would only come later. */
-  pushHeartbeat(nowMs: number, revision: number): void {
+  pushHeartbeat(nowMs: number, revision: number, timestamp: number): void {
     if (this.#isClosed || this.isUnderWay || this.isWaiting) return;
-    this.#write(encodeMark('heartbeat', nowMs, revision, this.#options.epoch), nowMs);
+    this.#write(encodeMark('heartbeat', timestamp, revision, this.#options.epoch), nowMs);
   }
 
   /** The stream has let one message through. */

@@ -40,7 +40,7 @@ export function openingOf(
   gone: GoneVariables,
   session: Session,
   epoch: string,
-  nowMs: number,
+  timestamp: number,
 ): Opening[] {
   const dated: { readonly revision: number; readonly opening: Opening }[] = [];
   let replayed = 0;
@@ -75,7 +75,8 @@ export function openingOf(
     const bytes = encodeChange({ ...change, previous: undefined }, epoch, false);
     dated.push({ revision: change.current.revision, opening: { type: 'encoded', bytes } });
   }
-  for (const id of gone.ids) dated.push({ revision: session.revision, opening: forgotten(id, session, epoch, nowMs) });
+  for (const id of gone.ids)
+    dated.push({ revision: session.revision, opening: forgotten(id, session, epoch, timestamp) });
   // Revisions rise within a stream: the values of many variables are said in the order in which they were set.
   if (dated.length > 1) dated.sort((a, b) => a.revision - b.revision);
   return dated.map(({ opening }) => opening);
@@ -110,12 +111,12 @@ function decide(request: WatchRequest, sent: SentState, gone: GoneVariables, epo
 }
 
 /** A deletion that is known by its id alone. */
-function forgotten(variableId: string, session: Session, epoch: string, nowMs: number): Opening {
+function forgotten(variableId: string, session: Session, epoch: string, timestamp: number): Opening {
   const bytes = METHODS.WatchVariables.encodeResponse({
     variableId,
     updateType: 'deleted',
     reason: 'deleted',
-    timestamp: timestampToWire(nowMs),
+    timestamp: timestampToWire(timestamp),
     revision: session.revision,
     epoch,
   });

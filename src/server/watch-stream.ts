@@ -150,7 +150,7 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
       return;
     }
     if (this.#state === 'live' && nowMs >= this.#outbox.lastWriteAtMs + this.#heartbeatMs) {
-      this.#outbox.pushHeartbeat(nowMs, this.session.revision);
+      this.#outbox.pushHeartbeat(nowMs, this.session.revision, this.#server.clock.wallAtMs(nowMs));
     }
     let dueAtMs = this.#outbox.lastWriteAtMs + this.#heartbeatMs;
     if (dueAtMs <= nowMs) dueAtMs = nowMs + this.#heartbeatMs;

@@ -1,11 +1,16 @@
 /** The real clock and the real dice. */
 import { randomUUID } from 'node:crypto';
 import type { Clock, Random } from './clock.js';
-import { performanceNowMs, timeOriginMs } from './platform-timers.js';
+import { dateNowMs, performanceNowMs, timeOriginMs } from './platform-timers.js';
+import { WallClock } from './wall-clock.js';
 
-/** Ms since 1970 with microseconds behind the point; monotonic within a process, unlike Date.now. */
+/** One time for all threads of a process; it began as ms since 1970, and is them no longer once the system's clock is set anew. */
+const nowMs = (): number => timeOriginMs + performanceNowMs();
+const wallClock = new WallClock(nowMs, dateNowMs);
+
 export const systemClock: Clock = {
-  nowMs: () => timeOriginMs + performanceNowMs(),
+  nowMs,
+  wallAtMs: (atMs) => wallClock.at(atMs),
 };
 
 export const systemRandom: Random = {

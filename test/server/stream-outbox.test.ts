@@ -212,10 +212,10 @@ test('a heartbeat goes out only when nothing else is on its way', () => {
   const { sample, sink, outbox, watch, push } = setup();
   const fan = sample.variable('fan');
   push(watch(fan), sample.set(fan, 1));
-  outbox.pushHeartbeat(5, 7);
+  outbox.pushHeartbeat(5, 7, 5);
   assert.equal(sink.written.length, 1);
   sink.letAllThrough();
-  outbox.pushHeartbeat(6, 7);
+  outbox.pushHeartbeat(6, 7, 6);
   assert.equal(sink.updates()[1]?.updateType, 'heartbeat');
   assert.equal(outbox.lastWriteAtMs, 6);
 });
@@ -227,7 +227,7 @@ test('a closed outbox takes and gives nothing', () => {
   for (let value = 1; value <= 150; value += 1) push(state, sample.set(fan, value));
   outbox.close();
   push(state, sample.set(fan, 99));
-  outbox.pushHeartbeat(0, 0);
+  outbox.pushHeartbeat(0, 0, 0);
   sink.letAllThrough();
   assert.equal(sink.written.length, UNDER_WAY);
   assert.equal(outbox.isWaiting, false);

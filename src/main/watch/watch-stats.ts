@@ -1,5 +1,7 @@
 /** Counters and latency percentiles of one watch. Path: dispatcher -> [watch stats] -> listWatchers. 64 buckets of a factor of about 1.4, made at the first update. */
 
+import type { Clock } from '../../shared/clock.js';
+
 export interface LatencyMs {
   readonly p50: number;
   readonly p99: number;
@@ -16,12 +18,17 @@ export class WatchStats {
   rateLimited = 0;
   missed = 0;
   errors = 0;
-  /** Wall clock, ms; NaN before the first. A field that is always a number is written in place, at no allocation an update. */
+  /** Ms, as deadlines count them; NaN before the first. A field that is always a number is written in place, at no allocation an update. */
   lastUpdateAt = Number.NaN;
   #buckets: Uint32Array | undefined;
 
   get lastUpdateAtOrUndefined(): number | undefined {
     return Number.isNaN(this.lastUpdateAt) ? undefined : this.lastUpdateAt;
+  }
+
+  /** The same by the wall clock: what listWatchers tells. */
+  lastUpdateAtOn(clock: Clock): number | undefined {
+    return Number.isNaN(this.lastUpdateAt) ? undefined : clock.wallAtMs(this.lastUpdateAt);
   }
 
   /** From the set, by the server's clock, to the watcher: an estimate where the two clocks differ. */

@@ -29,7 +29,7 @@ export interface WatchBackend {
   add(run: WatchRun, identifiers: readonly string[]): Promise<void>;
   remove(run: WatchRun, identifiers: readonly string[]): Promise<void>;
   stop(run: WatchRun): Promise<void>;
-  /** Ms since 1970 when the source of this watch was last heard. */
+  /** When the source of this watch was last heard, ms, as deadlines count them. */
   lastWordAtMs(run: WatchRun): number;
 }
 
@@ -44,6 +44,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
   readonly condition: Condition | undefined;
   readonly limit: RateLimit<WatchedVariable, DispatchedCall> | undefined;
   readonly verifies: boolean;
+  /** Ms, as deadlines count them. */
   readonly createdAt = systemClock.nowMs();
   readonly variables = new Map<string, WatchedVariable>();
   readonly handle: Watch;

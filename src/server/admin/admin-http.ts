@@ -64,7 +64,7 @@ async function answer(
   }
 }
 
-function sessions({ store, watchStreams, options }: ServerContext): object {
+function sessions({ store, watchStreams, options, clock }: ServerContext): object {
   const listed: object[] = [];
   for (const session of store.sessions()) {
     if (listed.length === MAX_SESSIONS) break;
@@ -73,8 +73,8 @@ function sessions({ store, watchStreams, options }: ServerContext): object {
       variables: session.size,
       revision: session.revision,
       streams: watchStreams.streamsOf(session),
-      createdAt: Math.round(session.createdAtMs),
-      usedAt: Math.round(session.usedAtMs),
+      createdAt: Math.round(clock.wallAtMs(session.createdAtMs)),
+      usedAt: Math.round(clock.wallAtMs(session.usedAtMs)),
     });
   }
   return { epoch: options.epoch, total: store.size, sessions: listed };

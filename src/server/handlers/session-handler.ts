@@ -12,12 +12,12 @@ import { serverHeader } from './server-header.js';
 import { unaryCall } from './unary-call.js';
 
 export function sessionHandlers(server: ServerContext): UntypedServiceImplementation {
-  const { store, watchStreams } = server;
+  const { store, watchStreams, clock } = server;
   const header = serverHeader(server.options);
   return {
     Ping: unaryCall(server, METHODS.Ping, (request, { nowMs }) => ({
       message: `pong: ${request.message ?? ''}`,
-      serverTime: timestampToWire(nowMs),
+      serverTime: timestampToWire(clock.wallAtMs(nowMs)),
     })),
 
     InitializeSession: unaryCall(
@@ -56,7 +56,7 @@ export function sessionHandlers(server: ServerContext): UntypedServiceImplementa
       return {
         sessionId: session.id,
         metadata: session.metadata,
-        createdAt: timestampToWire(session.createdAtMs),
+        createdAt: timestampToWire(clock.wallAtMs(session.createdAtMs)),
         variableCount: session.size,
         toolCount: 0,
       };
@@ -65,7 +65,7 @@ export function sessionHandlers(server: ServerContext): UntypedServiceImplementa
     Heartbeat: unaryCall(server, METHODS.Heartbeat, (request, { nowMs }) => {
       const session = store.find(request.sessionId ?? '');
       if (session !== undefined) session.usedAtMs = nowMs;
-      return { serverTime: timestampToWire(nowMs), sessionValid: session !== undefined };
+      return { serverTime: timestampToWire(clock.wallAtMs(nowMs)), sessionValid: session !== undefined };
     }),
 
     GetExposedElixirTools: unaryCall(server, METHODS.GetExposedElixirTools, () => ({ tools: [] })),

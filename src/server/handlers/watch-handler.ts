@@ -70,9 +70,10 @@ function openWatch(server: ServerContext, call: WatchCall, header: Metadata): vo
   const stream = new WatchStream(server, session, call, request);
   // Registered before the read: a set in between would be lost.
   stream.register(variables, waiting, request.patterns);
-  const opening = openingOf(request, stream.states(), gone, session, epoch, nowMs);
+  const timestamp = clock.wallAtMs(nowMs);
+  const opening = openingOf(request, stream.states(), gone, session, epoch, timestamp);
   if (request.wantsSynced) {
-    opening.push({ type: 'encoded', bytes: encodeMark('synced', nowMs, session.revision, epoch) });
+    opening.push({ type: 'encoded', bytes: encodeMark('synced', timestamp, session.revision, epoch) });
   }
   stream.open(header, opening);
 }

@@ -33,6 +33,8 @@ export interface HistoryBudget {
 
 export class History {
   readonly #entries = new Denque<VersionedValue>();
+  /** When each was pushed, by a clock that nobody sets: timestamps jump with the wall clock. */
+  readonly #pushedAtMs = new Denque<number>();
   readonly #budget: HistoryBudget;
 
   constructor(budget: HistoryBudget) {
@@ -43,15 +45,15 @@ export class History {
     return this.#entries.length;
   }
 
-  push(entry: VersionedValue, limits: HistoryLimits): void {
+  push(entry: VersionedValue, limits: HistoryLimits, nowMs: number): void {
     this.#entries.push(entry);
+    this.#pushedAtMs.push(nowMs);
     this.#budget.bytes += entryBytes(entry);
-    const oldestAllowed = entry.timestamp - limits.maxAgeMs;
+    const oldestAllowedMs = nowMs - limits.maxAgeMs;
     while (this.#entries.length > MIN_KEPT_VERSIONS) {
-      const oldest = this.#entries.peekFront()!;
       const isOver =
         this.#entries.length > limits.maxVersions ||
-        oldest.timestamp < oldestAllowed ||
+        this.#pushedAtMs.peekFront()! < oldestAllowedMs ||
         this.#budget.bytes > limits.maxSessionBytes;
       if (!isOver) break;
       this.#dropOldest();
@@ -96,6 +98,7 @@ export class History {
 
   #dropOldest(): void {
     this.#budget.bytes -= entryBytes(this.#entries.shift()!);
+    this.#pushedAtMs.shift();
   }
 }
 

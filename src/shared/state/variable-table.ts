@@ -68,6 +68,8 @@ export interface TableOptions {
   readonly maxVariables: number;
   readonly history: HistoryLimits;
   readonly newId: () => string;
+  /** The timestamp of what is committed at `nowMs`. Default: the same number. */
+  readonly timestampAt?: ((nowMs: number) => number) | undefined;
 }
 
 export class VariableTable {
@@ -75,12 +77,14 @@ export class VariableTable {
   readonly #byId = new Map<string, Variable>();
   readonly #order = new RegistrationOrder();
   readonly #options: TableOptions;
+  readonly #timestampAt: (nowMs: number) => number;
   readonly #budget: HistoryBudget = { bytes: 0 };
   #evicting: Iterator<Variable> | undefined;
   #revision = 0;
 
   constructor(options: TableOptions) {
     this.#options = options;
+    this.#timestampAt = options.timestampAt ?? ((nowMs) => nowMs);
   }
 
   /** Changes committed so far; an atomic batch is one. */
@@ -149,10 +153,11 @@ export class VariableTable {
       );
     }
     this.#revision += 1;
+    const timestamp = this.#timestampAt(nowMs);
     const current: VersionedValue = {
       version,
       value,
-      timestamp: nowMs,
+      timestamp,
       source: registration.source ?? '',
       custom: EMPTY_METADATA,
       revision: this.#revision,
@@ -165,7 +170,7 @@ export class VariableTable {
       metadata: registration.metadata ?? EMPTY_METADATA,
       description: registration.description ?? '',
       ttlMs,
-      createdAt: nowMs,
+      createdAt: timestamp,
       place: this.#order.nextPlace(),
       firstVersion: version,
       history: new History(this.#budget),
@@ -174,7 +179,7 @@ export class VariableTable {
     this.#byName.set(name, variable);
     this.#byId.set(variable.id, variable);
     this.#order.add(variable);
-    this.#remember(variable, current);
+    this.#remember(variable, current, nowMs);
     return { variable, previous: undefined, current, reason: undefined };
   }
 
@@ -218,7 +223,8 @@ export class VariableTable {
     this.#order.remove(variable);
     this.#revision += 1;
     const { current: last } = variable;
-    const current: VersionedValue = { ...last, version: last.version + 1, timestamp: nowMs, revision: this.#revision };
+    const timestamp = this.#timestampAt(nowMs);
+    const current: VersionedValue = { ...last, version: last.version + 1, timestamp, revision: this.#revision };
     variable.history.clear();
     return { variable, previous: last, current, reason };
   }
@@ -276,19 +282,19 @@ export class VariableTable {
     const current: VersionedValue = {
       version: previous.version + 1,
       value,
-      timestamp: nowMs,
+      timestamp: this.#timestampAt(nowMs),
       source: setter.source,
       custom: setter.custom,
       revision,
     };
     this.#revision = revision;
     variable.current = current;
-    this.#remember(variable, current);
+    this.#remember(variable, current, nowMs);
     return { variable, previous, current, reason: undefined };
   }
 
-  #remember(variable: Variable, entry: VersionedValue): void {
-    variable.history.push(entry, this.#options.history);
+  #remember(variable: Variable, entry: VersionedValue, nowMs: number): void {
+    variable.history.push(entry, this.#options.history, nowMs);
     // The one that grew has let go of all it may; the others take turns until the session is within its bytes.
     // A few turns a commit: with many variables at their last 16 versions a whole round would be paid by every set.
     for (

@@ -129,10 +129,15 @@ export function encodeMissedTail(missed: number): Uint8Array {
 /** `more` as bytes, put behind in the same way. */
 export const MORE_TAIL: Uint8Array = protobuf.Writer.create().uint32(104).bool(true).finish();
 
-export function encodeMark(type: 'heartbeat' | 'synced', nowMs: number, revision: number, epoch: string): Uint8Array {
+export function encodeMark(
+  type: 'heartbeat' | 'synced',
+  timestamp: number,
+  revision: number,
+  epoch: string,
+): Uint8Array {
   return snakepit.bridge.VariableUpdate.encode({
     updateType: type,
-    timestamp: timestampToWire(nowMs),
+    timestamp: timestampToWire(timestamp),
     revision,
     epoch,
   }).finish();

@@ -16,7 +16,8 @@ function limits(more: Partial<HistoryLimits> = {}): HistoryLimits {
 
 function filled(count: number, given: HistoryLimits, budget: HistoryBudget = { bytes: 0 }, first = 1): History {
   const history = new History(budget);
-  for (let version = first; version < first + count; version += 1) history.push(entry(version, version), given);
+  for (let version = first; version < first + count; version += 1)
+    history.push(entry(version, version), given, version);
   return history;
 }
 
@@ -42,7 +43,7 @@ describe('a history', () => {
           const next = entry(first + all.length, nowMs, 'x'.repeat(length));
           all.push(next);
 
-          history.push(next, given);
+          history.push(next, given, next.timestamp);
 
           const kept = history.last(all.length);
           assert.deepEqual(kept, all.slice(-history.length));
@@ -64,7 +65,7 @@ describe('a history', () => {
         let nowMs = 0;
         pushed.forEach(({ passesMs, length }, place) => {
           nowMs += passesMs;
-          history.push(entry(place + 1, nowMs, 'x'.repeat(length)), limits());
+          history.push(entry(place + 1, nowMs, 'x'.repeat(length)), limits(), nowMs);
         });
         assert.equal(history.length, pushed.length);
       }),
@@ -105,7 +106,7 @@ describe('a history', () => {
     const bytesOfOne = budget.bytes / 100;
     budget.bytes += 1_000 * bytesOfOne;
 
-    history.push(entry(101, 101), limits({ maxSessionBytes: 1_050 * bytesOfOne }));
+    history.push(entry(101, 101), limits({ maxSessionBytes: 1_050 * bytesOfOne }), 101);
 
     assert.equal(history.length, 50);
   });
@@ -138,7 +139,7 @@ describe('a history', () => {
         const budget: HistoryBudget = { bytes: 7 };
         const history = new History(budget);
         pushed.forEach(({ length }, place) => {
-          history.push(entry(place + 1, place, 'x'.repeat(length)), given);
+          history.push(entry(place + 1, place, 'x'.repeat(length)), given, place);
         });
         history.clear();
         assert.deepEqual([history.length, budget.bytes, history.find(1)], [0, 7, undefined]);
