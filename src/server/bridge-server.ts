@@ -10,7 +10,7 @@ import type {
 } from '@grpc/grpc-js';
 import { Server } from '@grpc/grpc-js';
 import { Deadlines } from '../shared/deadlines.js';
-import { clearTimeout, setTimeout } from '../shared/platform-timers.js';
+import { clearTimeout, setImmediate, setTimeout } from '../shared/platform-timers.js';
 import { randomId, systemClock } from '../shared/system-clock.js';
 import { METHODS, methodPath, SERVICE_NAMES } from '../shared/wire/services.js';
 import { Access } from './access.js';
@@ -98,7 +98,7 @@ class RunningServer implements BridgeServer {
       }),
       observers,
       watchStreams: new WatchStreams(options.maxStreams),
-      turns: new WorkTurns({ nowMs: () => performance.now(), later: (run) => void setImmediate(run) }),
+      turns: new WorkTurns({ nowMs: () => systemClock.nowMs(), later: (run) => void setImmediate(run) }),
       counters: { sets: 0, updatesSent: 0, updatesConflated: 0, slowStreamsCut: 0, callsFailed: 0 },
       isDraining: false,
     };
