@@ -1,13 +1,12 @@
 import type { DispatchedWatch } from '../../src/main/watch/dispatcher.js';
-import { Dispatcher } from '../../src/main/watch/dispatcher.js';
+import { deliver, watchedVariable } from '../../src/main/watch/dispatcher.js';
 import { WatchStats } from '../../src/main/watch/watch-stats.js';
-import { EMPTY_METADATA } from '../../src/shared/values/metadata.js';
+import { UpdateRecord } from '../../src/shared/delivery/update.js';
 import type { Kernel } from './kernel.js';
 import { repeat, SET_AT_MS } from './kernel.js';
 
 /** From the columns to the watcher's call, which is what the main thread does for an update. */
 export function dispatcherKernels(): Kernel[] {
-  const dispatcher = new Dispatcher();
   let calls = 0;
   const watch: DispatchedWatch = {
     ref: 'watch-1',
@@ -26,26 +25,19 @@ export function dispatcherKernels(): Kernel[] {
     },
     handleHeld: () => {},
   };
-  const { handle } = dispatcher.allot(watch, 'fan');
-  let version = 1;
+  const fan = watchedVariable(watch, 'fan');
+  const update = Object.assign(new UpdateRecord(), {
+    version: 1,
+    timestamp: SET_AT_MS,
+    receivedAt: SET_AT_MS + 1,
+    source: 'bench',
+  });
   return [
     repeat('dispatcher: deliver to a watcher', (index) => {
-      version += 1;
-      dispatcher.deliver(
-        handle,
-        version,
-        index,
-        SET_AT_MS,
-        SET_AT_MS + 1,
-        version,
-        0,
-        0,
-        0,
-        'bench',
-        EMPTY_METADATA,
-        undefined,
-        SET_AT_MS + 2,
-      );
+      update.version += 1;
+      update.revision = update.version;
+      update.value = index;
+      deliver(fan, update, SET_AT_MS + 2);
       return calls;
     }),
   ];

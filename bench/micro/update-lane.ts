@@ -1,6 +1,6 @@
+import { UpdateRecord } from '../../src/shared/delivery/update.js';
 import type { LaneReader, LaneSink } from '../../src/shared/port/update-lane.js';
 import { LaneWriter, makeLane, LaneReader as Reader } from '../../src/shared/port/update-lane.js';
-import { EMPTY_METADATA } from '../../src/shared/values/metadata.js';
 import type { Kernel } from './kernel.js';
 import { SET_AT_MS } from './kernel.js';
 
@@ -9,9 +9,14 @@ export function updateLaneKernels(): Kernel[] {
   const memory = makeLane(UPDATES);
   const writer = new LaneWriter(memory);
   const reader = new Reader(memory);
+  const update = Object.assign(new UpdateRecord(), {
+    version: 2,
+    value: 21.5,
+    timestamp: SET_AT_MS,
+    receivedAt: SET_AT_MS + 1,
+  });
   let kept: unknown;
   const sink: LaneSink = {
-    handleLineage: () => undefined,
     handleUpdate: ({ handle, version, value, source }: LaneReader) => {
       kept = [handle, version, value, source];
     },
@@ -19,7 +24,9 @@ export function updateLaneKernels(): Kernel[] {
   };
   const run = () => {
     for (let place = 0; place < UPDATES; place += 1) {
-      writer.append(place, 2, 21.5, SET_AT_MS, SET_AT_MS + 1, place, 0, 0, 0, '', EMPTY_METADATA, undefined);
+      update.handle = place;
+      update.revision = place;
+      writer.append(update);
     }
     writer.publish();
     reader.drain(sink, () => undefined);

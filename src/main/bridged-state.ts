@@ -18,7 +18,7 @@ import type { StateOptions, StateOptionsInput, WatchOptionsInput } from '../shar
 import { parseStateOptions, parseWatchOptions } from '../shared/options.js';
 import type { AttachCommand, BridgeConfig, Call } from '../shared/port/commands.js';
 import { fromPortValue, toPortValue } from '../shared/port/port-value.js';
-import type { Lineage, PortBatchResult, PortStats, PortVariable, PortVersion } from '../shared/port/replies.js';
+import type { PortBatchResult, PortStats, PortVariable, PortVersion } from '../shared/port/replies.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
 import { checkExportedState, EXPORT_FORMAT } from '../shared/state/exported-state.js';
 import { systemClock } from '../shared/system-clock.js';
@@ -33,7 +33,6 @@ import { parseVariableType } from '../shared/values/variable-type.js';
 import { batchRefused, checkExpectedVersionOption, checkLimit, checkValuesRecord } from './call-arguments.js';
 import { slotOf } from './pool/placement.js';
 import type { SlotBridge, SlotClient } from './pool/slot-client.js';
-import { HANDLES_PER_BRIDGE } from './pool/slot-client.js';
 import { WorkerPool } from './pool/worker-pool.js';
 import type {
   Capabilities,
@@ -49,7 +48,7 @@ import type {
   WatchIterable,
 } from './state-provider.js';
 import type { WatchedVariable, Watcher } from './watch/dispatcher.js';
-import { Dispatcher } from './watch/dispatcher.js';
+import { releaseDue, watchedVariable } from './watch/dispatcher.js';
 import type { WatchBackend } from './watch/watch.js';
 import { checkIdentifiers, WatchRun } from './watch/watch.js';
 import { iterateWatch } from './watch/watch-iterator.js';
@@ -66,7 +65,6 @@ export interface BridgedStateOptions extends StateOptionsInput {
 
 export class BridgedState implements StateProvider, WatchBackend, WatchShareOwner, SlotBridge {
   readonly supportsWatching = true;
-  readonly dispatcher: Dispatcher;
   readonly deadlines = new Deadlines();
   readonly logger: Logger;
   readonly sessionId: string;
@@ -81,7 +79,6 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
   /** Watches that hold back calls until their turn is over. */
   readonly #heldThisTurn = new Set<WatchRun>();
   readonly #callSlot: SlotClient;
-  #nextSubscription = 1;
   #closing: Promise<void> | undefined;
 
   private constructor(options: StateOptions, pool: WorkerPool, ownsPool: boolean) {
@@ -91,7 +88,6 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     this.logger = options.logger;
     this.sessionId = options.sessionId;
     this.bridge = pool.nextBridge();
-    this.dispatcher = new Dispatcher(this.bridge * HANDLES_PER_BRIDGE);
     // One slot makes all calls of a session: that keeps sets of one variable in the order they were made, single or in batches.
     this.#callSlot = pool.slots[slotOf(options.sessionId, '', pool.slots.length)]!;
   }
@@ -242,9 +238,11 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
   }
 
   async listWatchers(): Promise<WatcherInfo[]> {
-    const stats = new Map<number, PortStats['subscriptions'][number]>();
-    const slots = await Promise.all(this.#pool.slots.map((slot) => slot.stats()));
-    for (const slot of slots as PortStats[]) for (const one of slot.subscriptions) stats.set(one.subscription, one);
+    const { slots } = this.#pool;
+    const answers = (await Promise.all(slots.map((slot) => slot.stats()))) as PortStats[];
+    const stats: SlotStats = new Map(
+      slots.map((slot, place) => [slot, new Map(answers[place]!.subscriptions.map((one) => [one.subscription, one]))]),
+    );
     return this.#registry.all().map((run) => watcherInfo(run, this.#shares.get(run) ?? [], stats));
   }
 
@@ -317,13 +315,8 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
           run.variables.delete(variable.identifier);
         }
         share.variables = share.variables.filter((variable) => !unwanted.has(variable.identifier));
-        if (share.variables.length > 0)
-          await share.slot.drop(
-            share,
-            variables.map((variable) => variable.handle),
-          );
+        if (share.variables.length > 0) await share.drop(variables);
         else await this.#closeShare(share);
-        for (const variable of variables) this.dispatcher.release(variable);
       }),
     );
   }
@@ -332,7 +325,6 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     const shares = this.#shares.get(run) ?? [];
     this.#shares.delete(run);
     await Promise.all(shares.map((share) => this.#closeShare(share)));
-    for (const variable of run.variables.values()) this.dispatcher.release(variable);
   }
 
   lastWordAtMs(run: WatchRun): number {
@@ -364,19 +356,12 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     return { kind: 'attach', bridge: this.bridge, config: configOf(this.#options), isRecovery };
   }
 
-  handleLineage({ handle, epoch, variableId }: Lineage): void {
-    const variable = this.dispatcher.find(handle);
-    if (variable === undefined) return;
-    variable.epoch = epoch;
-    variable.variableId = variableId;
-  }
-
   handleTurnEnd(): void {
     if (this.#heldThisTurn.size === 0) return;
     const runs = [...this.#heldThisTurn];
     this.#heldThisTurn.clear();
     const nowMs = systemClock.nowMs();
-    for (const run of runs) this.dispatcher.releaseDue(run, nowMs);
+    for (const run of runs) releaseDue(run, nowMs);
   }
 
   // --- inside
@@ -448,14 +433,13 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
       const slot = this.#slotFor(run, identifier);
       const variables = bySlot.get(slot) ?? [];
       bySlot.set(slot, variables);
-      variables.push(this.dispatcher.allot(run, identifier));
+      variables.push(watchedVariable(run, identifier));
     }
     // Each slot alone would begin to deliver although another refuses its share.
     if (bySlot.size > 1 && run.options.missing === 'fail') await this.#checkAllThere(identifiers);
     const shares: WatchShare[] = [];
     for (const [slot, variables] of bySlot) {
-      const share = new WatchShare(this.bridge, this.#nextSubscription, slot, run, variables, this);
-      this.#nextSubscription += 1;
+      const share = new WatchShare(this.bridge, slot, run, variables, this);
       shares.push(share);
       this.#shares.get(run)?.push(share);
       for (const variable of variables) run.variables.set(variable.identifier, variable);
@@ -467,10 +451,7 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     const all = this.#shares.get(run);
     for (const share of shares) {
       all?.splice(all.indexOf(share), 1);
-      for (const variable of share.variables) {
-        run.variables.delete(variable.identifier);
-        this.dispatcher.release(variable);
-      }
+      for (const variable of share.variables) run.variables.delete(variable.identifier);
     }
     if (failed.reason instanceof VariablesNotFoundError) await this.#checkAllThere(identifiers);
     throw failed.reason;
@@ -493,7 +474,7 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
   async #closeShare(share: WatchShare): Promise<void> {
     if (share.isOver) return;
     share.isOver = true;
-    await share.slot.closeSubscriber(share).catch((error: unknown) => {
+    await share.close().catch((error: unknown) => {
       if (!(error instanceof ClosedError)) throw error;
     });
   }
@@ -536,14 +517,12 @@ function infoOf({ value, constraints, type, ...variable }: PortVariable): Variab
   };
 }
 
-function watcherInfo(
-  run: WatchRun,
-  shares: readonly WatchShare[],
-  stats: ReadonlyMap<number, PortStats['subscriptions'][number]>,
-): WatcherInfo {
+type SlotStats = ReadonlyMap<SlotClient, ReadonlyMap<number, PortStats['subscriptions'][number]>>;
+
+function watcherInfo(run: WatchRun, shares: readonly WatchShare[], stats: SlotStats): WatcherInfo {
   const sum = { received: 0, filtered: 0, missedWaiting: 0, errors: 0, reconnects: 0, buffered: 0 };
   for (const share of shares) {
-    const one = stats.get(share.subscription);
+    const one = stats.get(share.slot)?.get(share.subscription);
     if (one === undefined) continue;
     sum.received += one.received;
     sum.filtered += one.filtered;

@@ -4,7 +4,7 @@
  */
 
 import { Deadlines } from '../shared/deadlines.js';
-import { BASELINE, flagsOfReason, INITIAL } from '../shared/delivery/update.js';
+import { BASELINE, flagsOfReason, INITIAL, UpdateRecord } from '../shared/delivery/update.js';
 import type { RingEntry } from '../shared/delivery/update-ring.js';
 import { UpdateRing } from '../shared/delivery/update-ring.js';
 import {
@@ -50,7 +50,7 @@ import type {
   WatchIterable,
 } from './state-provider.js';
 import type { WatchedVariable, Watcher } from './watch/dispatcher.js';
-import { Dispatcher } from './watch/dispatcher.js';
+import { deliver, releaseDue, watchedVariable } from './watch/dispatcher.js';
 import type { WatchBackend } from './watch/watch.js';
 import { checkIdentifiers, WatchRun } from './watch/watch.js';
 import { iterateWatch } from './watch/watch-iterator.js';
@@ -86,12 +86,12 @@ export class LocalState implements StateProvider, WatchBackend {
     waitForMissing: true,
     conditionsOffMainThread: false,
   };
-  readonly dispatcher = new Dispatcher();
   readonly deadlines = new Deadlines({ keepsProcessAlive: false });
   readonly logger: Logger;
   readonly sessionId: string;
   readonly asksConditions = true;
   readonly #source: string;
+  readonly #update = new UpdateRecord();
   readonly #table = new VariableTable({
     maxVariables: Number.MAX_SAFE_INTEGER,
     history: DEFAULT_HISTORY_LIMITS,
@@ -371,7 +371,7 @@ export class LocalState implements StateProvider, WatchBackend {
     const missing = identifiers.filter((identifier) => this.#table.find(identifier) === undefined);
     if (missing.length > 0 && run.options.missing === 'fail') throw VariablesNotFoundError.of(missing);
     for (const identifier of identifiers) {
-      const watched = this.dispatcher.allot(run, identifier);
+      const watched = watchedVariable(run, identifier);
       run.variables.set(identifier, watched);
       const variable = this.#table.find(identifier);
       if (variable === undefined) {
@@ -390,7 +390,6 @@ export class LocalState implements StateProvider, WatchBackend {
 
   #forget(watched: WatchedVariable): void {
     watched.isGone = true;
-    this.dispatcher.release(watched);
     removeFrom(this.#awaited, watched.identifier, watched);
     const variable = this.#table.find(watched.identifier);
     if (variable !== undefined) removeFrom(this.#observers, variable, watched);
@@ -463,7 +462,7 @@ export class LocalState implements StateProvider, WatchBackend {
     if (this.#heldThisTurn.size > 0) {
       const runs = [...this.#heldThisTurn];
       this.#heldThisTurn.clear();
-      for (const run of runs) this.dispatcher.releaseDue(run, nowMs);
+      for (const run of runs) releaseDue(run, nowMs);
     }
     this.#isFlushing = false;
   }
@@ -471,24 +470,22 @@ export class LocalState implements StateProvider, WatchBackend {
   #deliverAll({ run, ring }: Observation, nowMs: number): void {
     // Only what is there now: a watcher that sets its own variable gets that in a later turn.
     for (let left = ring.size; left > 0 && !run.isStopped; left -= 1) {
-      const update = ring.take();
-      if (update === undefined) return;
-      const { key, entry, missed, filtered, flags, old } = update;
-      this.dispatcher.deliver(
-        key.handle,
-        entry.version,
-        entry.value,
-        entry.timestamp,
-        nowMs,
-        entry.revision,
-        missed,
-        filtered,
-        flags,
-        entry.source,
-        entry.custom,
-        old,
-        nowMs,
-      );
+      const waiting = ring.take();
+      if (waiting === undefined) return;
+      const { key, entry, missed, filtered, flags, old } = waiting;
+      const update = this.#update;
+      update.version = entry.version;
+      update.value = entry.value;
+      update.old = old;
+      update.timestamp = entry.timestamp;
+      update.receivedAt = nowMs;
+      update.revision = entry.revision;
+      update.missed = missed;
+      update.filtered = filtered;
+      update.flags = flags;
+      update.source = entry.source;
+      update.custom = entry.custom;
+      deliver(key, update, nowMs);
     }
     if ([...run.variables.values()].every((variable) => variable.isGone)) run.handleEnded(undefined);
   }

@@ -1,49 +1,20 @@
 /**
- * Updates into the lane, as credits allow, and beside it one message a turn at most. Path: stream consumer -> ring -> [port writer] -> lane and MessagePort.
- * Slow: without credit updates stay in their watch's ring, whose overflow decides. Closed: what is left is dropped with its watches.
+ * The port of one worker: what the line lets through goes into the lane, and beside it one message a turn at most.
+ * Path: port line -> [port writer] -> lane and MessagePort. Slow: see the port line. Closed: what is left is dropped with its watches.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { MORE } from '../shared/delivery/update.js';
-import type { RingEntry, UpdateRing } from '../shared/delivery/update-ring.js';
+import type { Update } from '../shared/delivery/update.js';
 import { clearImmediate, clearTimeout, performanceNowMs, setImmediate, setTimeout } from '../shared/platform-timers.js';
-import type { Lineage, Reply, TurnMessage } from '../shared/port/replies.js';
+import type { Reply, TurnMessage } from '../shared/port/replies.js';
 import type { LaneMemory } from '../shared/port/update-lane.js';
 import { LaneWriter } from '../shared/port/update-lane.js';
-import type { Metadata } from '../shared/values/metadata.js';
-import type { VariableValue } from '../shared/values/variable-type.js';
-
-/** An update that waits for credit. */
-export interface WaitingUpdate extends RingEntry {
-  readonly key: number;
-  readonly value: VariableValue;
-  old: VariableValue | undefined;
-  readonly version: number;
-  readonly timestamp: number;
-  readonly receivedAt: number;
-  readonly revision: number;
-  readonly source: string;
-  readonly custom: Metadata;
-}
-
-/** One watch's place in the line for the port. Owner: its subscription. Only the port writer removes from the ring. */
-export class PortQueue {
-  ring: UpdateRing<WaitingUpdate> | undefined;
-  isInLine = false;
-  /** The rest of an atomic batch has not come yet. */
-  isHeld = false;
-  /** It had such batches: its ring crosses whole or not at all. */
-  isAtomic = false;
-  /** Replies that may not overtake the updates in the ring. */
-  afterUpdates: Reply[] | undefined;
-}
+import { PortLine, type PortQueue } from './port-line.js';
 
 export class PortWriter {
   readonly #port: MessagePort;
   readonly #lane: LaneWriter;
+  readonly #line: PortLine;
   #replies: Reply[] = [];
-  #lineages: Lineage[] = [];
-  /** Queues that are not empty, first come first served. */
-  #line: PortQueue[] = [];
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastMessageAtMs = 0;
@@ -57,6 +28,7 @@ export class PortWriter {
     this.#port = port;
     this.#spacingMs = spacingMs;
     this.#lane = new LaneWriter(lane);
+    this.#line = new PortLine(this.#lane, (reply) => this.reply(reply));
   }
 
   reply(reply: Reply): void {
@@ -64,92 +36,39 @@ export class PortWriter {
     this.#scheduleNow();
   }
 
-  lineage(lineage: Lineage): void {
-    this.#lineages.push(lineage);
-    this.#schedule();
-  }
-
   /** A reply that comes after the watch's updates, those that wait for credit too. */
   replyAfterUpdates(queue: PortQueue, reply: Reply): void {
-    if (!queue.isInLine) {
-      this.reply(reply);
-      return;
-    }
-    queue.afterUpdates ??= [];
-    queue.afterUpdates.push(reply);
+    this.#line.replyAfter(queue, reply);
+    this.#drain();
   }
 
   /** False when the watch's ring is full and it asked for an error. */
-  update(
-    queue: PortQueue,
-    makeRing: () => UpdateRing<WaitingUpdate>,
-    handle: number,
-    version: number,
-    value: VariableValue,
-    timestamp: number,
-    receivedAt: number,
-    revision: number,
-    missed: number,
-    filtered: number,
-    flags: number,
-    source: string,
-    custom: Metadata,
-    old: VariableValue | undefined,
-  ): boolean {
-    if ((flags & MORE) !== 0) queue.isHeld = queue.isAtomic = true;
-    const isNext = !queue.isHeld && (queue.ring === undefined || queue.ring.size === 0);
-    if (isNext && this.#lane.hasRoom(1)) {
-      this.#lane.append(
-        handle,
-        version,
-        value,
-        timestamp,
-        receivedAt,
-        revision,
-        missed,
-        filtered,
-        flags,
-        source,
-        custom,
-        old,
-      );
-      this.#schedule();
+  update(queue: PortQueue, update: Update): boolean {
+    const isTaken = this.#line.offer(queue, update);
+    if (queue.isInLine && queue.size > 0) {
+      if (!queue.isGroupOpen) this.#awaitRoom();
+    } else {
       // A turn that reads a backlog may take many ms.
-      if (this.#lane.unpublished >= EARLY_RECORDS && this.#lineages.length === 0) this.#lane.publishEarly();
-      return true;
+      if (this.#lane.unpublished >= EARLY_RECORDS) this.#lane.publishEarly();
     }
-    queue.ring ??= makeRing();
-    const isTaken = queue.ring.push({
-      key: handle,
-      value,
-      old,
-      missed,
-      filtered,
-      flags,
-      version,
-      timestamp,
-      receivedAt,
-      revision,
-      source,
-      custom,
-    });
-    if (!queue.isInLine) {
-      queue.isInLine = true;
-      this.#line.push(queue);
-    }
-    if (!queue.isHeld) this.#awaitRoom();
+    this.#schedule();
     return isTaken;
   }
 
-  /** The batch that held the queue is whole. */
-  release(queue: PortQueue): void {
-    queue.isHeld = false;
-    if (queue.isInLine) this.#drainRings();
+  /** These handles are no longer wanted. */
+  remove(queue: PortQueue, handles: ReadonlySet<number>): void {
+    this.#line.remove(queue, handles);
+    this.#schedule();
+  }
+
+  /** The watch was stopped. */
+  drop(queue: PortQueue): void {
+    this.#line.drop(queue);
   }
 
   handleGrant(): void {
     this.#isAwaitingRoom = false;
-    if (this.#line.length > 0) this.#drainRings();
+    this.#drain();
   }
 
   /** Sends what there is at once; nothing is sent afterwards. */
@@ -157,24 +76,13 @@ export class PortWriter {
     this.#flush();
     clearImmediate(this.#roomTurn);
     this.#isClosed = true;
-    this.#line = [];
+    this.#line.clear();
   }
 
-  #drainRings(): void {
-    const stillWaiting: PortQueue[] = [];
-    for (const queue of this.#line) {
-      this.#drain(queue);
-      if ((queue.ring?.size ?? 0) > 0) {
-        stillWaiting.push(queue);
-        continue;
-      }
-      queue.isInLine = false;
-      for (const reply of queue.afterUpdates ?? []) this.reply(reply);
-      queue.afterUpdates = undefined;
-    }
-    this.#line = stillWaiting;
+  #drain(): void {
+    this.#line.drain();
     this.#schedule();
-    if (stillWaiting.some((queue) => !queue.isHeld)) this.#awaitRoom();
+    if (this.#line.awaitsRoom) this.#awaitRoom();
   }
 
   #awaitRoom(): void {
@@ -183,30 +91,6 @@ export class PortWriter {
     this.#lane.askForRoom();
     // All was read just before we asked: then nobody will tell us.
     if (this.#lane.hasRoom(this.#lane.credits)) this.#roomTurn = setImmediate(() => this.handleGrant());
-  }
-
-  #drain(queue: PortQueue): void {
-    const { ring } = queue;
-    if (queue.isHeld) return;
-    if (queue.isAtomic && ring !== undefined && !this.#lane.hasRoom(Math.min(ring.size, this.#lane.credits))) return;
-    while (ring !== undefined && this.#lane.hasRoom(1)) {
-      const update = ring.take();
-      if (update === undefined) return;
-      this.#lane.append(
-        update.key,
-        update.version,
-        update.value,
-        update.timestamp,
-        update.receivedAt,
-        update.revision,
-        update.missed,
-        update.filtered,
-        update.flags,
-        update.source,
-        update.custom,
-        update.old,
-      );
-    }
   }
 
   /** Answers go at the end of this turn, and take along what there is. */
@@ -218,8 +102,8 @@ export class PortWriter {
 
   /** Updates too, unless they need a message and the last one has only just gone: then they wait for company. */
   #schedule(): void {
-    if (this.#immediate !== undefined) return;
-    if (!this.#lane.hasParcels && this.#lineages.length === 0) {
+    if (this.#immediate !== undefined || this.#lane.unpublished === 0) return;
+    if (!this.#lane.hasParcels) {
       // Behind others that wait.
       if (this.#timer === undefined) this.#scheduleNow();
       return;
@@ -237,10 +121,9 @@ export class PortWriter {
     this.#immediate = undefined;
     if (this.#isClosed) return;
     const lane = this.#lane;
-    const needsMessage = lane.hasParcels || this.#lineages.length + this.#replies.length > 0;
+    const needsMessage = lane.hasParcels || this.#replies.length > 0;
     if (needsMessage) {
-      this.#post(lane.takeMessage(this.#lineages, this.#replies));
-      this.#lineages = [];
+      this.#post(lane.takeMessage(this.#replies));
       this.#replies = [];
       this.#lastMessageAtMs = performanceNowMs();
     }

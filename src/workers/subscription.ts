@@ -4,18 +4,15 @@
  */
 
 import type { Deadlines } from '../shared/deadlines.js';
-import type { Overflow } from '../shared/delivery/update-ring.js';
-import { UpdateRing } from '../shared/delivery/update-ring.js';
+import type { Update } from '../shared/delivery/update.js';
 import type { BridgeError } from '../shared/errors.js';
 import { BufferOverflowError, ClosedError, errorToWire } from '../shared/errors.js';
 import type { OpenCommand } from '../shared/port/commands.js';
 import type { SubscriptionStats } from '../shared/port/replies.js';
 import { systemClock } from '../shared/system-clock.js';
 import type { Deadline } from '../shared/timer-wheel.js';
-import type { Metadata } from '../shared/values/metadata.js';
-import type { VariableValue } from '../shared/values/variable-type.js';
-import type { PortWriter, WaitingUpdate } from './port-writer.js';
-import { PortQueue } from './port-writer.js';
+import { PortQueue } from './port-line.js';
+import type { PortWriter } from './port-writer.js';
 import type { ConsumerSink } from './stream/stream-consumer.js';
 import { StreamConsumer } from './stream/stream-consumer.js';
 import type { StreamState } from './stream/stream-state.js';
@@ -32,9 +29,7 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
   readonly #transport: Transport;
   readonly #writer: PortWriter;
   readonly #deadlines: Deadlines;
-  readonly #queue = new PortQueue();
-  readonly #limit: number;
-  readonly #overflow: Overflow;
+  readonly #queue: PortQueue;
   readonly #onEnd: () => void;
   /** The `open` command, until it is answered. */
   #openId: number | undefined;
@@ -48,8 +43,7 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
     this.#writer = writer;
     this.#deadlines = deadlines;
     this.#onEnd = onEnd;
-    this.#limit = options.bufferLimit;
-    this.#overflow = options.overflow;
+    this.#queue = new PortQueue(options);
     // Three signs of life within the time that may pass without one.
     this.heartbeatMs = options.staleAfterMs === 0 ? 0 : Math.max(100, Math.floor(options.staleAfterMs / 3));
     const nowMs = systemClock.nowMs();
@@ -66,16 +60,19 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
       this.#writer.reply({ kind: 'refusal', id: this.#openId, error });
       this.#openId = undefined;
     }
+    this.#writer.drop(this.#queue);
     this.#release();
   }
 
   drop(handles: readonly number[]): boolean {
-    return this.consumer.handleDropped(new Set(handles));
+    const dropped = new Set(handles);
+    const isAnyLeft = this.consumer.handleDropped(dropped);
+    this.#writer.remove(this.#queue, dropped);
+    return isAnyLeft;
   }
 
   stats(): SubscriptionStats {
-    const { ring } = this.#queue;
-    return this.consumer.stats(this.#number, ring?.missedWaiting() ?? 0, ring?.size ?? 0);
+    return this.consumer.stats(this.#number, this.#queue.missedWaiting(), this.#queue.size);
   }
 
   // --- from the transport
@@ -108,36 +105,8 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
 
   // --- from the consumer
 
-  deliver(
-    handle: number,
-    version: number,
-    value: VariableValue,
-    timestamp: number,
-    receivedAt: number,
-    revision: number,
-    missed: number,
-    filtered: number,
-    flags: number,
-    source: string,
-    custom: Metadata,
-    old: VariableValue | undefined,
-  ): boolean {
-    return this.#writer.update(
-      this.#queue,
-      this.#makeRing,
-      handle,
-      version,
-      value,
-      timestamp,
-      receivedAt,
-      revision,
-      missed,
-      filtered,
-      flags,
-      source,
-      custom,
-      old,
-    );
+  deliver(update: Update): boolean {
+    return this.#writer.update(this.#queue, update);
   }
 
   handleState(state: StreamState): void {
@@ -145,16 +114,8 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
     this.#writer.reply({ kind: 'state', subscription: this.#number, state: state.name, error });
   }
 
-  handleLineage(handle: number, epoch: string, variableId: string): void {
-    this.#writer.lineage({ handle, epoch, variableId });
-  }
-
   handleSynced(): void {
     this.#writer.replyAfterUpdates(this.#queue, { kind: 'synced', subscription: this.#number });
-  }
-
-  handleBatchEnd(): void {
-    this.#writer.release(this.#queue);
   }
 
   handlePulse(nowMs: number): void {
@@ -168,7 +129,7 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
   handleOverflow(): void {
     this.#fail(
       new BufferOverflowError(
-        `the watcher fell ${this.#limit} updates behind and asked for overflow 'error': take updates faster, raise bufferLimit, or conflate`,
+        `the watcher fell ${this.#queue.options.bufferLimit} updates behind and asked for overflow 'error': take updates faster, raise bufferLimit, or conflate`,
       ),
     );
   }
@@ -194,6 +155,4 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
     this.#transport.closeWatch(this);
     this.#onEnd();
   }
-
-  readonly #makeRing = (): UpdateRing<WaitingUpdate> => new UpdateRing<WaitingUpdate>(this.#limit, this.#overflow);
 }

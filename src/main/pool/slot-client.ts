@@ -7,12 +7,13 @@ import { receiveMessageOnPort } from 'node:worker_threads';
 import type { ErrorWire } from '../../shared/errors.js';
 import { type BridgeError, ClosedError, errorFromWire, InvalidValueError } from '../../shared/errors.js';
 import type { AttachCommand, Command, OpenCommand } from '../../shared/port/commands.js';
-import type { Lineage, Reply, StreamStateName, TurnMessage } from '../../shared/port/replies.js';
+import type { Reply, StreamStateName, TurnMessage } from '../../shared/port/replies.js';
 import type { LaneMemory, LaneSink } from '../../shared/port/update-lane.js';
 import { LaneReader } from '../../shared/port/update-lane.js';
 import { systemClock } from '../../shared/system-clock.js';
-import type { VariableValue } from '../../shared/values/variable-type.js';
-import type { Dispatcher } from '../watch/dispatcher.js';
+import type { WatchedVariable } from '../watch/dispatcher.js';
+import { deliverInGroup } from '../watch/dispatcher.js';
+import { HandleTable } from './handle-table.js';
 import type { LanePoller, PolledLane } from './lane-poller.js';
 import { fateOf } from './slot-recovery.js';
 
@@ -36,9 +37,7 @@ export interface SlotSubscriber {
 /** A state's face towards a slot. */
 export interface SlotBridge {
   readonly bridge: number;
-  readonly dispatcher: Dispatcher;
   attachCommand(isRecovery: boolean): Omit<AttachCommand, 'id'>;
-  handleLineage(lineage: Lineage): void;
   /** The turn is over: what was held for it goes out. */
   handleTurnEnd(): void;
 }
@@ -49,11 +48,10 @@ interface Pending {
   reject(error: BridgeError): void;
 }
 
-/** Handles of different states share a port: each state has a range of its own. */
-export const HANDLES_PER_BRIDGE = 2 ** 22;
-
 export class SlotClient implements LaneSink, PolledLane {
   readonly number: number;
+  /** What updates of this slot are addressed to, whichever state watches. */
+  readonly handles = new HandleTable<WatchedVariable>();
   readonly #poller: LanePoller;
   #port: MessagePort | undefined;
   #lane: LaneReader | undefined;
@@ -62,7 +60,9 @@ export class SlotClient implements LaneSink, PolledLane {
   #nextId = 1;
   readonly #pending = new Map<number, Pending>();
   readonly #bridges = new Map<number, SlotBridge>();
+  /** By the number that this slot has allotted: states of one pool must not count for themselves. */
   readonly #subscribers = new Map<number, SlotSubscriber>();
+  #nextSubscription = 1;
   #onReady: () => void = () => undefined;
   #isReferenced = true;
   #closedBy: BridgeError | undefined;
@@ -143,6 +143,13 @@ export class SlotClient implements LaneSink, PolledLane {
     this.#bridges.delete(bridge.bridge);
   }
 
+  /** A number that no other subscription of this slot has or had. */
+  nextSubscription(): number {
+    const subscription = this.#nextSubscription;
+    this.#nextSubscription += 1;
+    return subscription;
+  }
+
   /** @throws BridgeError of the worker or the server; the subscriber is forgotten then */
   async open(subscriber: SlotSubscriber): Promise<void> {
     this.#subscribers.set(subscriber.subscription, subscriber);
@@ -216,27 +223,9 @@ export class SlotClient implements LaneSink, PolledLane {
 
   // --- from the lane
 
-  handleLineage(lineage: Lineage): void {
-    this.#bridgeOf(lineage.handle)?.handleLineage(lineage);
-  }
-
   handleUpdate(update: LaneReader): void {
-    this.#bridgeOf(update.handle)?.dispatcher.deliver(
-      update.handle,
-      update.version,
-      // Nobody looks at that of a deleted one.
-      update.value as VariableValue,
-      update.timestamp,
-      update.receivedAt,
-      update.revision,
-      update.missed,
-      update.filtered,
-      update.flags,
-      update.source,
-      update.custom,
-      update.old,
-      this.#nowMs,
-    );
+    const variable = this.handles.find(update.handle);
+    if (variable !== undefined) deliverInGroup(variable, update, this.#nowMs);
   }
 
   unref(): void {
@@ -280,10 +269,6 @@ export class SlotClient implements LaneSink, PolledLane {
   /** Without a port, between two workers, `recover` will post it. */
   #post(command: Command): void {
     this.#port?.postMessage(command);
-  }
-
-  #bridgeOf(handle: number): SlotBridge | undefined {
-    return this.#bridges.get(Math.floor(handle / HANDLES_PER_BRIDGE));
   }
 
   handleReply(reply: Reply): void {

@@ -4,7 +4,17 @@
  */
 import type { Condition } from '../../shared/delivery/condition.js';
 import { meets } from '../../shared/delivery/condition.js';
-import { BASELINE, DELETED_MASK, HAS_OLD, INITIAL, RESYNC, reasonOfFlags } from '../../shared/delivery/update.js';
+import type { Update } from '../../shared/delivery/update.js';
+import {
+  BASELINE,
+  DELETED_MASK,
+  HAS_OLD,
+  INITIAL,
+  MORE,
+  RESYNC,
+  reasonOfFlags,
+  UpdateRecord,
+} from '../../shared/delivery/update.js';
 import { type BridgeError, InternalError, WatcherError } from '../../shared/errors.js';
 import type { DeletedReason } from '../../shared/state/variable.js';
 import type { Metadata } from '../../shared/values/metadata.js';
@@ -65,9 +75,12 @@ export interface DispatchedWatch {
 
 /** One variable of one watch, and where that watch is with it. */
 export interface WatchedVariable {
-  readonly handle: number;
+  /** What updates for it are addressed to; 0 where nothing crosses a port. */
+  handle: number;
   readonly identifier: string;
   readonly watch: DispatchedWatch;
+  /** Of a share whose updates come in atomic groups: those of a group that is not whole. */
+  group: AtomicGroup | undefined;
   variableId: string;
   epoch: string;
   lastVersion: number;
@@ -77,238 +90,191 @@ export interface WatchedVariable {
   isGone: boolean;
 }
 
-export interface DispatchedCall extends HeldCall<WatchedVariable> {
-  readonly version: number;
+/** What a call says of its update beside the values. */
+type Told = Pick<Update, 'version' | 'timestamp' | 'receivedAt' | 'revision' | 'flags' | 'source' | 'custom'>;
+
+/** A call that is held back: a copy of its update's facts, since those are reused. */
+export interface DispatchedCall extends HeldCall<WatchedVariable>, Told {
+  flags: number;
+  /** Of the life that the value belongs to. */
+  readonly variableId: string;
   readonly newValue: VariableValue | undefined;
   oldValue: VariableValue | undefined;
-  readonly timestamp: number;
-  readonly receivedAt: number;
-  readonly revision: number;
-  readonly source: string;
-  readonly custom: Metadata;
 }
 
-export class Dispatcher {
-  /** By handle, counted from the first of ours. */
-  readonly #variables: (WatchedVariable | undefined)[] = [];
-  /** Handles that nothing is addressed to any more. */
-  readonly #free: number[] = [];
-  readonly #firstHandle: number;
+/** Updates of an atomic group that is not whole yet, in their order; at most as many as its worker's ring held. */
+export type AtomicGroup = { readonly variable: WatchedVariable; readonly update: Update }[];
 
-  /** `firstHandle`: where this state's range of handles begins. */
-  constructor(firstHandle = 0) {
-    this.#firstHandle = firstHandle;
+/** A variable that its watch has seen nothing of yet. */
+export function watchedVariable(watch: DispatchedWatch, identifier: string): WatchedVariable {
+  return {
+    handle: 0,
+    identifier,
+    watch,
+    group: undefined,
+    variableId: '',
+    epoch: '',
+    lastVersion: 0,
+    lastValue: undefined,
+    missed: 0,
+    isGone: false,
+  };
+}
+
+/** Calls the watcher, or counts why not. `nowMs`: when the updates of this turn were taken. */
+export function deliver(variable: WatchedVariable, update: Update, nowMs: number): void {
+  const { watch } = variable;
+  if (watch.isStopped || variable.isGone) return;
+  const { stats } = watch;
+  const { version, value, missed, flags } = update;
+  if (watch.verifies) checkBooks(variable, update);
+  const isInitial = (flags & INITIAL) !== 0;
+  const isDeleted = (flags & DELETED_MASK) !== 0;
+  const oldValue = isInitial ? undefined : (flags & HAS_OLD) !== 0 ? update.old : variable.lastValue;
+  // The position moves before the call: a watcher may set, stop or throw.
+  variable.lastVersion = version;
+  variable.lastValue = isDeleted ? undefined : value;
+  variable.isGone = isDeleted;
+  if (update.lineage !== undefined) {
+    variable.epoch = update.lineage.epoch;
+    variable.variableId = update.lineage.variableId;
   }
-
-  allot(watch: DispatchedWatch, identifier: string): WatchedVariable {
-    const handle = this.#free.pop() ?? this.#firstHandle + this.#variables.length;
-    const variable: WatchedVariable = {
-      handle,
-      identifier,
-      watch,
-      variableId: '',
-      epoch: '',
-      lastVersion: 0,
-      lastValue: undefined,
-      missed: 0,
-      isGone: false,
-    };
-    this.#variables[handle - this.#firstHandle] = variable;
-    return variable;
+  if ((flags & BASELINE) !== 0) return;
+  stats.lastUpdateAt = nowMs;
+  stats.missed += missed;
+  if ((flags & (INITIAL | RESYNC | DELETED_MASK)) === 0 && !isWanted(watch, oldValue, value as VariableValue)) {
+    stats.filtered += 1;
+    variable.missed += missed;
+    return;
   }
-
-  /** Only when no update can come for it any more: the handle goes to another variable. */
-  release(variable: WatchedVariable): void {
-    if (this.find(variable.handle) !== variable) return;
-    this.#variables[variable.handle - this.#firstHandle] = undefined;
-    this.#free.push(variable.handle);
-  }
-
-  find(handle: number): WatchedVariable | undefined {
-    return this.#variables[handle - this.#firstHandle];
-  }
-
-  deliver(
-    handle: number,
-    version: number,
-    value: VariableValue,
-    timestamp: number,
-    receivedAt: number,
-    revision: number,
-    missed: number,
-    filtered: number,
-    flags: number,
-    source: string,
-    custom: Metadata,
-    old: VariableValue | undefined,
-    nowMs: number,
-  ): void {
-    const variable = this.#variables[handle - this.#firstHandle];
-    if (variable === undefined || variable.watch.isStopped || variable.isGone) return;
-    const { watch } = variable;
-    const { stats } = watch;
-    if (watch.verifies) checkBooks(variable, version, missed, filtered, flags);
-    const isInitial = (flags & INITIAL) !== 0;
-    const isDeleted = (flags & DELETED_MASK) !== 0;
-    const oldValue = isInitial ? undefined : (flags & HAS_OLD) !== 0 ? old : variable.lastValue;
-    // The position moves before the call: a watcher may set, stop or throw.
-    variable.lastVersion = version;
-    variable.lastValue = isDeleted ? undefined : value;
-    variable.isGone = isDeleted;
-    if ((flags & BASELINE) !== 0) return;
-    stats.lastUpdateAt = nowMs;
-    stats.missed += missed;
-    if ((flags & (INITIAL | RESYNC | DELETED_MASK)) === 0 && !this.#isWanted(watch, oldValue, value)) {
-      stats.filtered += 1;
-      variable.missed += missed;
-      return;
-    }
-    const newValue = isDeleted ? undefined : value;
-    const missedInAll = missed + variable.missed;
-    variable.missed = 0;
-    if (watch.limit === undefined) {
-      this.#call(
-        variable,
-        version,
-        oldValue,
-        newValue,
-        timestamp,
-        receivedAt,
-        revision,
-        missedInAll,
-        flags,
-        source,
-        custom,
-        nowMs,
-      );
-      return;
-    }
+  const newValue = isDeleted ? undefined : value;
+  const missedInAll = missed + variable.missed;
+  variable.missed = 0;
+  if (watch.limit === undefined)
+    callWatcher(variable, variable.variableId, oldValue, newValue, missedInAll, update, nowMs);
+  else {
     const call: DispatchedCall = {
       variable,
+      variableId: variable.variableId,
       version,
       newValue,
       oldValue,
-      timestamp,
-      receivedAt,
-      revision,
+      timestamp: update.timestamp,
+      receivedAt: update.receivedAt,
+      revision: update.revision,
       missed: missedInAll,
       flags,
-      source,
-      custom,
+      source: update.source,
+      custom: update.custom,
     };
-    this.#limit(watch, watch.limit, call, isInitial || isDeleted, nowMs);
-  }
-
-  /** Calls what the watch held back and is due now. */
-  releaseDue(watch: DispatchedWatch, nowMs: number): void {
-    if (watch.limit === undefined) return;
-    for (const call of watch.limit.takeDue(nowMs)) this.#callHeld(call, nowMs);
-  }
-
-  #isWanted(watch: DispatchedWatch, oldValue: VariableValue | undefined, value: VariableValue): boolean {
-    if (watch.condition !== undefined && !meets(watch.condition, oldValue, value)) return false;
-    if (watch.filter === undefined) return true;
-    try {
-      return Boolean(watch.filter(oldValue, value));
-    } catch (cause) {
-      // A filter that fails must not hide an update.
-      this.#report(watch, 'filter', cause);
-      return true;
-    }
-  }
-
-  #limit(
-    watch: DispatchedWatch,
-    limit: RateLimit<WatchedVariable, DispatchedCall>,
-    call: DispatchedCall,
-    cannotWait: boolean,
-    nowMs: number,
-  ): void {
-    if (cannotWait) {
-      const held = limit.take(call.variable);
-      if (held !== undefined) {
-        watch.stats.rateLimited += 1;
-        call.missed += held.missed;
-        call.oldValue = held.oldValue;
-      }
-      this.#callHeld(call, nowMs);
-      return;
-    }
-    const replaced = limit.offer(call, nowMs);
-    if (replaced === GO) {
-      this.#callHeld(call, nowMs);
-      return;
-    }
-    watch.stats.rateLimited += replaced;
-    watch.handleHeld();
-  }
-
-  #callHeld(call: DispatchedCall, nowMs: number): void {
-    this.#call(
-      call.variable,
-      call.version,
-      call.oldValue,
-      call.newValue,
-      call.timestamp,
-      call.receivedAt,
-      call.revision,
-      call.missed,
-      call.flags,
-      call.source,
-      call.custom,
-      nowMs,
-    );
-  }
-
-  #call(
-    variable: WatchedVariable,
-    version: number,
-    oldValue: VariableValue | undefined,
-    newValue: VariableValue | undefined,
-    timestamp: number,
-    receivedAt: number,
-    revision: number,
-    missed: number,
-    flags: number,
-    source: string,
-    custom: Metadata,
-    nowMs: number,
-  ): void {
-    const { watch } = variable;
-    if (watch.isStopped) return;
-    watch.stats.delivered += 1;
-    if ((flags & INITIAL) === 0) watch.stats.recordLatency(nowMs - timestamp);
-    const metadata: UpdateMetadata = {
-      source,
-      timestamp,
-      version,
-      initial: (flags & INITIAL) !== 0,
-      missed,
-      resync: (flags & RESYNC) !== 0,
-      deleted: reasonOfFlags(flags),
-      revision,
-      sessionId: watch.sessionId,
-      variableId: variable.variableId,
-      receivedAt,
-      custom,
-    };
-    try {
-      const result = watch.watcher(variable.identifier, oldValue, newValue, metadata);
-      if (result instanceof Promise) result.catch((cause: unknown) => this.#report(watch, 'watcher', cause));
-    } catch (cause) {
-      this.#report(watch, 'watcher', cause);
-    }
-  }
-
-  #report(watch: DispatchedWatch, what: string, cause: unknown): void {
-    watch.stats.errors += 1;
-    const sentence = cause instanceof Error ? cause.message : String(cause);
-    watch.handleError(new WatcherError(`the ${what} of ${watch.ref} threw: ${sentence}`, { cause }));
+    offer(watch, watch.limit, call, isInitial || isDeleted, nowMs);
   }
 }
 
+/** An update from a port: one of an atomic group waits for the last of its group. */
+export function deliverInGroup(variable: WatchedVariable, update: Update, nowMs: number): void {
+  const { group } = variable;
+  const isFollowed = (update.flags & MORE) !== 0;
+  if (group === undefined || (!isFollowed && group.length === 0)) {
+    deliver(variable, update, nowMs);
+    return;
+  }
+  group.push({ variable, update: new UpdateRecord().assign(update) });
+  if (isFollowed) return;
+  for (const waiting of group.splice(0)) deliver(waiting.variable, waiting.update, nowMs);
+}
+
+/** Calls what the watch held back and is due now. */
+export function releaseDue(watch: DispatchedWatch, nowMs: number): void {
+  if (watch.limit === undefined) return;
+  for (const call of watch.limit.takeDue(nowMs)) callHeld(call, nowMs);
+}
+
+function isWanted(watch: DispatchedWatch, oldValue: VariableValue | undefined, value: VariableValue): boolean {
+  if (watch.condition !== undefined && !meets(watch.condition, oldValue, value)) return false;
+  if (watch.filter === undefined) return true;
+  try {
+    return Boolean(watch.filter(oldValue, value));
+  } catch (cause) {
+    // A filter that fails must not hide an update.
+    report(watch, 'filter', cause);
+    return true;
+  }
+}
+
+function offer(
+  watch: DispatchedWatch,
+  limit: RateLimit<WatchedVariable, DispatchedCall>,
+  call: DispatchedCall,
+  cannotWait: boolean,
+  nowMs: number,
+): void {
+  if (cannotWait) {
+    const held = limit.take(call.variable);
+    if (held !== undefined) {
+      watch.stats.rateLimited += 1;
+      call.missed += held.missed;
+      call.oldValue = held.oldValue;
+    }
+    callHeld(call, nowMs);
+    return;
+  }
+  const replaced = limit.offer(call, nowMs);
+  if (replaced === GO) {
+    callHeld(call, nowMs);
+    return;
+  }
+  watch.stats.rateLimited += replaced;
+  watch.handleHeld();
+}
+
+function callHeld(call: DispatchedCall, nowMs: number): void {
+  callWatcher(call.variable, call.variableId, call.oldValue, call.newValue, call.missed, call, nowMs);
+}
+
+function callWatcher(
+  { watch, identifier }: WatchedVariable,
+  variableId: string,
+  oldValue: VariableValue | undefined,
+  newValue: VariableValue | undefined,
+  missed: number,
+  told: Told,
+  nowMs: number,
+): void {
+  if (watch.isStopped) return;
+  const { version, timestamp, receivedAt, revision, flags, source, custom } = told;
+  watch.stats.delivered += 1;
+  if ((flags & INITIAL) === 0) watch.stats.recordLatency(nowMs - timestamp);
+  const metadata: UpdateMetadata = {
+    source,
+    timestamp,
+    version,
+    initial: (flags & INITIAL) !== 0,
+    missed,
+    resync: (flags & RESYNC) !== 0,
+    deleted: reasonOfFlags(flags),
+    revision,
+    sessionId: watch.sessionId,
+    variableId,
+    receivedAt,
+    custom,
+  };
+  try {
+    const result = watch.watcher(identifier, oldValue, newValue, metadata);
+    if (result instanceof Promise) result.catch((cause: unknown) => report(watch, 'watcher', cause));
+  } catch (cause) {
+    report(watch, 'watcher', cause);
+  }
+}
+
+function report(watch: DispatchedWatch, what: string, cause: unknown): void {
+  watch.stats.errors += 1;
+  const sentence = cause instanceof Error ? cause.message : String(cause);
+  watch.handleError(new WatcherError(`the ${what} of ${watch.ref} threw: ${sentence}`, { cause }));
+}
+
 /** Versions since the last one = delivered + filtered + missed, or the books are wrong and we say so. */
-function checkBooks(variable: WatchedVariable, version: number, missed: number, filtered: number, flags: number): void {
+function checkBooks(variable: WatchedVariable, { version, missed, filtered, flags }: Update): void {
   if (variable.lastVersion === 0 || (flags & (INITIAL | BASELINE | RESYNC)) !== 0) return;
   if (version === variable.lastVersion + 1 + missed + filtered) return;
   variable.watch.stats.errors += 1;

@@ -7,7 +7,7 @@ import type { StreamStateName } from '../../shared/port/replies.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { SlotClient, SlotSubscriber } from '../pool/slot-client.js';
 import { resumePoints } from '../pool/slot-recovery.js';
-import type { WatchedVariable } from './dispatcher.js';
+import type { AtomicGroup, WatchedVariable } from './dispatcher.js';
 import type { WatchRun } from './watch.js';
 
 /** Joins the shares of a watch. */
@@ -30,21 +30,44 @@ export class WatchShare implements SlotSubscriber {
   readonly #options: SubscriptionOptions;
   readonly #owner: WatchShareOwner;
 
-  constructor(
-    bridge: number,
-    subscription: number,
-    slot: SlotClient,
-    run: WatchRun,
-    variables: WatchedVariable[],
-    owner: WatchShareOwner,
-  ) {
+  constructor(bridge: number, slot: SlotClient, run: WatchRun, variables: WatchedVariable[], owner: WatchShareOwner) {
     this.#bridge = bridge;
-    this.subscription = subscription;
+    this.subscription = slot.nextSubscription();
     this.slot = slot;
     this.run = run;
     this.variables = variables;
     this.#owner = owner;
     this.#options = subscriptionOptions(run.options);
+    const group: AtomicGroup | undefined = this.#options.atomic ? [] : undefined;
+    for (const variable of variables) {
+      variable.handle = slot.handles.allot(variable);
+      variable.group = group;
+    }
+  }
+
+  /** Resolves when nothing more can come for these variables of it. */
+  async drop(variables: readonly WatchedVariable[]): Promise<void> {
+    try {
+      await this.slot.drop(
+        this,
+        variables.map((variable) => variable.handle),
+      );
+    } finally {
+      for (const variable of variables) this.slot.handles.release(variable.handle);
+    }
+  }
+
+  /** Resolves when nothing more can come for it. */
+  async close(): Promise<void> {
+    try {
+      await this.slot.closeSubscriber(this);
+    } finally {
+      this.#releaseHandles();
+    }
+  }
+
+  #releaseHandles(): void {
+    for (const variable of this.variables) this.slot.handles.release(variable.handle);
   }
 
   /** Its server has registered it: a worker that takes over resumes it. */
@@ -92,6 +115,7 @@ export class WatchShare implements SlotSubscriber {
 
   handleEnded(error: ErrorWire | undefined): void {
     this.isOver = true;
+    this.#releaseHandles();
     this.state = error === undefined ? 'stopped' : 'failed';
     this.#owner.handleShareState(this.run, error);
   }

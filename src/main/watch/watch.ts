@@ -11,14 +11,14 @@ import type { StreamStateName } from '../../shared/port/replies.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import type { Watch } from '../state-provider.js';
-import type { DispatchedCall, DispatchedWatch, Dispatcher, WatchedVariable, Watcher } from './dispatcher.js';
+import type { DispatchedCall, DispatchedWatch, WatchedVariable, Watcher } from './dispatcher.js';
+import { releaseDue } from './dispatcher.js';
 import { followOwner } from './owner.js';
 import { isLimited, RateLimit } from './rate-limit.js';
 import { WatchStats } from './watch-stats.js';
 
 /** What a provider does for its watches. */
 export interface WatchBackend {
-  readonly dispatcher: Dispatcher;
   readonly deadlines: Deadlines;
   readonly logger: Logger;
   readonly sessionId: string;
@@ -144,14 +144,14 @@ export class WatchRun implements DispatchedWatch, Deadline {
   }
 
   handleDeadline(nowMs: number): void {
-    this.#backend.dispatcher.releaseDue(this, nowMs);
+    releaseDue(this, nowMs);
     this.handleHeld();
   }
 
   /** It ended by itself: without an error when no variable is left. */
   handleEnded(error: BridgeError | undefined): void {
     if (this.isStopped) return;
-    this.#backend.dispatcher.releaseDue(this, Number.POSITIVE_INFINITY);
+    releaseDue(this, Number.POSITIVE_INFINITY);
     void this.#end(error);
   }
 

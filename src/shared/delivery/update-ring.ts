@@ -4,6 +4,7 @@
  * Closed: the owner drops it.
  */
 import Denque from 'denque';
+import type { Lineage } from './update.js';
 import { BASELINE, DELETED_MASK, HAS_OLD, INITIAL, JOINED, RESYNC, SUPERSEDED } from './update.js';
 
 export type Overflow = 'conflate' | 'drop-oldest' | 'error';
@@ -16,11 +17,14 @@ export interface RingEntry {
   missed: number;
   filtered: number;
   flags: number;
+  /** Where it is said, the one that stays says it. */
+  lineage?: Lineage | undefined;
 }
 
 export class UpdateRing<T extends RingEntry> {
   readonly #limit: number;
   readonly #overflow: Overflow;
+  readonly #groupOf: ((entry: T) => unknown) | undefined;
   readonly #queue = new Denque<T>();
   /** Entries that somebody will get; the queue also holds superseded ones. */
   #size = 0;
@@ -30,14 +34,23 @@ export class UpdateRing<T extends RingEntry> {
   #dropped: Map<unknown, T> | undefined;
   #missedTotal = 0;
 
-  /** `limit`: entries kept, 1 to 1,048,576. */
-  constructor(limit: number, overflow: Overflow) {
+  /**
+   * `limit`: entries kept, 1 to 1,048,576. `groupOf`: neighbours of one group are dropped together or not at all, so that the limit is
+   * one group where that is more.
+   */
+  constructor(limit: number, overflow: Overflow, groupOf?: (entry: T) => unknown) {
     this.#limit = limit;
     this.#overflow = overflow;
+    this.#groupOf = groupOf;
   }
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Nothing waits, and nothing that was left out has still to be told: the next update may go past the ring. */
+  get isIdle(): boolean {
+    return this.#size === 0 && this.#dropped === undefined;
   }
 
   /** Updates that this ring left out since it was made. */
@@ -67,7 +80,7 @@ export class UpdateRing<T extends RingEntry> {
         case 'error':
           return false;
         case 'drop-oldest':
-          this.#dropOldest();
+          this.#dropOldestGroup(entry);
           this.#append(entry);
           return true;
         case 'conflate':
@@ -94,6 +107,36 @@ export class UpdateRing<T extends RingEntry> {
       return entry;
     }
     return undefined;
+  }
+
+  /** Takes out what nobody wants any more, and forgets what was to be told of it. */
+  removeWhere(isUnwanted: (entry: T) => boolean): void {
+    const entries = this.#queue.toArray();
+    this.#queue.clear();
+    this.#size = 0;
+    for (const entry of entries) {
+      if ((entry.flags & SUPERSEDED) !== 0) continue;
+      if (isUnwanted(entry)) {
+        if (this.#newest?.get(entry.key) === entry) this.#newest.delete(entry.key);
+        continue;
+      }
+      this.#queue.push(entry);
+      this.#size += 1;
+    }
+    for (const [key, dropped] of this.#dropped ?? []) if (isUnwanted(dropped)) this.#dropped?.delete(key);
+    if (this.#size === 0) this.#newest = undefined;
+    if (this.#dropped?.size === 0) this.#dropped = undefined;
+  }
+
+  /** What an elder ring, which is empty, has still to tell of what it dropped. */
+  inherit(elder: UpdateRing<T>): void {
+    for (const [key, dropped] of elder.#dropped ?? []) {
+      this.#dropped ??= new Map();
+      const own = this.#dropped.get(key);
+      if (own === undefined) this.#dropped.set(key, dropped);
+      else absorb(own, dropped);
+    }
+    elder.#dropped = undefined;
   }
 
   clear(): void {
@@ -136,10 +179,27 @@ export class UpdateRing<T extends RingEntry> {
     for (const entry of entries) if ((entry.flags & SUPERSEDED) === 0) this.#queue.push(entry);
   }
 
-  #dropOldest(): void {
+  #dropOldestGroup(incoming: T): void {
     // Deletions stay, one a variable: what is behind them goes.
     let place = 0;
     while (place < this.#size && (this.#queue.peekAt(place)!.flags & DELETED_MASK) !== 0) place += 1;
+    if (this.#groupOf === undefined) {
+      this.#dropAt(place);
+      return;
+    }
+    const first = this.#queue.peekAt(place);
+    if (first === undefined) return;
+    const group = this.#groupOf(first);
+    // A group larger than the limit is not torn: the ring holds all of it.
+    if (group === this.#groupOf(incoming)) return;
+    for (let next: T | undefined = first; next !== undefined && this.#groupOf(next) === group; ) {
+      if ((next.flags & DELETED_MASK) !== 0) place += 1;
+      else this.#dropAt(place);
+      next = this.#queue.peekAt(place);
+    }
+  }
+
+  #dropAt(place: number): void {
     const oldest = this.#queue.removeOne(place);
     if (oldest === undefined) return;
     this.#size -= 1;
@@ -166,6 +226,8 @@ export function absorb(newer: RingEntry, elder: RingEntry): number {
   newer.filtered += elder.filtered;
   newer.flags |= elder.flags & (INITIAL | RESYNC);
   if ((elder.flags & INITIAL) !== 0) newer.flags |= JOINED;
+  // The lineage that the newer one has not said itself is still to be said.
+  if (elder.lineage !== undefined && newer.lineage === undefined) newer.lineage = elder.lineage;
   if ((newer.flags & HAS_OLD) === 0) {
     if ((elder.flags & HAS_OLD) !== 0) {
       newer.old = elder.old;

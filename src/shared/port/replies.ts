@@ -1,4 +1,5 @@
 /** Worker -> main, beside the records of its update lane: answers, states, ends, and values that are no numbers. One message a turn at most. */
+import type { Lineage } from '../delivery/update.js';
 import type { ErrorWire } from '../errors.js';
 import type { Metadata } from '../values/metadata.js';
 import type { PortValue } from './port-value.js';
@@ -7,8 +8,6 @@ export interface TurnMessage {
   /** Position in the lane of the first record that this message is about, and of the one after the last. */
   readonly from: number;
   readonly upTo: number;
-  /** What the dispatcher has to know to resume a variable in another worker; taken in before these records. */
-  readonly lineages: readonly Lineage[];
   readonly parcels: Parcels | undefined;
   /** Taken in after them. */
   readonly replies: readonly Reply[];
@@ -21,13 +20,8 @@ export interface Parcels {
   /** Where another source than the record's before. */
   readonly sources: string[];
   readonly customs: Metadata[];
-}
-
-/** Which life of which variable the versions of a handle belong to. */
-export interface Lineage {
-  readonly handle: number;
-  readonly epoch: string;
-  readonly variableId: string;
+  /** Where a variable's versions begin another life than the record's before. */
+  readonly lineages: Lineage[];
 }
 
 /** States of a stream, as users see them (ARCHITECTURE: when things fail). */

@@ -5,13 +5,14 @@
  * Full: `hasRoom` is false, and updates wait in their rings; a blocked main thread so costs at most `credits` of them.
  */
 import { assert } from '../assert.js';
+import type { Lineage, Update } from '../delivery/update.js';
 import { HAS_OLD } from '../delivery/update.js';
 import type { Metadata } from '../values/metadata.js';
 import { EMPTY_METADATA } from '../values/metadata.js';
 import type { VariableValue } from '../values/variable-type.js';
 import { OpaqueBinary } from '../values/variable-type.js';
 import { reviveOpaque } from './port-value.js';
-import type { Lineage, Parcels, Reply, TurnMessage } from './replies.js';
+import type { Parcels, Reply, TurnMessage } from './replies.js';
 
 /** Shared by both ends. */
 export interface LaneMemory {
@@ -80,25 +81,13 @@ export class LaneWriter {
     Atomics.store(this.#control, STARVED, 1);
   }
 
-  append(
-    handle: number,
-    version: number,
-    value: VariableValue | undefined,
-    timestamp: number,
-    receivedAt: number,
-    revision: number,
-    missed: number,
-    filtered: number,
-    flags: number,
-    source: string,
-    custom: Metadata,
-    old: VariableValue | undefined,
-  ): void {
+  append(update: Update): void {
     assert(this.hasRoom(1), 'no update crosses the port without credit');
     const records = this.#records;
     const at = (this.#written & this.#mask) * COLUMNS;
-    let shape = this.#put(at + VALUE, value);
-    if ((flags & HAS_OLD) !== 0) shape |= this.#put(at + OLD, old) << OLD_SHIFT;
+    const { flags, source, custom, lineage } = update;
+    let shape = this.#put(at + VALUE, update.value);
+    if ((flags & HAS_OLD) !== 0) shape |= this.#put(at + OLD, update.old) << OLD_SHIFT;
     if (source !== this.#source) {
       shape |= NEW_SOURCE;
       this.#open().sources.push(source);
@@ -108,24 +97,27 @@ export class LaneWriter {
       shape |= HAS_CUSTOM;
       this.#open().customs.push(custom);
     }
-    records[at + HANDLE] = handle;
-    records[at + VERSION] = version;
-    records[at + TIMESTAMP] = timestamp;
-    records[at + RECEIVED_AT] = receivedAt;
-    records[at + REVISION] = revision;
-    records[at + MISSED] = missed;
-    records[at + FILTERED] = filtered;
+    if (lineage !== undefined) {
+      shape |= NEW_LINEAGE;
+      this.#open().lineages.push(lineage);
+    }
+    records[at + HANDLE] = update.handle;
+    records[at + VERSION] = update.version;
+    records[at + TIMESTAMP] = update.timestamp;
+    records[at + RECEIVED_AT] = update.receivedAt;
+    records[at + REVISION] = update.revision;
+    records[at + MISSED] = update.missed;
+    records[at + FILTERED] = update.filtered;
     records[at + FLAGS] = flags;
     records[at + SHAPE] = shape;
     this.#written = (this.#written + 1) | 0;
   }
 
   /** The message that has to be posted before what was appended is published. */
-  takeMessage(lineages: readonly Lineage[], replies: readonly Reply[]): TurnMessage {
+  takeMessage(replies: readonly Reply[]): TurnMessage {
     const message: TurnMessage = {
       from: this.#published,
       upTo: this.#written,
-      lineages,
       parcels: this.#parcels,
       replies,
     };
@@ -153,7 +145,7 @@ export class LaneWriter {
   }
 
   #open(): Parcels {
-    this.#parcels ??= { values: [], sources: [], customs: [] };
+    this.#parcels ??= { values: [], sources: [], customs: [], lineages: [] };
     return this.#parcels;
   }
 
@@ -175,14 +167,13 @@ export class LaneWriter {
 }
 
 export interface LaneSink {
-  handleLineage(lineage: Lineage): void;
   /** The fields of `update` are those of the next one as soon as this returns. */
   handleUpdate(update: LaneReader): void;
   handleReply(reply: Reply): void;
 }
 
 /** The main thread's end: updates and messages in the order in which they were made. It is also the update that it has just read. */
-export class LaneReader {
+export class LaneReader implements Update {
   handle = 0;
   version = 0;
   /** Undefined for one that was deleted. */
@@ -196,6 +187,7 @@ export class LaneReader {
   source = '';
   custom: Metadata = EMPTY_METADATA;
   old: VariableValue | undefined = undefined;
+  lineage: Lineage | undefined = undefined;
   readonly #control: Int32Array;
   readonly #records: Float64Array;
   readonly #mask: number;
@@ -241,7 +233,6 @@ export class LaneReader {
       this.#inbox = [];
       for (const message of messages) {
         this.#deliverUpTo(message.from, sink);
-        for (const lineage of message.lineages) sink.handleLineage(lineage);
         if (message.parcels !== undefined) this.#parcels = new ParcelReader(message.parcels);
         this.#deliverUpTo(message.upTo, sink);
         for (const reply of message.replies) sink.handleReply(reply);
@@ -282,6 +273,7 @@ export class LaneReader {
     this.old = (flags & HAS_OLD) === 0 ? undefined : this.#take(at + OLD, (shape >> OLD_SHIFT) & FORM);
     if ((shape & NEW_SOURCE) !== 0) this.source = this.#parcels.source();
     this.custom = (shape & HAS_CUSTOM) === 0 ? EMPTY_METADATA : this.#parcels.custom();
+    this.lineage = (shape & NEW_LINEAGE) === 0 ? undefined : this.#parcels.lineage();
     this.#position = (this.#position + 1) | 0;
   }
 
@@ -307,6 +299,7 @@ class ParcelReader {
   #values = 0;
   #sources = 0;
   #customs = 0;
+  #lineages = 0;
 
   constructor(parcels: Parcels | undefined) {
     this.#parcels = parcels;
@@ -322,6 +315,10 @@ class ParcelReader {
 
   custom(): Metadata {
     return this.#parcels!.customs[this.#customs++]!;
+  }
+
+  lineage(): Lineage {
+    return this.#parcels!.lineages[this.#lineages++]!;
   }
 }
 
@@ -358,3 +355,4 @@ const PARCEL = 4;
 const OPAQUE = 5;
 const NEW_SOURCE = 64;
 const HAS_CUSTOM = 128;
+const NEW_LINEAGE = 256;

@@ -5,7 +5,8 @@
  */
 import type { Condition } from '../../shared/delivery/condition.js';
 import { meets } from '../../shared/delivery/condition.js';
-import { BASELINE, flagsOfReason, HAS_OLD, INITIAL, MORE, RESYNC } from '../../shared/delivery/update.js';
+import type { Lineage, Update } from '../../shared/delivery/update.js';
+import { BASELINE, flagsOfReason, HAS_OLD, INITIAL, MORE, RESYNC, UpdateRecord } from '../../shared/delivery/update.js';
 import { DUPLICATE, VersionTracker } from '../../shared/delivery/version-tracker.js';
 import type { BridgeError } from '../../shared/errors.js';
 import { ProtocolError } from '../../shared/errors.js';
@@ -13,7 +14,6 @@ import type { ResumePoint, SubscriptionOptions } from '../../shared/port/command
 import { fromPortValue } from '../../shared/port/port-value.js';
 import type { SubscriptionStats } from '../../shared/port/replies.js';
 import type { DeletedReason } from '../../shared/state/variable.js';
-import type { Metadata } from '../../shared/values/metadata.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { ExpectedNames, UpdateMessage } from '../../shared/wire/update-message.js';
 import { decodeUpdate, updateValue } from '../../shared/wire/update-message.js';
@@ -22,26 +22,10 @@ import { checkMove, isOver } from './stream-state.js';
 
 /** Where a consumer's results go. Hot: `deliver` allocates nothing of its own. */
 export interface ConsumerSink {
-  /** False when the watch's ring is full and it asked for an error. */
-  deliver(
-    handle: number,
-    version: number,
-    value: VariableValue,
-    timestamp: number,
-    receivedAt: number,
-    revision: number,
-    missed: number,
-    filtered: number,
-    flags: number,
-    source: string,
-    custom: Metadata,
-    old: VariableValue | undefined,
-  ): boolean;
+  /** False when the watch's ring is full and it asked for an error. The update is the consumer's own, and used again. */
+  deliver(update: Update): boolean;
   handleState(state: StreamState): void;
-  handleLineage(handle: number, epoch: string, variableId: string): void;
   handleSynced(): void;
-  /** What was delivered with MORE is whole now. */
-  handleBatchEnd(): void;
   handlePulse(nowMs: number): void;
   handleTrouble(error: BridgeError): void;
   /** The ring was full and the watch had asked for an error. */
@@ -73,6 +57,8 @@ interface TrackedVariable {
   filtered: number;
   /** Versions skipped right before filtered ones: the next delivery tells. */
   missed: number;
+  /** Of its versions, until an update that is delivered has said it. */
+  lineage: Lineage | undefined;
   isGone: boolean;
   /** Its present value, or nothing newer, has come on the present stream. */
   isCurrent: boolean;
@@ -92,8 +78,11 @@ export class StreamConsumer {
   #hasBeenLive = false;
   #isSynced = false;
   #awaitsMark = false;
-  /** The last update said that more of its atomic batch follows. */
-  #isInBatch = false;
+  /** Of an atomic group that is not whole: nothing has moved for it yet, so that a break forgets it and the server says it again. */
+  #group: UpdateMessage[] = [];
+  /** What a whole group delivers; undefined while no group is handled. */
+  #ready: UpdateRecord[] | undefined;
+  readonly #record = new UpdateRecord();
   /** Was in step on some stream: a variable that had not come by then did not exist. */
   #wasSynced = false;
   #waitsForMissing: boolean;
@@ -133,6 +122,7 @@ export class StreamConsumer {
         last: point?.last === undefined ? undefined : fromPortValue(point.last),
         filtered: 0,
         missed: 0,
+        lineage: undefined,
         isGone: false,
         isCurrent: false,
       };
@@ -196,6 +186,7 @@ export class StreamConsumer {
     if (this.#state.name !== 'connecting') this.#become({ name: 'connecting', sinceMs: nowMs });
     for (const variable of this.#variables.values()) variable.isCurrent = false;
     this.#isSynced = false;
+    this.#group = [];
   }
 
   /** Response headers are there: the server has registered the watch. */
@@ -217,18 +208,14 @@ export class StreamConsumer {
       const { variableId, name } = update;
       if (variableId !== this.#lastNames.variableId || name !== this.#lastNames.name)
         this.#lastNames = { variableId, name };
-      this.#isInBatch ||= update.more;
-      this.#handleUpdate(update, nowMs);
-      // Also when its last update was filtered or a duplicate.
-      if (this.#isInBatch && !update.more) this.#endBatch();
+      if (isMark(update)) this.#handleMark(update, nowMs);
+      else if (update.more) this.#group.push(update);
+      else if (this.#group.length > 0) this.#handleGroup([...this.#takeGroup(), update], nowMs);
+      else this.#handleUpdate(update, nowMs);
     } catch (cause) {
-      this.#errors += 1;
-      this.#sink.handleTrouble(
-        new ProtocolError(
-          `an update could not be read (${cause instanceof Error ? cause.message : String(cause)}): it counts as missed`,
-          { cause },
-        ),
-      );
+      this.#handleUnreadable(cause);
+      // Nobody can know whether it was the last of its group: what is there must not wait for a word that may never come.
+      if (this.#group.length > 0) this.#handleGroup(this.#takeGroup(), nowMs);
     }
   }
 
@@ -243,8 +230,7 @@ export class StreamConsumer {
   }
 
   handleWaiting(state: Extract<StreamState, { name: 'backoff' | 'open-circuit' | 'draining' }>): void {
-    // What would complete the batch may never come: the rest of it follows after the break.
-    this.#endBatch();
+    this.#group = [];
     if (!isOver(this.#state)) this.#become(state);
   }
 
@@ -282,13 +268,47 @@ export class StreamConsumer {
     };
   }
 
-  #handleUpdate(update: UpdateMessage, nowMs: number): void {
+  #takeGroup(): UpdateMessage[] {
+    const group = this.#group;
+    this.#group = [];
+    return group;
+  }
+
+  /** All of it in one go: each but the last that is delivered says that more follows. */
+  #handleGroup(group: readonly UpdateMessage[], nowMs: number): void {
+    const ready: UpdateRecord[] = [];
+    this.#ready = ready;
+    for (const update of group) {
+      try {
+        this.#handleUpdate(update, nowMs);
+      } catch (cause) {
+        this.#handleUnreadable(cause);
+      }
+    }
+    this.#ready = undefined;
+    for (const [place, record] of ready.entries()) {
+      if (place < ready.length - 1) record.flags |= MORE;
+      if (!this.#sink.deliver(record)) {
+        this.#sink.handleOverflow();
+        return;
+      }
+    }
+    this.#checkAnyLeft();
+    this.#checkAllCurrent();
+  }
+
+  #handleUnreadable(cause: unknown): void {
+    this.#errors += 1;
+    this.#sink.handleTrouble(
+      new ProtocolError(
+        `an update could not be read (${cause instanceof Error ? cause.message : String(cause)}): it counts as missed`,
+        { cause },
+      ),
+    );
+  }
+
+  #handleMark(update: UpdateMessage, nowMs: number): void {
     switch (update.updateType) {
-      case 'value_change':
-      case 'initial_value':
-      case 'resync':
-      case 'deleted':
-        break;
       case 'heartbeat':
         this.#sink.handlePulse(nowMs);
         return;
@@ -298,8 +318,10 @@ export class StreamConsumer {
       default:
         // A type of a later contract: counted, and not ours to judge.
         this.#errors += 1;
-        return;
     }
+  }
+
+  #handleUpdate(update: UpdateMessage, nowMs: number): void {
     for (const variable of this.#find(update)) {
       if (!variable.isGone && !isOver(this.#state)) this.#handleVersion(variable, update, nowMs);
     }
@@ -333,7 +355,7 @@ export class StreamConsumer {
     variable.isCurrent = true;
     if (missed !== DUPLICATE) {
       if (tracker.epoch !== epochBefore || tracker.variableId !== idBefore) {
-        this.#sink.handleLineage(variable.handle, tracker.epoch, tracker.variableId);
+        variable.lineage = { epoch: tracker.epoch, variableId: tracker.variableId };
       }
       const flags = isFirst ? this.#flagsOfFirst(update) : tracker.isResync ? RESYNC : 0;
       if (flags !== BASELINE) this.#received += 1;
@@ -342,7 +364,7 @@ export class StreamConsumer {
       this.#duplicates += 1;
       if (this.#condition !== undefined && variable.last === undefined) variable.last = value;
     }
-    if (isSnapshot && !this.#isSynced) this.#checkAllCurrent();
+    if (isSnapshot) this.#checkAllCurrent();
   }
 
   #flagsOfFirst(update: UpdateMessage): number {
@@ -406,8 +428,12 @@ export class StreamConsumer {
     const flags = flagsOfReason(reason) | (filtered > 0 ? HAS_OLD : 0);
     this.#deliver(variable, update, value, flags, missed + variable.missed, filtered, variable.last, nowMs, version);
     this.#byId.delete(update.variableId);
-    if (this.identifiers.length === 0) this.#sink.handleNothingLeft();
-    else if (!this.#isSynced) this.#checkAllCurrent();
+    if (this.#ready === undefined) this.#checkAnyLeft();
+    this.#checkAllCurrent();
+  }
+
+  #checkAnyLeft(): void {
+    if (this.identifiers.length === 0 && !isOver(this.#state)) this.#sink.handleNothingLeft();
   }
 
   #deliver(
@@ -421,27 +447,23 @@ export class StreamConsumer {
     nowMs: number,
     version = update.version,
   ): void {
-    const isTaken = this.#sink.deliver(
-      variable.handle,
-      version,
-      value,
-      update.timestamp,
-      nowMs,
-      update.revision,
-      missed,
-      filtered,
-      update.more ? flags | MORE : flags,
-      update.source,
-      update.custom,
-      old,
-    );
-    if (!isTaken) this.#sink.handleOverflow();
-  }
-
-  #endBatch(): void {
-    if (!this.#isInBatch) return;
-    this.#isInBatch = false;
-    this.#sink.handleBatchEnd();
+    const record = this.#ready === undefined ? this.#record : new UpdateRecord();
+    record.handle = variable.handle;
+    record.version = version;
+    record.value = value;
+    record.old = old;
+    record.timestamp = update.timestamp;
+    record.receivedAt = nowMs;
+    record.revision = update.revision;
+    record.missed = missed;
+    record.filtered = filtered;
+    record.flags = flags;
+    record.source = update.source;
+    record.custom = update.custom;
+    record.lineage = variable.lineage;
+    variable.lineage = undefined;
+    if (this.#ready !== undefined) this.#ready.push(record);
+    else if (!this.#sink.deliver(record)) this.#sink.handleOverflow();
   }
 
   /** Changes carry no epoch: they belong to the stream's, unless the variable has begun an era of its own within it. */
@@ -453,6 +475,8 @@ export class StreamConsumer {
 
   /** Without a mark to wait for, a watch is in step when each variable's present value has come. */
   #checkAllCurrent(): void {
+    // A group is told as a whole first.
+    if (this.#isSynced || this.#ready !== undefined) return;
     for (const variable of this.#variables.values()) if (!variable.isCurrent && !variable.isGone) return;
     if (!this.#awaitsMark) this.#handleSynced();
   }
@@ -468,6 +492,19 @@ export class StreamConsumer {
     checkMove(this.#state, next);
     this.#state = next;
     this.#sink.handleState(next);
+  }
+}
+
+/** No update of a variable. */
+function isMark({ updateType }: UpdateMessage): boolean {
+  switch (updateType) {
+    case 'value_change':
+    case 'initial_value':
+    case 'resync':
+    case 'deleted':
+      return false;
+    default:
+      return true;
   }
 }
 

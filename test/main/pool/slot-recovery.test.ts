@@ -43,6 +43,7 @@ describe('where a watch goes on', () => {
     handle: 1,
     identifier: 'fan',
     watch: {} as DispatchedWatch,
+    group: undefined,
     variableId: 'v1',
     epoch: 'e1',
     lastVersion,

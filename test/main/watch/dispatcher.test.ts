@@ -1,9 +1,18 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { DispatchedWatch, UpdateMetadata, WatchedVariable, Watcher } from '../../../src/main/watch/dispatcher.js';
-import { Dispatcher } from '../../../src/main/watch/dispatcher.js';
+import { deliver, deliverInGroup, watchedVariable } from '../../../src/main/watch/dispatcher.js';
 import { WatchStats } from '../../../src/main/watch/watch-stats.js';
-import { BASELINE, flagsOfReason, HAS_OLD, INITIAL, RESYNC } from '../../../src/shared/delivery/update.js';
+import type { Lineage } from '../../../src/shared/delivery/update.js';
+import {
+  BASELINE,
+  flagsOfReason,
+  HAS_OLD,
+  INITIAL,
+  MORE,
+  RESYNC,
+  UpdateRecord,
+} from '../../../src/shared/delivery/update.js';
 import { type BridgeError, InternalError, WatcherError } from '../../../src/shared/errors.js';
 import type { VariableValue } from '../../../src/shared/values/variable-type.js';
 
@@ -48,37 +57,30 @@ interface Sent {
   readonly missed?: number;
   readonly filtered?: number;
   readonly old?: VariableValue;
+  readonly lineage?: Lineage;
 }
 
-function send(
-  dispatcher: Dispatcher,
-  { handle }: WatchedVariable,
-  version: number,
-  value: VariableValue,
-  sent: Sent = {},
-): void {
-  const { flags = 0, missed = 0, filtered = 0, old } = sent;
-  dispatcher.deliver(handle, version, value, 0, 1, version, missed, filtered, flags, 'me', {}, old, 2);
+function send(variable: WatchedVariable, version: number, value: VariableValue, sent: Sent = {}): void {
+  deliver(variable, updateOf(version, value, sent), 2);
 }
 
-function started(options: Partial<DispatchedWatch> = {}): {
-  dispatcher: Dispatcher;
-  watch: TestWatch;
-  fan: WatchedVariable;
-} {
-  const dispatcher = new Dispatcher(100);
+function updateOf(version: number, value: VariableValue, sent: Sent = {}): UpdateRecord {
+  return Object.assign(new UpdateRecord(), { version, value, receivedAt: 1, revision: version, source: 'me', ...sent });
+}
+
+function started(options: Partial<DispatchedWatch> = {}): { watch: TestWatch; fan: WatchedVariable } {
   const watch = watchOf(options);
-  const fan = dispatcher.allot(watch, 'fan');
-  send(dispatcher, fan, 1, 20, { flags: BASELINE });
-  return { dispatcher, watch, fan };
+  const fan = watchedVariable(watch, 'fan');
+  send(fan, 1, 20, { flags: BASELINE });
+  return { watch, fan };
 }
 
 describe('dispatcher', () => {
   test('a baseline calls nobody and is the next old value', () => {
-    const { dispatcher, watch, fan } = started();
+    const { watch, fan } = started();
     assert.deepEqual(watch.seen, []);
-    send(dispatcher, fan, 2, 21);
-    send(dispatcher, fan, 3, 22);
+    send(fan, 2, 21);
+    send(fan, 3, 22);
     assert.deepEqual(watch.seen, [
       ['fan', 20, 21, 0],
       ['fan', 21, 22, 0],
@@ -86,18 +88,17 @@ describe('dispatcher', () => {
   });
 
   test('an initial value has no old one, whatever the filter says', () => {
-    const dispatcher = new Dispatcher();
     const watch = watchOf({ filter: () => false });
-    send(dispatcher, dispatcher.allot(watch, 'fan'), 1, 20, { flags: INITIAL });
+    send(watchedVariable(watch, 'fan'), 1, 20, { flags: INITIAL });
     assert.deepEqual(watch.seen, [['fan', undefined, 20, 0]]);
     assert.equal(watch.metadata[0]?.initial, true);
   });
 
   test('what a filter holds back is seen: old values chain over it, and its missed is told by the next', () => {
-    const { dispatcher, watch, fan } = started({ filter: (old, value) => Math.abs(Number(value) - Number(old)) > 1 });
-    send(dispatcher, fan, 4, 20.5, { missed: 2 });
+    const { watch, fan } = started({ filter: (old, value) => Math.abs(Number(value) - Number(old)) > 1 });
+    send(fan, 4, 20.5, { missed: 2 });
     assert.deepEqual(watch.seen, []);
-    send(dispatcher, fan, 5, 22);
+    send(fan, 5, 22);
     assert.deepEqual(watch.seen, [['fan', 20.5, 22, 2]]);
     assert.deepEqual([watch.stats.filtered, watch.stats.delivered, watch.stats.missed], [1, 1, 2]);
   });
@@ -106,23 +107,23 @@ describe('dispatcher', () => {
     const filter = () => {
       throw new TypeError('no such field');
     };
-    const { dispatcher, watch, fan } = started({ filter });
-    send(dispatcher, fan, 2, 21);
+    const { watch, fan } = started({ filter });
+    send(fan, 2, 21);
     assert.equal(watch.seen.length, 1);
     assert.ok(watch.errors[0] instanceof WatcherError);
   });
 
   test('a watcher that throws or rejects stops nothing', async () => {
     let calls = 0;
-    const { dispatcher, watch, fan } = started({
+    const { watch, fan } = started({
       watcher: () => {
         calls += 1;
         if (calls === 1) throw new Error('first');
         return Promise.reject(new Error('second'));
       },
     });
-    send(dispatcher, fan, 2, 21);
-    send(dispatcher, fan, 3, 22);
+    send(fan, 2, 21);
+    send(fan, 3, 22);
     await Promise.resolve();
     await Promise.resolve();
     assert.equal(calls, 2);
@@ -134,55 +135,69 @@ describe('dispatcher', () => {
   });
 
   test('a condition asked elsewhere says the old value with the update', () => {
-    const { dispatcher, watch, fan } = started();
-    send(dispatcher, fan, 3, 22, { flags: HAS_OLD, filtered: 1, old: 20.5 });
+    const { watch, fan } = started();
+    send(fan, 3, 22, { flags: HAS_OLD, filtered: 1, old: 20.5 });
     assert.deepEqual(watch.seen, [['fan', 20.5, 22, 0]]);
     assert.deepEqual(watch.errors, []);
   });
 
   test('a deletion has no new value and is the last', () => {
-    const { dispatcher, watch, fan } = started();
-    send(dispatcher, fan, 2, 20, { flags: flagsOfReason('expired') });
-    send(dispatcher, fan, 3, 21);
+    const { watch, fan } = started();
+    send(fan, 2, 20, { flags: flagsOfReason('expired') });
+    send(fan, 3, 21);
     assert.deepEqual(watch.seen, [['fan', 20, undefined, 0]]);
     assert.equal(watch.metadata[0]?.deleted, 'expired');
   });
 
-  test('a stopped watch and a released handle are never called', () => {
-    const { dispatcher, watch, fan } = started();
+  test('a stopped watch is never called', () => {
+    const { watch, fan } = started();
     watch.isStopped = true;
-    send(dispatcher, fan, 2, 21);
-    dispatcher.release(fan);
-    send(dispatcher, fan, 3, 22);
+    send(fan, 2, 21);
     assert.deepEqual(watch.seen, []);
-    assert.equal(dispatcher.find(fan.handle), undefined);
   });
 
-  test('a handle given back is given to another variable, from the range that it began with', () => {
-    const { dispatcher, watch, fan } = started();
-    assert.equal(fan.handle, 100);
-    dispatcher.release(fan);
-    dispatcher.release(fan);
-    const lamp = dispatcher.allot(watch, 'lamp');
-    assert.equal(lamp.handle, 100);
-    assert.equal(dispatcher.allot(watch, 'door').handle, 101);
+  test('a call says the id of the life that its value belongs to, also when it was held back', () => {
+    const { watch, fan } = started();
+    deliver(fan, updateOf(2, 21, { lineage: { epoch: 'e', variableId: 'old' } }), 2);
+    deliver(fan, updateOf(3, 22), 2);
+    deliver(fan, updateOf(1, 5, { flags: RESYNC, lineage: { epoch: 'e', variableId: 'new' } }), 2);
+    assert.deepEqual(
+      watch.metadata.map(({ variableId }) => variableId),
+      ['old', 'old', 'new'],
+    );
+  });
+
+  test('nobody is told of an atomic group before the last of it is there, and then of all in order', () => {
+    const watch = watchOf();
+    const [fan, lamp] = [watchedVariable(watch, 'fan'), watchedVariable(watch, 'lamp')];
+    fan.group = lamp.group = [];
+    deliverInGroup(fan, updateOf(1, 1, { flags: MORE }), 2);
+    deliverInGroup(lamp, updateOf(1, 2, { flags: MORE }), 2);
+    assert.deepEqual(watch.seen, []);
+    deliverInGroup(fan, updateOf(2, 3), 2);
+    assert.deepEqual(watch.seen, [
+      ['fan', undefined, 1, 0],
+      ['lamp', undefined, 2, 0],
+      ['fan', 1, 3, 0],
+    ]);
+    deliverInGroup(lamp, updateOf(2, 4), 2);
+    assert.equal(watch.seen.length, 4);
   });
 
   test('books that do not balance are told, a resync begins new ones', () => {
-    const { dispatcher, watch, fan } = started();
-    send(dispatcher, fan, 5, 21);
+    const { watch, fan } = started();
+    send(fan, 5, 21);
     assert.ok(watch.errors[0] instanceof InternalError);
-    send(dispatcher, fan, 2, 30, { flags: RESYNC, missed: 1 });
-    send(dispatcher, fan, 3, 31);
+    send(fan, 2, 30, { flags: RESYNC, missed: 1 });
+    send(fan, 3, 31);
     assert.equal(watch.errors.length, 1);
   });
 
   test('the position has moved when the watcher is called', () => {
     const seen: number[] = [];
-    const dispatcher = new Dispatcher();
     const watch = watchOf({ watcher: () => seen.push(fan.lastVersion) });
-    const fan = dispatcher.allot(watch, 'fan');
-    send(dispatcher, fan, 1, 1);
+    const fan = watchedVariable(watch, 'fan');
+    send(fan, 1, 1);
     assert.deepEqual(seen, [1]);
   });
 });

@@ -3,11 +3,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { DispatchedCall, DispatchedWatch, WatchedVariable } from '../../../src/main/watch/dispatcher.js';
-import { Dispatcher } from '../../../src/main/watch/dispatcher.js';
+import { deliver, releaseDue, watchedVariable } from '../../../src/main/watch/dispatcher.js';
 import type { HeldCall } from '../../../src/main/watch/rate-limit.js';
 import { GO, RateLimit } from '../../../src/main/watch/rate-limit.js';
 import { WatchStats } from '../../../src/main/watch/watch-stats.js';
-import { BASELINE, flagsOfReason, RESYNC } from '../../../src/shared/delivery/update.js';
+import { BASELINE, flagsOfReason, RESYNC, UpdateRecord } from '../../../src/shared/delivery/update.js';
 
 interface Call extends HeldCall<string> {
   readonly atMs: number;
@@ -117,7 +117,6 @@ describe('a dispatcher that debounces', () => {
 
 /** A watch of one variable at version 1 = 20, debounced by 100 ms; all updates come at 100 ms. */
 function debounced() {
-  const dispatcher = new Dispatcher();
   const seen: unknown[][] = [];
   const resyncs: boolean[] = [];
   const stats = new WatchStats();
@@ -144,9 +143,9 @@ function debounced() {
     },
     handleHeld: () => undefined,
   };
-  const { handle } = dispatcher.allot(watch, 'fan');
+  const fan = watchedVariable(watch, 'fan');
   const send = (version: number, value: number, { flags = 0, missed = 0 } = {}) =>
-    dispatcher.deliver(handle, version, value, 0, 0, version, missed, 0, flags, '', {}, undefined, 100);
+    deliver(fan, Object.assign(new UpdateRecord(), { version, value, revision: version, missed, flags }), 100);
   send(1, 20, { flags: BASELINE });
-  return { seen, resyncs, stats, watch, send, release: (nowMs: number) => dispatcher.releaseDue(watch, nowMs) };
+  return { seen, resyncs, stats, watch, send, release: (nowMs: number) => releaseDue(watch, nowMs) };
 }

@@ -1,17 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import {
-  BASELINE,
   DELETED_MASK,
+  FLAGS,
   flagsOfReason,
-  HAS_OLD,
-  INITIAL,
-  RESYNC,
   reasonOfFlags,
-  SUPERSEDED,
+  UpdateRecord,
 } from '../../../src/shared/delivery/update.js';
 
-const ALL = [INITIAL, RESYNC, BASELINE, HAS_OLD, DELETED_MASK, SUPERSEDED];
+const ALL = Object.values(FLAGS);
 
 for (const reason of [undefined, 'deleted', 'expired', 'session-ended'] as const) {
   test(`the reason ${reason} survives its flags, whatever other flags are set`, () => {
@@ -24,8 +21,16 @@ for (const reason of [undefined, 'deleted', 'expired', 'session-ended'] as const
 }
 
 test('no two flags share a bit', () => {
-  assert.equal(
-    ALL.reduce((sum, flag) => sum | flag, 0),
-    ALL.reduce((sum, flag) => sum + flag, 0),
-  );
+  for (const [name, flag] of Object.entries(FLAGS)) {
+    for (const [other, bits] of Object.entries(FLAGS)) {
+      if (name !== other) assert.equal(flag & bits, 0, `${name} and ${other}`);
+    }
+  }
+});
+
+test('a copy of an update has every field of it', () => {
+  const update = new UpdateRecord();
+  const fields = Object.keys(update) as (keyof UpdateRecord)[];
+  const original = Object.fromEntries(fields.map((field) => [field, { field }])) as unknown as UpdateRecord;
+  assert.deepEqual({ ...new UpdateRecord().assign(original) }, original);
 });

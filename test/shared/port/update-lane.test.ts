@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { HAS_OLD } from '../../../src/shared/delivery/update.js';
+import type { Lineage } from '../../../src/shared/delivery/update.js';
+import { HAS_OLD, UpdateRecord } from '../../../src/shared/delivery/update.js';
 import { InternalError } from '../../../src/shared/errors.js';
-import type { Lineage, Reply, TurnMessage } from '../../../src/shared/port/replies.js';
+import type { Reply, TurnMessage } from '../../../src/shared/port/replies.js';
 import type { LaneSink } from '../../../src/shared/port/update-lane.js';
 import { LaneReader, LaneWriter, makeLane } from '../../../src/shared/port/update-lane.js';
 import type { Metadata } from '../../../src/shared/values/metadata.js';
@@ -18,9 +19,10 @@ interface Row {
   readonly source: string;
   readonly custom: Metadata;
   readonly old: VariableValue | undefined;
+  readonly lineage: Lineage | undefined;
 }
 
-type Said = Row | Lineage | Reply;
+type Said = Row | Reply;
 
 const count = fc.oneof(fc.nat(9), fc.maxSafeNat());
 const time = fc.double({ noNaN: true });
@@ -34,17 +36,17 @@ const row: fc.Arbitrary<Row> = fc
       fc.dictionary(fc.constantFrom('a', '__proto__'), fc.string(), { noNullPrototype: true }),
     ),
     old: fc.option(anyValue, { nil: undefined }),
+    lineage: fc.option(fc.record({ epoch: fc.string(), variableId: fc.string() }, { noNullPrototype: true }), {
+      nil: undefined,
+    }),
   })
   .map((fields) => ({ kind: 'update', ...fields, old: (fields.numbers[7] & HAS_OLD) === 0 ? undefined : fields.old }));
 /** Needs no message. */
 const plainRow = fc.tuple(row, fc.double()).map(([{ numbers }, value]): Row => {
   const flags = numbers[7]! & ~HAS_OLD;
-  const ofFew = { source: '', custom: EMPTY_METADATA, old: undefined };
+  const ofFew = { source: '', custom: EMPTY_METADATA, old: undefined, lineage: undefined };
   return { kind: 'update', numbers: [...numbers.slice(0, 7), flags], value, ...ofFew };
 });
-const lineage: fc.Arbitrary<Lineage> = fc
-  .tuple(fc.nat(), fc.string(), fc.string())
-  .map(([handle, epoch, variableId]) => ({ handle, epoch, variableId }));
 const reply: fc.Arbitrary<Reply> = fc.nat().map((id) => ({ kind: 'answer', id, result: id }));
 
 /** Two threads and the port between them, one step at a time. What a port does to values is done by structuredClone. */
@@ -55,7 +57,6 @@ class Threads {
   readonly #reader: LaneReader;
   readonly #port: (TurnMessage | null)[] = [];
   readonly #sink: LaneSink;
-  #lineages: Lineage[] = [];
   #replies: Reply[] = [];
   #appended: Row[] = [];
   isPolled = false;
@@ -65,12 +66,11 @@ class Threads {
     this.#writer = new LaneWriter(memory);
     this.#reader = new LaneReader(memory);
     this.#sink = {
-      handleLineage: (said) => this.heard.push(said),
       handleReply: (said) => this.heard.push(said),
       handleUpdate: ({ handle, version, timestamp, receivedAt, revision, missed, filtered, flags, ...rest }) => {
         const numbers = [handle, version, timestamp, receivedAt, revision, missed, filtered, flags];
-        const { value, source, custom, old } = rest;
-        this.heard.push({ kind: 'update', numbers, value, source, custom, old });
+        const { value, source, custom, old, lineage } = rest;
+        this.heard.push({ kind: 'update', numbers, value, source, custom, old, lineage });
       },
     };
   }
@@ -80,34 +80,17 @@ class Threads {
   }
 
   append(update: Row): void {
-    const { numbers, value, source, custom, old } = update;
+    const { numbers, value, source, custom, old, lineage } = update;
     const [handle, version, timestamp, receivedAt, revision, missed, filtered, flags] = numbers as number[];
-    this.#writer.append(
-      handle!,
-      version!,
-      value,
-      timestamp!,
-      receivedAt!,
-      revision!,
-      missed!,
-      filtered!,
-      flags!,
-      source,
-      custom,
-      old,
-    );
+    const said = { handle, version, timestamp, receivedAt, revision, missed, filtered, flags };
+    this.#writer.append(Object.assign(new UpdateRecord(), said, { value, source, custom, old, lineage }));
     this.#appended.push(update);
   }
 
-  /** As a port writer does it in a long turn, unless lineages have to go first. */
+  /** As a port writer does it in a long turn. */
   publishEarly(): void {
-    if (this.#lineages.length > 0) return;
     this.#writer.publishEarly();
     if (this.#writer.unpublished === 0) this.said.push(...this.#appended.splice(0));
-  }
-
-  lineage(said: Lineage): void {
-    this.#lineages.push(said);
   }
 
   reply(said: Reply): void {
@@ -116,11 +99,10 @@ class Threads {
 
   /** What a port writer does at the end of a turn; `between` is what the other thread does meanwhile. */
   flush(between: () => void): void {
-    const needsMessage = this.#writer.hasParcels || this.#lineages.length + this.#replies.length > 0;
-    this.said.push(...this.#lineages, ...this.#appended, ...this.#replies);
+    const needsMessage = this.#writer.hasParcels || this.#replies.length > 0;
+    this.said.push(...this.#appended, ...this.#replies);
     if (needsMessage) {
-      this.#post(this.#writer.takeMessage(this.#lineages, this.#replies), between);
-      this.#lineages = [];
+      this.#post(this.#writer.takeMessage(this.#replies), between);
       this.#replies = [];
     }
     this.#appended = [];
@@ -157,12 +139,11 @@ class Threads {
 }
 
 type Step =
-  | { readonly said: Row | Lineage | Reply }
+  | { readonly said: Row | Reply }
   | { readonly does: 'flush' | 'publish' | 'receive' | 'drain' | 'poll' | 'sleep' };
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 6, arbitrary: plainRow.map((said): Step => ({ said })) },
   { weight: 2, arbitrary: row.map((said): Step => ({ said })) },
-  { weight: 1, arbitrary: lineage.map((said): Step => ({ said })) },
   { weight: 1, arbitrary: reply.map((said): Step => ({ said })) },
   {
     weight: 5,
@@ -195,8 +176,7 @@ describe('an update lane', () => {
             else if (one.does === 'receive') threads.receive();
             else if (one.does === 'drain') threads.drain();
             else threads.poll(one.does === 'poll');
-          } else if ('handle' in one.said) threads.lineage(one.said);
-          else if (one.said.kind !== 'update') threads.reply(one.said);
+          } else if (one.said.kind !== 'update') threads.reply(one.said);
           else if (threads.writer.hasRoom(1)) threads.append(one.said);
         }
         threads.flush(between);
@@ -253,5 +233,13 @@ describe('an update lane', () => {
 
 function numbered(version: number): Row {
   const numbers = [0, version, 0, 0, 0, 0, 0, 0];
-  return { kind: 'update', numbers, value: version, source: '', custom: EMPTY_METADATA, old: undefined };
+  return {
+    kind: 'update',
+    numbers,
+    value: version,
+    source: '',
+    custom: EMPTY_METADATA,
+    old: undefined,
+    lineage: undefined,
+  };
 }

@@ -3,11 +3,13 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { Condition } from '../../../src/shared/delivery/condition.js';
 import { meets } from '../../../src/shared/delivery/condition.js';
+import type { Update } from '../../../src/shared/delivery/update.js';
 import {
   BASELINE,
   DELETED_MASK,
   HAS_OLD,
   INITIAL,
+  MORE,
   RESYNC,
   reasonOfFlags,
 } from '../../../src/shared/delivery/update.js';
@@ -64,28 +66,18 @@ class Receiver implements ConsumerSink {
   readonly lineages = new Map<number, string>();
   readonly #last = new Map<number, Delivery>();
   synced = 0;
-  batchEnds = 0;
   pulses: number[] = [];
   overflows = 0;
   nothingLeft = 0;
   hasRoom = true;
 
-  deliver(
-    handle: number,
-    version: number,
-    value: VariableValue,
-    _timestamp: number,
-    receivedAt: number,
-    revision: number,
-    missed: number,
-    filtered: number,
-    flags: number,
-    source: string,
-    _custom: unknown,
-    said: VariableValue | undefined,
-  ): boolean {
+  deliver(update: Update): boolean {
     if (!this.hasRoom) return false;
-    const old = (flags & HAS_OLD) === 0 ? this.#last.get(handle)?.value : said;
+    const { handle, version, value, receivedAt, revision, missed, filtered, flags, source } = update;
+    if (update.lineage !== undefined) {
+      this.lineages.set(handle, `${update.lineage.epoch} ${update.lineage.variableId}`);
+    }
+    const old = (flags & HAS_OLD) === 0 ? this.#last.get(handle)?.value : update.old;
     const lineage = this.lineages.get(handle) ?? '';
     const delivery = { handle, version, value, old, missed, filtered, flags, lineage, receivedAt, revision, source };
     this.#checkBooks(this.#last.get(handle), delivery);
@@ -102,14 +94,6 @@ class Receiver implements ConsumerSink {
 
   handleState(state: StreamState): void {
     this.states.push(state.name);
-  }
-
-  handleLineage(handle: number, epoch: string, variableId: string): void {
-    this.lineages.set(handle, `${epoch} ${variableId}`);
-  }
-
-  handleBatchEnd(): void {
-    this.batchEnds += 1;
   }
 
   handleSynced(): void {
@@ -899,20 +883,53 @@ describe('dropped handles', () => {
 });
 
 describe('an atomic batch', () => {
-  test('is whole with the first update that says nothing of more, or when its stream breaks', () => {
+  const watched = () => {
     const server = new Server();
     server.register('fan', 1);
     server.register('lamp', 1);
-    const { consumer, receiver } = live(server, ['fan', 'lamp'], { atomic: true });
+    const watch = live(server, ['fan', 'lamp'], { atomic: true });
+    watch.receiver.deliveries.length = 0;
+    return { server, ...watch };
+  };
+  const told = ({ deliveries }: Receiver) =>
+    deliveries.map(({ handle, version, flags }) => [handle, version, (flags & MORE) !== 0]);
 
+  test('is delivered when the last of it is there, and each but the last says that more follows', () => {
+    const { server, consumer, receiver } = watched();
     consumer.handleMessage(concat(server.set('fan', 2), MORE_TAIL), 0);
-    assert.equal(receiver.batchEnds, 0);
+    consumer.handleMessage(HEARTBEAT, 0);
+    assert.deepEqual(told(receiver), []);
     consumer.handleMessage(server.set('lamp', 2), 0);
-    assert.equal(receiver.batchEnds, 1);
+    assert.deepEqual(told(receiver), [
+      [0, 2, true],
+      [1, 2, false],
+    ]);
+  });
 
-    consumer.handleMessage(concat(server.set('fan', 3), MORE_TAIL), 0);
+  test('that a break cut is forgotten, and asked for again as a whole', () => {
+    const { server, consumer, receiver } = watched();
+    const [fan, lamp] = [server.set('fan', 2), server.set('lamp', 2)];
+    consumer.handleMessage(concat(fan, MORE_TAIL), 0);
     breakStream(consumer);
-    assert.equal(receiver.batchEnds, 2);
+    assert.deepEqual(told(receiver), []);
+    assert.deepEqual(consumer.request(server.epoch).resume, { v1: 1, v2: 1 });
+    returnTo(consumer, server);
+    consumer.handleMessage(concat(fan, MORE_TAIL), 0);
+    consumer.handleMessage(lamp, 0);
+    assert.deepEqual(told(receiver), [
+      [0, 2, true],
+      [1, 2, false],
+    ]);
+  });
+
+  test('whose last update is filtered, seen already or unreadable is whole without it', () => {
+    const { server, consumer, receiver } = watched();
+    consumer.handleMessage(concat(server.set('fan', 2), MORE_TAIL), 0);
+    consumer.handleMessage(server.initial('fan'), 0);
+    assert.deepEqual(told(receiver), [[0, 2, false]]);
+    consumer.handleMessage(concat(server.set('fan', 3), MORE_TAIL), 0);
+    consumer.handleMessage(GARBAGE, 0);
+    assert.deepEqual(told(receiver).at(-1), [0, 3, false]);
   });
 });
 

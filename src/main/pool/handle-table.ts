@@ -1,0 +1,67 @@
+/**
+ * Handles of one slot: numbers that updates are addressed to. Path: watch share -> [handle table] -> slot client.
+ * A place is given on, a handle never is: it carries the generation of its place, and what is still addressed to the last owner finds nobody.
+ * Full: `allot` throws QuotaExceededError.
+ */
+import { QuotaExceededError } from '../../shared/errors.js';
+
+export interface HandleLimits {
+  /** At once: a power of two, up to 2^31. */
+  readonly places: number;
+  /** Owners of one place, one after the other; then it is used no more. */
+  readonly generations: number;
+}
+
+/** Together they fill the 53 bits of a number. */
+export const HANDLE_LIMITS: HandleLimits = { places: 2 ** 24, generations: 2 ** 29 };
+
+export class HandleTable<T> {
+  readonly #limits: HandleLimits;
+  readonly #mask: number;
+  readonly #items: (T | undefined)[] = [];
+  /** Each place's present handle, or its last. */
+  readonly #handles: number[] = [];
+  readonly #free: number[] = [];
+  #size = 0;
+
+  constructor(limits: HandleLimits = HANDLE_LIMITS) {
+    this.#limits = limits;
+    this.#mask = limits.places - 1;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** A handle that nothing was addressed to before. @throws QuotaExceededError */
+  allot(item: T): number {
+    const free = this.#free.pop();
+    const place = free ?? this.#items.length;
+    if (place >= this.#limits.places) {
+      throw new QuotaExceededError(
+        `one worker addresses at most ${this.#limits.places} watched variables at once: stop some watches, or use more workers`,
+      );
+    }
+    // The first generation is 1: no handle is 0.
+    const handle = free === undefined ? this.#limits.places + place : this.#handles[place]! + this.#limits.places;
+    this.#items[place] = item;
+    this.#handles[place] = handle;
+    this.#size += 1;
+    return handle;
+  }
+
+  find(handle: number): T | undefined {
+    const place = handle & this.#mask;
+    return this.#handles[place] === handle ? this.#items[place] : undefined;
+  }
+
+  /** From now on nobody is found under it. Releasing twice is fine. */
+  release(handle: number): void {
+    const place = handle & this.#mask;
+    if (this.#handles[place] !== handle || this.#items[place] === undefined) return;
+    this.#items[place] = undefined;
+    this.#size -= 1;
+    const generation = Math.floor(handle / this.#limits.places);
+    if (generation < this.#limits.generations - 1) this.#free.push(place);
+  }
+}
