@@ -12,12 +12,12 @@ import type { AttachCommand, Call, Command } from '../shared/port/commands.js';
 import { changesState } from '../shared/port/commands.js';
 import type { AttachResult, PortStats } from '../shared/port/replies.js';
 import type { LaneMemory } from '../shared/port/update-lane.js';
-import { Calls } from './calls.js';
+import { CallOrder, type QueuedCall } from './calls/call-order.js';
+import { Calls } from './calls/unary-calls.js';
 import { PortWriter } from './port-writer.js';
-import { type QueuedCall, SetQueue } from './set-queue.js';
-import { Subscription } from './subscription.js';
 import { StreamTransport } from './transport/stream-transport.js';
 import type { Transport } from './transport/transport.js';
+import { Subscription } from './watch/subscription.js';
 
 /** What a worker is given; the port comes by transfer. */
 export interface SlotTask {
@@ -31,7 +31,7 @@ export interface SlotTask {
 interface Bridge {
   readonly transport: Transport;
   readonly calls: Calls;
-  readonly queue: SetQueue<QueuedCall>;
+  readonly queue: CallOrder<QueuedCall>;
 }
 
 export class Slot {
@@ -108,7 +108,7 @@ export class Slot {
     this.#bridges.set(number, {
       transport,
       calls: new Calls(transport, config.sessionId),
-      queue: new SetQueue(config.limits.queuedSets),
+      queue: new CallOrder(config.limits.queuedSets),
     });
     try {
       const { epoch } = await transport.open(isRecovery);

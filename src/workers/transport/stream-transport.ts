@@ -23,9 +23,9 @@ import { randomId, systemClock, systemRandom } from '../../shared/system-clock.j
 import type { Deadline } from '../../shared/timer-wheel.js';
 import type { MethodName, RequestOf } from '../../shared/wire/services.js';
 import { codeOfSentence, EPOCH_HEADER, isRetryableStatus, STATUS } from '../../shared/wire/status.js';
-import { EndpointRotation } from '../stream/endpoint-rotation.js';
-import { ReconnectUnit } from '../stream/reconnect-unit.js';
-import { isOver } from '../stream/stream-state.js';
+import { EndpointRotation } from '../connection/endpoint-rotation.js';
+import { ReconnectUnit } from '../connection/reconnect-unit.js';
+import { isOver } from '../watch/watch-state.js';
 import { ChannelPool, type PooledChannel } from './channel-pool.js';
 import type { StreamCall, StreamListener } from './grpc-call.js';
 import { callError, headerOf, openStream, unaryCall } from './grpc-call.js';

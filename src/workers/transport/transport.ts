@@ -1,11 +1,11 @@
 /** What a way to a server offers, whichever it is: open a watch, call, and tell what happens. Path: slot -> [transport] -> stream transport (the link comes later). */
 import type { BridgeError } from '../../shared/errors.js';
 import type { MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
-import type { StreamConsumer } from '../stream/stream-consumer.js';
+import type { WatchFeed } from '../watch/watch-feed.js';
 
 /** One watch as its transport sees it. Owner: the subscription. */
 export interface TransportWatch {
-  readonly consumer: StreamConsumer;
+  readonly consumer: WatchFeed;
   /** Heartbeats that it needs, ms; 0 = the server's own pace. */
   readonly heartbeatMs: number;
   /** The server has registered it, for the first time or again. */

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { QueuedCall } from '../../src/workers/set-queue.js';
-import { SetQueue } from '../../src/workers/set-queue.js';
+import type { QueuedCall } from '../../../src/workers/calls/call-order.js';
+import { CallOrder } from '../../../src/workers/calls/call-order.js';
 
 class Call implements QueuedCall {
   readonly identifiers: readonly string[];
@@ -21,8 +21,8 @@ class Call implements QueuedCall {
   }
 }
 
-function queueOf(...named: readonly (readonly string[])[]): { queue: SetQueue<Call>; calls: Call[] } {
-  const queue = new SetQueue<Call>(100);
+function queueOf(...named: readonly (readonly string[])[]): { queue: CallOrder<Call>; calls: Call[] } {
+  const queue = new CallOrder<Call>(100);
   const calls = named.map((identifiers) => new Call(identifiers));
   for (const call of calls) queue.push(call);
   return { queue, calls };
@@ -37,11 +37,11 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { maxLength: 60 },
 );
 
-describe('a set queue', () => {
+describe('a call order', () => {
   test('starts the calls of a variable in order and never two at once, and each as soon as nothing before it is left', () => {
     fc.assert(
       fc.property(steps, fc.integer({ min: 0, max: 8 }), (given, limit) => {
-        const queue = new SetQueue<Call>(limit);
+        const queue = new CallOrder<Call>(limit);
         /** Taken in and not ended, in the order of their pushes. */
         const open: Call[] = [];
         const startsNow = (call: Call): boolean =>
@@ -101,7 +101,7 @@ describe('a set queue', () => {
   });
 
   test('refuses a call that would wait when as many wait as may, and takes one that need not wait', () => {
-    const queue = new SetQueue<Call>(1);
+    const queue = new CallOrder<Call>(1);
     for (const call of [new Call(['a']), new Call(['a'])]) assert.equal(queue.push(call), true);
     const refused = new Call(['a', 'b']);
 
@@ -114,7 +114,7 @@ describe('a set queue', () => {
   });
 
   test('takes the next call from inside a call that starts', () => {
-    const queue = new SetQueue<Call>(10);
+    const queue = new CallOrder<Call>(10);
     const next = new Call(['a']);
     const first = new Call(['a'], () => queue.push(next));
     queue.push(first);
@@ -124,7 +124,7 @@ describe('a set queue', () => {
   });
 
   test('goes on when a call ends while it starts', () => {
-    const queue = new SetQueue<Call>(10);
+    const queue = new CallOrder<Call>(10);
     const first = new Call(['a']);
     const second = new Call(['a'], (call) => queue.handleEnd(call));
     const third = new Call(['a']);

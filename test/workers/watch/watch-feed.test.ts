@@ -29,9 +29,9 @@ import {
   MORE_TAIL,
 } from '../../../src/shared/wire/update-message.js';
 import { ERA_SPAN } from '../../../src/shared/wire/wire-version.js';
-import type { ConsumerSink } from '../../../src/workers/stream/stream-consumer.js';
-import { StreamConsumer } from '../../../src/workers/stream/stream-consumer.js';
-import type { StreamState } from '../../../src/workers/stream/stream-state.js';
+import type { FeedSink } from '../../../src/workers/watch/watch-feed.js';
+import { WatchFeed } from '../../../src/workers/watch/watch-feed.js';
+import type { FeedState } from '../../../src/workers/watch/watch-state.js';
 
 const OPTIONS: SubscriptionOptions = {
   includeInitial: false,
@@ -59,7 +59,7 @@ interface Delivery {
 }
 
 /** What the dispatcher would make of what the consumer tells. */
-class Receiver implements ConsumerSink {
+class Receiver implements FeedSink {
   readonly deliveries: Delivery[] = [];
   readonly states: string[] = [];
   readonly troubles: BridgeError[] = [];
@@ -92,7 +92,7 @@ class Receiver implements ConsumerSink {
     assert.equal(next.version - last.version, 1 + next.missed + next.filtered, 'the books do not balance');
   }
 
-  handleState(state: StreamState): void {
+  handleState(state: FeedState): void {
     this.states.push(state.name);
   }
 
@@ -173,10 +173,10 @@ function consumerOf(
   identifiers: readonly string[],
   options: Partial<SubscriptionOptions> = {},
   resume?: readonly (ResumePoint | undefined)[],
-): { consumer: StreamConsumer; receiver: Receiver } {
+): { consumer: WatchFeed; receiver: Receiver } {
   const receiver = new Receiver();
   const handles = identifiers.map((_, place) => place);
-  const consumer = new StreamConsumer(identifiers, handles, resume, { ...OPTIONS, ...options }, receiver, 0);
+  const consumer = new WatchFeed(identifiers, handles, resume, { ...OPTIONS, ...options }, receiver, 0);
   return { consumer, receiver };
 }
 
@@ -185,7 +185,7 @@ function live(
   server: Server,
   identifiers: readonly string[],
   options: Partial<SubscriptionOptions> = {},
-): { consumer: StreamConsumer; receiver: Receiver } {
+): { consumer: WatchFeed; receiver: Receiver } {
   const watch = consumerOf(identifiers, options);
   watch.consumer.handleRegistered(server.epoch, 0);
   for (const variable of new Set(identifiers.map((identifier) => server.table.require(identifier)))) {
@@ -194,11 +194,11 @@ function live(
   return watch;
 }
 
-function breakStream(consumer: StreamConsumer): void {
+function breakStream(consumer: WatchFeed): void {
   consumer.handleWaiting({ name: 'backoff', cause: LOST });
 }
 
-function returnTo(consumer: StreamConsumer, server: Server): void {
+function returnTo(consumer: WatchFeed, server: Server): void {
   consumer.handleOpening(0);
   consumer.handleRegistered(server.epoch, 0);
 }
@@ -1018,8 +1018,8 @@ describe('silence', () => {
 describe('a watch that is over', () => {
   test('delivers nothing more', () => {
     for (const end of [
-      (consumer: StreamConsumer) => consumer.handleStop(),
-      (consumer: StreamConsumer) => consumer.handleFailure(LOST),
+      (consumer: WatchFeed) => consumer.handleStop(),
+      (consumer: WatchFeed) => consumer.handleFailure(LOST),
     ]) {
       const server = new Server();
       server.register('fan', 1);
@@ -1085,7 +1085,7 @@ const acts: fc.Arbitrary<Act[]> = fc.array(
 /** One watch of `a` and `b`, its server, and a network that loses, repeats and breaks. The receiver checks the books at each delivery. */
 class Storm {
   server = new Server('epoch1', 'v1-');
-  readonly consumer: StreamConsumer;
+  readonly consumer: WatchFeed;
   readonly receiver: Receiver;
   readonly #condition: Condition | undefined;
   /** What the watch has seen last, filtered ones too. */

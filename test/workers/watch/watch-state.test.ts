@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { InternalError, UnavailableError } from '../../../src/shared/errors.js';
-import type { StreamState } from '../../../src/workers/stream/stream-state.js';
-import { checkMove, isOver } from '../../../src/workers/stream/stream-state.js';
+import type { FeedState } from '../../../src/workers/watch/watch-state.js';
+import { checkMove, isOver } from '../../../src/workers/watch/watch-state.js';
 
 const cause = new UnavailableError('gone');
-const STATES: readonly StreamState[] = [
+const STATES: readonly FeedState[] = [
   { name: 'connecting', sinceMs: 0 },
   { name: 'live', sinceMs: 0 },
   { name: 'stale', sinceMs: 0 },
@@ -16,7 +16,7 @@ const STATES: readonly StreamState[] = [
   { name: 'failed', error: cause },
 ];
 
-function mayMove(from: StreamState, to: StreamState): boolean {
+function mayMove(from: FeedState, to: FeedState): boolean {
   try {
     checkMove(from, to);
     return true;
@@ -26,7 +26,7 @@ function mayMove(from: StreamState, to: StreamState): boolean {
   }
 }
 
-const namesAfter = (from: StreamState): string[] => STATES.filter((to) => mayMove(from, to)).map(({ name }) => name);
+const namesAfter = (from: FeedState): string[] => STATES.filter((to) => mayMove(from, to)).map(({ name }) => name);
 
 describe('a stream', () => {
   for (const from of STATES) {

@@ -3,7 +3,7 @@ import { assert } from '../../shared/assert.js';
 import type { BridgeError } from '../../shared/errors.js';
 import type { StreamStateName } from '../../shared/port/replies.js';
 
-export type StreamState =
+export type FeedState =
   /** Opened, and not yet registered by the server. */
   | { readonly name: 'connecting'; readonly sinceMs: number }
   | { readonly name: 'live'; readonly sinceMs: number }
@@ -18,10 +18,10 @@ export type StreamState =
   | { readonly name: 'stopped' }
   | { readonly name: 'failed'; readonly error: BridgeError };
 
-export const isOver = (state: StreamState): boolean => state.name === 'stopped' || state.name === 'failed';
+export const isOver = (state: FeedState): boolean => state.name === 'stopped' || state.name === 'failed';
 
 /** @throws InternalError for a move that is not in the table */
-export function checkMove(from: StreamState, to: StreamState): void {
+export function checkMove(from: FeedState, to: FeedState): void {
   assert(MOVES[from.name].includes(to.name), `a stream does not go from ${from.name} to ${to.name}`);
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { EndpointRotation } from '../../../src/workers/stream/endpoint-rotation.js';
+import { EndpointRotation } from '../../../src/workers/connection/endpoint-rotation.js';
 
 test('endpoints are tried in turn, beginning with the first, and round again', () => {
   const rotation = new EndpointRotation(['a:1', 'b:2', 'c:3']);

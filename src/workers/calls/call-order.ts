@@ -1,6 +1,6 @@
 /**
  * Calls of one state in the order that they were made, variable by variable: a call starts when every earlier one that names a variable of its own has ended.
- * Path: slot -> [set queue] -> transport. HTTP/2 streams of one connection may overtake each other in a server; sets of one variable must not.
+ * Path: slot -> [call order] -> transport. HTTP/2 streams of one connection may overtake each other in a server; sets of one variable must not.
  * Full: `limit` waiting calls, then one more is refused. Closed: as calls fail on the closed transport, those behind them start and fail likewise.
  */
 
@@ -18,7 +18,7 @@ interface Entry<T> {
   readonly followers: Entry<T>[];
 }
 
-export class SetQueue<T extends QueuedCall> {
+export class CallOrder<T extends QueuedCall> {
   readonly #limit: number;
   /** The last call of each variable. */
   readonly #tails = new Map<string, Entry<T>>();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { BridgeConfig } from '../../../src/shared/port/commands.js';
-import { ReconnectUnit } from '../../../src/workers/stream/reconnect-unit.js';
+import { ReconnectUnit } from '../../../src/workers/connection/reconnect-unit.js';
 
 const RECONNECT: BridgeConfig['reconnect'] = {
   baseMs: 100,

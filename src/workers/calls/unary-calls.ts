@@ -8,16 +8,16 @@ import {
   errorFromWire,
   InvalidValueError,
   VariablesNotFoundError,
-} from '../shared/errors.js';
-import type { Call } from '../shared/port/commands.js';
-import type { PortValue } from '../shared/port/port-value.js';
-import { fromPortValue, toPortValue } from '../shared/port/port-value.js';
-import type { PortBatchResult, PortVariable, PortVersion } from '../shared/port/replies.js';
-import { EMPTY_METADATA, ownValue, putOwn, withoutKeys } from '../shared/values/metadata.js';
-import { normalizeValue } from '../shared/values/value-codec.js';
-import type { VariableType } from '../shared/values/variable-type.js';
-import { parseVariableType } from '../shared/values/variable-type.js';
-import type { google, snakepit } from '../shared/wire/gen/bridge.js';
+} from '../../shared/errors.js';
+import type { Call } from '../../shared/port/commands.js';
+import type { PortValue } from '../../shared/port/port-value.js';
+import { fromPortValue, toPortValue } from '../../shared/port/port-value.js';
+import type { PortBatchResult, PortVariable, PortVersion } from '../../shared/port/replies.js';
+import { EMPTY_METADATA, ownValue, putOwn, withoutKeys } from '../../shared/values/metadata.js';
+import { normalizeValue } from '../../shared/values/value-codec.js';
+import type { VariableType } from '../../shared/values/variable-type.js';
+import { parseVariableType } from '../../shared/values/variable-type.js';
+import type { google, snakepit } from '../../shared/wire/gen/bridge.js';
 import {
   DESCRIPTION_KEY,
   FIRST_VERSION_KEY,
@@ -29,9 +29,9 @@ import {
   valueFromWire,
   valueToWire,
   type WireValue,
-} from '../shared/wire/messages.js';
-import { codeOfSentence } from '../shared/wire/status.js';
-import type { Transport } from './transport/transport.js';
+} from '../../shared/wire/messages.js';
+import { codeOfSentence } from '../../shared/wire/status.js';
+import type { Transport } from '../transport/transport.js';
 
 /** Declared types kept; beyond this they are learned anew. */
 const MAX_KNOWN_TYPES = 100_000;

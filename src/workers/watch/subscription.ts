@@ -3,23 +3,23 @@
  * Owner: slot. It ends by command, by failure, or when none of its variables is left.
  */
 
-import type { Deadlines } from '../shared/deadlines.js';
-import type { Update } from '../shared/delivery/update.js';
-import type { BridgeError } from '../shared/errors.js';
-import { BufferOverflowError, ClosedError, errorToWire } from '../shared/errors.js';
-import type { OpenCommand } from '../shared/port/commands.js';
-import type { SubscriptionStats } from '../shared/port/replies.js';
-import { systemClock } from '../shared/system-clock.js';
-import type { Deadline } from '../shared/timer-wheel.js';
-import { PortQueue } from './port-line.js';
-import type { PortWriter } from './port-writer.js';
-import type { ConsumerSink } from './stream/stream-consumer.js';
-import { StreamConsumer } from './stream/stream-consumer.js';
-import type { StreamState } from './stream/stream-state.js';
-import type { Transport, TransportWatch } from './transport/transport.js';
+import type { Deadlines } from '../../shared/deadlines.js';
+import type { Update } from '../../shared/delivery/update.js';
+import type { BridgeError } from '../../shared/errors.js';
+import { BufferOverflowError, ClosedError, errorToWire } from '../../shared/errors.js';
+import type { OpenCommand } from '../../shared/port/commands.js';
+import type { SubscriptionStats } from '../../shared/port/replies.js';
+import { systemClock } from '../../shared/system-clock.js';
+import type { Deadline } from '../../shared/timer-wheel.js';
+import { PortQueue } from '../port-line.js';
+import type { PortWriter } from '../port-writer.js';
+import type { Transport, TransportWatch } from '../transport/transport.js';
+import type { FeedSink } from './watch-feed.js';
+import { WatchFeed } from './watch-feed.js';
+import type { FeedState } from './watch-state.js';
 
-export class Subscription implements TransportWatch, ConsumerSink, Deadline {
-  readonly consumer: StreamConsumer;
+export class Subscription implements TransportWatch, FeedSink, Deadline {
+  readonly consumer: WatchFeed;
   readonly heartbeatMs: number;
   readonly bridge: number;
   /** Of the wheel that checks for silence. */
@@ -47,7 +47,7 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
     // Three signs of life within the time that may pass without one.
     this.heartbeatMs = options.staleAfterMs === 0 ? 0 : Math.max(100, Math.floor(options.staleAfterMs / 3));
     const nowMs = systemClock.nowMs();
-    this.consumer = new StreamConsumer(command.identifiers, command.handles, command.resume, options, this, nowMs);
+    this.consumer = new WatchFeed(command.identifiers, command.handles, command.resume, options, this, nowMs);
     if (options.staleAfterMs > 0) deadlines.schedule(this, nowMs + options.staleAfterMs);
     transport.openWatch(this);
   }
@@ -109,7 +109,7 @@ export class Subscription implements TransportWatch, ConsumerSink, Deadline {
     return this.#writer.update(this.#queue, update);
   }
 
-  handleState(state: StreamState): void {
+  handleState(state: FeedState): void {
     const error = 'cause' in state ? errorToWire(state.cause) : 'error' in state ? errorToWire(state.error) : undefined;
     this.#writer.reply({ kind: 'state', subscription: this.#number, state: state.name, error });
   }

@@ -1,6 +1,6 @@
 /**
  * What one watch makes of its stream: which update is next, which was seen, how many are missing, what its condition lets through.
- * Path: transport -> [stream consumer] -> ring -> port writer. Pure; the transport tells it what happened, it tells its sink.
+ * Path: transport -> [watch feed] -> ring -> port writer. Pure; the transport tells it what happened, it tells its sink.
  * Slow: it never waits; the ring behind the sink does. Closed: after `handleStop` it delivers nothing.
  */
 import type { Condition } from '../../shared/delivery/condition.js';
@@ -17,14 +17,14 @@ import type { DeletedReason } from '../../shared/state/variable.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { ExpectedNames, UpdateMessage } from '../../shared/wire/update-message.js';
 import { decodeUpdate, updateValue } from '../../shared/wire/update-message.js';
-import type { StreamState } from './stream-state.js';
-import { checkMove, isOver } from './stream-state.js';
+import type { FeedState } from './watch-state.js';
+import { checkMove, isOver } from './watch-state.js';
 
 /** Where a consumer's results go. Hot: `deliver` allocates nothing of its own. */
-export interface ConsumerSink {
+export interface FeedSink {
   /** False when the watch's ring is full and it asked for an error. The update is the consumer's own, and used again. */
   deliver(update: Update): boolean;
-  handleState(state: StreamState): void;
+  handleState(state: FeedState): void;
   handleSynced(): void;
   handlePulse(nowMs: number): void;
   handleTrouble(error: BridgeError): void;
@@ -64,16 +64,16 @@ interface TrackedVariable {
   isCurrent: boolean;
 }
 
-export class StreamConsumer {
+export class WatchFeed {
   readonly #variables = new Map<string, TrackedVariable>();
   /** By the server's id; a variable asked for by name and by id is there twice. */
   readonly #byId = new Map<string, TrackedVariable[]>();
   /** Watched by name since an earlier worker, by the server's id: a deletion may come without a name. */
   readonly #resumedById = new Map<string, TrackedVariable>();
-  readonly #sink: ConsumerSink;
+  readonly #sink: FeedSink;
   readonly #options: SubscriptionOptions;
   readonly #condition: Condition | undefined;
-  #state: StreamState;
+  #state: FeedState;
   #streamEpoch = '';
   #hasBeenLive = false;
   #isSynced = false;
@@ -99,7 +99,7 @@ export class StreamConsumer {
     handles: readonly number[],
     resume: readonly (ResumePoint | undefined)[] | undefined,
     options: SubscriptionOptions,
-    sink: ConsumerSink,
+    sink: FeedSink,
     nowMs: number,
   ) {
     this.#sink = sink;
@@ -131,7 +131,7 @@ export class StreamConsumer {
     });
   }
 
-  get state(): StreamState {
+  get state(): FeedState {
     return this.#state;
   }
 
@@ -229,7 +229,7 @@ export class StreamConsumer {
     return nowMs + staleAfterMs;
   }
 
-  handleWaiting(state: Extract<StreamState, { name: 'backoff' | 'open-circuit' | 'draining' }>): void {
+  handleWaiting(state: Extract<FeedState, { name: 'backoff' | 'open-circuit' | 'draining' }>): void {
     this.#group = [];
     if (!isOver(this.#state)) this.#become(state);
   }
@@ -488,7 +488,7 @@ export class StreamConsumer {
     this.#sink.handleSynced();
   }
 
-  #become(next: StreamState): void {
+  #become(next: FeedState): void {
     checkMove(this.#state, next);
     this.#state = next;
     this.#sink.handleState(next);
