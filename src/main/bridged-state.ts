@@ -380,6 +380,7 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
       type,
       initial: toPortValue(initial as VariableValue),
       constraints,
+      source: this.#options.source,
       metadata: copyMetadata(options.metadata, `variable "${variable}"`),
       description: options.description ?? '',
       ttlMs: options.ttlMs ?? 0,

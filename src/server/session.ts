@@ -15,9 +15,7 @@ import type {
 import { VariableTable } from '../shared/state/variable-table.js';
 import type { Deadline, DeadlineSchedule } from '../shared/timer-wheel.js';
 import type { Metadata } from '../shared/values/metadata.js';
-import { ownValue, SOURCE_KEY, withoutKeys } from '../shared/values/metadata.js';
 import { valueBytes } from '../shared/values/value-codec.js';
-import { DESCRIPTION_KEY, FIRST_VERSION_KEY, TTL_KEY } from '../shared/wire/messages.js';
 import type { Engine } from './engine/engine.js';
 
 /** The result of a commit: at once with an engine that keeps at once, else when it has kept. */
@@ -36,11 +34,6 @@ export interface SessionOptions {
   readonly engine: Engine;
   readonly deadlines: DeadlineSchedule;
 }
-
-/** A registration as the call says it: description, ttl and first version travel in the metadata. */
-export type RegistrationRequest = Pick<Registration, 'name' | 'type' | 'initial' | 'constraints'> & {
-  readonly metadata: Metadata;
-};
 
 export class Session {
   readonly id: string;
@@ -103,22 +96,8 @@ export class Session {
     return this.#gone.get(variableId);
   }
 
-  register(request: RegistrationRequest, nowMs: number): Kept<Variable> {
-    const { name, type, initial, constraints, metadata } = request;
-    const change = this.#table.register(
-      {
-        name,
-        type,
-        initial,
-        constraints,
-        metadata: withoutKeys(metadata, [DESCRIPTION_KEY, TTL_KEY, FIRST_VERSION_KEY]),
-        description: ownValue(metadata, DESCRIPTION_KEY),
-        ttlMs: numberIn(metadata, TTL_KEY),
-        version: numberIn(metadata, FIRST_VERSION_KEY),
-        source: ownValue(metadata, SOURCE_KEY),
-      },
-      nowMs,
-    );
+  register(registration: Registration, nowMs: number): Kept<Variable> {
+    const change = this.#table.register(registration, nowMs);
     const { variable } = change;
     if (variable.ttlMs > 0) this.#expiries.set(variable, new Expiry(this, variable, this.#deadlines, nowMs));
     return this.#keep(variable, [change]);
@@ -245,11 +224,6 @@ class Expiry implements Deadline {
     // By name: an id could be the name of another.
     else await this.#session.delete(this.#variable.name, 'expired', nowMs);
   }
-}
-
-function numberIn(metadata: Metadata, key: string): number | undefined {
-  const text = ownValue(metadata, key);
-  return text === undefined ? undefined : text.trim() === '' ? Number.NaN : Number(text);
 }
 
 function goneBytes(change: Change): number {

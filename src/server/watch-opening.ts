@@ -92,17 +92,18 @@ const INITIAL: Decision = { type: 'initial_value', missed: 0 };
 
 function decide(request: WatchRequest, sent: SentState, gone: GoneVariables, epoch: string): Decision {
   const { resume, includesInitialValues, patterns, waitsForMissing } = request;
-  const { id, current, history } = sent.variable;
+  const { id, current, history, firstVersion } = sent.variable;
   if (resume === undefined) return includesInitialValues ? INITIAL : NOTHING;
   // Nobody of this watch saw the versions of another epoch, or of a variable that came back under its name.
-  const fromTheStart: Decision = { type: 'resync', missed: current.version - 1 };
+  const fromTheStart: Decision = { type: 'resync', missed: current.version - firstVersion };
   if (resume.epoch !== epoch) return fromTheStart;
   let seen = resume.seen.get(id);
   if (seen === undefined) {
     if (gone.ids.length > 0) return fromTheStart;
     // Named, it was there when the watch began; else it may have come since, and the watch shall hear of it as of any change.
     if (patterns.length === 0 && !waitsForMissing) return includesInitialValues ? INITIAL : NOTHING;
-    seen = 0;
+    // Nobody missed the versions before its first.
+    seen = firstVersion - 1;
   }
   if (seen > current.version) return fromTheStart;
   if (seen === current.version) return NOTHING;

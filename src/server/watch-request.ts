@@ -82,7 +82,7 @@ function resumeOf(message: RequestOf<'WatchVariables'>): WatchResume | undefined
   const said = message.resumeEpoch ?? '';
   if (ids.length === 0 && said === '') return undefined;
   // The epoch as wireEpoch said it: the server's own, and behind a dot the era of the versions.
-  const [, epoch = said, era = '0'] = /^(.*)\.(\d{1,6})$/s.exec(said) ?? [];
+  const [, epoch = said, era = '0'] = /^(.*)\.(\d{1,7})$/s.exec(said) ?? [];
   const seen = new Map<string, number>();
   for (const id of ids) {
     const version = resume[id] ?? 0;

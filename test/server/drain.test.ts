@@ -94,7 +94,7 @@ test('a closed server keeps its process no longer', async () => {
   const server = await ServerProcess.start();
   const client = new PlainClient(server.port);
   await client.initSession();
-  await client.register('fan', 0, { metadata: { ttl_ms: '3600000' } });
+  await client.register('fan', 0, { ttlMs: 3_600_000 });
   const watch = client.watch({ sessionId: 's', variableIdentifiers: ['fan'] });
   await watch.ready();
   // The process is not told to exit: it ends when nothing holds it.

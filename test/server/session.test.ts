@@ -5,10 +5,10 @@ import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
 import type { Kept } from '../../src/server/session.js';
 import { mapKept, Session } from '../../src/server/session.js';
 import { UnknownOutcomeError } from '../../src/shared/errors.js';
+import type { Registration } from '../../src/shared/state/variable-table.js';
 import { NO_SETTER } from '../../src/shared/state/variable-table.js';
 import type { Deadline } from '../../src/shared/timer-wheel.js';
 import { TimerWheel } from '../../src/shared/timer-wheel.js';
-import type { Metadata } from '../../src/shared/values/metadata.js';
 
 function setup(engine: Engine = new MemoryEngine()) {
   const commits: Commit[] = [];
@@ -31,8 +31,8 @@ function setup(engine: Engine = new MemoryEngine()) {
     deadlines: wheel,
   });
   const advance = (nowMs: number): void => wheel.advance(nowMs, (entry) => void entry.handleDeadline(nowMs));
-  const register = (name: string, metadata: Metadata = {}, nowMs = 0) =>
-    now(session.register({ name, type: 'float', initial: 0, constraints: '', metadata }, nowMs));
+  const register = (name: string, more: Partial<Registration> = {}, nowMs = 0) =>
+    now(session.register({ name, type: 'float', initial: 0, ...more }, nowMs));
   const set = (name: string, input: number, nowMs = 0) => session.set({ identifier: name, input }, NO_SETTER, nowMs);
   return { session, commits, wheel, advance, register, set };
 }
@@ -45,27 +45,19 @@ function now<T>(kept: Kept<T>): T {
 const reasons = (commits: readonly Commit[]) => commits.flatMap(({ changes }) => changes.map(({ reason }) => reason));
 
 describe('a registration', () => {
-  test('takes description, ttl and first version out of the metadata', () => {
+  test('keeps the keys of its metadata, whatever they are called', () => {
     const { register } = setup();
-    const metadata = {
-      description: 'a fan',
-      ttl_ms: '5000',
-      'bridge.first_version': '7',
-      unit: 'rpm',
-      source: 'python',
-    };
-    const variable = register('fan', metadata);
-    assert.equal(variable.description, 'a fan');
-    assert.equal(variable.ttlMs, 5_000);
-    assert.equal(variable.current.version, 7);
-    assert.equal(variable.current.source, 'python');
-    assert.deepEqual(variable.metadata, { unit: 'rpm', source: 'python' });
+    const metadata = { description: 'theirs', ttl_ms: '1', 'bridge.first_version': '7', source: 'python' };
+    const variable = register('fan', { metadata, description: 'a fan', ttlMs: 5_000, version: 9, source: 'me' });
+    assert.deepEqual(variable.metadata, metadata);
+    const { description, ttlMs, firstVersion, current } = variable;
+    assert.deepEqual([description, ttlMs, firstVersion, current.source], ['a fan', 5_000, 9, 'me']);
   });
 
-  test('is refused when ttl or first version are no numbers', () => {
+  test('is refused when ttl or first version are none', () => {
     const { session, register } = setup();
-    for (const metadata of [{ ttl_ms: 'soon' }, { ttl_ms: '-1' }, { ttl_ms: ' ' }, { 'bridge.first_version': '0' }]) {
-      assert.throws(() => register('fan', metadata), { code: 'INVALID_ARGUMENT' }, JSON.stringify(metadata));
+    for (const wrong of [{ ttlMs: 0.5 }, { ttlMs: -1 }, { version: 0 }, { version: 2 ** 52 + 1 }]) {
+      assert.throws(() => register('fan', wrong), { code: 'INVALID_ARGUMENT' }, JSON.stringify(wrong));
     }
     assert.equal(session.size, 0);
   });
@@ -141,7 +133,7 @@ describe('what is committed', () => {
 describe('a variable with a ttl', () => {
   test('expires that long after its last set, an equal one too', () => {
     const { session, commits, register, set, advance } = setup();
-    register('fan', { ttl_ms: '100' }, 0);
+    register('fan', { ttlMs: 100 }, 0);
     set('fan', 1, 50);
     advance(149);
     assert.equal(session.size, 1);
@@ -155,7 +147,7 @@ describe('a variable with a ttl', () => {
 
   test('is renewed by a batch and by a rollback', () => {
     const { session, register, set, advance } = setup();
-    register('fan', { ttl_ms: '100' }, 0);
+    register('fan', { ttlMs: 100 }, 0);
     set('fan', 1, 90);
     now(session.update([{ identifier: 'fan', input: 2 }], false, NO_SETTER, 150));
     advance(240);
@@ -168,7 +160,7 @@ describe('a variable with a ttl', () => {
 
   test('that was deleted leaves nothing that could expire another of its name', () => {
     const { session, register, wheel, advance } = setup();
-    register('fan', { ttl_ms: '100' }, 0);
+    register('fan', { ttlMs: 100 }, 0);
     now(session.delete('fan', 'deleted', 10));
     assert.equal(wheel.size, 0);
     register('fan', {}, 20);
@@ -179,7 +171,7 @@ describe('a variable with a ttl', () => {
   test('that is called like the id of another expires itself', () => {
     const { session, register, advance } = setup();
     register('first');
-    register('var_1', { ttl_ms: '100' }, 0);
+    register('var_1', { ttlMs: 100 }, 0);
     advance(100);
     assert.equal(session.find('first')?.name, 'first');
     assert.equal(session.size, 1);

@@ -7,7 +7,7 @@ import type { BridgeServer } from '../../src/server/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
 import { METHODS, SERVICE_NAMES } from '../../src/shared/wire/services.js';
 import type { VariableUpdate } from './plain-client.js';
-import { any, carriedValue, newValue, PlainClient } from './plain-client.js';
+import { any, carriedValue, long, newValue, PlainClient } from './plain-client.js';
 
 const trailerOf = (error: ServiceError, key: string): string => String(error.metadata.get(key)[0]);
 
@@ -196,10 +196,55 @@ for (const service of SERVICE_NAMES) {
         assert.equal(await client.set('fan', 2), 2);
       });
 
-      test('ttl and description travel in the metadata, both ways', async () => {
-        await client.register('fan', 1, { metadata: { ttl_ms: '60000', description: 'the fan', unit: 'rpm' } });
+      test('ttl, description and first version have fields of their own; every key of the metadata is data', async () => {
+        const metadata = {
+          ttl_ms: '1',
+          description: 'theirs',
+          'bridge.first_version': '7',
+          source: 'python',
+          unit: 'rpm',
+        };
+        await client.register('fan', 1, { metadata, ttlMs: 60_000, description: 'the fan', firstVersion: 1_000 });
         const { variable } = await client.call('GetVariable', { sessionId: 's', variableIdentifier: 'fan' });
-        assert.deepEqual(variable?.metadata, { ttl_ms: '60000', description: 'the fan', unit: 'rpm' });
+        assert.deepEqual(variable?.metadata, metadata);
+        assert.deepEqual([variable?.description, long(variable?.ttlMs), variable?.version], ['the fan', 60_000, 1_000]);
+        const watch = client.watch({ sessionId: 's', variableIdentifiers: ['fan'], includeInitialValues: true });
+        const initial = await watch.next();
+        assert.deepEqual(initial.variable?.metadata, metadata);
+        assert.deepEqual([initial.variable?.description, long(initial.variable?.ttlMs)], ['the fan', 60_000]);
+        watch.call.cancel();
+      });
+
+      test('with a setter every key of a set is the setter\u2019s own', async () => {
+        await client.register('fan', 1);
+        const watch = client.watch({ sessionId: 's', variableIdentifiers: ['fan'] });
+        await watch.ready();
+        const metadata = { source: 'theirs', unit: 'rpm' };
+        const request = { sessionId: 's', metadata, setter: { source: 'me' } };
+        await client.call('SetVariable', { ...request, variableIdentifier: 'fan', value: any(2) });
+        await client.call('SetVariables', { ...request, updates: { fan: any(3) }, setter: {} });
+        const [first, second] = await watch.take(2);
+        assert.deepEqual([first?.updateSource, first?.updateMetadata], ['me', metadata]);
+        assert.deepEqual([second?.updateSource, second?.updateMetadata], ['', metadata]);
+        const { entries } = await client.call('GetVariableHistory', { sessionId: 's', variableIdentifier: 'fan' });
+        assert.deepEqual(
+          entries?.map((entry) => [entry.changedBy, entry.metadata]),
+          [
+            ['', {}],
+            ['me', metadata],
+            ['', metadata],
+          ],
+        );
+        watch.call.cancel();
+      });
+
+      test('a first version that leaves no room for sets is refused', async () => {
+        const request = { sessionId: 's', name: 'late', type: 'float', initialValue: any(1) };
+        for (const firstVersion of [2 ** 53 - 2, 2 ** 52 + 1, -1]) {
+          const { response, errorCode } = await client.answer('RegisterVariable', { ...request, firstVersion });
+          assert.equal(response.success ?? false, false, String(firstVersion));
+          assert.equal(errorCode, 'INVALID_ARGUMENT');
+        }
       });
 
       test('GetVariable of an unknown one is NOT_FOUND and names it', async () => {

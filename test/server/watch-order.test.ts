@@ -186,7 +186,7 @@ describe('the end of what is watched', () => {
   });
 
   test('a variable that expires says so', async () => {
-    await client.register('short-lived', 1, { metadata: { ttl_ms: '60' } });
+    await client.register('short-lived', 1, { ttlMs: 60 });
     const stream = watch(['short-lived']);
     await stream.ready();
     const update = await stream.next();

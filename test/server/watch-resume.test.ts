@@ -198,8 +198,7 @@ describe('beyond 32 bits', () => {
   const SPAN = 2 ** 31 - 2;
 
   test('versions go on in a new era of the epoch, which begins with a resync', async () => {
-    const first = { 'bridge.first_version': String(SPAN - 1) };
-    const id = await client.register('era', 1, { metadata: first });
+    const id = await client.register('era', 1, { firstVersion: SPAN - 1 });
     const watch = client.watch({ sessionId: 's', variableIdentifiers: ['era'], includeInitialValues: true });
     assert.equal((await watch.next()).variable?.version, SPAN - 1);
     assert.equal(await client.set('era', 2), SPAN);

@@ -44,7 +44,7 @@ class SetCalls {
   setOne(request: RequestOf<'SetVariable'>, nowMs: number): Kept<ResponseOf<'SetVariable'>> {
     const session = this.#server.store.require(request.sessionId ?? '', nowMs);
     const variable = session.require(request.variableIdentifier ?? '');
-    const setter = setterFromWire(request.metadata);
+    const setter = setterFromWire(request.metadata, request.setter);
     const expectedVersion = expectedVersionOf(request.expectedVersion ?? 0, variable);
     const input = this.#valueOf(variable, request.value, request.binaryValue, setter);
     const result = session.set({ identifier: variable.name, input, expectedVersion }, setter, nowMs);
@@ -65,7 +65,7 @@ class SetCalls {
       const refused = new Map(identifiers.map((identifier) => [identifier, error]));
       return { ...this.#batchAnswer(new Map(), refused), success: false };
     }
-    const setter = setterFromWire(request.metadata);
+    const setter = setterFromWire(request.metadata, request.setter);
     const binaries = request.binaryUpdates ?? {};
     const unreadable = new Map<string, BridgeError>();
     const assignments: Assignment[] = [];

@@ -16,11 +16,17 @@ export class UpdateSize {
   }
 
   /** @throws MessageTooLargeError, also when what is registered leaves too little room for later values */
-  checkRegistration(name: string, constraintsJson: string, metadata: Metadata, valueBytes: number): void {
-    const bytes = constraintsJson.length + metadataBytes(metadata);
+  checkRegistration(
+    name: string,
+    constraintsJson: string,
+    description: string,
+    metadata: Metadata,
+    valueBytes: number,
+  ): void {
+    const bytes = constraintsJson.length + description.length + metadataBytes(metadata);
     if (bytes > this.#maxAroundBytes) {
       throw new MessageTooLargeError(
-        `variable "${name}": its constraints and metadata of ${bytes} bytes leave no room for values in an update: shorten them, or raise maxMessageBytes`,
+        `variable "${name}": its constraints, description and metadata of ${bytes} bytes leave no room for values in an update: shorten them, or raise maxMessageBytes`,
       );
     }
     if (bytes + valueBytes > this.#maxBytes) throw this.#tooLarge(name, valueBytes);
@@ -31,7 +37,8 @@ export class UpdateSize {
     const bytes = valueBytes + metadataBytes(custom);
     // What was registered fits the other half.
     if (bytes <= this.#maxBytes - this.#maxAroundBytes) return;
-    const whole = bytes + metadataBytes(variable.metadata) + constraintsToJson(variable.constraints).length;
+    const { metadata, description, constraints } = variable;
+    const whole = bytes + metadataBytes(metadata) + description.length + constraintsToJson(constraints).length;
     if (whole > this.#maxBytes) throw this.#tooLarge(variable.name, valueBytes);
   }
 

@@ -4,7 +4,7 @@ import { InvalidArgumentError } from '../../shared/errors.js';
 import type { Variable } from '../../shared/state/variable.js';
 import { copyMetadata } from '../../shared/values/metadata.js';
 import { parseVariableType } from '../../shared/values/variable-type.js';
-import { setterFromWire, valueFromWire, variableToWire } from '../../shared/wire/messages.js';
+import { numberFromLong, setterFromWire, valueFromWire, variableToWire } from '../../shared/wire/messages.js';
 import { METHODS } from '../../shared/wire/services.js';
 import { ERA_SPAN, versionFromWire } from '../../shared/wire/wire-version.js';
 import type { ServerContext } from '../server-context.js';
@@ -27,9 +27,23 @@ export function variableHandlers(server: ServerContext): UntypedServiceImplement
         const metadata = copyMetadata(request.metadata ?? undefined, subject);
         const constraints = request.constraintsJson ?? '';
         const valueBytes = (request.initialValue?.value?.length ?? 0) + (request.initialBinaryValue?.length ?? 0);
-        updateSize.checkRegistration(name, constraints, metadata, valueBytes);
+        updateSize.checkRegistration(name, constraints, request.description ?? '', metadata, valueBytes);
         const initial = valueFromWire(type, request.initialValue, request.initialBinaryValue, subject);
-        const registered = session.register({ name, type, initial, constraints, metadata }, nowMs);
+        const registered = session.register(
+          {
+            name,
+            type,
+            initial,
+            constraints,
+            metadata,
+            description: request.description ?? '',
+            ttlMs: numberFromLong(request.ttlMs),
+            // 0 is what a client that says none sends.
+            version: numberFromLong(request.firstVersion) || 1,
+            source: setterFromWire(metadata, request.setter).source,
+          },
+          nowMs,
+        );
         return mapKept(registered, (variable) => ({ success: true, variableId: variable.id }));
       },
       (errorMessage) => ({ success: false, errorMessage }),

@@ -99,6 +99,7 @@ export type Call =
       readonly type: string;
       readonly initial: PortValue;
       readonly constraints: string;
+      readonly source: string;
       readonly metadata: Metadata;
       readonly description: string;
       readonly ttlMs: number;

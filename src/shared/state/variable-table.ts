@@ -21,6 +21,7 @@ import type { VariableType, VariableValue } from '../values/variable-type.js';
 import { parseVariableType } from '../values/variable-type.js';
 import type { HistoryBudget, HistoryLimits } from './history.js';
 import { History } from './history.js';
+import { checkFirstVersion, checkTtlMs } from './registration-numbers.js';
 import { RegistrationOrder } from './registration-order.js';
 import type { Change, DeletedReason, Variable, VersionedValue } from './variable.js';
 import { acceptValue, changesNothing, checkExpectedVersion } from './variable.js';
@@ -34,7 +35,7 @@ export interface Registration {
   readonly description?: string | undefined;
   readonly ttlMs?: number | undefined;
   readonly source?: string | undefined;
-  /** First version; 1 unless a state is imported. */
+  /** First version, up to 2^52; 1 unless a state is imported. */
   readonly version?: number | undefined;
 }
 
@@ -137,13 +138,9 @@ export class VariableTable {
     const value = normalizeValue(type, registration.initial, subject);
     checkConstraints(type, constraints, value, subject);
     const ttlMs = registration.ttlMs ?? 0;
-    if (!Number.isSafeInteger(ttlMs) || ttlMs < 0) {
-      throw new InvalidArgumentError(`${subject}: ttlMs ${ttlMs} is not a whole number of ms from 0 (never expires)`);
-    }
+    checkTtlMs(ttlMs, subject);
     const version = registration.version ?? 1;
-    if (!Number.isSafeInteger(version) || version < 1) {
-      throw new InvalidArgumentError(`${subject}: first version ${version} is not a whole number from 1`);
-    }
+    checkFirstVersion(version, subject);
     if (this.#byName.has(name)) {
       throw new AlreadyExistsError(`${subject} is already registered: set it, or delete it first`);
     }

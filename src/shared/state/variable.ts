@@ -7,6 +7,7 @@ import { normalizeValue } from '../values/value-codec.js';
 import { valuesEqual } from '../values/value-equality.js';
 import type { VariableType, VariableValue } from '../values/variable-type.js';
 import type { History } from './history.js';
+import { checkNextVersion } from './registration-numbers.js';
 
 /** A value with what is known of the set that brought it. */
 export interface VersionedValue {
@@ -69,6 +70,9 @@ export function checkExpectedVersion(variable: Variable, expectedVersion: number
   );
 }
 
+/** @throws InvalidArgumentError when it would be a change and no version is left for it */
 export function changesNothing(variable: Variable, value: VariableValue): boolean {
-  return valuesEqual(variable.current.value, value);
+  if (valuesEqual(variable.current.value, value)) return true;
+  checkNextVersion(variable.current.version, `variable "${variable.name}"`);
+  return false;
 }

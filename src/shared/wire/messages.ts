@@ -16,11 +16,6 @@ export interface WireValue {
   readonly binary: Uint8Array | undefined;
 }
 
-/** Registration metadata that carries what the published request has no field for; the server takes these out. */
-export const DESCRIPTION_KEY = 'description';
-export const TTL_KEY = 'ttl_ms';
-export const FIRST_VERSION_KEY = 'bridge.first_version';
-
 export function valueToWire(type: VariableType, value: VariableValue): WireValue {
   const encoded = encodeValue(type, value);
   return { any: { type_url: encoded.typeUrl, value: encoded.value }, binary: encoded.binary };
@@ -69,17 +64,28 @@ export function numberFromLong(
   return typeof long === 'number' ? long : (long.low >>> 0) + long.high * 2 ** 32;
 }
 
-/** What a set's metadata says: the setter's name, and the rest. */
-export function setterFromWire(metadata: Metadata | null | undefined): { source: string; custom: Metadata } {
-  if (metadata === null || metadata === undefined) return { source: '', custom: EMPTY_METADATA };
-  return { source: ownValue(metadata, SOURCE_KEY) ?? '', custom: withoutKeys(metadata, [SOURCE_KEY]) };
+/** Who sets, and the setter's own map. Published clients have no field for who: there the map's `source` says it, and is taken out. */
+export function setterFromWire(
+  metadata: Metadata | null | undefined,
+  setter?: snakepit.bridge.ISetter | null,
+): { source: string; custom: Metadata } {
+  const map = metadata ?? EMPTY_METADATA;
+  if (setter !== null && setter !== undefined) return { source: setter.source ?? '', custom: map };
+  return { source: ownValue(map, SOURCE_KEY) ?? '', custom: withoutKeys(map, [SOURCE_KEY]) };
 }
 
-export function setterToWire(source: string, custom: Metadata): Record<string, string> {
+/** Towards a server that is not ours (`knowsSetter` false) who sets goes into the map, unless the setter uses that key. */
+export function setterToWire(
+  source: string,
+  custom: Metadata,
+  knowsSetter: boolean,
+): { metadata: Record<string, string>; setter?: snakepit.bridge.ISetter } {
+  if (knowsSetter) return { metadata: custom as Record<string, string>, setter: { source } };
+  if (source === '' || Object.hasOwn(custom, SOURCE_KEY)) return { metadata: custom as Record<string, string> };
   const metadata: Record<string, string> = {};
   for (const key of Object.keys(custom)) putOwn(metadata, key, custom[key]!);
-  if (source !== '') metadata[SOURCE_KEY] = source;
-  return metadata;
+  metadata[SOURCE_KEY] = source;
+  return { metadata };
 }
 
 /** The whole variable, as answers and initial values carry it. */
@@ -94,21 +100,14 @@ export function variableToWire(
     type: variable.type,
     value: any,
     constraintsJson: constraintsToJson(variable.constraints),
-    metadata: registrationToWire(variable.metadata, variable.description, variable.ttlMs),
+    metadata: variable.metadata as Record<string, string>,
     source: sourceToWire(current.source),
     lastUpdatedAt: timestampToWire(current.timestamp),
     version: wireVersion(current.version),
     ...(binary === undefined ? {} : { binaryValue: binary }),
+    description: variable.description,
+    ttlMs: variable.ttlMs,
   };
-}
-
-export function registrationToWire(metadata: Metadata, description: string, ttlMs: number): Record<string, string> {
-  if (description === '' && ttlMs === 0) return metadata as Record<string, string>;
-  const wire: Record<string, string> = {};
-  for (const key of Object.keys(metadata)) putOwn(wire, key, metadata[key]!);
-  if (description !== '') wire[DESCRIPTION_KEY] = description;
-  if (ttlMs !== 0) wire[TTL_KEY] = String(ttlMs);
-  return wire;
 }
 
 /** The published enum knows two languages; ours adds one. Any other source is said in words beside it. */

@@ -15,7 +15,7 @@ import type { VariableType, VariableValue } from '../values/variable-type.js';
 import { VARIABLE_TYPES } from '../values/variable-type.js';
 import { snakepit } from './gen/bridge.js';
 import { MessageWriter } from './message-writer.js';
-import { registrationToWire, sourceToWire, timestampToWire } from './messages.js';
+import { sourceToWire, timestampToWire } from './messages.js';
 import { eraOf, wireEpoch, wireVersion } from './wire-version.js';
 
 export type UpdateType = 'initial_value' | 'value_change' | 'heartbeat' | 'deleted' | 'resync' | 'synced';
@@ -64,11 +64,13 @@ function writeUpdate(variable: Variable, current: VersionedValue, type: UpdateTy
   WRITER.text(3, variable.type);
   const binary = writeValue(4, variable.type, current.value);
   WRITER.text(5, constraintsToJson(variable.constraints));
-  writeMap(6, registrationToWire(variable.metadata, variable.description, variable.ttlMs));
+  writeMap(6, variable.metadata);
   WRITER.count(7, sourceToWire(current.source));
   writeTimestamp(8, timestamp);
   WRITER.count(9, wireVersion(current.version));
   if (binary !== undefined) WRITER.bytes(12, binary);
+  WRITER.text(13, variable.description);
+  WRITER.count(14, variable.ttlMs);
   WRITER.close(inner);
   WRITER.text(3, current.source);
   writeMap(4, current.custom);

@@ -87,6 +87,21 @@ export function describeNames(promise: Promised): void {
     const calls = await recording.take(ODD_NAMES.length);
     assert.deepEqual(new Map(calls.map((call) => [call.identifier, call.newValue])), new Map(Object.entries(values)));
   });
+
+  promise("keys of metadata that are called like options are the user's own", async (contract) => {
+    const { provider } = contract;
+    const metadata = { ttl_ms: '1', description: 'theirs', 'bridge.first_version': '900', source: 'their source' };
+    await provider.registerVariable('x', 'float', 1, { metadata, description: 'ours', ttlMs: 3_600_000 });
+    const info = await provider.getVariableInfo('x');
+    assert.deepEqual({ ...info.metadata }, metadata);
+    assert.deepEqual([info.description, info.ttlMs, info.version], ['ours', 3_600_000, 1]);
+    const recording = await contract.record('x');
+    await provider.setVariable('x', 2, { metadata, source: 'ours' });
+    const told = (await recording.next()).metadata;
+    assert.deepEqual([told.source, { ...told.custom }], ['ours', metadata]);
+    const last = (await provider.history('x')).at(-1)!;
+    assert.deepEqual([last.source, { ...last.custom }], ['ours', metadata]);
+  });
 }
 
 /** With an own property, whatever the name. */

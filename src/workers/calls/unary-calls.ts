@@ -13,18 +13,17 @@ import type { Call } from '../../shared/port/commands.js';
 import type { PortValue } from '../../shared/port/port-value.js';
 import { fromPortValue, toPortValue } from '../../shared/port/port-value.js';
 import type { PortBatchResult, PortVariable, PortVersion } from '../../shared/port/replies.js';
-import { EMPTY_METADATA, ownValue, putOwn, withoutKeys } from '../../shared/values/metadata.js';
+import { checkFirstVersion, checkTtlMs } from '../../shared/state/registration-numbers.js';
+import type { Metadata } from '../../shared/values/metadata.js';
+import { EMPTY_METADATA, ownValue, putOwn } from '../../shared/values/metadata.js';
 import { normalizeValue } from '../../shared/values/value-codec.js';
 import type { VariableType } from '../../shared/values/variable-type.js';
 import { parseVariableType } from '../../shared/values/variable-type.js';
 import type { google, snakepit } from '../../shared/wire/gen/bridge.js';
 import {
-  DESCRIPTION_KEY,
-  FIRST_VERSION_KEY,
-  registrationToWire,
+  numberFromLong,
   setterFromWire,
   setterToWire,
-  TTL_KEY,
   timestampFromWire,
   valueFromWire,
   valueToWire,
@@ -74,8 +73,9 @@ export class Calls {
     const type = parseVariableType(call.type);
     const subject = `variable "${call.variable}"`;
     const initial = valueToWire(type, normalizeValue(type, fromPortValue(call.initial), subject));
-    const metadata: Record<string, string> = { ...registrationToWire(call.metadata, call.description, call.ttlMs) };
-    if (call.firstVersion !== 1) metadata[FIRST_VERSION_KEY] = String(call.firstVersion);
+    // The fields have 64 bits: what is no whole number would travel as another.
+    checkTtlMs(call.ttlMs, subject);
+    checkFirstVersion(call.firstVersion, subject);
     const { response, errorCode } = await this.#transport.call(
       'RegisterVariable',
       {
@@ -84,7 +84,12 @@ export class Calls {
         type,
         initialValue: initial.any,
         constraintsJson: call.constraints,
-        metadata,
+        description: call.description,
+        ttlMs: call.ttlMs,
+        firstVersion: call.firstVersion === 1 ? 0 : call.firstVersion,
+        metadata: call.metadata as Record<string, string>,
+        // A server that is not ours would show who registered among the variable's own keys.
+        ...(this.#isOurServer ? { setter: { source: call.source } } : {}),
         ...(initial.binary === undefined ? {} : { initialBinaryValue: initial.binary }),
       },
       true,
@@ -122,7 +127,7 @@ export class Calls {
         sessionId: this.#sessionId,
         variableIdentifier: identifier,
         value: value.any,
-        metadata: setterToWire(call.source, call.metadata),
+        ...this.#setterOf(call),
         expectedVersion: call.expectedVersion,
         ...(value.binary === undefined ? {} : { binaryValue: value.binary }),
       },
@@ -155,7 +160,7 @@ export class Calls {
         sessionId: this.#sessionId,
         updates,
         binaryUpdates,
-        metadata: setterToWire(call.source, call.metadata),
+        ...this.#setterOf(call),
         atomic: call.atomic,
       },
       true,
@@ -196,7 +201,8 @@ export class Calls {
       value: toPortValue(valueFromWire(type, entry.value, undefined, `variable "${identifier}"`)),
       timestamp: timestampFromWire(entry.timestamp),
       source: entry.changedBy ?? '',
-      custom: setterFromWire(entry.metadata).custom,
+      // A server that is not ours keeps who set among the setter's own keys.
+      custom: setterFromWire(entry.metadata, this.#isOurServer ? {} : undefined).custom,
     }));
   }
 
@@ -208,6 +214,14 @@ export class Calls {
     );
     refuseUnless(response.success, response.errorMessage, errorCode, [identifier]);
     return response.variable?.version ?? 0;
+  }
+
+  get #isOurServer(): boolean {
+    return this.#transport.facts.epoch !== '';
+  }
+
+  #setterOf({ source, metadata }: { readonly source: string; readonly metadata: Metadata }) {
+    return setterToWire(source, metadata, this.#isOurServer);
   }
 
   /** By the declared type. A type learned earlier may be out of date: it is learned again before a value is refused for it. */
@@ -255,9 +269,9 @@ export class Calls {
       value: toPortValue(valueFromWire(type, variable.value, variable.binaryValue, `variable "${name}"`)),
       version: variable.version ?? 0,
       constraints: variable.constraintsJson ?? '',
-      metadata: { ...withoutKeys(metadata, [DESCRIPTION_KEY, TTL_KEY]) },
-      description: ownValue(metadata, DESCRIPTION_KEY) ?? '',
-      ttlMs: Number(ownValue(metadata, TTL_KEY) ?? 0) || 0,
+      metadata: { ...metadata },
+      description: variable.description ?? '',
+      ttlMs: numberFromLong(variable.ttlMs),
       lastUpdatedAt: timestampFromWire(variable.lastUpdatedAt),
     };
   }

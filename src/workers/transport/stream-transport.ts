@@ -75,6 +75,10 @@ export class StreamTransport implements Transport {
     this.#pool = new ChannelPool(this.#rotation.current, config, false);
   }
 
+  get facts(): ServerFacts {
+    return this.#facts;
+  }
+
   get channels(): number {
     return this.#pool.size;
   }

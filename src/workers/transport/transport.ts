@@ -34,6 +34,8 @@ export interface Transport {
   closeWatch(watch: TransportWatch): void;
   /** @throws BridgeError; UnknownOutcomeError when a change may or may not have been made */
   call<M extends MethodName>(method: M, request: RequestOf<M>, isChange: boolean): Promise<Answer<M>>;
+  /** Of the server that answered last. */
+  readonly facts: ServerFacts;
   readonly channels: number;
   readonly streams: number;
   close(): Promise<void>;

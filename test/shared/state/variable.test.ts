@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ConstraintViolationError, InvalidValueError, VersionConflictError } from '../../../src/shared/errors.js';
 import { DEFAULT_HISTORY_LIMITS } from '../../../src/shared/state/history.js';
+import { LAST_VERSION } from '../../../src/shared/state/registration-numbers.js';
 import type { Variable } from '../../../src/shared/state/variable.js';
 import { acceptValue, changesNothing, checkExpectedVersion } from '../../../src/shared/state/variable.js';
 import { VariableTable } from '../../../src/shared/state/variable-table.js';
@@ -43,4 +44,11 @@ test('an equal value changes nothing, another does', () => {
   assert.equal(changesNothing(variableOf('float', 0), -0), true);
   assert.equal(changesNothing(variableOf('map', { a: 1, b: 2 }), { b: 2, a: 1 }), true);
   assert.equal(changesNothing(variableOf('float', 1), 2), false);
+});
+
+test('a set that no version is left for is refused, unless it changes nothing', () => {
+  const variable = variableOf('float', 1);
+  variable.current = { ...variable.current, version: LAST_VERSION };
+  assert.equal(changesNothing(variable, 1), true);
+  assert.throws(() => changesNothing(variable, 2), { code: 'INVALID_ARGUMENT', message: /at its last version/ });
 });

@@ -10,12 +10,9 @@ import type { Metadata } from '../../../src/shared/values/metadata.js';
 import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';
 import { google, snakepit } from '../../../src/shared/wire/gen/bridge.js';
 import {
-  DESCRIPTION_KEY,
   numberFromLong,
-  registrationToWire,
   setterFromWire,
   setterToWire,
-  TTL_KEY,
   timestampFromWire,
   timestampToWire,
   valueFromWire,
@@ -119,18 +116,24 @@ test('a 64-bit field is read exactly up to 2^53 - 1, signed ones below 0 too, an
 
 describe('what a setter says', () => {
   test('comes back: who it is, and its own map, __proto__ among its keys too', () => {
-    const key = fc.oneof(fc.string(), fc.constantFrom('__proto__', 'constructor')).filter((name) => name !== 'source');
+    const key = fc.oneof(fc.string(), fc.constantFrom('__proto__', 'constructor', 'source'));
     fc.assert(
       fc.property(fc.string(), fc.dictionary(key, fc.string(), { noNullPrototype: true }), (source, custom) => {
-        const back = setterFromWire(setterToWire(source, custom));
+        const sent = setterToWire(source, custom, true);
+        const back = setterFromWire(sent.metadata, sent.setter);
         assert.equal(back.source, source);
         assert.deepEqual(entries(back.custom), entries(custom));
       }),
     );
   });
 
-  test('wins over a key of its map that is called source', () => {
-    assert.deepEqual(setterFromWire(setterToWire('me', { source: 'other' })), { source: 'me', custom: EMPTY_METADATA });
+  test('towards a server that knows no setter goes into the map, unless the map has that key', () => {
+    const toForeign = (source: string, custom: Metadata) => setterToWire(source, custom, false);
+    assert.deepEqual(toForeign('me', { unit: 'rpm' }), { metadata: { unit: 'rpm', source: 'me' } });
+    assert.deepEqual(toForeign('me', { source: 'other' }), { metadata: { source: 'other' } });
+    assert.deepEqual(toForeign('', { unit: 'rpm' }), { metadata: { unit: 'rpm' } });
+    const back = setterFromWire(toForeign('me', { unit: 'rpm' }).metadata);
+    assert.deepEqual(back, { source: 'me', custom: { unit: 'rpm' } });
   });
 
   test('is nothing when nothing was sent', () => {
@@ -160,9 +163,8 @@ describe('a variable on the wire', () => {
     assert.deepEqual(entries(wire.metadata), [
       ['__proto__', 'p'],
       ['unit', 'rpm'],
-      [DESCRIPTION_KEY, 'a fan'],
-      [TTL_KEY, '5000'],
     ]);
+    assert.deepEqual([wire.description, numberFromLong(wire.ttlMs)], ['a fan', 5_000]);
     assert.equal(timestampFromWire(wire.lastUpdatedAt), 1_700_000_000_000);
     assert.equal(valueFromWire('float', wire.value, wire.binaryValue, 'fan'), 1);
   });
@@ -189,10 +191,5 @@ describe('a variable on the wire', () => {
     assert.equal('binaryValue' in variableToWire(variableOf()), false);
     const large = variableToWire(variableOf({ type: 'embedding', initial: new Float64Array(2_000) }));
     assert.equal(large.binaryValue?.length, 16_000);
-  });
-
-  test('without description and time to live has the map that it was given', () => {
-    const metadata = { unit: 'rpm' };
-    assert.equal(registrationToWire(metadata, '', 0), metadata);
   });
 });
