@@ -1,3 +1,4 @@
+import { AsyncResource } from 'node:async_hooks';
 import type { DispatchedWatch } from '../../src/main/watch/dispatcher.js';
 import { deliver, watchedVariable } from '../../src/main/watch/dispatcher.js';
 import { WatchStats } from '../../src/main/watch/watch-stats.js';
@@ -20,6 +21,9 @@ export function dispatcherKernels(): Kernel[] {
     stats: new WatchStats(),
     verifies: false,
     isStopped: false,
+    filterPromises: false,
+    context: new AsyncResource('test'),
+    clock: { wallAtMs: (nowMs) => nowMs },
     handleError: (error) => {
       throw error;
     },

@@ -2,9 +2,17 @@
 
 import type { Condition } from '../shared/delivery/condition.js';
 import { checkCondition, meets } from '../shared/delivery/condition.js';
-import { AlreadyExistsError, DeadlineExceededError, InvalidTypeError } from '../shared/errors.js';
+import {
+  AlreadyExistsError,
+  DeadlineExceededError,
+  InvalidArgumentError,
+  InvalidOptionsError,
+  InvalidTypeError,
+} from '../shared/errors.js';
 import type { WatchOptionsInput } from '../shared/options.js';
 import { clearTimeout, setTimeout } from '../shared/platform-timers.js';
+import { isSignal, type Signal } from '../shared/signal.js';
+import { followRejection } from '../shared/thrown.js';
 import type { InputOf, ValueOf, VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import type { RegisterOptions, SetOptions, StateProvider, UpdateOptions, Watch } from './state-provider.js';
 import type { UpdateMetadata } from './watch/dispatcher.js';
@@ -18,14 +26,14 @@ export interface VariableHandle<T extends VariableType = VariableType> {
 type ValuesOf<H extends readonly VariableHandle[]> = { [K in keyof H]: ValueOf<H[K]['type']> };
 
 export interface CombineOptions {
-  readonly signal?: AbortSignal;
+  readonly signal?: Signal;
   readonly onError?: (error: Error) => void;
 }
 
 export interface WaitOptions {
   /** Ms until DeadlineExceededError; default 0 = wait for ever. */
   readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
+  readonly signal?: Signal;
 }
 
 export class Variables {
@@ -144,10 +152,23 @@ export class Variables {
     { timeoutMs = 0, signal }: WaitOptions = {},
   ): Promise<ValueOf<T>> {
     const data = typeof condition === 'function' ? undefined : checkCondition(condition, 'waitFor');
-    const fits = (old: VariableValue | undefined, value: VariableValue): boolean =>
-      data === undefined ? (condition as (value: ValueOf<T>) => boolean)(value as ValueOf<T>) : meets(data, old, value);
+    const fits = (old: VariableValue | undefined, value: VariableValue): boolean => {
+      if (data !== undefined) return meets(data, old, value);
+      const isMet: unknown = (condition as (value: ValueOf<T>) => unknown)(value as ValueOf<T>);
+      // A promise is true whatever it resolves to.
+      if (followRejection(isMet, () => undefined)) {
+        throw new InvalidArgumentError('the condition of waitFor returned a promise: return true or false');
+      }
+      return Boolean(isMet);
+    };
+    if (signal !== undefined && !isSignal(signal))
+      throw new InvalidOptionsError('waitFor: signal: give an AbortSignal');
     const end = new AbortController();
-    const signals = [end.signal, ...(signal === undefined ? [] : [signal])];
+    const ended = end.signal;
+    // Joined by hand: AbortSignal.any takes none of another realm.
+    const abort = () => end.abort(signal?.reason);
+    if (signal?.aborted === true) abort();
+    else signal?.addEventListener('abort', abort);
     const timer =
       timeoutMs > 0
         ? setTimeout(
@@ -155,7 +176,6 @@ export class Variables {
             timeoutMs,
           )
         : undefined;
-    const ended = AbortSignal.any(signals);
     const changes = this.provider.watch(variable.name, { includeInitial: true, signal: ended });
     try {
       for await (const { oldValue, newValue } of changes) {
@@ -164,6 +184,7 @@ export class Variables {
       throw ended.aborted ? ended.reason : new DeadlineExceededError(`"${variable.name}" was deleted before it fit`);
     } finally {
       clearTimeout(timer);
+      signal?.removeEventListener('abort', abort);
       await changes[Symbol.asyncDispose]();
     }
   }

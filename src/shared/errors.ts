@@ -1,4 +1,5 @@
 /** What can go wrong, as classes with stable codes. A sentence names the thing, the fact and the remedy; the code is what programs test. */
+import { sentenceOf } from './thrown.js';
 
 export interface ErrorDetails {
   /** Names or ids that the error is about. */
@@ -261,8 +262,16 @@ export interface ErrorWire {
 
 export function errorToWire(error: unknown): ErrorWire {
   if (error instanceof BridgeError) return { code: error.code, message: error.message, details: error.details };
-  if (error instanceof Error) return { code: 'INTERNAL', message: `${error.name}: ${error.message}` };
-  return { code: 'INTERNAL', message: String(error) };
+  if (error instanceof Error) return { code: 'INTERNAL', message: `${nameOf(error)}: ${sentenceOf(error)}` };
+  return { code: 'INTERNAL', message: sentenceOf(error) };
+}
+
+function nameOf(error: Error): string {
+  try {
+    return String(error.name);
+  } catch {
+    return 'Error';
+  }
 }
 
 /** The error of the class that its code belongs to; an unknown code of a newer server stays a `BridgeError` with that code. */

@@ -9,6 +9,7 @@ import { checkCondition } from './delivery/condition.js';
 import { InvalidOptionsError } from './errors.js';
 import type { Logger } from './logger.js';
 import { silentLogger } from './logger.js';
+import { isSignal, type Signal } from './signal.js';
 import type { VariableValue } from './values/variable-type.js';
 
 const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
@@ -286,7 +287,10 @@ export const WatchOptionsSchema = v.strictObject({
     false,
   ),
   signal: v.optional(
-    v.pipe(v.instance(AbortSignal, 'give an AbortSignal'), v.description('Ends the watch when it aborts.')),
+    v.pipe(
+      v.custom<Signal>(isSignal, 'give an AbortSignal'),
+      v.description('Ends the watch when it aborts; one of another realm or a polyfill will do.'),
+    ),
   ),
   owner: v.optional(
     v.pipe(

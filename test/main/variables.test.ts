@@ -182,3 +182,33 @@ async function house() {
   const lamp = await variables.define('lamp', 'boolean', false);
   return { state, variables, fan, lamp };
 }
+
+test('waitFor ends by a signal of another realm, with its reason', async () => {
+  const state = new LocalState();
+  await state.registerVariable('t', 'integer', 0);
+  let abort: () => void = () => undefined;
+  const signal = {
+    aborted: false,
+    reason: new Error('closing time'),
+    addEventListener: (_: string, listener: () => void) => {
+      abort = listener;
+    },
+    removeEventListener: () => undefined,
+  };
+  const waiting = new Variables(state).waitFor({ name: 't', type: 'integer' }, () => false, { signal });
+  abort();
+  await assert.rejects(waiting, /closing time/);
+  await state.close();
+});
+
+test('waitFor refuses a condition that returns a promise: it would fit always', async () => {
+  const state = new LocalState();
+  await state.registerVariable('t', 'integer', 0);
+  const condition = (async () => {
+    throw new Error('unheard');
+  }) as unknown as () => boolean;
+  await assert.rejects(new Variables(state).waitFor({ name: 't', type: 'integer' }, condition), {
+    code: 'INVALID_ARGUMENT',
+  });
+  await state.close();
+});

@@ -2,6 +2,8 @@
  * Update -> filter -> rate limit -> watcher: order, isolation, counters. Path: slot client or LocalState -> [dispatcher] -> watch.
  * Slow: it runs on the embedding thread, and while it runs credits are used up and the worker's rings fill. Closed: a stopped watch is never called again.
  */
+
+import type { Clock } from '../../shared/clock.js';
 import type { Condition } from '../../shared/delivery/condition.js';
 import { meets } from '../../shared/delivery/condition.js';
 import type { Update } from '../../shared/delivery/update.js';
@@ -17,6 +19,7 @@ import {
 } from '../../shared/delivery/update.js';
 import { type BridgeError, InternalError, WatcherError } from '../../shared/errors.js';
 import type { DeletedReason } from '../../shared/state/variable.js';
+import { followRejection, sentenceOf } from '../../shared/thrown.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { HeldCall } from './rate-limit.js';
@@ -56,6 +59,11 @@ export type Watcher = (
   metadata: UpdateMetadata,
 ) => unknown;
 
+/** The async context of whoever registered the watch: its callbacks see that one's AsyncLocalStorage. An AsyncResource is one. */
+export interface CallerContext {
+  runInAsyncScope<A extends unknown[], R>(call: (...args: A) => R, thisArg: undefined, ...args: A): R;
+}
+
 /** What the dispatcher has to know of a watch. Owner: watch.ts. */
 export interface DispatchedWatch {
   readonly ref: string;
@@ -66,8 +74,12 @@ export interface DispatchedWatch {
   readonly condition: Condition | undefined;
   readonly limit: RateLimit<WatchedVariable, DispatchedCall> | undefined;
   readonly stats: WatchStats;
+  readonly context: CallerContext;
+  readonly clock: Pick<Clock, 'wallAtMs'>;
   readonly verifies: boolean;
   readonly isStopped: boolean;
+  /** The filter has returned a promise, and that was told. */
+  filterPromises: boolean;
   handleError(error: BridgeError): void;
   /** Some of its calls are held; `RateLimit.wakeAtMs` says until when. */
   handleHeld(): void;
@@ -194,7 +206,10 @@ function isWanted(watch: DispatchedWatch, oldValue: VariableValue | undefined, v
   if (watch.condition !== undefined && !meets(watch.condition, oldValue, value)) return false;
   if (watch.filter === undefined) return true;
   try {
-    return Boolean(watch.filter(oldValue, value));
+    const isWanted: unknown = watch.context.runInAsyncScope(watch.filter, undefined, oldValue, value);
+    if (typeof isWanted === 'boolean') return isWanted;
+    if (followRejection(isWanted, (cause) => report(watch, 'filter', cause))) handleAsyncFilter(watch);
+    return Boolean(isWanted);
   } catch (cause) {
     // A filter that fails must not hide an update.
     report(watch, 'filter', cause);
@@ -244,7 +259,7 @@ function callWatcher(
   if (watch.isStopped) return;
   const { version, timestamp, receivedAt, revision, flags, source, custom } = told;
   watch.stats.delivered += 1;
-  if ((flags & INITIAL) === 0) watch.stats.recordLatency(nowMs - timestamp);
+  if ((flags & INITIAL) === 0) watch.stats.recordLatency(watch.clock.wallAtMs(nowMs) - timestamp);
   const metadata: UpdateMetadata = {
     source,
     timestamp,
@@ -256,12 +271,13 @@ function callWatcher(
     revision,
     sessionId: watch.sessionId,
     variableId,
-    receivedAt,
+    receivedAt: watch.clock.wallAtMs(receivedAt),
     custom,
   };
   try {
-    const result = watch.watcher(identifier, oldValue, newValue, metadata);
-    if (result instanceof Promise) result.catch((cause: unknown) => report(watch, 'watcher', cause));
+    const { watcher, context } = watch;
+    const result = context.runInAsyncScope(watcher, undefined, identifier, oldValue, newValue, metadata);
+    if (result !== undefined) followRejection(result, (cause) => report(watch, 'watcher', cause));
   } catch (cause) {
     report(watch, 'watcher', cause);
   }
@@ -269,8 +285,19 @@ function callWatcher(
 
 function report(watch: DispatchedWatch, what: string, cause: unknown): void {
   watch.stats.errors += 1;
-  const sentence = cause instanceof Error ? cause.message : String(cause);
-  watch.handleError(new WatcherError(`the ${what} of ${watch.ref} threw: ${sentence}`, { cause }));
+  watch.handleError(new WatcherError(`the ${what} of ${watch.ref} threw: ${sentenceOf(cause)}`, { cause }));
+}
+
+/** A promise is true whatever it resolves to: said once, and every update let through. */
+function handleAsyncFilter(watch: DispatchedWatch): void {
+  if (watch.filterPromises) return;
+  watch.filterPromises = true;
+  watch.stats.errors += 1;
+  watch.handleError(
+    new WatcherError(
+      `the filter of ${watch.ref} returned a promise, which is not waited for, so it lets everything through: return true or false`,
+    ),
+  );
 }
 
 /** Versions since the last one = delivered + filtered + missed, or the books are wrong and we say so. */

@@ -3,6 +3,7 @@
  * Path: the world -> [owner] -> watch. One listener an owner however many watches it has; taken off when the last of them is over.
  */
 import { AbortedError } from '../../shared/errors.js';
+import { isSignal } from '../../shared/signal.js';
 
 type End = () => void;
 
@@ -63,12 +64,11 @@ function listen(owner: object): Registration {
 
 /** Undefined when the owner tells no end and is followed to its collection. */
 function addEndListeners(owner: object, end: End): ((owner: object | undefined) => void) | undefined {
-  if (isEventTarget(owner)) {
-    const names = owner instanceof AbortSignal ? ['abort'] : ['close'];
-    for (const name of names) owner.addEventListener(name, end);
-    return (present) => {
-      for (const name of names) (present as EventTarget | undefined)?.removeEventListener(name, end);
-    };
+  const event = eventOf(owner);
+  if (event !== undefined) {
+    const target = owner as EndTarget;
+    target.addEventListener(event, end);
+    return (present) => (present as EndTarget | undefined)?.removeEventListener(event, end);
   }
   if (isEmitter(owner)) {
     for (const name of END_EVENTS) owner.on(name, end);
@@ -91,12 +91,26 @@ function isEmitter(owner: object): owner is Emitter {
   return typeof (owner as Partial<Emitter>).on === 'function' && typeof (owner as Partial<Emitter>).off === 'function';
 }
 
-function isEventTarget(owner: object): owner is EventTarget {
-  return owner instanceof EventTarget;
+/** What an event target of any realm, or a polyfill of one, can be listened to by. */
+interface EndTarget {
+  addEventListener(name: string, listener: () => void): unknown;
+  removeEventListener(name: string, listener: () => void): unknown;
+}
+
+/** The event of an owner that is an event target first of all: a signal, a port. */
+function eventOf(owner: object): string | undefined {
+  if (isSignal(owner)) return 'abort';
+  if (!isEventTarget(owner)) return undefined;
+  return owner instanceof EventTarget || !isEmitter(owner) ? 'close' : undefined;
+}
+
+function isEventTarget(owner: object): owner is EndTarget {
+  const { addEventListener, removeEventListener } = owner as Partial<EndTarget>;
+  return typeof addEventListener === 'function' && typeof removeEventListener === 'function';
 }
 
 function overAlready(owner: object): { what: string; cause: unknown } | undefined {
-  if (owner instanceof AbortSignal) return owner.aborted ? { what: 'signal', cause: owner.reason } : undefined;
+  if (isSignal(owner)) return owner.aborted ? { what: 'signal', cause: owner.reason } : undefined;
   const { threadId, exitCode, signalCode, destroyed } = owner as {
     threadId?: unknown;
     exitCode?: unknown;

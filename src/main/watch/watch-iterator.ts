@@ -25,14 +25,17 @@ export type StartWatch = (
   onOver: (error: Error | undefined) => void,
 ) => Promise<Watch>;
 
-/** An iterator that nobody holds any more ends its watch. */
-const collected = new FinalizationRegistry<IteratorBuffer>((buffer) => void buffer.stop());
+/**
+ * An iterator that nobody holds any more ends its watch. While somebody waits for its next change the buffer holds it.
+ * Weakly, or a state that is dropped together with its watches could never be collected.
+ */
+const collected = new FinalizationRegistry<WeakRef<IteratorBuffer>>((buffer) => void buffer.deref()?.stop());
 
 export function iterateWatch(start: StartWatch, bufferLimit: number, overflow: Overflow): WatchIterable {
-  // The buffer is held by its watch, the iterator by its user only.
+  // The buffer is held by its watch, the iterator by its user, and by the buffer while a `next` waits.
   const buffer = new IteratorBuffer(start, bufferLimit, overflow);
   const iterator: WatchIterable = {
-    next: () => buffer.next(),
+    next: () => buffer.next(iterator),
     return: async () => {
       await buffer.stop();
       return { done: true, value: undefined };
@@ -44,11 +47,13 @@ export function iterateWatch(start: StartWatch, bufferLimit: number, overflow: O
     [Symbol.asyncIterator]: () => iterator,
     [Symbol.asyncDispose]: () => buffer.stop(),
   };
-  collected.register(iterator, buffer);
+  collected.register(iterator, new WeakRef(buffer));
   return iterator;
 }
 
 interface Taker {
+  /** Nobody else may hold it: `await state.watch('t').next()`. */
+  readonly iterator: WatchIterable;
   resolve(result: IteratorResult<VariableChange>): void;
   reject(error: unknown): void;
 }
@@ -69,7 +74,7 @@ class IteratorBuffer {
     this.#open(start);
   }
 
-  async next(): Promise<IteratorResult<VariableChange>> {
+  async next(iterator: WatchIterable): Promise<IteratorResult<VariableChange>> {
     const entry = this.#ring.take();
     if (entry !== undefined) return { done: false, value: this.#chained(entry) };
     if (this.#error !== undefined) {
@@ -78,7 +83,7 @@ class IteratorBuffer {
       throw error;
     }
     if (this.#isOver) return { done: true, value: undefined };
-    return new Promise((resolve, reject) => this.#takers.push({ resolve, reject }));
+    return new Promise((resolve, reject) => this.#takers.push({ iterator, resolve, reject }));
   }
 
   async stop(): Promise<void> {
@@ -112,16 +117,20 @@ class IteratorBuffer {
     };
     // What the loop sees first chains to where the watch began, however much of it is left out.
     if (!this.#seen.has(change.identifier)) this.#seen.set(change.identifier, change.oldValue);
-    const taker = this.#takers.shift();
-    if (taker !== undefined) {
-      taker.resolve({ done: false, value: this.#chained(entry) });
-    } else if (!this.#ring.push(entry)) {
+    // Never past the ring: what it left out before is told by this one.
+    if (!this.#ring.push(entry)) {
       this.#handleOver(
         new BufferOverflowError(
           `the loop fell ${this.#limit} changes behind and asked for overflow 'error': take them faster, raise bufferLimit, or conflate`,
         ),
       );
       void this.stopWatch();
+      return;
+    }
+    while (this.#takers.length > 0) {
+      const next = this.#ring.take();
+      if (next === undefined) return;
+      this.#takers.shift()!.resolve({ done: false, value: this.#chained(next) });
     }
   }
 

@@ -1,5 +1,6 @@
 /** The handle of a watch, and what stands behind it. Path: dispatcher -> [watch] -> your callback. Closed: after `stop()` resolves nothing of it is called. */
 
+import { AsyncResource } from 'node:async_hooks';
 import { assert } from '../../shared/assert.js';
 import type { Deadlines } from '../../shared/deadlines.js';
 import type { Condition } from '../../shared/delivery/condition.js';
@@ -9,10 +10,12 @@ import type { Logger } from '../../shared/logger.js';
 import type { WatchOptions } from '../../shared/options.js';
 import type { StreamStateName } from '../../shared/port/replies.js';
 import { systemClock } from '../../shared/system-clock.js';
+import { followRejection, sentenceOf } from '../../shared/thrown.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import type { Watch } from '../state-provider.js';
 import type { DispatchedCall, DispatchedWatch, WatchedVariable, Watcher } from './dispatcher.js';
 import { releaseDue } from './dispatcher.js';
+import { Milestone } from './milestone.js';
 import { followOwner } from './owner.js';
 import { isLimited, RateLimit } from './rate-limit.js';
 import { WatchStats } from './watch-stats.js';
@@ -44,6 +47,10 @@ export class WatchRun implements DispatchedWatch, Deadline {
   readonly condition: Condition | undefined;
   readonly limit: RateLimit<WatchedVariable, DispatchedCall> | undefined;
   readonly verifies: boolean;
+  readonly clock = systemClock;
+  /** Made where the watch is asked for; entering it costs 10 ns a call. */
+  readonly context = new AsyncResource('BRIDGED_STATE_WATCH');
+  filterPromises = false;
   /** Ms, as deadlines count them. */
   readonly createdAt = systemClock.nowMs();
   readonly variables = new Map<string, WatchedVariable>();
@@ -61,9 +68,8 @@ export class WatchRun implements DispatchedWatch, Deadline {
   readonly #onRemoved: (run: WatchRun) => void;
   #unfollow: (() => void)[] = [];
   #stopping: Promise<void> | undefined;
-  #ready = deferred();
-  #synced = deferred();
-  #isSynced = false;
+  readonly #ready = new Milestone();
+  readonly #synced = new Milestone();
 
   constructor(
     ref: string,
@@ -87,9 +93,6 @@ export class WatchRun implements DispatchedWatch, Deadline {
     this.limit = isLimited(options) ? new RateLimit(options) : undefined;
     this.verifies = verifies || options.verify;
     this.handle = new WatchHandle(this, backend);
-    // A watch may end before anybody waits for these.
-    this.#ready.promise.catch(ignore);
-    this.#synced.promise.catch(ignore);
     this.#follow([options.signal, owner]);
   }
 
@@ -106,33 +109,30 @@ export class WatchRun implements DispatchedWatch, Deadline {
   }
 
   handleReady(): void {
-    this.#ready.resolve();
+    this.#ready.handleReached();
   }
 
   handleState(state: StreamStateName): void {
     if (state === this.state || this.isStopped) return;
     this.state = state;
-    if (state !== 'live' && state !== 'stale' && this.#isSynced) this.#unsync();
-    this.#tell('onState', () => this.options.onState?.(state));
+    // After a break it catches up again, and says so again.
+    if (state !== 'live' && state !== 'stale') this.#synced.reset();
+    this.#tell('onState', this.options.onState, [state]);
   }
 
   handleSynced(): void {
     if (this.isStopped) return;
-    this.#isSynced = true;
-    this.#synced.resolve();
-    this.#tell('onSynced', () => this.options.onSynced?.());
+    this.#synced.handleReached();
+    this.#tell('onSynced', this.options.onSynced, []);
   }
 
   handleError(error: BridgeError): void {
-    if (this.options.onError === undefined) {
-      this.#backend.logger.warn({ watch: this.ref, error: errorToWire(error) }, error.message);
+    const { onError } = this.options;
+    if (onError === undefined) {
+      this.#warn(error, error.message);
       return;
     }
-    try {
-      this.options.onError(error);
-    } catch (cause) {
-      this.#backend.logger.warn({ watch: this.ref, error: errorToWire(cause) }, 'onError threw');
-    }
+    this.#call(onError, [error], (cause) => this.#warn(cause, 'onError threw'));
   }
 
   handleHeld(): void {
@@ -181,33 +181,39 @@ export class WatchRun implements DispatchedWatch, Deadline {
     for (const unfollow of this.#unfollow.splice(0)) unfollow();
     this.#backend.deadlines.cancel(this);
     this.#onRemoved(this);
-    const over = error ?? new ClosedError(`${this.ref} is over: watch again`);
-    this.#ready.reject(over);
-    this.#synced.reject(over);
+    const { ref } = this;
+    const over = () => error ?? new ClosedError(`${ref} is over: watch again`);
+    this.#ready.handleOver(over);
+    this.#synced.handleOver(over);
     this.#stopping = this.#backend.stop(this);
     if (error !== undefined) this.handleError(error);
-    this.#tell('onState', () => this.options.onState?.(state));
+    this.#tell('onState', this.options.onState, [state]);
     this.onOver?.(error);
     return this.#stopping;
   }
 
-  /** After a break it catches up again, and says so again. */
-  #unsync(): void {
-    this.#isSynced = false;
-    this.#synced = deferred();
-    this.#synced.promise.catch(ignore);
+  #tell<A extends unknown[]>(what: string, callback: ((...args: A) => unknown) | undefined, args: A): void {
+    if (callback === undefined) return;
+    this.#call(callback, args, (cause) => {
+      this.stats.errors += 1;
+      this.handleError(new InternalError(`${what} of ${this.ref} threw: ${sentenceOf(cause)}`, { cause }));
+    });
   }
 
-  #tell(what: string, call: () => unknown): void {
+  /** A callback of the user, where the user registered it; `tell` hears what it throws or rejects with. */
+  #call<A extends unknown[]>(callback: (...args: A) => unknown, args: A, tell: (cause: unknown) => void): void {
     try {
-      call();
+      followRejection(this.context.runInAsyncScope(callback, undefined, ...args), tell);
     } catch (cause) {
-      this.stats.errors += 1;
-      this.handleError(
-        new InternalError(`${what} of ${this.ref} threw: ${cause instanceof Error ? cause.message : String(cause)}`, {
-          cause,
-        }),
-      );
+      tell(cause);
+    }
+  }
+
+  #warn(error: unknown, sentence: string): void {
+    try {
+      followRejection(this.#backend.logger.warn({ watch: this.ref, error: errorToWire(error) }, sentence), ignore);
+    } catch {
+      // The user's logger; there is nobody left to tell.
     }
   }
 }
@@ -290,22 +296,6 @@ export function checkIdentifiers(identifiers: string | readonly string[]): strin
   }
   if (list.length === 0) throw new InvalidArgumentError('a watch of nothing: name at least one variable');
   return [...new Set(list)];
-}
-
-interface Deferred {
-  readonly promise: Promise<void>;
-  resolve(): void;
-  reject(error: Error): void;
-}
-
-function deferred(): Deferred {
-  let resolve: () => void = ignore;
-  let reject: (error: Error) => void = ignore;
-  const promise = new Promise<void>((res, rej) => {
-    resolve = res;
-    reject = rej;
-  });
-  return { promise, resolve, reject };
 }
 
 function ignore(): void {

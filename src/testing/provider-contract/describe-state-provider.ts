@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { StateProvider } from '../../main/state-provider.js';
 import { describeBadInput } from './bad-input.js';
 import { describeBatches } from './batches.js';
+import { describeCallers } from './callers.js';
 import { describeConditions } from './conditions.js';
 import { describeConstraints } from './constraints.js';
 import type { Body } from './contract-test.js';
@@ -10,6 +11,7 @@ import { ContractTest } from './contract-test.js';
 import { describeErrors } from './errors.js';
 import { describeExportImport } from './export-import.js';
 import { describeFilters } from './filters.js';
+import { describeForeignValues } from './foreign-values.js';
 import { describeGoneVariables } from './gone-variables.js';
 import { describeHistory } from './history.js';
 import { describeInsideCalls } from './inside-calls.js';
@@ -48,6 +50,8 @@ const TOPICS: readonly (readonly [topic: string, describeTopic: (promise: Promis
   ['owners', describeOwners],
   ['inside a call', describeInsideCalls],
   ['what user code throws', describeErrors],
+  ['values of other realms', describeForeignValues],
+  ['async contexts', describeCallers],
   ['listWatchers', describeWatcherInfo],
   ['export and import', describeExportImport],
   ['lifecycle', describeLifecycle],

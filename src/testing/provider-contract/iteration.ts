@@ -270,6 +270,48 @@ export function describeIteration(promise: Promised): void {
     assert.equal(await within(seen, 'the change'), 1);
   });
 
+  promise(
+    'a change that is awaited without holding the iterator comes, although it could be collected',
+    async (contract) => {
+      const { provider } = contract;
+      await contract.floats({ x: 0 });
+      const next = provider.watch('x').next();
+      await registered(provider);
+      const collect = collector();
+      for (let round = 0; round < 5; round += 1) {
+        collect();
+        await turn();
+      }
+      await provider.setVariable('x', 1);
+      const { done, value } = await within(next, 'the change');
+      assert.deepEqual([done, value?.newValue], [false, 1]);
+      const isOver = async () => {
+        collect();
+        return (await provider.listWatchers()).length === 0;
+      };
+      await until(isOver, 'its watch ends with it');
+    },
+  );
+
+  promise("with 'drop-oldest' a waiting loop is told what its buffer left out before", async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ a: 0, b: 0 });
+    const changes = provider.watch(['a', 'b'], { bufferLimit: 4, overflow: 'drop-oldest' });
+    await registered(provider);
+    for (let n = 1; n <= 3; n += 1) await provider.setVariable('a', n);
+    for (let n = 1; n <= 6; n += 1) await provider.setVariable('b', n);
+    await delivered(provider, 9);
+    // Those of a are all dropped, and nothing of it waits that could say so.
+    const seen: VariableChange[] = [];
+    for (let n = 0; n < 4; n += 1) seen.push(await nextOf(changes));
+    assert.deepEqual(valuesOf(seen), [3, 4, 5, 6]);
+    const next = nextOf(changes);
+    await provider.setVariable('a', 4);
+    const { oldValue, newValue, metadata } = await next;
+    assert.deepEqual([oldValue, newValue, metadata.missed], [0, 4, 3]);
+    await changes.return?.();
+  });
+
   promise('closing the provider ends its loops', async (contract) => {
     const { provider } = contract;
     await contract.floats({ x: 0 });

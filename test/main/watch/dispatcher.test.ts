@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { AsyncResource } from 'node:async_hooks';
 import { describe, test } from 'node:test';
 import type { DispatchedWatch, UpdateMetadata, WatchedVariable, Watcher } from '../../../src/main/watch/dispatcher.js';
 import { deliver, deliverInGroup, watchedVariable } from '../../../src/main/watch/dispatcher.js';
@@ -43,6 +44,9 @@ function watchOf(options: Partial<DispatchedWatch> = {}): TestWatch {
     stats: new WatchStats(),
     verifies: true,
     isStopped: false,
+    filterPromises: false,
+    context: new AsyncResource('test'),
+    clock: { wallAtMs: (nowMs) => nowMs },
     handleError: (error) => errors.push(error),
     handleHeld: () => undefined,
     seen,

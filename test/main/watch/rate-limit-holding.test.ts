@@ -1,5 +1,6 @@
 /** How long a rate limit holds what it holds, and what the dispatcher does around it. */
 import assert from 'node:assert/strict';
+import { AsyncResource } from 'node:async_hooks';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { DispatchedCall, DispatchedWatch, WatchedVariable } from '../../../src/main/watch/dispatcher.js';
@@ -138,6 +139,9 @@ function debounced() {
     stats,
     verifies: true,
     isStopped: false,
+    filterPromises: false,
+    context: new AsyncResource('test'),
+    clock: { wallAtMs: (nowMs) => nowMs },
     handleError: (error) => {
       throw error;
     },
