@@ -10,7 +10,7 @@ import type {
 } from '@grpc/grpc-js';
 import { Server } from '@grpc/grpc-js';
 import { Deadlines } from '../shared/deadlines.js';
-import { clearTimeout, setImmediate, setTimeout } from '../shared/platform-timers.js';
+import { clearTimeout, performanceNowMs, setImmediate, setTimeout } from '../shared/platform-timers.js';
 import { randomId, systemClock } from '../shared/system-clock.js';
 import { METHODS, methodPath, SERVICE_NAMES } from '../shared/wire/services.js';
 import { Access } from './access.js';
@@ -81,6 +81,8 @@ class RunningServer implements BridgeServer {
       const nowMs = systemClock.nowMs();
       for (const [place, change] of changes.entries()) observers.publish(sessionId, change, nowMs, changes, place);
     });
+    // By a clock that nobody sets.
+    const turns = new WorkTurns({ nowMs: performanceNowMs, later: (run) => void setImmediate(run) });
     this.#context = {
       options,
       clock: systemClock,
@@ -91,14 +93,18 @@ class RunningServer implements BridgeServer {
         deadlines: this.#deadlines,
         maxSessions: options.maxSessions,
         maxVariablesPerSession: options.maxVariablesPerSession,
+        maxSessionBytes: options.maxSessionBytes,
+        maxSessionMetadataBytes: options.maxSessionMetadataBytes,
+        maxTotalBytes: options.maxTotalBytes,
         history: options.history,
         sessionTtlMs: options.sessionTtlMs,
         newVariableId: () => randomId('var'),
+        turns,
         timestampAt: (nowMs) => systemClock.wallAtMs(nowMs),
       }),
       observers,
       watchStreams: new WatchStreams(options.maxStreams),
-      turns: new WorkTurns({ nowMs: () => systemClock.nowMs(), later: (run) => void setImmediate(run) }),
+      turns,
       counters: { sets: 0, updatesSent: 0, updatesConflated: 0, slowStreamsCut: 0, callsFailed: 0 },
       isDraining: false,
     };

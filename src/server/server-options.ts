@@ -27,6 +27,12 @@ export interface BridgeServerOptions {
   readonly maxSessions?: number | undefined;
   /** Variables of one session, 1 to 10,000,000. Default 1,000,000. One more is refused with RESOURCE_EXHAUSTED. About 700 bytes each. */
   readonly maxVariablesPerSession?: number | undefined;
+  /** Bytes of one session but its history, by estimate: values, names, metadata, constraints, 1,024 to 2^40. Default 268,435,456 (256 MB). What would be more is refused with RESOURCE_EXHAUSTED. */
+  readonly maxSessionBytes?: number | undefined;
+  /** Bytes of a session's own metadata, by estimate: twice its characters and 32 an entry, 0 to 2^31 - 1. Default 65,536. A session with more is refused with RESOURCE_EXHAUSTED. */
+  readonly maxSessionMetadataBytes?: number | undefined;
+  /** Bytes that all sessions hold together, histories too, by estimate, 1,024 to 2^50. Default 1,073,741,824 (1 GB). First histories shrink to the present versions; then what would be more is refused with RESOURCE_EXHAUSTED. */
+  readonly maxTotalBytes?: number | undefined;
   /** Watch streams at once, 1 to 1,000,000. Default 100,000. One more is refused with RESOURCE_EXHAUSTED. About 15 KB each when idle. */
   readonly maxStreams?: number | undefined;
   /** Largest request, bytes, 1,024 to 2^31 - 1. Default 4,194,304. A larger one is refused with RESOURCE_EXHAUSTED. */
@@ -37,7 +43,7 @@ export interface BridgeServerOptions {
   readonly slowStreamMs?: number | undefined;
   /** Time that `close` and `drain` leave to what is under way, ms, 0 to 2^31 - 1. Default 5,000. */
   readonly drainMs?: number | undefined;
-  /** How long earlier versions are kept for history, rollback and resume; the last 16 of each variable always are. */
+  /** How long earlier versions are kept for history, rollback and resume; the last 16 of each variable always are while they have 64 KB at most. */
   readonly history?:
     | {
         /** Age, ms. Default 60,000. */
@@ -91,6 +97,9 @@ const ServerOptionsSchema = v.strictObject({
   sessionTtlMs: v.optional(whole(0, Number.MAX_SAFE_INTEGER), 3_600_000),
   maxSessions: v.optional(whole(1, 10_000_000), 100_000),
   maxVariablesPerSession: v.optional(whole(1, 10_000_000), 1_000_000),
+  maxSessionBytes: v.optional(whole(1_024, 2 ** 40), 256 * 1024 * 1024),
+  maxSessionMetadataBytes: v.optional(whole(0, 2 ** 31 - 1), 64 * 1024),
+  maxTotalBytes: v.optional(whole(1_024, 2 ** 50), 1024 * 1024 * 1024),
   maxStreams: v.optional(whole(1, 1_000_000), 100_000),
   maxMessageBytes: v.optional(whole(1_024, 2 ** 31 - 1), 4 * 1024 * 1024),
   outboxLimit: v.optional(whole(1, 1_048_576), 1_024),

@@ -3,24 +3,30 @@
  * Full: maxSessions refuses another with QuotaExceededError. A session that nobody calls or watches for sessionTtlMs ends.
  */
 import { InvalidArgumentError, InvalidNameError, QuotaExceededError, SessionNotFoundError } from '../shared/errors.js';
+import { metadataBytes } from '../shared/state/held-bytes.js';
 import type { HistoryLimits } from '../shared/state/history.js';
+import type { WholeBudget } from '../shared/state/variable-table.js';
 import type { Deadline, DeadlineSchedule } from '../shared/timer-wheel.js';
 import { describeValue } from '../shared/values/describe-value.js';
 import { checkName, MAX_NAME_CHARACTERS } from '../shared/values/identifier.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import type { Engine } from './engine/engine.js';
-import type { Kept } from './session.js';
 import { Session } from './session.js';
+import type { WorkTurns } from './work-turns.js';
 
 export interface SessionStoreOptions {
   readonly engine: Engine;
   readonly deadlines: DeadlineSchedule;
   readonly maxSessions: number;
   readonly maxVariablesPerSession: number;
+  readonly maxSessionBytes: number;
+  readonly maxSessionMetadataBytes: number;
+  readonly maxTotalBytes: number;
   readonly history: HistoryLimits;
   /** 0 = sessions never end by themselves. */
   readonly sessionTtlMs: number;
   readonly newVariableId: () => string;
+  readonly turns: WorkTurns;
   /** The timestamp of what is committed at `nowMs`. Default: the same number. */
   readonly timestampAt?: (nowMs: number) => number;
 }
@@ -28,9 +34,19 @@ export interface SessionStoreOptions {
 export class SessionStore {
   readonly #options: SessionStoreOptions;
   readonly #sessions = new Map<string, Session>();
+  /** Sessions that are no more, whose variables are being deleted: one of the same id begins after that. */
+  readonly #ending = new Map<string, Promise<number>>();
+  readonly #held: WholeBudget;
+  #relieving: Iterator<Session> | undefined;
 
   constructor(options: SessionStoreOptions) {
     this.#options = options;
+    this.#held = { maxBytes: options.maxTotalBytes, bytes: 0, relieve: (more) => this.#relieve(more) };
+  }
+
+  /** By estimate: of everything that sessions hold. */
+  get heldBytes(): number {
+    return this.#held.bytes;
   }
 
   get size(): number {
@@ -50,16 +66,8 @@ export class SessionStore {
     }
     if (sessionId === '') throw noSessionId();
     checkSessionId(sessionId);
-    const {
-      engine,
-      deadlines,
-      maxSessions,
-      maxVariablesPerSession,
-      history,
-      sessionTtlMs,
-      newVariableId,
-      timestampAt,
-    } = this.#options;
+    const { engine, deadlines, maxSessions, sessionTtlMs, newVariableId, ...limits } = this.#options;
+    this.#checkMetadata(sessionId, metadata);
     if (this.#sessions.size >= maxSessions) {
       throw new QuotaExceededError(
         `session "${sessionId}": the server holds its ${maxSessions} sessions: clean one up, or raise maxSessions`,
@@ -69,7 +77,14 @@ export class SessionStore {
       id: sessionId,
       metadata,
       createdAtMs: nowMs,
-      table: { maxVariables: maxVariablesPerSession, history, newId: newVariableId, timestampAt },
+      table: {
+        maxVariables: limits.maxVariablesPerSession,
+        maxBytes: limits.maxSessionBytes,
+        whole: this.#held,
+        history: limits.history,
+        newId: newVariableId,
+        timestampAt: limits.timestampAt,
+      },
       engine,
       deadlines,
     });
@@ -100,16 +115,58 @@ export class SessionStore {
     force: boolean,
     connection: string,
     nowMs: number,
-  ): { readonly isEnded: boolean; readonly resources: Kept<number> } {
+  ): { readonly isEnded: boolean; readonly resources: number | Promise<number> } {
     const session = this.require(sessionId, nowMs);
     if (!force && session.isWatchedByOthers(connection)) return { isEnded: false, resources: 0 };
     return { isEnded: true, resources: this.end(session, nowMs) };
   }
 
-  /** The variables that it held. */
-  end(session: Session, nowMs: number): Kept<number> {
+  /** How many variables it held. The session is gone at once, its variables go in turns. */
+  end(session: Session, nowMs: number): Promise<number> {
     if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
-    return session.end(nowMs);
+    const ending = session.end(nowMs, this.#options.turns.begin());
+    this.#ending.set(session.id, ending);
+    const forget = (): void => {
+      if (this.#ending.get(session.id) === ending) this.#ending.delete(session.id);
+    };
+    ending.then(forget, forget);
+    return ending;
+  }
+
+  /** Until the session of that id that was ended last has let go of its variables: who waits for names there must not get those of a new one. */
+  async whenEnded(sessionId: string): Promise<void> {
+    while (this.#ending.has(sessionId)) await this.#ending.get(sessionId)?.catch(() => undefined);
+  }
+
+  isEnding(sessionId: string): boolean {
+    return this.#ending.has(sessionId);
+  }
+
+  #checkMetadata(sessionId: string, metadata: Metadata): void {
+    const bytes = metadataBytes(metadata);
+    const { maxSessionMetadataBytes } = this.#options;
+    if (bytes > maxSessionMetadataBytes) {
+      throw new QuotaExceededError(
+        `session "${sessionId}": its metadata has ${bytes} bytes, and ${maxSessionMetadataBytes} are allowed: shorten it, or raise maxSessionMetadataBytes`,
+      );
+    }
+    if (this.#held.bytes + bytes <= this.#held.maxBytes) return;
+    this.#relieve(bytes);
+    if (this.#held.bytes + bytes <= this.#held.maxBytes) return;
+    throw new QuotaExceededError(
+      `session "${sessionId}": the server holds ${this.#held.bytes} of its ${this.#held.maxBytes} bytes: clean a session up, or raise maxTotalBytes`,
+    );
+  }
+
+  /** Sessions take turns in letting go of their histories, a few of their variables each. */
+  #relieve(more: number): void {
+    for (let turns = MAX_RELIEVED_SESSIONS; turns > 0; turns -= 1) {
+      if (this.#held.bytes + more <= this.#held.maxBytes) return;
+      this.#relieving ??= this.#sessions.values();
+      const next = this.#relieving.next();
+      if (next.done === true) this.#relieving = undefined;
+      else next.value.letGoOfHistory(MAX_RELIEVED_VARIABLES);
+    }
   }
 }
 
@@ -153,3 +210,7 @@ function checkSessionId(sessionId: string): void {
 function noSessionId(): InvalidArgumentError {
   return new InvalidArgumentError('the call names no session: fill session_id');
 }
+
+/** Of one call that finds the server full: some thousand variables, a millisecond. */
+const MAX_RELIEVED_SESSIONS = 16;
+const MAX_RELIEVED_VARIABLES = 256;

@@ -2,21 +2,25 @@
  * One session: its variables, their expiry, who watches it. Path: session store -> [session] -> variable table -> engine.
  * Every call commits the whole of what it says, or throws and has changed nothing. Full: the table refuses. Closed: the store has forgotten it.
  */
+import type { BridgeError } from '../shared/errors.js';
 import { UnknownOutcomeError } from '../shared/errors.js';
+import { metadataBytes, registrationBytes, versionBytes } from '../shared/state/held-bytes.js';
 import type { Change, DeletedReason, Variable } from '../shared/state/variable.js';
 import type {
+  Accepted,
   Assignment,
   BatchResult,
   Registration,
   SetResult,
   Setter,
   TableOptions,
+  WholeBudget,
 } from '../shared/state/variable-table.js';
 import { VariableTable } from '../shared/state/variable-table.js';
 import type { Deadline, DeadlineSchedule } from '../shared/timer-wheel.js';
 import type { Metadata } from '../shared/values/metadata.js';
-import { valueBytes } from '../shared/values/value-codec.js';
 import type { Engine } from './engine/engine.js';
+import type { WorkBudget } from './work-turns.js';
 
 /** The result of a commit: at once with an engine that keeps at once, else when it has kept. */
 export type Kept<T> = T | Promise<T>;
@@ -48,6 +52,9 @@ export class Session {
   /** Deleted variables by id, for watches that come back after a break. The oldest go first. */
   readonly #gone = new Map<string, Change>();
   #goneBytes = 0;
+  readonly #whole: WholeBudget | undefined;
+  /** Of the session itself, its metadata and what it remembers of deleted variables, as the whole was told. */
+  #besideBytes = 0;
   /** Watch streams of each connection. */
   readonly #watches = new Map<string, number>();
 
@@ -59,6 +66,13 @@ export class Session {
     this.#table = new VariableTable(options.table);
     this.#engine = options.engine;
     this.#deadlines = options.deadlines;
+    this.#whole = options.table.whole;
+    this.#tell(SESSION_BYTES + 2 * this.id.length + metadataBytes(this.metadata));
+  }
+
+  /** By estimate: of everything that it holds. */
+  get heldBytes(): number {
+    return this.#besideBytes + this.#table.heldBytes;
   }
 
   get size(): number {
@@ -109,8 +123,27 @@ export class Session {
     return result.change === undefined ? result : this.#keep(result, [result.change]);
   }
 
+  /** Looks at a value without setting it. @throws VariablesNotFoundError, InvalidValueError, ConstraintViolationError */
+  accept(assignment: Assignment): Accepted {
+    return this.#table.accept(assignment);
+  }
+
   update(assignments: readonly Assignment[], atomic: boolean, setter: Setter, nowMs: number): Kept<BatchResult> {
-    const result = this.#table.update(assignments, atomic, setter, nowMs);
+    return this.#keepBatch(this.#table.update(assignments, atomic, setter, nowMs), nowMs);
+  }
+
+  /** As `update`, of what was accepted and refused before. */
+  commitSeveral(
+    accepted: readonly Accepted[],
+    refused: Map<string, BridgeError>,
+    atomic: boolean,
+    setter: Setter,
+    nowMs: number,
+  ): Kept<BatchResult> {
+    return this.#keepBatch(this.#table.commitSeveral(accepted, refused, atomic, setter, nowMs), nowMs);
+  }
+
+  #keepBatch(result: BatchResult, nowMs: number): Kept<BatchResult> {
     if (this.#expiries.size > 0) for (const identifier of result.versions.keys()) this.#renew(identifier, nowMs);
     return result.changes.length === 0 ? result : this.#keep(result, result.changes);
   }
@@ -126,11 +159,33 @@ export class Session {
     return this.#keep(change, [change]);
   }
 
-  /** Deletes every variable; how many there were. The store forgets the session. */
-  end(nowMs: number): Kept<number> {
-    const changes: Change[] = [];
-    for (const { name } of [...this.#table.variables()]) changes.push(this.#remove(name, 'session-ended', nowMs));
-    return changes.length === 0 ? 0 : this.#keep(changes.length, changes);
+  /**
+   * Deletes every variable, in turns that are left to others by `work`; how many there were. The store forgets the session before.
+   * With the last of them it gives back what it held.
+   */
+  async end(nowMs: number, work: WorkBudget): Promise<number> {
+    let count = 0;
+    let changes: Change[] = [];
+    const keeping: Kept<unknown>[] = [];
+    for (let next = this.#table.after(0); next !== undefined; next = this.#table.after(next.place)) {
+      changes.push(this.#remove(next.name, 'session-ended', nowMs));
+      count += 1;
+      const rest = work.spend(STEPS_A_DELETION);
+      if (rest === undefined) continue;
+      keeping.push(this.#keep(undefined, changes));
+      changes = [];
+      await rest;
+    }
+    if (changes.length > 0) keeping.push(this.#keep(undefined, changes));
+    this.#gone.clear();
+    this.#tell(-this.#besideBytes);
+    await Promise.all(keeping);
+    return count;
+  }
+
+  /** Lets go of versions before the present ones, of up to `most` variables. */
+  letGoOfHistory(most: number): void {
+    this.#table.letGoOfHistory(most);
   }
 
   addWatch(connection: string): void {
@@ -159,6 +214,7 @@ export class Session {
 
   #rememberGone(change: Change): void {
     if (change.reason === 'session-ended') return;
+    const before = this.#goneBytes;
     this.#gone.set(change.variable.id, change);
     this.#goneBytes += goneBytes(change);
     for (const [id, oldest] of this.#gone) {
@@ -166,6 +222,12 @@ export class Session {
       this.#gone.delete(id);
       this.#goneBytes -= goneBytes(oldest);
     }
+    this.#tell(this.#goneBytes - before);
+  }
+
+  #tell(moreBytes: number): void {
+    this.#besideBytes += moreBytes;
+    if (this.#whole !== undefined) this.#whole.bytes += moreBytes;
   }
 
   #renew(identifier: string, nowMs: number): void {
@@ -227,8 +289,12 @@ class Expiry implements Deadline {
 }
 
 function goneBytes(change: Change): number {
-  return valueBytes(change.current.value);
+  return registrationBytes(change.variable) + versionBytes(change.current);
 }
+
+/** Of an empty one: its maps. */
+const SESSION_BYTES = 1_000;
+const STEPS_A_DELETION = 2;
 
 /** Deleted variables remembered by a session; an older one's watch is told of its deletion without value and reason. */
 const MAX_GONE = 1_024;

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
+import type { Session } from '../../src/server/session.js';
 import { SessionStore } from '../../src/server/session-store.js';
+import { WorkTurns } from '../../src/server/work-turns.js';
+import type { BatchResult, Registration } from '../../src/shared/state/variable-table.js';
+import { NO_SETTER } from '../../src/shared/state/variable-table.js';
 import type { Deadline } from '../../src/shared/timer-wheel.js';
 import { TimerWheel } from '../../src/shared/timer-wheel.js';
 
-function setup({ maxSessions = 10, sessionTtlMs = 1_000 } = {}) {
+function setup({ maxSessions = 10, sessionTtlMs = 1_000, maxSessionBytes = 1e6, maxTotalBytes = 1e7 } = {}) {
   const wheel = new TimerWheel<Deadline>(1);
   const store = new SessionStore({
     engine: new MemoryEngine(),
@@ -15,6 +19,10 @@ function setup({ maxSessions = 10, sessionTtlMs = 1_000 } = {}) {
     history: { maxAgeMs: 60_000, maxVersions: 100, maxSessionBytes: 1e9 },
     sessionTtlMs,
     newVariableId: () => 'var_1',
+    maxSessionBytes,
+    maxTotalBytes,
+    maxSessionMetadataBytes: 1_000,
+    turns: new WorkTurns({ nowMs: () => 0, later: setImmediate }),
   });
   const advance = (nowMs: number): void => wheel.advance(nowMs, (entry) => void entry.handleDeadline(nowMs));
   return { store, advance };
@@ -56,11 +64,12 @@ describe('a session', () => {
 });
 
 describe('cleaning up', () => {
-  test('ends a session and counts its variables', () => {
+  test('ends a session and counts its variables', async () => {
     const { store } = setup();
     const session = store.initialise('s', {}, 0);
     session.register({ name: 'fan', type: 'float', initial: 0, constraints: '', metadata: {} }, 0);
-    assert.deepEqual(store.cleanup('s', false, 'me', 1), { isEnded: true, resources: 1 });
+    const { isEnded, resources } = store.cleanup('s', false, 'me', 1);
+    assert.deepEqual([isEnded, await resources], [true, 1]);
     assert.equal(store.size, 0);
     assert.throws(() => store.cleanup('s', false, 'me', 2), { code: 'SESSION_NOT_FOUND' });
   });
@@ -121,4 +130,100 @@ describe('a session that nobody uses', () => {
     advance(1e9);
     assert.equal(store.size, 1);
   });
+});
+
+describe('the bytes of sessions', () => {
+  const text = (characters: number): string => 'x'.repeat(characters);
+  const register = (session: Session, name: string, more: Partial<Registration> = {}): void => {
+    void session.register({ name, type: 'string', initial: '', ...more }, 0);
+  };
+  const full = { code: 'QUOTA_EXCEEDED' };
+
+  test('are refused above maxSessionBytes, wherever they are, and nothing has changed', () => {
+    const { store } = setup({ maxSessionBytes: 100_000 });
+    const session = store.initialise('s', {}, 0);
+    register(session, 'fan');
+    const before = session.heldBytes;
+    const ways: Partial<Registration>[] = [
+      { initial: text(60_000) },
+      { metadata: { key: text(60_000) } },
+      { description: text(60_000) },
+      { constraints: { enum: ['', text(60_000)] } },
+      { constraints: JSON.stringify({ unknown: text(60_000) }) },
+    ];
+    for (const more of ways) assert.throws(() => register(session, 'large', more), full, Object.keys(more)[0]);
+    assert.throws(() => session.set({ identifier: 'fan', input: text(60_000) }, NO_SETTER, 0), full);
+    const custom = { key: text(60_000) };
+    assert.throws(() => session.set({ identifier: 'fan', input: 'x' }, { source: '', custom }, 0), full);
+    assert.throws(() => session.set({ identifier: 'fan', input: 'x' }, { source: text(60_000), custom: {} }, 0), full);
+    assert.deepEqual([session.heldBytes, session.size, session.find('fan')?.current.version], [before, 1, 1]);
+    session.set({ identifier: 'fan', input: text(40_000) }, NO_SETTER, 0);
+    session.set({ identifier: 'fan', input: text(41_000) }, NO_SETTER, 0);
+    assert.throws(() => register(session, 'second', { initial: text(20_000) }), full);
+    session.delete('fan', 'deleted', 0);
+    register(session, 'second', { initial: text(20_000) });
+  });
+
+  test('an atomic batch that has no room is refused as a whole', () => {
+    const { store } = setup({ maxSessionBytes: 100_000 });
+    const session = store.initialise('s', {}, 0);
+    register(session, 'a');
+    register(session, 'b');
+    const batch = ['a', 'b'].map((identifier) => ({ identifier, input: text(30_000) }));
+    assert.throws(() => session.update(batch, true, NO_SETTER, 0), full);
+    assert.equal(session.find('a')?.current.version, 1);
+    const { refused, versions } = session.update(batch, false, NO_SETTER, 0) as BatchResult;
+    assert.deepEqual([[...versions.keys()], [...refused.keys()]], [['a'], ['b']]);
+  });
+
+  test('metadata of a session above its limit is refused', () => {
+    const { store } = setup();
+    assert.throws(() => store.initialise('s', { key: text(600) }, 0), full);
+    assert.equal(store.size, 0);
+    store.initialise('s', { key: text(100) }, 0);
+  });
+
+  test('of all sessions together are refused above maxTotalBytes; histories go first, also those of others', () => {
+    const { store } = setup({ maxTotalBytes: 200_000, maxSessionBytes: 150_000 });
+    const [one, other] = ['one', 'other'].map((id) => store.initialise(id, {}, 0)) as [Session, Session];
+    register(one, 'a');
+    for (let set = 0; set < 10; set += 1) one.set({ identifier: 'a', input: text(5_000 + set) }, NO_SETTER, 0);
+    register(other, 'b', { initial: text(60_000) });
+    assert.equal(one.find('a')?.history.length, 1);
+    assert.throws(() => register(other, 'c', { initial: text(60_000) }), full);
+    assert.ok(store.heldBytes <= 200_000);
+  });
+
+  test('are given back when the session ends', async () => {
+    const { store } = setup();
+    const session = store.initialise('s', { key: text(100) }, 0);
+    for (const name of ['a', 'b']) register(session, name, { metadata: { key: text(100) } });
+    session.set({ identifier: 'a', input: text(1_000) }, NO_SETTER, 0);
+    session.delete('a', 'deleted', 0);
+    assert.ok(store.heldBytes > 1_000);
+    assert.equal(await store.end(session, 0), 1);
+    assert.equal(store.heldBytes, 0);
+  });
+
+  test('what is remembered of deleted variables counts with all that they were registered with', () => {
+    const { store } = setup({ maxSessionBytes: 1e9, maxTotalBytes: 1e9 });
+    const session = store.initialise('s', {}, 0);
+    for (let index = 0; index < 100; index += 1) {
+      register(session, 'x', { metadata: { key: text(100_000) } });
+      session.delete('x', 'deleted', 0);
+    }
+    assert.ok(session.heldBytes < 1_100_000, `${session.heldBytes}`);
+  });
+});
+
+test('a session of the id of one that is ending begins when that has let go of its variables', async () => {
+  const { store } = setup();
+  const session = store.initialise('s', {}, 0);
+  void session.register({ name: 'a', type: 'float', initial: 0 }, 0);
+  const ended = store.end(session, 0);
+  assert.equal(store.find('s'), undefined);
+  assert.equal(store.isEnding('s'), true);
+  await store.whenEnded('s');
+  assert.equal(store.isEnding('s'), false);
+  assert.equal(await ended, 1);
 });

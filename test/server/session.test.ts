@@ -4,6 +4,7 @@ import type { Commit, Engine } from '../../src/server/engine/engine.js';
 import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
 import type { Kept } from '../../src/server/session.js';
 import { mapKept, Session } from '../../src/server/session.js';
+import { WorkTurns } from '../../src/server/work-turns.js';
 import { UnknownOutcomeError } from '../../src/shared/errors.js';
 import type { Registration } from '../../src/shared/state/variable-table.js';
 import { NO_SETTER } from '../../src/shared/state/variable-table.js';
@@ -36,6 +37,8 @@ function setup(engine: Engine = new MemoryEngine()) {
   const set = (name: string, input: number, nowMs = 0) => session.set({ identifier: name, input }, NO_SETTER, nowMs);
   return { session, commits, wheel, advance, register, set };
 }
+
+const work = () => new WorkTurns({ nowMs: () => 0, later: setImmediate }).begin();
 
 function now<T>(kept: Kept<T>): T {
   assert.ok(!(kept instanceof Promise), 'it is kept at once');
@@ -93,11 +96,11 @@ describe('what is committed', () => {
     );
   });
 
-  test('at the end of a session is the deletion of every variable, also of those that are called like an id', () => {
+  test('at the end of a session is the deletion of every variable, also of those that are called like an id', async () => {
     const { session, commits, register } = setup();
     register('a');
     register('var_1');
-    assert.equal(now(session.end(5)), 2);
+    assert.equal(await session.end(5, work()), 2);
     assert.deepEqual(reasons(commits).slice(2), ['session-ended', 'session-ended']);
     assert.equal(session.size, 0);
   });

@@ -23,10 +23,11 @@ export function sessionHandlers(server: ServerContext): UntypedServiceImplementa
     InitializeSession: unaryCall(
       server,
       METHODS.InitializeSession,
-      (request, call) => {
+      async (request, call) => {
         const { nowMs } = call;
         call.sendHeader(header);
         const sessionId = request.sessionId ?? '';
+        if (store.isEnding(sessionId)) await store.whenEnded(sessionId);
         const metadata = copyMetadata(request.metadata ?? undefined, `session "${sessionId}"`);
         const session = store.initialise(sessionId, metadata, nowMs);
         if (request.withoutVariables === true) return { success: true };

@@ -1,9 +1,9 @@
 /**
  * The last versions of one variable, oldest first, the present one among them. Path: variable table -> [history] -> history calls, rollback, resume.
- * Full: the oldest go, by age, count and the session's bytes, but never the last 16. Never grows past these.
+ * Full: the oldest go, by age, count and the session's bytes; the last 16 stay while they are small, the present one always. Never grows past these.
  */
 import Denque from 'denque';
-import { valueBytes } from '../values/value-codec.js';
+import { versionBytes } from './held-bytes.js';
 import type { VersionedValue } from './variable.js';
 
 export interface HistoryLimits {
@@ -11,7 +11,7 @@ export interface HistoryLimits {
   readonly maxAgeMs: number;
   /** Versions kept of one variable. */
   readonly maxVersions: number;
-  /** Bytes kept of one session, by estimate: the value and about 120 bytes a version around it. */
+  /** Bytes kept of one session, by estimate: values, the setters' maps, and about 120 bytes a version around them. */
   readonly maxSessionBytes: number;
 }
 
@@ -21,10 +21,11 @@ export const DEFAULT_HISTORY_LIMITS: HistoryLimits = {
   maxSessionBytes: 64 * 1024 * 1024,
 };
 
-/** Versions of each variable that no limit takes away. */
+/** Versions of each variable that no limit takes away, unless they are large. */
 export const MIN_KEPT_VERSIONS = 16;
 
-const BYTES_AROUND_A_VERSION = 120;
+/** Bytes of one variable's history above which the session's limit goes below its last 16: 4 KB a version. */
+export const LARGE_HISTORY_BYTES = 64 * 1024;
 
 /** Bytes of all histories of one session; each history adds and takes its own. */
 export interface HistoryBudget {
@@ -36,6 +37,7 @@ export class History {
   /** When each was pushed, by a clock that nobody sets: timestamps jump with the wall clock. */
   readonly #pushedAtMs = new Denque<number>();
   readonly #budget: HistoryBudget;
+  #bytes = 0;
 
   constructor(budget: HistoryBudget) {
     this.#budget = budget;
@@ -48,21 +50,30 @@ export class History {
   push(entry: VersionedValue, limits: HistoryLimits, nowMs: number): void {
     this.#entries.push(entry);
     this.#pushedAtMs.push(nowMs);
-    this.#budget.bytes += entryBytes(entry);
+    const bytes = versionBytes(entry);
+    this.#bytes += bytes;
+    this.#budget.bytes += bytes;
     const oldestAllowedMs = nowMs - limits.maxAgeMs;
     while (this.#entries.length > MIN_KEPT_VERSIONS) {
       const isOver =
         this.#entries.length > limits.maxVersions ||
         this.#pushedAtMs.peekFront()! < oldestAllowedMs ||
         this.#budget.bytes > limits.maxSessionBytes;
-      if (!isOver) break;
+      if (!isOver) return;
       this.#dropOldest();
     }
+    if (this.#budget.bytes > limits.maxSessionBytes) this.#shrinkLarge(limits);
   }
 
-  /** Lets go of all but the last 16: the session is over its bytes and this variable isn't the one that grows. */
-  shrink(): void {
+  /** Lets go of all but the last 16, and of those while they are large: the session is over its bytes and this variable isn't the one that grows. */
+  shrink(limits: HistoryLimits): void {
     while (this.#entries.length > MIN_KEPT_VERSIONS) this.#dropOldest();
+    this.#shrinkLarge(limits);
+  }
+
+  /** Lets go of all but the present version: there is no room for more. */
+  shrinkToPresent(): void {
+    while (this.#entries.length > 1) this.#dropOldest();
   }
 
   /** Gives every byte back: the variable is gone. */
@@ -90,6 +101,12 @@ export class History {
     return entry?.version === version ? entry : undefined;
   }
 
+  #shrinkLarge({ maxSessionBytes }: HistoryLimits): void {
+    while (this.#entries.length > 1 && this.#bytes > LARGE_HISTORY_BYTES && this.#budget.bytes > maxSessionBytes) {
+      this.#dropOldest();
+    }
+  }
+
   #between(start: number, end: number): VersionedValue[] {
     const entries: VersionedValue[] = [];
     for (let index = Math.max(0, start); index < end; index += 1) entries.push(this.#entries.peekAt(index)!);
@@ -97,11 +114,9 @@ export class History {
   }
 
   #dropOldest(): void {
-    this.#budget.bytes -= entryBytes(this.#entries.shift()!);
+    const bytes = versionBytes(this.#entries.shift()!);
+    this.#bytes -= bytes;
+    this.#budget.bytes -= bytes;
     this.#pushedAtMs.shift();
   }
-}
-
-function entryBytes(entry: VersionedValue): number {
-  return BYTES_AROUND_A_VERSION + valueBytes(entry.value);
 }

@@ -19,6 +19,7 @@ import { EMPTY_METADATA } from '../values/metadata.js';
 import { normalizeValue } from '../values/value-codec.js';
 import type { VariableType, VariableValue } from '../values/variable-type.js';
 import { parseVariableType } from '../values/variable-type.js';
+import { registrationBytes, versionBytes } from './held-bytes.js';
 import type { HistoryBudget, HistoryLimits } from './history.js';
 import { History } from './history.js';
 import { checkFirstVersion, checkTtlMs } from './registration-numbers.js';
@@ -53,6 +54,22 @@ export interface Setter {
 
 export const NO_SETTER: Setter = { source: '', custom: EMPTY_METADATA };
 
+/** A value that its variable takes. */
+export interface Accepted {
+  readonly identifier: string;
+  readonly variable: Variable;
+  readonly value: VariableValue;
+  readonly expectedVersion: number | undefined;
+}
+
+/** Bytes of several tables and of what is beside them. */
+export interface WholeBudget {
+  readonly maxBytes: number;
+  bytes: number;
+  /** Lets go of histories, whosesoever, until there is room for `more` bytes or there are none. */
+  relieve(more: number): void;
+}
+
 export interface SetResult {
   readonly version: number;
   /** Undefined when the value was equal: nobody is told. */
@@ -68,6 +85,10 @@ export interface BatchResult {
 export interface TableOptions {
   readonly maxVariables: number;
   readonly history: HistoryLimits;
+  /** Bytes of registrations and present values that it takes; with histories it may hold as much. Default: no limit. */
+  readonly maxBytes?: number | undefined;
+  /** Of all tables together. */
+  readonly whole?: WholeBudget | undefined;
   readonly newId: () => string;
   /** The timestamp of what is committed at `nowMs`. Default: the same number. */
   readonly timestampAt?: ((nowMs: number) => number) | undefined;
@@ -80,11 +101,19 @@ export class VariableTable {
   readonly #options: TableOptions;
   readonly #timestampAt: (nowMs: number) => number;
   readonly #budget: HistoryBudget = { bytes: 0 };
+  readonly #maxBytes: number;
+  /** Of registrations, and of present values: what no eviction takes away. */
+  #liveBytes = 0;
+  /** Of registrations. */
+  #registeredBytes = 0;
+  /** What the whole was told. */
+  #toldBytes = 0;
   #evicting: Iterator<Variable> | undefined;
   #revision = 0;
 
   constructor(options: TableOptions) {
     this.#options = options;
+    this.#maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
     this.#timestampAt = options.timestampAt ?? ((nowMs) => nowMs);
   }
 
@@ -101,8 +130,19 @@ export class VariableTable {
     return this.#budget.bytes;
   }
 
+  /** Of everything: registrations, present values and those before them. */
+  get heldBytes(): number {
+    return this.#registeredBytes + this.#budget.bytes;
+  }
+
   variables(): IterableIterator<Variable> {
     return this.#byName.values();
+  }
+
+  /** Lets go of versions before the present ones, of up to `most` variables. */
+  letGoOfHistory(most: number): void {
+    this.#evict(most, true);
+    this.#tell();
   }
 
   /** The first variable registered behind a place, by `Variable.place`; 0 begins. For lists that are told in pieces. */
@@ -149,7 +189,6 @@ export class VariableTable {
         `${subject}: the session holds its ${this.#options.maxVariables} variables: delete some, or raise maxVariables`,
       );
     }
-    this.#revision += 1;
     const timestamp = this.#timestampAt(nowMs);
     const current: VersionedValue = {
       version,
@@ -157,7 +196,7 @@ export class VariableTable {
       timestamp,
       source: registration.source ?? '',
       custom: EMPTY_METADATA,
-      revision: this.#revision,
+      revision: this.#revision + 1,
     };
     const variable: Variable = {
       id: this.#options.newId(),
@@ -173,6 +212,11 @@ export class VariableTable {
       history: new History(this.#budget),
       current,
     };
+    const bytes = registrationBytes(variable);
+    this.#checkRoom(bytes + versionBytes(current), subject);
+    this.#revision += 1;
+    this.#registeredBytes += bytes;
+    this.#liveBytes += bytes + versionBytes(current);
     this.#byName.set(name, variable);
     this.#byId.set(variable.id, variable);
     this.#order.add(variable);
@@ -180,22 +224,65 @@ export class VariableTable {
     return { variable, previous: undefined, current, reason: undefined };
   }
 
-  /** @throws VariablesNotFoundError, InvalidValueError, ConstraintViolationError, VersionConflictError */
+  /** @throws VariablesNotFoundError, InvalidValueError, ConstraintViolationError, VersionConflictError, QuotaExceededError */
   set(assignment: Assignment, setter: Setter, nowMs: number): SetResult {
-    const variable = this.require(assignment.identifier);
-    const value = acceptValue(variable, assignment.input);
-    checkExpectedVersion(variable, assignment.expectedVersion);
-    if (changesNothing(variable, value)) return { version: variable.current.version, change: undefined };
+    return this.commit(this.accept(assignment), setter, nowMs);
+  }
+
+  /** Looks at a value without setting it. What is accepted may be committed later. @throws VariablesNotFoundError, InvalidValueError, ConstraintViolationError */
+  accept({ identifier, input, expectedVersion }: Assignment): Accepted {
+    const variable = this.require(identifier);
+    return { identifier, variable, value: acceptValue(variable, input), expectedVersion };
+  }
+
+  /** @throws VariablesNotFoundError when it went since, VersionConflictError, InvalidArgumentError at the last version, QuotaExceededError */
+  commit(accepted: Accepted, setter: Setter, nowMs: number): SetResult {
+    const { variable, value } = accepted;
+    if (!this.#isChange(accepted)) return { version: variable.current.version, change: undefined };
+    this.#checkRoom(growth(variable, value, setter), `variable "${variable.name}"`);
     const change = this.#commit(variable, value, setter, nowMs, this.#revision + 1);
     return { version: change.current.version, change };
   }
 
   /**
    * Sets several. Atomic: all or none, under one revision. Otherwise what can be set is, and `refused` names the rest.
-   * @throws InvalidArgumentError when an atomic batch names one variable twice
+   * @throws QuotaExceededError when there is no room for an atomic batch
    */
   update(assignments: readonly Assignment[], atomic: boolean, setter: Setter, nowMs: number): BatchResult {
-    return atomic ? this.#updateAll(assignments, setter, nowMs) : this.#updateEach(assignments, setter, nowMs);
+    const accepted: Accepted[] = [];
+    const refused = new Map<string, BridgeError>();
+    const named = new Map<Variable, string>();
+    for (const assignment of assignments) {
+      try {
+        if (atomic) nameOnce(named, this.require(assignment.identifier), assignment.identifier);
+        accepted.push(this.accept(assignment));
+      } catch (error) {
+        refuse(refused, assignment.identifier, error);
+      }
+    }
+    return this.commitSeveral(accepted, refused, atomic, setter, nowMs);
+  }
+
+  /** As `update`, of what was accepted and refused before. */
+  commitSeveral(
+    accepted: readonly Accepted[],
+    refused: Map<string, BridgeError>,
+    atomic: boolean,
+    setter: Setter,
+    nowMs: number,
+  ): BatchResult {
+    if (atomic) return this.#commitAll(accepted, refused, setter, nowMs);
+    const result: BatchResult = { versions: new Map(), refused, changes: [] };
+    for (const one of accepted) {
+      try {
+        const { version, change } = this.commit(one, setter, nowMs);
+        result.versions.set(one.identifier, version);
+        if (change !== undefined) result.changes.push(change);
+      } catch (error) {
+        refuse(refused, one.identifier, error);
+      }
+    }
+    return result;
   }
 
   /** Sets the value of an earlier version again, as a new version. @throws VariablesNotFoundError, VersionNotFoundError */
@@ -222,56 +309,78 @@ export class VariableTable {
     const { current: last } = variable;
     const timestamp = this.#timestampAt(nowMs);
     const current: VersionedValue = { ...last, version: last.version + 1, timestamp, revision: this.#revision };
+    const bytes = registrationBytes(variable);
+    this.#registeredBytes -= bytes;
+    this.#liveBytes -= bytes + versionBytes(last);
     variable.history.clear();
+    this.#tell();
     return { variable, previous: last, current, reason };
   }
 
-  #updateEach(assignments: readonly Assignment[], setter: Setter, nowMs: number): BatchResult {
-    const result: BatchResult = { versions: new Map(), refused: new Map(), changes: [] };
-    for (const assignment of assignments) {
+  #commitAll(
+    accepted: readonly Accepted[],
+    refused: Map<string, BridgeError>,
+    setter: Setter,
+    nowMs: number,
+  ): BatchResult {
+    const result: BatchResult = { versions: new Map(), refused, changes: [] };
+    const changing: Accepted[] = [];
+    const named = new Map<Variable, string>();
+    let more = 0;
+    for (const one of accepted) {
+      const { identifier, variable, value } = one;
       try {
-        const { version, change } = this.set(assignment, setter, nowMs);
-        result.versions.set(assignment.identifier, version);
-        if (change !== undefined) result.changes.push(change);
+        nameOnce(named, variable, identifier);
+        if (!this.#isChange(one)) continue;
+        changing.push(one);
+        more += growth(variable, value, setter);
       } catch (error) {
-        if (!(error instanceof BridgeError)) throw error;
-        result.refused.set(assignment.identifier, error);
+        // What was refused before says why.
+        if (!refused.has(identifier)) refuse(refused, identifier, error);
       }
     }
+    if (refused.size > 0) return result;
+    if (changing.length > 0) this.#checkRoom(more, `the batch with variable "${changing[0]!.variable.name}"`);
+    const revision = this.#revision + 1;
+    for (const { variable, value } of changing) {
+      result.changes.push(this.#commit(variable, value, setter, nowMs, revision));
+    }
+    for (const { identifier, variable } of accepted) result.versions.set(identifier, variable.current.version);
     return result;
   }
 
-  #updateAll(assignments: readonly Assignment[], setter: Setter, nowMs: number): BatchResult {
-    const result: BatchResult = { versions: new Map(), refused: new Map(), changes: [] };
-    const accepted: { identifier: string; variable: Variable; value: VariableValue }[] = [];
-    const seen = new Map<Variable, string>();
-    for (const { identifier, input, expectedVersion } of assignments) {
-      try {
-        const variable = this.require(identifier);
-        const twin = seen.get(variable);
-        if (twin !== undefined) {
-          throw new InvalidArgumentError(
-            `variable "${variable.name}" is twice in one atomic batch, as "${twin}" and "${identifier}": name it once`,
-          );
-        }
-        seen.set(variable, identifier);
-        const value = acceptValue(variable, input);
-        checkExpectedVersion(variable, expectedVersion);
-        accepted.push({ identifier, variable, value });
-      } catch (error) {
-        if (!(error instanceof BridgeError)) throw error;
-        result.refused.set(identifier, error);
-      }
+  /** @throws VariablesNotFoundError, VersionConflictError, InvalidArgumentError */
+  #isChange({ identifier, variable, value, expectedVersion }: Accepted): boolean {
+    if (this.#byName.get(variable.name) !== variable) throw VariablesNotFoundError.of([identifier]);
+    checkExpectedVersion(variable, expectedVersion);
+    return !changesNothing(variable, value);
+  }
+
+  /** @throws QuotaExceededError */
+  #checkRoom(more: number, subject: string): void {
+    if (more <= 0) return;
+    if (this.#liveBytes + more > this.#maxBytes) {
+      throw new QuotaExceededError(
+        `${subject}: ${more} bytes more, and the session holds ${this.#liveBytes} of its ${this.#maxBytes}: delete some, or raise maxSessionBytes`,
+      );
     }
-    if (result.refused.size > 0) return result;
-    const revision = this.#revision + 1;
-    for (const { identifier, variable, value } of accepted) {
-      if (!changesNothing(variable, value)) {
-        result.changes.push(this.#commit(variable, value, setter, nowMs, revision));
-      }
-      result.versions.set(identifier, variable.current.version);
-    }
-    return result;
+    const { whole } = this.#options;
+    if (whole === undefined || whole.bytes + more <= whole.maxBytes) return;
+    this.#tell();
+    whole.relieve(more);
+    if (whole.bytes + more <= whole.maxBytes) return;
+    throw new QuotaExceededError(
+      `${subject}: ${more} bytes more, and the server holds ${whole.bytes} of its ${whole.maxBytes}: delete some, or raise maxTotalBytes`,
+    );
+  }
+
+  /** Tells the whole what this table holds. */
+  #tell(): void {
+    const { whole } = this.#options;
+    if (whole === undefined) return;
+    const bytes = this.heldBytes;
+    whole.bytes += bytes - this.#toldBytes;
+    this.#toldBytes = bytes;
   }
 
   #commit(variable: Variable, value: VariableValue, setter: Setter, nowMs: number, revision: number): Change {
@@ -285,6 +394,7 @@ export class VariableTable {
       revision,
     };
     this.#revision = revision;
+    this.#liveBytes += versionBytes(current) - versionBytes(previous);
     variable.current = current;
     this.#remember(variable, current, nowMs);
     return { variable, previous, current, reason: undefined };
@@ -294,17 +404,47 @@ export class VariableTable {
     variable.history.push(entry, this.#options.history, nowMs);
     // The one that grew has let go of all it may; the others take turns until the session is within its bytes.
     // A few turns a commit: with many variables at their last 16 versions a whole round would be paid by every set.
-    for (
-      let turns = MAX_EVICTIONS_A_COMMIT;
-      this.#budget.bytes > this.#options.history.maxSessionBytes && turns > 0;
-      turns -= 1
-    ) {
+    if (this.#budget.bytes > this.#options.history.maxSessionBytes || this.heldBytes > this.#maxBytes) {
+      this.#evict(MAX_EVICTIONS_A_COMMIT, false);
+    }
+    this.#tell();
+  }
+
+  #evict(most: number, toPresent: boolean): void {
+    const { history } = this.#options;
+    for (let turns = most; turns > 0; turns -= 1) {
+      const isFull = toPresent || this.heldBytes > this.#maxBytes;
+      if (!isFull && this.#budget.bytes <= history.maxSessionBytes) return;
       this.#evicting ??= this.#byName.values();
       const next = this.#evicting.next();
-      if (next.done === true) this.#evicting = undefined;
-      else next.value.history.shrink();
+      if (next.done === true) {
+        this.#evicting = undefined;
+        if (toPresent) return;
+      } else if (isFull) next.value.history.shrinkToPresent();
+      else next.value.history.shrink(history);
     }
   }
+}
+
+/** @throws InvalidArgumentError when a batch names a variable a second time, by its name or its id */
+function nameOnce(named: Map<Variable, string>, variable: Variable, identifier: string): void {
+  const twin = named.get(variable);
+  if (twin !== undefined) {
+    throw new InvalidArgumentError(
+      `variable "${variable.name}" is twice in one atomic batch, as "${twin}" and "${identifier}": name it once`,
+    );
+  }
+  named.set(variable, identifier);
+}
+
+function growth(variable: Variable, value: VariableValue, { source, custom }: Setter): number {
+  return versionBytes({ value, source, custom }) - versionBytes(variable.current);
+}
+
+/** Our errors are the answer to one of several; any other is a mistake of ours. */
+function refuse(refused: Map<string, BridgeError>, identifier: string, error: unknown): void {
+  if (!(error instanceof BridgeError)) throw error;
+  refused.set(identifier, error);
 }
 
 /** Histories looked at per commit while the session is over its bytes. */

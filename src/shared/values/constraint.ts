@@ -101,6 +101,11 @@ export function checkConstraints(
   }
 }
 
+/** Instructions of its compiled pattern; 0 without one. */
+export function patternSize(constraints: Constraints): number {
+  return PATTERNS.get(constraints)?.size ?? 0;
+}
+
 function checkContradictions(type: VariableType, constraints: Constraints, subject: string): void {
   const { min, max, min_length: minLength, max_length: maxLength } = constraints;
   if (knowsConstraint(type, 'min') && min !== undefined && max !== undefined && min > max) {

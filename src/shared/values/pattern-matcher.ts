@@ -14,6 +14,8 @@ export const MAX_PATTERN_LENGTH = 1000;
 export interface Pattern {
   /** UTF-16 units of a text that it may be asked about; longer ones could take longer than 0.2 s. */
   readonly longestText: number;
+  /** Instructions that it is compiled to: what one character may cost. */
+  readonly size: number;
   matches(text: string): boolean;
 }
 
@@ -30,6 +32,7 @@ export function compilePattern(source: string, subject: string): Pattern {
   const compiled = compile(source, named);
   return {
     longestText: Math.floor(MAX_STEPS / compiled.programSize()),
+    size: compiled.programSize(),
     matches: (text) => compiled.test(text),
   };
 }

@@ -2,7 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { HistoryBudget, HistoryLimits } from '../../../src/shared/state/history.js';
-import { DEFAULT_HISTORY_LIMITS, History, MIN_KEPT_VERSIONS } from '../../../src/shared/state/history.js';
+import {
+  DEFAULT_HISTORY_LIMITS,
+  History,
+  LARGE_HISTORY_BYTES,
+  MIN_KEPT_VERSIONS,
+} from '../../../src/shared/state/history.js';
 import type { VersionedValue } from '../../../src/shared/state/variable.js';
 import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';
 
@@ -126,11 +131,38 @@ describe('a history', () => {
     const history = filled(20, limits(), budget);
     const before = budget.bytes;
 
-    history.shrink();
-    history.shrink();
+    history.shrink(limits());
+    history.shrink(limits());
 
     assert.deepEqual([versionsOf(history)[0], history.length], [5, MIN_KEPT_VERSIONS]);
     assert.equal(budget.bytes, (before / 20) * MIN_KEPT_VERSIONS);
+  });
+
+  test('counts the setter\u2019s map and a long source, not only the value', () => {
+    const budget: HistoryBudget = { bytes: 0 };
+    const history = new History(budget);
+    const custom = { trace: 'x'.repeat(1_000_000) };
+    for (let version = 1; version <= 400; version += 1) {
+      history.push({ ...entry(version), custom }, limits({ maxSessionBytes: 16_000_000 }), version);
+    }
+    assert.ok(budget.bytes <= 16_000_000 && history.length >= 1 && history.length < MIN_KEPT_VERSIONS);
+    const sources = filled(1, limits(), budget);
+    const before = budget.bytes;
+    sources.push({ ...entry(2), source: 'x'.repeat(50_000) }, limits(), 2);
+    assert.ok(budget.bytes - before > 50_000);
+  });
+
+  test('goes below its last 16 only while it is large and the session is over its bytes', () => {
+    const small = filled(16, limits({ maxSessionBytes: 0 }));
+    assert.equal(small.length, MIN_KEPT_VERSIONS);
+    const budget: HistoryBudget = { bytes: 0 };
+    const large = new History(budget);
+    for (let version = 1; version <= 16; version += 1) {
+      large.push(entry(version, 0, 'x'.repeat(10_000)), limits({ maxSessionBytes: 1_000 }), version);
+    }
+    assert.ok(large.length >= 3 && budget.bytes <= LARGE_HISTORY_BYTES, `${large.length} of ${budget.bytes} bytes`);
+    large.shrinkToPresent();
+    assert.deepEqual(versionsOf(large), [16]);
   });
 
   test('gives every byte back when it is cleared', () => {

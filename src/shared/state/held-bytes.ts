@@ -1,0 +1,41 @@
+/** Bytes of what a session holds, by estimate. Path: variable table, history -> [held bytes]. */
+import type { Constraints } from '../values/constraint.js';
+import { NO_CONSTRAINTS, patternSize } from '../values/constraint.js';
+import type { Metadata } from '../values/metadata.js';
+import { EMPTY_METADATA } from '../values/metadata.js';
+import { valueBytes } from '../values/value-codec.js';
+import type { Variable, VersionedValue } from './variable.js';
+
+/** Of one version: its value, the setter's map, who set it. */
+export function versionBytes({ value, custom, source }: Pick<VersionedValue, 'value' | 'custom' | 'source'>): number {
+  const bytes = BYTES_AROUND_A_VERSION + valueBytes(value) + metadataBytes(custom);
+  // Short ones are shared or small; a long one is somebody's attempt.
+  return source.length > SHORT_SOURCE ? bytes + 2 * source.length : bytes;
+}
+
+/** Of a variable but its versions. */
+export function registrationBytes(
+  variable: Pick<Variable, 'name' | 'description' | 'metadata' | 'constraints'>,
+): number {
+  const { name, description, metadata, constraints } = variable;
+  const bytes = BYTES_AROUND_A_VARIABLE + 2 * (name.length + description.length) + metadataBytes(metadata);
+  return constraints === NO_CONSTRAINTS ? bytes : bytes + constraintBytes(constraints);
+}
+
+export function metadataBytes(metadata: Metadata): number {
+  if (metadata === EMPTY_METADATA) return 0;
+  let bytes = 0;
+  for (const key of Object.keys(metadata)) bytes += BYTES_AROUND_AN_ENTRY + 2 * (key.length + metadata[key]!.length);
+  return bytes;
+}
+
+function constraintBytes(constraints: Constraints): number {
+  return valueBytes(constraints as never) + patternSize(constraints) * BYTES_AN_INSTRUCTION;
+}
+
+const BYTES_AROUND_A_VERSION = 120;
+const BYTES_AROUND_A_VARIABLE = 120;
+const BYTES_AROUND_AN_ENTRY = 32;
+const SHORT_SOURCE = 64;
+/** Of a compiled pattern, measured on `[a-z]{1,1000}`. */
+const BYTES_AN_INSTRUCTION = 200;
