@@ -312,6 +312,7 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
         if (variables.length === 0) return;
         for (const variable of variables) {
           variable.isGone = true;
+          run.dropHeld(variable);
           run.variables.delete(variable.identifier);
         }
         share.variables = share.variables.filter((variable) => !unwanted.has(variable.identifier));

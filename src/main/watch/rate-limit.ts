@@ -3,6 +3,8 @@
  * Full: one held update a variable. What a newer one replaces is counted as rate-limited, not as missed: the watch asked for it.
  */
 import { INITIAL, RESYNC } from '../../shared/delivery/update.js';
+import type { HeapEntry } from './due-heap.js';
+import { DueHeap } from './due-heap.js';
 
 export interface RateLimits {
   readonly debounceMs: number;
@@ -20,10 +22,11 @@ export interface HeldCall<V> {
   oldValue: unknown;
 }
 
-interface Held<V, C extends HeldCall<V>> {
+interface Held<V, C extends HeldCall<V>> extends HeapEntry {
   call: C;
   readonly firstAtMs: number;
-  dueAtMs: number;
+  /** Counts up: what was held first is called first. */
+  readonly place: number;
 }
 
 export const isLimited = (limits: RateLimits): boolean =>
@@ -32,6 +35,8 @@ export const isLimited = (limits: RateLimits): boolean =>
 export class RateLimit<V, C extends HeldCall<V>> {
   readonly #limits: RateLimits;
   readonly #held = new Map<V, Held<V, C>>();
+  readonly #due = new DueHeap<Held<V, C>>();
+  #nextPlace = 0;
   readonly #calledAtMs = new Map<V, number>();
 
   constructor(limits: RateLimits) {
@@ -57,40 +62,44 @@ export class RateLimit<V, C extends HeldCall<V>> {
       return GO;
     }
     if (held === undefined) {
-      this.#held.set(call.variable, { call, firstAtMs, dueAtMs });
+      const first: Held<V, C> = { call, firstAtMs, place: this.#nextPlace, dueAtMs: 0, heapPlace: -1 };
+      this.#nextPlace += 1;
+      this.#held.set(call.variable, first);
+      this.#due.schedule(first, dueAtMs);
       return 0;
     }
     absorbHeld(call, held.call);
     held.call = call;
-    held.dueAtMs = dueAtMs;
+    this.#due.schedule(held, dueAtMs);
     return 1;
   }
 
   /** Takes what is due, in the order that it was first held; what was only conflated is due when its turn is over. */
   takeDue(nowMs: number): C[] {
-    const due: C[] = [];
-    for (const [variable, held] of this.#held) {
-      if (held.dueAtMs > nowMs) continue;
+    const due: Held<V, C>[] = [];
+    for (let held = this.#due.first; held !== undefined && held.dueAtMs <= nowMs; held = this.#due.first) {
+      const { variable } = held.call;
+      this.#due.remove(held);
       this.#held.delete(variable);
       this.#called(variable, nowMs);
-      due.push(held.call);
+      due.push(held);
     }
-    return due;
+    return due.sort((a, b) => a.place - b.place).map(({ call }) => call);
   }
 
-  /** Takes what is held of one variable, due or not: something follows that cannot wait. */
+  /** Takes what is held of one variable, due or not: something follows that cannot wait, or nobody wants it any more. */
   take(variable: V): C | undefined {
     const held = this.#held.get(variable);
-    this.#held.delete(variable);
     this.#calledAtMs.delete(variable);
-    return held?.call;
+    if (held === undefined) return undefined;
+    this.#held.delete(variable);
+    this.#due.remove(held);
+    return held.call;
   }
 
   /** When the first of the held calls is due, ms, or undefined. */
   wakeAtMs(): number | undefined {
-    let earliest: number | undefined;
-    for (const { dueAtMs } of this.#held.values()) if (earliest === undefined || dueAtMs < earliest) earliest = dueAtMs;
-    return earliest;
+    return this.#due.first?.dueAtMs;
   }
 
   #called(variable: V, nowMs: number): void {

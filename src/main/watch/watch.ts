@@ -140,7 +140,12 @@ export class WatchRun implements DispatchedWatch, Deadline {
     if (wakeAtMs === undefined) return;
     const { debounceMs, throttleMs } = this.options;
     if (debounceMs === 0 && throttleMs === 0) this.#backend.releaseAtTurnEnd(this);
-    else this.#backend.deadlines.schedule(this, wakeAtMs);
+    else if (this.wheelSlot < 0 || this.dueAtMs !== wakeAtMs) this.#backend.deadlines.schedule(this, wakeAtMs);
+  }
+
+  /** One of its variables is watched no longer: what is held of it would be told later. */
+  dropHeld(variable: WatchedVariable): void {
+    if (this.limit?.take(variable) !== undefined) this.stats.rateLimited += 1;
   }
 
   handleDeadline(nowMs: number): void {
@@ -262,20 +267,32 @@ class WatchHandle implements Watch {
 
   async add(identifiers: string | readonly string[]): Promise<void> {
     if (this.#run.isStopped) throw new ClosedError(`${this.ref} is over: watch again`);
-    const wanted = checkIdentifiers(identifiers).filter((identifier) => !this.#run.variables.has(identifier));
-    if (wanted.length > 0) await this.#backend.add(this.#run, wanted);
+    const { variables } = this.#run;
+    const wanted = checkIdentifiers(identifiers).filter((identifier) => variables.get(identifier)?.isGone !== false);
+    if (wanted.length === 0) return;
+    // Deleted since, and perhaps registered again: another variable under its name.
+    const gone = wanted.filter((identifier) => variables.has(identifier));
+    if (gone.length > 0) await this.#backend.remove(this.#run, gone);
+    await this.#backend.add(this.#run, wanted);
   }
 
   async remove(identifiers: string | readonly string[]): Promise<void> {
-    const unwanted = checkIdentifiers(identifiers).filter((identifier) => this.#run.variables.has(identifier));
-    if (unwanted.length === 0) return;
-    if (unwanted.length === this.#run.variables.size) await this.stop();
-    else await this.#backend.remove(this.#run, unwanted);
+    const { variables } = this.#run;
+    const unwanted = new Set(checkIdentifiers(identifiers).filter((identifier) => variables.has(identifier)));
+    if (unwanted.size === 0) return;
+    if (isAnyLeft(variables, unwanted)) await this.#backend.remove(this.#run, [...unwanted]);
+    else await this.stop();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
   }
+}
+
+/** A deleted variable is none that a watch could still hear of. */
+function isAnyLeft(variables: ReadonlyMap<string, WatchedVariable>, without: ReadonlySet<string>): boolean {
+  for (const [identifier, { isGone }] of variables) if (!isGone && !without.has(identifier)) return true;
+  return false;
 }
 
 /** Tells the end of a watch that somebody else made; at once when it is over already. */

@@ -62,7 +62,9 @@ export class Recording {
     for (const { identifier, metadata } of this.calls) {
       const { version, missed } = metadata;
       const before = last.get(identifier);
-      last.set(identifier, version);
+      // Registered again it is another variable.
+      if (metadata.deleted === undefined) last.set(identifier, version);
+      else last.delete(identifier);
       if (before === undefined || metadata.resync) continue;
       assert.ok(version > before, `versions of ${identifier} rise: ${version} came after ${before}`);
       assert.ok(

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict';
 import type { StateProvider, Watch } from '../../main/state-provider.js';
 import { ClosedError, VariablesNotFoundError, WatchNotFoundError } from '../../shared/errors.js';
+import { until } from '../within.js';
 import type { Promised } from './contract-test.js';
-import { pairsOf, valuesOf } from './recording.js';
+import { infoOf, pairsOf, valuesOf } from './recording.js';
 
 export function describeStopping(promise: Promised): void {
   for (const [how, stop] of [
@@ -134,6 +135,51 @@ export function describeStopping(promise: Promised): void {
     await provider.setVariable('y', 3);
     const { oldValue, newValue } = await recording.next();
     assert.deepEqual([oldValue, newValue], [2, 3]);
+  });
+
+  promise('a variable that was deleted and registered again may be added again', async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ x: 0, y: 0 });
+    const recording = await contract.record(['x', 'y']);
+    await provider.deleteVariable('y');
+    assert.equal((await recording.next()).metadata.deleted, 'deleted');
+    await contract.floats({ y: 10 });
+    await recording.watch.add('y');
+    assert.deepEqual([...recording.watch.identifiers].sort(), ['x', 'y']);
+    await provider.setVariable('y', 11);
+    await provider.setVariable('x', 1);
+    assert.deepEqual(
+      new Set(pairsOf(await recording.take(2))),
+      new Set([
+        [10, 11],
+        [0, 1],
+      ]),
+    );
+  });
+
+  promise('a watch that has none but deleted variables left is over', async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ x: 0, y: 0 });
+    const recording = await contract.record(['x', 'y']);
+    await provider.deleteVariable('y');
+    await recording.next();
+    await recording.watch.remove('x');
+    assert.equal(recording.watch.state, 'stopped');
+    await until(async () => (await provider.listWatchers()).length === 0, 'no watch is left');
+  });
+
+  promise('what is held back of a removed variable is not told', async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ x: 0, y: 0 });
+    const recording = await contract.record(['x', 'y'], { debounceMs: 100 });
+    await provider.updateVariables({ x: 1, y: 1 });
+    const isHeld = async () => (await infoOf(provider, recording.watch)).stats.buffered === 2;
+    await until(isHeld, 'both are held back');
+    await recording.watch.remove('x');
+    await provider.setVariable('y', 2);
+    const { identifier, oldValue, newValue } = await recording.next();
+    assert.deepEqual([identifier, oldValue, newValue], ['y', 0, 2]);
+    assert.equal(recording.calls.length, 1);
   });
 
   promise('a watch that is over takes no more variables', async (contract) => {

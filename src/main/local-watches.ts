@@ -1,0 +1,329 @@
+/**
+ * Who watches what of a LocalState, and the turns in which they are told. Path: variable table -> [local watches] -> ring -> dispatcher -> watcher.
+ * Watchers are called after the set, never inside it. Slow: each watch has a bounded ring and its `overflow`; what it begins with takes no room there.
+ */
+import type { Deadlines } from '../shared/deadlines.js';
+import { BASELINE, DELETED_MASK, flagsOfReason, INITIAL, UpdateRecord } from '../shared/delivery/update.js';
+import type { RingEntry } from '../shared/delivery/update-ring.js';
+import { UpdateRing } from '../shared/delivery/update-ring.js';
+import { type BridgeError, BufferOverflowError, VariablesNotFoundError } from '../shared/errors.js';
+import type { Logger } from '../shared/logger.js';
+import { queueMicrotask, setImmediate } from '../shared/platform-timers.js';
+import type { Change, Variable, VersionedValue } from '../shared/state/variable.js';
+import { systemClock } from '../shared/system-clock.js';
+import type { VariableValue } from '../shared/values/variable-type.js';
+import type { WatchedVariable } from './watch/dispatcher.js';
+import { deliver, watchedVariable } from './watch/dispatcher.js';
+import type { WatchRun } from './watch/watch.js';
+import type { UpstreamStats, WatchSource } from './watch/watch-set.js';
+import { WatchSet } from './watch/watch-set.js';
+
+/** What the watches have to know of their state. */
+export interface LocalWatchesOptions {
+  readonly sessionId: string;
+  readonly logger: Logger;
+  readonly deadlines: Deadlines;
+  readonly find: (identifier: string) => Variable | undefined;
+  /** @throws ClosedError */
+  readonly checkOpen: () => void;
+}
+
+/** A variable of a watch, and the one of the table that it observes: not the one that has its name later. */
+interface LocalVariable extends WatchedVariable {
+  variable: Variable | undefined;
+}
+
+/** One change on its way to one watch. */
+interface LocalEntry extends RingEntry {
+  readonly key: LocalVariable;
+  readonly value: VariableValue;
+  old: VariableValue | undefined;
+  readonly entry: VersionedValue;
+}
+
+interface Observation {
+  readonly run: WatchRun;
+  readonly ring: UpdateRing<LocalEntry>;
+  /** Values at registration that have not been told yet: they come first. */
+  initial: LocalEntry[];
+  /** Variables that are neither deleted, as far as was told, nor removed. */
+  left: number;
+  isInLine: boolean;
+  /** Why it ends when what waits has been told. */
+  failure: BridgeError | undefined;
+}
+
+export class LocalWatches implements WatchSource {
+  readonly set = new WatchSet(this, false);
+  readonly deadlines: Deadlines;
+  readonly logger: Logger;
+  readonly sessionId: string;
+  readonly asksConditions = true;
+  readonly checkOpen: () => void;
+  readonly #find: (identifier: string) => Variable | undefined;
+  readonly #update = new UpdateRecord();
+  readonly #observers = new Map<Variable, Set<LocalVariable>>();
+  /** Watched variables that do not exist yet, by name. */
+  readonly #awaited = new Map<string, Set<LocalVariable>>();
+  readonly #observations = new Map<WatchRun, Observation>();
+  /** Watches with updates to deliver, in the order that they got them. */
+  #line: Observation[] = [];
+  #isFlushScheduled = false;
+  #isFlushing = false;
+  #flushesThisTurn = 0;
+
+  constructor({ sessionId, logger, deadlines, find, checkOpen }: LocalWatchesOptions) {
+    this.sessionId = sessionId;
+    this.logger = logger;
+    this.deadlines = deadlines;
+    this.checkOpen = checkOpen;
+    this.#find = find;
+  }
+
+  /** Something to wait for, when a loop of awaited sets has kept the event loop from turning for long. */
+  turnIfBusy(): Promise<void> | undefined {
+    if (this.#flushesThisTurn < FLUSHES_A_TURN) return undefined;
+    return new Promise((resolve) => setImmediate(resolve));
+  }
+
+  // --- from the table
+
+  handleChange(change: Change): void {
+    const observers = this.#observers.get(change.variable);
+    if (observers === undefined) return;
+    const flags = flagsOfReason(change.reason);
+    for (const watched of observers) this.#offer(watched, change.current, flags);
+  }
+
+  handleRegistered(change: Change): void {
+    const { variable } = change;
+    const awaited = this.#awaited.get(variable.name);
+    if (awaited === undefined) return;
+    this.#awaited.delete(variable.name);
+    for (const watched of awaited) this.#attach(watched, variable);
+    this.handleChange(change);
+  }
+
+  handleRemoved(change: Change): void {
+    this.handleChange(change);
+    this.#observers.delete(change.variable);
+  }
+
+  // --- WatchSource
+
+  open(run: WatchRun, identifiers: readonly string[]): void {
+    const { bufferLimit, overflow } = run.options;
+    const ring = new UpdateRing<LocalEntry>(bufferLimit, overflow);
+    this.#observations.set(run, { run, ring, initial: [], left: 0, isInLine: false, failure: undefined });
+    this.#observe(run, identifiers);
+    run.handleState('live');
+    // In a turn of its own, behind the initial values: nothing is told before the caller has the watch.
+    setImmediate(() => run.handleSynced());
+  }
+
+  async add(run: WatchRun, identifiers: readonly string[]): Promise<void> {
+    this.#observe(run, identifiers);
+  }
+
+  async remove(run: WatchRun, identifiers: readonly string[]): Promise<void> {
+    const observation = this.#observations.get(run);
+    const unwanted = new Set<LocalVariable>();
+    for (const identifier of identifiers) {
+      const watched = run.variables.get(identifier) as LocalVariable | undefined;
+      if (watched === undefined) continue;
+      run.variables.delete(identifier);
+      if (!watched.isGone && observation !== undefined) observation.left -= 1;
+      this.#detach(watched);
+      unwanted.add(watched);
+      run.dropHeld(watched);
+    }
+    if (observation === undefined) return;
+    observation.ring.removeWhere(({ key }) => unwanted.has(key));
+    observation.initial = observation.initial.filter(({ key }) => !unwanted.has(key));
+  }
+
+  async stop(run: WatchRun): Promise<void> {
+    for (const watched of run.variables.values()) this.#detach(watched as LocalVariable);
+    const observation = this.#observations.get(run);
+    this.#observations.delete(run);
+    if (observation === undefined) return;
+    observation.ring.clear();
+    observation.initial = [];
+  }
+
+  lastWordAtMs(): number {
+    // In process there is no silence.
+    return systemClock.nowMs();
+  }
+
+  releaseAtTurnEnd(run: WatchRun): void {
+    this.set.holdThisTurn(run);
+  }
+
+  upstreamOf(run: WatchRun): UpstreamStats {
+    const { stats } = run;
+    const observation = this.#observations.get(run);
+    const buffered = observation === undefined ? 0 : observation.ring.size + observation.initial.length;
+    return {
+      workerId: -1,
+      received: stats.delivered + stats.filtered + stats.rateLimited + buffered + (run.limit?.size ?? 0),
+      filtered: 0,
+      missedWaiting: observation?.ring.missedWaiting() ?? 0,
+      reconnects: 0,
+      buffered,
+    };
+  }
+
+  // --- inside
+
+  /** @throws VariablesNotFoundError naming every unknown one; then none is watched */
+  #observe(run: WatchRun, identifiers: readonly string[]): void {
+    const observation = this.#observations.get(run);
+    if (observation === undefined) return;
+    const found = identifiers.map((identifier) => ({ identifier, variable: this.#find(identifier) }));
+    const missing = found.filter(({ variable }) => variable === undefined);
+    if (missing.length > 0 && run.options.missing === 'fail') {
+      throw VariablesNotFoundError.of(missing.map(({ identifier }) => identifier));
+    }
+    observation.left += found.length;
+    const present: LocalEntry[] = [];
+    for (const { identifier, variable } of found) {
+      const watched: LocalVariable = { ...watchedVariable(run, identifier), variable };
+      run.variables.set(identifier, watched);
+      if (variable === undefined) addTo(this.#awaited, identifier, watched);
+      else {
+        this.#attach(watched, variable);
+        present.push(entryOf(watched, variable.current, run.options.includeInitial ? INITIAL : BASELINE));
+      }
+    }
+    if (run.options.includeInitial) this.#begin(observation, present);
+    // A baseline is told to nobody: it is where the watch stands.
+    else for (const entry of present) this.#deliver(entry, systemClock.nowMs());
+  }
+
+  /** In the order that they were set: revisions rise. */
+  #begin(observation: Observation, initial: LocalEntry[]): void {
+    initial.sort((a, b) => a.entry.revision - b.entry.revision);
+    for (const entry of initial) observation.initial.push(entry);
+    this.#putInLine(observation);
+  }
+
+  #attach(watched: LocalVariable, variable: Variable): void {
+    watched.variable = variable;
+    watched.variableId = variable.id;
+    addTo(this.#observers, variable, watched);
+  }
+
+  /** Nothing more comes for it, and what waits is told to nobody. */
+  #detach(watched: LocalVariable): void {
+    watched.isGone = true;
+    this.#unobserve(watched);
+  }
+
+  #unobserve(watched: LocalVariable): void {
+    if (watched.variable === undefined) removeFrom(this.#awaited, watched.identifier, watched);
+    else removeFrom(this.#observers, watched.variable, watched);
+  }
+
+  #offer(watched: LocalVariable, entry: VersionedValue, flags: number): void {
+    const observation = this.#observations.get(watched.watch as WatchRun);
+    if (observation === undefined) return;
+    if (!observation.ring.push(entryOf(watched, entry, flags))) this.#handleOverflow(observation);
+    this.#putInLine(observation);
+  }
+
+  /** It hears no more; its end comes behind what waits, in a turn of its own: not inside somebody's set. */
+  #handleOverflow(observation: Observation): void {
+    const { run } = observation;
+    for (const watched of run.variables.values()) this.#unobserve(watched as LocalVariable);
+    observation.failure = new BufferOverflowError(
+      `the watcher fell ${run.options.bufferLimit} updates behind and asked for overflow 'error': take updates faster, raise bufferLimit, or conflate`,
+    );
+  }
+
+  #putInLine(observation: Observation): void {
+    if (!observation.isInLine) {
+      observation.isInLine = true;
+      this.#line.push(observation);
+    }
+    if (this.#isFlushScheduled) return;
+    this.#isFlushScheduled = true;
+    // What watchers cause comes in a later turn: a watcher that sets must not keep the loop from everything else.
+    // One that sets after an await, and a loop of awaited sets, neither: after so many flushes they wait for a turn too.
+    if (this.#isFlushing || this.#flushesThisTurn >= FLUSHES_A_TURN) setImmediate(() => this.#flush());
+    else queueMicrotask(() => this.#flush());
+  }
+
+  #flush(): void {
+    this.#isFlushScheduled = false;
+    this.#isFlushing = true;
+    if (this.#flushesThisTurn === 0) setImmediate(() => (this.#flushesThisTurn = 0));
+    this.#flushesThisTurn += 1;
+    const line = this.#line;
+    this.#line = [];
+    const nowMs = systemClock.nowMs();
+    for (const observation of line) {
+      observation.isInLine = false;
+      this.#deliverAll(observation, nowMs);
+    }
+    this.set.handleTurnEnd(nowMs);
+    this.#isFlushing = false;
+  }
+
+  #deliverAll(observation: Observation, nowMs: number): void {
+    const { run, ring } = observation;
+    // Only what is there now: a watcher that sets its own variable gets that in a later turn.
+    let left = ring.size;
+    const { initial } = observation;
+    observation.initial = [];
+    for (const entry of initial) {
+      if (run.isStopped) return;
+      this.#deliver(entry, nowMs);
+    }
+    for (; left > 0 && !run.isStopped; left -= 1) {
+      const entry = ring.take();
+      if (entry === undefined) break;
+      const wasGone = entry.key.isGone;
+      this.#deliver(entry, nowMs);
+      if (!wasGone && (entry.flags & DELETED_MASK) !== 0) observation.left -= 1;
+    }
+    if (observation.failure !== undefined) run.handleEnded(observation.failure);
+    else if (observation.left === 0) run.handleEnded(undefined);
+  }
+
+  #deliver({ key, entry, missed, filtered, flags, old }: LocalEntry, nowMs: number): void {
+    const update = this.#update;
+    update.version = entry.version;
+    update.value = entry.value;
+    update.old = old;
+    update.timestamp = entry.timestamp;
+    update.receivedAt = nowMs;
+    update.revision = entry.revision;
+    update.missed = missed;
+    update.filtered = filtered;
+    update.flags = flags;
+    update.source = entry.source;
+    update.custom = entry.custom;
+    deliver(key, update, nowMs);
+  }
+}
+
+function entryOf(key: LocalVariable, entry: VersionedValue, flags: number): LocalEntry {
+  return { key, value: entry.value, old: undefined, missed: 0, filtered: 0, flags, entry };
+}
+
+function addTo<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
+  const set = sets.get(key);
+  if (set === undefined) sets.set(key, new Set([value]));
+  else set.add(value);
+}
+
+function removeFrom<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
+  const set = sets.get(key);
+  if (set === undefined) return;
+  set.delete(value);
+  if (set.size === 0) sets.delete(key);
+}
+
+/** Flushes in microtasks, which nothing else comes between, before the loop goes round. */
+const FLUSHES_A_TURN = 1_000;

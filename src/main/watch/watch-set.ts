@@ -1,0 +1,143 @@
+/**
+ * The watches of one provider, from call to end: checked, made, listed, stopped. Path: watchVariables, watch() -> [watch set] -> watch.
+ * How a watch is registered and where its updates come from is the provider's; everything around it is said here, once for all of them.
+ * Closed: `stopAll` ends every watch.
+ */
+import { type BridgeError, InvalidArgumentError } from '../../shared/errors.js';
+import type { WatchOptionsInput } from '../../shared/options.js';
+import { parseWatchOptions } from '../../shared/options.js';
+import { systemClock } from '../../shared/system-clock.js';
+import type { Identifiers, Watch, WatcherInfo, WatchIterable } from '../state-provider.js';
+import type { Watcher } from './dispatcher.js';
+import { releaseDue } from './dispatcher.js';
+import type { WatchBackend } from './watch.js';
+import { checkIdentifiers, WatchRun } from './watch.js';
+import { iterateWatch } from './watch-iterator.js';
+import { WatchRegistry } from './watch-registry.js';
+
+/** What a provider does for the watches of its set. */
+export interface WatchSource extends WatchBackend {
+  /** @throws ClosedError when the provider is closed */
+  checkOpen(): void;
+  /** Registers the watch. @throws what watchVariables throws; then nothing of it may stay */
+  open(run: WatchRun, identifiers: readonly string[]): void | Promise<void>;
+}
+
+/** What a provider knows of a watch's updates before they come to the dispatcher. */
+export interface UpstreamStats {
+  readonly workerId: number;
+  readonly received: number;
+  readonly filtered: number;
+  readonly missedWaiting: number;
+  readonly reconnects: number;
+  readonly buffered: number;
+}
+
+/** Told when a watch is over, with the error if it failed. */
+export type OnOver = (error: BridgeError | undefined) => void;
+
+export class WatchSet {
+  readonly #source: WatchSource;
+  readonly #verifies: boolean;
+  readonly #registry = new WatchRegistry<WatchRun>();
+  /** Watches that hold back calls until their turn is over. */
+  readonly #heldThisTurn = new Set<WatchRun>();
+
+  /** `verifies`: whether the books of every watch are checked, whatever its options say. */
+  constructor(source: WatchSource, verifies: boolean) {
+    this.#source = source;
+    this.#verifies = verifies;
+  }
+
+  /**
+   * As far as the source registers without waiting, the watch is registered when this returns its promise.
+   * @throws InvalidArgumentError, InvalidOptionsError, AbortedError, ClosedError, and what the source's `open` throws
+   */
+  async start(
+    identifiers: Identifiers,
+    watcher: Watcher,
+    input: WatchOptionsInput,
+    onOver: OnOver | undefined,
+  ): Promise<Watch> {
+    const wanted = checkIdentifiers(identifiers);
+    if (typeof watcher !== 'function')
+      throw new InvalidArgumentError('the watcher is a function (identifier, old, new, metadata)');
+    const options = parseWatchOptions(input);
+    this.#source.checkOpen();
+    const remove = (one: WatchRun) => this.#registry.remove(one);
+    const run = new WatchRun(this.#registry.nextRef(), watcher, options, this.#source, remove, this.#verifies);
+    // Before it is registered: it may end while it is.
+    run.onOver = onOver;
+    this.#registry.add(run);
+    try {
+      await this.#source.open(run, wanted);
+    } catch (error) {
+      // Told to the caller, and not as the end of a watch that never was.
+      run.onOver = undefined;
+      await run.stop();
+      throw error;
+    }
+    // Over already: its caller hears why.
+    if (run.isStopped) await run.ready;
+    run.handleReady();
+    return run.handle;
+  }
+
+  /** @throws InvalidOptionsError; what `start` throws is thrown by the first `next()` */
+  iterate(identifiers: Identifiers, input: WatchOptionsInput): WatchIterable {
+    const { bufferLimit, overflow } = parseWatchOptions(input);
+    return iterateWatch((watcher, onOver) => this.start(identifiers, watcher, input, onOver), bufferLimit, overflow);
+  }
+
+  /** @throws WatchNotFoundError */
+  async stop(refOrWatch: string | Watch): Promise<void> {
+    await this.#registry.require(typeof refOrWatch === 'string' ? refOrWatch : refOrWatch.ref).stop();
+  }
+
+  async stopAll(): Promise<void> {
+    await Promise.all(this.#registry.all().map((run) => run.stop()));
+  }
+
+  /** The watch holds back calls until the updates that came together have all been seen. */
+  holdThisTurn(run: WatchRun): void {
+    this.#heldThisTurn.add(run);
+  }
+
+  /** The updates that came together have all been seen. */
+  handleTurnEnd(nowMs: number): void {
+    if (this.#heldThisTurn.size === 0) return;
+    const runs = [...this.#heldThisTurn];
+    this.#heldThisTurn.clear();
+    for (const run of runs) releaseDue(run, nowMs);
+  }
+
+  list(upstreamOf: (run: WatchRun) => UpstreamStats): WatcherInfo[] {
+    const nowMs = systemClock.nowMs();
+    return this.#registry.all().map((run) => infoOf(run, upstreamOf(run), nowMs));
+  }
+}
+
+function infoOf(run: WatchRun, upstream: UpstreamStats, nowMs: number): WatcherInfo {
+  const { stats } = run;
+  return {
+    ref: run.ref,
+    identifiers: run.identifiers,
+    alive: !run.isStopped,
+    state: run.state,
+    workerId: upstream.workerId,
+    createdAt: systemClock.wallAtMs(run.createdAt),
+    stats: {
+      updatesReceived: upstream.received,
+      updatesDelivered: stats.delivered,
+      updatesFiltered: stats.filtered + upstream.filtered,
+      updatesRateLimited: stats.rateLimited,
+      updatesMissed: stats.missed + upstream.missedWaiting,
+      errors: stats.errors,
+      reconnects: upstream.reconnects,
+      buffered: upstream.buffered + (run.limit?.size ?? 0),
+      uptimeMs: nowMs - run.createdAt,
+      lastUpdateAt: stats.lastUpdateAtOn(systemClock),
+      latencyMs: stats.latencyMs(),
+    },
+  };
+}
