@@ -91,6 +91,10 @@ export class Session {
     return this.#table.find(identifier);
   }
 
+  findById(id: string): Variable | undefined {
+    return this.#table.findById(id);
+  }
+
   /** @throws VariablesNotFoundError */
   require(identifier: string): Variable {
     return this.#table.require(identifier);

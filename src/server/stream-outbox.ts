@@ -9,7 +9,9 @@ import type { RingEntry } from '../shared/delivery/update-ring.js';
 import { UpdateRing } from '../shared/delivery/update-ring.js';
 import type { Change, Variable, VersionedValue } from '../shared/state/variable.js';
 import {
+  concatBytes,
   encodeChange,
+  encodeIdentifiersTail,
   encodeMark,
   encodeMissedTail,
   encodeSnapshot,
@@ -44,11 +46,19 @@ export class SentState {
   version: number;
   /** What this stream knows as the old value; undefined when it was told none. */
   value: VersionedValue | undefined;
+  /** What the request called it, where that is not its name alone; said with the first update, then undefined. */
+  unsaidIdentifiers: readonly string[] | undefined;
 
-  constructor(variable: Variable, version: number, value: VersionedValue | undefined) {
+  constructor(
+    variable: Variable,
+    version: number,
+    value: VersionedValue | undefined,
+    unsaidIdentifiers: readonly string[] | undefined = undefined,
+  ) {
     this.variable = variable;
     this.version = version;
     this.value = value;
+    this.unsaidIdentifiers = unsaidIdentifiers;
   }
 }
 
@@ -221,7 +231,7 @@ export class StreamOutbox {
     sent.version = current.version;
     sent.value = current;
     this.#counters.updatesSent += 1;
-    this.#write(bytes, nowMs);
+    this.#write(withIdentifiers(bytes, sent), nowMs);
   }
 
   #writeChange(sent: SentState, published: PublishedChange, isFollowed: boolean, nowMs: number): void {
@@ -230,7 +240,8 @@ export class StreamOutbox {
     sent.version = change.current.version;
     sent.value = change.current;
     this.#counters.updatesSent += 1;
-    this.#write(isFollowed ? concat(bytes, MORE_TAIL) : bytes, nowMs);
+    const named = withIdentifiers(bytes, sent);
+    this.#write(isFollowed ? concatBytes(named, MORE_TAIL) : named, nowMs);
   }
 
   #sharedBytes(published: PublishedChange): Uint8Array {
@@ -248,7 +259,7 @@ export class StreamOutbox {
     const bytes = encodeChange({ ...change, previous: sent.value }, epoch, includesOldValues);
     const missed = change.current.version - sent.version - 1;
     if (missed === 0) return bytes;
-    return concat(bytes, encodeMissedTail(missed));
+    return concatBytes(bytes, encodeMissedTail(missed));
   }
 
   #write(bytes: Uint8Array, nowMs: number): void {
@@ -260,11 +271,11 @@ export class StreamOutbox {
   }
 }
 
-function concat(bytes: Uint8Array, tail: Uint8Array): Uint8Array {
-  const whole = new Uint8Array(bytes.length + tail.length);
-  whole.set(bytes);
-  whole.set(tail, bytes.length);
-  return whole;
+function withIdentifiers(bytes: Uint8Array, sent: SentState): Uint8Array {
+  const { unsaidIdentifiers } = sent;
+  if (unsaidIdentifiers === undefined) return bytes;
+  sent.unsaidIdentifiers = undefined;
+  return concatBytes(bytes, encodeIdentifiersTail(unsaidIdentifiers));
 }
 
 const MAX_MESSAGES_UNDER_WAY = 64;

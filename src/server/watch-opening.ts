@@ -5,7 +5,7 @@
 import type { Change } from '../shared/state/variable.js';
 import { timestampToWire } from '../shared/wire/messages.js';
 import { METHODS } from '../shared/wire/services.js';
-import { encodeChange } from '../shared/wire/update-message.js';
+import { concatBytes, encodeChange, encodeIdentifiersTail } from '../shared/wire/update-message.js';
 import type { Session } from './session.js';
 import type { Opening, SentState } from './stream-outbox.js';
 import type { WatchRequest } from './watch-request.js';
@@ -16,28 +16,39 @@ export interface GoneVariables {
   readonly changes: readonly Change[];
   /** Ids of the others. */
   readonly ids: readonly string[];
+  /** Their ids, by name and by id. */
+  readonly byIdentifier: ReadonlyMap<string, string>;
 }
 
-const NONE_GONE: GoneVariables = { changes: [], ids: [] };
+/** What a request calls a variable, where that is not its name alone. */
+export type Called = readonly string[] | undefined;
+
+const NONE_GONE: GoneVariables = { changes: [], ids: [], byIdentifier: new Map() };
 
 /** Only within one epoch: another server life never knew those ids. */
 export function goneVariables(request: WatchRequest, session: Session, epoch: string): GoneVariables {
   if (request.resume === undefined || request.resume.epoch !== epoch) return NONE_GONE;
   const changes: Change[] = [];
   const ids: string[] = [];
+  const byIdentifier = new Map<string, string>();
   for (const id of request.resume.seen.keys()) {
-    if (session.find(id)?.id === id) continue;
+    if (session.findById(id) !== undefined) continue;
     const change = session.findGone(id);
     if (change === undefined) ids.push(id);
-    else changes.push(change);
+    else {
+      changes.push(change);
+      byIdentifier.set(change.variable.name, id);
+    }
+    byIdentifier.set(id, id);
   }
-  return changes.length === 0 && ids.length === 0 ? NONE_GONE : { changes, ids };
+  return { changes, ids, byIdentifier };
 }
 
 export function openingOf(
   request: WatchRequest,
   states: Iterable<SentState>,
   gone: GoneVariables,
+  goneCalled: ReadonlyMap<string, Called>,
   session: Session,
   epoch: string,
   timestamp: number,
@@ -72,11 +83,11 @@ export function openingOf(
     }
   }
   for (const change of gone.changes) {
-    const bytes = encodeChange({ ...change, previous: undefined }, epoch, false);
+    const bytes = goneBytes(change, goneCalled.get(change.variable.id), epoch);
     dated.push({ revision: change.current.revision, opening: { type: 'encoded', bytes } });
   }
   for (const id of gone.ids)
-    dated.push({ revision: session.revision, opening: forgotten(id, session, epoch, timestamp) });
+    dated.push({ revision: session.revision, opening: forgotten(id, goneCalled.get(id), session, epoch, timestamp) });
   // Revisions rise within a stream: the values of many variables are said in the order in which they were set.
   if (dated.length > 1) dated.sort((a, b) => a.revision - b.revision);
   return dated.map(({ opening }) => opening);
@@ -111,8 +122,13 @@ function decide(request: WatchRequest, sent: SentState, gone: GoneVariables, epo
   return { type: 'replay', from: seen };
 }
 
+function goneBytes(change: Change, called: Called, epoch: string): Uint8Array {
+  const bytes = encodeChange({ ...change, previous: undefined }, epoch, false);
+  return called === undefined ? bytes : concatBytes(bytes, encodeIdentifiersTail(called));
+}
+
 /** A deletion that is known by its id alone. */
-function forgotten(variableId: string, session: Session, epoch: string, timestamp: number): Opening {
+function forgotten(variableId: string, called: Called, session: Session, epoch: string, timestamp: number): Opening {
   const bytes = METHODS.WatchVariables.encodeResponse({
     variableId,
     updateType: 'deleted',
@@ -120,6 +136,7 @@ function forgotten(variableId: string, session: Session, epoch: string, timestam
     timestamp: timestampToWire(timestamp),
     revision: session.revision,
     epoch,
+    identifiers: [...(called ?? [])],
   });
   return { type: 'encoded', bytes };
 }

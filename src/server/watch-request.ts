@@ -6,7 +6,8 @@ import { ERA_SPAN } from '../shared/wire/wire-version.js';
 
 export interface WatchRequest {
   readonly sessionId: string;
-  readonly identifiers: readonly string[];
+  /** Each once, in the order given. */
+  readonly identifiers: ReadonlySet<string>;
   readonly patterns: readonly string[];
   readonly includesInitialValues: boolean;
   readonly includesOldValues: boolean;
@@ -54,7 +55,7 @@ export function parseWatchRequest(message: RequestOf<'WatchVariables'>): WatchRe
   }
   return {
     sessionId: message.sessionId ?? '',
-    identifiers,
+    identifiers: new Set(identifiers),
     patterns,
     includesInitialValues: message.includeInitialValues ?? false,
     includesOldValues: oldValue === '',

@@ -60,11 +60,15 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
   }
 
   /** Registers for all of it, before anything is read. */
-  register(variables: Iterable<Variable>, names: readonly string[], patterns: readonly string[]): void {
+  register(
+    variables: ReadonlyMap<Variable, readonly string[] | undefined>,
+    names: readonly string[],
+    patterns: readonly string[],
+  ): void {
     const { observers, watchStreams } = this.#server;
     watchStreams.add(this);
     this.session.addWatch(this.#connection);
-    for (const variable of variables) this.#observe(variable, variable.current.version, variable.current);
+    for (const [variable, identifiers] of variables) this.#observePresent(variable, identifiers);
     if (names.length > 0) this.#names = new Set(names);
     for (const name of names) observers.registerName(this.session.id, name, this);
     for (const pattern of new Set(patterns)) {
@@ -72,7 +76,7 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
       this.#patterns.push(watched);
       observers.registerPattern(this.session.id, watched);
       for (const variable of this.session.variables()) {
-        if (watched.matches(variable.name)) this.#observe(variable, variable.current.version, variable.current);
+        if (watched.matches(variable.name)) this.#observePresent(variable, undefined);
       }
     }
   }
@@ -135,7 +139,8 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
   /** One of its names or patterns has a variable: the registration itself is the first change. */
   handleNewcomer(variable: Variable): void {
     this.#names?.delete(variable.name);
-    if (this.#state === 'live') this.#observe(variable, variable.current.version - 1, undefined);
+    if (this.#state !== 'live' || this.#observed.has(variable)) return;
+    this.#observe(new WatchedVariable(this, variable, variable.current.version - 1, undefined, undefined));
   }
 
   handleDeadline(nowMs: number): void {
@@ -168,9 +173,13 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
     if (this.#state === 'finishing') this.#endIfAllIsSent();
   };
 
-  #observe(variable: Variable, version: number, value: VersionedValue | undefined): void {
+  #observePresent(variable: Variable, identifiers: readonly string[] | undefined): void {
     if (this.#observed.has(variable)) return;
-    const observer = new WatchedVariable(this, variable, version, value);
+    this.#observe(new WatchedVariable(this, variable, variable.current.version, variable.current, identifiers));
+  }
+
+  #observe(observer: WatchedVariable): void {
+    const { variable } = observer;
     this.#observed.set(variable, observer);
     this.#server.observers.register(variable, observer);
   }
@@ -216,8 +225,14 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
 class WatchedVariable extends SentState implements Observer {
   readonly #stream: WatchStream;
 
-  constructor(stream: WatchStream, variable: Variable, version: number, value: VersionedValue | undefined) {
-    super(variable, version, value);
+  constructor(
+    stream: WatchStream,
+    variable: Variable,
+    version: number,
+    value: VersionedValue | undefined,
+    identifiers: readonly string[] | undefined,
+  ) {
+    super(variable, version, value, identifiers);
     this.#stream = stream;
   }
 

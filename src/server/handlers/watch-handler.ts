@@ -11,7 +11,7 @@ import { METHODS } from '../../shared/wire/services.js';
 import { encodeMark } from '../../shared/wire/update-message.js';
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
-import type { GoneVariables } from '../watch-opening.js';
+import type { Called, GoneVariables } from '../watch-opening.js';
 import { goneVariables, openingOf } from '../watch-opening.js';
 import type { WatchRequest } from '../watch-request.js';
 import { parseWatchRequest } from '../watch-request.js';
@@ -65,42 +65,60 @@ function openWatch(server: ServerContext, call: WatchCall, header: Metadata): vo
   const request = parseWatchRequest(decode(METHODS.WatchVariables, call.request));
   const session = store.require(request.sessionId, nowMs);
   const gone = goneVariables(request, session, epoch);
-  const { variables, waiting } = resolve(request, session, gone);
+  const resolved = resolve(request, session, gone);
   watchStreams.checkQuota();
   const stream = new WatchStream(server, session, call, request);
   // Registered before the read: a set in between would be lost.
-  stream.register(variables, waiting, request.patterns);
+  stream.register(resolved.variables, resolved.waiting, request.patterns);
   const timestamp = clock.wallAtMs(nowMs);
-  const opening = openingOf(request, stream.states(), gone, session, epoch, timestamp);
+  const opening = openingOf(request, stream.states(), gone, resolved.gone, session, epoch, timestamp);
   if (request.wantsSynced) {
     opening.push({ type: 'encoded', bytes: encodeMark('synced', timestamp, session.revision, epoch) });
   }
   stream.open(header, opening);
 }
 
-/** The variables that it names, and the names that it waits for. @throws VariablesNotFoundError naming all that are missing */
-function resolve(
-  request: WatchRequest,
-  session: Session,
-  gone: GoneVariables,
-): { readonly variables: Set<Variable>; readonly waiting: string[] } {
-  const variables = new Set<Variable>();
-  const missing = new Set<string>();
-  const goneIdentifiers = new Set(gone.changes.flatMap(({ variable }) => [variable.id, variable.name]));
-  for (const id of gone.ids) goneIdentifiers.add(id);
+interface Resolved {
+  /** With what the request calls each. */
+  readonly variables: ReadonlyMap<Variable, Called>;
+  /** What it calls those that are gone, by id. */
+  readonly gone: ReadonlyMap<string, Called>;
+  /** The names that it waits for. */
+  readonly waiting: readonly string[];
+}
+
+/** What its identifiers mean. @throws VariablesNotFoundError naming all that are missing */
+function resolve(request: WatchRequest, session: Session, gone: GoneVariables): Resolved {
+  const variables = new Map<Variable, Called>();
+  const goneCalled = new Map<string, Called>();
+  const missing: string[] = [];
+  const seen = request.resume?.seen;
   for (const identifier of request.identifiers) {
-    // What a live watch would have ended by is not watched anew under its name.
-    if (goneIdentifiers.has(identifier)) continue;
-    const variable = session.find(identifier);
-    if (variable === undefined) missing.add(identifier);
-    else variables.add(variable);
+    let variable = session.find(identifier);
+    // One that it saw before is the one it means, though another were named like its id since.
+    if (seen !== undefined && (variable === undefined || !seen.has(variable.id))) {
+      const goneId = gone.byIdentifier.get(identifier);
+      if (goneId !== undefined) {
+        // What a live watch would have ended by is not watched anew under its name.
+        callAlso(goneCalled, goneId, session.findGone(goneId)?.variable.name, identifier);
+        continue;
+      }
+      if (seen.has(identifier)) variable = session.findById(identifier) ?? variable;
+    }
+    if (variable === undefined) missing.push(identifier);
+    else callAlso(variables, variable, variable.name, identifier);
   }
-  if (missing.size === 0) return { variables, waiting: [] };
+  if (missing.length === 0) return { variables, gone: goneCalled, waiting: [] };
   if (request.waitsForMissing) {
     for (const name of missing) checkName(name);
-    return { variables, waiting: [...missing] };
+    return { variables, gone: goneCalled, waiting: missing };
   }
   // Names of variables whose deletion is known by id alone.
-  if (missing.size > gone.ids.length) throw VariablesNotFoundError.of([...missing]);
-  return { variables, waiting: [] };
+  if (missing.length > gone.ids.length) throw VariablesNotFoundError.of(missing);
+  return { variables, gone: goneCalled, waiting: [] };
+}
+
+function callAlso<K>(called: Map<K, Called>, variable: K, name: string | undefined, identifier: string): void {
+  const before = called.get(variable) ?? (called.has(variable) && name !== undefined ? [name] : undefined);
+  called.set(variable, identifier === name && before === undefined ? undefined : [...(before ?? []), identifier]);
 }

@@ -155,6 +155,11 @@ export class VariableTable {
     return this.#byName.get(identifier) ?? this.#byId.get(identifier);
   }
 
+  /** By its id alone: for an id that is known to be one, since another variable may be named like it. */
+  findById(id: string): Variable | undefined {
+    return this.#byId.get(id);
+  }
+
   /** @throws VariablesNotFoundError */
   require(identifier: string): Variable {
     const variable = this.find(identifier);

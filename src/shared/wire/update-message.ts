@@ -123,6 +123,13 @@ function writeMap(field: number, map: Metadata): void {
   }
 }
 
+export function concatBytes(bytes: Uint8Array, tail: Uint8Array): Uint8Array {
+  const whole = new Uint8Array(bytes.length + tail.length);
+  whole.set(bytes);
+  whole.set(tail, bytes.length);
+  return whole;
+}
+
 /** `missed` as bytes that are put behind an update encoded without it: fields of a protobuf message may come in any order. */
 export function encodeMissedTail(missed: number): Uint8Array {
   return protobuf.Writer.create().uint32(72).int64(missed).finish();
@@ -130,6 +137,12 @@ export function encodeMissedTail(missed: number): Uint8Array {
 
 /** `more` as bytes, put behind in the same way. */
 export const MORE_TAIL: Uint8Array = protobuf.Writer.create().uint32(104).bool(true).finish();
+
+/** `identifiers` as bytes, put behind in the same way: each stream has its own. */
+export function encodeIdentifiersTail(identifiers: readonly string[]): Uint8Array {
+  for (const identifier of identifiers) WRITER.fullText(14, identifier);
+  return WRITER.finish();
+}
 
 export function encodeMark(
   type: 'heartbeat' | 'synced',

@@ -454,6 +454,15 @@ describe('a variable table', () => {
     );
   });
 
+  test('finds by id alone what is hidden by a variable named like it', () => {
+    const table = tableOf();
+    const { variable } = table.register({ name: 'fan', type: 'integer', initial: 1 }, 0);
+    const named = table.register({ name: variable.id, type: 'integer', initial: 2 }, 0).variable;
+    assert.equal(table.find(variable.id), named);
+    assert.equal(table.findById(variable.id), variable);
+    assert.equal(table.findById('fan'), undefined);
+  });
+
   test('lists all, or those whose name fits', () => {
     const table = tableOf();
     for (const name of ['fan', 'fan.speed', 'lamp']) table.register(fan({ name }), 0);

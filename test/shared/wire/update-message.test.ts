@@ -12,8 +12,10 @@ import { snakepit } from '../../../src/shared/wire/gen/bridge.js';
 import { numberFromLong, timestampFromWire } from '../../../src/shared/wire/messages.js';
 import type { UpdateMessage } from '../../../src/shared/wire/update-message.js';
 import {
+  concatBytes,
   decodeUpdate,
   encodeChange,
+  encodeIdentifiersTail,
   encodeMark,
   encodeMissedTail,
   encodeSnapshot,
@@ -316,6 +318,14 @@ describe('a change that the server writes', () => {
         assert.equal(numberFromLong(VariableUpdate.decode(whole).missed as never), missed);
       }),
     );
+  });
+
+  test('says the identifiers of the request when their tail is put behind', () => {
+    const bytes = encodeChange(changeOf('float', 1, 2), 'e1', false);
+    const { identifiers } = VariableUpdate.decode(
+      concatBytes(bytes, encodeIdentifiersTail(['fän', '', 'x'.repeat(300)])),
+    );
+    assert.deepEqual(identifiers, ['fän', '', 'x'.repeat(300)]);
   });
 
   test('carries the old value only when asked to', () => {
