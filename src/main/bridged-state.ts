@@ -19,6 +19,7 @@ import { parseStateOptions, parseWatchOptions } from '../shared/options.js';
 import type { AttachCommand, BridgeConfig, Call } from '../shared/port/commands.js';
 import { fromPortValue, toPortValue } from '../shared/port/port-value.js';
 import type { PortBatchResult, PortStats, PortVariable, PortVersion } from '../shared/port/replies.js';
+import { joinStates } from '../shared/port/stream-states.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
 import { checkExportedState, EXPORT_FORMAT } from '../shared/state/exported-state.js';
 import { systemClock } from '../shared/system-clock.js';
@@ -54,7 +55,7 @@ import { checkIdentifiers, WatchRun } from './watch/watch.js';
 import { iterateWatch } from './watch/watch-iterator.js';
 import { WatchRegistry } from './watch/watch-registry.js';
 import type { WatchShareOwner } from './watch/watch-share.js';
-import { joinStates, WatchShare } from './watch/watch-share.js';
+import { WatchShare } from './watch/watch-share.js';
 
 export interface BridgedStateOptions extends StateOptionsInput {
   /** Workers to share; without it the state makes and closes its own. */

@@ -1,6 +1,6 @@
 /** The one API: LocalState in process, BridgedState over a worker pool, and whatever passes the suite of `bridged-state/testing`. */
 import type { WatchOptionsInput } from '../shared/options.js';
-import type { StreamStateName } from '../shared/port/replies.js';
+import type { StreamStateName } from '../shared/port/stream-states.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
 import type { Constraints, ConstraintsInput } from '../shared/values/constraint.js';
 import type { Metadata } from '../shared/values/metadata.js';

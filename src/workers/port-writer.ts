@@ -4,8 +4,11 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Update } from '../shared/delivery/update.js';
+import type { BridgeError } from '../shared/errors.js';
+import { errorToWire } from '../shared/errors.js';
 import { clearImmediate, clearTimeout, performanceNowMs, setImmediate, setTimeout } from '../shared/platform-timers.js';
 import type { Reply, TurnMessage } from '../shared/port/replies.js';
+import type { StreamStateName } from '../shared/port/stream-states.js';
 import type { LaneMemory } from '../shared/port/update-lane.js';
 import { LaneWriter } from '../shared/port/update-lane.js';
 import { PortLine, type PortQueue } from './port-line.js';
@@ -15,6 +18,8 @@ export class PortWriter {
   readonly #lane: LaneWriter;
   readonly #line: PortLine;
   #replies: Reply[] = [];
+  /** Of the last state that was told. */
+  #lastCause: BridgeError | undefined;
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastMessageAtMs = 0;
@@ -34,6 +39,23 @@ export class PortWriter {
   reply(reply: Reply): void {
     this.#replies.push(reply);
     this.#scheduleNow();
+  }
+
+  /** What comes to the same state by the same cause, one right after the other, is one reply. */
+  state(subscription: number, state: StreamStateName, cause: BridgeError | undefined): void {
+    const last = this.#replies.at(-1);
+    if (last?.kind === 'state' && last.state === state && this.#lastCause === cause) {
+      last.subscriptions.push(subscription);
+      return;
+    }
+    this.#lastCause = cause;
+    this.reply({ kind: 'state', subscriptions: [subscription], state, error: cause && errorToWire(cause) });
+  }
+
+  pulse(subscription: number, atMs: number): void {
+    const last = this.#replies.at(-1);
+    if (last?.kind === 'pulse') last.subscriptions.push(subscription);
+    else this.reply({ kind: 'pulse', subscriptions: [subscription], atMs });
   }
 
   /** A reply that comes after the watch's updates, those that wait for credit too. */

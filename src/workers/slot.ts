@@ -1,5 +1,5 @@
 /**
- * Wires one worker: commands in, turns out. Path: main -> [slot] -> transport, and back through the port writer.
+ * Wires one worker: commands in, turns out. Path: main -> [slot] -> connection, and back through the port writer.
  * The only file here that knows the others. Closed: when `stop` is answered, or its port is gone.
  */
 
@@ -14,9 +14,8 @@ import type { AttachResult, PortStats } from '../shared/port/replies.js';
 import type { LaneMemory } from '../shared/port/update-lane.js';
 import { CallOrder, type QueuedCall } from './calls/call-order.js';
 import { Calls } from './calls/unary-calls.js';
+import { Connection } from './connection/connection.js';
 import { PortWriter } from './port-writer.js';
-import { StreamTransport } from './transport/stream-transport.js';
-import type { Transport } from './transport/transport.js';
 import { Subscription } from './watch/subscription.js';
 
 /** What a worker is given; the port comes by transfer. */
@@ -29,7 +28,7 @@ export interface SlotTask {
 }
 
 interface Bridge {
-  readonly transport: Transport;
+  readonly connection: Connection;
   readonly calls: Calls;
   readonly queue: CallOrder<QueuedCall>;
 }
@@ -104,18 +103,18 @@ export class Slot {
   }
 
   async #attach({ bridge: number, config, isRecovery }: AttachCommand): Promise<AttachResult> {
-    const transport = new StreamTransport(config, this.#deadlines, silentLogger);
+    const connection = new Connection(config, this.#deadlines, silentLogger);
     this.#bridges.set(number, {
-      transport,
-      calls: new Calls(transport, config.sessionId),
+      connection,
+      calls: new Calls(connection, config.sessionId),
       queue: new CallOrder(config.limits.queuedSets),
     });
     try {
-      const { epoch } = await transport.open(isRecovery);
+      const { epoch } = await connection.open(isRecovery);
       return { epoch };
     } catch (error) {
       this.#bridges.delete(number);
-      await transport.close();
+      await connection.close();
       throw error;
     }
   }
@@ -127,7 +126,7 @@ export class Slot {
     for (const subscription of [...this.#subscriptions.values()]) {
       if (subscription.bridge === number) subscription.close();
     }
-    await bridge.transport.close();
+    await bridge.connection.close();
   }
 
   #open(command: Extract<Command, { kind: 'open' }>): void {
@@ -141,7 +140,7 @@ export class Slot {
       return;
     }
     const onEnd = () => this.#subscriptions.delete(command.subscription);
-    const subscription = new Subscription(command, bridge.transport, this.#writer, this.#deadlines, onEnd);
+    const subscription = new Subscription(command, bridge.connection, this.#writer, this.#deadlines, onEnd);
     this.#subscriptions.set(command.subscription, subscription);
   }
 
@@ -175,9 +174,9 @@ export class Slot {
     this.#utilization = now;
     let channels = 0;
     let streams = 0;
-    for (const { transport } of this.#bridges.values()) {
-      channels += transport.channels;
-      streams += transport.streams;
+    for (const { connection } of this.#bridges.values()) {
+      channels += connection.channels;
+      streams += connection.streams;
     }
     return {
       subscriptions: [...this.#subscriptions.values()].map((subscription) => subscription.stats()),

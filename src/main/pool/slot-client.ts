@@ -7,7 +7,8 @@ import { receiveMessageOnPort } from 'node:worker_threads';
 import type { ErrorWire } from '../../shared/errors.js';
 import { type BridgeError, ClosedError, errorFromWire, InvalidValueError } from '../../shared/errors.js';
 import type { AttachCommand, Command, OpenCommand } from '../../shared/port/commands.js';
-import type { Reply, StreamStateName, TurnMessage } from '../../shared/port/replies.js';
+import type { Reply, TurnMessage } from '../../shared/port/replies.js';
+import type { StreamStateName } from '../../shared/port/stream-states.js';
 import type { LaneMemory, LaneSink } from '../../shared/port/update-lane.js';
 import { LaneReader } from '../../shared/port/update-lane.js';
 import { systemClock } from '../../shared/system-clock.js';
@@ -283,13 +284,13 @@ export class SlotClient implements LaneSink, PolledLane {
         this.#take(reply.id)?.reject(errorFromWire(reply.error));
         return;
       case 'state':
-        this.#subscribers.get(reply.subscription)?.handleState(reply.state, reply.error);
+        for (const number of reply.subscriptions) this.#subscribers.get(number)?.handleState(reply.state, reply.error);
         return;
       case 'synced':
         this.#subscribers.get(reply.subscription)?.handleSynced();
         return;
       case 'pulse':
-        this.#subscribers.get(reply.subscription)?.handlePulse(reply.atMs);
+        for (const number of reply.subscriptions) this.#subscribers.get(number)?.handlePulse(reply.atMs);
         return;
       case 'trouble':
         this.#subscribers.get(reply.subscription)?.handleTrouble(reply.error);

@@ -3,7 +3,7 @@ import type { ErrorWire } from '../../shared/errors.js';
 import { errorFromWire } from '../../shared/errors.js';
 import type { WatchOptions } from '../../shared/options.js';
 import type { OpenCommand, SubscriptionOptions } from '../../shared/port/commands.js';
-import type { StreamStateName } from '../../shared/port/replies.js';
+import type { StreamStateName } from '../../shared/port/stream-states.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { SlotClient, SlotSubscriber } from '../pool/slot-client.js';
 import { resumePoints } from '../pool/slot-recovery.js';
@@ -120,23 +120,6 @@ export class WatchShare implements SlotSubscriber {
     this.#owner.handleShareState(this.run, error);
   }
 }
-
-/** The state of a watch whose shares are in these: the one that needs most attention. */
-export function joinStates(states: readonly StreamStateName[]): StreamStateName {
-  for (const state of BY_ATTENTION) if (states.includes(state)) return state;
-  return 'stopped';
-}
-
-const BY_ATTENTION: readonly StreamStateName[] = [
-  'failed',
-  'open-circuit',
-  'backoff',
-  'draining',
-  'connecting',
-  'stale',
-  'live',
-  'stopped',
-];
 
 /** One object for all watches that share theirs. */
 function subscriptionOptions(options: WatchOptions): SubscriptionOptions {

@@ -8,7 +8,7 @@ import type { BridgeError } from '../../shared/errors.js';
 import { ClosedError, errorToWire, InternalError, InvalidArgumentError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import type { WatchOptions } from '../../shared/options.js';
-import type { StreamStateName } from '../../shared/port/replies.js';
+import type { StreamStateName } from '../../shared/port/stream-states.js';
 import { systemClock } from '../../shared/system-clock.js';
 import { followRejection, sentenceOf } from '../../shared/thrown.js';
 import type { Deadline } from '../../shared/timer-wheel.js';

@@ -31,15 +31,23 @@ export class VersionTracker {
 
   /**
    * Returns how many versions were skipped right before this one, or DUPLICATE. `isSnapshot` says that it is a present value and not a change.
-   * In a new lineage every version before this one counts as skipped: nobody of this watch saw them.
+   * `missedInNewLife`: versions of a new lineage before this one, which nobody of this watch saw. The first version of a watch has skipped none.
    */
-  accept(version: number, epoch: string, variableId: string, isSnapshot: boolean): number {
+  accept(
+    version: number,
+    epoch: string,
+    variableId: string,
+    isSnapshot: boolean,
+    missedInNewLife = version - 1,
+  ): number {
     if (this.version === 0) return this.#begin(version, epoch, variableId, false, 0);
     const isOtherEpoch = epoch !== '' && this.#epoch !== '' && epoch !== this.#epoch;
     const isOtherVariable = variableId !== '' && this.#variableId !== '' && variableId !== this.#variableId;
     // A server without epochs that is behind what we have seen has lost its state.
     const isBehind = isSnapshot && version < this.version && (epoch === '' || this.#epoch === '');
-    if (isOtherEpoch || isOtherVariable || isBehind) return this.#begin(version, epoch, variableId, true, version - 1);
+    if (isOtherEpoch || isOtherVariable || isBehind) {
+      return this.#begin(version, epoch, variableId, true, missedInNewLife);
+    }
     if (version <= this.version) return DUPLICATE;
     const missed = version - this.version - 1;
     return this.#begin(version, epoch, variableId, isSnapshot && missed > 0, missed);

@@ -3,6 +3,7 @@ import type { Lineage } from '../delivery/update.js';
 import type { ErrorWire } from '../errors.js';
 import type { Metadata } from '../values/metadata.js';
 import type { PortValue } from './port-value.js';
+import type { StreamStateName } from './stream-states.js';
 
 export interface TurnMessage {
   /** Position in the lane of the first record that this message is about, and of the one after the last. */
@@ -24,32 +25,22 @@ export interface Parcels {
   readonly lineages: Lineage[];
 }
 
-/** States of a stream, as users see them (ARCHITECTURE: when things fail). */
-export type StreamStateName =
-  | 'connecting'
-  | 'live'
-  | 'stale'
-  | 'backoff'
-  | 'open-circuit'
-  | 'draining'
-  | 'stopped'
-  | 'failed';
-
 export type Reply =
   /** The worker runs and takes commands. */
   | { readonly kind: 'ready' }
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'refusal'; readonly id: number; readonly error: ErrorWire }
+  /** All that came to the same state by the same cause in one go: a lost connection is one word, whatever it carried. */
   | {
       readonly kind: 'state';
-      readonly subscription: number;
+      readonly subscriptions: number[];
       readonly state: StreamStateName;
       readonly error: ErrorWire | undefined;
     }
   /** Everything up to the registration, or up to a resumption, has been sent. */
   | { readonly kind: 'synced'; readonly subscription: number }
   /** The server gave a sign of life that was no update. */
-  | { readonly kind: 'pulse'; readonly subscription: number; readonly atMs: number }
+  | { readonly kind: 'pulse'; readonly subscriptions: number[]; readonly atMs: number }
   /** An error that is no end: an update that could not be read, say. */
   | { readonly kind: 'trouble'; readonly subscription: number; readonly error: ErrorWire }
   /** No more updates will come: by a failure, or, without an error, because no variable is left. */

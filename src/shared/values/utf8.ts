@@ -19,6 +19,18 @@ export function encodeUtf8(text: string): Uint8Array {
   return bytes;
 }
 
+/** Bytes that the text takes. */
+export function utf8Length(text: string): number {
+  let bytes = text.length;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    // Each half of a surrogate pair stands for 2 of its 4 bytes.
+    if (code > 0x7ff) bytes += code >= 0xd800 && code <= 0xdfff ? 1 : 2;
+    else if (code > LAST_ASCII) bytes += 1;
+  }
+  return bytes;
+}
+
 /** @throws TypeError when the bytes are not UTF-8. A byte order mark stays in the text, where JSON refuses it. */
 export function decodeUtf8(bytes: Uint8Array): string {
   return DECODER.decode(bytes);

@@ -41,8 +41,7 @@ export function statusOfCode(code: string): number {
 }
 
 /**
- * The error that a status stands for. With the trailer the class is exact; without it (a foreign server) it follows from the status
- * and, for NOT_FOUND, from the sentence.
+ * The error that a status stands for. With the trailer the class is exact; without it (a foreign server) it follows from the status.
  */
 export function errorFromStatus(
   status: number,
@@ -51,7 +50,7 @@ export function errorFromStatus(
   details?: ErrorDetails,
   cause?: unknown,
 ): BridgeError {
-  const code = trailer ?? codeOfStatus(status, message);
+  const code = trailer ?? codeOfStatus(status);
   return errorFromWire({ code, message, ...(details === undefined ? {} : { details }) }, cause);
 }
 
@@ -63,23 +62,6 @@ export function codeOfSentence(sentence: string): string {
   if (/version/i.test(sentence) && /(conflict|mismatch|expected)/i.test(sentence)) return 'VERSION_CONFLICT';
   if (/constraint/i.test(sentence)) return 'CONSTRAINT_VIOLATION';
   return 'INVALID_ARGUMENT';
-}
-
-/** Whether the same call may succeed later without being changed: the end of a connection looks like any of these. */
-export function isRetryableStatus(status: number): boolean {
-  switch (status) {
-    case STATUS.OK:
-    case STATUS.CANCELLED:
-    case STATUS.UNKNOWN:
-    case STATUS.DEADLINE_EXCEEDED:
-    case STATUS.RESOURCE_EXHAUSTED:
-    case STATUS.ABORTED:
-    case STATUS.INTERNAL:
-    case STATUS.UNAVAILABLE:
-      return true;
-    default:
-      return false;
-  }
 }
 
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {
@@ -108,12 +90,12 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   UNSUPPORTED: STATUS.UNIMPLEMENTED,
 };
 
-function codeOfStatus(status: number, message: string): string {
+function codeOfStatus(status: number): string {
   switch (status) {
     case STATUS.INVALID_ARGUMENT:
       return 'INVALID_ARGUMENT';
     case STATUS.NOT_FOUND:
-      return /session not found/i.test(message) ? 'SESSION_NOT_FOUND' : 'VARIABLE_NOT_FOUND';
+      return 'VARIABLE_NOT_FOUND';
     case STATUS.ALREADY_EXISTS:
       return 'ALREADY_EXISTS';
     case STATUS.PERMISSION_DENIED:
@@ -121,7 +103,7 @@ function codeOfStatus(status: number, message: string): string {
     case STATUS.UNAUTHENTICATED:
       return 'UNAUTHENTICATED';
     case STATUS.RESOURCE_EXHAUSTED:
-      return /larger than|message length/i.test(message) ? 'MESSAGE_TOO_LARGE' : 'QUOTA_EXCEEDED';
+      return 'QUOTA_EXCEEDED';
     case STATUS.ABORTED:
     case STATUS.FAILED_PRECONDITION:
       return 'VERSION_CONFLICT';

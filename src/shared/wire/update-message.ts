@@ -170,6 +170,8 @@ export class UpdateMessage {
   epoch = '';
   reason = '';
   more = false;
+  /** Identifiers of the request that mean the variable and are not its name. */
+  identifiers: readonly string[] = NO_IDENTIFIERS;
   source = '';
   custom: Metadata = EMPTY_METADATA;
   /** Declared type; '' when the message carries no variable. */
@@ -225,6 +227,9 @@ export function decodeUpdate(bytes: Uint8Array, expected: ExpectedNames = NO_NAM
         break;
       case 104:
         update.more = reader.bool();
+        break;
+      case 114:
+        update.identifiers = [...update.identifiers, reader.string()];
         break;
       default:
         reader.skipType(tag & 7);
@@ -341,6 +346,7 @@ function readLong(reader: protobuf.Reader): number {
 }
 
 const LAST_ASCII = 0x7f;
+const NO_IDENTIFIERS: readonly string[] = [];
 const NO_NAMES: ExpectedNames = { variableId: '', name: '' };
 let lastSource = '';
 let lastUpdateType = '';

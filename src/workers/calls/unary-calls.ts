@@ -1,5 +1,5 @@
 /**
- * The calls of a state as the published unary calls, and their answers back. Path: slot -> [calls] -> transport.
+ * The calls of a state as the published unary calls, and their answers back. Path: slot -> [unary calls] -> connection.
  * Values are encoded by the variable's declared type, which is learned once and kept; a value that does not fit is refused here, before it travels.
  */
 import {
@@ -30,18 +30,18 @@ import {
   type WireValue,
 } from '../../shared/wire/messages.js';
 import { codeOfSentence } from '../../shared/wire/status.js';
-import type { Transport } from '../transport/transport.js';
+import type { Connection } from '../connection/connection.js';
 
 /** Declared types kept; beyond this they are learned anew. */
 const MAX_KNOWN_TYPES = 100_000;
 
 export class Calls {
-  readonly #transport: Transport;
+  readonly #connection: Connection;
   readonly #sessionId: string;
   readonly #types = new Map<string, VariableType>();
 
-  constructor(transport: Transport, sessionId: string) {
-    this.#transport = transport;
+  constructor(connection: Connection, sessionId: string) {
+    this.#connection = connection;
     this.#sessionId = sessionId;
   }
 
@@ -76,7 +76,7 @@ export class Calls {
     // The fields have 64 bits: what is no whole number would travel as another.
     checkTtlMs(call.ttlMs, subject);
     checkFirstVersion(call.firstVersion, subject);
-    const { response, errorCode } = await this.#transport.call(
+    const { response, errorCode } = await this.#connection.call(
       'RegisterVariable',
       {
         sessionId: this.#sessionId,
@@ -100,7 +100,7 @@ export class Calls {
   }
 
   async #get(identifiers: readonly string[]): Promise<[string, PortVariable][]> {
-    const { response } = await this.#transport.call(
+    const { response } = await this.#connection.call(
       'GetVariables',
       { sessionId: this.#sessionId, variableIdentifiers: [...identifiers], includeMetadata: true },
       false,
@@ -114,14 +114,14 @@ export class Calls {
   }
 
   async #list(pattern: string): Promise<PortVariable[]> {
-    const { response } = await this.#transport.call('ListVariables', { sessionId: this.#sessionId, pattern }, false);
+    const { response } = await this.#connection.call('ListVariables', { sessionId: this.#sessionId, pattern }, false);
     return (response.variables ?? []).map((variable) => this.#fromWire(variable));
   }
 
   async #set(call: Extract<Call, { name: 'set' }>): Promise<number> {
     const { identifier } = call;
     const value = await this.#encode(identifier, call.value);
-    const { response, errorCode } = await this.#transport.call(
+    const { response, errorCode } = await this.#connection.call(
       'SetVariable',
       {
         sessionId: this.#sessionId,
@@ -154,7 +154,7 @@ export class Calls {
     }
     const isNothingLeft = Object.keys(updates).length === 0;
     if (isNothingLeft || (call.atomic && refused.length > 0)) return batchResult([], refused);
-    const { response } = await this.#transport.call(
+    const { response } = await this.#connection.call(
       'SetVariables',
       {
         sessionId: this.#sessionId,
@@ -180,7 +180,7 @@ export class Calls {
   }
 
   async #delete(identifier: string): Promise<void> {
-    const { response, errorCode } = await this.#transport.call(
+    const { response, errorCode } = await this.#connection.call(
       'DeleteVariable',
       { sessionId: this.#sessionId, variableIdentifier: identifier },
       true,
@@ -191,7 +191,7 @@ export class Calls {
 
   async #history(identifier: string, limit: number): Promise<PortVersion[]> {
     const type = await this.#typeOf(identifier);
-    const { response } = await this.#transport.call(
+    const { response } = await this.#connection.call(
       'GetVariableHistory',
       { sessionId: this.#sessionId, variableIdentifier: identifier, limit },
       false,
@@ -207,7 +207,7 @@ export class Calls {
   }
 
   async #rollback(identifier: string, version: number): Promise<number> {
-    const { response, errorCode } = await this.#transport.call(
+    const { response, errorCode } = await this.#connection.call(
       'RollbackVariable',
       { sessionId: this.#sessionId, variableIdentifier: identifier, targetVersion: version },
       true,
@@ -217,7 +217,7 @@ export class Calls {
   }
 
   get #isOurServer(): boolean {
-    return this.#transport.facts.epoch !== '';
+    return this.#connection.facts.epoch !== '';
   }
 
   #setterOf({ source, metadata }: { readonly source: string; readonly metadata: Metadata }) {

@@ -10,7 +10,9 @@ import { Backoff } from '../../shared/resilience/backoff.js';
 export type UnitState =
   | { readonly name: 'connected'; readonly sinceMs: number }
   | { readonly name: 'waiting'; readonly attemptAtMs: number; readonly isCircuitOpen: boolean }
-  | { readonly name: 'attempting' };
+  | { readonly name: 'attempting' }
+  /** Refused for good, or tried often enough: the next that wants the connection begins anew. */
+  | { readonly name: 'given-up' };
 
 export class ReconnectUnit {
   readonly #config: BridgeConfig;
@@ -21,6 +23,11 @@ export class ReconnectUnit {
   constructor(config: BridgeConfig) {
     this.#config = config;
     this.#backoff = new Backoff(config.reconnect);
+  }
+
+  /** An attempt is under way, or will be by itself. */
+  get isTrying(): boolean {
+    return this.#state.name === 'waiting' || this.#state.name === 'attempting';
   }
 
   get state(): UnitState {
@@ -46,6 +53,8 @@ export class ReconnectUnit {
         return state.attemptAtMs;
       case 'attempting':
         return nowMs;
+      case 'given-up':
+        return this.#wait(nowMs, random);
       case 'connected':
         if (nowMs - state.sinceMs >= this.#config.reconnect.resetAfterMs) this.#backoff = this.#backoff.reset();
         return this.#wait(nowMs, random);
@@ -61,6 +70,10 @@ export class ReconnectUnit {
   handleAttemptFailed(nowMs: number, random: Random): number {
     this.#failedAttempts += 1;
     return this.#wait(nowMs, random);
+  }
+
+  handleGivenUp(): void {
+    this.#state = { name: 'given-up' };
   }
 
   handleConnected(nowMs: number): void {

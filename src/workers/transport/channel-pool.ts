@@ -1,53 +1,88 @@
 /**
- * grpc-js channels to one endpoint, each up to its stream limit. Path: stream transport -> [channel pool] -> HTTP/2.
+ * grpc-js channels to one endpoint, each up to its stream limit. Path: connection, stream carrier -> [channel pool] -> HTTP/2.
  * Full: another stream opens another channel; HTTP/2 peers let streams above their own limit wait without a word.
  */
 import type { ChannelOptions } from '@grpc/grpc-js';
 import { ChannelCredentials, Client, connectivityState, credentials } from '@grpc/grpc-js';
 import { UnavailableError } from '../../shared/errors.js';
+import { dateNowMs } from '../../shared/platform-timers.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
+import { systemClock } from '../../shared/system-clock.js';
+import type { ConnectionFacts } from '../connection/liveness.js';
+import { CancelBudget } from './stream-ending.js';
 
-/** Cancels of streams that one connection may make: HTTP/2 servers cut it after a burst of 1,000, then 33 a second. */
-const CANCEL_BURST = 400;
-const CANCELS_PER_SECOND = 20;
-
-export class PooledChannel {
+/** One connection: what is known of it, whatever it carries. Owner: its pool. */
+export class PooledChannel implements ConnectionFacts {
   readonly client: Client;
   /** Streams open on it, muted ones too. */
   streams = 0;
-  #cancels = CANCEL_BURST;
-  #refilledAtMs = 0;
+  readonly cancels = new CancelBudget();
+  wantedSinceMs = 0;
+  lastWordAtMs: number;
+  probedAtMs = 0;
+  #isClosed = false;
+  /** When each call that is not answered was made, in that order. */
+  readonly #asked = new Set<{ readonly atMs: number }>();
 
-  constructor(client: Client) {
+  constructor(client: Client, nowMs: number) {
     this.client = client;
+    this.lastWordAtMs = nowMs;
+  }
+
+  get askedAtMs(): number {
+    for (const { atMs } of this.#asked) return atMs;
+    return 0;
   }
 
   get isReady(): boolean {
-    return this.client.getChannel().getConnectivityState(false) === connectivityState.READY;
+    return !this.#isClosed && this.#state === connectivityState.READY;
   }
 
   get isBroken(): boolean {
-    const state = this.client.getChannel().getConnectivityState(false);
-    return state === connectivityState.TRANSIENT_FAILURE || state === connectivityState.SHUTDOWN;
+    return (
+      this.#isClosed ||
+      this.#state === connectivityState.TRANSIENT_FAILURE ||
+      this.#state === connectivityState.SHUTDOWN
+    );
   }
 
-  /** Whether a stream may be cancelled now without putting the connection at risk; takes one from the budget if so. */
-  takeCancel(nowMs: number): boolean {
-    if (this.#refilledAtMs === 0) this.#refilledAtMs = nowMs;
-    this.#cancels = Math.min(CANCEL_BURST, this.#cancels + ((nowMs - this.#refilledAtMs) / 1000) * CANCELS_PER_SECOND);
-    this.#refilledAtMs = nowMs;
-    if (this.#cancels < 1) return false;
-    this.#cancels -= 1;
-    return true;
+  get #state(): connectivityState {
+    return this.client.getChannel().getConnectivityState(false);
+  }
+
+  /** The peer said something on it. */
+  handleWord(nowMs: number): void {
+    this.lastWordAtMs = nowMs;
+    this.probedAtMs = 0;
+    this.wantedSinceMs = 0;
+  }
+
+  /** A call was made on it. Returns how to say that it was answered, or given up. */
+  handleAsked(nowMs: number): () => void {
+    const asked = { atMs: nowMs };
+    this.#asked.add(asked);
+    if (!this.isReady && this.wantedSinceMs === 0) this.wantedSinceMs = nowMs;
+    return () => this.#asked.delete(asked);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.client.close();
   }
 
   /** Resolves when the connection stands. @throws UnavailableError on the first refusal, or after `timeoutMs`: a peer may accept and say nothing. */
   async connect(endpoint: string, timeoutMs: number): Promise<void> {
     const channel = this.client.getChannel();
-    const deadline = Date.now() + timeoutMs;
+    const deadline = dateNowMs() + timeoutMs;
     for (;;) {
+      if (this.#isClosed) throw new UnavailableError(`the connection to ${endpoint} was given up and is made anew`);
       const state = channel.getConnectivityState(true);
-      if (state === connectivityState.READY) return;
+      if (state === connectivityState.READY) {
+        this.wantedSinceMs = 0;
+        return;
+      }
+      if (this.wantedSinceMs === 0) this.wantedSinceMs = systemClock.nowMs();
       if (state === connectivityState.SHUTDOWN) throw new UnavailableError(`the connection to ${endpoint} was closed`);
       if (state === connectivityState.TRANSIENT_FAILURE) {
         throw new UnavailableError(`no gRPC server answers at ${endpoint}: start it, or check the endpoint`);
@@ -68,18 +103,19 @@ export class ChannelPool {
   readonly endpoint: string;
   readonly #config: BridgeConfig;
   readonly #credentials: ChannelCredentials;
-  /** Carries calls, and no streams. Owner: this pool. */
-  readonly control: PooledChannel;
-  readonly #channels: PooledChannel[] = [];
-  /** Fast pings only towards a server that says it permits them: others throw out a client that pings often. */
-  readonly #allowsPings: boolean;
+  #control: PooledChannel;
+  #channels: PooledChannel[] = [];
 
-  constructor(endpoint: string, config: BridgeConfig, allowsPings: boolean) {
+  constructor(endpoint: string, config: BridgeConfig) {
     this.endpoint = endpoint;
     this.#config = config;
     this.#credentials = credentialsOf(config);
-    this.#allowsPings = allowsPings;
-    this.control = this.#open();
+    this.#control = this.#open();
+  }
+
+  /** Carries calls, and no streams. Owner: this pool. */
+  get control(): PooledChannel {
+    return this.#control;
   }
 
   /** Channels with streams, and the one for calls. */
@@ -87,65 +123,71 @@ export class ChannelPool {
     return this.#channels.length + 1;
   }
 
-  get streams(): number {
-    let streams = 0;
-    for (const channel of this.#channels) streams += channel.streams;
-    return streams;
-  }
-
   get hasStreams(): boolean {
     return this.#channels.some((channel) => channel.streams > 0);
+  }
+
+  all(): PooledChannel[] {
+    return [this.#control, ...this.#channels];
   }
 
   /** A channel with room for one more stream, counted at once; give it back with `release`. */
   lease(): PooledChannel {
     for (const channel of this.#channels) {
-      if (channel.streams < this.#config.limits.streamsPerChannel && !channel.isBroken) {
-        channel.streams += 1;
-        return channel;
-      }
+      if (channel.streams < this.#config.limits.streamsPerChannel && !channel.isBroken) return this.#take(channel);
     }
     const channel = this.#open();
-    channel.streams = 1;
     this.#channels.push(channel);
-    return channel;
+    return this.#take(channel);
   }
 
   release(channel: PooledChannel): void {
     channel.streams -= 1;
     // One is kept for the next watch; the others were for a rush that is over.
     if (channel.streams > 0 || (this.#channels.length === 1 && !channel.isBroken)) return;
-    const place = this.#channels.indexOf(channel);
-    if (place < 0) return;
-    this.#channels.splice(place, 1);
-    channel.client.close();
+    this.#remove(channel);
+  }
+
+  /** The connection answers no more: nothing is opened on it again. Its streams are their carrier's. */
+  replace(channel: PooledChannel): void {
+    if (channel === this.#control) {
+      this.#control = this.#open();
+      channel.close();
+    } else this.#remove(channel);
   }
 
   close(): void {
-    this.control.client.close();
-    for (const channel of this.#channels) channel.client.close();
+    for (const channel of this.all()) channel.close();
+  }
+
+  #take(channel: PooledChannel): PooledChannel {
+    channel.streams += 1;
+    if (!channel.isReady && channel.wantedSinceMs === 0) channel.wantedSinceMs = systemClock.nowMs();
+    return channel;
+  }
+
+  #remove(channel: PooledChannel): void {
+    this.#channels = this.#channels.filter((other) => other !== channel);
+    channel.close();
   }
 
   #open(): PooledChannel {
-    const { limits, keepalive } = this.#config;
+    const { limits } = this.#config;
     const options: ChannelOptions = {
       // Equal channels of one thread would share a connection, and with it its stream limit.
       'grpc.use_local_subchannel_pool': 1,
       'grpc.enable_retries': 0,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 5_000,
-      'grpc.max_send_message_length': limits.maxMessageBytes,
-      'grpc.max_receive_message_length': limits.maxMessageBytes,
+      // We look at sizes ourselves, and so know who refused; this only keeps memory.
+      'grpc.max_send_message_length': -1,
+      'grpc.max_receive_message_length': Math.min(2 * limits.maxMessageBytes, 2 ** 31 - 1),
       'grpc-node.flow_control_window': 1 << 20,
       'grpc.service_config_disable_resolution': 1,
       'grpc.enable_http_proxy': 0,
       'grpc.enable_channelz': 0,
     };
-    if (this.#allowsPings) {
-      options['grpc.keepalive_time_ms'] = keepalive.timeMs;
-      options['grpc.keepalive_timeout_ms'] = keepalive.timeoutMs;
-    }
-    return new PooledChannel(new Client(this.endpoint, this.#credentials, options));
+    return new PooledChannel(new Client(this.endpoint, this.#credentials, options), systemClock.nowMs());
   }
 }
 

@@ -1,17 +1,30 @@
-/** One gRPC call with our messages and our errors. Path: stream transport -> [grpc call] -> grpc-js. */
+/**
+ * One gRPC call with our messages and our errors. Path: connection, stream carrier -> [grpc call] -> grpc-js.
+ * What happened is known, not read from sentences: whether a call found a connection, how large its messages were, which trailer came.
+ */
 import type { ChannelInterface, ServiceError, StatusObject } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
 import { type BridgeError, MessageTooLargeError, UnavailableError, UnknownOutcomeError } from '../../shared/errors.js';
+import { dateNowMs } from '../../shared/platform-timers.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
+import { systemClock } from '../../shared/system-clock.js';
 import type { Method, MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
 import { METHODS, methodPath, SERVICE_NAMES } from '../../shared/wire/services.js';
-import { EPOCH_HEADER, ERROR_TRAILER, errorFromStatus, KEEPALIVE_HEADER, STATUS } from '../../shared/wire/status.js';
+import { ERROR_TRAILER, errorFromStatus, STATUS } from '../../shared/wire/status.js';
 import type { PooledChannel } from './channel-pool.js';
-import type { Answer } from './transport.js';
 
-export interface UnaryResult<M extends MethodName> extends Answer<M> {
-  readonly epoch: string;
-  readonly allowsPings: boolean;
+export interface UnaryResult<M extends MethodName> {
+  readonly response: ResponseOf<M>;
+  /** Of a refusal that came with `success = false`. */
+  readonly errorCode: string | undefined;
+  readonly headers: Metadata | undefined;
+}
+
+/** What a call may cost. */
+export interface CallLimits {
+  readonly timeoutMs: number;
+  /** Largest request and answer, bytes. */
+  readonly maxBytes: number;
 }
 
 export function callMetadata(config: BridgeConfig): Metadata {
@@ -20,41 +33,55 @@ export function callMetadata(config: BridgeConfig): Metadata {
   return metadata;
 }
 
-/** @throws BridgeError of the answer's status; UnknownOutcomeError when `isChange` and the answer was lost */
+/** @throws BridgeError of the answer's status; MessageTooLargeError; UnknownOutcomeError when `isChange` and the answer was lost */
 export function unaryCall<M extends MethodName>(
   channel: PooledChannel,
   name: M,
   request: RequestOf<M>,
   config: BridgeConfig,
-  timeoutMs: number,
+  { timeoutMs, maxBytes }: CallLimits,
   isChange: boolean,
 ): Promise<UnaryResult<M>> {
   const method = METHODS[name] as unknown as Method<RequestOf<M>, ResponseOf<M>>;
+  const bytes = method.encodeRequest(request) as Buffer;
+  if (bytes.length > maxBytes) return Promise.reject(tooLarge(name, 'request', bytes.length, maxBytes));
   return new Promise((resolve, reject) => {
-    let epoch = '';
-    let allowsPings = false;
-    let errorCode: string | undefined;
-    let response: ResponseOf<M> | undefined;
+    let headers: Metadata | undefined;
+    let answer: Buffer | undefined;
+    let failure: ServiceError | undefined;
+    const answered = channel.handleAsked(systemClock.nowMs());
     const call = channel.client.makeUnaryRequest(
       methodPath(SERVICE_NAMES[0], name),
-      (message: RequestOf<M>) => method.encodeRequest(message) as Buffer,
-      (bytes: Buffer) => method.decodeResponse(bytes),
-      request,
+      asIs,
+      asIs,
+      bytes,
       callMetadata(config),
-      { deadline: Date.now() + timeoutMs },
-      (error: ServiceError | null, value?: ResponseOf<M>) => {
-        if (error !== null) reject(callError(error, name, isChange));
-        else response = value;
+      { deadline: dateNowMs() + timeoutMs },
+      (error: ServiceError | null, value?: Buffer) => {
+        if (error === null) answer = value;
+        else failure = error;
       },
     );
     call.on('metadata', (metadata) => {
-      epoch = headerOf(metadata, EPOCH_HEADER) ?? '';
-      allowsPings = headerOf(metadata, KEEPALIVE_HEADER) !== undefined;
+      headers = metadata;
+      channel.handleWord(systemClock.nowMs());
     });
+    // 'status' follows the callback; by now both the answer and its trailer are there.
     call.on('status', (status) => {
-      errorCode = headerOf(status.metadata, ERROR_TRAILER);
-      // 'status' follows the callback; by now both the answer and its trailer are there.
-      if (status.code === STATUS.OK && response !== undefined) resolve({ response, errorCode, epoch, allowsPings });
+      answered();
+      const trailer = headerOf(status.metadata, ERROR_TRAILER);
+      if (status.code === STATUS.OK || trailer !== undefined || isAnswer(status.code)) {
+        channel.handleWord(systemClock.nowMs());
+      }
+      if (failure !== undefined || answer === undefined) {
+        // A call that found no connection has no peer but the name that it looked for.
+        const wasSent = call.getPeer() !== channel.client.getChannel().getTarget();
+        reject(callError(failure ?? asError(status), name, isChange, wasSent));
+      } else if (answer.length > maxBytes) {
+        reject(tooLarge(name, 'answer', answer.length, maxBytes));
+      } else {
+        resolve({ response: method.decodeResponse(answer), errorCode: trailer, headers });
+      }
     });
   });
 }
@@ -76,7 +103,7 @@ export type StreamCall = ReturnType<ChannelInterface['createCall']>;
  */
 export function openStream(
   channel: PooledChannel,
-  request: RequestOf<'WatchVariables'>,
+  request: Uint8Array,
   config: BridgeConfig,
   listener: StreamListener,
 ): StreamCall {
@@ -90,7 +117,7 @@ export function openStream(
     onReceiveStatus: (status) => listener.handleStatus(status),
   });
   call.startRead();
-  call.sendMessageWithContext({}, METHODS.WatchVariables.encodeRequest(request) as Buffer);
+  call.sendMessageWithContext({}, request as Buffer);
   call.halfClose();
   return call;
 }
@@ -102,42 +129,57 @@ export function headerOf(metadata: Metadata | undefined, name: string): string |
   return value === undefined ? undefined : String(value);
 }
 
+export function tooLarge(name: string, what: string, bytes: number, maxBytes: number): MessageTooLargeError {
+  return new MessageTooLargeError(
+    `${name}: a ${what} of ${bytes} bytes is above the limit of ${maxBytes}: send less at once, or raise maxMessageBytes at both ends`,
+  );
+}
+
+/** How a watch's stream ended, as an error. */
+export function streamError(status: StatusObject): BridgeError {
+  return callError(asError(status), 'WatchVariables', false, true);
+}
+
 /** What a failed call means to its caller. */
-export function callError(error: ServiceError, name: string, isChange: boolean): BridgeError {
+function callError(error: ServiceError, name: string, isChange: boolean, wasSent: boolean): BridgeError {
   const trailer = headerOf(error.metadata, ERROR_TRAILER);
   const details = error.details ?? error.message;
   if (trailer !== undefined) return errorFromStatus(error.code, details, trailer, undefined, error);
-  const wasNeverSent =
-    /No connection established|Name resolution failed|before connection|Channel has been shut down/i.test(details);
-  switch (error.code) {
-    case STATUS.UNAVAILABLE:
-    case STATUS.CANCELLED:
-    case STATUS.INTERNAL:
-    case STATUS.UNKNOWN:
-    case STATUS.DEADLINE_EXCEEDED: {
-      if (wasNeverSent)
-        return new UnavailableError(`${name}: no connection to the server (${details}): it was not made`, {
-          cause: error,
-        });
-      if (isChange) {
-        return new UnknownOutcomeError(
-          `${name}: the answer was lost (${details}): it may or may not have been made, so read before you repeat it`,
-          { cause: error },
-        );
-      }
-      return errorFromStatus(error.code, `${name}: ${details}`, undefined, undefined, error);
-    }
-    case STATUS.RESOURCE_EXHAUSTED:
-      if (/larger than|message length/i.test(details)) {
-        return new MessageTooLargeError(
-          `${name}: ${details}: send less at once, or raise limits.maxMessageBytes at both ends`,
-          {
-            cause: error,
-          },
-        );
-      }
-      return errorFromStatus(error.code, details, undefined, undefined, error);
-    default:
-      return errorFromStatus(error.code, details, undefined, undefined, error);
+  if (isAnswer(error.code)) return errorFromStatus(error.code, details, undefined, undefined, error);
+  if (!wasSent) {
+    return new UnavailableError(`${name}: no connection to the server (${details}): it was not made`, { cause: error });
   }
+  if (isChange) {
+    return new UnknownOutcomeError(
+      `${name}: the answer was lost (${details}): it may or may not have been made, so read before you repeat it`,
+      { cause: error },
+    );
+  }
+  if (error.code === STATUS.DEADLINE_EXCEEDED) {
+    return errorFromStatus(error.code, `${name}: ${details}`, undefined, undefined, error);
+  }
+  return new UnavailableError(`${name}: the connection was lost (${details})`, { cause: error });
+}
+
+/** A status that only a server gives; the others are also said of a connection that went. */
+function isAnswer(status: number): boolean {
+  switch (status) {
+    case STATUS.OK:
+    case STATUS.CANCELLED:
+    case STATUS.UNKNOWN:
+    case STATUS.DEADLINE_EXCEEDED:
+    case STATUS.INTERNAL:
+    case STATUS.UNAVAILABLE:
+      return false;
+    default:
+      return true;
+  }
+}
+
+function asError(status: StatusObject): ServiceError {
+  return Object.assign(new Error(status.details), status) as ServiceError;
+}
+
+function asIs(bytes: Buffer): Buffer {
+  return bytes;
 }

@@ -1,6 +1,6 @@
 /**
- * One watch's share in this worker: its consumer, its stream, its place at the port. Path: transport -> [subscription] -> port writer.
- * Owner: slot. It ends by command, by failure, or when none of its variables is left.
+ * One watch's share in this worker: its feeds, its ring, its place at the port. Path: watch feed -> [subscription] -> port writer.
+ * Owner: slot. It ends by command, by failure, or when none of its variables is left; each of them by one function that releases, settles and tells.
  */
 
 import type { Deadlines } from '../../shared/deadlines.js';
@@ -9,117 +9,140 @@ import type { BridgeError } from '../../shared/errors.js';
 import { BufferOverflowError, ClosedError, errorToWire } from '../../shared/errors.js';
 import type { OpenCommand } from '../../shared/port/commands.js';
 import type { SubscriptionStats } from '../../shared/port/replies.js';
+import { joinStates } from '../../shared/port/stream-states.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
+import { partsThatResume } from '../../shared/wire/request-size.js';
+import type { Connection } from '../connection/connection.js';
 import { PortQueue } from '../port-line.js';
 import type { PortWriter } from '../port-writer.js';
-import type { Transport, TransportWatch } from '../transport/transport.js';
-import type { FeedSink } from './watch-feed.js';
+import type { FeedSink, FeedStats } from './watch-feed.js';
 import { WatchFeed } from './watch-feed.js';
-import type { FeedState } from './watch-state.js';
+import { isOver } from './watch-state.js';
 
-export class Subscription implements TransportWatch, FeedSink, Deadline {
-  readonly consumer: WatchFeed;
-  readonly heartbeatMs: number;
+/** Why it ends: by its watcher's wish, because nothing is left, or by an error. */
+type End =
+  | { readonly name: 'stopped' }
+  | { readonly name: 'nothing-left' }
+  | { readonly name: 'failed'; readonly error: BridgeError };
+
+export class Subscription implements FeedSink, Deadline {
   readonly bridge: number;
   /** Of the wheel that checks for silence. */
   dueAtMs = 0;
   wheelSlot = -1;
   readonly #number: number;
-  readonly #transport: Transport;
+  readonly #connection: Connection;
   readonly #writer: PortWriter;
   readonly #deadlines: Deadlines;
   readonly #queue: PortQueue;
   readonly #onEnd: () => void;
+  /** Several where the requests of one would not fit a message. Those whose variables are gone leave it. */
+  #feeds: WatchFeed[];
+  /** Feeds that the server has not registered for the first time. */
+  #unregistered: Set<WatchFeed>;
+  /** Feeds that are not in step on their present stream. */
+  readonly #unsynced: Set<WatchFeed>;
+  /** What the feeds counted that have left. */
+  readonly #past: FeedStats = { received: 0, filtered: 0, missedWaiting: 0, duplicates: 0, errors: 0, reconnects: 0 };
   /** The `open` command, until it is answered. */
   #openId: number | undefined;
+  #isOver = false;
 
-  constructor(command: OpenCommand, transport: Transport, writer: PortWriter, deadlines: Deadlines, onEnd: () => void) {
-    const { options } = command;
+  constructor(
+    command: OpenCommand,
+    connection: Connection,
+    writer: PortWriter,
+    deadlines: Deadlines,
+    onEnd: () => void,
+  ) {
+    const { options, identifiers, handles, resume } = command;
     this.#number = command.subscription;
     this.bridge = command.bridge;
     this.#openId = command.id;
-    this.#transport = transport;
+    this.#connection = connection;
     this.#writer = writer;
     this.#deadlines = deadlines;
     this.#onEnd = onEnd;
     this.#queue = new PortQueue(options);
-    // Three signs of life within the time that may pass without one.
-    this.heartbeatMs = options.staleAfterMs === 0 ? 0 : Math.max(100, Math.floor(options.staleAfterMs / 3));
     const nowMs = systemClock.nowMs();
-    this.consumer = new WatchFeed(command.identifiers, command.handles, command.resume, options, this, nowMs);
+    // A batch set atomically is whole on one stream only.
+    const parts = options.atomic ? [[...identifiers.keys()]] : partsThatResume(identifiers, connection.maxRequestBytes);
+    this.#feeds = parts.map((places) => {
+      const of = <T>(column: readonly T[]): T[] => places.map((place) => column[place]!);
+      return new WatchFeed(of(identifiers), of(handles), resume && of(resume), options, this, nowMs);
+    });
+    this.#unregistered = new Set(this.#feeds);
+    this.#unsynced = new Set(this.#feeds);
     if (options.staleAfterMs > 0) deadlines.schedule(this, nowMs + options.staleAfterMs);
-    transport.openWatch(this);
+    for (const feed of [...this.#feeds]) if (!this.#isOver) connection.watch(feed, this);
   }
 
   /** By command: nothing is delivered afterwards. */
   close(): void {
-    this.consumer.handleStop();
-    if (this.#openId !== undefined) {
-      const error = errorToWire(new ClosedError('the watch was stopped before the server had registered it'));
-      this.#writer.reply({ kind: 'refusal', id: this.#openId, error });
-      this.#openId = undefined;
-    }
-    this.#writer.drop(this.#queue);
-    this.#release();
+    this.#end({ name: 'stopped' });
   }
 
+  /** Whether any variable is left. */
   drop(handles: readonly number[]): boolean {
     const dropped = new Set(handles);
-    const isAnyLeft = this.consumer.handleDropped(dropped);
+    for (const feed of [...this.#feeds]) if (!feed.handleDropped(dropped)) this.#forget(feed);
     this.#writer.remove(this.#queue, dropped);
-    return isAnyLeft;
+    return this.#feeds.length > 0;
   }
 
   stats(): SubscriptionStats {
-    return this.consumer.stats(this.#number, this.#queue.missedWaiting(), this.#queue.size);
+    const sum = { ...this.#past };
+    for (const feed of this.#feeds) feed.addStats(sum);
+    sum.missedWaiting += this.#queue.missedWaiting();
+    return { ...sum, subscription: this.#number, buffered: this.#queue.size };
   }
 
-  // --- from the transport
+  handleDeadline(nowMs: number): void {
+    let nextMs: number | undefined;
+    for (const feed of this.#feeds) {
+      const atMs = feed.handleStaleCheck(nowMs);
+      if (atMs !== undefined && (nextMs === undefined || atMs < nextMs)) nextMs = atMs;
+    }
+    if (nextMs !== undefined && !this.#isOver) this.#deadlines.schedule(this, nextMs);
+  }
 
-  handleRegistered(): void {
-    if (this.#openId === undefined) return;
+  // --- from the connection
+
+  handleFeedRegistered(feed: WatchFeed): void {
+    this.#unregistered.delete(feed);
+    if (this.#unregistered.size > 0 || this.#openId === undefined) return;
     this.#writer.reply({ kind: 'answer', id: this.#openId, result: undefined });
     this.#openId = undefined;
   }
 
-  handleRefused(error: BridgeError): void {
-    this.consumer.handleFailure(error);
-    if (this.#openId !== undefined) {
-      this.#writer.reply({ kind: 'refusal', id: this.#openId, error: errorToWire(error) });
-      this.#openId = undefined;
-    } else {
-      this.#writer.replyAfterUpdates(this.#queue, {
-        kind: 'ended',
-        subscription: this.#number,
-        error: errorToWire(error),
-      });
-    }
-    this.#release();
+  /** It will not come back: refused, or retried in vain. What one feed may not watch the watch as a whole does not. */
+  handleFeedRefused(error: BridgeError): void {
+    this.#end({ name: 'failed', error });
   }
 
-  handleDeadline(nowMs: number): void {
-    const nextMs = this.consumer.handleStaleCheck(nowMs);
-    if (nextMs !== undefined) this.#deadlines.schedule(this, nextMs);
-  }
-
-  // --- from the consumer
+  // --- from the feeds
 
   deliver(update: Update): boolean {
     return this.#writer.update(this.#queue, update);
   }
 
-  handleState(state: FeedState): void {
-    const error = 'cause' in state ? errorToWire(state.cause) : 'error' in state ? errorToWire(state.error) : undefined;
-    this.#writer.reply({ kind: 'state', subscription: this.#number, state: state.name, error });
+  handleState(feed: WatchFeed): void {
+    if (this.#isOver) return;
+    const { state } = feed;
+    // Each stream catches up by itself after a break.
+    if (state.name !== 'live' && state.name !== 'stale') this.#unsynced.add(feed);
+    const cause = 'cause' in state ? state.cause : undefined;
+    this.#writer.state(this.#number, joinStates(this.#feeds.map((one) => one.state.name)), cause);
   }
 
-  handleSynced(): void {
-    this.#writer.replyAfterUpdates(this.#queue, { kind: 'synced', subscription: this.#number });
+  handleSynced(feed: WatchFeed): void {
+    this.#unsynced.delete(feed);
+    if (this.#unsynced.size === 0) this.#tellSynced();
   }
 
   handlePulse(nowMs: number): void {
-    this.#writer.reply({ kind: 'pulse', subscription: this.#number, atMs: nowMs });
+    this.#writer.pulse(this.#number, nowMs);
   }
 
   handleTrouble(error: BridgeError): void {
@@ -127,32 +150,61 @@ export class Subscription implements TransportWatch, FeedSink, Deadline {
   }
 
   handleOverflow(): void {
-    this.#fail(
-      new BufferOverflowError(
-        `the watcher fell ${this.#queue.options.bufferLimit} updates behind and asked for overflow 'error': take updates faster, raise bufferLimit, or conflate`,
+    const { bufferLimit } = this.#queue.options;
+    this.#end({
+      name: 'failed',
+      error: new BufferOverflowError(
+        `the watcher fell ${bufferLimit} updates behind and asked for overflow 'error': take updates faster, raise bufferLimit, or conflate`,
       ),
-    );
-  }
-
-  handleNothingLeft(): void {
-    this.consumer.handleStop();
-    this.#writer.replyAfterUpdates(this.#queue, { kind: 'ended', subscription: this.#number, error: undefined });
-    this.#release();
-  }
-
-  #fail(error: BridgeError): void {
-    this.consumer.handleFailure(error);
-    this.#writer.replyAfterUpdates(this.#queue, {
-      kind: 'ended',
-      subscription: this.#number,
-      error: errorToWire(error),
     });
-    this.#release();
   }
 
-  #release(): void {
+  handleNothingLeft(feed: WatchFeed): void {
+    this.#forget(feed);
+    if (this.#feeds.length === 0) this.#end({ name: 'nothing-left' });
+  }
+
+  #forget(feed: WatchFeed): void {
+    this.#feeds = this.#feeds.filter((other) => other !== feed);
+    this.#unregistered.delete(feed);
+    const wasUnsynced = this.#unsynced.delete(feed);
+    feed.addStats(this.#past);
+    feed.handleStop();
+    this.#connection.unwatch(feed);
+    if (wasUnsynced && this.#unsynced.size === 0 && this.#feeds.length > 0) this.#tellSynced();
+  }
+
+  #tellSynced(): void {
+    this.#writer.replyAfterUpdates(this.#queue, { kind: 'synced', subscription: this.#number });
+  }
+
+  #end(end: End): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
     this.#deadlines.cancel(this);
-    this.#transport.closeWatch(this);
+    for (const feed of this.#feeds) {
+      if (!isOver(feed.state)) {
+        if (end.name === 'failed') feed.handleFailure(end.error);
+        else feed.handleStop();
+      }
+      this.#connection.unwatch(feed);
+    }
+    if (this.#openId !== undefined) this.#refuse(this.#openId, end);
+    else if (end.name !== 'stopped') {
+      const error = end.name === 'failed' ? errorToWire(end.error) : undefined;
+      this.#writer.replyAfterUpdates(this.#queue, { kind: 'ended', subscription: this.#number, error });
+    }
+    if (end.name === 'stopped') this.#writer.drop(this.#queue);
     this.#onEnd();
+  }
+
+  /** It ends before it has begun: whoever asked for it is told by that answer. */
+  #refuse(id: number, end: End): void {
+    this.#openId = undefined;
+    const error =
+      end.name === 'failed'
+        ? end.error
+        : new ClosedError('the watch was stopped before the server had registered it: watch again');
+    this.#writer.reply({ kind: 'refusal', id, error: errorToWire(error) });
   }
 }

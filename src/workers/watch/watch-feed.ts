@@ -1,22 +1,23 @@
 /**
- * What one watch makes of its stream: which update is next, which was seen, how many are missing, what its condition lets through.
- * Path: transport -> [watch feed] -> ring -> port writer. Pure; the transport tells it what happened, it tells its sink.
+ * One upstream interest: some variables of one watch, all of them unless its requests would not fit a message. Path: carrier -> [watch feed] -> port line.
+ * Knows versions, groups and states; knows neither streams nor gRPC. Pure: the connection and the carrier tell it what happened, it tells its sink.
  * Slow: it never waits; the ring behind the sink does. Closed: after `handleStop` it delivers nothing.
  */
 import type { Condition } from '../../shared/delivery/condition.js';
-import { meets } from '../../shared/delivery/condition.js';
-import type { Lineage, Update } from '../../shared/delivery/update.js';
-import { BASELINE, flagsOfReason, HAS_OLD, INITIAL, MORE, RESYNC, UpdateRecord } from '../../shared/delivery/update.js';
-import { DUPLICATE, VersionTracker } from '../../shared/delivery/version-tracker.js';
+import type { Update } from '../../shared/delivery/update.js';
+import { BASELINE, flagsOfReason, INITIAL, MORE, RESYNC, UpdateRecord } from '../../shared/delivery/update.js';
+import type { VersionTracker } from '../../shared/delivery/version-tracker.js';
+import { DUPLICATE } from '../../shared/delivery/version-tracker.js';
 import type { BridgeError } from '../../shared/errors.js';
 import { ProtocolError } from '../../shared/errors.js';
 import type { ResumePoint, SubscriptionOptions } from '../../shared/port/commands.js';
-import { fromPortValue } from '../../shared/port/port-value.js';
-import type { SubscriptionStats } from '../../shared/port/replies.js';
 import type { DeletedReason } from '../../shared/state/variable.js';
-import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { ExpectedNames, UpdateMessage } from '../../shared/wire/update-message.js';
 import { decodeUpdate, updateValue } from '../../shared/wire/update-message.js';
+import type { CarriedFeed } from '../transport/carrier.js';
+import type { FeedRequest } from './resume-request.js';
+import { feedRequest, isSameServer } from './resume-request.js';
+import { VariableFeed } from './variable-feed.js';
 import type { FeedState } from './watch-state.js';
 import { checkMove, isOver } from './watch-state.js';
 
@@ -24,52 +25,32 @@ import { checkMove, isOver } from './watch-state.js';
 export interface FeedSink {
   /** False when the watch's ring is full and it asked for an error. The update is the consumer's own, and used again. */
   deliver(update: Update): boolean;
-  handleState(state: FeedState): void;
-  handleSynced(): void;
+  handleState(feed: WatchFeed): void;
+  handleSynced(feed: WatchFeed): void;
   handlePulse(nowMs: number): void;
   handleTrouble(error: BridgeError): void;
   /** The ring was full and the watch had asked for an error. */
   handleOverflow(): void;
-  /** Every variable is gone. */
-  handleNothingLeft(): void;
+  /** Every variable of it is gone. */
+  handleNothingLeft(feed: WatchFeed): void;
 }
 
-/** What the next stream of a watch asks the server for. */
-export interface StreamRequest {
-  readonly identifiers: readonly string[];
-  /** Last versions by variable id, when all belong to `resumeEpoch`. */
-  readonly resume: Readonly<Record<string, number>> | undefined;
-  readonly resumeEpoch: string;
-  readonly waitForMissing: boolean;
-  /** A `synced` mark behind what the server has to say at first. */
-  readonly wantsMark: boolean;
-  /** Changes set atomically say whether more of them follow. */
-  readonly keepsBatches: boolean;
-}
-
-interface TrackedVariable {
-  readonly identifier: string;
-  readonly handle: number;
-  readonly tracker: VersionTracker;
-  /** Last value seen; kept only for a condition. */
-  last: VariableValue | undefined;
-  /** Versions that the condition let pass silently since the last delivery. */
+/** What a feed counts; sums of several. */
+export interface FeedStats {
+  received: number;
   filtered: number;
-  /** Versions skipped right before filtered ones: the next delivery tells. */
-  missed: number;
-  /** Of its versions, until an update that is delivered has said it. */
-  lineage: Lineage | undefined;
-  isGone: boolean;
-  /** Its present value, or nothing newer, has come on the present stream. */
-  isCurrent: boolean;
+  missedWaiting: number;
+  duplicates: number;
+  errors: number;
+  reconnects: number;
 }
 
-export class WatchFeed {
-  readonly #variables = new Map<string, TrackedVariable>();
-  /** By the server's id; a variable asked for by name and by id is there twice. */
-  readonly #byId = new Map<string, TrackedVariable[]>();
-  /** Watched by name since an earlier worker, by the server's id: a deletion may come without a name. */
-  readonly #resumedById = new Map<string, TrackedVariable>();
+export class WatchFeed implements CarriedFeed {
+  readonly heartbeatMs: number;
+  /** By identifier, as its watch calls them. */
+  readonly #variables = new Map<string, VariableFeed>();
+  /** By the server's id, on the present stream; a variable asked for by name and by id is there twice. */
+  readonly #byId = new Map<string, VariableFeed[]>();
   readonly #sink: FeedSink;
   readonly #options: SubscriptionOptions;
   readonly #condition: Condition | undefined;
@@ -83,6 +64,9 @@ export class WatchFeed {
   /** What a whole group delivers; undefined while no group is handled. */
   #ready: UpdateRecord[] | undefined;
   readonly #record = new UpdateRecord();
+  /** Variables that are not gone, and those of them whose present value has not come on the present stream. */
+  #left: number;
+  #notCurrent: number;
   /** Was in step on some stream: a variable that had not come by then did not exist. */
   #wasSynced = false;
   #waitsForMissing: boolean;
@@ -104,31 +88,19 @@ export class WatchFeed {
   ) {
     this.#sink = sink;
     this.#options = options;
+    // Three signs of life within the time that may pass without one.
+    this.heartbeatMs = options.staleAfterMs === 0 ? 0 : Math.max(100, Math.floor(options.staleAfterMs / 3));
     this.#condition = options.condition;
     this.#waitsForMissing = options.waitForMissing;
     this.#state = { name: 'connecting', sinceMs: nowMs };
     this.#lastWordAtMs = nowMs;
     this.#hasBeenLive = resume !== undefined;
+    this.#left = identifiers.length;
+    this.#notCurrent = identifiers.length;
     identifiers.forEach((identifier, place) => {
-      const tracker = new VersionTracker();
-      const point = resume?.[place];
-      if (point !== undefined) {
-        tracker.resume(point.version, point.epoch, point.variableId);
-      }
-      const variable: TrackedVariable = {
-        identifier,
-        handle: handles[place]!,
-        tracker,
-        last: point?.last === undefined ? undefined : fromPortValue(point.last),
-        filtered: 0,
-        missed: 0,
-        lineage: undefined,
-        isGone: false,
-        isCurrent: false,
-      };
-      this.#variables.set(identifier, variable);
-      if (point !== undefined && point.variableId !== identifier) this.#resumedById.set(point.variableId, variable);
+      this.#variables.set(identifier, new VariableFeed(identifier, handles[place]!, resume?.[place]));
     });
+    this.#bindKnown();
   }
 
   get state(): FeedState {
@@ -149,32 +121,20 @@ export class WatchFeed {
     return [...this.#variables.values()].filter((variable) => !variable.isGone).map((variable) => variable.identifier);
   }
 
+  /** For sentences. */
+  get subject(): string {
+    return `the watch of ${this.identifiers.slice(0, 3).join(', ')}`;
+  }
+
   /** What to ask for now. `serverEpoch` is the one that the connection said, '' when it said none. */
-  request(serverEpoch: string): StreamRequest {
-    const resume: Record<string, number> = {};
-    let resumeEpoch: string | undefined;
-    let canResume = true;
-    for (const { tracker, isGone } of this.#variables.values()) {
-      if (isGone || tracker.version === 0) continue;
-      if (tracker.epoch === '' || tracker.variableId === '') canResume = false;
-      resumeEpoch ??= tracker.epoch;
-      if (resumeEpoch !== tracker.epoch) canResume = false;
-      resume[tracker.variableId] = tracker.version;
-    }
-    const isResuming = canResume && resumeEpoch !== undefined;
-    // A server that lost its state gets its variables back from whoever sets them: the watch outlives that.
-    const hasLostState = resumeEpoch !== undefined && serverEpoch !== '' && !isSameServer(resumeEpoch, serverEpoch);
-    const waitForMissing = this.#waitsForMissing || hasLostState;
-    // Present values that all come need no mark behind them.
-    this.#awaitsMark = serverEpoch !== '' && (isResuming || waitForMissing);
-    return {
-      identifiers: this.identifiers,
-      resume: isResuming ? resume : undefined,
-      resumeEpoch: isResuming ? resumeEpoch! : '',
-      waitForMissing,
-      wantsMark: this.#awaitsMark,
+  request(serverEpoch: string): FeedRequest {
+    const request = feedRequest(this.#variables.values(), {
+      waitForMissing: this.#waitsForMissing,
       keepsBatches: this.#options.atomic,
-    };
+      serverEpoch,
+    });
+    this.#awaitsMark = request.wantsMark;
+    return request;
   }
 
   /** After a NOT_FOUND of a watch that was live before: the variables are waited for. */
@@ -184,9 +144,14 @@ export class WatchFeed {
 
   handleOpening(nowMs: number): void {
     if (this.#state.name !== 'connecting') this.#become({ name: 'connecting', sinceMs: nowMs });
-    for (const variable of this.#variables.values()) variable.isCurrent = false;
+    this.#notCurrent = 0;
+    for (const variable of this.#variables.values()) {
+      variable.isCurrent = variable.isGone;
+      if (!variable.isGone) this.#notCurrent += 1;
+    }
     this.#isSynced = false;
     this.#group = [];
+    this.#bindKnown();
   }
 
   /** Response headers are there: the server has registered the watch. */
@@ -241,8 +206,10 @@ export class WatchFeed {
       this.#variables.delete(variable.identifier);
       const same = this.#byId.get(variable.tracker.variableId)?.filter((other) => other !== variable);
       if (same !== undefined) this.#byId.set(variable.tracker.variableId, same);
+      this.#handleCurrent(variable);
+      if (!variable.isGone) this.#left -= 1;
     }
-    return this.identifiers.length > 0;
+    return this.#left > 0;
   }
 
   handleStop(): void {
@@ -253,19 +220,13 @@ export class WatchFeed {
     if (!isOver(this.#state)) this.#become({ name: 'failed', error });
   }
 
-  stats(subscription: number, missedInRing: number, buffered: number): SubscriptionStats {
-    let missedWaiting = missedInRing;
-    for (const { missed } of this.#variables.values()) missedWaiting += missed;
-    return {
-      subscription,
-      received: this.#received,
-      filtered: this.#filtered,
-      missedWaiting,
-      duplicates: this.#duplicates,
-      errors: this.#errors,
-      reconnects: this.#reconnects,
-      buffered,
-    };
+  addStats(sum: FeedStats): void {
+    sum.received += this.#received;
+    sum.filtered += this.#filtered;
+    sum.duplicates += this.#duplicates;
+    sum.errors += this.#errors;
+    sum.reconnects += this.#reconnects;
+    for (const variable of this.#variables.values()) sum.missedWaiting += variable.missedWaiting;
   }
 
   #takeGroup(): UpdateMessage[] {
@@ -327,19 +288,36 @@ export class WatchFeed {
     }
   }
 
-  #find(update: UpdateMessage): readonly TrackedVariable[] {
-    const known = this.#byId.get(update.variableId);
-    if (known !== undefined) return known;
-    const resumed = this.#resumedById.get(update.variableId);
-    const found = [this.#variables.get(update.name), this.#variables.get(update.variableId), resumed].filter(
-      (variable): variable is TrackedVariable => variable !== undefined && this.#variables.has(variable.identifier),
-    );
-    const distinct = [...new Set(found)];
-    if (update.variableId !== '') this.#byId.set(update.variableId, distinct);
-    return distinct;
+  /** Ids that are known from earlier streams: a deletion may come without a name. */
+  #bindKnown(): void {
+    this.#byId.clear();
+    for (const variable of this.#variables.values()) {
+      const { variableId } = variable.tracker;
+      if (variableId === '' || variable.isGone) continue;
+      const same = this.#byId.get(variableId);
+      if (same === undefined) this.#byId.set(variableId, [variable]);
+      else same.push(variable);
+    }
   }
 
-  #handleVersion(variable: TrackedVariable, update: UpdateMessage, nowMs: number): void {
+  #find(update: UpdateMessage): readonly VariableFeed[] {
+    const known = this.#byId.get(update.variableId);
+    if (known !== undefined) return known;
+    const found = new Set<VariableFeed>();
+    const byName = this.#variables.get(update.name);
+    if (byName !== undefined) found.add(byName);
+    // Our server says by which other identifiers it was asked for; of another, an identifier that is the id means the variable.
+    const others = this.#streamEpoch === '' ? [update.variableId] : update.identifiers;
+    for (const identifier of others) {
+      const variable = this.#variables.get(identifier);
+      if (variable !== undefined) found.add(variable);
+    }
+    const variables = [...found];
+    if (update.variableId !== '') this.#byId.set(update.variableId, variables);
+    return variables;
+  }
+
+  #handleVersion(variable: VariableFeed, update: UpdateMessage, nowMs: number): void {
     const { tracker } = variable;
     if (update.updateType === 'deleted') {
       this.#handleDeleted(variable, update, nowMs);
@@ -351,19 +329,28 @@ export class WatchFeed {
     const value = updateValue(update);
     const epochBefore = tracker.epoch;
     const idBefore = tracker.variableId;
-    const missed = tracker.accept(update.version, this.#epochOf(update, tracker), update.variableId, isSnapshot);
-    variable.isCurrent = true;
-    if (missed !== DUPLICATE) {
+    const epoch = this.#epochOf(update, tracker);
+    const missed = tracker.accept(update.version, epoch, update.variableId, isSnapshot, this.#missedInNewLife(update));
+    if (missed === DUPLICATE) {
+      this.#duplicates += 1;
+      if (this.#condition !== undefined) variable.remember(value);
+    } else {
       if (tracker.epoch !== epochBefore || tracker.variableId !== idBefore) {
-        variable.lineage = { epoch: tracker.epoch, variableId: tracker.variableId };
+        variable.handleLineage({ epoch: tracker.epoch, variableId: tracker.variableId });
       }
       const flags = isFirst ? this.#flagsOfFirst(update) : tracker.isResync ? RESYNC : 0;
       if (flags !== BASELINE) this.#received += 1;
-      this.#offer(variable, update, value, flags, isFirst ? this.#missedBeforeFirst(update, flags) : missed, nowMs);
-    } else {
-      this.#duplicates += 1;
-      if (this.#condition !== undefined && variable.last === undefined) variable.last = value;
+      const record = this.#recordOf(
+        update,
+        update.version,
+        flags,
+        isFirst ? this.#missedBeforeFirst(update, flags) : missed,
+        nowMs,
+      );
+      if (variable.offer(record, value, this.#condition)) this.#deliver(record);
+      else this.#filtered += 1;
     }
+    this.#handleCurrent(variable);
     if (isSnapshot) this.#checkAllCurrent();
   }
 
@@ -374,42 +361,17 @@ export class WatchFeed {
     return update.updateType === 'resync' || this.#reconnects > 0 ? RESYNC : BASELINE;
   }
 
-  /** Only the server knows them, unless the variable came into being since the watch was in step. */
-  #missedBeforeFirst(update: UpdateMessage, flags: number): number {
-    return flags === RESYNC && this.#wasSynced ? update.version - 1 : update.missed;
+  /** A server of ours knows them. Of another, a variable that came into being since the watch was in step has been missed from its first version on. */
+  #missedBeforeFirst({ version, missed }: UpdateMessage, flags: number): number {
+    return this.#streamEpoch === '' && flags === RESYNC && this.#wasSynced ? version - 1 : missed;
   }
 
-  /** The condition decides, unless the update is more than a change. */
-  #offer(
-    variable: TrackedVariable,
-    update: UpdateMessage,
-    value: VariableValue,
-    flags: number,
-    missed: number,
-    nowMs: number,
-  ): void {
-    const condition = this.#condition;
-    if (condition === undefined) {
-      this.#deliver(variable, update, value, flags, missed, 0, undefined, nowMs);
-      return;
-    }
-    const old = variable.last;
-    variable.last = value;
-    if (flags === 0 && !meets(condition, old, value)) {
-      variable.filtered += 1;
-      variable.missed += missed;
-      this.#filtered += 1;
-      return;
-    }
-    const { filtered } = variable;
-    const missedBefore = variable.missed;
-    variable.filtered = 0;
-    variable.missed = 0;
-    const oldFlag = filtered > 0 ? HAS_OLD : 0;
-    this.#deliver(variable, update, value, flags | oldFlag, missed + missedBefore, filtered, old, nowMs);
+  /** Versions of a new life before this one: a server of ours says how many there were, of another all are counted. */
+  #missedInNewLife({ version, missed }: UpdateMessage): number {
+    return this.#streamEpoch === '' ? version - 1 : missed;
   }
 
-  #handleDeleted(variable: TrackedVariable, update: UpdateMessage, nowMs: number): void {
+  #handleDeleted(variable: VariableFeed, update: UpdateMessage, nowMs: number): void {
     const { tracker } = variable;
     if (update.variableId !== '' && tracker.variableId !== '' && update.variableId !== tracker.variableId) {
       // The late word of an earlier life: the variable has come back under its name.
@@ -418,50 +380,40 @@ export class WatchFeed {
     }
     const version = Math.max(update.version, tracker.version + 1);
     const missed = tracker.version === 0 ? update.missed : version - tracker.version - 1;
-    // Nobody gets the value of what is gone: it is not worth a failure to read it.
-    const value = variable.last as VariableValue;
     const reason: DeletedReason = isDeletedReason(update.reason) ? update.reason : 'deleted';
     tracker.version = version;
-    variable.isGone = true;
     this.#received += 1;
-    const { filtered } = variable;
-    const flags = flagsOfReason(reason) | (filtered > 0 ? HAS_OLD : 0);
-    this.#deliver(variable, update, value, flags, missed + variable.missed, filtered, variable.last, nowMs, version);
+    const record = this.#recordOf(update, version, flagsOfReason(reason), missed, nowMs);
+    variable.end(record);
+    this.#handleCurrent(variable);
+    this.#left -= 1;
+    this.#deliver(record);
     this.#byId.delete(update.variableId);
     if (this.#ready === undefined) this.#checkAnyLeft();
     this.#checkAllCurrent();
   }
 
   #checkAnyLeft(): void {
-    if (this.identifiers.length === 0 && !isOver(this.#state)) this.#sink.handleNothingLeft();
+    if (this.#left === 0 && !isOver(this.#state)) this.#sink.handleNothingLeft(this);
   }
 
-  #deliver(
-    variable: TrackedVariable,
-    update: UpdateMessage,
-    value: VariableValue,
-    flags: number,
-    missed: number,
-    filtered: number,
-    old: VariableValue | undefined,
-    nowMs: number,
-    version = update.version,
-  ): void {
+  /** Addressed and given its value by its variable. */
+  #recordOf(update: UpdateMessage, version: number, flags: number, missed: number, nowMs: number): UpdateRecord {
     const record = this.#ready === undefined ? this.#record : new UpdateRecord();
-    record.handle = variable.handle;
     record.version = version;
-    record.value = value;
-    record.old = old;
+    record.old = undefined;
     record.timestamp = update.timestamp;
     record.receivedAt = nowMs;
     record.revision = update.revision;
     record.missed = missed;
-    record.filtered = filtered;
+    record.filtered = 0;
     record.flags = flags;
     record.source = update.source;
     record.custom = update.custom;
-    record.lineage = variable.lineage;
-    variable.lineage = undefined;
+    return record;
+  }
+
+  #deliver(record: UpdateRecord): void {
     if (this.#ready !== undefined) this.#ready.push(record);
     else if (!this.#sink.deliver(record)) this.#sink.handleOverflow();
   }
@@ -473,25 +425,30 @@ export class WatchFeed {
     return isSameServer(tracker.epoch, this.#streamEpoch) ? '' : this.#streamEpoch;
   }
 
+  #handleCurrent(variable: VariableFeed): void {
+    if (variable.isCurrent) return;
+    variable.isCurrent = true;
+    this.#notCurrent -= 1;
+  }
+
   /** Without a mark to wait for, a watch is in step when each variable's present value has come. */
   #checkAllCurrent(): void {
     // A group is told as a whole first.
-    if (this.#isSynced || this.#ready !== undefined) return;
-    for (const variable of this.#variables.values()) if (!variable.isCurrent && !variable.isGone) return;
-    if (!this.#awaitsMark) this.#handleSynced();
+    if (this.#isSynced || this.#ready !== undefined || this.#notCurrent > 0 || this.#awaitsMark) return;
+    this.#handleSynced();
   }
 
   #handleSynced(): void {
     if (this.#isSynced) return;
     this.#isSynced = true;
     this.#wasSynced = true;
-    this.#sink.handleSynced();
+    this.#sink.handleSynced(this);
   }
 
   #become(next: FeedState): void {
     checkMove(this.#state, next);
     this.#state = next;
-    this.#sink.handleState(next);
+    this.#sink.handleState(this);
   }
 }
 
@@ -510,9 +467,4 @@ function isMark({ updateType }: UpdateMessage): boolean {
 
 function isDeletedReason(reason: string): reason is DeletedReason {
   return reason === 'deleted' || reason === 'expired' || reason === 'session-ended';
-}
-
-/** Whether an epoch, or an era within it (`epoch.n`), is that of a server. */
-function isSameServer(epoch: string, serverEpoch: string): boolean {
-  return epoch === serverEpoch || epoch.startsWith(`${serverEpoch}.`);
 }

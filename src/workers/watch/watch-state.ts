@@ -1,7 +1,7 @@
 /** States of one stream and their legal moves. Path: transport events -> [stream state] -> the watch's `state`. */
 import { assert } from '../../shared/assert.js';
 import type { BridgeError } from '../../shared/errors.js';
-import type { StreamStateName } from '../../shared/port/replies.js';
+import type { StreamStateName } from '../../shared/port/stream-states.js';
 
 export type FeedState =
   /** Opened, and not yet registered by the server. */

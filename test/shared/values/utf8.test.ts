@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { decodeUtf8, encodeUtf8, isWellFormed } from '../../../src/shared/values/utf8.js';
+import { decodeUtf8, encodeUtf8, isWellFormed, utf8Length } from '../../../src/shared/values/utf8.js';
 
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 200 }),
@@ -40,4 +40,12 @@ test('a byte order mark is not swallowed', () => {
 test('half of a surrogate pair is not well-formed, a whole one is', () => {
   assert.ok(isWellFormed('😀'));
   for (const half of ['\ud83d', '\ude00', 'a\ud83db', '\ude00\ud83d']) assert.ok(!isWellFormed(half));
+});
+
+test('the length of a text in UTF-8 is that of its bytes', () => {
+  fc.assert(
+    fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+      assert.equal(utf8Length(text), new TextEncoder().encode(text).length);
+    }),
+  );
 });

@@ -70,6 +70,7 @@ const update = fc.record(
     revision: count,
     reason: text,
     more: fc.boolean(),
+    identifiers: fc.array(fc.string(), { maxLength: 3 }),
   },
   { requiredKeys: [] },
 );
@@ -105,6 +106,7 @@ function expected(encoded: Uint8Array): Record<string, unknown> {
     epoch: message.epoch,
     reason: message.reason,
     more: message.more,
+    identifiers: message.identifiers,
     source: message.updateSource,
     custom: Object.entries(message.updateMetadata),
     type: inner?.type ?? '',

@@ -29,9 +29,8 @@ import {
   MORE_TAIL,
 } from '../../../src/shared/wire/update-message.js';
 import { ERA_SPAN } from '../../../src/shared/wire/wire-version.js';
-import type { FeedSink } from '../../../src/workers/watch/watch-feed.js';
+import type { FeedSink, FeedStats } from '../../../src/workers/watch/watch-feed.js';
 import { WatchFeed } from '../../../src/workers/watch/watch-feed.js';
-import type { FeedState } from '../../../src/workers/watch/watch-state.js';
 
 const OPTIONS: SubscriptionOptions = {
   includeInitial: false,
@@ -58,7 +57,7 @@ interface Delivery {
   readonly source: string;
 }
 
-/** What the dispatcher would make of what the consumer tells. */
+/** What the dispatcher would make of what the feed tells. */
 class Receiver implements FeedSink {
   readonly deliveries: Delivery[] = [];
   readonly states: string[] = [];
@@ -92,7 +91,7 @@ class Receiver implements FeedSink {
     assert.equal(next.version - last.version, 1 + next.missed + next.filtered, 'the books do not balance');
   }
 
-  handleState(state: FeedState): void {
+  handleState({ state }: WatchFeed): void {
     this.states.push(state.name);
   }
 
@@ -159,8 +158,17 @@ class Server {
     return encodeSnapshot(this.table.require(name), 'initial_value', this.epoch);
   }
 
+  /** For a watch that saw nothing of this life. */
   resync(name: string): Uint8Array {
-    return encodeSnapshot(this.table.require(name), 'resync', this.epoch);
+    const variable = this.table.require(name);
+    return encodeSnapshot(variable, 'resync', this.epoch, variable.current.version - 1);
+  }
+
+  /** As ours says it to who asked for the variable by its id. */
+  askedById(name: string): Uint8Array {
+    const { id } = this.table.require(name);
+    const tail = Uint8Array.of(14 * 8 + 2, id.length, ...new TextEncoder().encode(id));
+    return concat(this.initial(name), tail);
   }
 }
 
@@ -169,15 +177,15 @@ const SYNCED = encodeMark('synced', 0, 0, 'e1');
 const GARBAGE = Uint8Array.of(0xff, 0xff, 0xff);
 const LOST = new UnavailableError('the connection is gone');
 
-function consumerOf(
+function feedOf(
   identifiers: readonly string[],
   options: Partial<SubscriptionOptions> = {},
   resume?: readonly (ResumePoint | undefined)[],
-): { consumer: WatchFeed; receiver: Receiver } {
+): { feed: WatchFeed; receiver: Receiver } {
   const receiver = new Receiver();
   const handles = identifiers.map((_, place) => place);
-  const consumer = new WatchFeed(identifiers, handles, resume, { ...OPTIONS, ...options }, receiver, 0);
-  return { consumer, receiver };
+  const feed = new WatchFeed(identifiers, handles, resume, { ...OPTIONS, ...options }, receiver, 0);
+  return { feed, receiver };
 }
 
 /** A live watch of `identifiers` that has been sent their initial values. */
@@ -185,22 +193,29 @@ function live(
   server: Server,
   identifiers: readonly string[],
   options: Partial<SubscriptionOptions> = {},
-): { consumer: WatchFeed; receiver: Receiver } {
-  const watch = consumerOf(identifiers, options);
-  watch.consumer.handleRegistered(server.epoch, 0);
+): { feed: WatchFeed; receiver: Receiver } {
+  const watch = feedOf(identifiers, options);
+  watch.feed.handleRegistered(server.epoch, 0);
   for (const variable of new Set(identifiers.map((identifier) => server.table.require(identifier)))) {
-    watch.consumer.handleMessage(server.initial(variable.name), 0);
+    const isById = identifiers.includes(variable.id);
+    watch.feed.handleMessage(isById ? server.askedById(variable.name) : server.initial(variable.name), 0);
   }
   return watch;
 }
 
-function breakStream(consumer: WatchFeed): void {
-  consumer.handleWaiting({ name: 'backoff', cause: LOST });
+function statsOf(feed: WatchFeed): FeedStats {
+  const stats: FeedStats = { received: 0, filtered: 0, missedWaiting: 0, duplicates: 0, errors: 0, reconnects: 0 };
+  feed.addStats(stats);
+  return stats;
 }
 
-function returnTo(consumer: WatchFeed, server: Server): void {
-  consumer.handleOpening(0);
-  consumer.handleRegistered(server.epoch, 0);
+function breakStream(feed: WatchFeed): void {
+  feed.handleWaiting({ name: 'backoff', cause: LOST });
+}
+
+function returnTo(feed: WatchFeed, server: Server): void {
+  feed.handleOpening(0);
+  feed.handleRegistered(server.epoch, 0);
 }
 
 function concat(...parts: Uint8Array[]): Uint8Array {
@@ -220,9 +235,9 @@ describe('initial values', () => {
   test('come as such when the watch asked for them, and changes follow', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan'], { includeInitial: true });
+    const { feed, receiver } = live(server, ['fan'], { includeInitial: true });
 
-    consumer.handleMessage(server.set('fan', 2), 5);
+    feed.handleMessage(server.set('fan', 2), 5);
 
     assert.deepEqual(receiver.deliveries.map(brief), [
       { version: 1, value: 1, old: undefined, missed: 0, filtered: 0, flags: INITIAL },
@@ -234,43 +249,43 @@ describe('initial values', () => {
   test('are a baseline when the watch did not ask: only the next old value', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
+    const { feed, receiver } = live(server, ['fan']);
 
-    consumer.handleMessage(server.set('fan', 2), 0);
+    feed.handleMessage(server.set('fan', 2), 0);
 
     assert.deepEqual(
       receiver.deliveries.map(({ flags }) => flags),
       [BASELINE, 0],
     );
     assert.equal(receiver.deliveries[1]?.old, 1);
-    assert.equal(consumer.stats(1, 0, 0).received, 1);
+    assert.equal(statsOf(feed).received, 1);
   });
 
   test('may come after a change that overtook them: then they are duplicates', () => {
     const server = new Server();
     server.register('fan', 1);
     const initial = server.initial('fan');
-    const { consumer, receiver } = consumerOf(['fan'], { includeInitial: true });
-    consumer.handleRegistered('e1', 0);
+    const { feed, receiver } = feedOf(['fan'], { includeInitial: true });
+    feed.handleRegistered('e1', 0);
 
-    consumer.handleMessage(server.set('fan', 2), 0);
-    consumer.handleMessage(initial, 0);
+    feed.handleMessage(server.set('fan', 2), 0);
+    feed.handleMessage(initial, 0);
 
     assert.deepEqual(
       receiver.deliveries.map(({ version }) => version),
       [2],
     );
-    assert.equal(consumer.stats(1, 0, 0).duplicates, 1);
+    assert.equal(statsOf(feed).duplicates, 1);
   });
 });
 
 describe('the first change of a variable that was waited for', () => {
   test('is delivered without an old value', () => {
     const server = new Server();
-    const { consumer, receiver } = consumerOf(['fan'], { waitForMissing: true });
-    consumer.handleRegistered('e1', 0);
+    const { feed, receiver } = feedOf(['fan'], { waitForMissing: true });
+    feed.handleRegistered('e1', 0);
 
-    consumer.handleMessage(server.encode(server.register('fan', 1)), 0);
+    feed.handleMessage(server.encode(server.register('fan', 1)), 0);
 
     assert.deepEqual(receiver.deliveries.map(brief), [
       { version: 1, value: 1, old: undefined, missed: 0, filtered: 0, flags: 0 },
@@ -279,12 +294,12 @@ describe('the first change of a variable that was waited for', () => {
 
   test('tells the versions that the server left out before it', () => {
     const server = new Server();
-    const { consumer, receiver } = consumerOf(['fan'], { waitForMissing: true });
-    consumer.handleRegistered('e1', 0);
+    const { feed, receiver } = feedOf(['fan'], { waitForMissing: true });
+    feed.handleRegistered('e1', 0);
     server.register('fan', 1);
     server.change('fan', 2);
 
-    consumer.handleMessage(concat(server.set('fan', 3), encodeMissedTail(2)), 0);
+    feed.handleMessage(concat(server.set('fan', 3), encodeMissedTail(2)), 0);
 
     assert.deepEqual(receiver.deliveries.map(brief), [
       { version: 3, value: 3, old: undefined, missed: 2, filtered: 0, flags: 0 },
@@ -293,11 +308,11 @@ describe('the first change of a variable that was waited for', () => {
 
   test('tells them also when it is gone already', () => {
     const server = new Server();
-    const { consumer, receiver } = consumerOf(['fan'], { waitForMissing: true });
-    consumer.handleRegistered('e1', 0);
+    const { feed, receiver } = feedOf(['fan'], { waitForMissing: true });
+    feed.handleRegistered('e1', 0);
     server.register('fan', 1);
 
-    consumer.handleMessage(concat(server.delete('fan'), encodeMissedTail(1)), 0);
+    feed.handleMessage(concat(server.delete('fan'), encodeMissedTail(1)), 0);
 
     assert.equal(receiver.deliveries[0]?.missed, 1);
     assert.equal(reasonOfFlags(receiver.deliveries[0]?.flags ?? 0), 'deleted');
@@ -308,13 +323,13 @@ describe('a value first seen after a break', () => {
   test('is a resync: the set that brought it may have been made after the watch was registered', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = consumerOf(['fan']);
-    consumer.handleRegistered('e1', 0);
-    breakStream(consumer);
+    const { feed, receiver } = feedOf(['fan']);
+    feed.handleRegistered('e1', 0);
+    breakStream(feed);
     server.change('fan', 2);
 
-    returnTo(consumer, server);
-    consumer.handleMessage(server.initial('fan'), 0);
+    returnTo(feed, server);
+    feed.handleMessage(server.initial('fan'), 0);
 
     assert.deepEqual(receiver.deliveries.map(brief), [
       { version: 2, value: 2, old: undefined, missed: 0, filtered: 0, flags: RESYNC },
@@ -323,15 +338,15 @@ describe('a value first seen after a break', () => {
 
   test('of a variable that was not there when the watch was in step says how many versions it missed', () => {
     const server = new Server();
-    const { consumer, receiver } = consumerOf(['fan'], { waitForMissing: true });
-    consumer.handleRegistered('e1', 0);
-    consumer.handleMessage(SYNCED, 0);
-    breakStream(consumer);
+    const { feed, receiver } = feedOf(['fan'], { waitForMissing: true });
+    feed.handleRegistered('e1', 0);
+    feed.handleMessage(SYNCED, 0);
+    breakStream(feed);
     server.register('fan', 1);
     server.change('fan', 2);
 
-    returnTo(consumer, server);
-    consumer.handleMessage(server.initial('fan'), 0);
+    returnTo(feed, server);
+    feed.handleMessage(server.resync('fan'), 0);
 
     assert.deepEqual(receiver.deliveries.map(brief), [
       { version: 2, value: 2, old: undefined, missed: 1, filtered: 0, flags: RESYNC },
@@ -341,12 +356,12 @@ describe('a value first seen after a break', () => {
   test('is an initial value when the watch asked for those', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = consumerOf(['fan'], { includeInitial: true });
-    consumer.handleRegistered('e1', 0);
-    breakStream(consumer);
+    const { feed, receiver } = feedOf(['fan'], { includeInitial: true });
+    feed.handleRegistered('e1', 0);
+    breakStream(feed);
 
-    returnTo(consumer, server);
-    consumer.handleMessage(server.initial('fan'), 0);
+    returnTo(feed, server);
+    feed.handleMessage(server.initial('fan'), 0);
 
     assert.deepEqual(
       receiver.deliveries.map(({ flags }) => flags),
@@ -360,11 +375,11 @@ describe('after a break', () => {
     const server = new Server();
     server.register('fan', 1);
     server.register('lamp', 1);
-    const { consumer } = live(server, ['fan', 'lamp']);
-    consumer.handleMessage(server.set('fan', 2), 0);
-    breakStream(consumer);
+    const { feed } = live(server, ['fan', 'lamp']);
+    feed.handleMessage(server.set('fan', 2), 0);
+    breakStream(feed);
 
-    assert.deepEqual(consumer.request('e1'), {
+    assert.deepEqual(feed.request('e1'), {
       identifiers: ['fan', 'lamp'],
       resume: { v1: 2, v2: 1 },
       resumeEpoch: 'e1',
@@ -377,13 +392,13 @@ describe('after a break', () => {
   test('what is replayed and was seen is dropped, what was not is delivered in order', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
+    const { feed, receiver } = live(server, ['fan']);
     const changes = [2, 3, 4].map((value) => server.set('fan', value));
-    consumer.handleMessage(changes[0]!, 0);
-    breakStream(consumer);
+    feed.handleMessage(changes[0]!, 0);
+    breakStream(feed);
 
-    returnTo(consumer, server);
-    for (const change of changes) consumer.handleMessage(change, 0);
+    returnTo(feed, server);
+    for (const change of changes) feed.handleMessage(change, 0);
 
     assert.deepEqual(
       receiver.deliveries.map(({ version, missed }) => [version, missed]),
@@ -394,19 +409,19 @@ describe('after a break', () => {
         [4, 0],
       ],
     );
-    const { duplicates, reconnects, received } = consumer.stats(1, 0, 0);
+    const { duplicates, reconnects, received } = statsOf(feed);
     assert.deepEqual({ duplicates, reconnects, received }, { duplicates: 1, reconnects: 1, received: 3 });
   });
 
   test('what cannot be replayed comes as one resync that says exactly how many were missed', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
-    breakStream(consumer);
+    const { feed, receiver } = live(server, ['fan']);
+    breakStream(feed);
     for (const value of [2, 3, 4]) server.change('fan', value);
 
-    returnTo(consumer, server);
-    consumer.handleMessage(server.resync('fan'), 0);
+    returnTo(feed, server);
+    feed.handleMessage(server.resync('fan'), 0);
 
     assert.deepEqual(receiver.deliveries.slice(1).map(brief), [
       { version: 4, value: 4, old: 1, missed: 2, filtered: 0, flags: RESYNC },
@@ -417,14 +432,14 @@ describe('after a break', () => {
     const server = new Server('');
     server.register('fan', 1);
     server.register('lamp', 1);
-    const { consumer, receiver } = live(server, ['fan', 'lamp'], { includeInitial: true });
-    breakStream(consumer);
+    const { feed, receiver } = live(server, ['fan', 'lamp'], { includeInitial: true });
+    breakStream(feed);
     server.change('lamp', 2);
     server.change('lamp', 3);
 
-    returnTo(consumer, server);
-    consumer.handleMessage(server.initial('fan'), 0);
-    consumer.handleMessage(server.initial('lamp'), 0);
+    returnTo(feed, server);
+    feed.handleMessage(server.initial('fan'), 0);
+    feed.handleMessage(server.initial('lamp'), 0);
 
     assert.deepEqual(receiver.deliveries.slice(2).map(brief), [
       { version: 3, value: 3, old: 1, missed: 1, filtered: 0, flags: RESYNC },
@@ -435,15 +450,15 @@ describe('after a break', () => {
     for (const version of [1, 9]) {
       const server = new Server('e1');
       server.register('fan', 1, 4);
-      const { consumer, receiver } = live(server, ['fan']);
-      breakStream(consumer);
+      const { feed, receiver } = live(server, ['fan']);
+      breakStream(feed);
       const restarted = new Server('e2', 'w');
       restarted.register('fan', 7, version);
 
-      assert.equal(consumer.request('e2').waitForMissing, true);
-      returnTo(consumer, restarted);
-      consumer.handleMessage(restarted.resync('fan'), 0);
-      consumer.handleMessage(restarted.set('fan', 8), 0);
+      assert.equal(feed.request('e2').waitForMissing, true);
+      returnTo(feed, restarted);
+      feed.handleMessage(restarted.resync('fan'), 0);
+      feed.handleMessage(restarted.set('fan', 8), 0);
 
       assert.deepEqual(receiver.deliveries.slice(1).map(brief), [
         { version, value: 7, old: 1, missed: version - 1, filtered: 0, flags: RESYNC },
@@ -456,12 +471,12 @@ describe('after a break', () => {
   test('a change without epoch on the stream of a new epoch begins that epoch', () => {
     const server = new Server('e1');
     server.register('fan', 1, 4);
-    const { consumer, receiver } = live(server, ['fan']);
-    breakStream(consumer);
+    const { feed, receiver } = live(server, ['fan']);
+    breakStream(feed);
     const restarted = new Server('e2', 'w');
-    returnTo(consumer, restarted);
+    returnTo(feed, restarted);
 
-    consumer.handleMessage(restarted.encode(restarted.register('fan', 7)), 0);
+    feed.handleMessage(restarted.encode(restarted.register('fan', 7)), 0);
 
     assert.deepEqual(receiver.deliveries.slice(1).map(brief), [
       { version: 1, value: 7, old: 1, missed: 0, filtered: 0, flags: RESYNC },
@@ -469,26 +484,26 @@ describe('after a break', () => {
   });
 
   test('versions of two epochs are not resumed together', () => {
-    const { consumer } = consumerOf(['fan', 'lamp'], {}, [
+    const { feed } = feedOf(['fan', 'lamp'], {}, [
       { version: 3, epoch: 'e1', variableId: 'v1', last: undefined },
       { version: 4, epoch: 'e2', variableId: 'v2', last: undefined },
     ]);
-    assert.deepEqual(consumer.request('e2').resume, undefined);
-    assert.equal(consumer.request('e2').resumeEpoch, '');
+    assert.deepEqual(feed.request('e2').resume, undefined);
+    assert.equal(feed.request('e2').resumeEpoch, '');
   });
 
   test('a server without epochs is not asked to resume', () => {
     const server = new Server('');
     server.register('fan', 1);
-    const { consumer } = live(server, ['fan']);
-    assert.equal(consumer.request('').resume, undefined);
+    const { feed } = live(server, ['fan']);
+    assert.equal(feed.request('').resume, undefined);
   });
 
   test('a NOT_FOUND of a watch that was live makes it wait for its variables', () => {
-    const { consumer } = consumerOf(['fan']);
-    assert.equal(consumer.request('e1').waitForMissing, false);
-    consumer.waitForMissing();
-    assert.equal(consumer.request('e1').waitForMissing, true);
+    const { feed } = feedOf(['fan']);
+    assert.equal(feed.request('e1').waitForMissing, false);
+    feed.waitForMissing();
+    assert.equal(feed.request('e1').waitForMissing, true);
   });
 });
 
@@ -496,11 +511,11 @@ describe('within one stream', () => {
   test('a gap is told exactly and is no resync', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
+    const { feed, receiver } = live(server, ['fan']);
     server.change('fan', 2);
     server.change('fan', 3);
 
-    consumer.handleMessage(server.set('fan', 4), 0);
+    feed.handleMessage(server.set('fan', 4), 0);
 
     assert.deepEqual(receiver.deliveries.slice(1).map(brief), [
       { version: 4, value: 4, old: 1, missed: 2, filtered: 0, flags: 0 },
@@ -510,21 +525,21 @@ describe('within one stream', () => {
   test('an update that cannot be read is told, counted, and missed by the next one', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
+    const { feed, receiver } = live(server, ['fan']);
     server.change('fan', 2);
 
-    consumer.handleMessage(GARBAGE, 0);
-    consumer.handleMessage(server.set('fan', 3), 0);
+    feed.handleMessage(GARBAGE, 0);
+    feed.handleMessage(server.set('fan', 3), 0);
 
     assert.ok(receiver.troubles[0] instanceof ProtocolError);
-    assert.equal(consumer.stats(1, 0, 0).errors, 1);
+    assert.equal(statsOf(feed).errors, 1);
     assert.equal(receiver.deliveries.at(-1)?.missed, 1);
   });
 
   test('an update whose value is none of its type is told, and missed by the next one', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
+    const { feed, receiver } = live(server, ['fan']);
     const bad = snakepit.bridge.VariableUpdate.encode({
       variableId: 'v1',
       updateType: 'value_change',
@@ -532,8 +547,8 @@ describe('within one stream', () => {
     }).finish();
     server.change('fan', 2);
 
-    consumer.handleMessage(bad, 0);
-    consumer.handleMessage(server.set('fan', 3), 0);
+    feed.handleMessage(bad, 0);
+    feed.handleMessage(server.set('fan', 3), 0);
 
     assert.equal(receiver.troubles.length, 1);
     assert.deepEqual(
@@ -548,45 +563,42 @@ describe('within one stream', () => {
   test('an update type of a later contract is counted and delivers nothing', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
-    consumer.handleMessage(
-      snakepit.bridge.VariableUpdate.encode({ variableId: 'v1', updateType: 'moved' }).finish(),
-      0,
-    );
-    assert.deepEqual([receiver.deliveries.length, receiver.troubles.length, consumer.stats(1, 0, 0).errors], [1, 0, 1]);
+    const { feed, receiver } = live(server, ['fan']);
+    feed.handleMessage(snakepit.bridge.VariableUpdate.encode({ variableId: 'v1', updateType: 'moved' }).finish(), 0);
+    assert.deepEqual([receiver.deliveries.length, receiver.troubles.length, statsOf(feed).errors], [1, 0, 1]);
   });
 
   test('an update of a variable that nobody asked for is delivered to nobody', () => {
     const server = new Server();
     server.register('fan', 1);
     server.register('lamp', 1);
-    const { consumer, receiver } = live(server, ['fan']);
-    consumer.handleMessage(server.set('lamp', 2), 0);
+    const { feed, receiver } = live(server, ['fan']);
+    feed.handleMessage(server.set('lamp', 2), 0);
     assert.equal(receiver.deliveries.length, 1);
   });
 
   test('a heartbeat is a sign of life and no update', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
-    consumer.handleMessage(HEARTBEAT, 77);
+    const { feed, receiver } = live(server, ['fan']);
+    feed.handleMessage(HEARTBEAT, 77);
     assert.deepEqual(receiver.pulses, [77]);
-    assert.equal(consumer.lastWordAtMs, 77);
+    assert.equal(feed.lastWordAtMs, 77);
     assert.equal(receiver.deliveries.length, 1);
   });
 
   test('a version beyond 32 bits begins an era of its own that changes after it belong to', () => {
     const server = new Server();
     server.register('fan', 1, ERA_SPAN);
-    const { consumer, receiver } = live(server, ['fan']);
+    const { feed, receiver } = live(server, ['fan']);
 
-    for (const value of [2, 3]) consumer.handleMessage(server.set('fan', value), 0);
+    for (const value of [2, 3]) feed.handleMessage(server.set('fan', value), 0);
 
     assert.deepEqual(receiver.deliveries.slice(1).map(brief), [
       { version: 1, value: 2, old: 1, missed: 0, filtered: 0, flags: RESYNC },
       { version: 2, value: 3, old: 2, missed: 0, filtered: 0, flags: 0 },
     ]);
-    assert.deepEqual(consumer.request('e1'), {
+    assert.deepEqual(feed.request('e1'), {
       identifiers: ['fan'],
       resume: { v1: 2 },
       resumeEpoch: 'e1.1',
@@ -599,11 +611,11 @@ describe('within one stream', () => {
   test('a change that says no epoch belongs to the era that its variable has begun', () => {
     const server = new Server();
     server.register('fan', 1, ERA_SPAN + 1);
-    const { consumer, receiver } = live(server, ['fan']);
+    const { feed, receiver } = live(server, ['fan']);
     const change = snakepit.bridge.VariableUpdate.decode(server.set('fan', 2));
     change.epoch = '';
 
-    consumer.handleMessage(snakepit.bridge.VariableUpdate.encode(change).finish(), 0);
+    feed.handleMessage(snakepit.bridge.VariableUpdate.encode(change).finish(), 0);
 
     assert.deepEqual(receiver.deliveries.slice(1).map(brief), [
       { version: 2, value: 2, old: 1, missed: 0, filtered: 0, flags: 0 },
@@ -613,9 +625,9 @@ describe('within one stream', () => {
   test('a variable asked for by name and by id is delivered under both', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan', 'v1']);
+    const { feed, receiver } = live(server, ['fan', 'v1']);
 
-    consumer.handleMessage(server.set('fan', 2), 0);
+    feed.handleMessage(server.set('fan', 2), 0);
 
     assert.deepEqual(
       receiver.deliveries.map(({ handle, version }) => [handle, version]),
@@ -628,17 +640,35 @@ describe('within one stream', () => {
     );
   });
 
+  test('a variable named as another one is by its id gets its own values only', () => {
+    const server = new Server();
+    server.register('fan', 1);
+    const { feed, receiver } = feedOf(['fan', 'v1']);
+    server.register('v1', 5);
+    feed.handleRegistered('e1', 0);
+    for (const bytes of [server.initial('fan'), server.initial('v1'), server.set('fan', 2)])
+      feed.handleMessage(bytes, 0);
+    assert.deepEqual(
+      receiver.deliveries.map(({ handle, value }) => [handle, value]),
+      [
+        [0, 1],
+        [1, 5],
+        [0, 2],
+      ],
+    );
+  });
+
   test('a variable that comes back under its name with another id is a resync of a new lineage', () => {
     const server = new Server();
     server.register('fan', 1, 5);
-    const { consumer, receiver } = live(server, ['fan']);
-    breakStream(consumer);
+    const { feed, receiver } = live(server, ['fan']);
+    breakStream(feed);
     server.delete('fan');
     server.register('fan', 9);
     server.change('fan', 10);
 
-    returnTo(consumer, server);
-    consumer.handleMessage(server.resync('fan'), 0);
+    returnTo(feed, server);
+    feed.handleMessage(server.resync('fan'), 0);
 
     assert.deepEqual(receiver.deliveries.slice(1).map(brief), [
       { version: 2, value: 10, old: 1, missed: 1, filtered: 0, flags: RESYNC },
@@ -649,9 +679,9 @@ describe('within one stream', () => {
   test('an overflow is told once for each update that the ring refused', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
+    const { feed, receiver } = live(server, ['fan']);
     receiver.hasRoom = false;
-    consumer.handleMessage(server.set('fan', 2), 0);
+    feed.handleMessage(server.set('fan', 2), 0);
     assert.equal(receiver.overflows, 1);
   });
 });
@@ -662,12 +692,12 @@ describe('a deleted variable', () => {
       const server = new Server();
       server.register('fan', 1);
       server.register('lamp', 1);
-      const { consumer, receiver } = live(server, ['fan', 'lamp']);
+      const { feed, receiver } = live(server, ['fan', 'lamp']);
 
-      consumer.handleMessage(server.delete('fan', reason), 0);
+      feed.handleMessage(server.delete('fan', reason), 0);
       assert.equal(receiver.nothingLeft, 0);
-      assert.deepEqual(consumer.identifiers, ['lamp']);
-      consumer.handleMessage(server.delete('lamp', reason), 0);
+      assert.deepEqual(feed.identifiers, ['lamp']);
+      feed.handleMessage(server.delete('lamp', reason), 0);
 
       assert.equal(receiver.nothingLeft, 1);
       const told = receiver.deliveries.slice(2);
@@ -684,12 +714,12 @@ describe('a deleted variable', () => {
   test('tells what was missed before it, and is told once', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
+    const { feed, receiver } = live(server, ['fan']);
     server.change('fan', 2);
     const deletion = server.delete('fan');
 
-    consumer.handleMessage(deletion, 0);
-    consumer.handleMessage(deletion, 0);
+    feed.handleMessage(deletion, 0);
+    feed.handleMessage(deletion, 0);
 
     assert.deepEqual(
       receiver.deliveries.slice(1).map(({ version, missed }) => [version, missed]),
@@ -701,9 +731,9 @@ describe('a deleted variable', () => {
   test('is gone although the server sends no value of it', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
+    const { feed, receiver } = live(server, ['fan']);
 
-    consumer.handleMessage(
+    feed.handleMessage(
       snakepit.bridge.VariableUpdate.encode({
         variableId: 'v1',
         updateType: 'deleted',
@@ -719,9 +749,9 @@ describe('a deleted variable', () => {
   test('is gone for a reason that this version does not know: it counts as deleted', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
+    const { feed, receiver } = live(server, ['fan']);
 
-    consumer.handleMessage(
+    feed.handleMessage(
       snakepit.bridge.VariableUpdate.encode({ variableId: 'v1', updateType: 'deleted', reason: 'archived' }).finish(),
       0,
     );
@@ -731,10 +761,10 @@ describe('a deleted variable', () => {
 
   test('known by its id alone is found in a watch by name that another worker has begun', () => {
     const point: ResumePoint = { version: 3, epoch: 'e1', variableId: 'v1', last: undefined };
-    const { consumer, receiver } = consumerOf(['fan'], {}, [point]);
-    consumer.handleRegistered('e1', 0);
+    const { feed, receiver } = feedOf(['fan'], {}, [point]);
+    feed.handleRegistered('e1', 0);
 
-    consumer.handleMessage(
+    feed.handleMessage(
       snakepit.bridge.VariableUpdate.encode({ variableId: 'v1', updateType: 'deleted', epoch: 'e1' }).finish(),
       0,
     );
@@ -749,18 +779,18 @@ describe('a deleted variable', () => {
   test('that has come back under its name is not deleted by the late word of its earlier life', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
-    breakStream(consumer);
+    const { feed, receiver } = live(server, ['fan']);
+    breakStream(feed);
     server.delete('fan');
     server.register('fan', 9);
-    returnTo(consumer, server);
-    consumer.handleMessage(server.resync('fan'), 0);
+    returnTo(feed, server);
+    feed.handleMessage(server.resync('fan'), 0);
 
-    consumer.handleMessage(
+    feed.handleMessage(
       snakepit.bridge.VariableUpdate.encode({ variableId: 'v1', updateType: 'deleted', epoch: 'e1' }).finish(),
       0,
     );
-    consumer.handleMessage(server.set('fan', 10), 0);
+    feed.handleMessage(server.set('fan', 10), 0);
 
     assert.equal(receiver.nothingLeft, 0);
     assert.deepEqual(
@@ -776,24 +806,24 @@ describe('a condition', () => {
   test('filters silently and counts; the next delivery tells how many and says the old value', () => {
     const server = new Server();
     server.register('fan', 0);
-    const { consumer, receiver } = live(server, ['fan'], { condition: changedBy2 });
+    const { feed, receiver } = live(server, ['fan'], { condition: changedBy2 });
 
-    for (const value of [1, 2, 5]) consumer.handleMessage(server.set('fan', value), 0);
+    for (const value of [1, 2, 5]) feed.handleMessage(server.set('fan', value), 0);
 
     assert.deepEqual(receiver.deliveries.slice(1).map(brief), [
       { version: 4, value: 5, old: 2, missed: 0, filtered: 2, flags: 0 },
     ]);
-    assert.equal(consumer.stats(1, 0, 0).filtered, 2);
+    assert.equal(statsOf(feed).filtered, 2);
   });
 
   test('keeps what was missed before filtered ones for the next delivery', () => {
     const server = new Server();
     server.register('fan', 0);
-    const { consumer, receiver } = live(server, ['fan'], { condition: changedBy2 });
+    const { feed, receiver } = live(server, ['fan'], { condition: changedBy2 });
     server.change('fan', 7);
-    consumer.handleMessage(server.set('fan', 1), 0);
+    feed.handleMessage(server.set('fan', 1), 0);
 
-    consumer.handleMessage(server.set('fan', 5), 0);
+    feed.handleMessage(server.set('fan', 5), 0);
 
     assert.deepEqual(receiver.deliveries.slice(1).map(brief), [
       { version: 4, value: 5, old: 1, missed: 1, filtered: 1, flags: 0 },
@@ -803,15 +833,15 @@ describe('a condition', () => {
   test('lets a resync and a deletion through, with what was filtered before them', () => {
     const server = new Server();
     server.register('fan', 0);
-    const { consumer, receiver } = live(server, ['fan'], { condition: { gt: 100 } });
-    consumer.handleMessage(server.set('fan', 1), 0);
-    breakStream(consumer);
+    const { feed, receiver } = live(server, ['fan'], { condition: { gt: 100 } });
+    feed.handleMessage(server.set('fan', 1), 0);
+    breakStream(feed);
     server.change('fan', 2);
     server.change('fan', 3);
-    returnTo(consumer, server);
-    consumer.handleMessage(server.resync('fan'), 0);
-    consumer.handleMessage(server.set('fan', 4), 0);
-    consumer.handleMessage(server.delete('fan'), 0);
+    returnTo(feed, server);
+    feed.handleMessage(server.resync('fan'), 0);
+    feed.handleMessage(server.set('fan', 4), 0);
+    feed.handleMessage(server.delete('fan'), 0);
 
     assert.deepEqual(
       receiver.deliveries.map(({ flags, missed, filtered, old }) => [
@@ -832,10 +862,10 @@ describe('a condition', () => {
     const server = new Server();
     server.register('fan', 10, 3);
     const point: ResumePoint = { version: 3, epoch: 'e1', variableId: 'v1', last: { value: 10, isOpaque: false } };
-    const { consumer, receiver } = consumerOf(['fan'], { condition: changedBy2 }, [point]);
-    consumer.handleRegistered('e1', 0);
+    const { feed, receiver } = feedOf(['fan'], { condition: changedBy2 }, [point]);
+    feed.handleRegistered('e1', 0);
 
-    for (const value of [11, 14]) consumer.handleMessage(server.set('fan', value), 0);
+    for (const value of [11, 14]) feed.handleMessage(server.set('fan', value), 0);
 
     assert.deepEqual(receiver.deliveries.map(brief), [
       { version: 5, value: 14, old: 11, missed: 0, filtered: 1, flags: 0 },
@@ -848,25 +878,25 @@ describe('dropped handles', () => {
     const server = new Server();
     server.register('fan', 1);
     server.register('lamp', 1);
-    const { consumer, receiver } = live(server, ['fan', 'lamp', 'v1']);
+    const { feed, receiver } = live(server, ['fan', 'lamp', 'v1']);
 
-    assert.equal(consumer.handleDropped(new Set([0])), true);
-    for (const name of ['fan', 'lamp']) consumer.handleMessage(server.set(name, 2), 0);
+    assert.equal(feed.handleDropped(new Set([0])), true);
+    for (const name of ['fan', 'lamp']) feed.handleMessage(server.set(name, 2), 0);
 
     assert.deepEqual(
       receiver.deliveries.slice(3).map(({ handle }) => handle),
       [2, 1],
     );
-    assert.deepEqual(consumer.identifiers, ['lamp', 'v1']);
-    assert.deepEqual(Object.keys(consumer.request('e1').resume ?? {}).sort(), ['v1', 'v2']);
+    assert.deepEqual(feed.identifiers, ['lamp', 'v1']);
+    assert.deepEqual(Object.keys(feed.request('e1').resume ?? {}).sort(), ['v1', 'v2']);
   });
 
   test('of the last variables leave nothing', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
-    assert.equal(consumer.handleDropped(new Set([0])), false);
-    consumer.handleMessage(server.set('fan', 2), 0);
+    const { feed, receiver } = live(server, ['fan']);
+    assert.equal(feed.handleDropped(new Set([0])), false);
+    feed.handleMessage(server.set('fan', 2), 0);
     assert.equal(receiver.deliveries.length, 1);
   });
 
@@ -874,10 +904,10 @@ describe('dropped handles', () => {
     const server = new Server();
     server.register('fan', 1);
     server.register('lamp', 1);
-    const { consumer, receiver } = consumerOf(['fan', 'lamp']);
-    consumer.handleRegistered('e1', 0);
-    consumer.handleDropped(new Set([0]));
-    consumer.handleMessage(server.initial('fan'), 0);
+    const { feed, receiver } = feedOf(['fan', 'lamp']);
+    feed.handleRegistered('e1', 0);
+    feed.handleDropped(new Set([0]));
+    feed.handleMessage(server.initial('fan'), 0);
     assert.equal(receiver.deliveries.length, 0);
   });
 });
@@ -895,11 +925,11 @@ describe('an atomic batch', () => {
     deliveries.map(({ handle, version, flags }) => [handle, version, (flags & MORE) !== 0]);
 
   test('is delivered when the last of it is there, and each but the last says that more follows', () => {
-    const { server, consumer, receiver } = watched();
-    consumer.handleMessage(concat(server.set('fan', 2), MORE_TAIL), 0);
-    consumer.handleMessage(HEARTBEAT, 0);
+    const { server, feed, receiver } = watched();
+    feed.handleMessage(concat(server.set('fan', 2), MORE_TAIL), 0);
+    feed.handleMessage(HEARTBEAT, 0);
     assert.deepEqual(told(receiver), []);
-    consumer.handleMessage(server.set('lamp', 2), 0);
+    feed.handleMessage(server.set('lamp', 2), 0);
     assert.deepEqual(told(receiver), [
       [0, 2, true],
       [1, 2, false],
@@ -907,15 +937,15 @@ describe('an atomic batch', () => {
   });
 
   test('that a break cut is forgotten, and asked for again as a whole', () => {
-    const { server, consumer, receiver } = watched();
+    const { server, feed, receiver } = watched();
     const [fan, lamp] = [server.set('fan', 2), server.set('lamp', 2)];
-    consumer.handleMessage(concat(fan, MORE_TAIL), 0);
-    breakStream(consumer);
+    feed.handleMessage(concat(fan, MORE_TAIL), 0);
+    breakStream(feed);
     assert.deepEqual(told(receiver), []);
-    assert.deepEqual(consumer.request(server.epoch).resume, { v1: 1, v2: 1 });
-    returnTo(consumer, server);
-    consumer.handleMessage(concat(fan, MORE_TAIL), 0);
-    consumer.handleMessage(lamp, 0);
+    assert.deepEqual(feed.request(server.epoch).resume, { v1: 1, v2: 1 });
+    returnTo(feed, server);
+    feed.handleMessage(concat(fan, MORE_TAIL), 0);
+    feed.handleMessage(lamp, 0);
     assert.deepEqual(told(receiver), [
       [0, 2, true],
       [1, 2, false],
@@ -923,12 +953,12 @@ describe('an atomic batch', () => {
   });
 
   test('whose last update is filtered, seen already or unreadable is whole without it', () => {
-    const { server, consumer, receiver } = watched();
-    consumer.handleMessage(concat(server.set('fan', 2), MORE_TAIL), 0);
-    consumer.handleMessage(server.initial('fan'), 0);
+    const { server, feed, receiver } = watched();
+    feed.handleMessage(concat(server.set('fan', 2), MORE_TAIL), 0);
+    feed.handleMessage(server.initial('fan'), 0);
     assert.deepEqual(told(receiver), [[0, 2, false]]);
-    consumer.handleMessage(concat(server.set('fan', 3), MORE_TAIL), 0);
-    consumer.handleMessage(GARBAGE, 0);
+    feed.handleMessage(concat(server.set('fan', 3), MORE_TAIL), 0);
+    feed.handleMessage(GARBAGE, 0);
     assert.deepEqual(told(receiver).at(-1), [0, 3, false]);
   });
 });
@@ -937,15 +967,15 @@ describe('being in step', () => {
   test('of a first stream is told when each present value has come, of a resumed one by the mark', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan']);
+    const { feed, receiver } = live(server, ['fan']);
     assert.equal(receiver.synced, 1);
 
-    breakStream(consumer);
-    assert.equal(consumer.request(server.epoch).wantsMark, true);
-    returnTo(consumer, server);
+    breakStream(feed);
+    assert.equal(feed.request(server.epoch).wantsMark, true);
+    returnTo(feed, server);
     assert.equal(receiver.synced, 1);
-    consumer.handleMessage(SYNCED, 0);
-    consumer.handleMessage(SYNCED, 0);
+    feed.handleMessage(SYNCED, 0);
+    feed.handleMessage(SYNCED, 0);
 
     assert.equal(receiver.synced, 2);
   });
@@ -954,18 +984,18 @@ describe('being in step', () => {
     const server = new Server('');
     server.register('fan', 1);
     server.register('lamp', 1);
-    const { consumer, receiver } = consumerOf(['fan', 'lamp']);
-    consumer.handleRegistered('', 0);
-    consumer.handleMessage(server.initial('fan'), 0);
+    const { feed, receiver } = feedOf(['fan', 'lamp']);
+    feed.handleRegistered('', 0);
+    feed.handleMessage(server.initial('fan'), 0);
     assert.equal(receiver.synced, 0);
-    consumer.handleMessage(server.initial('lamp'), 0);
+    feed.handleMessage(server.initial('lamp'), 0);
     assert.equal(receiver.synced, 1);
 
-    breakStream(consumer);
-    returnTo(consumer, server);
-    consumer.handleMessage(server.initial('lamp'), 0);
+    breakStream(feed);
+    returnTo(feed, server);
+    feed.handleMessage(server.initial('lamp'), 0);
     assert.equal(receiver.synced, 1);
-    consumer.handleMessage(server.initial('fan'), 0);
+    feed.handleMessage(server.initial('fan'), 0);
 
     assert.equal(receiver.synced, 2);
   });
@@ -974,10 +1004,10 @@ describe('being in step', () => {
     const server = new Server('');
     server.register('fan', 1);
     server.register('lamp', 1);
-    const { consumer, receiver } = consumerOf(['fan', 'lamp']);
-    consumer.handleRegistered('', 0);
-    consumer.handleMessage(server.initial('fan'), 0);
-    consumer.handleMessage(server.delete('lamp'), 0);
+    const { feed, receiver } = feedOf(['fan', 'lamp']);
+    feed.handleRegistered('', 0);
+    feed.handleMessage(server.initial('fan'), 0);
+    feed.handleMessage(server.delete('lamp'), 0);
     assert.equal(receiver.synced, 1);
   });
 });
@@ -986,56 +1016,53 @@ describe('silence', () => {
   test('longer than the watch allows makes it stale, and the next word live again', () => {
     const server = new Server();
     server.register('fan', 1);
-    const { consumer, receiver } = live(server, ['fan'], { staleAfterMs: 1_000 });
+    const { feed, receiver } = live(server, ['fan'], { staleAfterMs: 1_000 });
 
-    assert.equal(consumer.handleStaleCheck(999), 1_000);
-    assert.equal(consumer.state.name, 'live');
-    assert.equal(consumer.handleStaleCheck(1_000), 2_000);
-    assert.equal(consumer.state.name, 'stale');
-    consumer.handleMessage(HEARTBEAT, 1_500);
+    assert.equal(feed.handleStaleCheck(999), 1_000);
+    assert.equal(feed.state.name, 'live');
+    assert.equal(feed.handleStaleCheck(1_000), 2_000);
+    assert.equal(feed.state.name, 'stale');
+    feed.handleMessage(HEARTBEAT, 1_500);
 
     assert.deepEqual(receiver.states, ['live', 'stale', 'live']);
-    assert.equal(consumer.handleStaleCheck(2_000), 2_500);
+    assert.equal(feed.handleStaleCheck(2_000), 2_500);
   });
 
   test('is not minded by a watch that does not care, nor by one that is over', () => {
     const server = new Server();
     server.register('fan', 1);
-    const careless = live(server, ['fan']).consumer;
+    const careless = live(server, ['fan']).feed;
     assert.equal(careless.handleStaleCheck(1e9), undefined);
-    const stopped = live(server, ['fan'], { staleAfterMs: 1_000 }).consumer;
+    const stopped = live(server, ['fan'], { staleAfterMs: 1_000 }).feed;
     stopped.handleStop();
     assert.equal(stopped.handleStaleCheck(1e9), undefined);
   });
 
   test('of a stream that is being reopened does not make it stale', () => {
-    const { consumer, receiver } = consumerOf(['fan'], { staleAfterMs: 1_000 });
-    assert.equal(consumer.handleStaleCheck(5_000), 6_000);
+    const { feed, receiver } = feedOf(['fan'], { staleAfterMs: 1_000 });
+    assert.equal(feed.handleStaleCheck(5_000), 6_000);
     assert.deepEqual(receiver.states, []);
   });
 });
 
 describe('a watch that is over', () => {
   test('delivers nothing more', () => {
-    for (const end of [
-      (consumer: WatchFeed) => consumer.handleStop(),
-      (consumer: WatchFeed) => consumer.handleFailure(LOST),
-    ]) {
+    for (const end of [(feed: WatchFeed) => feed.handleStop(), (feed: WatchFeed) => feed.handleFailure(LOST)]) {
       const server = new Server();
       server.register('fan', 1);
-      const { consumer, receiver } = live(server, ['fan']);
-      end(consumer);
-      consumer.handleMessage(server.set('fan', 2), 0);
-      breakStream(consumer);
+      const { feed, receiver } = live(server, ['fan']);
+      end(feed);
+      feed.handleMessage(server.set('fan', 2), 0);
+      breakStream(feed);
       assert.equal(receiver.deliveries.length, 1);
       assert.equal(receiver.states.length, 2);
     }
   });
 
   test('stays what it became', () => {
-    const { consumer, receiver } = consumerOf(['fan']);
-    consumer.handleFailure(LOST);
-    consumer.handleStop();
+    const { feed, receiver } = feedOf(['fan']);
+    feed.handleFailure(LOST);
+    feed.handleStop();
     assert.deepEqual(receiver.states, ['failed']);
   });
 });
@@ -1085,7 +1112,7 @@ const acts: fc.Arbitrary<Act[]> = fc.array(
 /** One watch of `a` and `b`, its server, and a network that loses, repeats and breaks. The receiver checks the books at each delivery. */
 class Storm {
   server = new Server('epoch1', 'v1-');
-  readonly consumer: WatchFeed;
+  readonly feed: WatchFeed;
   readonly receiver: Receiver;
   readonly #condition: Condition | undefined;
   /** What the watch has seen last, filtered ones too. */
@@ -1096,7 +1123,7 @@ class Storm {
   constructor(condition: Condition | undefined, includeInitial: boolean) {
     this.#condition = condition;
     for (const name of NAMES) this.server.register(name, 0);
-    ({ consumer: this.consumer, receiver: this.receiver } = live(this.server, NAMES, { condition, includeInitial }));
+    ({ feed: this.feed, receiver: this.receiver } = live(this.server, NAMES, { condition, includeInitial }));
     this.receiver.deliveries.forEach(({ handle, value }) => {
       this.#seen.set(handle, value);
     });
@@ -1109,7 +1136,7 @@ class Storm {
         if (change === undefined) return;
         const bytes = this.server.encode(change);
         if (act.arrives) this.#send(bytes);
-        else this.consumer.handleMessage(GARBAGE, 0);
+        else this.feed.handleMessage(GARBAGE, 0);
         return;
       }
       case 'repeat': {
@@ -1118,12 +1145,12 @@ class Storm {
         return;
       }
       case 'break':
-        breakStream(this.consumer);
+        breakStream(this.feed);
         for (const [name, value] of act.sets) this.server.table.set({ identifier: name, input: value }, NO_SETTER, 0);
         this.#resume(act.replays);
         return;
       case 'restart':
-        breakStream(this.consumer);
+        breakStream(this.feed);
         this.#lives += 1;
         this.server = new Server(`epoch${this.#lives}`, `v${this.#lives}-`);
         for (const name of NAMES) this.server.register(name, 0, act.version);
@@ -1145,17 +1172,17 @@ class Storm {
 
   #send(bytes: Uint8Array): void {
     this.#sentOnThisStream.push(bytes);
-    const filteredBefore = this.consumer.stats(1, 0, 0).filtered;
+    const filteredBefore = statsOf(this.feed).filtered;
     const deliveredBefore = this.receiver.deliveries.length;
 
-    this.consumer.handleMessage(bytes, 0);
+    this.feed.handleMessage(bytes, 0);
 
     const update = snakepit.bridge.VariableUpdate.decode(bytes);
     const handle = NAMES.indexOf(update.variable.name);
     const now = JSON.parse(Buffer.from(update.variable.value.value).toString()) as number;
     const seen = this.#seen.get(handle);
     const delivered = this.receiver.deliveries.slice(deliveredBefore);
-    const isFiltered = this.consumer.stats(1, 0, 0).filtered > filteredBefore;
+    const isFiltered = statsOf(this.feed).filtered > filteredBefore;
     assert.ok(delivered.length + (isFiltered ? 1 : 0) <= 1);
     if (isFiltered) assert.equal(meets(this.#condition!, seen, now), false);
     for (const delivery of delivered) {
@@ -1167,9 +1194,9 @@ class Storm {
   }
 
   #resume(replays: boolean): void {
-    const { resume, resumeEpoch } = this.consumer.request(this.server.epoch);
+    const { resume, resumeEpoch } = this.feed.request(this.server.epoch);
     this.#sentOnThisStream = [];
-    returnTo(this.consumer, this.server);
+    returnTo(this.feed, this.server);
     for (const variable of this.server.table.variables()) {
       const seen = resumeEpoch === this.server.epoch ? resume?.[variable.id] : undefined;
       for (const bytes of this.#answer(variable, seen, replays)) this.#send(bytes);

@@ -1,0 +1,49 @@
+/** The seam between a connection and what carries its watches; one carrier a connection, made anew with it. Path: connection -> [carrier] -> HTTP/2. */
+import type { BridgeError } from '../../shared/errors.js';
+import type { FeedRequest } from '../watch/resume-request.js';
+
+/** One upstream interest, as a carrier sees it. Owner: its subscription. */
+export interface CarriedFeed {
+  /** Heartbeats that it needs, ms; 0 = the server's own pace. */
+  readonly heartbeatMs: number;
+  readonly hasBeenLive: boolean;
+  /** For sentences: a few of its identifiers. */
+  readonly subject: string;
+  /** What to ask for now. `serverEpoch` is the one that the connection said, '' when it said none. */
+  request(serverEpoch: string): FeedRequest;
+  handleOpening(nowMs: number): void;
+  /** The server has registered it. */
+  handleRegistered(epoch: string, nowMs: number): void;
+  handleMessage(bytes: Uint8Array, nowMs: number): void;
+}
+
+/** How a feed's stream ended, without our wish. */
+export interface FeedEnd {
+  readonly error: BridgeError;
+  /** gRPC status. */
+  readonly status: number;
+  /** Of the `bridge-error` trailer. */
+  readonly trailer: string | undefined;
+  /** How long it had been registered, ms; 0 when it never was. */
+  readonly liveForMs: number;
+  /** Whether the connection that it was on stands. Asked a turn later: a lost connection says so behind its streams. */
+  isConnectionReady(): boolean;
+}
+
+/** Decides what is retried; a carrier never does. */
+export interface CarrierOwner {
+  handleFeedRegistered(feed: CarriedFeed): void;
+  /** Once an opening; nothing follows. */
+  handleFeedEnded(feed: CarriedFeed, end: FeedEnd): void;
+}
+
+export interface Carrier {
+  /** `attempt`: how often this feed failed to open in a row. */
+  open(feed: CarriedFeed, attempt: number): void;
+  /** Ends it at the server too; nothing is delivered from now on. */
+  close(feed: CarriedFeed): void;
+  /** Streams that carry feeds, those that are about to end too. */
+  readonly streams: number;
+  /** Ends all: the connection goes. Returns the feeds that were open. */
+  end(): CarriedFeed[];
+}

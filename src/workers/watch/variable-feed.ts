@@ -1,0 +1,93 @@
+/**
+ * One variable of one feed: which version is next, what was seen, what is missing, what its condition lets through.
+ * Path: watch feed -> [variable feed] -> ring.
+ */
+import type { Condition } from '../../shared/delivery/condition.js';
+import { meets } from '../../shared/delivery/condition.js';
+import type { Lineage } from '../../shared/delivery/update.js';
+import { HAS_OLD, type UpdateRecord } from '../../shared/delivery/update.js';
+import { VersionTracker } from '../../shared/delivery/version-tracker.js';
+import type { ResumePoint } from '../../shared/port/commands.js';
+import { fromPortValue } from '../../shared/port/port-value.js';
+import type { VariableValue } from '../../shared/values/variable-type.js';
+
+export class VariableFeed {
+  readonly identifier: string;
+  readonly handle: number;
+  readonly tracker = new VersionTracker();
+  isGone = false;
+  /** Its present value, or nothing newer, has come on the present stream. */
+  isCurrent = false;
+  /** Last value seen; kept only for a condition. */
+  #last: VariableValue | undefined;
+  /** Versions that the condition let pass silently since the last delivery. */
+  #filtered = 0;
+  /** Versions skipped right before filtered ones: the next delivery tells. */
+  #missed = 0;
+  /** Of its versions, until an update that is delivered has said it. */
+  #lineage: Lineage | undefined;
+
+  constructor(identifier: string, handle: number, point: ResumePoint | undefined) {
+    this.identifier = identifier;
+    this.handle = handle;
+    if (point === undefined) return;
+    this.tracker.resume(point.version, point.epoch, point.variableId);
+    this.#last = point.last === undefined ? undefined : fromPortValue(point.last);
+  }
+
+  /** Missed, and not told yet. */
+  get missedWaiting(): number {
+    return this.#missed;
+  }
+
+  /** Its versions belong to another life from here on. */
+  handleLineage(lineage: Lineage): void {
+    this.#lineage = lineage;
+  }
+
+  /** A value that is no news, but that a condition may ask for later. */
+  remember(value: VariableValue): void {
+    this.#last ??= value;
+  }
+
+  /** Whether the update is delivered; `record` then says what its elders left to tell. */
+  offer(record: UpdateRecord, value: VariableValue, condition: Condition | undefined): boolean {
+    if (condition !== undefined) {
+      const old = this.#last;
+      this.#last = value;
+      if (record.flags === 0 && !meets(condition, old, value)) {
+        this.#filtered += 1;
+        this.#missed += record.missed;
+        return false;
+      }
+      this.#tellFiltered(record, old);
+    }
+    this.#address(record, value);
+    return true;
+  }
+
+  /** The variable is gone. Nobody gets its value. */
+  end(record: UpdateRecord): void {
+    this.isGone = true;
+    this.#tellFiltered(record, this.#last);
+    this.#address(record, this.#last);
+  }
+
+  #tellFiltered(record: UpdateRecord, old: VariableValue | undefined): void {
+    record.missed += this.#missed;
+    record.filtered = this.#filtered;
+    if (this.#filtered > 0) {
+      record.flags |= HAS_OLD;
+      record.old = old;
+    }
+    this.#missed = 0;
+    this.#filtered = 0;
+  }
+
+  #address(record: UpdateRecord, value: VariableValue | undefined): void {
+    record.handle = this.handle;
+    record.value = value;
+    record.lineage = this.#lineage;
+    this.#lineage = undefined;
+  }
+}

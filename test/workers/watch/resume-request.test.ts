@@ -1,0 +1,38 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { feedRequest, isSameServer } from '../../../src/workers/watch/resume-request.js';
+import { VariableFeed } from '../../../src/workers/watch/variable-feed.js';
+
+const seen = (identifier: string, version: number, epoch: string, variableId: string) =>
+  new VariableFeed(identifier, 0, { version, epoch, variableId, last: undefined });
+const OPTIONS = { waitForMissing: false, keepsBatches: false, serverEpoch: 'e1' };
+
+describe('the request of a feed', () => {
+  test('that has seen nothing asks for its variables as they are', () => {
+    const request = feedRequest([new VariableFeed('fan', 0, undefined)], OPTIONS);
+    assert.deepEqual([request.identifiers, request.resume, request.wantsMark], [['fan'], undefined, false]);
+  });
+
+  test('that goes on names the last version of each variable, and leaves out what is gone', () => {
+    const gone = seen('lamp', 3, 'e1', 'v2');
+    gone.isGone = true;
+    const request = feedRequest([seen('fan', 7, 'e1', 'v1'), gone, new VariableFeed('door', 0, undefined)], OPTIONS);
+    assert.deepEqual(request.identifiers, ['fan', 'door']);
+    assert.deepEqual([request.resume, request.resumeEpoch, request.wantsMark], [{ v1: 7 }, 'e1', true]);
+  });
+
+  test('over versions of two epochs, or of none, does not resume', () => {
+    assert.equal(feedRequest([seen('fan', 7, 'e1', 'v1'), seen('lamp', 7, 'e0', 'v2')], OPTIONS).resume, undefined);
+    assert.equal(feedRequest([seen('fan', 7, '', 'v1')], OPTIONS).resume, undefined);
+  });
+
+  test('to a server that lost its state waits for what is not there yet', () => {
+    assert.equal(feedRequest([seen('fan', 7, 'e0', 'v1')], OPTIONS).waitForMissing, true);
+    assert.equal(feedRequest([seen('fan', 7, 'e1.2', 'v1')], OPTIONS).waitForMissing, false);
+  });
+});
+
+test('an era is of its server, a longer name is not', () => {
+  assert.ok(isSameServer('e1', 'e1') && isSameServer('e1.3', 'e1'));
+  assert.ok(!isSameServer('e10', 'e1') && !isSameServer('e', 'e1'));
+});
