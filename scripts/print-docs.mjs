@@ -275,7 +275,7 @@ const SAID_BY = {
   VariableType: ['shared/values/variable-type.d.ts', 'VARIABLE_TYPES'],
   VariableValue: ['shared/values/variable-type.d.ts', 'ValueOfType'],
   VariableInput: ['shared/values/variable-type.d.ts', 'InputOfType'],
-  WatchState: ['shared/port/replies.d.ts', 'StreamStateName'],
+  WatchState: ['shared/port/stream-states.d.ts', 'StreamStateName'],
 };
 
 function apiOf(index, chosenMembers) {

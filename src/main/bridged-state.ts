@@ -10,6 +10,7 @@ import {
   errorFromWire,
   InvalidArgumentError,
   InvalidOptionsError,
+  MessageTooLargeError,
   UnsupportedError,
   VariablesNotFoundError,
 } from '../shared/errors.js';
@@ -31,6 +32,7 @@ import { parseJson } from '../shared/values/json.js';
 import { copyMetadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import { parseVariableType } from '../shared/values/variable-type.js';
+import { bytesToOpen, bytesToResume } from '../shared/wire/request-size.js';
 import { batchRefused, checkExpectedVersionOption, checkLimit, checkValuesRecord } from './call-arguments.js';
 import { slotOf } from './pool/placement.js';
 import type { SlotBridge, SlotClient } from './pool/slot-client.js';
@@ -431,6 +433,7 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
 
   /** Opens a subscription per slot; on a failure none of them stays. */
   async #openShares(run: WatchRun, identifiers: readonly string[]): Promise<void> {
+    this.#checkFits(identifiers, run.options.atomic);
     const bySlot = new Map<SlotClient, WatchedVariable[]>();
     for (const identifier of identifiers) {
       const slot = this.#slotFor(run, identifier);
@@ -438,8 +441,9 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
       bySlot.set(slot, variables);
       variables.push(watchedVariable(run, identifier));
     }
-    // Each slot alone would begin to deliver although another refuses its share.
-    if (bySlot.size > 1 && run.options.missing === 'fail') await this.#checkAllThere(identifiers);
+    // Each slot, and each stream, alone would begin to deliver although another refuses its share.
+    const isSplit = bySlot.size > 1 || bytesToResume(identifiers) > this.#options.limits.maxMessageBytes;
+    if (isSplit && run.options.missing === 'fail') await this.#checkAllThere(identifiers);
     const shares: WatchShare[] = [];
     for (const [slot, variables] of bySlot) {
       const share = new WatchShare(this.bridge, slot, run, variables, this);
@@ -458,6 +462,21 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     }
     if (failed.reason instanceof VariablesNotFoundError) await this.#checkAllThere(identifiers);
     throw failed.reason;
+  }
+
+  /**
+   * The names of one call fit one message, so that nobody watches what cannot be asked for; what a return adds to them is split over streams,
+   * unless the watch is atomic, which is whole on one stream only. @throws MessageTooLargeError
+   */
+  #checkFits(identifiers: readonly string[], isAtomic: boolean): void {
+    const { maxMessageBytes } = this.#options.limits;
+    const bytes = isAtomic ? bytesToResume(identifiers) : bytesToOpen(identifiers);
+    if (bytes <= maxMessageBytes || identifiers.length === 1) return;
+    const what = isAtomic ? 'an atomic watch and the versions that it resumes from' : 'the names of a watch';
+    throw new MessageTooLargeError(
+      `${what} take ${bytes} bytes for ${identifiers.length} variables, above limits.maxMessageBytes ${maxMessageBytes}: ` +
+        'watch them by several calls, or raise it at both ends',
+    );
   }
 
   /** @throws VariablesNotFoundError naming every one that is not there */
