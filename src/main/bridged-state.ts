@@ -28,12 +28,13 @@ import type { Constraints } from '../shared/values/constraint.js';
 import { NO_CONSTRAINTS, parseConstraints } from '../shared/values/constraint.js';
 import { constraintsToJson } from '../shared/values/constraint-text.js';
 import { checkName } from '../shared/values/identifier.js';
+import { copyInput } from '../shared/values/input-copy.js';
 import { parseJson } from '../shared/values/json.js';
 import { copyMetadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import { parseVariableType } from '../shared/values/variable-type.js';
 import { bytesToOpen, bytesToResume } from '../shared/wire/request-size.js';
-import { batchRefused, checkExpectedVersionOption, checkLimit, checkValuesRecord } from './call-arguments.js';
+import { batchRefused, checkExpectedVersionOption, checkLimit, copyBatch, refusedOf } from './call-arguments.js';
 import { slotOf } from './pool/placement.js';
 import type { SlotBridge, SlotClient } from './pool/slot-client.js';
 import { WorkerPool } from './pool/worker-pool.js';
@@ -147,9 +148,10 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
   ): Promise<string> {
     checkName(name);
     const subject = `variable "${name}"`;
+    const input = copyInput(initial, subject);
     const checkedType = parseVariableType(type);
     const constraints = constraintsToJson(parseConstraints(checkedType, options.constraints, subject));
-    return this.#register(name, checkedType, initial, constraints, options, 1);
+    return this.#register(name, checkedType, input, constraints, options, 1);
   }
 
   async getVariable(identifier: string): Promise<VariableValue> {
@@ -173,13 +175,15 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
 
   async setVariable(identifier: string, value: VariableInput, options: SetOptions = {}): Promise<number> {
     checkIdentifiers([identifier]);
+    const input = copyInput(value, `variable "${identifier}"`);
+    const expectedVersion = checkExpectedVersionOption(options.expectedVersion, identifier);
     const result = await this.#call({
       name: 'set',
       identifier,
-      value: toPortValue(value as VariableValue),
+      value: toPortValue(input as VariableValue),
       source: options.source ?? this.#options.source,
       metadata: copyMetadata(options.metadata, `set of "${identifier}"`),
-      expectedVersion: checkExpectedVersionOption(options.expectedVersion, identifier),
+      expectedVersion,
     });
     return result as number;
   }
@@ -188,17 +192,18 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     values: Readonly<Record<string, VariableInput>>,
     options: UpdateOptions = {},
   ): Promise<Map<string, number>> {
-    const entries = checkValuesRecord(values);
+    const atomic = options.atomic ?? false;
+    const copied = copyBatch(values, atomic);
     const result = (await this.#call({
       name: 'update',
-      values: entries.map(([identifier, value]) => [identifier, toPortValue(value as VariableValue)] as const),
-      atomic: options.atomic ?? false,
+      values: copied.values.map(([identifier, value]) => [identifier, toPortValue(value as VariableValue)] as const),
+      atomic,
       source: options.source ?? this.#options.source,
       metadata: copyMetadata(options.metadata, 'update'),
     })) as PortBatchResult;
-    if (result.refused.length > 0) {
-      const refused = result.refused.map(([identifier, error]) => [identifier, errorFromWire(error)] as const);
-      throw batchRefused(refused, result.versions, options.atomic ?? false);
+    if (copied.refused.length + result.refused.length > 0) {
+      const later = result.refused.map(([identifier, error]) => [identifier, errorFromWire(error)] as const);
+      throw batchRefused(refusedOf(copied, later), result.versions, atomic);
     }
     return new Map(result.versions);
   }
@@ -279,7 +284,11 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     for (const variable of variables) {
       const { name, type, value, constraints, version } = variable;
       if (present.has(name)) await this.setVariable(name, value as VariableInput);
-      else await this.#register(name, type, value as VariableInput, constraintsToJson(constraints), variable, version);
+      else {
+        checkName(name);
+        const input = copyInput(value, `variable "${name}"`);
+        await this.#register(name, type, input, constraintsToJson(constraints), variable, version);
+      }
     }
   }
 

@@ -1,6 +1,8 @@
 /** What every provider checks of a call's arguments and says of a refused batch, in the same words. Path: your call -> [call arguments] -> provider. */
 import type { BridgeError } from '../shared/errors.js';
-import { BatchRefusedError, InvalidArgumentError, InvalidOptionsError } from '../shared/errors.js';
+import { BatchRefusedError, InvalidArgumentError, InvalidOptionsError, InvalidValueError } from '../shared/errors.js';
+import { copyInput } from '../shared/values/input-copy.js';
+import { unreadable } from '../shared/values/plain-copy.js';
 import type { VariableInput } from '../shared/values/variable-type.js';
 
 /** @throws InvalidArgumentError for what names no variable, whatever the session holds */
@@ -25,14 +27,42 @@ export function checkLimit(limit: number | undefined): number {
   throw new InvalidOptionsError(`history: limit ${entries} is not a whole number from 0 (all)`);
 }
 
-/** @throws InvalidArgumentError */
-export function checkValuesRecord(values: Readonly<Record<string, VariableInput>>): [string, VariableInput][] {
-  if (typeof values !== 'object' || values === null || Array.isArray(values)) {
-    throw new InvalidArgumentError('updateVariables takes a record of identifiers and values');
+/** The values of a batch as plain data of our own, and those that are none. */
+export interface CopiedBatch {
+  /** All of the batch, in the order in which the caller named them. */
+  readonly identifiers: readonly string[];
+  readonly values: readonly (readonly [identifier: string, value: VariableInput])[];
+  readonly refused: readonly (readonly [identifier: string, error: BridgeError])[];
+}
+
+/** @throws InvalidArgumentError, BatchRefusedError when nothing is left to set */
+export function copyBatch(record: Readonly<Record<string, VariableInput>>, atomic: boolean): CopiedBatch {
+  const identifiers = identifiersOf(record);
+  if (identifiers.length === 0) throw new InvalidArgumentError('an update of nothing: name at least one variable');
+  const values: [string, VariableInput][] = [];
+  const refused: [string, BridgeError][] = [];
+  for (const identifier of identifiers) {
+    try {
+      values.push([identifier, copyInput(readValue(record, identifier), `variable "${identifier}"`)]);
+    } catch (error) {
+      if (!(error instanceof InvalidValueError)) throw error;
+      refused.push([identifier, error]);
+    }
   }
-  const entries = Object.keys(values).map((identifier): [string, VariableInput] => [identifier, values[identifier]!]);
-  if (entries.length === 0) throw new InvalidArgumentError('an update of nothing: name at least one variable');
-  return entries;
+  if (refused.length > 0 && (atomic || values.length === 0)) throw batchRefused(refused, [], atomic);
+  return { identifiers, values, refused };
+}
+
+/** Everything of a batch that was refused, here and later, in the caller's order. */
+export function refusedOf(
+  copied: CopiedBatch,
+  later: Iterable<readonly [identifier: string, error: BridgeError]>,
+): [identifier: string, error: BridgeError][] {
+  const errors = new Map([...copied.refused, ...later]);
+  return copied.identifiers.flatMap((identifier) => {
+    const error = errors.get(identifier);
+    return error === undefined ? [] : [[identifier, error] as [string, BridgeError]];
+  });
 }
 
 /** What a batch throws of which something was refused. `cause` is the first refusal. */
@@ -52,4 +82,21 @@ export function batchRefused(
       versions: Object.fromEntries(versions),
     },
   });
+}
+
+function identifiersOf(record: unknown): string[] {
+  try {
+    if (typeof record === 'object' && record !== null && !Array.isArray(record)) return Object.keys(record);
+  } catch (cause) {
+    throw new InvalidArgumentError('updateVariables: the record cannot be read: give a plain one', { cause });
+  }
+  throw new InvalidArgumentError('updateVariables takes a record of identifiers and values');
+}
+
+function readValue(record: Readonly<Record<string, unknown>>, identifier: string): unknown {
+  try {
+    return record[identifier];
+  } catch (cause) {
+    throw unreadable(`variable "${identifier}"`, cause);
+  }
 }

@@ -16,6 +16,8 @@ import type { Setter } from '../shared/state/variable-table.js';
 import { NO_SETTER, VariableTable } from '../shared/state/variable-table.js';
 import { randomId, systemClock } from '../shared/system-clock.js';
 import type { Deadline } from '../shared/timer-wheel.js';
+import { checkName } from '../shared/values/identifier.js';
+import { copyInput } from '../shared/values/input-copy.js';
 import { copyMetadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import {
@@ -23,7 +25,8 @@ import {
   checkExpectedVersionOption,
   checkIdentifier,
   checkLimit,
-  checkValuesRecord,
+  copyBatch,
+  refusedOf,
 } from './call-arguments.js';
 import { LocalWatches } from './local-watches.js';
 import type {
@@ -119,11 +122,12 @@ export class LocalState implements StateProvider {
   }
 
   async setVariable(identifier: string, value: VariableInput, options?: SetOptions): Promise<number> {
-    const table = this.#open();
     checkIdentifier(identifier);
+    const input = copyInput(value, `variable "${identifier}"`);
     const expected = checkExpectedVersionOption(options?.expectedVersion, identifier);
-    const assignment = { identifier, input: value, expectedVersion: expected === 0 ? undefined : expected };
-    const { version, change } = table.set(assignment, this.#setter(options, identifier), systemClock.nowMs());
+    const assignment = { identifier, input, expectedVersion: expected === 0 ? undefined : expected };
+    const setter = this.#setter(options, `set of "${identifier}"`);
+    const { version, change } = this.#open().set(assignment, setter, systemClock.nowMs());
     if (change !== undefined) this.#watches.handleChange(change);
     this.#renew(identifier);
     const turn = this.#watches.turnIfBusy();
@@ -135,15 +139,17 @@ export class LocalState implements StateProvider {
     values: Readonly<Record<string, VariableInput>>,
     options: UpdateOptions = {},
   ): Promise<Map<string, number>> {
-    const table = this.#open();
-    const assignments = checkValuesRecord(values).map(([identifier, input]) => ({ identifier, input }));
     const atomic = options.atomic ?? false;
-    const result = table.update(assignments, atomic, this.#setter(options, 'update'), systemClock.nowMs());
+    const copied = copyBatch(values, atomic);
+    const assignments = copied.values.map(([identifier, input]) => ({ identifier, input }));
+    const setter = this.#setter(options, 'update');
+    const result = this.#open().update(assignments, atomic, setter, systemClock.nowMs());
     for (const change of result.changes) this.#watches.handleChange(change);
     for (const identifier of result.versions.keys()) this.#renew(identifier);
     const turn = this.#watches.turnIfBusy();
     if (turn !== undefined) await turn;
-    if (result.refused.size > 0) throw batchRefused([...result.refused], [...result.versions], atomic);
+    if (copied.refused.length + result.refused.size > 0)
+      throw batchRefused(refusedOf(copied, result.refused), [...result.versions], atomic);
     return result.versions;
   }
 
@@ -248,11 +254,12 @@ export class LocalState implements StateProvider {
     options: RegisterOptions,
     version: number,
   ): string {
+    checkName(name);
     const { constraints, metadata, description, ttlMs } = options;
     const registration = {
       name,
       type,
-      initial,
+      initial: copyInput(initial, `variable "${name}"`),
       constraints,
       metadata: copyMetadata(metadata, `variable "${name}"`),
       description,

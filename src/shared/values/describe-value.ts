@@ -37,7 +37,7 @@ function describeObject(input: object): string {
   if (prototype === null || prototype === Object.prototype) return 'a map';
   const name: unknown = (prototype as { constructor?: { name?: unknown } }).constructor?.name;
   if (typeof name !== 'string' || name === '') return 'an object';
-  return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name}`;
+  return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name.slice(0, SHOWN_CHARACTERS)}`;
 }
 
 const REMEDIES: Readonly<Record<VariableType, string>> = {

@@ -4,10 +4,11 @@
  */
 import { InvalidValueError } from '../errors.js';
 import { describeValue } from './describe-value.js';
-import type { JsonPath } from './json-copy.js';
-import { copyJson, MAX_JSON_DEPTH, refuseAt } from './json-copy.js';
+import { copyJson } from './json-copy.js';
 import { readLosslessJson } from './json-reader.js';
 import { floatText, MAX_INTEGER_DIGITS } from './number-text.js';
+import type { JsonPath } from './plain-copy.js';
+import { MAX_JSON_DEPTH, refusalAt } from './plain-copy.js';
 import { isWellFormed } from './utf8.js';
 import type { JsonValue } from './variable-type.js';
 
@@ -56,10 +57,10 @@ export function freezeJson(value: JsonValue, subject = 'value'): void {
 
 function freezeAt(value: JsonValue, subject: string, path: JsonPath): void {
   if (typeof value === 'string') {
-    if (!isWellFormed(value)) refuseAt(subject, path, 'holds half of a surrogate pair: escape both halves');
+    if (!isWellFormed(value)) throw refusalAt(subject, path, 'holds half of a surrogate pair: escape both halves');
   } else if (typeof value === 'number') {
     if (!Number.isFinite(value))
-      refuseAt(subject, path, 'is too large for a double: give it fewer digits or as a string');
+      throw refusalAt(subject, path, 'is too large for a double: give it fewer digits or as a string');
   } else if (typeof value === 'object' && value !== null) {
     if (isList(value)) {
       for (let index = 0; index < value.length; index += 1) {
@@ -70,7 +71,8 @@ function freezeAt(value: JsonValue, subject: string, path: JsonPath): void {
     } else {
       for (const key of Object.keys(value)) {
         path.push(key);
-        if (!isWellFormed(key)) refuseAt(subject, path, 'is a key with half of a surrogate pair: escape both halves');
+        if (!isWellFormed(key))
+          throw refusalAt(subject, path, 'is a key with half of a surrogate pair: escape both halves');
         freezeAt(value[key]!, subject, path);
         path.pop();
       }

@@ -22,7 +22,7 @@ export const jsonElement: ReadElement = (element) =>
 
 /** A copy: a typed array keeps its kind, a list becomes a Float64Array. @throws InvalidValueError */
 export function readEmbedding(input: unknown, readElement: ReadElement, subject: string): Embedding {
-  if (isFloatArray(input)) return input.slice();
+  if (isFloatArray(input)) return copyFloats(input);
   if (Array.isArray(input)) return readElements(input, readElement, subject);
   throw new InvalidValueError(
     `${subject}: ${describeValue(input)} is not an embedding: give a list of numbers, a Float32Array or a Float64Array`,
@@ -94,10 +94,19 @@ export function isByteArray(input: unknown): input is Uint8Array {
   return hasTag(input, 'Uint8Array');
 }
 
-// By tag, because in a vm context, as test runners use them, Float32Array is another class.
-function hasTag(input: unknown, tag: string): boolean {
-  return ArrayBuffer.isView(input) && (input as { [Symbol.toStringTag]?: unknown })[Symbol.toStringTag] === tag;
+/** What the view shows, not the memory behind it. Not `slice`, which asks a subclass. @throws TypeError when that memory is gone */
+export function copyFloats(array: Embedding): Embedding {
+  return isFloat32Array(array) ? new Float32Array(array) : new Float64Array(array);
 }
+
+// By tag, because in a vm context, as test runners use them, Float32Array is another class; by the tag of the language, which nobody changes.
+function hasTag(input: unknown, tag: string): boolean {
+  return TAG.call(input) === tag;
+}
+
+const TAG = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Float32Array.prototype), Symbol.toStringTag)!.get as (
+  this: unknown,
+) => string | undefined;
 
 function readElements(list: readonly unknown[], readElement: ReadElement, subject: string): Float64Array {
   const elements = new Float64Array(list.length);
@@ -108,7 +117,7 @@ function readElements(list: readonly unknown[], readElement: ReadElement, subjec
 }
 
 function readTensorData(data: unknown, shape: readonly number[], readElement: ReadElement, subject: string): Embedding {
-  if (isFloatArray(data)) return data.slice();
+  if (isFloatArray(data)) return copyFloats(data);
   // NumPy writes an array without axes as a bare number.
   if (!Array.isArray(data)) return readElements([data], readElement, subject);
   if (!Array.isArray(data[0])) return readElements(data, readElement, subject);

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { runInNewContext } from 'node:vm';
 import { InvalidValueError } from '../../../src/shared/errors.js';
-import { copyJson, MAX_JSON_DEPTH } from '../../../src/shared/values/json-copy.js';
+import { copyJson } from '../../../src/shared/values/json-copy.js';
+import { MAX_JSON_DEPTH } from '../../../src/shared/values/plain-copy.js';
 
 const refusal = (input: unknown): string => {
   try {
