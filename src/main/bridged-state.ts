@@ -3,24 +3,19 @@
  * Path: slot client -> [bridged state] -> dispatcher. Closed: pending calls are answered, watches end, a pool of its own ends too.
  */
 import { Deadlines } from '../shared/deadlines.js';
-import type { ErrorWire } from '../shared/errors.js';
 import {
-  type BridgeError,
   ClosedError,
   errorFromWire,
   InvalidArgumentError,
   InvalidOptionsError,
-  MessageTooLargeError,
   UnsupportedError,
   VariablesNotFoundError,
 } from '../shared/errors.js';
-import type { Logger } from '../shared/logger.js';
 import type { StateOptions, StateOptionsInput, WatchOptionsInput } from '../shared/options.js';
-import { parseStateOptions, parseWatchOptions } from '../shared/options.js';
+import { parseStateOptions } from '../shared/options.js';
 import type { AttachCommand, BridgeConfig, Call } from '../shared/port/commands.js';
 import { fromPortValue, toPortValue } from '../shared/port/port-value.js';
 import type { PortBatchResult, PortStats, PortVariable, PortVersion } from '../shared/port/replies.js';
-import { joinStates } from '../shared/port/stream-states.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
 import { checkExportedState, EXPORT_FORMAT } from '../shared/state/exported-state.js';
 import { systemClock } from '../shared/system-clock.js';
@@ -33,7 +28,7 @@ import { parseJson } from '../shared/values/json.js';
 import { copyMetadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import { parseVariableType } from '../shared/values/variable-type.js';
-import { bytesToOpen, bytesToResume } from '../shared/wire/request-size.js';
+import { BridgedWatches } from './bridged-watches.js';
 import { batchRefused, checkExpectedVersionOption, checkLimit, copyBatch, refusedOf } from './call-arguments.js';
 import { slotOf } from './pool/placement.js';
 import type { SlotBridge, SlotClient } from './pool/slot-client.js';
@@ -51,14 +46,8 @@ import type {
   WatcherInfo,
   WatchIterable,
 } from './state-provider.js';
-import type { WatchedVariable, Watcher } from './watch/dispatcher.js';
-import { releaseDue, watchedVariable } from './watch/dispatcher.js';
-import type { WatchBackend } from './watch/watch.js';
-import { checkIdentifiers, WatchRun } from './watch/watch.js';
-import { iterateWatch } from './watch/watch-iterator.js';
-import { WatchRegistry } from './watch/watch-registry.js';
-import type { WatchShareOwner } from './watch/watch-share.js';
-import { WatchShare } from './watch/watch-share.js';
+import type { Watcher } from './watch/dispatcher.js';
+import { checkIdentifiers } from './watch/watch.js';
 
 export interface BridgedStateOptions extends StateOptionsInput {
   /** Workers to share; without it the state makes and closes its own. */
@@ -67,21 +56,16 @@ export interface BridgedStateOptions extends StateOptionsInput {
   readonly existingState?: ExportedState | { exportState(): Promise<ExportedState> };
 }
 
-export class BridgedState implements StateProvider, WatchBackend, WatchShareOwner, SlotBridge {
+export class BridgedState implements StateProvider, SlotBridge {
   readonly supportsWatching = true;
-  readonly deadlines = new Deadlines();
-  readonly logger: Logger;
   readonly sessionId: string;
-  /** Conditions are asked in the workers. */
-  readonly asksConditions = false;
+  /** For its pool only. */
   readonly bridge: number;
+  readonly #deadlines = new Deadlines();
+  readonly #watches: BridgedWatches;
   readonly #options: StateOptions;
   readonly #pool: WorkerPool;
   readonly #ownsPool: boolean;
-  readonly #registry = new WatchRegistry<WatchRun>();
-  readonly #shares = new Map<WatchRun, WatchShare[]>();
-  /** Watches that hold back calls until their turn is over. */
-  readonly #heldThisTurn = new Set<WatchRun>();
   readonly #callSlot: SlotClient;
   #closing: Promise<void> | undefined;
 
@@ -89,9 +73,21 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     this.#options = options;
     this.#pool = pool;
     this.#ownsPool = ownsPool;
-    this.logger = options.logger;
     this.sessionId = options.sessionId;
     this.bridge = pool.nextBridge();
+    this.#watches = new BridgedWatches({
+      bridge: this.bridge,
+      slots: pool.slots,
+      sessionId: options.sessionId,
+      logger: options.logger,
+      deadlines: this.#deadlines,
+      verifies: options.verify,
+      maxMessageBytes: options.limits.maxMessageBytes,
+      present: async (identifiers) => new Set((await this.#get(identifiers)).map(([identifier]) => identifier)),
+      checkOpen: () => {
+        if (this.#closing !== undefined) throw closedState();
+      },
+    });
     // One slot makes all calls of a session: that keeps sets of one variable in the order they were made, single or in batches.
     this.#callSlot = pool.slots[slotOf(options.sessionId, '', pool.slots.length)]!;
   }
@@ -228,30 +224,20 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     return (await this.#call({ name: 'rollback', identifier, version })) as number;
   }
 
-  async watchVariables(identifiers: Identifiers, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
-    return (await this.#watch(identifiers, watcher, options, undefined)).handle;
+  watchVariables(identifiers: Identifiers, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
+    return this.#watches.set.start(identifiers, watcher, options, undefined);
   }
 
   watch(identifiers: Identifiers, options: WatchOptionsInput = {}): WatchIterable {
-    const { bufferLimit, overflow } = parseWatchOptions(options);
-    return iterateWatch(
-      async (watcher, onOver) => (await this.#watch(identifiers, watcher, options, onOver)).handle,
-      bufferLimit,
-      overflow,
-    );
+    return this.#watches.set.iterate(identifiers, options);
   }
 
-  async unwatchVariables(refOrWatch: string | Watch): Promise<void> {
-    await this.#registry.require(typeof refOrWatch === 'string' ? refOrWatch : refOrWatch.ref).stop();
+  unwatchVariables(refOrWatch: string | Watch): Promise<void> {
+    return this.#watches.set.stop(refOrWatch);
   }
 
-  async listWatchers(): Promise<WatcherInfo[]> {
-    const { slots } = this.#pool;
-    const answers = (await Promise.all(slots.map((slot) => slot.stats()))) as PortStats[];
-    const stats: SlotStats = new Map(
-      slots.map((slot, place) => [slot, new Map(answers[place]!.subscriptions.map((one) => [one.subscription, one]))]),
-    );
-    return this.#registry.all().map((run) => watcherInfo(run, this.#shares.get(run) ?? [], stats));
+  listWatchers(): Promise<WatcherInfo[]> {
+    return this.#watches.list();
   }
 
   /** Streams, connections and busyness of each worker: what `bridged-state demo` shows. */
@@ -306,63 +292,6 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     return this.close();
   }
 
-  // --- WatchBackend
-
-  releaseAtTurnEnd(run: WatchRun): void {
-    this.#heldThisTurn.add(run);
-  }
-
-  async add(run: WatchRun, identifiers: readonly string[]): Promise<void> {
-    await this.#openShares(run, identifiers);
-  }
-
-  async remove(run: WatchRun, identifiers: readonly string[]): Promise<void> {
-    const unwanted = new Set(identifiers);
-    await Promise.all(
-      (this.#shares.get(run) ?? []).map(async (share) => {
-        const variables = share.variables.filter((variable) => unwanted.has(variable.identifier));
-        if (variables.length === 0) return;
-        for (const variable of variables) {
-          variable.isGone = true;
-          run.dropHeld(variable);
-          run.variables.delete(variable.identifier);
-        }
-        share.variables = share.variables.filter((variable) => !unwanted.has(variable.identifier));
-        if (share.variables.length > 0) await share.drop(variables);
-        else await this.#closeShare(share);
-      }),
-    );
-  }
-
-  async stop(run: WatchRun): Promise<void> {
-    const shares = this.#shares.get(run) ?? [];
-    this.#shares.delete(run);
-    await Promise.all(shares.map((share) => this.#closeShare(share)));
-  }
-
-  lastWordAtMs(run: WatchRun): number {
-    let last = Number.POSITIVE_INFINITY;
-    for (const share of this.#shares.get(run) ?? []) last = Math.min(last, share.lastWordAtMs);
-    if (last === Number.POSITIVE_INFINITY) last = run.createdAt;
-    return Math.max(last, run.stats.lastUpdateAtOrUndefined ?? 0);
-  }
-
-  // --- WatchShareOwner
-
-  handleShareState(run: WatchRun, error: ErrorWire | undefined): void {
-    const shares = this.#shares.get(run);
-    if (shares === undefined || run.isStopped) return;
-    const state = joinStates(shares.map((share) => share.state));
-    if (state === 'failed') run.handleEnded(error === undefined ? undefined : errorFromWire(error));
-    else if (shares.every((share) => share.isOver)) run.handleEnded(undefined);
-    else run.handleState(state);
-  }
-
-  handleShareSynced(run: WatchRun): void {
-    const shares = this.#shares.get(run) ?? [];
-    if (shares.every((share) => share.isSynced || share.isOver)) run.handleSynced();
-  }
-
   // --- SlotBridge
 
   attachCommand(isRecovery: boolean): Omit<AttachCommand, 'id'> {
@@ -370,11 +299,7 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
   }
 
   handleTurnEnd(): void {
-    if (this.#heldThisTurn.size === 0) return;
-    const runs = [...this.#heldThisTurn];
-    this.#heldThisTurn.clear();
-    const nowMs = systemClock.nowMs();
-    for (const run of runs) releaseDue(run, nowMs);
+    this.#watches.set.handleTurnEnd(systemClock.nowMs());
   }
 
   // --- inside
@@ -411,109 +336,10 @@ export class BridgedState implements StateProvider, WatchBackend, WatchShareOwne
     return this.#callSlot.call(this.bridge, call);
   }
 
-  async #watch(
-    identifiers: Identifiers,
-    watcher: Watcher,
-    input: WatchOptionsInput,
-    onOver: ((error: BridgeError | undefined) => void) | undefined,
-  ): Promise<WatchRun> {
-    const wanted = checkIdentifiers(identifiers);
-    if (typeof watcher !== 'function')
-      throw new InvalidArgumentError('the watcher is a function (identifier, old, new, metadata)');
-    const options = parseWatchOptions(input);
-    if (this.#closing !== undefined) throw closedState();
-    const remove = (run: WatchRun) => this.#registry.remove(run);
-    const run = new WatchRun(this.#registry.nextRef(), watcher, options, this, remove, this.#options.verify);
-    this.#registry.add(run);
-    this.#shares.set(run, []);
-    run.onOver = onOver;
-    try {
-      await this.#openShares(run, wanted);
-    } catch (error) {
-      // Told to the caller, and not as the end of a watch that never was.
-      run.onOver = undefined;
-      await run.stop();
-      throw error;
-    }
-    if (run.isStopped) await run.ready;
-    run.handleReady();
-    return run;
-  }
-
-  /** Opens a subscription per slot; on a failure none of them stays. */
-  async #openShares(run: WatchRun, identifiers: readonly string[]): Promise<void> {
-    this.#checkFits(identifiers, run.options.atomic);
-    const bySlot = new Map<SlotClient, WatchedVariable[]>();
-    for (const identifier of identifiers) {
-      const slot = this.#slotFor(run, identifier);
-      const variables = bySlot.get(slot) ?? [];
-      bySlot.set(slot, variables);
-      variables.push(watchedVariable(run, identifier));
-    }
-    // Each slot, and each stream, alone would begin to deliver although another refuses its share.
-    const isSplit = bySlot.size > 1 || bytesToResume(identifiers) > this.#options.limits.maxMessageBytes;
-    if (isSplit && run.options.missing === 'fail') await this.#checkAllThere(identifiers);
-    const shares: WatchShare[] = [];
-    for (const [slot, variables] of bySlot) {
-      const share = new WatchShare(this.bridge, slot, run, variables, this);
-      shares.push(share);
-      this.#shares.get(run)?.push(share);
-      for (const variable of variables) run.variables.set(variable.identifier, variable);
-    }
-    const results = await Promise.allSettled(shares.map((share) => share.slot.open(share)));
-    const failed = results.find((result) => result.status === 'rejected');
-    if (failed === undefined) return;
-    await Promise.all(shares.map((share) => this.#closeShare(share)));
-    const all = this.#shares.get(run);
-    for (const share of shares) {
-      all?.splice(all.indexOf(share), 1);
-      for (const variable of share.variables) run.variables.delete(variable.identifier);
-    }
-    if (failed.reason instanceof VariablesNotFoundError) await this.#checkAllThere(identifiers);
-    throw failed.reason;
-  }
-
-  /**
-   * The names of one call fit one message, so that nobody watches what cannot be asked for; what a return adds to them is split over streams,
-   * unless the watch is atomic, which is whole on one stream only. @throws MessageTooLargeError
-   */
-  #checkFits(identifiers: readonly string[], isAtomic: boolean): void {
-    const { maxMessageBytes } = this.#options.limits;
-    const bytes = isAtomic ? bytesToResume(identifiers) : bytesToOpen(identifiers);
-    if (bytes <= maxMessageBytes || identifiers.length === 1) return;
-    const what = isAtomic ? 'an atomic watch and the versions that it resumes from' : 'the names of a watch';
-    throw new MessageTooLargeError(
-      `${what} take ${bytes} bytes for ${identifiers.length} variables, above limits.maxMessageBytes ${maxMessageBytes}: ` +
-        'watch them by several calls, or raise it at both ends',
-    );
-  }
-
-  /** @throws VariablesNotFoundError naming every one that is not there */
-  async #checkAllThere(identifiers: readonly string[]): Promise<void> {
-    const found = new Set((await this.#get(identifiers)).map(([identifier]) => identifier));
-    const missing = identifiers.filter((identifier) => !found.has(identifier));
-    if (missing.length > 0) throw VariablesNotFoundError.of(missing);
-  }
-
-  #slotFor(run: WatchRun, identifier: string): SlotClient {
-    const { slots } = this.#pool;
-    // All of an atomic watch on one slot: a batch set atomically arrives in one turn.
-    const key = run.options.atomic ? run.ref : identifier;
-    return slots[slotOf(this.sessionId, key, slots.length)]!;
-  }
-
-  async #closeShare(share: WatchShare): Promise<void> {
-    if (share.isOver) return;
-    share.isOver = true;
-    await share.close().catch((error: unknown) => {
-      if (!(error instanceof ClosedError)) throw error;
-    });
-  }
-
   async #close(): Promise<void> {
-    await Promise.all(this.#registry.all().map((run) => run.stop()));
+    await this.#watches.set.stopAll();
     await Promise.all(this.#pool.slots.map((slot) => slot.detach(this).catch(ignore)));
-    this.deadlines.close();
+    this.#deadlines.close();
     if (this.#ownsPool) await this.#pool.close();
   }
 }
@@ -545,43 +371,6 @@ function infoOf({ value, constraints, type, ...variable }: PortVariable): Variab
     value: fromPortValue(value),
     // Shown as the server says it: a foreign one may allow what ours refuses.
     constraints: constraints === '' ? NO_CONSTRAINTS : (parseJson(constraints) as unknown as Constraints),
-  };
-}
-
-type SlotStats = ReadonlyMap<SlotClient, ReadonlyMap<number, PortStats['subscriptions'][number]>>;
-
-function watcherInfo(run: WatchRun, shares: readonly WatchShare[], stats: SlotStats): WatcherInfo {
-  const sum = { received: 0, filtered: 0, missedWaiting: 0, errors: 0, reconnects: 0, buffered: 0 };
-  for (const share of shares) {
-    const one = stats.get(share.slot)?.get(share.subscription);
-    if (one === undefined) continue;
-    sum.received += one.received;
-    sum.filtered += one.filtered;
-    sum.missedWaiting += one.missedWaiting;
-    sum.errors += one.errors;
-    sum.reconnects += one.reconnects;
-    sum.buffered += one.buffered;
-  }
-  return {
-    ref: run.ref,
-    identifiers: run.identifiers,
-    alive: !run.isStopped,
-    state: run.state,
-    workerId: shares[0]?.slot.number ?? -1,
-    createdAt: systemClock.wallAtMs(run.createdAt),
-    stats: {
-      updatesReceived: sum.received,
-      updatesDelivered: run.stats.delivered,
-      updatesFiltered: run.stats.filtered + sum.filtered,
-      updatesRateLimited: run.stats.rateLimited,
-      updatesMissed: run.stats.missed + sum.missedWaiting,
-      errors: run.stats.errors,
-      reconnects: sum.reconnects,
-      buffered: sum.buffered + (run.limit?.size ?? 0),
-      uptimeMs: systemClock.nowMs() - run.createdAt,
-      lastUpdateAt: run.stats.lastUpdateAtOn(systemClock),
-      latencyMs: run.stats.latencyMs(),
-    },
   };
 }
 

@@ -1,0 +1,234 @@
+/**
+ * The watches of a BridgedState: each is split over the slots that own its variables, and joined here. Path: slot client -> watch share -> [bridged watches] -> watch.
+ * Slow: the workers' rings. Closed: its shares are closed, their handles given back.
+ */
+import type { Deadlines } from '../shared/deadlines.js';
+import type { ErrorWire } from '../shared/errors.js';
+import { ClosedError, errorFromWire, MessageTooLargeError, VariablesNotFoundError } from '../shared/errors.js';
+import type { Logger } from '../shared/logger.js';
+import type { PortStats } from '../shared/port/replies.js';
+import { joinStates } from '../shared/port/stream-states.js';
+import { bytesToOpen, bytesToResume } from '../shared/wire/request-size.js';
+import { slotOf } from './pool/placement.js';
+import type { SlotClient } from './pool/slot-client.js';
+import type { WatcherInfo } from './state-provider.js';
+import type { WatchedVariable } from './watch/dispatcher.js';
+import { watchedVariable } from './watch/dispatcher.js';
+import type { WatchRun } from './watch/watch.js';
+import type { UpstreamStats, WatchSource } from './watch/watch-set.js';
+import { WatchSet } from './watch/watch-set.js';
+import type { WatchShareOwner } from './watch/watch-share.js';
+import { WatchShare } from './watch/watch-share.js';
+
+/** What the watches have to know of their state. */
+export interface BridgedWatchesOptions {
+  readonly bridge: number;
+  readonly slots: readonly SlotClient[];
+  readonly sessionId: string;
+  readonly logger: Logger;
+  readonly deadlines: Deadlines;
+  readonly verifies: boolean;
+  readonly maxMessageBytes: number;
+  /** Which of them are there. */
+  readonly present: (identifiers: readonly string[]) => Promise<ReadonlySet<string>>;
+  /** @throws ClosedError */
+  readonly checkOpen: () => void;
+}
+
+export class BridgedWatches implements WatchSource, WatchShareOwner {
+  readonly set: WatchSet;
+  /** Conditions are asked in the workers. */
+  readonly asksConditions = false;
+  readonly #options: BridgedWatchesOptions;
+  readonly #shares = new Map<WatchRun, WatchShare[]>();
+
+  constructor(options: BridgedWatchesOptions) {
+    this.#options = options;
+    this.set = new WatchSet(this, options.verifies);
+  }
+
+  get deadlines(): Deadlines {
+    return this.#options.deadlines;
+  }
+
+  get logger(): Logger {
+    return this.#options.logger;
+  }
+
+  get sessionId(): string {
+    return this.#options.sessionId;
+  }
+
+  async list(): Promise<WatcherInfo[]> {
+    const { slots } = this.#options;
+    const answers = (await Promise.all(slots.map((slot) => slot.stats()))) as PortStats[];
+    const stats: SlotStats = new Map(
+      slots.map((slot, place) => [slot, new Map(answers[place]!.subscriptions.map((one) => [one.subscription, one]))]),
+    );
+    return this.set.list((run) => upstreamOf(this.#shares.get(run) ?? [], stats));
+  }
+
+  // --- WatchSource
+
+  checkOpen(): void {
+    this.#options.checkOpen();
+  }
+
+  async open(run: WatchRun, identifiers: readonly string[]): Promise<void> {
+    this.#shares.set(run, []);
+    await this.#openShares(run, identifiers);
+  }
+
+  async add(run: WatchRun, identifiers: readonly string[]): Promise<void> {
+    await this.#openShares(run, identifiers);
+  }
+
+  async remove(run: WatchRun, identifiers: readonly string[]): Promise<void> {
+    const unwanted = new Set(identifiers);
+    const shares = this.#shares.get(run) ?? [];
+    await Promise.all([...shares].map((share) => this.#removeFrom(run, share, unwanted)));
+  }
+
+  async stop(run: WatchRun): Promise<void> {
+    const shares = this.#shares.get(run) ?? [];
+    this.#shares.delete(run);
+    await Promise.all(shares.map((share) => this.#closeShare(share)));
+  }
+
+  lastWordAtMs(run: WatchRun): number {
+    let last = Number.POSITIVE_INFINITY;
+    for (const share of this.#shares.get(run) ?? []) last = Math.min(last, share.lastWordAtMs);
+    if (last === Number.POSITIVE_INFINITY) last = run.createdAt;
+    return Math.max(last, run.stats.lastUpdateAtOrUndefined ?? 0);
+  }
+
+  releaseAtTurnEnd(run: WatchRun): void {
+    this.set.holdThisTurn(run);
+  }
+
+  // --- WatchShareOwner
+
+  handleShareState(run: WatchRun, error: ErrorWire | undefined): void {
+    const shares = this.#shares.get(run);
+    if (shares === undefined || run.isStopped) return;
+    const state = joinStates(shares.map((share) => share.state));
+    if (state === 'failed') run.handleEnded(error === undefined ? undefined : errorFromWire(error));
+    else if (shares.every((share) => share.isOver)) run.handleEnded(undefined);
+    else run.handleState(state);
+  }
+
+  handleShareSynced(run: WatchRun): void {
+    const shares = this.#shares.get(run) ?? [];
+    if (shares.every((share) => share.isSynced || share.isOver)) run.handleSynced();
+  }
+
+  // --- inside
+
+  /** Opens a subscription per slot; on a failure none of them stays. */
+  async #openShares(run: WatchRun, identifiers: readonly string[]): Promise<void> {
+    this.#checkFits(identifiers, run.options.atomic);
+    const bySlot = new Map<SlotClient, WatchedVariable[]>();
+    for (const identifier of identifiers) {
+      const slot = this.#slotFor(run, identifier);
+      const variables = bySlot.get(slot) ?? [];
+      bySlot.set(slot, variables);
+      variables.push(watchedVariable(run, identifier));
+    }
+    // Each slot, and each stream, alone would begin to deliver although another refuses its share.
+    const isSplit = bySlot.size > 1 || bytesToResume(identifiers) > this.#options.maxMessageBytes;
+    if (isSplit && run.options.missing === 'fail') await this.#checkAllThere(identifiers);
+    const shares: WatchShare[] = [];
+    for (const [slot, variables] of bySlot) {
+      const share = new WatchShare(this.#options.bridge, slot, run, variables, this);
+      shares.push(share);
+      this.#shares.get(run)?.push(share);
+      for (const variable of variables) run.variables.set(variable.identifier, variable);
+    }
+    const results = await Promise.allSettled(shares.map((share) => share.slot.open(share)));
+    const failed = results.find((result) => result.status === 'rejected');
+    if (failed === undefined) return;
+    await Promise.all(shares.map((share) => this.#closeShare(share)));
+    for (const share of shares) {
+      this.#forgetShare(run, share);
+      for (const variable of share.variables) run.variables.delete(variable.identifier);
+    }
+    if (failed.reason instanceof VariablesNotFoundError) await this.#checkAllThere(identifiers);
+    throw failed.reason;
+  }
+
+  async #removeFrom(run: WatchRun, share: WatchShare, unwanted: ReadonlySet<string>): Promise<void> {
+    const variables = share.variables.filter(({ identifier }) => unwanted.has(identifier));
+    if (variables.length === 0) return;
+    for (const variable of variables) {
+      variable.isGone = true;
+      run.dropHeld(variable);
+      run.variables.delete(variable.identifier);
+    }
+    if (variables.length < share.variables.length) {
+      share.variables = share.variables.filter(({ identifier }) => !unwanted.has(identifier));
+      await share.drop(variables);
+    } else {
+      await this.#closeShare(share);
+      this.#forgetShare(run, share);
+    }
+  }
+
+  /**
+   * The names of one call fit one message, so that nobody watches what cannot be asked for; what a return adds to them is split over streams,
+   * unless the watch is atomic, which is whole on one stream only. @throws MessageTooLargeError
+   */
+  #checkFits(identifiers: readonly string[], isAtomic: boolean): void {
+    const { maxMessageBytes } = this.#options;
+    const bytes = isAtomic ? bytesToResume(identifiers) : bytesToOpen(identifiers);
+    if (bytes <= maxMessageBytes || identifiers.length === 1) return;
+    const what = isAtomic ? 'an atomic watch and the versions that it resumes from' : 'the names of a watch';
+    throw new MessageTooLargeError(
+      `${what} take ${bytes} bytes for ${identifiers.length} variables, above limits.maxMessageBytes ${maxMessageBytes}: ` +
+        'watch them by several calls, or raise it at both ends',
+    );
+  }
+
+  /** @throws VariablesNotFoundError naming every one that is not there */
+  async #checkAllThere(identifiers: readonly string[]): Promise<void> {
+    const present = await this.#options.present(identifiers);
+    const missing = identifiers.filter((identifier) => !present.has(identifier));
+    if (missing.length > 0) throw VariablesNotFoundError.of(missing);
+  }
+
+  #slotFor(run: WatchRun, identifier: string): SlotClient {
+    const { slots, sessionId } = this.#options;
+    // All of an atomic watch on one slot: a batch set atomically arrives in one turn.
+    const key = run.options.atomic ? run.ref : identifier;
+    return slots[slotOf(sessionId, key, slots.length)]!;
+  }
+
+  async #closeShare(share: WatchShare): Promise<void> {
+    if (share.isOver) return;
+    share.isOver = true;
+    await share.close().catch((error: unknown) => {
+      if (!(error instanceof ClosedError)) throw error;
+    });
+  }
+
+  #forgetShare(run: WatchRun, share: WatchShare): void {
+    const shares = this.#shares.get(run);
+    const place = shares?.indexOf(share) ?? -1;
+    if (place >= 0) shares!.splice(place, 1);
+  }
+}
+
+type SlotStats = ReadonlyMap<SlotClient, ReadonlyMap<number, PortStats['subscriptions'][number]>>;
+
+function upstreamOf(shares: readonly WatchShare[], stats: SlotStats): UpstreamStats {
+  const sum = { received: 0, filtered: 0, missedWaiting: 0, reconnects: 0, buffered: 0 };
+  for (const share of shares) {
+    const one = stats.get(share.slot)?.get(share.subscription);
+    if (one === undefined) continue;
+    sum.received += one.received;
+    sum.filtered += one.filtered;
+    sum.missedWaiting += one.missedWaiting;
+    sum.reconnects += one.reconnects;
+    sum.buffered += one.buffered;
+  }
+  return { workerId: shares[0]?.slot.number ?? -1, ...sum };
+}
