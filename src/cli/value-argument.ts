@@ -1,4 +1,5 @@
 /** VALUE and other arguments that are texts, as what they say. Path: shell -> [value argument] -> library. */
+import { InvalidValueError } from '../shared/errors.js';
 import { parseJson } from '../shared/values/json.js';
 import { encodeUtf8, isWellFormed } from '../shared/values/utf8.js';
 import { decodeValue } from '../shared/values/value-codec.js';
@@ -28,7 +29,9 @@ export function readValueArgument(type: VariableType, text: string, name: string
 export function checkJsonArgument(text: string, what: string, example: string): void {
   try {
     parseJson(text, what);
-  } catch {
+  } catch (error) {
+    // JSON that says too much, such as 1e999, is refused by whoever reads it, for what it is.
+    if (!(error instanceof InvalidValueError && error.cause instanceof SyntaxError)) return;
     throw new UsageError(`${what} ${JSON.stringify(shown(text))} is not JSON: write it such as ${example}`);
   }
 }

@@ -124,6 +124,16 @@ describe('client commands', () => {
     assert.match(await failure('set', 'mode', 'turbo'), /"mode"/);
   });
 
+  test('a number that no float holds is refused for what it is, as a value and in constraints', async () => {
+    await done('register', 'wide', 'float', '0');
+    const constraints = ['--constraints', '{"min":1e999}'];
+    assert.match(await failure('set', 'wide', '1e999'), /the number is too large for a float/);
+    assert.match(await failure('register', 'wide1', 'list', '[1e999]'), /\[0\] is too large for a double/);
+    assert.match(await failure('register', 'wide2', 'integer', '1e999'), /beyond what a float can hold/);
+    assert.match(await failure('register', 'wide3', 'embedding', '[1e999]'), /element 0 is Infinity only because/);
+    assert.match(await failure('register', 'wide4', 'float', '1', ...constraints), /\.min is too large for a double/);
+  });
+
   test('a value that is not JSON is wrong use, JSON of another type a failure', async () => {
     await done('register', 'typed', 'float', '1');
     const { exitCode, stderr } = await call('set', 'typed', 'warm');

@@ -35,6 +35,11 @@ export function readConstraintInput(type: VariableType, input: unknown, subject:
           `${subject}: constraint ${key} is ${describeValue(value)}: give ${kind.words}`,
         );
       }
+      if (type === 'float' && !Number.isFinite(Number(value))) {
+        throw new InvalidConstraintError(
+          `${subject}: constraint ${key} is ${describeValue(value)}, beyond what a float can hold: leave it out`,
+        );
+      }
     }
     putOwn(parsed, key, value);
   }

@@ -139,6 +139,11 @@ function flatten(list: unknown, shape: readonly number[], axis: number, flat: un
 }
 
 function refuseElement(element: unknown, index: number, subject: string): never {
+  if (typeof element === 'number') {
+    throw new InvalidValueError(
+      `${subject}: element ${index} is ${element} only because its number is too large for a double: send "${element}" if that is meant`,
+    );
+  }
   throw new InvalidValueError(
     `${subject}: element ${index} is ${describeValue(element)}, not a number: give numbers (in JSON "NaN", "Infinity" and "-Infinity" too)`,
   );

@@ -23,7 +23,12 @@ export function readInteger(bytes: Uint8Array, subject: string): number | bigint
   if (Number.isInteger(short)) return short + 0;
   const text = readText(bytes, subject);
   const value = integerOfText(text);
-  if (typeof value !== 'string') return value;
+  if (typeof value !== 'string') {
+    if (typeof value !== 'bigint' || !isBeyondFloats(text)) return value;
+    throw new InvalidValueError(
+      `${subject}: ${text.slice(0, SHOWN_CHARACTERS).trim()} is beyond what a float can hold: send the integer's digits`,
+    );
+  }
   if (value === 'not-a-number') return refuseValue('integer', parseJson(text, subject), subject);
   const fact =
     value === 'not-whole'
@@ -47,6 +52,11 @@ export function readText(bytes: Uint8Array, subject: string): string {
   } catch (cause) {
     throw new InvalidValueError(`${subject}: the value's bytes are not UTF-8: send its JSON text in UTF-8`, { cause });
   }
+}
+
+/** Written with an exponent: most readers of JSON make it infinite, so it cannot be meant exactly. */
+function isBeyondFloats(text: string): boolean {
+  return /[eE]/.test(text) && !Number.isFinite(Number(text));
 }
 
 function isSame(bytes: Uint8Array, expected: Uint8Array): boolean {

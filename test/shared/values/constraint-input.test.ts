@@ -44,6 +44,9 @@ test('the result is frozen and shares nothing with what was given', () => {
 describe('a wrong kind is refused', () => {
   for (const [type, input, expected] of [
     ['float', '{"min":"0"}', /^variable "v": constraint min is "0": give a number$/],
+    ['float', '{"min":1e999}', /\.min is too large for a double/],
+    ['integer', '{"max":-1e999}', /\.max is too large for a double/],
+    ['float', `{"min":1${'0'.repeat(400)}}`, /constraint min is a huge bigint, beyond what a float can hold/],
     ['float', { max: Number.NaN }, /\.max is NaN, which JSON cannot say/],
     ['float', { max: Number.POSITIVE_INFINITY }, /\.max is Infinity, which JSON cannot say: leave it out/],
     ['integer', { min: true }, /constraint min is true: give a number/],

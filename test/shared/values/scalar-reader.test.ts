@@ -22,6 +22,12 @@ test('an integer has one zero', () => {
   for (const text of ['-0', '-0.0', '-0e5']) assert.ok(Object.is(readInteger(bytes(text), subject), 0));
 });
 
+test('an integer may be as long as its digits, and have an exponent that a double could have', () => {
+  assert.equal(readInteger(bytes(`1${'0'.repeat(400)}`), subject), 10n ** 400n);
+  assert.equal(readInteger(bytes('1e300'), subject), 10n ** 300n);
+  assert.equal(readInteger(bytes('0e999'), subject), 0);
+});
+
 test('a boolean is true or false, with white space too', () => {
   assert.equal(readBoolean(bytes('true'), subject), true);
   assert.equal(readBoolean(bytes('false\n'), subject), false);
@@ -39,6 +45,7 @@ describe('refusals name the fact and the remedy', () => {
     [() => readInteger(bytes('3.5'), subject), '3.5 is not a whole number: send one'],
     [() => readInteger(bytes('"3"'), subject), '"3" is not an integer: give a whole number or a bigint'],
     [() => readInteger(bytes('1e4300'), subject), '1e4300 has more than 4300 digits: send fewer'],
+    [() => readInteger(bytes(' 1e999'), subject), "1e999 is beyond what a float can hold: send the integer's digits"],
     [() => readInteger(bytes('3,5'), subject), '"3,5" is not valid JSON: send JSON text'],
     [() => readBoolean(bytes('1'), subject), '1 is not a boolean: give true or false'],
     [() => readBoolean(bytes('True'), subject), '"True" is not valid JSON: send JSON text'],
