@@ -17,6 +17,7 @@ import { Access } from './access.js';
 import type { AdminHttp } from './admin/admin-http.js';
 import type { BridgeServerMetrics } from './bridge-server-metrics.js';
 import { readMetrics } from './bridge-server-metrics.js';
+import { ConnectionLines } from './connection-lines.js';
 import { drainingError } from './handlers/call-failure.js';
 import { directWriteInterceptor } from './handlers/direct-write.js';
 import { HealthHandler } from './handlers/health-handler.js';
@@ -28,6 +29,7 @@ import { variableHandlers } from './handlers/variable-handler.js';
 import { watchHandlers } from './handlers/watch-handler.js';
 import { listenForCalls } from './listen-for-calls.js';
 import { ObserverManager } from './observer-manager.js';
+import { PatternThread } from './pattern-thread.js';
 import type { ServerContext } from './server-context.js';
 import type { BridgeServerOptions, ServerOptions } from './server-options.js';
 import { parseServerOptions } from './server-options.js';
@@ -105,6 +107,8 @@ class RunningServer implements BridgeServer {
       observers,
       watchStreams: new WatchStreams(options.maxStreams),
       turns,
+      lines: new ConnectionLines(),
+      patterns: new PatternThread(),
       counters: { sets: 0, updatesSent: 0, updatesConflated: 0, slowStreamsCut: 0, callsFailed: 0 },
       isDraining: false,
     };
@@ -177,6 +181,7 @@ class RunningServer implements BridgeServer {
     if (!isShutDown) this.#grpc.forceShutdown();
     this.#unsubscribe();
     this.#deadlines.close();
+    await this.#context.patterns.close();
     await this.#admin?.close();
     this.#options.logger.info({}, 'closed');
   }

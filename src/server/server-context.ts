@@ -2,7 +2,9 @@
 import type { Clock } from '../shared/clock.js';
 import type { DeadlineSchedule } from '../shared/timer-wheel.js';
 import type { Access } from './access.js';
+import type { ConnectionLines } from './connection-lines.js';
 import type { ObserverManager } from './observer-manager.js';
+import type { PatternThread } from './pattern-thread.js';
 import type { ServerOptions } from './server-options.js';
 import type { SessionStore } from './session-store.js';
 import type { StreamCounters } from './stream-outbox.js';
@@ -25,6 +27,8 @@ export interface ServerContext {
   readonly observers: ObserverManager;
   readonly watchStreams: WatchStreams;
   readonly turns: WorkTurns;
+  readonly lines: ConnectionLines;
+  readonly patterns: PatternThread;
   readonly counters: ServerCounters;
   /** New calls are refused. */
   isDraining: boolean;

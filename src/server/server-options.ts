@@ -29,7 +29,7 @@ export interface BridgeServerOptions {
   readonly maxVariablesPerSession?: number | undefined;
   /** Bytes of one session but its history, by estimate: values, names, metadata, constraints, 1,024 to 2^40. Default 268,435,456 (256 MB). What would be more is refused with RESOURCE_EXHAUSTED. */
   readonly maxSessionBytes?: number | undefined;
-  /** Bytes of a session's own metadata, by estimate: twice its characters and 32 an entry, 0 to 2^31 - 1. Default 65,536. A session with more is refused with RESOURCE_EXHAUSTED. */
+  /** Bytes of a session's own metadata, by estimate: twice its characters and 32 an entry, 0 to 2^31 - 1. Default 65,536. A session with more is refused with INVALID_ARGUMENT. */
   readonly maxSessionMetadataBytes?: number | undefined;
   /** Bytes that all sessions hold together, histories too, by estimate, 1,024 to 2^50. Default 1,073,741,824 (1 GB). First histories shrink to the present versions; then what would be more is refused with RESOURCE_EXHAUSTED. */
   readonly maxTotalBytes?: number | undefined;

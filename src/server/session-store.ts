@@ -57,7 +57,7 @@ export class SessionStore {
     return this.#sessions.values();
   }
 
-  /** The session of that id, made when it is not there. @throws InvalidArgumentError, InvalidNameError, QuotaExceededError */
+  /** The session of that id, made when it is not there. @throws InvalidArgumentError also for too much metadata, InvalidNameError, QuotaExceededError */
   initialise(sessionId: string, metadata: Metadata, nowMs: number): Session {
     const known = this.#sessions.get(sessionId);
     if (known !== undefined) {
@@ -146,7 +146,7 @@ export class SessionStore {
     const bytes = metadataBytes(metadata);
     const { maxSessionMetadataBytes } = this.#options;
     if (bytes > maxSessionMetadataBytes) {
-      throw new QuotaExceededError(
+      throw new InvalidArgumentError(
         `session "${sessionId}": its metadata has ${bytes} bytes, and ${maxSessionMetadataBytes} are allowed: shorten it, or raise maxSessionMetadataBytes`,
       );
     }

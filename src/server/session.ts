@@ -19,6 +19,7 @@ import type {
 import { VariableTable } from '../shared/state/variable-table.js';
 import type { Deadline, DeadlineSchedule } from '../shared/timer-wheel.js';
 import type { Metadata } from '../shared/values/metadata.js';
+import type { VariableValue } from '../shared/values/variable-type.js';
 import type { Engine } from './engine/engine.js';
 import type { WorkBudget } from './work-turns.js';
 
@@ -127,9 +128,21 @@ export class Session {
     return result.change === undefined ? result : this.#keep(result, [result.change]);
   }
 
-  /** Looks at a value without setting it. @throws VariablesNotFoundError, InvalidValueError, ConstraintViolationError */
-  accept(assignment: Assignment): Accepted {
-    return this.#table.accept(assignment);
+  /** Looks at a decoded value without setting it. @throws ConstraintViolationError */
+  acceptDecoded(
+    identifier: string,
+    variable: Variable,
+    value: VariableValue,
+    expectedVersion?: number,
+    isMatched?: boolean,
+  ): Accepted {
+    return this.#table.acceptDecoded(identifier, variable, value, expectedVersion, isMatched);
+  }
+
+  commit(accepted: Accepted, setter: Setter, nowMs: number): Kept<SetResult> {
+    const result = this.#table.commit(accepted, setter, nowMs);
+    this.#renew(accepted.identifier, nowMs);
+    return result.change === undefined ? result : this.#keep(result, [result.change]);
   }
 
   update(assignments: readonly Assignment[], atomic: boolean, setter: Setter, nowMs: number): Kept<BatchResult> {

@@ -57,21 +57,6 @@ export function wellFormed(sentence: string): string {
   return (sentence as string & { toWellFormed(): string }).toWellFormed();
 }
 
-/** As they are if they fit together, else each cut to its share. Thousands of refusals of long values must not make an answer that nobody may take. */
-export function shortenSentences(sentences: readonly string[], maxBytes: number): readonly string[] {
-  let bytes = 0;
-  for (const sentence of sentences) bytes += Buffer.byteLength(sentence);
-  if (bytes <= maxBytes) return sentences;
-  const share = Math.floor(maxBytes / sentences.length) - ELLIPSIS_BYTES;
-  return sentences.map((sentence) => {
-    if (Buffer.byteLength(sentence) <= share) return sentence;
-    // No more units than bytes; a character of several bytes is cut off whole.
-    let kept = sentence.slice(0, Math.max(0, share));
-    while (Buffer.byteLength(kept) > share && kept !== '') kept = kept.slice(0, Math.floor(kept.length / 2));
-    return kept === '' ? '' : wellFormed(`${kept}…`).replace('\uFFFD…', '…');
-  });
-}
-
 /** A status travels in a header, which clients limit to 8 KB; and there every odd character becomes `%XX`. */
 function statusSentence(sentence: string): string {
   let kept = wellFormed(sentence);
@@ -82,5 +67,4 @@ function statusSentence(sentence: string): string {
   return kept;
 }
 
-const ELLIPSIS_BYTES = 3;
 const MAX_STATUS_BYTES = 4_000;

@@ -23,9 +23,9 @@ import { Encoded, unaryCall } from './unary-call.js';
 export function readHandlers(server: ServerContext): UntypedServiceImplementation {
   const { store, turns } = server;
   return {
-    GetVariables: unaryCall(server, METHODS.GetVariables, async (request, { nowMs }) => {
+    GetVariables: unaryCall(server, METHODS.GetVariables, async (request, { nowMs }, parts) => {
       const session = store.require(request.sessionId ?? '', nowMs);
-      return new Encoded(await getSeveral(session, request, turns.begin()));
+      return new Encoded(await getSeveral(session, request, parts, turns.begin()));
     }),
 
     ListVariables: unaryCall(server, METHODS.ListVariables, async (request, { nowMs }) => {
@@ -47,13 +47,18 @@ interface Noted {
   readonly current: VersionedValue | undefined;
 }
 
-async function getSeveral(session: Session, request: RequestOf<'GetVariables'>, work: WorkBudget): Promise<Uint8Array> {
+async function getSeveral(
+  session: Session,
+  request: RequestOf<'GetVariables'>,
+  parts: readonly RequestOf<'GetVariables'>[],
+  work: WorkBudget,
+): Promise<Uint8Array> {
   const page = new AnswerPage(limitOf(request.maxBytes));
   const seen = new Set<string>();
   const noted: Noted[] = [];
   // Of what is not looked at yet: the answer must have room to say so.
   let leftBytes = 0;
-  for (const text of request.variableIdentifiers ?? []) {
+  for (const text of identifiersOf(parts)) {
     if (seen.has(text)) continue;
     seen.add(text);
     const identifier = encodeUtf8(text);
@@ -82,6 +87,10 @@ async function getSeveral(session: Session, request: RequestOf<'GetVariables'>, 
     }
   }
   return page.finish();
+}
+
+function* identifiersOf(parts: readonly RequestOf<'GetVariables'>[]): Generator<string> {
+  for (const { variableIdentifiers } of parts) yield* variableIdentifiers ?? [];
 }
 
 async function list(session: Session, request: RequestOf<'ListVariables'>, work: WorkBudget): Promise<Uint8Array> {

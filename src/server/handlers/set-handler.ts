@@ -2,8 +2,8 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { BridgeError, InvalidArgumentError, InvalidValueError } from '../../shared/errors.js';
 import type { Variable } from '../../shared/state/variable.js';
-import type { Assignment, BatchResult, Setter } from '../../shared/state/variable-table.js';
-import { putOwn } from '../../shared/values/metadata.js';
+import type { Accepted, BatchResult, Setter } from '../../shared/state/variable-table.js';
+import { longMatchOf } from '../../shared/values/constraint.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import { setterFromWire, valueFromWire } from '../../shared/wire/messages.js';
 import type { RequestOf, ResponseOf } from '../../shared/wire/services.js';
@@ -12,9 +12,9 @@ import { versionFromWire, wireVersion } from '../../shared/wire/wire-version.js'
 import type { ServerContext } from '../server-context.js';
 import type { Kept, Session } from '../session.js';
 import { mapKept } from '../session.js';
-import { shortenSentences, wellFormed } from './call-failure.js';
-import type { UnaryCall } from './unary-call.js';
-import { unaryCall } from './unary-call.js';
+import { batchAnswer } from './batch-answer.js';
+import type { Encoded, UnaryCall } from './unary-call.js';
+import { afterMatch, unaryCall } from './unary-call.js';
 import { UpdateSize } from './update-size.js';
 
 type WireAny = RequestOf<'SetVariable'>['value'];
@@ -25,10 +25,12 @@ export function setHandlers(server: ServerContext): UntypedServiceImplementation
     SetVariable: unaryCall(
       server,
       METHODS.SetVariable,
-      (request, { nowMs }) => setters.setOne(request, nowMs),
+      (request, call) => setters.setOne(request, call),
       (errorMessage) => ({ success: false, errorMessage }),
     ),
-    SetVariables: unaryCall(server, METHODS.SetVariables, (request, call) => setters.setSeveral(request, call)),
+    SetVariables: unaryCall(server, METHODS.SetVariables, (request, call, parts) =>
+      setters.setSeveral(request, call, parts),
+    ),
   };
 }
 
@@ -41,20 +43,29 @@ class SetCalls {
     this.#updateSize = new UpdateSize(server.options.maxMessageBytes);
   }
 
-  setOne(request: RequestOf<'SetVariable'>, nowMs: number): Kept<ResponseOf<'SetVariable'>> {
-    const session = this.#server.store.require(request.sessionId ?? '', nowMs);
-    const variable = session.require(request.variableIdentifier ?? '');
+  setOne(request: RequestOf<'SetVariable'>, call: UnaryCall): Kept<ResponseOf<'SetVariable'>> {
+    const session = this.#server.store.require(request.sessionId ?? '', call.nowMs);
+    const identifier = request.variableIdentifier ?? '';
+    const variable = session.require(identifier);
     const setter = setterFromWire(request.metadata, request.setter);
     const expectedVersion = expectedVersionOf(request.expectedVersion ?? 0, variable);
-    const input = this.#valueOf(variable, request.value, request.binaryValue, setter);
-    const result = session.set({ identifier: variable.name, input, expectedVersion }, setter, nowMs);
-    this.#server.counters.sets += 1;
-    return mapKept(result, ({ version }) => ({ success: true, newVersion: wireVersion(version) }));
+    const value = this.#valueOf(variable, request.value, request.binaryValue, setter);
+    const long = longMatchOf(variable.type, variable.constraints, value);
+    const commit = (isMatched?: boolean): Kept<ResponseOf<'SetVariable'>> => {
+      const accepted = session.acceptDecoded(identifier, variable, value, expectedVersion, isMatched);
+      const result = session.commit(accepted, setter, this.#server.clock.nowMs());
+      this.#server.counters.sets += 1;
+      return mapKept(result, ({ version }) => ({ success: true, newVersion: wireVersion(version) }));
+    };
+    return long === undefined ? commit() : afterMatch(this.#server, long, call, commit);
   }
 
-  setSeveral(request: RequestOf<'SetVariables'>, call: UnaryCall): Kept<ResponseOf<'SetVariables'>> {
-    const updates = request.updates ?? {};
-    const identifiers = Object.keys(updates);
+  /** In turns: values are looked at and, unless all or none shall be set, set as far as the turn goes. */
+  async setSeveral(
+    request: RequestOf<'SetVariables'>,
+    call: UnaryCall,
+    parts: readonly RequestOf<'SetVariables'>[],
+  ): Promise<Encoded> {
     let session: Session;
     try {
       session = this.#server.store.require(request.sessionId ?? '', call.nowMs);
@@ -62,74 +73,59 @@ class SetCalls {
       // The answer has no sentence of its own: each variable says it.
       if (!(error instanceof BridgeError)) throw error;
       call.errorCode = error.code;
-      const refused = new Map(identifiers.map((identifier) => [identifier, error]));
-      return { ...this.#batchAnswer(new Map(), refused), success: false };
+      const refused = new Map<string, BridgeError>();
+      for (const { updates } of parts)
+        for (const identifier of Object.keys(updates ?? {})) refused.set(identifier, error);
+      return batchAnswer(
+        { success: false, versions: new Map(), refused },
+        this.#server.options.maxMessageBytes,
+        this.#server.turns.begin(),
+      );
     }
-    const setter = setterFromWire(request.metadata, request.setter);
-    const binaries = request.binaryUpdates ?? {};
-    const unreadable = new Map<string, BridgeError>();
-    const assignments: Assignment[] = [];
-    for (const identifier of identifiers) {
-      const binary = Object.hasOwn(binaries, identifier) ? binaries[identifier] : undefined;
-      const input = this.#inputOf(session, identifier, updates[identifier], binary, setter, unreadable);
-      assignments.push({ identifier, input });
-    }
-    for (const identifier of Object.keys(binaries)) {
-      if (Object.hasOwn(updates, identifier)) continue;
-      const sentence = `variable "${identifier}": binary_updates has bytes for it but updates no header: put one there too`;
-      unreadable.set(identifier, new InvalidValueError(sentence));
-      assignments.push({ identifier, input: UNREADABLE });
-    }
-    const result = session.update(assignments, request.atomic ?? false, setter, call.nowMs);
-    return mapKept(result, ({ versions, refused }: BatchResult) => {
-      this.#server.counters.sets += versions.size;
-      for (const [identifier, error] of unreadable) if (refused.has(identifier)) refused.set(identifier, error);
-      if (refused.size > 0) call.errorCode = 'BATCH_REFUSED';
-      return this.#batchAnswer(versions, refused);
-    });
-  }
-
-  /** The value, or what every type refuses: so the table names the other refused ones too, and an atomic batch stays out as a whole. */
-  #inputOf(
-    session: Session,
-    identifier: string,
-    any: WireAny,
-    binary: Uint8Array | undefined,
-    setter: Setter,
-    unreadable: Map<string, BridgeError>,
-  ): unknown {
-    const variable = session.find(identifier);
-    if (variable === undefined) return UNREADABLE;
+    const batch = new Batch(session, request.atomic ?? false, setterFromWire(request.metadata, request.setter));
+    const work = this.#server.turns.begin();
+    let release: (() => void) | undefined;
     try {
-      return this.#valueOf(variable, any, binary, setter);
-    } catch (error) {
-      if (!(error instanceof BridgeError)) throw error;
-      unreadable.set(identifier, error);
-      return UNREADABLE;
+      for (const assignment of assignmentsOf(parts)) {
+        const waiting = this.#accept(batch, assignment) ?? work.spend(stepsOf(assignment));
+        if (waiting === undefined) continue;
+        release ??= call.holdLine();
+        batch.commitUnlessAtomic(this.#server.clock.nowMs());
+        await waiting;
+      }
+      batch.commit(this.#server.clock.nowMs());
+    } finally {
+      release?.();
     }
+    await batch.kept;
+    const { versions, refused } = batch;
+    this.#server.counters.sets += versions.size;
+    if (refused.size > 0) call.errorCode = 'BATCH_REFUSED';
+    return batchAnswer({ success: refused.size === 0, versions, refused }, this.#server.options.maxMessageBytes, work);
   }
 
-  #batchAnswer(
-    versions: ReadonlyMap<string, number>,
-    refused: ReadonlyMap<string, BridgeError>,
-  ): ResponseOf<'SetVariables'> {
-    const newVersions: Record<string, number> = {};
-    for (const [identifier, version] of versions) putOwn(newVersions, identifier, wireVersion(version));
-    if (refused.size === 0) return { success: true, newVersions };
-    const errors: Record<string, string> = {};
-    const errorCodes: Record<string, string> = {};
-    const sentences = [...refused.values()].map(({ message }) => wellFormed(message));
-    const shortened = shortenSentences(
-      sentences,
-      this.#server.options.maxMessageBytes - bytesOfNames(versions, refused),
-    );
-    let index = 0;
-    for (const [identifier, { code }] of refused) {
-      putOwn(errors, identifier, shortened[index]!);
-      putOwn(errorCodes, identifier, code);
-      index += 1;
+  /** Of a batch; a promise when its match is made elsewhere. */
+  #accept(batch: Batch, { identifier, any, binary, hasHeader }: WireAssignment): Promise<void> | undefined {
+    try {
+      if (!hasHeader) {
+        throw new InvalidValueError(
+          `variable "${identifier}": binary_updates has bytes for it but updates no header: put one there too`,
+        );
+      }
+      const { session, setter } = batch;
+      const variable = session.require(identifier);
+      const value = this.#valueOf(variable, any, binary, setter);
+      const long = longMatchOf(variable.type, variable.constraints, value);
+      if (long !== undefined) {
+        return this.#server.patterns
+          .matches(long)
+          .then((isMatched) => batch.accept(identifier, variable, value, isMatched));
+      }
+      batch.accept(identifier, variable, value);
+    } catch (error) {
+      batch.refuse(identifier, error);
     }
-    return { success: false, newVersions, errors, errorCodes };
+    return undefined;
   }
 
   #valueOf(variable: Variable, any: WireAny, binary: Uint8Array | null | undefined, setter: Setter): VariableValue {
@@ -139,14 +135,85 @@ class SetCalls {
   }
 }
 
-/** Of a batch's answer but its sentences, at most. */
-function bytesOfNames(versions: ReadonlyMap<string, number>, refused: ReadonlyMap<string, BridgeError>): number {
-  let bytes = 0;
-  for (const identifier of versions.keys()) bytes += Buffer.byteLength(identifier) + BYTES_AROUND_A_RESULT;
-  for (const [identifier, { code }] of refused) {
-    bytes += 2 * (Buffer.byteLength(identifier) + BYTES_AROUND_A_RESULT) + code.length;
+/** What a batch has come to. */
+class Batch {
+  readonly session: Session;
+  readonly setter: Setter;
+  readonly #isAtomic: boolean;
+  #accepted: Accepted[] = [];
+  readonly #keeping: Promise<unknown>[] = [];
+  readonly versions = new Map<string, number>();
+  readonly refused = new Map<string, BridgeError>();
+
+  constructor(session: Session, isAtomic: boolean, setter: Setter) {
+    this.session = session;
+    this.#isAtomic = isAtomic;
+    this.setter = setter;
   }
-  return bytes;
+
+  get kept(): Promise<unknown> | undefined {
+    return this.#keeping.length === 0 ? undefined : Promise.all(this.#keeping);
+  }
+
+  accept(identifier: string, variable: Variable, value: VariableValue, isMatched?: boolean): void {
+    try {
+      this.#accepted.push(this.session.acceptDecoded(identifier, variable, value, undefined, isMatched));
+    } catch (error) {
+      this.refuse(identifier, error);
+    }
+  }
+
+  /** Our errors are the answer to one of several; any other is a mistake of ours. */
+  refuse(identifier: string, error: unknown): void {
+    if (!(error instanceof BridgeError)) throw error;
+    this.refused.set(identifier, error);
+  }
+
+  commitUnlessAtomic(nowMs: number): void {
+    if (!this.#isAtomic) this.commit(nowMs);
+  }
+
+  commit(nowMs: number): void {
+    const accepted = this.#accepted;
+    this.#accepted = [];
+    const result = this.session.commitSeveral(accepted, this.refused, this.#isAtomic, this.setter, nowMs);
+    const note = ({ versions }: BatchResult): void => {
+      for (const [identifier, version] of versions) this.versions.set(identifier, version);
+    };
+    if (result instanceof Promise) this.#keeping.push(result.then(note));
+    else note(result);
+  }
+}
+
+interface WireAssignment {
+  readonly identifier: string;
+  readonly any: WireAny;
+  readonly binary: Uint8Array | undefined;
+  /** False: bytes without what says what they are. */
+  readonly hasHeader: boolean;
+}
+
+function* assignmentsOf(parts: readonly RequestOf<'SetVariables'>[]): Generator<WireAssignment> {
+  const binaries = parts.filter((part) => Object.keys(part.binaryUpdates ?? {}).length > 0);
+  for (const part of parts) {
+    const updates = part.updates ?? {};
+    for (const identifier of Object.keys(updates)) {
+      const any = updates[identifier];
+      const holder = binaries.find(({ binaryUpdates }) => Object.hasOwn(binaryUpdates!, identifier));
+      yield { identifier, any, binary: holder?.binaryUpdates?.[identifier], hasHeader: true };
+    }
+  }
+  for (const { binaryUpdates } of binaries) {
+    for (const identifier of Object.keys(binaryUpdates!)) {
+      if (parts.some(({ updates }) => Object.hasOwn(updates ?? {}, identifier))) continue;
+      yield { identifier, any: undefined, binary: undefined, hasHeader: false };
+    }
+  }
+}
+
+/** Microseconds, about. */
+function stepsOf({ any, binary }: WireAssignment): number {
+  return STEPS_AN_ASSIGNMENT + ((any?.value?.length ?? 0) + (binary?.length ?? 0)) / BYTES_A_STEP;
 }
 
 function expectedVersionOf(wire: number, variable: Variable): number | undefined {
@@ -157,7 +224,5 @@ function expectedVersionOf(wire: number, variable: Variable): number | undefined
   );
 }
 
-/** Keys, lengths, a version. */
-const BYTES_AROUND_A_RESULT = 20;
-
-const UNREADABLE: unique symbol = Symbol('a value that cannot be read');
+const STEPS_AN_ASSIGNMENT = 6;
+const BYTES_A_STEP = 50;

@@ -1,10 +1,14 @@
-/** One unary call: who may, decode, handle, encode. Its handler sees messages and throws our errors; bytes and statuses are here. */
+/**
+ * One unary call: who may, decode, handle, encode. Its handler sees messages and throws our errors; bytes and statuses are here.
+ * A large request is read in turns, and what its connection sends behind it waits for it.
+ */
 import type { handleUnaryCall, Metadata, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
-import { InvalidArgumentError } from '../../shared/errors.js';
 import type { Method } from '../../shared/wire/services.js';
+import type { LongMatch } from '../pattern-thread.js';
 import type { ServerContext } from '../server-context.js';
 import type { Kept } from '../session.js';
 import { drainingError, errorTrailer, failureOf, isCausedByArguments, wellFormed } from './call-failure.js';
+import { decode, decodeInTurns, isLarge, mergeParts, UnreadableError } from './request-reader.js';
 
 /** What a handler may ask and say beside its messages. */
 export interface UnaryCall {
@@ -15,6 +19,8 @@ export interface UnaryCall {
   errorCode: string | undefined;
   /** Sends response headers now, before the answer. */
   sendHeader(header: Metadata): void;
+  /** Before a handler waits for a later turn: the connection's later calls wait until what is returned is called. */
+  holdLine(): () => void;
 }
 
 /** An answer that its handler has encoded. */
@@ -29,16 +35,21 @@ export class Encoded {
 /** The answer's own way to say that the arguments were refused, for answers that have `success`. */
 export type Refuse<Response> = (sentence: string) => Response;
 
-export function unaryCall<Request, Response>(
+/**
+ * `handle` gets the request and the parts that it was read in: of a large one the request has no collections (see request-reader), the parts
+ * have them. Of a small one it is the only part.
+ */
+export function unaryCall<Request extends object, Response>(
   server: ServerContext,
   method: Method<Request, Response>,
-  handle: (request: Request, call: UnaryCall) => Kept<Response | Encoded>,
+  handle: (request: Request, call: UnaryCall, parts: readonly Request[]) => Kept<Response | Encoded>,
   refuse?: Refuse<Response>,
 ): handleUnaryCall<Buffer, Uint8Array> {
+  const { lines, turns } = server;
   const bytesOf = (answer: Response | Encoded): Uint8Array =>
     answer instanceof Encoded ? answer.bytes : method.encodeResponse(answer);
   return (grpcCall, callback) => {
-    const call = new Caller(server.clock.nowMs(), grpcCall);
+    const call = new Caller(server, grpcCall);
     const fail = (error: unknown): void => {
       if (refuse !== undefined && !(error instanceof UnreadableError) && isCausedByArguments(error)) {
         callback(null, method.encodeResponse(refuse(wellFormed(error.message))), errorTrailer(error.code));
@@ -46,18 +57,58 @@ export function unaryCall<Request, Response>(
         callback(failureOf(server, error, method.name));
       }
     };
+    const respond = (response: Kept<Response | Encoded>): void => {
+      if (response instanceof Promise) response.then((kept) => answer(callback, bytesOf(kept), call)).catch(fail);
+      else answer(callback, bytesOf(response), call);
+    };
+    const handleSmall = (): void => {
+      const request = decode(method, grpcCall.request);
+      respond(handle(request, call, [request]));
+    };
+    const handleInLine = async (): Promise<void> => {
+      const { connection } = call;
+      if (!PASSES_LINES.has(method.name)) {
+        for (let held = lines.heldBy(connection); held !== undefined; held = lines.heldBy(connection)) await held;
+      }
+      call.nowMs = server.clock.nowMs();
+      if (!isLarge(grpcCall.request)) {
+        handleSmall();
+        return;
+      }
+      const release = lines.hold(connection);
+      try {
+        const work = turns.begin();
+        const parts = await decodeInTurns(method, grpcCall.request, work);
+        respond(handle(await mergeParts(parts, work), call, parts));
+      } finally {
+        release();
+      }
+    };
     try {
       admit(server, grpcCall.metadata);
-      const response = handle(decode(method, grpcCall.request), call);
-      if (response instanceof Promise) {
-        response.then((kept) => answer(callback, bytesOf(kept), call)).catch(fail);
-      } else {
-        answer(callback, bytesOf(response), call);
-      }
+      if (lines.isEmpty && !isLarge(grpcCall.request)) handleSmall();
+      else handleInLine().catch(fail);
     } catch (error) {
       fail(error);
     }
   };
+}
+
+/** What follows when a match that is made elsewhere is known; the connection's later calls wait for it. */
+export async function afterMatch<T>(
+  server: ServerContext,
+  match: LongMatch,
+  call: UnaryCall,
+  follow: (isMatched: boolean) => Kept<T>,
+): Promise<T> {
+  const release = call.holdLine();
+  let following: Kept<T>;
+  try {
+    following = follow(await server.patterns.matches(match));
+  } finally {
+    release();
+  }
+  return following;
 }
 
 /** @throws UnavailableError, UnauthenticatedError */
@@ -68,28 +119,16 @@ export function admit(server: ServerContext, metadata: Metadata): void {
   server.access.check(authorization === undefined ? undefined : String(authorization));
 }
 
-/** @throws InvalidArgumentError */
-export function decode<Request>(method: Method<Request, unknown>, bytes: Uint8Array): Request {
-  try {
-    return method.decodeRequest(bytes);
-  } catch (cause) {
-    throw new UnreadableError(`the request of ${method.name} cannot be read: send what proto/bridge.proto says`, {
-      cause,
-    });
-  }
-}
-
-/** A request that is no message at all: a status everywhere, because nothing of it was understood. */
-class UnreadableError extends InvalidArgumentError {}
-
 class Caller implements UnaryCall {
-  readonly nowMs: number;
+  readonly #server: ServerContext;
   readonly #call: ServerUnaryCall<Buffer, Uint8Array>;
+  nowMs: number;
   errorCode: string | undefined = undefined;
 
-  constructor(nowMs: number, call: ServerUnaryCall<Buffer, Uint8Array>) {
-    this.nowMs = nowMs;
+  constructor(server: ServerContext, call: ServerUnaryCall<Buffer, Uint8Array>) {
+    this.#server = server;
     this.#call = call;
+    this.nowMs = server.clock.nowMs();
   }
 
   get connection(): string {
@@ -99,9 +138,16 @@ class Caller implements UnaryCall {
   sendHeader(header: Metadata): void {
     this.#call.sendMetadata(header);
   }
+
+  holdLine(): () => void {
+    return this.#server.lines.hold(this.connection);
+  }
 }
 
 function answer(callback: sendUnaryData<Uint8Array>, bytes: Uint8Array, call: UnaryCall): void {
   if (call.errorCode === undefined) callback(null, bytes);
   else callback(null, bytes, errorTrailer(call.errorCode));
 }
+
+/** What says nothing of variables has no order among the calls of a connection. */
+const PASSES_LINES = new Set(['Ping', 'Heartbeat', 'GetExposedElixirTools', 'UnwatchVariables']);

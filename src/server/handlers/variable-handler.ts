@@ -2,6 +2,7 @@
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { InvalidArgumentError } from '../../shared/errors.js';
 import type { Variable } from '../../shared/state/variable.js';
+import { longMatchOf, parseConstraints } from '../../shared/values/constraint.js';
 import { copyMetadata } from '../../shared/values/metadata.js';
 import { parseVariableType } from '../../shared/values/variable-type.js';
 import { numberFromLong, setterFromWire, valueFromWire, variableToWire } from '../../shared/wire/messages.js';
@@ -9,7 +10,7 @@ import { METHODS } from '../../shared/wire/services.js';
 import { ERA_SPAN, versionFromWire } from '../../shared/wire/wire-version.js';
 import type { ServerContext } from '../server-context.js';
 import { mapKept } from '../session.js';
-import { unaryCall } from './unary-call.js';
+import { afterMatch, unaryCall } from './unary-call.js';
 import { UpdateSize } from './update-size.js';
 
 export function variableHandlers(server: ServerContext): UntypedServiceImplementation {
@@ -19,8 +20,8 @@ export function variableHandlers(server: ServerContext): UntypedServiceImplement
     RegisterVariable: unaryCall(
       server,
       METHODS.RegisterVariable,
-      (request, { nowMs }) => {
-        const session = store.require(request.sessionId ?? '', nowMs);
+      (request, call) => {
+        const session = store.require(request.sessionId ?? '', call.nowMs);
         const name = request.name ?? '';
         const subject = `variable "${name}"`;
         const type = parseVariableType(request.type ?? '');
@@ -29,22 +30,28 @@ export function variableHandlers(server: ServerContext): UntypedServiceImplement
         const valueBytes = (request.initialValue?.value?.length ?? 0) + (request.initialBinaryValue?.length ?? 0);
         updateSize.checkRegistration(name, constraints, request.description ?? '', metadata, valueBytes);
         const initial = valueFromWire(type, request.initialValue, request.initialBinaryValue, subject);
-        const registered = session.register(
-          {
-            name,
-            type,
-            initial,
-            constraints,
-            metadata,
-            description: request.description ?? '',
-            ttlMs: numberFromLong(request.ttlMs),
-            // 0 is what a client that says none sends.
-            version: numberFromLong(request.firstVersion) || 1,
-            source: setterFromWire(metadata, request.setter).source,
-          },
-          nowMs,
-        );
-        return mapKept(registered, (variable) => ({ success: true, variableId: variable.id }));
+        const parsed = parseConstraints(type, constraints, subject);
+        const register = (isMatched?: boolean) => {
+          const registered = session.register(
+            {
+              name,
+              type,
+              initial,
+              isMatched,
+              constraints: parsed,
+              metadata,
+              description: request.description ?? '',
+              ttlMs: numberFromLong(request.ttlMs),
+              // 0 is what a client that says none sends.
+              version: numberFromLong(request.firstVersion) || 1,
+              source: setterFromWire(metadata, request.setter).source,
+            },
+            server.clock.nowMs(),
+          );
+          return mapKept(registered, (variable) => ({ success: true, variableId: variable.id }));
+        };
+        const long = longMatchOf(type, parsed, initial);
+        return long === undefined ? register() : afterMatch(server, long, call, register);
       },
       (errorMessage) => ({ success: false, errorMessage }),
     ),

@@ -18,8 +18,9 @@ import { parseWatchRequest } from '../watch-request.js';
 import type { WatchCall } from '../watch-stream.js';
 import { WatchStream } from '../watch-stream.js';
 import { failureOf } from './call-failure.js';
+import { decode } from './request-reader.js';
 import { serverHeader } from './server-header.js';
-import { admit, decode, unaryCall } from './unary-call.js';
+import { admit, unaryCall } from './unary-call.js';
 
 export function watchHandlers(server: ServerContext): UntypedServiceImplementation {
   const header = serverHeader(server.options);

@@ -1,6 +1,5 @@
 /** Bytes of what a session holds, by estimate. Path: variable table, history -> [held bytes]. */
-import type { Constraints } from '../values/constraint.js';
-import { NO_CONSTRAINTS, patternSize } from '../values/constraint.js';
+import { NO_CONSTRAINTS } from '../values/constraint.js';
 import type { Metadata } from '../values/metadata.js';
 import { EMPTY_METADATA } from '../values/metadata.js';
 import { valueBytes } from '../values/value-codec.js';
@@ -19,7 +18,7 @@ export function registrationBytes(
 ): number {
   const { name, description, metadata, constraints } = variable;
   const bytes = BYTES_AROUND_A_VARIABLE + 2 * (name.length + description.length) + metadataBytes(metadata);
-  return constraints === NO_CONSTRAINTS ? bytes : bytes + constraintBytes(constraints);
+  return constraints === NO_CONSTRAINTS ? bytes : bytes + valueBytes(constraints as never);
 }
 
 export function metadataBytes(metadata: Metadata): number {
@@ -29,13 +28,7 @@ export function metadataBytes(metadata: Metadata): number {
   return bytes;
 }
 
-function constraintBytes(constraints: Constraints): number {
-  return valueBytes(constraints as never) + patternSize(constraints) * BYTES_AN_INSTRUCTION;
-}
-
 const BYTES_AROUND_A_VERSION = 120;
 const BYTES_AROUND_A_VARIABLE = 120;
 const BYTES_AROUND_AN_ENTRY = 32;
 const SHORT_SOURCE = 64;
-/** Of a compiled pattern, measured on `[a-z]{1,1000}`. */
-const BYTES_AN_INSTRUCTION = 200;

@@ -31,7 +31,9 @@ export interface Registration {
   readonly name: string;
   readonly type: string;
   readonly initial: unknown;
-  readonly constraints?: string | ConstraintsInput | undefined;
+  /** Whether `initial` matches the pattern of the constraints, where that is known. */
+  readonly isMatched?: boolean | undefined;
+  readonly constraints?: string | ConstraintsInput | Constraints | undefined;
   readonly metadata?: Metadata | undefined;
   readonly description?: string | undefined;
   readonly ttlMs?: number | undefined;
@@ -181,7 +183,7 @@ export class VariableTable {
     const type: VariableType = parseVariableType(registration.type);
     const constraints: Constraints = parseConstraints(type, registration.constraints, subject);
     const value = normalizeValue(type, registration.initial, subject);
-    checkConstraints(type, constraints, value, subject);
+    checkConstraints(type, constraints, value, subject, registration.isMatched);
     const ttlMs = registration.ttlMs ?? 0;
     checkTtlMs(ttlMs, subject);
     const version = registration.version ?? 1;
@@ -238,6 +240,18 @@ export class VariableTable {
   accept({ identifier, input, expectedVersion }: Assignment): Accepted {
     const variable = this.require(identifier);
     return { identifier, variable, value: acceptValue(variable, input), expectedVersion };
+  }
+
+  /** As `accept`, of a value that is in its type's form already; `isMatched` as `checkConstraints` takes it. @throws ConstraintViolationError */
+  acceptDecoded(
+    identifier: string,
+    variable: Variable,
+    value: VariableValue,
+    expectedVersion?: number,
+    isMatched?: boolean,
+  ): Accepted {
+    checkConstraints(variable.type, variable.constraints, value, `variable "${variable.name}"`, isMatched);
+    return { identifier, variable, value, expectedVersion };
   }
 
   /** @throws VariablesNotFoundError when it went since, VersionConflictError, InvalidArgumentError at the last version, QuotaExceededError */
@@ -300,7 +314,9 @@ export class VariableTable {
         `variable "${variable.name}" has no version ${version} in its history: it holds ${kept[0]!.version} to ${variable.current.version}`,
       );
     }
-    const result = this.set({ identifier: variable.name, input: entry.value }, setter, nowMs);
+    // It was accepted when it was set, and constraints stay.
+    const accepted: Accepted = { identifier, variable, value: entry.value, expectedVersion: undefined };
+    const result = this.commit(accepted, setter, nowMs);
     return { ...result, variable };
   }
 

@@ -7,8 +7,7 @@ import { claimedShape, isOpaqueBinary } from './binary-array.js';
 import { isAnySize, knowsConstraint, readConstraintInput } from './constraint-input.js';
 import { describeValue } from './describe-value.js';
 import { isFloatArray, shapeText } from './numeric-array.js';
-import type { Pattern } from './pattern-matcher.js';
-import { compilePattern } from './pattern-matcher.js';
+import { patternOf } from './pattern-cache.js';
 import type { Tensor, VariableType, VariableValue } from './variable-type.js';
 
 /** What a value must keep to; all that are there must hold. An empty text or list of texts sets no limit, as published servers have it. */
@@ -54,16 +53,20 @@ export function parseConstraints(
 ): Constraints {
   const constraints: Constraints = readConstraintInput(type, input, subject);
   checkContradictions(type, constraints, subject);
-  if (knowsConstraint(type, 'pattern')) patternOf(constraints, subject);
+  if (knowsConstraint(type, 'pattern') && constraints.pattern !== undefined) patternOf(constraints.pattern, subject);
   return Object.keys(constraints).length === 0 ? NO_CONSTRAINTS : constraints;
 }
 
-/** `value` is what `normalizeValue` or `decodeValue` has returned for that type. @throws ConstraintViolationError */
+/**
+ * `value` is what `normalizeValue` or `decodeValue` has returned for that type; `isMatched`: whether it matches the pattern, where that is known.
+ * @throws ConstraintViolationError
+ */
 export function checkConstraints(
   type: VariableType,
   constraints: Constraints,
   value: VariableValue,
   subject: string,
+  isMatched?: boolean,
 ): void {
   if (constraints === NO_CONSTRAINTS) return;
   switch (type) {
@@ -74,7 +77,7 @@ export function checkConstraints(
     case 'string':
       checkLength(constraints, value as string, subject);
       checkListed('enum', constraints.enum, value as string, subject);
-      checkPattern(constraints, value as string, subject);
+      checkPattern(constraints, value as string, subject, isMatched);
       break;
     case 'choice':
       checkListed('choices', constraints.choices, value as string, subject);
@@ -83,7 +86,7 @@ export function checkConstraints(
       checkListed('choices', constraints.choices, value as string, subject);
       checkListed('allowed_modules', constraints.allowed_modules, value as string, subject);
       checkNamespace(constraints, value as string, subject);
-      checkPattern(constraints, value as string, subject);
+      checkPattern(constraints, value as string, subject, isMatched);
       break;
     case 'embedding':
       checkDimensions(constraints, value, subject);
@@ -101,9 +104,16 @@ export function checkConstraints(
   }
 }
 
-/** Instructions of its compiled pattern; 0 without one. */
-export function patternSize(constraints: Constraints): number {
-  return PATTERNS.get(constraints)?.size ?? 0;
+/** A match that takes more than some milliseconds: whoever serves others has it made elsewhere, and tells the result to `checkConstraints`. */
+export function longMatchOf(
+  type: VariableType,
+  { pattern: source }: Constraints,
+  value: VariableValue,
+): { readonly source: string; readonly text: string } | undefined {
+  if (source === undefined || typeof value !== 'string' || !knowsConstraint(type, 'pattern')) return undefined;
+  const { size, longestText } = patternOf(source, 'pattern');
+  const steps = value.length * size;
+  return steps > LONG_STEPS && value.length <= longestText ? { source, text: value } : undefined;
 }
 
 function checkContradictions(type: VariableType, constraints: Constraints, subject: string): void {
@@ -169,9 +179,9 @@ function checkNamespace({ namespace }: Constraints, name: string, subject: strin
   );
 }
 
-function checkPattern(constraints: Constraints, text: string, subject: string): void {
-  const pattern = patternOf(constraints, subject);
-  if (pattern === undefined) return;
+function checkPattern(constraints: Constraints, text: string, subject: string, isMatched: boolean | undefined): void {
+  if (constraints.pattern === undefined) return;
+  const pattern = patternOf(constraints.pattern, subject);
   const source = describeValue(constraints.pattern);
   if (text.length > pattern.longestText) {
     violate(
@@ -179,7 +189,7 @@ function checkPattern(constraints: Constraints, text: string, subject: string): 
       `the text has ${text.length} characters, and ${pattern.longestText} is the most that pattern ${source} is tried on: give a shorter text or simplify the pattern`,
     );
   }
-  if (!pattern.matches(text))
+  if (!(isMatched ?? pattern.matches(text)))
     violate(subject, `${describeValue(text)} does not match pattern ${source}: give a text that does`);
 }
 
@@ -222,16 +232,7 @@ function charactersOf(text: string): number {
   return characters;
 }
 
-function patternOf(constraints: Constraints, subject: string): Pattern | undefined {
-  if (constraints.pattern === undefined) return undefined;
-  const known = PATTERNS.get(constraints);
-  if (known !== undefined) return known;
-  const pattern = compilePattern(constraints.pattern, subject);
-  PATTERNS.set(constraints, pattern);
-  return pattern;
-}
-
-/** Compiled once per constraints; beside them, because they are data that crosses ports and is shown to users. Goes with its key. */
-const PATTERNS = new WeakMap<Constraints, Pattern>();
+/** Instructions times characters; at up to 100 ns each (measured on hostile patterns) 10 ms. */
+const LONG_STEPS = 100_000;
 
 const SHOWN_CHOICES = 10;

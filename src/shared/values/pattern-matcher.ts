@@ -12,7 +12,7 @@ export const MAX_PATTERN_LENGTH = 1000;
 
 /** Matches anywhere in a text unless the pattern begins with `^` or ends with `$` (the very end, also before a line break), as Python's `re.search` does. */
 export interface Pattern {
-  /** UTF-16 units of a text that it may be asked about; longer ones could take longer than 0.2 s. */
+  /** UTF-16 units of a text that it may be asked about; longer ones could take longer than 0.5 s. */
   readonly longestText: number;
   /** Instructions that it is compiled to: what one character may cost. */
   readonly size: number;
@@ -127,5 +127,5 @@ const GROUP_INSTRUCTIONS = 2;
 /** Instructions of a compiled pattern; compiling that many takes some 20 ms. `[a-z]{1,1000}` has 2,003. */
 const MAX_COMPILED_SIZE = 5000;
 
-/** Instructions times characters of one match: at up to 40 ns each (measured on hostile patterns) 0.2 s. */
+/** Instructions times characters of one match: at up to 100 ns each (measured on hostile patterns) 0.5 s. */
 const MAX_STEPS = 5_000_000;

@@ -70,6 +70,21 @@ describe('wildcards', () => {
     );
   });
 
+  test('long texts between stars are found wherever they begin', () => {
+    const long = fc.array(fc.constantFrom('a', 'a', 'a', 'b', '?'), { minLength: 17, maxLength: 80 });
+    const letters = fc.array(fc.constantFrom('a', 'a', 'a', 'b', '😀'), { maxLength: 60 });
+    fc.assert(
+      fc.property(long, letters, letters, fc.boolean(), (segment, before, behind, isThere) => {
+        const found = segment.map((step) => (step === '?' ? '😀' : step));
+        const name = [...before, ...(isThere ? found : []), ...behind];
+        const at = (start: number) => segment.every((step, place) => step === '?' || step === name[start + place]);
+        const expected = name.some((_, start) => start + segment.length <= name.length && at(start));
+        assert.equal(compileWildcard(`*${segment.join('')}*`)(name.join('')), expected);
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
   test('without a wildcard only the name itself fits', () => {
     const matches = compileWildcard('a.b');
     assert.ok(matches('a.b'));

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ConnectionLines } from '../../src/server/connection-lines.js';
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('calls behind one that holds the line go on in their order, and those of other connections at once', async () => {
+  const lines = new ConnectionLines();
+  const done: string[] = [];
+  const call = async (connection: string, name: string): Promise<void> => {
+    for (let held = lines.heldBy(connection); held !== undefined; held = lines.heldBy(connection)) await held;
+    done.push(name);
+  };
+  const release = lines.hold('a');
+  assert.notEqual(lines.heldBy('a'), undefined);
+  const calls = [call('a', 'first'), call('a', 'second'), call('b', 'other')];
+  await turn();
+  assert.deepEqual(done, ['other']);
+  release();
+  await Promise.all(calls);
+  assert.deepEqual(done, ['other', 'first', 'second']);
+  assert.equal(lines.isEmpty, true);
+});
+
+test('one that holds the line in its turn is waited for by those behind it', async () => {
+  const lines = new ConnectionLines();
+  const done: string[] = [];
+  const release = lines.hold('a');
+  const large = (async () => {
+    for (let held = lines.heldBy('a'); held !== undefined; held = lines.heldBy('a')) await held;
+    const releaseOwn = lines.hold('a');
+    await turn();
+    await turn();
+    done.push('large');
+    releaseOwn();
+  })();
+  const behind = (async () => {
+    for (let held = lines.heldBy('a'); held !== undefined; held = lines.heldBy('a')) await held;
+    done.push('behind');
+  })();
+  release();
+  await Promise.all([large, behind]);
+  assert.deepEqual(done, ['large', 'behind']);
+});
+
+test('a line held twice is free when both have let go', async () => {
+  const lines = new ConnectionLines();
+  const [first, second] = [lines.hold('a'), lines.hold('a')];
+  second();
+  await turn();
+  assert.notEqual(lines.heldBy('a'), undefined);
+  first();
+  await turn();
+  assert.equal(lines.isEmpty, true);
+});
