@@ -1,0 +1,75 @@
+/** The arguments of `npm run chaos`. */
+import { parseArgs } from 'node:util';
+import type { ProgramName } from './programs/programs.js';
+import { PROGRAM_NAMES } from './programs/programs.js';
+
+export interface ChaosOptions {
+  readonly seed: number;
+  /** Only this one of the seed. */
+  readonly life: number | undefined;
+  /** Lives at most. */
+  readonly lives: number;
+  /** No life begins after this, ms. */
+  readonly untilMs: number;
+  readonly program: ProgramName | undefined;
+  /** About how long the steps of a life take, ms. */
+  readonly lengthMs: number;
+  readonly printsSteps: boolean;
+  /** Around what is known to be broken. */
+  readonly isTame: boolean;
+}
+
+export const USAGE = `npm run chaos -- [options]
+  --seed N       whose lives; default: drawn, and printed
+  --minutes M    begins lives for this long; default: until --lives are over, 1 without it
+  --lives K      lives at most
+  --life N       only that one, as a failing one says
+  --program P    one of ${PROGRAM_NAMES.join(', ')}; default: drawn for each life
+  --length S     seconds of steps a life; default 5
+  --steps        prints the steps of each life
+  --tame         leaves out what test/chaos/programs/known-faults.ts names`;
+
+/** @throws Error with a sentence */
+export function parseChaosOptions(args: readonly string[]): ChaosOptions {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seed: { type: 'string' },
+      minutes: { type: 'string' },
+      lives: { type: 'string' },
+      life: { type: 'string' },
+      program: { type: 'string' },
+      length: { type: 'string' },
+      steps: { type: 'boolean' },
+      tame: { type: 'boolean' },
+    },
+  });
+  const { program } = values;
+  if (program !== undefined && !isProgram(program)) {
+    throw new Error(`--program ${program}: use one of ${PROGRAM_NAMES.join(', ')}`);
+  }
+  const life = numberOf('life', values.life);
+  const lives = life === undefined ? numberOf('lives', values.lives) : 1;
+  const minutes = numberOf('minutes', values.minutes) ?? (lives === undefined ? 1 : Number.POSITIVE_INFINITY);
+  return {
+    seed: numberOf('seed', values.seed) ?? Math.floor(Math.random() * 1_000_000),
+    life,
+    lives: lives ?? Number.POSITIVE_INFINITY,
+    untilMs: minutes * 60_000,
+    program,
+    lengthMs: (numberOf('length', values.length) ?? 5) * 1_000,
+    printsSteps: values.steps ?? false,
+    isTame: values.tame ?? false,
+  };
+}
+
+function numberOf(name: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const number = Number(text);
+  if (text === '' || !Number.isFinite(number) || number < 0) throw new Error(`--${name} ${text}: a number from 0`);
+  return number;
+}
+
+function isProgram(name: string): name is ProgramName {
+  return (PROGRAM_NAMES as readonly string[]).includes(name);
+}

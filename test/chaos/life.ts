@@ -1,0 +1,143 @@
+/** One life: its program, then quiet, then the end, and what the judge says. Bounded in time: whatever does not come is a violation. */
+import type { ServerLife } from './faults/server-life.js';
+import type { History, PresentVariable, PresentWatch, TroubleRecord } from './history/history.js';
+import { emptyHistory } from './history/history.js';
+import { Recorder } from './history/recorder.js';
+import { nowMs, pause } from './programs/clock.js';
+import type { LifePlan } from './programs/life-plan.js';
+import { Performer } from './programs/performer.js';
+import { openWorld, type World } from './programs/world.js';
+import type { ReadVariable } from './programs/writer-calls.js';
+import { theLastValueArrives } from './validate/06-the-last-value-arrives.js';
+import { judge } from './validate/judge.js';
+import type { Violation } from './validate/violation.js';
+
+export interface LifeResult {
+  readonly history: History;
+  readonly violations: readonly Violation[];
+  /** How long each part of it took, ms. */
+  readonly phases: Readonly<Record<string, number>>;
+}
+
+export async function live(plan: LifePlan, steadyServer: ServerLife | undefined): Promise<LifeResult> {
+  const phases: Record<string, number> = {};
+  let sinceMs = nowMs();
+  const endPhase = (name: string) => {
+    phases[name] = nowMs() - sinceMs;
+    sinceMs = nowMs();
+  };
+  const names = plan.variables.map(({ name, isLeg }) => ({ name, isLeg }));
+  const sessionIds = Array.from({ length: plan.sessions }, (_, place) => ({ sessionId: `${place}`, variables: names }));
+  const history = emptyHistory(sessionIds, plan.hasFaults);
+  const recorder = new Recorder(history);
+  const unlisten = listenForStrays(history.troubles);
+  try {
+    const world = await openWorld(plan, recorder, steadyServer);
+    for (const [place, sessionId] of world.sessionIds.entries()) Object.assign(sessionIds[place]!, { sessionId });
+    const performer = new Performer(plan, world, recorder);
+    endPhase('open');
+    await performer.perform();
+    endPhase('steps');
+    await performer.heal();
+    await recorder.settle(SETTLE_MS, 'has not settled after the faults');
+    await performer.finish(FINISH_MS);
+    endPhase('settle');
+    await performer.setAllOnce();
+    await beQuiet(history, world, performer);
+    endPhase('quiet');
+    await end(history, world, performer, recorder);
+    endPhase('end');
+  } catch (error) {
+    history.troubles.push({ kind: 'stuck', what: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  } finally {
+    unlisten();
+  }
+  return { history, violations: judge(history), phases };
+}
+
+/** Waits until every watch knows what the server holds, or until it should have. Then writes down how things are. */
+async function beQuiet(history: History, world: World, performer: Performer): Promise<void> {
+  const endMs = nowMs() + QUIET_MS;
+  for (;;) {
+    history.quiet = { atMs: nowMs(), variables: await readAll(world), watchers: await listAll(world, performer) };
+    const isCalm = history.watches.every((watch) => theLastValueArrives(watch, history).length === 0);
+    const isHeld = history.quiet.watchers.some(({ buffered }) => buffered > 0);
+    if ((isCalm && !isHeld) || nowMs() > endMs) return;
+    await pause(20);
+  }
+}
+
+async function readAll(world: World): Promise<PresentVariable[]> {
+  const sessions = await Promise.all(
+    world.sessionIds.map(async (_, session) => {
+      const [answer] = await world.call(session, [{ name: 'read' }]);
+      if (answer?.error !== undefined) throw new Error(`the session cannot be read: ${answer.error.message}`);
+      return (answer?.result as ReadVariable[]).map(({ id, version, tag, kept }) => ({
+        ...{ session, variable: tag?.variable ?? -1, id, version, tag: tag ?? FOREIGN },
+        kept: kept.map((entry) => ({ version: entry.version, tag: entry.tag ?? FOREIGN })),
+      }));
+    }),
+  );
+  return sessions.flat();
+}
+
+async function listAll(world: World, performer: Performer): Promise<PresentWatch[]> {
+  const lists = await Promise.all(
+    world.states.map(async (provider) => {
+      const infos = new Map((await provider.listWatchers()).map((info) => [info.ref, info]));
+      const watches = performer.watches.filter((watch) => watch.provider === provider && watch.ref !== undefined);
+      return watches.flatMap((watch) => {
+        const info = infos.get(watch.ref!);
+        if (info === undefined) return [];
+        const { updatesDelivered, updatesFiltered, updatesRateLimited, updatesMissed, buffered } = info.stats;
+        const counts = { delivered: updatesDelivered, filtered: updatesFiltered, rateLimited: updatesRateLimited };
+        return [{ label: watch.record.label, state: info.state, ...counts, missed: updatesMissed, buffered }];
+      });
+    }),
+  );
+  return lists.flat();
+}
+
+/** Half of the watches are stopped, the others end with their states. Afterwards nothing is left at the server. */
+async function end(history: History, world: World, performer: Performer, recorder: Recorder): Promise<void> {
+  for (const [place, watch] of performer.watches.entries()) if (place % 2 === 0) void watch.stop('stop');
+  await recorder.settle(CLOSE_MS, 'of the end has not settled');
+  const closing = Promise.all(world.states.map((state) => state.close()));
+  for (const [place, watch] of performer.watches.entries()) if (place % 2 === 1) void watch.handleEnding(closing);
+  void recorder.track('close of all states', closing);
+  await recorder.settle(CLOSE_MS, 'has not settled');
+  if (world.server !== undefined) await nothingIsLeft(world.server, history.troubles);
+  const closed = recorder.track('close of the pools', world.close());
+  await recorder.settle(CLOSE_MS, 'has not settled');
+  await Promise.race([closed, pause(0)]);
+}
+
+async function nothingIsLeft(server: ServerLife, troubles: TroubleRecord[]): Promise<void> {
+  const endMs = nowMs() + CLOSE_MS;
+  for (;;) {
+    const { streams, observers } = (await server.report()).metrics;
+    if (streams === 0 && observers === 0) return;
+    if (nowMs() > endMs) {
+      troubles.push({ kind: 'left-over', what: `${streams} streams and ${observers} observers at the server` });
+      return;
+    }
+    await pause(20);
+  }
+}
+
+function listenForStrays(troubles: TroubleRecord[]): () => void {
+  const handle = (error: unknown) =>
+    void troubles.push({ kind: 'unhandled', what: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+  process.on('unhandledRejection', handle);
+  process.on('uncaughtException', handle);
+  return () => {
+    process.off('unhandledRejection', handle);
+    process.off('uncaughtException', handle);
+  };
+}
+
+const SETTLE_MS = 12_000;
+const FINISH_MS = 1_000;
+const QUIET_MS = 10_000;
+const CLOSE_MS = 8_000;
+const FOREIGN = { session: -1, variable: -1, seq: -1 };

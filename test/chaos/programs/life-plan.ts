@@ -1,0 +1,109 @@
+/** Draws a life from its seed: the house it happens in and what is done there, step by step. Pure. */
+import { TAGGED_TYPES, type TaggedType } from '../history/value-tag.js';
+import type { Program, ProgramName } from './programs.js';
+import { FAULTS, PROGRAM_NAMES, PROGRAMS } from './programs.js';
+import { Random } from './random.js';
+import { drawStep } from './step-plan.js';
+import type { Step, StepKind } from './step.js';
+
+export interface LifePlan {
+  readonly seed: number;
+  readonly life: number;
+  readonly program: ProgramName;
+  readonly isLocal: boolean;
+  readonly hasFaults: boolean;
+  /** The server is this life's own, because it is killed. */
+  readonly killsServer: boolean;
+  readonly variables: readonly VariablePlan[];
+  readonly sessions: number;
+  readonly pools: readonly PoolPlan[];
+  readonly states: readonly StatePlan[];
+  readonly steps: readonly Step[];
+}
+
+/** Each session has all of them. */
+export interface VariablePlan {
+  readonly name: string;
+  readonly type: TaggedType;
+  /** One of those that are only set all together. */
+  readonly isLeg: boolean;
+  /** Not there at first. */
+  readonly isLate: boolean;
+}
+
+export interface PoolPlan {
+  readonly workers: number;
+  readonly credits: number;
+}
+
+export interface StatePlan {
+  readonly session: number;
+  readonly pool: number;
+}
+
+/** `lengthMs`: about how long its steps take. */
+export function planLife(seed: number, life: number, lengthMs: number, asked?: ProgramName): LifePlan {
+  const random = new Random(seed, life);
+  const drawn = random.one(PROGRAM_NAMES);
+  const name = asked ?? drawn;
+  const program: Program = PROGRAMS[name];
+  // In process each state is a session of its own.
+  const count = random.whole(...program.states);
+  const sessions = program.isLocal ? count : random.whole(...program.sessions);
+  const variables = drawVariables(random);
+  const pools = Array.from({ length: random.whole(...program.pools) }, () => ({
+    workers: random.whole(...program.workers),
+    credits: random.one(program.credits),
+  }));
+  const states = Array.from({ length: Math.max(count, sessions) }, (_, place) => ({
+    // Each session has a state at least.
+    session: place < sessions ? place : random.whole(0, sessions - 1),
+    pool: random.whole(0, pools.length - 1),
+  }));
+  const house = { program, variables, states, sessions, pools };
+  const steps: Step[] = [];
+  const restarts = new Map<string, number>();
+  let watches = 0;
+  for (let spentMs = 0; spentMs < lengthMs; ) {
+    // Something to see from the start.
+    const does = watches < FIRST_WATCHES ? 'watch' : random.weighted<StepKind>(program.weights);
+    const step = drawStep(random, does, house, watches);
+    if (step.does === 'restart-worker' && !mayDie(restarts, step)) continue;
+    if (does === 'watch') watches += 1;
+    spentMs += step.pauseMs + (step.does === 'block' ? step.forMs : 0) + (step.does === 'kill-server' ? 600 : 0);
+    steps.push(step);
+  }
+  return {
+    ...{ seed, life, program: name, isLocal: program.isLocal, variables, sessions, pools, states, steps },
+    hasFaults: steps.some(({ does }) => FAULTS.has(does)),
+    killsServer: steps.some(({ does }) => does === 'kill-server'),
+  };
+}
+
+function drawVariables(random: Random): VariablePlan[] {
+  const plain = Array.from({ length: random.whole(3, 10) }, (_, place) => ({
+    // One is named as the server names its ids.
+    name: place === 1 ? 'var_0123456789abcdef0123' : `plain-${place}`,
+    type: random.one(TAGGED_TYPES),
+    isLeg: false,
+    isLate: place > 1 && random.chance(0.15),
+  }));
+  const legs = Array.from({ length: random.whole(2, 6) }, (_, place) => ({
+    name: `leg-${place}`,
+    type: 'integer' as const,
+    isLeg: true,
+    isLate: false,
+  }));
+  return [...plain, ...legs];
+}
+
+/** One that dies five times in a row is given up, and says so: that is no life. */
+function mayDie(restarts: Map<string, number>, { pool, worker }: { readonly pool: number; readonly worker: number }): boolean {
+  const key = `${pool}/${worker}`;
+  const before = restarts.get(key) ?? 0;
+  restarts.set(key, before + 1);
+  return before < MAX_RESTARTS;
+}
+
+const FIRST_WATCHES = 3;
+const MAX_RESTARTS = 3;

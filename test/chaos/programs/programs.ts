@@ -1,0 +1,91 @@
+/** The programs: what each does how often, and in which house. */
+import type { StepKind } from './step.js';
+
+export interface Program {
+  readonly weights: Readonly<Partial<Record<StepKind, number>>>;
+  readonly isLocal: boolean;
+  readonly workers: readonly [number, number];
+  readonly credits: readonly number[];
+  readonly pools: readonly [number, number];
+  readonly states: readonly [number, number];
+  readonly sessions: readonly [number, number];
+  /** Longest pause between two steps. */
+  readonly pauseMs: number;
+  readonly bufferLimits: readonly number[];
+  /** Share of watches over the legs, atomic. */
+  readonly atomicShare: number;
+}
+
+const SETTING = { set: 20, burst: 6, batch: 5, atomic: 4, read: 2 } as const;
+const WATCHING = { watch: 9, add: 4, remove: 4, stop: 5 } as const;
+const LIVES = { delete: 2, register: 3 } as const;
+const BREAKS = { cut: 2, stall: 1, silence: 0.5, delay: 1, 'pause-server': 0.7 } as const;
+
+const USUAL = {
+  isLocal: false,
+  workers: [0, 3],
+  credits: [64, 256, 16_384],
+  pools: [1, 2],
+  states: [1, 3],
+  sessions: [1, 2],
+  pauseMs: 40,
+  bufferLimits: [1_024, 1_024, 64, 8],
+  atomicShare: 0.2,
+} as const;
+
+export const PROGRAMS = {
+  /** Watches that stay, and sets: what has to hold first. */
+  steady: { ...USUAL, weights: { ...SETTING, watch: 6 } },
+  /** In process: no wire, no worker. */
+  local: { ...USUAL, weights: { ...SETTING, ...WATCHING, ...LIVES, block: 1 }, isLocal: true, pauseMs: 20 },
+  /** Everything that asks for no fault: each call has to succeed. */
+  calm: { ...USUAL, weights: { ...SETTING, ...WATCHING, ...LIVES } },
+  /** States that share their workers, of the same session and of others. */
+  shared: { ...USUAL, weights: { ...SETTING, ...WATCHING, reopen: 1 }, states: [3, 4], pools: [1, 1], workers: [1, 2] },
+  /** A main thread that is busy, short buffers and few credits. */
+  overflow: {
+    ...USUAL,
+    weights: { watch: 10, stop: 4, add: 3, remove: 3, burst: 16, atomic: 6, set: 4, block: 8, delete: 1, register: 1.5 },
+    workers: [1, 2],
+    credits: [64, 64, 128],
+    bufferLimits: [4, 8, 16, 64, 1_024],
+  },
+  /** A wire that breaks in every way. */
+  breaks: { ...USUAL, weights: { ...SETTING, ...WATCHING, ...LIVES, ...BREAKS } },
+  /** A server that dies and begins anew. */
+  kills: { ...USUAL, weights: { ...SETTING, ...WATCHING, ...LIVES, 'kill-server': 1.2, cut: 1 }, pauseMs: 60 },
+  /** Workers that die, also while something opens or stops. */
+  workers: { ...USUAL, weights: { ...SETTING, ...WATCHING, ...LIVES, 'restart-worker': 5, block: 1 }, workers: [1, 3] },
+  /** Batches that are whole, or not there. */
+  atomic: {
+    ...USUAL,
+    weights: { watch: 8, stop: 4, atomic: 24, set: 4, cut: 3, block: 2, 'restart-worker': 1, delay: 1 },
+    workers: [1, 2],
+    atomicShare: 0.8,
+  },
+  /** Watches that come and go, faster than they open. */
+  stopping: {
+    ...USUAL,
+    weights: { watch: 20, add: 8, remove: 8, stop: 18, burst: 8, block: 2, cut: 1, 'restart-worker': 1 },
+    credits: [64, 256],
+    pauseMs: 10,
+  },
+  /** States that close while sets and watches are under way. */
+  closing: { ...USUAL, weights: { ...SETTING, ...WATCHING, reopen: 5 }, states: [2, 3] },
+  /** All of it. */
+  everything: {
+    ...USUAL,
+    weights: { ...SETTING, ...WATCHING, ...LIVES, ...BREAKS, 'kill-server': 0.4, 'restart-worker': 1.5, block: 2, reopen: 0.7 },
+    states: [2, 4],
+    bufferLimits: [1_024, 64, 8],
+  },
+} as const satisfies Readonly<Record<string, Program>>;
+
+export type ProgramName = keyof typeof PROGRAMS;
+
+export const PROGRAM_NAMES = Object.keys(PROGRAMS) as ProgramName[];
+
+/** After these calls may fail that would not otherwise. */
+export const FAULTS: ReadonlySet<StepKind> = new Set<StepKind>([
+  ...(['cut', 'stall', 'silence', 'delay', 'pause-server', 'kill-server', 'restart-worker'] as const),
+]);

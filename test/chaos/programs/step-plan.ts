@@ -1,0 +1,112 @@
+/** Draws one step. Pure: the same numbers make the same step. */
+import type { LifePlan, VariablePlan } from './life-plan.js';
+import type { Program } from './programs.js';
+import type { Random } from './random.js';
+import type { Step, StepKind, WatchPlan } from './step.js';
+
+/** Where the step happens. */
+export interface House extends Pick<LifePlan, 'variables' | 'states' | 'sessions' | 'pools'> {
+  readonly program: Program;
+}
+
+/** `watches`: how many the steps before have started. */
+export function drawStep(random: Random, does: StepKind, house: House, watches: number): Step {
+  const { program, variables, states } = house;
+  const pauseMs = random.chance(0.4) ? 0 : random.whole(0, program.pauseMs);
+  const state = random.whole(0, states.length - 1);
+  const session = random.whole(0, house.sessions - 1);
+  const plain = places(variables, false);
+  const by = random.chance(0.5) ? 'state' : 'writer';
+  // The newest are the most interesting: they may still be opening.
+  const watch = random.chance(0.5) ? Math.max(0, watches - 1 - random.whole(0, 2)) : random.whole(0, Math.max(0, watches - 1));
+  switch (does) {
+    case 'watch':
+      return { does, pauseMs, state, ...drawWatch(random, house), isHasty: random.chance(0.06) };
+    case 'add':
+    case 'remove':
+      return { does, pauseMs, watch, variables: random.some(plain, random.whole(1, 3)), byId: random.chance(0.1) };
+    case 'stop':
+      return { does, pauseMs, watch, by: random.one(['stop', 'stop', 'unwatch', 'end'] as const) };
+    case 'set': {
+      const kind = random.one(['plain', 'plain', 'plain', 'plain', 'equal', 'expected', 'stale'] as const);
+      const padding = random.chance(0.1) ? random.whole(100, 20_000) : 0;
+      return { does, pauseMs, state, variable: random.one(plain), kind, byId: random.chance(0.2), padding };
+    }
+    case 'burst': {
+      const sets = random.one([10, 30, 100, 400]);
+      const chosen = random.some(plain, random.whole(1, 4));
+      return { does, pauseMs, state, variables: chosen, sets, by, atOnce: random.one([1, 5, 20, 400]) };
+    }
+    case 'batch':
+      return { does, pauseMs, state, variables: random.some(plain, random.whole(1, 5)), by };
+    case 'atomic':
+      return { does, pauseMs, state, rounds: random.one([1, 1, 3, 20]), by };
+    case 'delete':
+    case 'register':
+      return { does, pauseMs, session, variable: random.one(plain) };
+    case 'read':
+      return { does, pauseMs, state, variable: random.one(plain), what: random.one(['get', 'list', 'history', 'watchers'] as const) };
+    case 'block':
+      return { does, pauseMs, forMs: random.one([20, 100, 300, 600]) };
+    case 'restart-worker': {
+      const pool = random.whole(0, house.pools.length - 1);
+      return { does, pauseMs, pool, worker: random.whole(0, Math.max(0, house.pools[pool]!.workers - 1)) };
+    }
+    case 'cut':
+    case 'stall':
+    case 'silence':
+    case 'pause-server':
+      return { does, pauseMs, forMs: random.one([0, 5, 50, 200, 500]) };
+    case 'delay':
+      return { does, pauseMs, forMs: random.whole(100, 800), delayMs: random.one([2, 20, 80]) };
+    case 'kill-server':
+      return { does, pauseMs };
+    case 'reopen':
+      return { does, pauseMs, state, sets: random.one([0, 5, 40]) };
+    default:
+      return does satisfies never;
+  }
+}
+
+function drawWatch(random: Random, { program, variables }: House): { variables: number[]; plan: WatchPlan } {
+  const isAtomic = random.chance(program.atomicShare);
+  const isRateLimited = random.chance(isAtomic ? 0.1 : 0.25);
+  const rate = random.one(['debounce', 'throttle', 'conflate'] as const);
+  const filter = isAtomic ? 'none' : random.one(['none', 'none', 'none', 'none', 'none', 'function', 'condition'] as const);
+  const of = (kind: typeof rate, ms: number) => (isRateLimited && rate === kind ? ms : 0);
+  const plan: WatchPlan = {
+    form: random.chance(0.25) ? 'iterator' : 'callback',
+    includeInitial: random.chance(0.4),
+    filter,
+    above: filter === 'condition' ? random.whole(0, 300) * ABOVE_UNIT : undefined,
+    debounceMs: of('debounce', random.whole(5, 80)),
+    maxWaitMs: of('debounce', random.one([0, 100])),
+    throttleMs: of('throttle', random.whole(5, 80)),
+    conflates: isRateLimited && rate === 'conflate',
+    waitsForMissing: random.chance(0.3),
+    bufferLimit: random.one(program.bufferLimits),
+    // What drops the oldest tears batches by its nature.
+    overflow: isAtomic ? 'conflate' : random.one(['conflate', 'conflate', 'drop-oldest', 'error'] as const),
+    isAtomic,
+    staleAfterMs: random.chance(0.1) ? 300 : 0,
+    endedBy: random.one(['nothing', 'nothing', 'signal', 'owner'] as const),
+    byId: !isAtomic && random.chance(0.12),
+  };
+  const legs = places(variables, true);
+  if (isAtomic) return { variables: legs, plan };
+  const all = filter === 'condition' ? numbersAmong(variables) : variables.map((_, place) => place);
+  // None of them is a number: a condition over a number keeps everything out, which is fine too.
+  const from = all.length > 0 ? all : legs;
+  return { variables: random.some(from, random.one([1, 1, 2, 4])), plan };
+}
+
+function places(variables: readonly VariablePlan[], areLegs: boolean): number[] {
+  return variables.flatMap(({ isLeg }, place) => (isLeg === areLegs ? [place] : []));
+}
+
+function numbersAmong(variables: readonly VariablePlan[]): number[] {
+  return variables.flatMap(({ type, isLeg }, place) => (type === 'integer' && !isLeg ? [place] : []));
+}
+
+/** Sessions and variables below one number of a set: a threshold of this many sets. */
+const ABOVE_UNIT = 4_096;

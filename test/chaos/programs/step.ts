@@ -1,0 +1,59 @@
+/** What a program may do, as data: a seed makes the same steps, whatever the machine does with them. Numbers are places in the plan. */
+import type { WatchTraits } from '../history/history.js';
+
+/** How a watch is asked for. `above` and rates are said here, the objects are made when it starts. */
+export interface WatchPlan extends Omit<WatchTraits, 'isOneStream' | 'isRateLimited'> {
+  readonly debounceMs: number;
+  readonly maxWaitMs: number;
+  readonly throttleMs: number;
+  readonly conflates: boolean;
+  readonly bufferLimit: number;
+  /** What can end it, beside `stop()`. */
+  readonly endedBy: 'nothing' | 'signal' | 'owner';
+  readonly byId: boolean;
+}
+
+export type Step = { readonly pauseMs: number } & (
+  | {
+      readonly does: 'watch';
+      readonly state: number;
+      readonly variables: readonly number[];
+      readonly plan: WatchPlan;
+      /** Stopped before it is open. */
+      readonly isHasty: boolean;
+    }
+  | { readonly does: 'add' | 'remove'; readonly watch: number; readonly variables: readonly number[]; readonly byId: boolean }
+  /** `end`: by `stop()`, `unwatchVariables`, the signal or the owner; one that has none is stopped. */
+  | { readonly does: 'stop'; readonly watch: number; readonly by: 'stop' | 'unwatch' | 'end' }
+  | {
+      readonly does: 'set';
+      readonly state: number;
+      readonly variable: number;
+      readonly kind: 'plain' | 'equal' | 'expected' | 'stale';
+      readonly byId: boolean;
+      readonly padding: number;
+    }
+  /** Many in a row, not waited for. `writer`: by the outside, also while the main thread is blocked. */
+  | {
+      readonly does: 'burst';
+      readonly state: number;
+      readonly variables: readonly number[];
+      readonly sets: number;
+      readonly by: 'state' | 'writer';
+      readonly atOnce: number;
+    }
+  | { readonly does: 'batch'; readonly state: number; readonly variables: readonly number[]; readonly by: 'state' | 'writer' }
+  /** All legs, atomically, so many times. */
+  | { readonly does: 'atomic'; readonly state: number; readonly rounds: number; readonly by: 'state' | 'writer' }
+  | { readonly does: 'delete' | 'register'; readonly session: number; readonly variable: number }
+  | { readonly does: 'read'; readonly state: number; readonly variable: number; readonly what: 'get' | 'list' | 'history' | 'watchers' }
+  | { readonly does: 'block'; readonly forMs: number }
+  | { readonly does: 'restart-worker'; readonly pool: number; readonly worker: number }
+  | { readonly does: 'cut' | 'stall' | 'silence' | 'pause-server'; readonly forMs: number }
+  | { readonly does: 'delay'; readonly forMs: number; readonly delayMs: number }
+  | { readonly does: 'kill-server' }
+  /** Closes a state, sets under way, and opens it again. */
+  | { readonly does: 'reopen'; readonly state: number; readonly sets: number }
+);
+
+export type StepKind = Step['does'];

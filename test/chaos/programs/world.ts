@@ -1,0 +1,100 @@
+/** The house of a life: server, wire, pools, states and the writer outside. Owner: the life, which closes it. */
+import type { StateProvider } from '../../../src/main/index.js';
+import { BridgedState, LocalState, WorkerPool } from '../../../src/main/index.js';
+import { FaultyProxy } from '../faults/faulty-proxy.js';
+import { ServerLife } from '../faults/server-life.js';
+import type { Recorder } from '../history/recorder.js';
+import type { LifePlan, StatePlan } from './life-plan.js';
+import { OutsideWriter } from './outside-writer.js';
+import type { WriterAnswer, WriterCall } from './writer-calls.js';
+import { callEach } from './writer-calls.js';
+
+export interface World {
+  readonly sessionIds: readonly string[];
+  readonly states: StateProvider[];
+  readonly pools: readonly WorkerPool[];
+  /** Undefined where nothing goes over a wire. */
+  readonly proxy: FaultyProxy | undefined;
+  readonly server: ServerLife | undefined;
+  /** Opens a state anew, as it was planned. */
+  open(state: StatePlan): Promise<StateProvider>;
+  /** Calls from outside, not over the wire that breaks. */
+  call(session: number, calls: readonly WriterCall[], atOnce?: number): Promise<WriterAnswer[]>;
+  /** All but the states, which the life closes. */
+  close(): Promise<void>;
+}
+
+/** `steadyServer`: one that outlives this life, where it is not to be killed. */
+export function openWorld(plan: LifePlan, recorder: Recorder, steadyServer: ServerLife | undefined): Promise<World> {
+  return plan.isLocal ? openLocalWorld(plan) : openBridgedWorld(plan, recorder, steadyServer);
+}
+
+async function openLocalWorld(plan: LifePlan): Promise<World> {
+  const sessionIds = sessionIdsOf(plan);
+  const open = async ({ session }: StatePlan) => new LocalState({ sessionId: sessionIds[session]! });
+  const states: StateProvider[] = await Promise.all(plan.states.map(open));
+  return {
+    ...{ sessionIds, states, pools: [], proxy: undefined, server: undefined, open },
+    call: (session, calls, atOnce = AT_ONCE) => callEach(states[session]!, calls, atOnce),
+    close: async () => undefined,
+  };
+}
+
+async function openBridgedWorld(plan: LifePlan, recorder: Recorder, steady: ServerLife | undefined): Promise<World> {
+  const sessionIds = sessionIdsOf(plan);
+  const server = plan.killsServer || steady === undefined ? await ServerLife.start(SERVER_OPTIONS) : steady;
+  const proxy = await FaultyProxy.start(server.port);
+  const writer = await OutsideWriter.start(`127.0.0.1:${server.port}`, sessionIds);
+  const pools = await Promise.all(plan.pools.map((pool) => WorkerPool.open({ ...pool, logger: logger() })));
+  const open = ({ session, pool }: StatePlan): Promise<StateProvider> =>
+    BridgedState.open({
+      endpoint: proxy.endpoint,
+      sessionId: sessionIds[session]!,
+      pool: pools[pool]!,
+      verify: true,
+      logger: logger(),
+      ...SOON,
+    });
+  const states = await Promise.all(plan.states.map(open));
+  return {
+    ...{ sessionIds, states, pools, proxy, server, open },
+    call: (session, calls, atOnce = AT_ONCE) => writer.call(session, calls, atOnce),
+    close: async () => {
+      await writer.close();
+      await Promise.all(pools.map((pool) => pool.close()));
+      await proxy.close();
+      if (server !== steady) await server.close();
+    },
+  };
+
+  /** Handled events are nobody's error. */
+  function logger() {
+    return {
+      debug: ignore,
+      info: ignore,
+      warn: ignore,
+      error: (_: object, message: string) => void recorder.history.troubles.push({ kind: 'logged-error', what: message }),
+    };
+  }
+}
+
+function sessionIdsOf({ seed, life, sessions, program }: LifePlan): string[] {
+  return Array.from({ length: sessions }, (_, place) => `${program}-${seed}-${life}-${place}`);
+}
+
+function ignore(): void {
+  // Nobody reads it.
+}
+
+/** Sessions of lives that are over go soon: memory has to be flat over many of them. */
+export const SERVER_OPTIONS = { sessionTtlMs: 20_000, heartbeatMs: 200 } as const;
+
+/** A life is short: breaks are found and mended within seconds. */
+const SOON = {
+  reconnect: { baseMs: 20, capMs: 200, spreadMs: 20 },
+  breaker: { failures: 8, openMs: 100 },
+  keepalive: { timeMs: 1_000, timeoutMs: 500 },
+  limits: { connectTimeoutMs: 1_000, callTimeoutMs: 4_000, openTimeoutMs: 5_000 },
+} as const;
+
+const AT_ONCE = 1_000;

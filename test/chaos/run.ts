@@ -1,0 +1,58 @@
+/** `npm run chaos`: lives of one seed, one after the other, and what the judge says of each. Exit 1 when a promise was broken. */
+import { parseChaosOptions, USAGE } from './chaos-options.js';
+import { ServerLife } from './faults/server-life.js';
+import { live } from './life.js';
+import { avoidKnownFaults } from './programs/known-faults.js';
+import { planLife } from './programs/life-plan.js';
+import { SERVER_OPTIONS } from './programs/world.js';
+import { howToReplay, lifeLine, violationLines } from './report/life-report.js';
+import type { MemorySample } from './report/memory-trend.js';
+import { memoryTrend, trendLine } from './report/memory-trend.js';
+
+type Samples = Record<'client, resident' | 'client, heap' | 'server, resident', MemorySample[]>;
+
+async function main(): Promise<number> {
+  const options = parseChaosOptions(process.argv.slice(2));
+  const { seed, lengthMs, program } = options;
+  const startMs = performance.now();
+  const samples: Samples = { 'client, resident': [], 'client, heap': [], 'server, resident': [] };
+  const failed: string[] = [];
+  let lives = 0;
+  const server = await ServerLife.start(SERVER_OPTIONS);
+  say(`seed ${seed}`);
+  while (lives < options.lives && performance.now() - startMs < options.untilMs) {
+    const drawn = planLife(seed, options.life ?? lives, lengthMs, program);
+    const plan = options.isTame ? avoidKnownFaults(drawn) : drawn;
+    lives += 1;
+    if (options.printsSteps) for (const [place, step] of plan.steps.entries()) say(`${place} ${JSON.stringify(step)}`);
+    const { history, violations, phases } = await live(plan, server);
+    say(lifeLine(plan, history, violations, phases));
+    if (violations.length > 0) {
+      for (const line of violationLines(violations)) say(line);
+      say(howToReplay(plan, program !== undefined));
+      failed.push(`${plan.life} (${plan.program})`);
+    }
+    await sample(samples, server);
+  }
+  await server.close();
+  for (const [what, series] of Object.entries(samples)) say(trendLine(what, memoryTrend(series)));
+  say(failed.length === 0 ? `${lives} lives, no violation` : `${lives} lives, violations in ${failed.join(', ')}`);
+  return failed.length === 0 ? 0 : 1;
+}
+
+/** Between two lives, when nothing is open. */
+async function sample(samples: Samples, server: ServerLife): Promise<void> {
+  (globalThis as { gc?: () => void }).gc?.();
+  const atMs = performance.now();
+  const { rss, heapUsed } = process.memoryUsage();
+  samples['client, resident'].push({ atMs, bytes: rss });
+  samples['client, heap'].push({ atMs, bytes: heapUsed });
+  samples['server, resident'].push({ atMs, bytes: (await server.report()).rssBytes });
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+if (process.argv.includes('--help')) say(USAGE);
+else process.exitCode = await main();

@@ -1,0 +1,36 @@
+/** Every failure has a code of docs/errors.md, and one that fits what happened; our own mistakes never show. */
+import type { History, WatchRecord } from '../history/history.js';
+import type { Violation } from './violation.js';
+
+export function callsFailAsExpected(history: History): Violation[] {
+  return history.rejections.flatMap(({ call, code, message, isKnown }) => {
+    const isExpected = isKnown && (ANSWERS.has(code) || (history.hasFaults && WITH_FAULTS.has(code)));
+    return isExpected ? [] : [{ rule: RULE, sentence: `${call} failed with ${code}: ${message}` }];
+  });
+}
+
+/** A watch that is told an error without having asked for it, once it was registered. */
+export function watchesFailAsExpected(watch: WatchRecord): Violation[] {
+  const violations: Violation[] = [];
+  for (const [place, entry] of watch.entries.entries()) {
+    if (entry.kind === 'error') {
+      const isAsked = entry.code === 'BUFFER_OVERFLOW' && watch.traits.overflow === 'error';
+      if (!isAsked && watch.readyMs !== undefined)
+        violations.push({ rule: RULE, sentence: `watch ${watch.label} was told ${entry.code}: ${entry.message}` });
+    }
+    if (entry.kind === 'state' && entry.state === 'failed' && !watch.entries.slice(0, place + 1).some(isError))
+      violations.push({ rule: RULE, sentence: `watch ${watch.label} failed, and no error was told` });
+  }
+  return violations;
+}
+
+const isError = ({ kind }: { readonly kind: string }): boolean => kind === 'error';
+
+const RULE = 'errors-are-expected';
+/** Answers to what the programs do on purpose. */
+const ANSWERS = new Set([
+  ...['VARIABLE_NOT_FOUND', 'ALREADY_EXISTS', 'VERSION_CONFLICT', 'BATCH_REFUSED', 'CLOSED', 'ABORTED'],
+  ...['WATCH_NOT_FOUND', 'BUFFER_OVERFLOW'],
+]);
+/** What a broken connection, a server that is away or a worker that dies may do to a call. */
+const WITH_FAULTS = new Set(['UNAVAILABLE', 'UNKNOWN_OUTCOME', 'DEADLINE_EXCEEDED']);

@@ -1,0 +1,66 @@
+/** One identifier of one watch, from when it was asked for until it was given up or the life ended: what order and chain are promised over. */
+import type { CallEntry, WatchRecord } from '../history/history.js';
+
+export interface Stretch {
+  readonly watch: WatchRecord;
+  readonly identifier: string;
+  /** Place of the variable in its session. */
+  readonly variable: number;
+  /** When it was registered; undefined when that was never said. */
+  readyMs: number | undefined;
+  readonly calls: CallEntry[];
+  /** Not removed, and its watch neither stopped nor over. */
+  isOpen: boolean;
+}
+
+/** In the order in which they began. */
+export function stretchesOf(watch: WatchRecord): Stretch[] {
+  const all: Stretch[] = [];
+  const open = new Map<string, Stretch>();
+  const begin = (identifier: string, readyMs: number | undefined) => {
+    if (open.has(identifier)) return;
+    const variable = watch.identifiers.get(identifier) ?? -1;
+    const stretch: Stretch = { watch, identifier, variable, readyMs, calls: [], isOpen: true };
+    open.set(identifier, stretch);
+    all.push(stretch);
+  };
+  const end = (identifier: string) => {
+    const stretch = open.get(identifier);
+    if (stretch !== undefined) stretch.isOpen = false;
+    open.delete(identifier);
+  };
+  for (const identifier of watch.firstIdentifiers) begin(identifier, watch.readyMs);
+  for (const entry of watch.entries) {
+    if (entry.kind === 'call') open.get(entry.identifier)?.calls.push(entry);
+    else if (entry.kind === 'adding') for (const identifier of entry.identifiers) begin(identifier, undefined);
+    else if (entry.kind === 'added') {
+      for (const identifier of entry.identifiers) {
+        const stretch = open.get(identifier);
+        if (stretch !== undefined) stretch.readyMs ??= entry.atMs;
+      }
+    } else if (entry.kind === 'removing') for (const identifier of entry.identifiers) end(identifier);
+    else if (entry.kind === 'stopping' || (entry.kind === 'state' && isOver(entry.state))) {
+      for (const stretch of open.values()) stretch.isOpen = false;
+    }
+  }
+  return all;
+}
+
+/** Told to be gone: nothing comes after it. */
+export function isGone({ calls }: Stretch): boolean {
+  return calls.some(({ deleted }) => deleted !== undefined);
+}
+
+/** Each version it is called with, or told as missed: nothing is kept from it by its own wish. */
+export function getsAll({ watch: { traits } }: Stretch): boolean {
+  return traits.filter === 'none' && !traits.isRateLimited;
+}
+
+/** Where a violation is, to be read. */
+export function placeOf({ watch, identifier }: Stretch): string {
+  return `watch ${watch.label}, "${identifier}"`;
+}
+
+function isOver(state: string): boolean {
+  return state === 'stopped' || state === 'failed';
+}
