@@ -10,8 +10,8 @@ import { SERVER_OPTIONS } from './programs/world.js';
 import { howToReplay, lifeLine, violationLines } from './report/life-report.js';
 
 const SEED = 9;
-const LENGTH_MS = 1_200;
-const LIVES: readonly ProgramName[] = ['local', 'steady', 'calm', 'overflow', 'breaks', 'workers', 'kills'];
+const LENGTH_MS = 1_000;
+const LIVES: readonly ProgramName[] = ['local', 'calm', 'shared', 'overflow', 'breaks', 'workers', 'kills', 'stopping'];
 
 let server: ServerLife;
 

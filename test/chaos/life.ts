@@ -48,7 +48,10 @@ export async function live(plan: LifePlan, steadyServer: ServerLife | undefined)
     await end(history, world, performer, recorder);
     endPhase('end');
   } catch (error) {
-    history.troubles.push({ kind: 'stuck', what: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    history.troubles.push({
+      kind: 'stuck',
+      what: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
   } finally {
     unlisten();
   }
@@ -71,8 +74,9 @@ async function readAll(world: World): Promise<PresentVariable[]> {
   const sessions = await Promise.all(
     world.sessionIds.map(async (_, session) => {
       const [answer] = await world.call(session, [{ name: 'read' }]);
-      if (answer?.error !== undefined) throw new Error(`the session cannot be read: ${answer.error.message}`);
-      return (answer?.result as ReadVariable[]).map(({ id, version, tag, kept }) => ({
+      const { error, result } = answer!;
+      if (error !== undefined) throw new Error(`the session cannot be read: ${error.message}`);
+      return (result as ReadVariable[]).map(({ id, version, tag, kept }) => ({
         ...{ session, variable: tag?.variable ?? -1, id, version, tag: tag ?? FOREIGN },
         kept: kept.map((entry) => ({ version: entry.version, tag: entry.tag ?? FOREIGN })),
       }));
@@ -127,7 +131,10 @@ async function nothingIsLeft(server: ServerLife, troubles: TroubleRecord[]): Pro
 
 function listenForStrays(troubles: TroubleRecord[]): () => void {
   const handle = (error: unknown) =>
-    void troubles.push({ kind: 'unhandled', what: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+    void troubles.push({
+      kind: 'unhandled',
+      what: error instanceof Error ? (error.stack ?? error.message) : String(error),
+    });
   process.on('unhandledRejection', handle);
   process.on('uncaughtException', handle);
   return () => {
@@ -137,7 +144,7 @@ function listenForStrays(troubles: TroubleRecord[]): () => void {
 }
 
 const SETTLE_MS = 12_000;
-const FINISH_MS = 1_000;
+const FINISH_MS = 5_000;
 const QUIET_MS = 10_000;
 const CLOSE_MS = 8_000;
 const FOREIGN = { session: -1, variable: -1, seq: -1 };

@@ -116,7 +116,12 @@ export type WatchEntry =
   | FilterEntry
   | { readonly kind: 'state'; readonly state: string; readonly turn: number }
   | { readonly kind: 'error'; readonly code: string; readonly message: string; readonly turn: number }
-  | { readonly kind: 'adding' | 'added' | 'removing' | 'removed'; readonly identifiers: readonly string[]; readonly atMs: number; readonly turn: number }
+  | {
+      readonly kind: 'adding' | 'added' | 'removing' | 'removed';
+      readonly identifiers: readonly string[];
+      readonly atMs: number;
+      readonly turn: number;
+    }
   | { readonly kind: 'stopping' | 'stopped'; readonly turn: number };
 
 export interface CallEntry {

@@ -7,44 +7,40 @@ import type { Step } from './step.js';
 
 interface KnownFault {
   readonly what: string;
-  /** The same life without the steps, or in another house. */
+  /** The same life without the steps that meet it. */
   readonly avoid: (plan: LifePlan) => LifePlan;
 }
 
 export const KNOWN_FAULTS: readonly KnownFault[] = [
   {
-    what: 'states of one pool number their subscriptions alike: each gets a pool of its own',
-    avoid: (plan) => (plan.isLocal ? plan : onePoolEach(plan)),
-  },
-  {
-    what: 'handles are given on while updates of their last owner are under way: nothing is given up before the end',
-    avoid: (plan) =>
-      mapSteps(
-        withoutSteps(plan, ({ does }) => ['stop', 'remove', 'delete', 'reopen'].includes(does)),
-        (step) => (step.does === 'watch' ? { ...step, isHasty: false, plan: { ...step.plan, overflow: 'conflate' } } : step),
-      ),
-  },
-  {
     what: 'sets by name and by id of one variable have no order: all are by name',
     avoid: (plan) => mapSteps(plan, (step) => (step.does === 'set' ? { ...step, byId: false } : step)),
+  },
+  {
+    what: 'close() of a state refuses the sets that were made before it: none are made',
+    avoid: (plan) => mapSteps(plan, (step) => (step.does === 'reopen' ? { ...step, sets: 0 } : step)),
+  },
+  {
+    what: 'atomic batches are torn by breaks: where something breaks no watch is atomic',
+    avoid: (plan) =>
+      plan.hasFaults
+        ? mapSteps(plan, (step) =>
+            step.does === 'watch' ? { ...step, plan: { ...step.plan, isAtomic: false } } : step,
+          )
+        : plan,
+  },
+  {
+    what: 'a worker that dies while it starts is not replaced: each dies once, and none while another has just died',
+    avoid: (plan) => {
+      const first = plan.steps.findIndex(({ does }) => does === 'restart-worker');
+      return { ...plan, steps: plan.steps.filter(({ does }, place) => does !== 'restart-worker' || place === first) };
+    },
   },
 ];
 
 /** The life that today's code is known to hold. */
 export function avoidKnownFaults(plan: LifePlan): LifePlan {
   return KNOWN_FAULTS.reduce((tamer, { avoid }) => avoid(tamer), plan);
-}
-
-function onePoolEach(plan: LifePlan): LifePlan {
-  const { length } = plan.pools;
-  return {
-    ...mapSteps(plan, (step) => ('state' in step ? { ...step, state: step.state % length } : step)),
-    states: plan.pools.map((_, pool) => ({ pool, session: plan.states[pool]?.session ?? 0 })),
-  };
-}
-
-function withoutSteps(plan: LifePlan, isOut: (step: Step) => boolean): LifePlan {
-  return { ...plan, steps: plan.steps.filter((step) => !isOut(step)) };
 }
 
 function mapSteps(plan: LifePlan, map: (step: Step) => Step): LifePlan {

@@ -3,8 +3,8 @@ import { TAGGED_TYPES, type TaggedType } from '../history/value-tag.js';
 import type { Program, ProgramName } from './programs.js';
 import { FAULTS, PROGRAM_NAMES, PROGRAMS } from './programs.js';
 import { Random } from './random.js';
-import { drawStep } from './step-plan.js';
 import type { Step, StepKind } from './step.js';
+import { drawStep } from './step-plan.js';
 
 export interface LifePlan {
   readonly seed: number;
@@ -98,7 +98,10 @@ function drawVariables(random: Random): VariablePlan[] {
 }
 
 /** One that dies five times in a row is given up, and says so: that is no life. */
-function mayDie(restarts: Map<string, number>, { pool, worker }: { readonly pool: number; readonly worker: number }): boolean {
+function mayDie(
+  restarts: Map<string, number>,
+  { pool, worker }: { readonly pool: number; readonly worker: number },
+): boolean {
   const key = `${pool}/${worker}`;
   const before = restarts.get(key) ?? 0;
   restarts.set(key, before + 1);

@@ -24,6 +24,8 @@ export class Performer {
   readonly #watches: RunningWatch[] = [];
   /** How often each state was opened anew: the order of calls is promised within one. */
   readonly #reopenings: number[];
+  /** States that are closed and not open again. */
+  readonly #closing = new Set<number>();
   readonly #underWay = new Set<Promise<unknown>>();
 
   constructor(plan: LifePlan, world: World, recorder: Recorder) {
@@ -178,6 +180,8 @@ export class Performer {
 
   /** The sets that were made before it closed get their answers. */
   async #reopen({ state, sets }: StepOf<'reopen'>): Promise<void> {
+    if (this.#closing.has(state)) return;
+    this.#closing.add(state);
     const setter = this.#setter(state);
     const legs = new Set(this.#plan.variables.flatMap(({ isLeg }, place) => (isLeg ? [place] : [])));
     const plain = this.#plan.variables.map((_, place) => place).filter((place) => !legs.has(place));
@@ -186,7 +190,9 @@ export class Performer {
     );
     const closing = this.#world.states[state]!.close();
     const name = this.#nameOf(state);
-    const ending = this.#watches.filter(({ record }) => record.state === name).map((watch) => watch.handleEnding(closing));
+    const ending = this.#watches
+      .filter(({ record }) => record.state === name)
+      .map((watch) => watch.handleEnding(closing));
     await this.#recorder.track(`close of ${name}`, closing);
     const unanswered = (await Promise.all(made)).filter(({ error }) => error === 'CLOSED').length;
     if (unanswered > 0) {
@@ -194,10 +200,14 @@ export class Performer {
       this.#recorder.history.troubles.push({ kind: 'unanswered', what });
     }
     await Promise.all(ending);
-    const opened = await this.#recorder.track(`opening of a state after ${name}`, this.#world.open(this.#plan.states[state]!));
+    const opened = await this.#recorder.track(
+      `opening of a state after ${name}`,
+      this.#world.open(this.#plan.states[state]!),
+    );
     if (opened === undefined) return;
     this.#world.states[state] = opened;
     this.#reopenings[state]! += 1;
+    this.#closing.delete(state);
   }
 
   #setterBy({ state, by }: { readonly state: number; readonly by: 'state' | 'writer' }): Setter {

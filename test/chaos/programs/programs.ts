@@ -45,7 +45,18 @@ export const PROGRAMS = {
   /** A main thread that is busy, short buffers and few credits. */
   overflow: {
     ...USUAL,
-    weights: { watch: 10, stop: 4, add: 3, remove: 3, burst: 16, atomic: 6, set: 4, block: 8, delete: 1, register: 1.5 },
+    weights: {
+      watch: 10,
+      stop: 4,
+      add: 3,
+      remove: 3,
+      burst: 16,
+      atomic: 6,
+      set: 4,
+      block: 8,
+      delete: 1,
+      register: 1.5,
+    },
     workers: [1, 2],
     credits: [64, 64, 128],
     bufferLimits: [4, 8, 16, 64, 1_024],
@@ -75,7 +86,16 @@ export const PROGRAMS = {
   /** All of it. */
   everything: {
     ...USUAL,
-    weights: { ...SETTING, ...WATCHING, ...LIVES, ...BREAKS, 'kill-server': 0.4, 'restart-worker': 1.5, block: 2, reopen: 0.7 },
+    weights: {
+      ...SETTING,
+      ...WATCHING,
+      ...LIVES,
+      ...BREAKS,
+      'kill-server': 0.4,
+      'restart-worker': 1.5,
+      block: 2,
+      reopen: 0.7,
+    },
     states: [2, 4],
     bufferLimits: [1_024, 64, 8],
   },

@@ -183,8 +183,7 @@ export class RunningWatch {
   ): void {
     const { version, missed, initial, resync, deleted, revision, sessionId, variableId } = metadata;
     const [old, now]: (Tag | undefined)[] = [decodeTag(oldValue), decodeTag(newValue)];
-    const isForeign =
-      (oldValue !== undefined && old === undefined) || (newValue !== undefined && now === undefined);
+    const isForeign = (oldValue !== undefined && old === undefined) || (newValue !== undefined && now === undefined);
     this.#note({
       ...{ kind: 'call', identifier, old, now, isForeign, turn: this.#recorder.turn },
       ...{ version, missed, initial, resync, deleted, revision, sessionId, variableId },

@@ -18,7 +18,9 @@ export function drawStep(random: Random, does: StepKind, house: House, watches: 
   const plain = places(variables, false);
   const by = random.chance(0.5) ? 'state' : 'writer';
   // The newest are the most interesting: they may still be opening.
-  const watch = random.chance(0.5) ? Math.max(0, watches - 1 - random.whole(0, 2)) : random.whole(0, Math.max(0, watches - 1));
+  const watch = random.chance(0.5)
+    ? Math.max(0, watches - 1 - random.whole(0, 2))
+    : random.whole(0, Math.max(0, watches - 1));
   switch (does) {
     case 'watch':
       return { does, pauseMs, state, ...drawWatch(random, house), isHasty: random.chance(0.06) };
@@ -45,7 +47,13 @@ export function drawStep(random: Random, does: StepKind, house: House, watches: 
     case 'register':
       return { does, pauseMs, session, variable: random.one(plain) };
     case 'read':
-      return { does, pauseMs, state, variable: random.one(plain), what: random.one(['get', 'list', 'history', 'watchers'] as const) };
+      return {
+        does,
+        pauseMs,
+        state,
+        variable: random.one(plain),
+        what: random.one(['get', 'list', 'history', 'watchers'] as const),
+      };
     case 'block':
       return { does, pauseMs, forMs: random.one([20, 100, 300, 600]) };
     case 'restart-worker': {
@@ -72,7 +80,9 @@ function drawWatch(random: Random, { program, variables }: House): { variables: 
   const isAtomic = random.chance(program.atomicShare);
   const isRateLimited = random.chance(isAtomic ? 0.1 : 0.25);
   const rate = random.one(['debounce', 'throttle', 'conflate'] as const);
-  const filter = isAtomic ? 'none' : random.one(['none', 'none', 'none', 'none', 'none', 'function', 'condition'] as const);
+  const filter = isAtomic
+    ? 'none'
+    : random.one(['none', 'none', 'none', 'none', 'none', 'function', 'condition'] as const);
   const of = (kind: typeof rate, ms: number) => (isRateLimited && rate === kind ? ms : 0);
   const plan: WatchPlan = {
     form: random.chance(0.25) ? 'iterator' : 'callback',

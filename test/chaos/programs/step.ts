@@ -22,7 +22,12 @@ export type Step = { readonly pauseMs: number } & (
       /** Stopped before it is open. */
       readonly isHasty: boolean;
     }
-  | { readonly does: 'add' | 'remove'; readonly watch: number; readonly variables: readonly number[]; readonly byId: boolean }
+  | {
+      readonly does: 'add' | 'remove';
+      readonly watch: number;
+      readonly variables: readonly number[];
+      readonly byId: boolean;
+    }
   /** `end`: by `stop()`, `unwatchVariables`, the signal or the owner; one that has none is stopped. */
   | { readonly does: 'stop'; readonly watch: number; readonly by: 'stop' | 'unwatch' | 'end' }
   | {
@@ -42,11 +47,21 @@ export type Step = { readonly pauseMs: number } & (
       readonly by: 'state' | 'writer';
       readonly atOnce: number;
     }
-  | { readonly does: 'batch'; readonly state: number; readonly variables: readonly number[]; readonly by: 'state' | 'writer' }
+  | {
+      readonly does: 'batch';
+      readonly state: number;
+      readonly variables: readonly number[];
+      readonly by: 'state' | 'writer';
+    }
   /** All legs, atomically, so many times. */
   | { readonly does: 'atomic'; readonly state: number; readonly rounds: number; readonly by: 'state' | 'writer' }
   | { readonly does: 'delete' | 'register'; readonly session: number; readonly variable: number }
-  | { readonly does: 'read'; readonly state: number; readonly variable: number; readonly what: 'get' | 'list' | 'history' | 'watchers' }
+  | {
+      readonly does: 'read';
+      readonly state: number;
+      readonly variable: number;
+      readonly what: 'get' | 'list' | 'history' | 'watchers';
+    }
   | { readonly does: 'block'; readonly forMs: number }
   | { readonly does: 'restart-worker'; readonly pool: number; readonly worker: number }
   | { readonly does: 'cut' | 'stall' | 'silence' | 'pause-server'; readonly forMs: number }

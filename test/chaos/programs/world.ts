@@ -73,7 +73,8 @@ async function openBridgedWorld(plan: LifePlan, recorder: Recorder, steady: Serv
       debug: ignore,
       info: ignore,
       warn: ignore,
-      error: (_: object, message: string) => void recorder.history.troubles.push({ kind: 'logged-error', what: message }),
+      error: (_: object, message: string) =>
+        void recorder.history.troubles.push({ kind: 'logged-error', what: message }),
     };
   }
 }

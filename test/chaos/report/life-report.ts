@@ -4,7 +4,12 @@ import type { LifePlan } from '../programs/life-plan.js';
 import type { Violation } from '../validate/violation.js';
 
 /** One line: how to tell it again, what it was and what came of it. */
-export function lifeLine(plan: LifePlan, history: History, violations: readonly Violation[], phases: Readonly<Record<string, number>>): string {
+export function lifeLine(
+  plan: LifePlan,
+  history: History,
+  violations: readonly Violation[],
+  phases: Readonly<Record<string, number>>,
+): string {
   const { seed, life, program, pools, states, steps } = plan;
   const workers = plan.isLocal ? 'local' : pools.map((pool) => `${pool.workers}w/${pool.credits}`).join('+');
   const calls = history.watches.reduce((sum, { entries }) => sum + entries.length, 0);

@@ -15,8 +15,8 @@ export interface MemoryTrend {
 
 /** Undefined with fewer than six samples: no line goes through them. */
 export function memoryTrend(samples: readonly MemorySample[]): MemoryTrend | undefined {
+  if (samples.length < 6) return undefined;
   const last = samples.slice(Math.floor(samples.length / 3));
-  if (last.length < 4) return undefined;
   const times = last.map(({ atMs }) => atMs / 60_000);
   const sizes = last.map(({ bytes }) => bytes);
   const meanTime = mean(times);

@@ -19,7 +19,10 @@ export function theLastValueArrives(watch: WatchRecord, history: History): Viola
   const states = watch.traits.staleAfterMs > 0 ? ['live', 'stale'] : ['live'];
   if (open.every(isGone)) behind.push('all its variables are gone and it has not ended');
   else if (state !== undefined && !states.includes(state)) behind.push(`it is ${state}`);
-  return behind.map((sentence) => ({ rule: '06-the-last-value-arrives', sentence: `watch ${watch.label}: ${sentence}` }));
+  return behind.map((sentence) => ({
+    rule: '06-the-last-value-arrives',
+    sentence: `watch ${watch.label}: ${sentence}`,
+  }));
 }
 
 function behindBy(stretch: Stretch, present: readonly PresentVariable[], history: History): string | undefined {

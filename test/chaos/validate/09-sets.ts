@@ -23,7 +23,14 @@ function acknowledgedAreThere(history: History, truth: Truth): Violation[] {
     return history.sets
       .filter(({ tag, startMs, endMs, version }) => {
         const isOfIt = tag.session === held.session && tag.variable === held.variable;
-        return isOfIt && !truth.isRepeated(tag) && version !== undefined && startMs > bornMs && endMs !== undefined && endMs < quiet.atMs;
+        return (
+          isOfIt &&
+          !truth.isRepeated(tag) &&
+          version !== undefined &&
+          startMs > bornMs &&
+          endMs !== undefined &&
+          endMs < quiet.atMs
+        );
       })
       .filter((set) => !isIn(held, set))
       .map((set) => lost(set, held));
@@ -46,7 +53,9 @@ function refusedAreNot(history: History, truth: Truth): Violation[] {
     if (error === undefined || truth.isRepeated(tag) || MAY_BE_MADE.has(error)) return [];
     const claim = truth.claimOf(tag);
     if (claim === undefined) return [];
-    return [{ rule: RULE, sentence: `the set of ${said(tag)} failed with ${error}, and is ${claim.id}@${claim.version}` }];
+    return [
+      { rule: RULE, sentence: `the set of ${said(tag)} failed with ${error}, and is ${claim.id}@${claim.version}` },
+    ];
   });
 }
 
@@ -71,7 +80,9 @@ function expectedVersions(history: History): Violation[] {
   return history.sets.flatMap(({ tag, expectedVersion, version, isRepeat }) => {
     if (expectedVersion === undefined || version === undefined) return [];
     if (version === expectedVersion + 1 || (isRepeat && version === expectedVersion)) return [];
-    return [{ rule: RULE, sentence: `the set of ${said(tag)} expected version ${expectedVersion} and made ${version}` }];
+    return [
+      { rule: RULE, sentence: `the set of ${said(tag)} expected version ${expectedVersion} and made ${version}` },
+    ];
   });
 }
 

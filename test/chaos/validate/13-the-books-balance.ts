@@ -24,7 +24,8 @@ export function theBooksBalance(watch: WatchRecord, history: History, truth: Tru
 function changesOf({ calls, watch, variable }: Stretch, history: History, truth: Truth): number | undefined {
   const held = history.quiet?.variables.find((one) => one.session === watch.session && one.variable === variable);
   const [first] = calls;
-  if (held === undefined || first === undefined || calls.some(({ variableId }) => variableId !== held.id)) return undefined;
+  if (held === undefined || first === undefined || calls.some(({ variableId }) => variableId !== held.id))
+    return undefined;
   // A change that speaks for the initial value too: how much it left out, it alone says.
   if (first.initial) return first.missed === 0 ? held.version - first.version : undefined;
   if (first.old === undefined) return undefined;
@@ -35,5 +36,8 @@ function changesOf({ calls, watch, variable }: Stretch, history: History, truth:
 function unbalanced(watch: WatchRecord, info: PresentWatch, initial: number, changes: number): Violation {
   const { delivered, filtered, rateLimited, missed, buffered } = info;
   const books = `delivered ${delivered - initial}, filtered ${filtered}, rate-limited ${rateLimited}, missed ${missed}, buffered ${buffered}`;
-  return { rule: '13-the-books-balance', sentence: `watch ${watch.label}: ${changes} changes since registration; ${books}` };
+  return {
+    rule: '13-the-books-balance',
+    sentence: `watch ${watch.label}: ${changes} changes since registration; ${books}`,
+  };
 }

@@ -74,7 +74,10 @@ export function watchOf(
 }
 
 /** The rules that a watch breaks in an otherwise good history; with a change of that. */
-export function rulesBroken(watch: WatchRecord | undefined, change: (history: History) => void = () => undefined): string[] {
+export function rulesBroken(
+  watch: WatchRecord | undefined,
+  change: (history: History) => void = () => undefined,
+): string[] {
   const history = goodHistory();
   if (watch !== undefined) history.watches.push(watch);
   change(history);

@@ -93,8 +93,14 @@ export class Truth {
     else if ((claim.id !== id || claim.version !== version) && !this.isRepeated(tag)) {
       this.#disagree(`${said(tag)} is ${claim.id}@${claim.version} says ${claim.source}, and ${place} says ${source}`);
     }
+    const isOlder = life !== undefined && set?.version !== undefined && (set.endMs ?? 0) < life.startMs;
+    if (isOlder && !this.isRepeated(tag)) {
+      this.#disagree(`${said(tag)} was acknowledged before ${id} was registered, and is ${place} says ${source}`);
+    }
     if (set?.version !== undefined && !this.isRepeated(tag) && set.version !== version) {
-      this.#disagree(`the set of ${said(tag)} was acknowledged as version ${set.version}, and is ${place} says ${source}`);
+      this.#disagree(
+        `the set of ${said(tag)} was acknowledged as version ${set.version}, and is ${place} says ${source}`,
+      );
     }
   }
 
