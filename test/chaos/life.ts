@@ -26,7 +26,10 @@ export async function live(plan: LifePlan, steadyServer: ServerLife | undefined)
     phases[name] = nowMs() - sinceMs;
     sinceMs = nowMs();
   };
-  const names = plan.variables.map(({ name, isLeg }) => ({ name, isLeg }));
+  const names = plan.variables.map(({ name, isLeg, type }) => ({
+    ...{ name, isLeg },
+    isNumber: type === 'integer' || type === 'float',
+  }));
   const sessionIds = Array.from({ length: plan.sessions }, (_, place) => ({ sessionId: `${place}`, variables: names }));
   const history = emptyHistory(sessionIds, plan.hasFaults);
   const recorder = new Recorder(history);
@@ -63,6 +66,7 @@ async function beQuiet(history: History, world: World, performer: Performer): Pr
   const endMs = nowMs() + QUIET_MS;
   for (;;) {
     history.quiet = { atMs: nowMs(), variables: await readAll(world), watchers: await listAll(world, performer) };
+    for (const watch of history.watches) watch.quietEntries = watch.entries.length;
     const isCalm = history.watches.every((watch) => theLastValueArrives(watch, history).length === 0);
     const isHeld = history.quiet.watchers.some(({ buffered }) => buffered > 0);
     if ((isCalm && !isHeld) || nowMs() > endMs) return;

@@ -31,6 +31,8 @@ export interface VariableRecord {
   readonly name: string;
   /** One of those that are only ever set all together, atomically. */
   readonly isLeg: boolean;
+  /** Its values are numbers: others meet no condition over numbers. */
+  readonly isNumber: boolean;
 }
 
 export interface RegistrationRecord {
@@ -93,6 +95,8 @@ export interface WatchRecord {
   /** When its promise resolved. */
   readyMs: number | undefined;
   readonly entries: WatchEntry[];
+  /** How many of them there were at the quiet point. */
+  quietEntries: number | undefined;
 }
 
 /** What of its options the judge has to know. */

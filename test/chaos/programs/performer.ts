@@ -136,7 +136,7 @@ export class Performer {
     );
     const record: WatchRecord = {
       ...{ label: `w${this.#watches.length}`, state: this.#nameOf(state), session, identifiers, startMs: nowMs() },
-      ...{ firstIdentifiers: [...identifiers.keys()], readyMs: undefined, entries: [] },
+      ...{ firstIdentifiers: [...identifiers.keys()], readyMs: undefined, entries: [], quietEntries: undefined },
       traits: {
         ...plan,
         isRateLimited: plan.debounceMs > 0 || plan.throttleMs > 0 || plan.conflates,

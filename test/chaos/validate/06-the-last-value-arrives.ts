@@ -1,11 +1,12 @@
 /** Promises 5, 6 and 7: whatever happened between, each watch that is not over knows, in the end, what the server holds. */
 import type { History, PresentVariable, WatchRecord } from '../history/history.js';
 import { encodeTag } from '../history/value-tag.js';
-import { isGone, type Stretch, stretchesOf } from './stretch.js';
+import { atQuiet, isGone, type Stretch, stretchesOf } from './stretch.js';
 import { isSame, said } from './truth.js';
 import type { Violation } from './violation.js';
 
-export function theLastValueArrives(watch: WatchRecord, history: History): Violation[] {
+export function theLastValueArrives(whole: WatchRecord, history: History): Violation[] {
+  const watch = atQuiet(whole);
   const { quiet } = history;
   if (quiet === undefined || watch.readyMs === undefined) return [];
   const stretches = stretchesOf(watch);
@@ -28,14 +29,14 @@ export function theLastValueArrives(watch: WatchRecord, history: History): Viola
 function behindBy(stretch: Stretch, present: readonly PresentVariable[], history: History): string | undefined {
   const { watch, variable, identifier, calls, readyMs } = stretch;
   if (readyMs === undefined || isGone(stretch)) return undefined;
-  const { name } = history.sessions[watch.session]!.variables[variable]!;
+  const { name, isNumber } = history.sessions[watch.session]!.variables[variable]!;
   const last = calls.at(-1);
   const held = present.find((one) => one.session === watch.session && one.variable === variable);
   // An id names one life: another one is not waited for.
   if (identifier !== name && held?.id !== identifier) return lostById(stretch, history);
   if (held === undefined) return lostById(stretch, history);
   if (last?.variableId === held.id && last.version === held.version) return undefined;
-  if (wasFiltered(watch, held)) return undefined;
+  if (wasFiltered(watch, held, isNumber)) return undefined;
   const at = `is at ${last === undefined ? 'no call' : `version ${last.version} of ${last.variableId}`}`;
   const is = `the server holds version ${held.version} of ${held.id}, ${said(held.tag)}`;
   const madeMs = madeAt(held, history);
@@ -59,13 +60,13 @@ function lostById({ watch, variable, readyMs, identifier }: Stretch, history: Hi
   return deletion === undefined ? undefined : `was deleted, and "${identifier}" was never told`;
 }
 
-function wasFiltered(watch: WatchRecord, held: PresentVariable): boolean {
+function wasFiltered(watch: WatchRecord, held: PresentVariable, isNumber: boolean): boolean {
   const { filter, above } = watch.traits;
   switch (filter) {
     case 'none':
       return false;
     case 'condition':
-      return (encodeTag('integer', held.tag) as number) <= (above ?? 0);
+      return !isNumber || (encodeTag('integer', held.tag) as number) <= (above ?? 0);
     case 'function':
       return watch.entries.some((entry) => entry.kind === 'filter' && !entry.passes && isSame(entry.now, held.tag));
     default:

@@ -1,10 +1,11 @@
 /** Promise 13: at a quiet point, changes since registration = delivered + filtered + rate-limited + missed + buffered. */
 import type { History, PresentWatch, WatchRecord } from '../history/history.js';
-import { type Stretch, stretchesOf } from './stretch.js';
+import { atQuiet, type Stretch, stretchesOf } from './stretch.js';
 import type { Truth } from './truth.js';
 import type { Violation } from './violation.js';
 
-export function theBooksBalance(watch: WatchRecord, history: History, truth: Truth): Violation[] {
+export function theBooksBalance(whole: WatchRecord, history: History, truth: Truth): Violation[] {
+  const watch = atQuiet(whole);
   const info = history.quiet?.watchers.find(({ label }) => label === watch.label);
   const stretches = stretchesOf(watch);
   // What a watch no longer wants is in no book, and a loop has not taken all of them.
@@ -28,7 +29,8 @@ function changesOf({ calls, watch, variable }: Stretch, history: History, truth:
     return undefined;
   // A change that speaks for the initial value too: how much it left out, it alone says.
   if (first.initial) return first.missed === 0 ? held.version - first.version : undefined;
-  if (first.old === undefined) return undefined;
+  // Before the first call a filter may have kept others out.
+  if (first.old === undefined || watch.traits.filter !== 'none') return undefined;
   const known = truth.versionOf(held.id, first.old);
   return known === undefined ? undefined : held.version - known;
 }

@@ -140,6 +140,12 @@ test('6: a watch that lacks the last value, or any, is found', () => {
   assert.deepEqual(rulesBroken(watchOf([A], [])), ['06-the-last-value-arrives']);
 });
 
+test('6: a watch that lacks the last value is found although it is stopped afterwards', () => {
+  const watch = watchOf([A], [callOf(A, 2), callOf(A, 3), { kind: 'stopping', turn: 9 }]);
+  watch.quietEntries = 3;
+  assert.deepEqual(rulesBroken(watch), ['06-the-last-value-arrives']);
+});
+
 test('6: a watch that is not live in the end is found', () => {
   const calls = [callOf(A, 2), callOf(A, 3), callOf(A, 4)];
   const waits = watchOf([A], [...calls, { kind: 'state', state: 'backoff', turn: 9 }]);

@@ -23,7 +23,7 @@ const TRAITS: WatchTraits = {
 
 /** Each variable was registered, and then set up to version 4: at 10, 20, 30. */
 export function goodHistory(): History {
-  const variables = VARIABLES.map((name) => ({ name, isLeg: name.startsWith('leg') }));
+  const variables = VARIABLES.map((name) => ({ name, isLeg: name.startsWith('leg'), isNumber: true }));
   const history = emptyHistory([{ sessionId: SESSION, variables }], false);
   const places = VARIABLES.map((_, variable) => variable);
   for (const variable of places) {
@@ -70,6 +70,7 @@ export function watchOf(
     ...{ label: 'w0', state: 'state 0', session: 0, identifiers, firstIdentifiers: [...identifiers.keys()] },
     ...{ startMs: 4, readyMs: 5, traits: { ...TRAITS, ...traits } },
     entries: [{ kind: 'state', state: 'live', turn: 0 }, ...entries],
+    quietEntries: undefined,
   };
 }
 

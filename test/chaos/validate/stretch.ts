@@ -17,10 +17,11 @@ export interface Stretch {
 export function stretchesOf(watch: WatchRecord): Stretch[] {
   const all: Stretch[] = [];
   const open = new Map<string, Stretch>();
+  let isEnding = false;
   const begin = (identifier: string, readyMs: number | undefined) => {
     if (open.has(identifier)) return;
     const variable = watch.identifiers.get(identifier) ?? -1;
-    const stretch: Stretch = { watch, identifier, variable, readyMs, calls: [], isOpen: true };
+    const stretch: Stretch = { watch, identifier, variable, readyMs, calls: [], isOpen: !isEnding };
     open.set(identifier, stretch);
     all.push(stretch);
   };
@@ -40,10 +41,16 @@ export function stretchesOf(watch: WatchRecord): Stretch[] {
       }
     } else if (entry.kind === 'removing') for (const identifier of entry.identifiers) end(identifier);
     else if (entry.kind === 'stopping' || (entry.kind === 'state' && isOver(entry.state))) {
+      isEnding = true;
       for (const stretch of open.values()) stretch.isOpen = false;
     }
   }
   return all;
+}
+
+/** As it was at the quiet point: what ends it afterwards does not excuse it. */
+export function atQuiet(watch: WatchRecord): WatchRecord {
+  return { ...watch, entries: watch.entries.slice(0, watch.quietEntries) };
 }
 
 /** Told to be gone: nothing comes after it. */
