@@ -267,14 +267,18 @@ export class BridgedState implements StateProvider, SlotBridge {
     const { variables } = checkExportedState(exported);
     if (variables.length === 0) return;
     const present = await this.getVariables(variables.map((variable) => variable.name));
-    for (const variable of variables) {
-      const { name, type, value, constraints, version } = variable;
-      if (present.has(name)) await this.setVariable(name, value as VariableInput);
-      else {
+    for (let from = 0; from < variables.length; from += IMPORTED_AT_ONCE) {
+      const imports = variables.slice(from, from + IMPORTED_AT_ONCE).map(async (variable) => {
+        const { name, type, value, constraints, version } = variable;
+        if (present.has(name)) {
+          await this.setVariable(name, value as VariableInput);
+          return;
+        }
         checkName(name);
         const input = copyInput(value, `variable "${name}"`);
         await this.#register(name, type, input, constraintsToJson(constraints), variable, version);
-      }
+      });
+      for (const result of await Promise.allSettled(imports)) if (result.status === 'rejected') throw result.reason;
     }
   }
 
@@ -373,6 +377,9 @@ function infoOf({ value, constraints, type, ...variable }: PortVariable): Variab
     constraints: constraints === '' ? NO_CONSTRAINTS : (parseJson(constraints) as unknown as Constraints),
   };
 }
+
+/** Calls of an import under way: each costs a round trip. */
+const IMPORTED_AT_ONCE = 256;
 
 const closedState = (): ClosedError => new ClosedError('the state was closed: open another');
 

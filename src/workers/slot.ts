@@ -13,7 +13,8 @@ import { changesState } from '../shared/port/commands.js';
 import type { AttachResult, PortStats } from '../shared/port/replies.js';
 import type { LaneMemory } from '../shared/port/update-lane.js';
 import { CallOrder, type QueuedCall } from './calls/call-order.js';
-import { Calls } from './calls/unary-calls.js';
+import { NameGate } from './calls/name-gate.js';
+import { UnaryCalls } from './calls/unary-calls.js';
 import { Connection } from './connection/connection.js';
 import { PortWriter } from './port-writer.js';
 import { Subscription } from './watch/subscription.js';
@@ -29,8 +30,9 @@ export interface SlotTask {
 
 interface Bridge {
   readonly connection: Connection;
-  readonly calls: Calls;
-  readonly queue: CallOrder<QueuedCall>;
+  readonly calls: UnaryCalls;
+  readonly order: CallOrder<QueuedCall>;
+  readonly gate: NameGate<QueuedCall>;
 }
 
 export class Slot {
@@ -104,11 +106,10 @@ export class Slot {
 
   async #attach({ bridge: number, config, isRecovery }: AttachCommand): Promise<AttachResult> {
     const connection = new Connection(config, this.#deadlines, silentLogger);
-    this.#bridges.set(number, {
-      connection,
-      calls: new Calls(connection, config.sessionId),
-      queue: new CallOrder(config.limits.queuedSets),
-    });
+    const calls = new UnaryCalls(connection, config.sessionId);
+    const order = new CallOrder<QueuedCall>(config.limits.queuedSets);
+    const gate = new NameGate(order, calls, config.limits.queuedSets);
+    this.#bridges.set(number, { connection, calls, order, gate });
     try {
       const { epoch } = await connection.open(isRecovery);
       return { epoch };
@@ -126,6 +127,9 @@ export class Slot {
     for (const subscription of [...this.#subscriptions.values()]) {
       if (subscription.bridge === number) subscription.close();
     }
+    // What was asked for is answered; nothing is tried again.
+    bridge.connection.drain();
+    await bridge.gate.whenIdle();
     await bridge.connection.close();
   }
 
@@ -153,15 +157,15 @@ export class Slot {
     const queued: QueuedCall = {
       identifiers: changesState(call) ? identifiersOf(call) : [],
       start: () => {
-        void this.#answer(id, bridge.calls.make(call)).finally(() => bridge.queue.handleEnd(queued));
+        void this.#answer(id, bridge.calls.make(call)).finally(() => bridge.order.handleEnd(queued));
       },
     };
-    if (!bridge.queue.push(queued)) {
+    if (!bridge.gate.push(queued)) {
       void this.#answer(
         id,
         Promise.reject(
           new QuotaExceededError(
-            `${bridge.queue.waiting} calls wait for earlier ones already: await your sets, or raise limits.queuedSets`,
+            `${bridge.gate.waiting} calls wait for earlier ones already: await your sets, or raise limits.queuedSets`,
           ),
         ),
       );

@@ -8,6 +8,11 @@ export class TcpProxy implements AsyncDisposable {
   readonly #targetPort: number;
   readonly #sockets = new Set<Socket>();
   #isCut = false;
+  /** Connections that pass nothing on and tell nobody. */
+  readonly #silent = new Set<Socket>();
+  #swallowsNew = false;
+  /** Connections accepted so far. */
+  accepted = 0;
 
   private constructor(targetPort: number) {
     this.#targetPort = targetPort;
@@ -34,6 +39,21 @@ export class TcpProxy implements AsyncDisposable {
 
   mend(): void {
     this.#isCut = false;
+    this.#swallowsNew = false;
+  }
+
+  /** What stands passes nothing more and tells nobody; new connections work. */
+  silence(): void {
+    for (const socket of this.#sockets) {
+      socket.unpipe();
+      socket.resume();
+      this.#silent.add(socket);
+    }
+  }
+
+  /** New connections are accepted, and nothing ever comes of them, until `mend`. */
+  swallow(): void {
+    this.#swallowsNew = true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -44,8 +64,16 @@ export class TcpProxy implements AsyncDisposable {
   }
 
   #handleClient(client: Socket): void {
+    this.accepted += 1;
     if (this.#isCut) {
       client.destroy();
+      return;
+    }
+    if (this.#swallowsNew) {
+      this.#sockets.add(client);
+      client.on('error', () => undefined);
+      client.on('close', () => this.#sockets.delete(client));
+      client.resume();
       return;
     }
     const upstream = connect(this.#targetPort, '127.0.0.1');
@@ -60,7 +88,7 @@ export class TcpProxy implements AsyncDisposable {
       socket.on('error', () => other.destroy());
       socket.on('close', () => {
         this.#sockets.delete(socket);
-        other.destroy();
+        if (!this.#silent.has(socket)) other.destroy();
       });
     }
   }

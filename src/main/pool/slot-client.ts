@@ -98,6 +98,11 @@ export class SlotClient implements LaneSink, PolledLane {
     this.#port = undefined;
     this.#lane = undefined;
     for (const [id, { command, resolve, reject }] of [...this.#pending]) {
+      if (this.#isUnwanted(command)) {
+        this.#pending.delete(id);
+        reject(new ClosedError('it was stopped while its worker died'));
+        continue;
+      }
       const fate = fateOf(command);
       if (fate.name === 'repeat') continue;
       this.#pending.delete(id);
@@ -105,6 +110,12 @@ export class SlotClient implements LaneSink, PolledLane {
       else reject(fate.error);
     }
     for (const subscriber of this.#subscribers.values()) subscriber.handleState('connecting', undefined);
+  }
+
+  /** Asked for and given up since: repeated, it would have no owner. */
+  #isUnwanted(command: Command): boolean {
+    if (command.kind === 'open') return !this.#subscribers.has(command.subscription);
+    return command.kind === 'attach' && !this.#bridges.has(command.bridge);
   }
 
   /** Gives a fresh worker what the dead one had: states first, then watches, then what was asked and not answered. */
@@ -140,8 +151,9 @@ export class SlotClient implements LaneSink, PolledLane {
   }
 
   async detach(bridge: SlotBridge): Promise<void> {
-    if (this.#closedBy === undefined) await this.#request({ kind: 'detach', bridge: bridge.bridge });
+    // At once: a worker that dies meanwhile is not given it again.
     this.#bridges.delete(bridge.bridge);
+    if (this.#closedBy === undefined) await this.#request({ kind: 'detach', bridge: bridge.bridge });
   }
 
   /** A number that no other subscription of this slot has or had. */
@@ -169,8 +181,9 @@ export class SlotClient implements LaneSink, PolledLane {
 
   /** Resolves when nothing more can come for it. */
   async closeSubscriber(subscriber: SlotSubscriber): Promise<void> {
-    if (this.#closedBy === undefined) await this.#request({ kind: 'close', subscription: subscriber.subscription });
+    // At once: what still comes is for nobody, and a worker that dies meanwhile does not open it again.
     this.#subscribers.delete(subscriber.subscription);
+    if (this.#closedBy === undefined) await this.#request({ kind: 'close', subscription: subscriber.subscription });
   }
 
   call(bridge: number, call: Extract<Command, { kind: 'call' }>['call']): Promise<unknown> {
@@ -193,7 +206,11 @@ export class SlotClient implements LaneSink, PolledLane {
     this.#port?.close();
     this.#port = undefined;
     this.#lane = undefined;
-    for (const { reject } of this.#pending.values()) reject(error);
+    for (const { command, reject } of this.#pending.values()) {
+      const fate = fateOf(command);
+      // A change that was under way may have been made.
+      reject(fate.name === 'failed' ? fate.error : error);
+    }
     this.#pending.clear();
     const wire: ErrorWire = { code: error.code, message: error.message };
     for (const subscriber of [...this.#subscribers.values()]) subscriber.handleEnded(wire);

@@ -1,22 +1,21 @@
 /**
- * piscina with N slots, used as N supervised threads: one endless task each, made again when its worker dies.
+ * N supervised threads: one endless task each, begun again when its worker dies, at work or while it starts.
  * Path: BridgedState -> [worker pool] -> slot. Closed: tasks end by themselves, then their threads.
  */
 import { fstatSync } from 'node:fs';
-import type { MessagePort } from 'node:worker_threads';
 import { MessageChannel } from 'node:worker_threads';
-import { Piscina } from 'piscina';
 import { Deadlines, deadlineOf } from '../../shared/deadlines.js';
 import { BridgeError, WorkerError } from '../../shared/errors.js';
 import type { PoolOptions, PoolOptionsInput } from '../../shared/options.js';
 import { parsePoolOptions } from '../../shared/options.js';
 import { clearInterval, setInterval } from '../../shared/platform-timers.js';
-import type { LaneMemory } from '../../shared/port/update-lane.js';
 import { makeLane } from '../../shared/port/update-lane.js';
 import { systemClock } from '../../shared/system-clock.js';
 import { LanePoller } from './lane-poller.js';
 import { closedPool, SlotClient } from './slot-client.js';
 import { CrashCounter } from './slot-recovery.js';
+import type { SlotTaskInput } from './worker-thread.js';
+import { WorkerThread } from './worker-thread.js';
 
 /** The one place that knows where the worker code is. */
 const ENTRY_URL = new URL('../../workers/entry.js', import.meta.url).href;
@@ -41,13 +40,14 @@ function isNothingElseLeft(ports: number): boolean {
   return ports >= 0 && outputs >= 0;
 }
 
-type RunSlot = (task: { port: unknown; lane: LaneMemory; spacingMs: number }) => Promise<void>;
+type RunSlot = (task: SlotTaskInput) => Promise<void>;
 
 /** Worker threads that several states may share. `await WorkerPool.open({ workers: 2 })`; the state that makes its own closes it too. */
 export class WorkerPool implements AsyncDisposable {
   readonly #options: PoolOptions;
-  readonly #piscina: Piscina | undefined;
   readonly #slots: SlotClient[];
+  /** By slot; none with 0 workers. */
+  readonly #threads: WorkerThread[];
   readonly #poller: LanePoller;
   readonly #tasks = new Set<Promise<void>>();
   #nextBridge = 1;
@@ -64,29 +64,18 @@ export class WorkerPool implements AsyncDisposable {
       poller.add(slot);
       return slot;
     });
-    if (options.workers === 0) return;
-    this.#piscina = new Piscina({
-      filename: ENTRY_URL,
-      // A thread that waits in Atomics.wait between tasks has no timers and no sockets.
-      atomics: 'disabled',
-      minThreads: options.workers,
-      maxThreads: options.workers,
-      idleTimeout: Number.POSITIVE_INFINITY,
-      // With a spare place the task of a dead worker would land on a living one.
-      concurrentTasksPerWorker: 1,
-      recordTiming: false,
-      closeTimeout: CLOSE_GRACE_MS,
-      resourceLimits: { maxYoungGenerationSizeMb: options.youngGenerationMb },
-    });
-    // Without a listener close() rejects; what matters reaches us by the tasks.
-    this.#piscina.on('error', (error: unknown) => options.logger.debug({ error: String(error) }, 'worker pool'));
+    this.#threads = Array.from(
+      { length: options.workers },
+      () =>
+        new WorkerThread({ entryUrl: ENTRY_URL, youngGenerationMb: options.youngGenerationMb, logger: options.logger }),
+    );
   }
 
   /** Resolves when every worker runs. @throws InvalidOptionsError, WorkerError when one does not start in time */
   static async open(input: PoolOptionsInput = {}): Promise<WorkerPool> {
     const pool = new WorkerPool(parsePoolOptions(input));
     try {
-      await Promise.all(pool.#slots.map((slot) => pool.#start(slot, new CrashCounter())));
+      await Promise.all(pool.#slots.map((slot) => pool.#supervise(slot)));
     } catch (error) {
       await pool.close();
       throw error;
@@ -116,7 +105,7 @@ export class WorkerPool implements AsyncDisposable {
    * @throws WorkerError when there is no such worker
    */
   async restartWorker(worker: number): Promise<void> {
-    const thread = this.#piscina?.threads[worker];
+    const thread = this.#threads[worker];
     if (thread === undefined)
       throw new WorkerError(`there is no worker ${worker}: this pool has ${this.workers}, counted from 0`);
     await thread.terminate();
@@ -128,9 +117,9 @@ export class WorkerPool implements AsyncDisposable {
    */
   unref(): void {
     for (const slot of this.#slots) slot.unref();
-    for (const thread of this.#piscina?.threads ?? []) thread.unref();
+    for (const thread of this.#threads) thread.unref();
     this.#idleCheck ??= setInterval(() => {
-      if (isNothingElseLeft(this.#piscina?.threads.length ?? 0)) void this.close();
+      if (isNothingElseLeft(this.#threads.length)) void this.close();
     }, UNREF_CHECK_MS).unref();
   }
 
@@ -161,77 +150,73 @@ export class WorkerPool implements AsyncDisposable {
     for (const slot of this.#slots) slot.close(closedPool());
     this.#poller.close();
     // The tasks are over, or out of time: what is left is ended.
-    await this.#piscina?.destroy().catch(ignore);
+    await Promise.all(this.#threads.map((thread) => thread.destroy().catch(ignore)));
   }
 
-  /** Runs one slot's task. Resolves when its worker is ready, and afterwards keeps it alive. */
-  async #start(slot: SlotClient, crashes: CrashCounter): Promise<void> {
-    const { port1, port2 } = new MessageChannel();
-    crashes.handleStart(systemClock.nowMs());
-    const lane = makeLane(this.#options.credits);
-    const ready = slot.start(port1, lane);
-    const task = this.#run(port2, lane);
-    const settled = task.then(
-      () => undefined,
-      (cause: unknown) => this.#handleDeath(slot, crashes, cause),
-    );
-    this.#tasks.add(settled);
-    void settled.finally(() => this.#tasks.delete(settled));
-    await this.#within(ready, task);
-  }
-
-  async #run(port: MessagePort, lane: LaneMemory): Promise<void> {
-    const { spacingMs } = this.#options;
-    if (this.#piscina === undefined) {
-      const { default: runSlot } = (await import(ENTRY_URL)) as { default: RunSlot };
-      return runSlot({ port, lane, spacingMs });
-    }
-    return this.#piscina.run({ port, lane, spacingMs }, { transferList: [port] }) as Promise<void>;
-  }
-
-  /** piscina replaces the thread, and leaves its task to us. */
-  #handleDeath(slot: SlotClient, crashes: CrashCounter, cause: unknown): void {
-    if (this.#isClosing) return;
-    this.#options.logger.warn(
-      { slot: slot.number, cause: String(cause) },
-      'a worker died; its watches go on in another',
-    );
-    slot.handleDeath();
-    const error = crashes.handleDeath(systemClock.nowMs(), cause);
-    if (error !== undefined) {
-      slot.close(error);
-      return;
-    }
-    this.#start(slot, crashes).catch((failure: unknown) => {
-      slot.close(failure instanceof BridgeError ? failure : new WorkerError(String(failure), { cause: failure }));
-    });
-    slot.recover();
-  }
-
-  /** piscina never replaces a worker that fails while it starts: then there is an error instead of a wait. */
-  async #within(ready: Promise<void>, task: Promise<void>): Promise<void> {
-    const { startTimeoutMs } = this.#options;
-    const deadlines = new Deadlines();
-    const late = new Promise<never>((_, reject) => {
-      const fail = () =>
-        reject(
-          new WorkerError(`a worker did not start within ${startTimeoutMs} ms: raise startTimeoutMs on a busy machine`),
-        );
-      deadlines.schedule(deadlineOf(fail), systemClock.nowMs() + startTimeoutMs);
-    });
-    const died = task.then(() => {
-      if (!this.#isClosing) throw new WorkerError('a worker ended before it was ready');
-    });
-    try {
-      await Promise.race([ready, late, died]);
-    } catch (cause) {
-      if (cause instanceof BridgeError) throw cause;
-      throw new WorkerError(`a worker did not start: ${cause instanceof Error ? cause.message : String(cause)}`, {
-        cause,
+  /** Keeps one slot's task running until the pool closes. Resolves when its worker is ready. @throws WorkerError when none lives */
+  #supervise(slot: SlotClient): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const supervision = this.#keepRunning(slot, resolve).catch((error: unknown) => {
+        const cause = error instanceof BridgeError ? error : new WorkerError(String(error), { cause: error });
+        slot.close(cause);
+        reject(cause);
       });
-    } finally {
-      deadlines.close();
+      this.#tasks.add(supervision);
+      void supervision.finally(() => this.#tasks.delete(supervision));
+    });
+  }
+
+  async #keepRunning(slot: SlotClient, onReady: () => void): Promise<void> {
+    const crashes = new CrashCounter();
+    for (let isFirst = true; ; isFirst = false) {
+      crashes.handleStart(systemClock.nowMs());
+      const { port1, port2 } = new MessageChannel();
+      const lane = makeLane(this.#options.credits);
+      const ready = slot.start(port1, lane);
+      if (!isFirst) slot.recover();
+      const task = this.#run(slot, { port: port2, lane, spacingMs: this.#options.spacingMs });
+      const cause = await this.#untilOver(slot, task, ready, onReady);
+      if (this.#isClosing) return;
+      this.#options.logger.warn(
+        { slot: slot.number, cause: String(cause) },
+        'a worker died; its watches go on in another',
+      );
+      slot.handleDeath();
+      const error = crashes.handleDeath(systemClock.nowMs(), cause);
+      if (error !== undefined) throw error;
     }
+  }
+
+  async #run(slot: SlotClient, task: SlotTaskInput): Promise<void> {
+    const thread = this.#threads[slot.number];
+    if (thread !== undefined) return thread.run(task);
+    const { default: runSlot } = (await import(ENTRY_URL)) as { default: RunSlot };
+    return runSlot(task);
+  }
+
+  /** Resolves with why the task is over. A worker that does not say in time that it runs is ended. */
+  async #untilOver(slot: SlotClient, task: Promise<void>, ready: Promise<void>, onReady: () => void): Promise<unknown> {
+    const { startTimeoutMs } = this.#options;
+    const over = task.then(
+      () => new WorkerError('a worker ended before it was told to'),
+      (cause: unknown) => cause,
+    );
+    const deadlines = new Deadlines();
+    const late = new Promise<WorkerError>((resolve) => {
+      const sentence = `a worker did not start within ${startTimeoutMs} ms: raise startTimeoutMs on a busy machine`;
+      deadlines.schedule(
+        deadlineOf(() => resolve(new WorkerError(sentence))),
+        systemClock.nowMs() + startTimeoutMs,
+      );
+    });
+    const start = await Promise.race([ready.then(() => undefined), over, late]);
+    deadlines.close();
+    if (start !== undefined) {
+      if (start instanceof WorkerError) await this.#threads[slot.number]?.terminate();
+      return start;
+    }
+    onReady();
+    return over;
   }
 }
 

@@ -1,7 +1,7 @@
 /**
  * Calls of one state in the order that they were made, variable by variable: a call starts when every earlier one that names a variable of its own has ended.
- * Path: slot -> [call order] -> transport. HTTP/2 streams of one connection may overtake each other in a server; sets of one variable must not.
- * Full: `limit` waiting calls, then one more is refused. Closed: as calls fail on the closed transport, those behind them start and fail likewise.
+ * Path: name gate -> [call order] -> unary calls. HTTP/2 streams of one connection may overtake each other in a server; sets of one variable must not.
+ * Full: `limit` waiting calls, then one more is refused. Closed: as calls fail on the closed connection, those behind them start and fail likewise.
  */
 
 export interface QueuedCall {
@@ -23,6 +23,7 @@ export class CallOrder<T extends QueuedCall> {
   /** The last call of each variable. */
   readonly #tails = new Map<string, Entry<T>>();
   readonly #entries = new Map<T, Entry<T>>();
+  readonly #idle: (() => void)[] = [];
   #waiting = 0;
 
   constructor(limit: number) {
@@ -33,17 +34,17 @@ export class CallOrder<T extends QueuedCall> {
     return this.#waiting;
   }
 
-  /** Starts it now or later. False when the queue is full: then it is not in it. */
-  push(call: T): boolean {
-    const entry: Entry<T> = { call, identifiers: call.identifiers, blockers: 0, followers: [] };
+  /** Starts it now or later. False when the queue is full, unless it was promised a place: then it is not in it. */
+  push(call: T, names: readonly string[] = call.identifiers, hasPlace = false): boolean {
+    const entry: Entry<T> = { call, identifiers: names, blockers: 0, followers: [] };
     const earlier = new Set<Entry<T>>();
-    for (const identifier of call.identifiers) {
+    for (const identifier of names) {
       const tail = this.#tails.get(identifier);
       if (tail !== undefined) earlier.add(tail);
     }
-    if (earlier.size > 0 && this.#waiting >= this.#limit) return false;
+    if (earlier.size > 0 && this.#waiting >= this.#limit && !hasPlace) return false;
     for (const blocker of earlier) blocker.followers.push(entry);
-    for (const identifier of call.identifiers) this.#tails.set(identifier, entry);
+    for (const name of names) this.#tails.set(name, entry);
     this.#entries.set(call, entry);
     entry.blockers = earlier.size;
     if (entry.blockers > 0) this.#waiting += 1;
@@ -65,5 +66,11 @@ export class CallOrder<T extends QueuedCall> {
       this.#waiting -= 1;
       follower.call.start();
     }
+    if (this.#entries.size === 0) for (const resolve of this.#idle.splice(0)) resolve();
+  }
+
+  /** Resolves when no call is left. */
+  whenIdle(): Promise<void> {
+    return this.#entries.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
   }
 }

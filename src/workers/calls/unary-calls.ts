@@ -7,6 +7,9 @@ import {
   BridgeError,
   errorFromWire,
   InvalidValueError,
+  MessageTooLargeError,
+  ProtocolError,
+  QuotaExceededError,
   VariablesNotFoundError,
 } from '../../shared/errors.js';
 import type { Call } from '../../shared/port/commands.js';
@@ -29,16 +32,30 @@ import {
   valueToWire,
   type WireValue,
 } from '../../shared/wire/messages.js';
+import type { ResponseOf } from '../../shared/wire/services.js';
 import { codeOfSentence } from '../../shared/wire/status.js';
 import type { Connection } from '../connection/connection.js';
+import type { NameSource } from './name-gate.js';
 
-/** Declared types kept; beyond this they are learned anew. */
-const MAX_KNOWN_TYPES = 100_000;
+/** Names and types kept; beyond this they are learned anew. */
+const MAX_KNOWN_VARIABLES = 100_000;
 
-export class Calls {
+/** Of one GetVariables or SetVariables: an answer has a sentence for each that is refused. */
+const MAX_IDENTIFIERS_A_CALL = 4_096;
+
+/** Type URL, keys and lengths. */
+const BYTES_AROUND_AN_UPDATE = 96;
+
+interface KnownVariable {
+  readonly name: string;
+  readonly type: VariableType;
+}
+
+export class UnaryCalls implements NameSource {
   readonly #connection: Connection;
   readonly #sessionId: string;
-  readonly #types = new Map<string, VariableType>();
+  /** By name and by id, as it was called. */
+  readonly #known = new Map<string, KnownVariable>();
 
   constructor(connection: Connection, sessionId: string) {
     this.#connection = connection;
@@ -95,27 +112,76 @@ export class Calls {
       true,
     );
     refuseUnless(response.success, response.errorMessage, errorCode, [call.variable]);
-    this.#learn(call.variable, type);
+    this.#learn(call.variable, call.variable, type);
     return response.variableId ?? '';
   }
 
+  nameOf(identifier: string): string | undefined {
+    return this.#known.get(identifier)?.name;
+  }
+
+  async learnNames(identifiers: readonly string[]): Promise<void> {
+    // The call that needs them says what is wrong.
+    await this.#get(identifiers).catch(() => undefined);
+  }
+
+  /** In as many calls as the answers need. A server that is not ours knows no pages: it is asked for fewer. */
   async #get(identifiers: readonly string[]): Promise<[string, PortVariable][]> {
+    const found: [string, PortVariable][] = [];
+    let left = [...identifiers];
+    let most = MAX_IDENTIFIERS_A_CALL;
+    while (left.length > 0) {
+      const page = left.slice(0, fitting(left, most, this.#connection.maxRequestBytes));
+      let response: ResponseOf<'GetVariables'>;
+      try {
+        response = await this.#getPage(page);
+      } catch (error) {
+        if (page.length === 1 || !isTooLarge(error)) throw error;
+        most = Math.ceil(page.length / 2);
+        continue;
+      }
+      const variables = response.variables ?? {};
+      for (const identifier of Object.keys(variables)) {
+        const variable = this.#fromWire(variables[identifier]!);
+        this.#learn(identifier, variable.name, variable.type as VariableType);
+        found.push([identifier, variable]);
+      }
+      const remaining = response.remainingIdentifiers ?? [];
+      if (remaining.length >= page.length) throw noProgress('GetVariables');
+      left = [...remaining, ...left.slice(page.length)];
+    }
+    return found;
+  }
+
+  async #getPage(identifiers: readonly string[]): Promise<ResponseOf<'GetVariables'>> {
     const { response } = await this.#connection.call(
       'GetVariables',
-      { sessionId: this.#sessionId, variableIdentifiers: [...identifiers], includeMetadata: true },
+      {
+        sessionId: this.#sessionId,
+        variableIdentifiers: [...identifiers],
+        includeMetadata: true,
+        maxBytes: this.#connection.maxRequestBytes,
+      },
       false,
     );
-    const variables = response.variables ?? {};
-    return Object.keys(variables).map((identifier) => {
-      const variable = this.#fromWire(variables[identifier]!);
-      this.#learn(identifier, variable.type as VariableType);
-      return [identifier, variable];
-    });
+    return response;
   }
 
   async #list(pattern: string): Promise<PortVariable[]> {
-    const { response } = await this.#connection.call('ListVariables', { sessionId: this.#sessionId, pattern }, false);
-    return (response.variables ?? []).map((variable) => this.#fromWire(variable));
+    const found: PortVariable[] = [];
+    let pageToken = '';
+    do {
+      const { response } = await this.#connection.call(
+        'ListVariables',
+        { sessionId: this.#sessionId, pattern, pageToken, maxBytes: this.#connection.maxRequestBytes },
+        false,
+      );
+      for (const variable of response.variables ?? []) found.push(this.#fromWire(variable));
+      const next = response.nextPageToken ?? '';
+      if (next !== '' && next === pageToken) throw noProgress('ListVariables');
+      pageToken = next;
+    } while (pageToken !== '');
+    return found;
   }
 
   async #set(call: Extract<Call, { name: 'set' }>): Promise<number> {
@@ -154,29 +220,56 @@ export class Calls {
     }
     const isNothingLeft = Object.keys(updates).length === 0;
     if (isNothingLeft || (call.atomic && refused.length > 0)) return batchResult([], refused);
-    const { response } = await this.#connection.call(
-      'SetVariables',
-      {
-        sessionId: this.#sessionId,
-        updates,
-        binaryUpdates,
-        ...this.#setterOf(call),
-        atomic: call.atomic,
-      },
-      true,
-    );
-    const errors = response.errors ?? {};
-    const codes = response.errorCodes ?? {};
-    for (const identifier of Object.keys(errors)) {
-      const sentence = errors[identifier]!;
-      refused.push([identifier, refusal(sentence, ownValue(codes, identifier), [identifier])]);
-    }
-    if (response.success !== true && refused.length === 0) {
-      throw new BatchRefusedError(
-        'the server refused the batch and named no reason: set the variables one by one to find it',
+    const versions: [string, number][] = [];
+    for (const part of this.#partsOf(updates, binaryUpdates, call.atomic)) {
+      const { response } = await this.#connection.call(
+        'SetVariables',
+        { sessionId: this.#sessionId, ...part, atomic: call.atomic, ...this.#setterOf(call) },
+        true,
       );
+      const errors = response.errors ?? {};
+      const codes = response.errorCodes ?? {};
+      for (const identifier of Object.keys(errors)) {
+        const sentence = errors[identifier]!;
+        refused.push([identifier, refusal(sentence, ownValue(codes, identifier), [identifier])]);
+      }
+      if (response.success !== true && Object.keys(errors).length === 0) {
+        throw new BatchRefusedError(
+          'the server refused the batch and named no reason: set the variables one by one to find it',
+        );
+      }
+      versions.push(...Object.entries(response.newVersions ?? {}));
     }
-    return batchResult(Object.entries(response.newVersions ?? {}), refused);
+    return batchResult(versions, refused);
+  }
+
+  /** An atomic batch is one message; another is as many as it needs. */
+  #partsOf(
+    updates: Readonly<Record<string, google.protobuf.IAny>>,
+    binaryUpdates: Readonly<Record<string, Uint8Array>>,
+    atomic: boolean,
+  ): { updates: Record<string, google.protobuf.IAny>; binaryUpdates: Record<string, Uint8Array> }[] {
+    // Half of it: the setter's map comes beside.
+    const maxBytes = atomic ? Number.POSITIVE_INFINITY : this.#connection.maxRequestBytes / 2;
+    const most = atomic ? Number.POSITIVE_INFINITY : MAX_IDENTIFIERS_A_CALL;
+    const parts: { updates: Record<string, google.protobuf.IAny>; binaryUpdates: Record<string, Uint8Array> }[] = [];
+    let bytes = 0;
+    let count = 0;
+    for (const identifier of Object.keys(updates)) {
+      const any = updates[identifier]!;
+      const binary = Object.hasOwn(binaryUpdates, identifier) ? binaryUpdates[identifier] : undefined;
+      const own = 3 * identifier.length + (any.value?.length ?? 0) + (binary?.length ?? 0) + BYTES_AROUND_AN_UPDATE;
+      if (parts.length === 0 || (count > 0 && bytes + own > maxBytes) || count === most) {
+        parts.push({ updates: {}, binaryUpdates: {} });
+        bytes = 0;
+        count = 0;
+      }
+      putOwn(parts.at(-1)!.updates, identifier, any);
+      if (binary !== undefined) putOwn(parts.at(-1)!.binaryUpdates, identifier, binary);
+      bytes += own;
+      count += 1;
+    }
+    return parts;
   }
 
   async #delete(identifier: string): Promise<void> {
@@ -186,24 +279,43 @@ export class Calls {
       true,
     );
     refuseUnless(response.success, response.errorMessage, errorCode, [identifier]);
-    this.#types.delete(identifier);
+    this.#known.delete(identifier);
   }
 
   async #history(identifier: string, limit: number): Promise<PortVersion[]> {
     const type = await this.#typeOf(identifier);
-    const { response } = await this.#connection.call(
-      'GetVariableHistory',
-      { sessionId: this.#sessionId, variableIdentifier: identifier, limit },
-      false,
-    );
-    return (response.entries ?? []).map((entry) => ({
+    const entries: PortVersion[] = [];
+    let beforeVersion = 0;
+    for (;;) {
+      const { response } = await this.#connection.call(
+        'GetVariableHistory',
+        {
+          sessionId: this.#sessionId,
+          variableIdentifier: identifier,
+          limit: limit === 0 ? 0 : limit - entries.length,
+          beforeVersion,
+          maxBytes: this.#connection.maxRequestBytes,
+        },
+        false,
+      );
+      const page = response.entries ?? [];
+      entries.unshift(...page.map((entry) => this.#versionFromWire(identifier, type, entry)));
+      const oldest = page[0]?.version ?? 0;
+      if (response.hasMore !== true || (limit > 0 && entries.length >= limit)) return entries;
+      if (oldest === 0 || oldest === beforeVersion) throw noProgress('GetVariableHistory');
+      beforeVersion = oldest;
+    }
+  }
+
+  #versionFromWire(identifier: string, type: VariableType, entry: snakepit.bridge.IVariableHistoryEntry): PortVersion {
+    return {
       version: entry.version ?? 0,
       value: toPortValue(valueFromWire(type, entry.value, undefined, `variable "${identifier}"`)),
       timestamp: timestampFromWire(entry.timestamp),
       source: entry.changedBy ?? '',
       // A server that is not ours keeps who set among the setter's own keys.
       custom: setterFromWire(entry.metadata, this.#isOurServer ? {} : undefined).custom,
-    }));
+    };
   }
 
   async #rollback(identifier: string, version: number): Promise<number> {
@@ -228,13 +340,13 @@ export class Calls {
   async #encode(identifier: string, portValue: PortValue): Promise<WireValue> {
     const value = fromPortValue(portValue);
     const subject = `variable "${identifier}"`;
-    const known = this.#types.get(identifier);
+    const known = this.#known.get(identifier)?.type;
     try {
       const type = known ?? (await this.#typeOf(identifier));
       return valueToWire(type, normalizeValue(type, value, subject));
     } catch (error) {
       if (known === undefined || !(error instanceof InvalidValueError)) throw error;
-      this.#types.delete(identifier);
+      this.#known.delete(identifier);
       const type = await this.#typeOf(identifier);
       return valueToWire(type, normalizeValue(type, value, subject));
     }
@@ -242,26 +354,26 @@ export class Calls {
 
   async #typeOf(identifier: string): Promise<VariableType> {
     await this.#learnTypes([identifier]);
-    const type = this.#types.get(identifier);
+    const type = this.#known.get(identifier)?.type;
     if (type === undefined) throw VariablesNotFoundError.of([identifier]);
     return type;
   }
 
   async #learnTypes(identifiers: readonly string[]): Promise<void> {
-    const unknown = identifiers.filter((identifier) => !this.#types.has(identifier));
+    const unknown = identifiers.filter((identifier) => !this.#known.has(identifier));
     if (unknown.length > 0) await this.#get(unknown);
   }
 
-  #learn(identifier: string, type: VariableType): void {
-    if (this.#types.size >= MAX_KNOWN_TYPES) this.#types.clear();
-    this.#types.set(identifier, type);
+  #learn(identifier: string, name: string, type: VariableType): void {
+    if (this.#known.size >= MAX_KNOWN_VARIABLES) this.#known.clear();
+    this.#known.set(identifier, { name, type });
   }
 
   #fromWire(variable: snakepit.bridge.IVariable): PortVariable {
     const type = parseVariableType(variable.type ?? '');
     const name = variable.name ?? '';
     const metadata = variable.metadata ?? EMPTY_METADATA;
-    this.#learn(name, type);
+    this.#learn(name, name, type);
     return {
       id: variable.id ?? '',
       name,
@@ -275,6 +387,29 @@ export class Calls {
       lastUpdatedAt: timestampFromWire(variable.lastUpdatedAt),
     };
   }
+}
+
+/** How many of the first identifiers one request takes; one in any case. */
+function fitting(identifiers: readonly string[], most: number, maxBytes: number): number {
+  let bytes = 1_024;
+  let count = 0;
+  for (const identifier of identifiers) {
+    bytes += 3 * identifier.length + 4;
+    if (count === most || (count > 0 && bytes > maxBytes)) break;
+    count += 1;
+  }
+  return count;
+}
+
+/** What a server that knows no pages, or our own guard, says of an answer that is too large. */
+function isTooLarge(error: unknown): boolean {
+  return error instanceof MessageTooLargeError || error instanceof QuotaExceededError;
+}
+
+function noProgress(name: string): ProtocolError {
+  return new ProtocolError(
+    `${name}: the server answers with pages that do not go on: check that it is a bridge server`,
+  );
 }
 
 function batchResult(versions: [string, number][], refused: [string, BridgeError][]): PortBatchResult {

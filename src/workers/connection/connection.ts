@@ -355,6 +355,8 @@ export class Connection implements CarrierOwner {
         throw errorFromWire({ code: errorCode ?? codeOfSentence(message), message });
       }
       this.#facts = factsOf(headers, limits.maxMessageBytes);
+      // How often to look depends on what the server says.
+      if (!this.#isClosed) this.#scheduleSweep(systemClock.nowMs());
     } catch (error) {
       if (error instanceof UnsupportedError || error instanceof ProtocolError) {
         throw new ProtocolError(
