@@ -22,6 +22,8 @@ export function dispatcherKernels(): Kernel[] {
     verifies: false,
     isStopped: false,
     filterPromises: false,
+    gate: undefined,
+    handleGateFull: () => undefined,
     context: new AsyncResource('test'),
     clock: { wallAtMs: (nowMs) => nowMs },
     handleError: (error) => {

@@ -4,6 +4,7 @@
  */
 import { Deadlines } from '../shared/deadlines.js';
 import {
+  AlreadyExistsError,
   ClosedError,
   errorFromWire,
   InvalidArgumentError,
@@ -15,8 +16,8 @@ import type { StateOptions, StateOptionsInput, WatchOptionsInput } from '../shar
 import { parseStateOptions } from '../shared/options.js';
 import type { AttachCommand, BridgeConfig, Call } from '../shared/port/commands.js';
 import { fromPortValue, toPortValue } from '../shared/port/port-value.js';
-import type { PortBatchResult, PortStats, PortVariable, PortVersion } from '../shared/port/replies.js';
-import type { ExportedState } from '../shared/state/exported-state.js';
+import type { AttachResult, PortBatchResult, PortStats, PortVariable, PortVersion } from '../shared/port/replies.js';
+import type { ExportedState, ExportedVariable } from '../shared/state/exported-state.js';
 import { checkExportedState, EXPORT_FORMAT } from '../shared/state/exported-state.js';
 import { systemClock } from '../shared/system-clock.js';
 import type { Constraints } from '../shared/values/constraint.js';
@@ -47,6 +48,7 @@ import type {
   WatchIterable,
 } from './state-provider.js';
 import type { Watcher } from './watch/dispatcher.js';
+import type { WatchPosition } from './watch/watch.js';
 import { checkIdentifiers } from './watch/watch.js';
 
 export interface BridgedStateOptions extends StateOptionsInput {
@@ -62,7 +64,10 @@ export class BridgedState implements StateProvider, SlotBridge {
   /** For its pool only. */
   readonly bridge: number;
   readonly #deadlines = new Deadlines();
-  readonly #watches: BridgedWatches;
+  /** For a context only. */
+  readonly watches: BridgedWatches;
+  /** Of the server that took its calls when it opened; '' of one that says none. */
+  #epoch = '';
   readonly #options: StateOptions;
   readonly #pool: WorkerPool;
   readonly #ownsPool: boolean;
@@ -75,7 +80,7 @@ export class BridgedState implements StateProvider, SlotBridge {
     this.#ownsPool = ownsPool;
     this.sessionId = options.sessionId;
     this.bridge = pool.nextBridge();
-    this.#watches = new BridgedWatches({
+    this.watches = new BridgedWatches({
       bridge: this.bridge,
       slots: pool.slots,
       sessionId: options.sessionId,
@@ -119,6 +124,8 @@ export class BridgedState implements StateProvider, SlotBridge {
     try {
       const attached = await Promise.allSettled(pool.slots.map((slot) => slot.attach(state)));
       for (const result of attached) if (result.status === 'rejected') throw result.reason;
+      const calls = attached[pool.slots.indexOf(state.#callSlot)] as PromiseFulfilledResult<AttachResult>;
+      state.#epoch = calls.value.epoch;
       if (exported !== undefined) await state.importState(exported);
     } catch (error) {
       await state.close();
@@ -225,19 +232,19 @@ export class BridgedState implements StateProvider, SlotBridge {
   }
 
   watchVariables(identifiers: Identifiers, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
-    return this.#watches.set.start(identifiers, watcher, options, undefined);
+    return this.watches.set.start(identifiers, watcher, options, undefined);
   }
 
   watch(identifiers: Identifiers, options: WatchOptionsInput = {}): WatchIterable {
-    return this.#watches.set.iterate(identifiers, options);
+    return this.watches.set.iterate(identifiers, options);
   }
 
   unwatchVariables(refOrWatch: string | Watch): Promise<void> {
-    return this.#watches.set.stop(refOrWatch);
+    return this.watches.set.stop(refOrWatch);
   }
 
   listWatchers(): Promise<WatcherInfo[]> {
-    return this.#watches.list();
+    return this.watches.list();
   }
 
   /** Streams, connections and busyness of each worker: what `bridged-state demo` shows. */
@@ -264,22 +271,26 @@ export class BridgedState implements StateProvider, SlotBridge {
   }
 
   async importState(exported: ExportedState): Promise<void> {
+    await this.bring(exported);
+  }
+
+  /** For a context only: imports, and says where each variable then stands, by name. */
+  async bring(exported: ExportedState): Promise<ReadonlyMap<string, WatchPosition>> {
     const { variables } = checkExportedState(exported);
-    if (variables.length === 0) return;
-    const present = await this.getVariables(variables.map((variable) => variable.name));
+    const positions = new Map<string, WatchPosition>();
+    if (variables.length === 0) return positions;
+    const present = new Map(await this.#get(variables.map((variable) => variable.name)));
     for (let from = 0; from < variables.length; from += IMPORTED_AT_ONCE) {
       const imports = variables.slice(from, from + IMPORTED_AT_ONCE).map(async (variable) => {
-        const { name, type, value, constraints, version } = variable;
-        if (present.has(name)) {
-          await this.setVariable(name, value as VariableInput);
-          return;
-        }
-        checkName(name);
-        const input = copyInput(value, `variable "${name}"`);
-        await this.#register(name, type, input, constraintsToJson(constraints), variable, version);
+        const { name, value } = variable;
+        const known = present.get(name)?.id;
+        const { id, version } =
+          known === undefined ? await this.#bringNew(variable) : await this.#bringValue(known, variable);
+        positions.set(name, { variableId: id, epoch: this.#epoch, version, value: value as VariableValue });
       });
       for (const result of await Promise.allSettled(imports)) if (result.status === 'rejected') throw result.reason;
     }
+    return positions;
   }
 
   /** Lets the process exit although this state is open; with 0 workers it has no effect. */
@@ -303,10 +314,29 @@ export class BridgedState implements StateProvider, SlotBridge {
   }
 
   handleTurnEnd(): void {
-    this.#watches.set.handleTurnEnd(systemClock.nowMs());
+    this.watches.set.handleTurnEnd(systemClock.nowMs());
   }
 
   // --- inside
+
+  async #bringNew(variable: ExportedVariable): Promise<{ id: string; version: number }> {
+    const { name, type, value, constraints, version } = variable;
+    checkName(name);
+    const input = copyInput(value, `variable "${name}"`);
+    try {
+      const id = await this.#register(name, type, input, constraintsToJson(constraints), variable, version);
+      // A server that knows no epochs knows no first versions either.
+      return { id, version: this.#epoch === '' ? 1 : version };
+    } catch (error) {
+      // Another client was faster: it gets the value.
+      if (!(error instanceof AlreadyExistsError)) throw error;
+      return this.#bringValue((await this.getVariableInfo(name)).id, variable);
+    }
+  }
+
+  async #bringValue(id: string, { name, value }: ExportedVariable): Promise<{ id: string; version: number }> {
+    return { id, version: await this.setVariable(name, value as VariableInput) };
+  }
 
   async #register(
     variable: string,
@@ -341,7 +371,7 @@ export class BridgedState implements StateProvider, SlotBridge {
   }
 
   async #close(): Promise<void> {
-    await this.#watches.set.stopAll();
+    await this.watches.set.stopAll();
     await Promise.all(this.#pool.slots.map((slot) => slot.detach(this).catch(ignore)));
     this.#deadlines.close();
     if (this.#ownsPool) await this.#pool.close();

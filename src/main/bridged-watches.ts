@@ -14,7 +14,7 @@ import type { SlotClient } from './pool/slot-client.js';
 import type { WatcherInfo } from './state-provider.js';
 import type { WatchedVariable } from './watch/dispatcher.js';
 import { watchedVariable } from './watch/dispatcher.js';
-import type { WatchRun } from './watch/watch.js';
+import type { WatchOrigin, WatchPosition, WatchRun } from './watch/watch.js';
 import type { UpstreamStats, WatchSource } from './watch/watch-set.js';
 import { WatchSet } from './watch/watch-set.js';
 import type { WatchShareOwner } from './watch/watch-share.js';
@@ -76,11 +76,11 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
 
   async open(run: WatchRun, identifiers: readonly string[]): Promise<void> {
     this.#shares.set(run, []);
-    await this.#openShares(run, identifiers);
+    await this.#openShares(run, identifiers, run.origin);
   }
 
   async add(run: WatchRun, identifiers: readonly string[]): Promise<void> {
-    await this.#openShares(run, identifiers);
+    await this.#openShares(run, identifiers, undefined);
   }
 
   async remove(run: WatchRun, identifiers: readonly string[]): Promise<void> {
@@ -125,21 +125,25 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
   // --- inside
 
   /** Opens a subscription per slot; on a failure none of them stays. */
-  async #openShares(run: WatchRun, identifiers: readonly string[]): Promise<void> {
+  async #openShares(run: WatchRun, identifiers: readonly string[], origin: WatchOrigin | undefined): Promise<void> {
     this.#checkFits(identifiers, run.options.atomic);
     const bySlot = new Map<SlotClient, WatchedVariable[]>();
     for (const identifier of identifiers) {
       const slot = this.#slotFor(run, identifier);
       const variables = bySlot.get(slot) ?? [];
       bySlot.set(slot, variables);
-      variables.push(watchedVariable(run, identifier));
+      const variable = watchedVariable(run, identifier);
+      variables.push(variable);
+      const position = origin?.positions.get(identifier);
+      if (position !== undefined) beginAt(variable, position);
     }
     // Each slot, and each stream, alone would begin to deliver although another refuses its share.
     const isSplit = bySlot.size > 1 || bytesToResume(identifiers) > this.#options.maxMessageBytes;
-    if (isSplit && run.options.missing === 'fail') await this.#checkAllThere(identifiers);
+    // One that resumes is told of what is gone.
+    if (isSplit && origin === undefined && run.options.missing === 'fail') await this.#checkAllThere(identifiers);
     const shares: WatchShare[] = [];
     for (const [slot, variables] of bySlot) {
-      const share = new WatchShare(this.#options.bridge, slot, run, variables, this);
+      const share = new WatchShare(this.#options.bridge, slot, run, variables, this, origin !== undefined);
       shares.push(share);
       this.#shares.get(run)?.push(share);
       for (const variable of variables) run.variables.set(variable.identifier, variable);
@@ -215,6 +219,13 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     const place = shares?.indexOf(share) ?? -1;
     if (place >= 0) shares!.splice(place, 1);
   }
+}
+
+function beginAt(variable: WatchedVariable, { variableId, epoch, version, value }: WatchPosition): void {
+  variable.variableId = variableId;
+  variable.epoch = epoch;
+  variable.lastVersion = version;
+  variable.lastValue = value;
 }
 
 type SlotStats = ReadonlyMap<SlotClient, ReadonlyMap<number, PortStats['subscriptions'][number]>>;

@@ -4,10 +4,10 @@
  */
 
 import type { BridgeError } from '../shared/errors.js';
-import { ClosedError, WatchNotFoundError } from '../shared/errors.js';
+import { ClosedError, DeadlineExceededError, WatchNotFoundError } from '../shared/errors.js';
 import type { WatchOptionsInput } from '../shared/options.js';
 import { parseWatchOptions } from '../shared/options.js';
-import { setImmediate } from '../shared/platform-timers.js';
+import { clearTimeout, setImmediate, setTimeout } from '../shared/platform-timers.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import type { BridgedStateOptions } from './bridged-state.js';
@@ -29,11 +29,13 @@ import type {
   WatchState,
 } from './state-provider.js';
 import type { Watcher } from './watch/dispatcher.js';
-import { whenOver } from './watch/watch.js';
+import type { WatchPosition } from './watch/watch.js';
+import { checkIdentifiers, runOf, whenOver } from './watch/watch.js';
 import { iterateWatch } from './watch/watch-iterator.js';
 
 export class Context implements StateProvider {
   readonly supportsWatching = true;
+  readonly #local: LocalState;
   #provider: StateProvider;
   readonly #watches = new Map<string, MovingWatch>();
   #moving: Promise<BridgedState> | undefined;
@@ -41,7 +43,8 @@ export class Context implements StateProvider {
   #watchesMade = 0;
 
   constructor(options: LocalStateOptions = {}) {
-    this.#provider = new LocalState(options);
+    this.#local = new LocalState(options);
+    this.#provider = this.#local;
   }
 
   get isBridged(): boolean {
@@ -148,8 +151,7 @@ export class Context implements StateProvider {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    // A move that fails has told whoever asked for it.
-    await this.#moving?.catch(() => undefined);
+    await this.#moved();
     await this.#provider.close();
   }
 
@@ -173,7 +175,7 @@ export class Context implements StateProvider {
     };
     let watch: MovingWatch;
     try {
-      watch = await MovingWatch.start(provider, ref, identifiers, watcher, options, end);
+      watch = await MovingWatch.start(provider, ref, identifiers, watcher, options, end, () => this.#moved());
     } catch (error) {
       // Its maker's own doing, although it was not registered yet: a loop just ends.
       if (error instanceof ClosedError && options.signal?.aborted === true) end(undefined);
@@ -191,25 +193,39 @@ export class Context implements StateProvider {
   /** The provider, when no move is under way. */
   async #settled(): Promise<StateProvider> {
     if (this.#isClosed) throw new ClosedError('the context was closed: make another');
-    await this.#moving?.catch(() => undefined);
+    await this.#moved();
     return this.#provider;
   }
 
-  async #move(options: BridgedStateOptions): Promise<BridgedState> {
-    const local = this.#provider;
+  /** A move that fails has told whoever asked for it. */
+  async #moved(): Promise<void> {
+    await this.#moving?.catch(() => undefined);
+  }
+
+  async #move({ existingState: _, ...options }: BridgedStateOptions): Promise<BridgedState> {
+    const local = this.#local;
     // Calls begun before this one still reach the local state: copied before they do, they would be lost.
     await new Promise((resolve) => setImmediate(resolve));
-    const bridged = await BridgedState.open({ ...options, existingState: await local.exportState() });
+    const bridged = await BridgedState.open(options);
+    local.holdsExpiries = true;
     const moves: Move[] = [];
     try {
-      for (const watch of this.#watches.values()) moves.push(await watch.prepareMove(bridged));
+      const positions = await bridged.bring(await local.exportState());
+      const limitMs = Math.max(options.limits?.openTimeoutMs ?? 0, LONGEST_MOVE_MS);
+      const prepared = await Promise.allSettled(
+        [...this.#watches.values()].map(async (watch) => {
+          moves.push(await watch.prepareMove(local, bridged, positions, limitMs));
+        }),
+      );
+      for (const result of prepared) if (result.status === 'rejected') throw result.reason;
     } catch (error) {
-      for (const move of moves) await move.undo();
+      local.holdsExpiries = false;
+      await Promise.all(moves.map((move) => move.undo()));
       await bridged.close();
       throw error;
     }
     this.#provider = bridged;
-    for (const move of moves) await move.make();
+    for (const move of moves) move.make();
     await local.close();
     return bridged;
   }
@@ -217,9 +233,10 @@ export class Context implements StateProvider {
 
 type OnOver = (error: BridgeError | undefined) => void;
 
-/** One watch's part of a move: until it is made or undone the watch runs on both providers. */
+/** One watch's part of a move: until it is made or undone the watch on the bridge is silent. */
 interface Move {
-  make(): Promise<void>;
+  /** At once: what the local watch has is told, and the one on the bridge goes on from there. */
+  make(): void;
   undo(): Promise<void>;
 }
 
@@ -232,17 +249,26 @@ class MovingWatch implements Watch {
   /** An owner that only its watch holds could never be collected. */
   readonly #owner: WeakRef<object> | undefined;
   readonly #onOver: OnOver;
+  /** Resolves when no move is under way: what is watched does not change within one. */
+  readonly #moved: () => Promise<void>;
+  /** The caller's identifiers by those of the bridge, where they are ids: the bridge gives its own. */
+  #callersOf: ReadonlyMap<string, string> = new Map();
   #current!: Watch;
-  /** Stands for the watch whose states are told: the one before stops when it has moved, which is no end. */
-  #told: object = {};
   #isOver = false;
 
-  private constructor(ref: string, watcher: Watcher, { owner, ...options }: WatchOptionsInput, onOver: OnOver) {
+  private constructor(
+    ref: string,
+    watcher: Watcher,
+    { owner, ...options }: WatchOptionsInput,
+    onOver: OnOver,
+    moved: () => Promise<void>,
+  ) {
     this.ref = ref;
     this.#watcher = watcher;
     this.#options = options;
     this.#owner = owner === undefined ? undefined : new WeakRef(owner);
     this.#onOver = onOver;
+    this.#moved = moved;
   }
 
   /** @throws what watchVariables throws */
@@ -253,9 +279,10 @@ class MovingWatch implements Watch {
     watcher: Watcher,
     options: WatchOptionsInput,
     onOver: OnOver,
+    moved: () => Promise<void>,
   ): Promise<MovingWatch> {
-    const watch = new MovingWatch(ref, watcher, parseWatchOptions(options), onOver);
-    watch.#follow(await watch.#open(provider, identifiers, options, watch.#told));
+    const watch = new MovingWatch(ref, watcher, parseWatchOptions(options), onOver, moved);
+    watch.#follow(await provider.watchVariables(identifiers, watcher, options));
     return watch;
   }
 
@@ -264,7 +291,8 @@ class MovingWatch implements Watch {
   }
 
   get identifiers(): readonly string[] {
-    return this.#current.identifiers;
+    const { identifiers } = this.#current;
+    return this.#callersOf.size === 0 ? identifiers : identifiers.map((one) => this.#callersOf.get(one) ?? one);
   }
 
   get state(): WatchState {
@@ -291,33 +319,61 @@ class MovingWatch implements Watch {
     return this.#current.stop();
   }
 
-  add(identifiers: Identifiers): Promise<void> {
-    return this.#current.add(identifiers);
+  async add(identifiers: Identifiers): Promise<void> {
+    await this.#moved();
+    await this.#current.add(this.#here(identifiers));
   }
 
-  remove(identifiers: Identifiers): Promise<void> {
-    return this.#current.remove(identifiers);
+  async remove(identifiers: Identifiers): Promise<void> {
+    await this.#moved();
+    await this.#current.remove(this.#here(identifiers));
   }
 
-  /** The same watch on another provider; its values were brought there, so nothing is initial any more. */
-  async prepareMove(provider: StateProvider): Promise<Move> {
-    const told = {};
-    const next = await this.#open(provider, this.identifiers, { ...this.#options, includeInitial: false }, told);
+  /** The same watch on the bridge, from the positions on to which its values were brought. Silent until the move is made. */
+  async prepareMove(
+    local: LocalState,
+    bridged: BridgedState,
+    positions: ReadonlyMap<string, WatchPosition>,
+    limitMs: number,
+  ): Promise<Move> {
+    const previous = this.#current;
+    const owner = this.#owner?.deref();
+    // Nobody's any more: what tells its watch so has not run yet.
+    if (this.#owner !== undefined && owner === undefined) await this.stop();
+    const names = local.watches.namesOf(runOf(previous));
+    if (this.#isOver || names.size === 0) return NOTHING_TO_MOVE;
+    const begin = new Map<string, WatchPosition>();
+    const there = new Map<string, string>();
+    const callersOf = new Map<string, string>();
+    for (const [identifier, name] of names) {
+      const position = name === undefined ? undefined : positions.get(name);
+      const bridgeIdentifier = position === undefined || identifier === name ? identifier : position.variableId;
+      if (bridgeIdentifier !== identifier) callersOf.set(bridgeIdentifier, identifier);
+      there.set(identifier, bridgeIdentifier);
+      if (position !== undefined) begin.set(bridgeIdentifier, position);
+    }
+    const opening = bridged.watches.set.start(
+      [...there.values()],
+      callersOf.size === 0 ? this.#watcher : withCallersIdentifiers(this.#watcher, callersOf),
+      { ...this.#options, ...(owner === undefined ? {} : { owner }) },
+      undefined,
+      { context: runOf(previous).context, positions: begin },
+    );
+    const next = await withinMove(opening, limitMs);
     return {
-      make: async () => {
+      make: () => {
+        const last = local.watches.handOver(runOf(previous));
         if (this.#isOver) {
-          await next.stop();
+          // Stopped, or ended, while it moved.
+          void next.stop();
           return;
         }
-        const previous = this.#current;
-        // Changed by its maker meanwhile.
-        const added = previous.identifiers.filter((identifier) => !next.identifiers.includes(identifier));
-        const removed = next.identifiers.filter((identifier) => !previous.identifiers.includes(identifier));
-        this.#told = told;
+        const told = new Map([...last].map(([identifier, one]) => [there.get(identifier) ?? identifier, one]));
+        const { state } = previous;
+        this.#callersOf = callersOf;
         this.#follow(next);
-        await previous.stop();
-        if (added.length > 0) await next.add(added);
-        if (removed.length > 0) await next.remove(removed);
+        void runOf(previous).retire();
+        runOf(next).takeOver(told, state);
       },
       undo: () => next.stop(),
     };
@@ -327,14 +383,11 @@ class MovingWatch implements Watch {
     return this.stop();
   }
 
-  #open(provider: StateProvider, identifiers: Identifiers, options: WatchOptionsInput, told: object): Promise<Watch> {
-    const owner = this.#owner?.deref();
-    const { onState } = this.#options;
-    return provider.watchVariables(identifiers, this.#watcher, {
-      ...options,
-      ...(owner === undefined ? {} : { owner }),
-      ...(onState === undefined ? {} : { onState: (state) => (this.#told === told ? onState(state) : undefined) }),
-    });
+  /** The provider's identifiers of the caller's. */
+  #here(identifiers: Identifiers): Identifiers {
+    if (this.#callersOf.size === 0) return identifiers;
+    const there = new Map([...this.#callersOf].map(([one, callers]) => [callers, one]));
+    return checkIdentifiers(identifiers).map((one) => there.get(one) ?? one);
   }
 
   #follow(watch: Watch): void {
@@ -346,3 +399,32 @@ class MovingWatch implements Watch {
     });
   }
 }
+
+function withCallersIdentifiers(watcher: Watcher, callersOf: ReadonlyMap<string, string>): Watcher {
+  return (identifier, ...rest) => watcher(callersOf.get(identifier) ?? identifier, ...rest);
+}
+
+/** @throws DeadlineExceededError; the watch that comes later is stopped */
+async function withinMove(opening: Promise<Watch>, limitMs: number): Promise<Watch> {
+  let timer: NodeJS.Timeout | undefined;
+  let isLate = false;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      isLate = true;
+      reject(new DeadlineExceededError(`a watch was not registered on the bridge within ${limitMs} ms: ask again`));
+    }, limitMs);
+  });
+  opening.then(
+    (watch) => (isLate ? watch.stop() : undefined),
+    () => undefined,
+  );
+  try {
+    return await Promise.race([opening, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const NOTHING_TO_MOVE: Move = { make: () => undefined, undo: async () => undefined };
+
+const LONGEST_MOVE_MS = 30_000;

@@ -70,14 +70,17 @@ export class LocalState implements StateProvider {
     newId: () => randomId('var'),
     timestampAt: (nowMs) => systemClock.wallAtMs(nowMs),
   });
-  readonly #watches: LocalWatches;
+  /** For a context only. */
+  readonly watches: LocalWatches;
+  /** For a context only: while it moves, what would expire here lives on there. */
+  holdsExpiries = false;
   readonly #expiries = new Map<Variable, Deadline>();
   #isClosed = false;
 
   constructor(options: LocalStateOptions = {}) {
     this.#sessionId = options.sessionId ?? 'local';
     this.#source = options.source ?? 'typescript';
-    this.#watches = new LocalWatches({
+    this.watches = new LocalWatches({
       sessionId: this.#sessionId,
       logger: options.logger ?? silentLogger,
       deadlines: this.#deadlines,
@@ -128,9 +131,9 @@ export class LocalState implements StateProvider {
     const assignment = { identifier, input, expectedVersion: expected === 0 ? undefined : expected };
     const setter = this.#setter(options, `set of "${identifier}"`);
     const { version, change } = this.#open().set(assignment, setter, systemClock.nowMs());
-    if (change !== undefined) this.#watches.handleChange(change);
+    if (change !== undefined) this.watches.handleChange(change);
     this.#renew(identifier);
-    const turn = this.#watches.turnIfBusy();
+    const turn = this.watches.turnIfBusy();
     if (turn !== undefined) await turn;
     return version;
   }
@@ -144,9 +147,9 @@ export class LocalState implements StateProvider {
     const assignments = copied.values.map(([identifier, input]) => ({ identifier, input }));
     const setter = this.#setter(options, 'update');
     const result = this.#open().update(assignments, atomic, setter, systemClock.nowMs());
-    for (const change of result.changes) this.#watches.handleChange(change);
+    for (const change of result.changes) this.watches.handleChange(change);
     for (const identifier of result.versions.keys()) this.#renew(identifier);
-    const turn = this.#watches.turnIfBusy();
+    const turn = this.watches.turnIfBusy();
     if (turn !== undefined) await turn;
     if (copied.refused.length + result.refused.size > 0)
       throw batchRefused(refusedOf(copied, result.refused), [...result.versions], atomic);
@@ -173,24 +176,24 @@ export class LocalState implements StateProvider {
     }
     const setter: Setter = { source: this.#source, custom: NO_SETTER.custom };
     const result = this.#open().rollback(identifier, version, setter, systemClock.nowMs());
-    if (result.change !== undefined) this.#watches.handleChange(result.change);
+    if (result.change !== undefined) this.watches.handleChange(result.change);
     return result.version;
   }
 
   watchVariables(identifiers: Identifiers, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
-    return this.#watches.set.start(identifiers, watcher, options, undefined);
+    return this.watches.set.start(identifiers, watcher, options, undefined);
   }
 
   watch(identifiers: Identifiers, options: WatchOptionsInput = {}): WatchIterable {
-    return this.#watches.set.iterate(identifiers, options);
+    return this.watches.set.iterate(identifiers, options);
   }
 
   unwatchVariables(refOrWatch: string | Watch): Promise<void> {
-    return this.#watches.set.stop(refOrWatch);
+    return this.watches.set.stop(refOrWatch);
   }
 
   async listWatchers(): Promise<WatcherInfo[]> {
-    return this.#watches.set.list((run) => this.#watches.upstreamOf(run));
+    return this.watches.set.list((run) => this.watches.upstreamOf(run));
   }
 
   async exportState(): Promise<ExportedState> {
@@ -222,7 +225,7 @@ export class LocalState implements StateProvider {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    await this.#watches.set.stopAll();
+    await this.watches.set.stopAll();
     this.#deadlines.close();
   }
 
@@ -269,13 +272,13 @@ export class LocalState implements StateProvider {
     };
     const change = this.#open().register(registration, systemClock.nowMs());
     const { variable } = change;
-    this.#watches.handleRegistered(change);
+    this.watches.handleRegistered(change);
     this.#renew(name);
     return variable.id;
   }
 
   #remove(change: Change): void {
-    this.#watches.handleRemoved(change);
+    this.watches.handleRemoved(change);
     const expiry = this.#expiries.get(change.variable);
     if (expiry !== undefined) this.#deadlines.cancel(expiry);
     this.#expiries.delete(change.variable);
@@ -290,7 +293,10 @@ export class LocalState implements StateProvider {
       expiry = {
         dueAtMs: 0,
         wheelSlot: -1,
-        handleDeadline: (nowMs) => this.#remove(this.#table.delete(variable.name, 'expired', nowMs)),
+        handleDeadline: (nowMs) => {
+          if (this.holdsExpiries) this.#renew(variable.id);
+          else this.#remove(this.#table.delete(variable.name, 'expired', nowMs));
+        },
       };
       this.#expiries.set(variable, expiry);
     }

@@ -12,8 +12,9 @@ import { queueMicrotask, setImmediate } from '../shared/platform-timers.js';
 import type { Change, Variable, VersionedValue } from '../shared/state/variable.js';
 import { systemClock } from '../shared/system-clock.js';
 import type { VariableValue } from '../shared/values/variable-type.js';
+import type { LastTold } from './watch/call-gate.js';
 import type { WatchedVariable } from './watch/dispatcher.js';
-import { deliver, watchedVariable } from './watch/dispatcher.js';
+import { deliver, releaseDue, watchedVariable } from './watch/dispatcher.js';
 import type { WatchRun } from './watch/watch.js';
 import type { UpstreamStats, WatchSource } from './watch/watch-set.js';
 import { WatchSet } from './watch/watch-set.js';
@@ -107,6 +108,32 @@ export class LocalWatches implements WatchSource {
   handleRemoved(change: Change): void {
     this.handleChange(change);
     this.#observers.delete(change.variable);
+  }
+
+  // --- for a context
+
+  /** The names of the variables that a watch still hears of; undefined for one that does not exist yet. By the watch's identifiers. */
+  namesOf(run: WatchRun): Map<string, string | undefined> {
+    const names = new Map<string, string | undefined>();
+    for (const [identifier, watched] of run.variables) {
+      if (!watched.isGone) names.set(identifier, (watched as LocalVariable).variable?.name);
+    }
+    return names;
+  }
+
+  /** Tells what waits and what is held back, now: says where the watcher then is with each variable, by identifier. */
+  handOver(run: WatchRun): Map<string, LastTold> {
+    const last = new Map<string, LastTold>();
+    const observation = this.#observations.get(run);
+    if (observation === undefined) return last;
+    this.#deliverAll(observation, systemClock.nowMs());
+    releaseDue(run, Number.POSITIVE_INFINITY);
+    for (const [identifier, watched] of run.variables) {
+      if (watched.isGone) continue;
+      const { lastValue, missed } = watched;
+      last.set(identifier, { value: lastValue, missed: missed + observation.ring.owed(watched) });
+    }
+    return last;
   }
 
   // --- WatchSource

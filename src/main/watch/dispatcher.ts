@@ -22,6 +22,7 @@ import type { DeletedReason } from '../../shared/state/variable.js';
 import { followRejection, sentenceOf } from '../../shared/thrown.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
+import type { CallGate } from './call-gate.js';
 import type { HeldCall } from './rate-limit.js';
 import { GO, type RateLimit } from './rate-limit.js';
 import type { WatchStats } from './watch-stats.js';
@@ -78,9 +79,13 @@ export interface DispatchedWatch {
   readonly clock: Pick<Clock, 'wallAtMs'>;
   readonly verifies: boolean;
   readonly isStopped: boolean;
+  /** Closed while another watch still speaks for this one. */
+  readonly gate: CallGate | undefined;
   /** The filter has returned a promise, and that was told. */
   filterPromises: boolean;
   handleError(error: BridgeError): void;
+  /** The gate is full, and the watch wants no gap. */
+  handleGateFull(): void;
   /** Some of its calls are held; `RateLimit.wakeAtMs` says until when. */
   handleHeld(): void;
 }
@@ -243,12 +248,13 @@ function offer(
   watch.handleHeld();
 }
 
-function callHeld(call: DispatchedCall, nowMs: number): void {
+/** What was held back by a rate limit or a gate. */
+export function callHeld(call: DispatchedCall, nowMs: number): void {
   callWatcher(call.variable, call.variableId, call.oldValue, call.newValue, call.missed, call, nowMs);
 }
 
 function callWatcher(
-  { watch, identifier }: WatchedVariable,
+  variable: WatchedVariable,
   variableId: string,
   oldValue: VariableValue | undefined,
   newValue: VariableValue | undefined,
@@ -256,8 +262,27 @@ function callWatcher(
   told: Told,
   nowMs: number,
 ): void {
+  const { watch, identifier } = variable;
   if (watch.isStopped) return;
   const { version, timestamp, receivedAt, revision, flags, source, custom } = told;
+  if (watch.gate !== undefined) {
+    const call = {
+      variable,
+      variableId,
+      oldValue,
+      newValue,
+      missed,
+      version,
+      timestamp,
+      receivedAt,
+      revision,
+      flags,
+      source,
+      custom,
+    };
+    if (!watch.gate.hold(call)) watch.handleGateFull();
+    return;
+  }
   watch.stats.delivered += 1;
   if ((flags & INITIAL) === 0) watch.stats.recordLatency(watch.clock.wallAtMs(nowMs) - timestamp);
   const metadata: UpdateMetadata = {

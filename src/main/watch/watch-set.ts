@@ -10,7 +10,7 @@ import { systemClock } from '../../shared/system-clock.js';
 import type { Identifiers, Watch, WatcherInfo, WatchIterable } from '../state-provider.js';
 import type { Watcher } from './dispatcher.js';
 import { releaseDue } from './dispatcher.js';
-import type { WatchBackend } from './watch.js';
+import type { WatchBackend, WatchOrigin } from './watch.js';
 import { checkIdentifiers, WatchRun } from './watch.js';
 import { iterateWatch } from './watch-iterator.js';
 import { WatchRegistry } from './watch-registry.js';
@@ -58,6 +58,7 @@ export class WatchSet {
     watcher: Watcher,
     input: WatchOptionsInput,
     onOver: OnOver | undefined,
+    origin?: WatchOrigin,
   ): Promise<Watch> {
     const wanted = checkIdentifiers(identifiers);
     if (typeof watcher !== 'function')
@@ -65,12 +66,15 @@ export class WatchSet {
     const options = parseWatchOptions(input);
     this.#source.checkOpen();
     const remove = (one: WatchRun) => this.#registry.remove(one);
-    const run = new WatchRun(this.#registry.nextRef(), watcher, options, this.#source, remove, this.#verifies);
+    const ref = this.#registry.nextRef();
+    const run = new WatchRun(ref, watcher, options, this.#source, remove, this.#verifies, origin);
     // Before it is registered: it may end while it is.
     run.onOver = onOver;
     this.#registry.add(run);
     try {
-      await this.#source.open(run, wanted);
+      const opening = this.#source.open(run, wanted);
+      // In process there is nothing to wait for.
+      if (opening !== undefined) await opening;
     } catch (error) {
       // Told to the caller, and not as the end of a watch that never was.
       run.onOver = undefined;

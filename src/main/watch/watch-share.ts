@@ -25,12 +25,21 @@ export class WatchShare implements SlotSubscriber {
   isSynced = false;
   isOver = false;
   lastWordAtMs = systemClock.nowMs();
-  #wasReady = false;
+  #wasReady: boolean;
   readonly #bridge: number;
   readonly #options: SubscriptionOptions;
   readonly #owner: WatchShareOwner;
 
-  constructor(bridge: number, slot: SlotClient, run: WatchRun, variables: WatchedVariable[], owner: WatchShareOwner) {
+  /** `resumes`: its variables say already from where on. */
+  constructor(
+    bridge: number,
+    slot: SlotClient,
+    run: WatchRun,
+    variables: WatchedVariable[],
+    owner: WatchShareOwner,
+    resumes: boolean,
+  ) {
+    this.#wasReady = resumes;
     this.#bridge = bridge;
     this.subscription = slot.nextSubscription();
     this.slot = slot;

@@ -5,16 +5,24 @@ import { assert } from '../../shared/assert.js';
 import type { Deadlines } from '../../shared/deadlines.js';
 import type { Condition } from '../../shared/delivery/condition.js';
 import type { BridgeError } from '../../shared/errors.js';
-import { ClosedError, errorToWire, InternalError, InvalidArgumentError } from '../../shared/errors.js';
+import {
+  BufferOverflowError,
+  ClosedError,
+  errorToWire,
+  InternalError,
+  InvalidArgumentError,
+} from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import type { WatchOptions } from '../../shared/options.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
 import { systemClock } from '../../shared/system-clock.js';
 import { followRejection, sentenceOf } from '../../shared/thrown.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
+import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { Watch } from '../state-provider.js';
+import { CallGate, type LastTold } from './call-gate.js';
 import type { DispatchedCall, DispatchedWatch, WatchedVariable, Watcher } from './dispatcher.js';
-import { releaseDue } from './dispatcher.js';
+import { callHeld, releaseDue } from './dispatcher.js';
 import { Milestone } from './milestone.js';
 import { followOwner } from './owner.js';
 import { isLimited, RateLimit } from './rate-limit.js';
@@ -36,6 +44,22 @@ export interface WatchBackend {
   lastWordAtMs(run: WatchRun): number;
 }
 
+/** Where a watch that takes the place of another one's begins. */
+export interface WatchOrigin {
+  /** Of whoever registered the first of them. */
+  readonly context: AsyncResource;
+  /** By identifier; none for a variable that is not there yet. */
+  readonly positions: ReadonlyMap<string, WatchPosition>;
+}
+
+/** The version of a variable that its watcher has seen, or will have seen, without this watch. */
+export interface WatchPosition {
+  readonly variableId: string;
+  readonly epoch: string;
+  readonly version: number;
+  readonly value: VariableValue;
+}
+
 /** A watch from the inside. Owner: the provider's registry, until it is over. */
 export class WatchRun implements DispatchedWatch, Deadline {
   readonly ref: string;
@@ -49,8 +73,11 @@ export class WatchRun implements DispatchedWatch, Deadline {
   readonly verifies: boolean;
   readonly clock = systemClock;
   /** Made where the watch is asked for; entering it costs 10 ns a call. */
-  readonly context = new AsyncResource('BRIDGED_STATE_WATCH');
+  readonly context: AsyncResource;
   filterPromises = false;
+  /** What another watch does before it, until `takeOver`. */
+  readonly origin: WatchOrigin | undefined;
+  gate: CallGate | undefined;
   /** Ms, as deadlines count them. */
   readonly createdAt = systemClock.nowMs();
   readonly variables = new Map<string, WatchedVariable>();
@@ -67,7 +94,10 @@ export class WatchRun implements DispatchedWatch, Deadline {
   readonly #backend: WatchBackend;
   readonly #onRemoved: (run: WatchRun) => void;
   #unfollow: (() => void)[] = [];
+  #isRetired = false;
   #stopping: Promise<void> | undefined;
+  /** It ended by itself while its gate was closed. */
+  #endAtGate: { readonly error: BridgeError | undefined } | undefined;
   readonly #ready = new Milestone();
   readonly #synced = new Milestone();
 
@@ -78,8 +108,12 @@ export class WatchRun implements DispatchedWatch, Deadline {
     backend: WatchBackend,
     onRemoved: (run: WatchRun) => void,
     verifies: boolean,
+    origin?: WatchOrigin,
   ) {
     this.ref = ref;
+    this.origin = origin;
+    this.context = origin?.context ?? new AsyncResource('BRIDGED_STATE_WATCH');
+    this.gate = origin === undefined ? undefined : new CallGate(options.bufferLimit, options.overflow);
     this.sessionId = backend.sessionId;
     this.watcher = watcher;
     // An owner that only its watch holds could never be collected.
@@ -117,13 +151,13 @@ export class WatchRun implements DispatchedWatch, Deadline {
     this.state = state;
     // After a break it catches up again, and says so again.
     if (state !== 'live' && state !== 'stale') this.#synced.reset();
-    this.#tell('onState', this.options.onState, [state]);
+    if (this.gate === undefined) this.#tell('onState', this.options.onState, [state]);
   }
 
   handleSynced(): void {
     if (this.isStopped) return;
     this.#synced.handleReached();
-    this.#tell('onSynced', this.options.onSynced, []);
+    if (this.gate === undefined) this.#tell('onSynced', this.options.onSynced, []);
   }
 
   handleError(error: BridgeError): void {
@@ -157,7 +191,50 @@ export class WatchRun implements DispatchedWatch, Deadline {
   handleEnded(error: BridgeError | undefined): void {
     if (this.isStopped) return;
     releaseDue(this, Number.POSITIVE_INFINITY);
+    if (this.gate !== undefined) {
+      // What waits behind the gate comes first.
+      this.#endAtGate ??= { error };
+      return;
+    }
     void this.#end(error);
+  }
+
+  handleGateFull(): void {
+    const { bufferLimit } = this.options;
+    this.handleEnded(
+      new BufferOverflowError(
+        `more than ${bufferLimit} updates came while the watch moved: raise bufferLimit, or conflate`,
+      ),
+    );
+  }
+
+  /** The watch before this one has told all that it had: this one goes on from there. `toldState` is what it said last of itself. */
+  takeOver(last: ReadonlyMap<string, LastTold>, toldState: StreamStateName): void {
+    const { gate } = this;
+    if (gate === undefined) return;
+    this.gate = undefined;
+    for (const [identifier, told] of last) {
+      const variable = this.variables.get(identifier);
+      if (variable === undefined) continue;
+      gate.handleLastTold(variable, told);
+      if (variable.lastVersion !== this.origin?.positions.get(identifier)?.version) continue;
+      // Nothing has come for it: its next update chains to what the watch before has told.
+      variable.lastValue = told.value;
+      variable.missed += told.missed;
+    }
+    const nowMs = systemClock.nowMs();
+    for (let call = gate.take(); call !== undefined; call = gate.take()) callHeld(call, nowMs);
+    if (this.isStopped) return;
+    if (this.state !== toldState) this.#tell('onState', this.options.onState, [this.state]);
+    if (this.#synced.isReached) this.#tell('onSynced', this.options.onSynced, []);
+    if (this.#endAtGate !== undefined) this.handleEnded(this.#endAtGate.error);
+  }
+
+  /** Another watch has taken its place: it ends without a word. */
+  async retire(): Promise<void> {
+    this.onOver = undefined;
+    this.#isRetired = true;
+    await this.stop();
   }
 
   stop(): Promise<void> {
@@ -192,7 +269,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
     this.#synced.handleOver(over);
     this.#stopping = this.#backend.stop(this);
     if (error !== undefined) this.handleError(error);
-    this.#tell('onState', this.options.onState, [state]);
+    if (this.gate === undefined && !this.#isRetired) this.#tell('onState', this.options.onState, [state]);
     this.onOver?.(error);
     return this.#stopping;
   }
@@ -295,10 +372,16 @@ function isAnyLeft(variables: ReadonlyMap<string, WatchedVariable>, without: Rea
   return false;
 }
 
-/** Tells the end of a watch that somebody else made; at once when it is over already. */
-export function whenOver(watch: Watch, onOver: (error: BridgeError | undefined) => void): void {
+/** The inside of a watch of ours. */
+export function runOf(watch: Watch): WatchRun {
   const run = WatchHandle.runOf(watch);
   assert(run !== undefined, 'every watch of ours has a run');
+  return run;
+}
+
+/** Tells the end of a watch that somebody else made; at once when it is over already. */
+export function whenOver(watch: Watch, onOver: (error: BridgeError | undefined) => void): void {
+  const run = runOf(watch);
   if (run.isStopped) onOver(run.error);
   else run.onOver = onOver;
 }

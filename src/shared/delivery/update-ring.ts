@@ -109,6 +109,12 @@ export class UpdateRing<T extends RingEntry> {
     return undefined;
   }
 
+  /** Updates of a key that were left out and that its next entry will tell, where none of it waits. */
+  owed(key: unknown): number {
+    const dropped = this.#dropped?.get(key);
+    return dropped === undefined ? 0 : dropped.missed + (isChange(dropped) ? 1 : 0);
+  }
+
   /** Takes out what nobody wants any more, and forgets what was to be told of it. */
   removeWhere(isUnwanted: (entry: T) => boolean): void {
     const entries = this.#queue.toArray();

@@ -45,6 +45,8 @@ function watchOf(options: Partial<DispatchedWatch> = {}): TestWatch {
     verifies: true,
     isStopped: false,
     filterPromises: false,
+    gate: undefined,
+    handleGateFull: () => undefined,
     context: new AsyncResource('test'),
     clock: { wallAtMs: (nowMs) => nowMs },
     handleError: (error) => errors.push(error),

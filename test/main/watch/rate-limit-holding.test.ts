@@ -140,6 +140,8 @@ function debounced() {
     verifies: true,
     isStopped: false,
     filterPromises: false,
+    gate: undefined,
+    handleGateFull: () => undefined,
     context: new AsyncResource('test'),
     clock: { wallAtMs: (nowMs) => nowMs },
     handleError: (error) => {

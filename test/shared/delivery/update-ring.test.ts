@@ -424,3 +424,27 @@ describe('a newer update that speaks for its elder', () => {
     assert.equal(newer.old, 'own');
   });
 });
+
+test('a ring says what it owes to a key of which nothing waits, and nothing once that was told', () => {
+  const ring = new UpdateRing<RingEntry>(2, 'drop-oldest');
+  const entry = (key: string, missed = 0): RingEntry => ({
+    key,
+    value: 1,
+    old: undefined,
+    missed,
+    filtered: 0,
+    flags: 0,
+  });
+  for (const [key, missed] of [
+    ['a', 3],
+    ['b', 0],
+    ['c', 0],
+  ] as const) {
+    ring.push(entry(key, missed));
+  }
+  assert.deepEqual([ring.owed('a'), ring.owed('b')], [4, 0]);
+  ring.push(entry('a'));
+  for (let taken = ring.take(); taken !== undefined; taken = ring.take())
+    if (taken.key === 'a') assert.equal(taken.missed, 4);
+  assert.deepEqual([ring.owed('a'), ring.owed('b')], [0, 1]);
+});
