@@ -18,6 +18,7 @@ import type { AdminHttp } from './admin/admin-http.js';
 import type { BridgeServerMetrics } from './bridge-server-metrics.js';
 import { readMetrics } from './bridge-server-metrics.js';
 import { ConnectionLines } from './connection-lines.js';
+import { admissionInterceptor } from './handlers/admission.js';
 import { drainingError } from './handlers/call-failure.js';
 import { directWriteInterceptor } from './handlers/direct-write.js';
 import { HealthHandler } from './handlers/health-handler.js';
@@ -30,6 +31,7 @@ import { watchHandlers } from './handlers/watch-handler.js';
 import { listenForCalls } from './listen-for-calls.js';
 import { ObserverManager } from './observer-manager.js';
 import { PatternThread } from './pattern-thread.js';
+import { RequestBudget } from './request-budget.js';
 import type { ServerContext } from './server-context.js';
 import type { BridgeServerOptions, ServerOptions } from './server-options.js';
 import { parseServerOptions } from './server-options.js';
@@ -109,10 +111,11 @@ class RunningServer implements BridgeServer {
       turns,
       lines: new ConnectionLines(),
       patterns: new PatternThread(),
+      requests: new RequestBudget(options.maxConnectionRequestBytes, options.maxRequestBytes),
       counters: { sets: 0, updatesSent: 0, updatesConflated: 0, slowStreamsCut: 0, callsFailed: 0 },
       isDraining: false,
     };
-    this.#grpc = new Server(grpcOptions(options));
+    this.#grpc = new Server(grpcOptions(this.#context));
     this.#addServices();
   }
 
@@ -223,12 +226,12 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function grpcOptions({ maxMessageBytes }: ServerOptions): GrpcServerOptions {
+function grpcOptions(context: ServerContext): GrpcServerOptions {
   return {
     // A client's streams above this wait without a word: maxStreams refuses with one.
     'grpc.max_concurrent_streams': 2 ** 31 - 1,
-    'grpc.max_receive_message_length': maxMessageBytes,
-    interceptors: [directWriteInterceptor],
+    'grpc.max_receive_message_length': context.options.maxMessageBytes,
+    interceptors: [directWriteInterceptor, admissionInterceptor(context)],
     // Finds clients that are gone without having said so.
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,

@@ -5,6 +5,7 @@ import type { Access } from './access.js';
 import type { ConnectionLines } from './connection-lines.js';
 import type { ObserverManager } from './observer-manager.js';
 import type { PatternThread } from './pattern-thread.js';
+import type { RequestBudget } from './request-budget.js';
 import type { ServerOptions } from './server-options.js';
 import type { SessionStore } from './session-store.js';
 import type { StreamCounters } from './stream-outbox.js';
@@ -29,6 +30,7 @@ export interface ServerContext {
   readonly turns: WorkTurns;
   readonly lines: ConnectionLines;
   readonly patterns: PatternThread;
+  readonly requests: RequestBudget;
   readonly counters: ServerCounters;
   /** New calls are refused. */
   isDraining: boolean;

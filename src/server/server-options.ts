@@ -5,6 +5,7 @@ import { silentLogger } from '../shared/logger.js';
 import { parse } from '../shared/options.js';
 import { DEFAULT_HISTORY_LIMITS, MIN_KEPT_VERSIONS } from '../shared/state/history.js';
 import { randomId } from '../shared/system-clock.js';
+import type { TokenOption } from './access.js';
 import type { Engine } from './engine/engine.js';
 import { MemoryEngine } from './engine/memory-engine.js';
 
@@ -37,6 +38,12 @@ export interface BridgeServerOptions {
   readonly maxStreams?: number | undefined;
   /** Largest request, bytes, 1,024 to 2^31 - 1. Default 4,194,304. A larger one is refused with RESOURCE_EXHAUSTED. */
   readonly maxMessageBytes?: number | undefined;
+  /** A request that is not whole after this long is ended with DEADLINE_EXCEEDED, ms, 100 to 2^31 - 1. Default 30,000. */
+  readonly requestTimeoutMs?: number | undefined;
+  /** Bytes of requests of one connection that are not whole or not answered yet, 1,024 to 2^40. Default 67,108,864 (64 MB). One that would be more is refused with RESOURCE_EXHAUSTED. */
+  readonly maxConnectionRequestBytes?: number | undefined;
+  /** The same of all connections together, 1,024 to 2^40. Default 268,435,456 (256 MB). */
+  readonly maxRequestBytes?: number | undefined;
   /** Updates kept for one stream that does not take them, 1 to 1,048,576, or one a variable where that is more; then the newest of each variable stays. Default 1,024. */
   readonly outboxLimit?: number | undefined;
   /** A stream that takes nothing for this long while something waits is cut with RESOURCE_EXHAUSTED, ms, 100 to 2^31 - 1. Default 10,000. */
@@ -54,8 +61,8 @@ export interface BridgeServerOptions {
         readonly maxSessionBytes?: number | undefined;
       }
     | undefined;
-  /** Bearer tokens that open the server, 1 to 64 of them; any other call is UNAUTHENTICATED. Default: open to everybody who reaches the port. */
-  readonly tokens?: readonly string[] | undefined;
+  /** Bearer tokens that open the server, 1 to 1,024 of them: each a text that opens every session, or `{ token, sessions }` for those whose ids match a pattern (`*`, `?`). Without one a call is UNAUTHENTICATED, with one of other sessions PERMISSION_DENIED. Default: open to everybody who reaches the port. */
+  readonly tokens?: readonly TokenOption[] | undefined;
   /** PEM texts. With `ca`, clients need a certificate that it signed. Default: no encryption. */
   readonly tls?: { readonly cert: string; readonly key: string; readonly ca?: string | undefined } | undefined;
   /** Where the server says what it did. Default: nowhere. */
@@ -85,6 +92,13 @@ const LoggerSchema = v.custom<Logger>(
   'give an object with debug, info, warn and error, such as a pino logger',
 );
 
+const TOKEN_FORM = 'give a token of 1 to 1,024 visible ASCII characters, or { token, sessions }';
+const TokenSchema = v.pipe(v.string(TOKEN_FORM), v.regex(/^[\x21-\x7e]{1,1024}$/, TOKEN_FORM));
+const SessionsSchema = v.pipe(
+  v.array(v.pipe(v.string(), v.minLength(1, 'give patterns of session ids'), v.maxLength(512))),
+  v.minLength(1, 'name at least one session, or give the token alone for all'),
+);
+
 const ServerOptionsSchema = v.strictObject({
   host: v.optional(v.pipe(v.string(), v.regex(/^[A-Za-z0-9:._-]+$/, 'give a host name or address')), '127.0.0.1'),
   port: v.optional(port, 50_051),
@@ -102,15 +116,18 @@ const ServerOptionsSchema = v.strictObject({
   maxTotalBytes: v.optional(whole(1_024, 2 ** 50), 1024 * 1024 * 1024),
   maxStreams: v.optional(whole(1, 1_000_000), 100_000),
   maxMessageBytes: v.optional(whole(1_024, 2 ** 31 - 1), 4 * 1024 * 1024),
+  requestTimeoutMs: v.optional(ms(100), 30_000),
+  maxConnectionRequestBytes: v.optional(whole(1_024, 2 ** 40), 64 * 1024 * 1024),
+  maxRequestBytes: v.optional(whole(1_024, 2 ** 40), 256 * 1024 * 1024),
   outboxLimit: v.optional(whole(1, 1_048_576), 1_024),
   slowStreamMs: v.optional(ms(100), 10_000),
   drainMs: v.optional(ms(0), 5_000),
   history: v.optional(HistorySchema, {}),
   tokens: v.optional(
     v.pipe(
-      v.array(v.pipe(v.string(), v.regex(/^[\x21-\x7e]{1,1024}$/, 'a token is 1 to 1,024 visible ASCII characters'))),
+      v.array(v.union([TokenSchema, v.strictObject({ token: TokenSchema, sessions: SessionsSchema })], TOKEN_FORM)),
       v.minLength(1, 'name at least one token, or leave it out for an open server'),
-      v.maxLength(64, 'name at most 64 tokens'),
+      v.maxLength(1_024, 'name at most 1,024 tokens'),
     ),
   ),
   tls: v.optional(

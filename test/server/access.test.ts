@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Access } from '../../src/server/access.js';
-import { UnauthenticatedError } from '../../src/shared/errors.js';
+import { PermissionDeniedError, UnauthenticatedError } from '../../src/shared/errors.js';
 
 const token = fc.string({
   minLength: 1,
@@ -27,6 +27,19 @@ test('each listed token opens, whatever the case of the scheme', () => {
       }
     }),
   );
+});
+
+test('a token opens the sessions that it names and no other; which it was is not said', () => {
+  const access = new Access(['all', { token: 'some', sessions: ['team-*', 'shared'] }]);
+  for (const session of ['team-a', 'shared', 'x', '']) access.check('Bearer all').check(session);
+  const grant = access.check('Bearer some');
+  for (const session of ['team-', 'team-a', 'shared', '']) grant.check(session);
+  for (const session of ['team', 'shared2', 'x', '*']) {
+    assert.throws(
+      () => grant.check(session),
+      (error) => error instanceof PermissionDeniedError && !error.message.includes(session === '*' ? 'some' : session),
+    );
+  }
 });
 
 test('a token that is not listed is refused', () => {

@@ -37,6 +37,57 @@ describe('a server with tokens', () => {
   });
 });
 
+describe('a token of some sessions', () => {
+  test('opens them to every call and watch, and says nothing of others, whether they are there or not', async () => {
+    const tokens = ['all', { token: 'team', sessions: ['team-*'] }];
+    await using server = await startBridgeServer({ port: 0, tokens });
+    const operator = new PlainClient(server.port);
+    operator.headers.set('authorization', 'Bearer all');
+    for (const sessionId of ['team-a', 'other']) {
+      await operator.initSession(sessionId);
+      await operator.register('fan', 1, { sessionId });
+    }
+    const client = new PlainClient(server.port);
+    client.headers.set('authorization', 'Bearer team');
+    await client.initSession('team-b');
+    assert.equal((await client.call('ListVariables', { sessionId: 'team-a' })).variables?.length, 1);
+    assert.equal((await client.call('Ping', { message: 'x' })).message, 'pong: x');
+    const details = new Set<string>();
+    for (const sessionId of ['other', 'nowhere']) {
+      const byName = { sessionId, variableIdentifier: 'fan' };
+      const failures = [
+        await client.failure('InitializeSession', { sessionId }),
+        await client.failure('CleanupSession', { sessionId, force: true }),
+        await client.failure('GetSession', { sessionId }),
+        await client.failure('Heartbeat', { sessionId }),
+        await client.failure('GetVariable', byName),
+        await client.failure('GetVariables', { sessionId, variableIdentifiers: ['fan'] }),
+        await client.failure('ListVariables', { sessionId }),
+        await client.failure('GetVariableHistory', byName),
+        await client.failure('RegisterVariable', { sessionId, name: 'x', type: 'float', initialValue: any(1) }),
+        await client.failure('SetVariable', { ...byName, value: any(2) }),
+        await client.failure('SetVariables', { sessionId, updates: { fan: any(2) } }),
+        await client.failure('SetVariables', { sessionId, updates: { fan: any('x'.repeat(100_000)) } }),
+        await client.failure('DeleteVariable', byName),
+        await client.failure('RollbackVariable', { ...byName, targetVersion: 1 }),
+        await client.failure('UnwatchVariables', { sessionId, watchToken: 'x' }),
+        await client.failure('GetExposedElixirTools', { sessionId }),
+        await client.watch({ sessionId, variableIdentifiers: ['fan'] }).end(),
+      ];
+      for (const { code, metadata, details: sentence } of failures) {
+        assert.equal(code, status.PERMISSION_DENIED);
+        assert.deepEqual(metadata.get('bridge-error'), ['PERMISSION_DENIED']);
+        details.add(sentence);
+      }
+    }
+    assert.equal(details.size, 1);
+    const { variable } = await operator.call('GetVariable', { sessionId: 'other', variableIdentifier: 'fan' });
+    assert.equal(variable?.version, 1);
+    client.close();
+    operator.close();
+  });
+});
+
 describe('a server with a certificate', () => {
   let folder: string;
   const read = (name: string): string => readFileSync(join(folder, name), 'utf8');

@@ -9,7 +9,7 @@ import { assert } from '../../shared/assert.js';
 /** From a call's arrival until its handler takes it. A call's metadata is what an interceptor and a handler both see of it. */
 const arriving = new WeakMap<Metadata, ServerInterceptingCallInterface>();
 
-/** To be given to the server as its last interceptor: later ones would not see these messages. */
+/** Interceptors that are given to the server after this one do not see these messages. */
 export const directWriteInterceptor: ServerInterceptor = ({ requestStream, responseStream }, call) => {
   if (requestStream || !responseStream) return new ServerInterceptingCall(call);
   return new ServerInterceptingCall(call, {

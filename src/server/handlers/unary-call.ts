@@ -7,6 +7,7 @@ import type { Method } from '../../shared/wire/services.js';
 import type { LongMatch } from '../pattern-thread.js';
 import type { ServerContext } from '../server-context.js';
 import type { Kept } from '../session.js';
+import { checkSession } from './admission.js';
 import { drainingError, errorTrailer, failureOf, isCausedByArguments, wellFormed } from './call-failure.js';
 import { decode, decodeInTurns, isLarge, mergeParts, UnreadableError } from './request-reader.js';
 
@@ -63,6 +64,7 @@ export function unaryCall<Request extends object, Response>(
     };
     const handleSmall = (): void => {
       const request = decode(method, grpcCall.request);
+      checkSession(server, grpcCall.metadata, sessionOf(request));
       respond(handle(request, call, [request]));
     };
     const handleInLine = async (): Promise<void> => {
@@ -79,13 +81,16 @@ export function unaryCall<Request extends object, Response>(
       try {
         const work = turns.begin();
         const parts = await decodeInTurns(method, grpcCall.request, work);
-        respond(handle(await mergeParts(parts, work), call, parts));
+        const request = await mergeParts(parts, work);
+        checkSession(server, grpcCall.metadata, sessionOf(request));
+        respond(handle(request, call, parts));
       } finally {
         release();
       }
     };
     try {
-      admit(server, grpcCall.metadata);
+      // It may have begun since the headers came.
+      if (server.isDraining) throw drainingError();
       if (lines.isEmpty && !isLarge(grpcCall.request)) handleSmall();
       else handleInLine().catch(fail);
     } catch (error) {
@@ -111,12 +116,9 @@ export async function afterMatch<T>(
   return following;
 }
 
-/** @throws UnavailableError, UnauthenticatedError */
-export function admit(server: ServerContext, metadata: Metadata): void {
-  if (server.isDraining) throw drainingError();
-  if (server.access.isOpen) return;
-  const [authorization] = metadata.get('authorization');
-  server.access.check(authorization === undefined ? undefined : String(authorization));
+/** '' where it names none. */
+function sessionOf(request: object): string {
+  return (request as { readonly sessionId?: string | null }).sessionId ?? '';
 }
 
 class Caller implements UnaryCall {

@@ -17,10 +17,11 @@ import type { WatchRequest } from '../watch-request.js';
 import { parseWatchRequest } from '../watch-request.js';
 import type { WatchCall } from '../watch-stream.js';
 import { WatchStream } from '../watch-stream.js';
-import { failureOf } from './call-failure.js';
+import { checkSession } from './admission.js';
+import { drainingError, failureOf } from './call-failure.js';
 import { decode } from './request-reader.js';
 import { serverHeader } from './server-header.js';
-import { admit, unaryCall } from './unary-call.js';
+import { unaryCall } from './unary-call.js';
 
 export function watchHandlers(server: ServerContext): UntypedServiceImplementation {
   const header = serverHeader(server.options);
@@ -29,7 +30,8 @@ export function watchHandlers(server: ServerContext): UntypedServiceImplementati
     // A client that was gone before its request was handled: nothing would ever say that it ended.
     if (call.getPeer() === 'unknown') return;
     try {
-      admit(server, call.metadata);
+      // It may have begun since the headers came.
+      if (server.isDraining) throw drainingError();
       openWatch(server, call, header);
     } catch (error) {
       call.emit('error', failureOf(server, error, 'WatchVariables'));
@@ -64,6 +66,7 @@ function openWatch(server: ServerContext, call: WatchCall, header: Metadata): vo
   const { epoch } = server.options;
   const nowMs = clock.nowMs();
   const request = parseWatchRequest(decode(METHODS.WatchVariables, call.request));
+  checkSession(server, call.metadata, request.sessionId);
   const session = store.require(request.sessionId, nowMs);
   const gone = goneVariables(request, session, epoch);
   const resolved = resolve(request, session, gone);
