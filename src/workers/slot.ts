@@ -146,6 +146,7 @@ export class Slot {
     const onEnd = () => this.#subscriptions.delete(command.subscription);
     const subscription = new Subscription(command, bridge.connection, this.#writer, this.#deadlines, onEnd);
     this.#subscriptions.set(command.subscription, subscription);
+    subscription.start();
   }
 
   #call(id: number, number: number, call: Call): void {

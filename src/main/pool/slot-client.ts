@@ -24,6 +24,8 @@ export type CommandBody = Command extends infer C ? (C extends { readonly id: nu
 /** The share of one watch in one slot, as its state sees it. */
 export interface SlotSubscriber {
   readonly subscription: number;
+  /** Its worker is gone; the next one goes on from what was dispatched. */
+  handleWorkerLost(): void;
   handleState(state: StreamStateName, error: ErrorWire | undefined): void;
   handleSynced(): void;
   handlePulse(atMs: number): void;
@@ -31,8 +33,8 @@ export interface SlotSubscriber {
   handleEnded(error: ErrorWire | undefined): void;
   /** The server has registered it, for the first time. */
   handleReady(): void;
-  /** What opens it again in a fresh worker, from where it is. */
-  reopenCommand(): Omit<OpenCommand, 'id'>;
+  /** What opens it again in a fresh worker, from where it is; undefined when none of its variables is left. */
+  reopenCommand(): Omit<OpenCommand, 'id'> | undefined;
 }
 
 /** A state's face towards a slot. */
@@ -109,7 +111,7 @@ export class SlotClient implements LaneSink, PolledLane {
       if (fate.name === 'done') resolve(undefined);
       else reject(fate.error);
     }
-    for (const subscriber of this.#subscribers.values()) subscriber.handleState('connecting', undefined);
+    for (const subscriber of this.#subscribers.values()) subscriber.handleWorkerLost();
   }
 
   /** Asked for and given up since: repeated, it would have no owner. */
@@ -131,13 +133,41 @@ export class SlotClient implements LaneSink, PolledLane {
     for (const { command } of unanswered) if (command.kind === 'attach') this.#post({ ...command, isRecovery: true });
     const opening = new Set<number>();
     for (const { command } of unanswered) if (command.kind === 'open') opening.add(command.subscription);
-    for (const subscriber of this.#subscribers.values()) {
+    for (const subscriber of [...this.#subscribers.values()]) {
       if (opening.has(subscriber.subscription)) continue;
-      this.#request(subscriber.reopenCommand()).catch((error: BridgeError) => {
+      this.#reopen(subscriber).catch((error: BridgeError) => {
         subscriber.handleEnded({ code: error.code, message: error.message, details: error.details });
       });
     }
-    for (const { command } of unanswered) if (command.kind !== 'attach') this.#post(command);
+    for (const { command, resolve } of unanswered) {
+      if (command.kind === 'attach') continue;
+      const subscriber = command.kind === 'open' ? this.#subscribers.get(command.subscription) : undefined;
+      if (command.kind !== 'open' || subscriber === undefined) {
+        this.#post(command);
+        continue;
+      }
+      // From where its watch is by now: updates may have come before the answer.
+      const again = subscriber.reopenCommand();
+      if (again !== undefined) {
+        this.#post({ ...again, id: command.id });
+        continue;
+      }
+      this.#pending.delete(command.id);
+      resolve(undefined);
+      this.#endEmpty(subscriber);
+    }
+  }
+
+  async #reopen(subscriber: SlotSubscriber): Promise<void> {
+    const command = subscriber.reopenCommand();
+    if (command === undefined) this.#endEmpty(subscriber);
+    else await this.#request(command);
+  }
+
+  /** The worker had told its last update, and died before it said that this was the last. */
+  #endEmpty(subscriber: SlotSubscriber): void {
+    this.#subscribers.delete(subscriber.subscription);
+    subscriber.handleEnded(undefined);
   }
 
   async attach(bridge: SlotBridge): Promise<unknown> {
@@ -167,7 +197,7 @@ export class SlotClient implements LaneSink, PolledLane {
   async open(subscriber: SlotSubscriber): Promise<void> {
     this.#subscribers.set(subscriber.subscription, subscriber);
     try {
-      await this.#request(subscriber.reopenCommand());
+      await this.#reopen(subscriber);
       subscriber.handleReady();
     } catch (error) {
       this.#subscribers.delete(subscriber.subscription);

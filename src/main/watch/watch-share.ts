@@ -84,8 +84,9 @@ export class WatchShare implements SlotSubscriber {
     this.#wasReady = true;
   }
 
-  reopenCommand(): Omit<OpenCommand, 'id'> {
+  reopenCommand(): Omit<OpenCommand, 'id'> | undefined {
     const left = this.variables.filter((variable) => !variable.isGone);
+    if (left.length === 0) return undefined;
     const points = resumePoints(left, this.#options.condition !== undefined);
     return {
       kind: 'open',
@@ -95,8 +96,15 @@ export class WatchShare implements SlotSubscriber {
       handles: left.map((variable) => variable.handle),
       options: this.#options,
       // One that was registered before goes on, also where nothing has come yet: its first value is no baseline.
-      resume: this.#wasReady ? points : undefined,
+      resume: this.#wasReady || points.some((point) => point !== undefined) ? points : undefined,
     };
+  }
+
+  handleWorkerLost(): void {
+    // Nothing has moved for a group that was not whole: it comes again.
+    const [variable] = this.variables;
+    if (variable?.group !== undefined) variable.group.length = 0;
+    this.handleState('connecting', undefined);
   }
 
   handleState(state: StreamStateName, error: ErrorWire | undefined): void {

@@ -75,7 +75,11 @@ export class Subscription implements FeedSink, Deadline {
     this.#unregistered = new Set(this.#feeds);
     this.#unsynced = new Set(this.#feeds);
     if (options.staleAfterMs > 0) deadlines.schedule(this, nowMs + options.staleAfterMs);
-    for (const feed of [...this.#feeds]) if (!this.#isOver) connection.watch(feed, this);
+  }
+
+  /** It may be over when this returns: what is known to be refused is refused at once. */
+  start(): void {
+    for (const feed of [...this.#feeds]) if (!this.#isOver) this.#connection.watch(feed, this);
   }
 
   /** By command: nothing is delivered afterwards. */
