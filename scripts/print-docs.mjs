@@ -228,7 +228,8 @@ const WHAT_TO_DO = {
   QUOTA_EXCEEDED: 'Wait for your earlier calls, hold fewer, or raise the limit that the sentence names.',
   MESSAGE_TOO_LARGE: 'Split the value, or raise `maxMessageBytes` at both ends.',
   UNAUTHENTICATED: 'Give `token`, or the right one.',
-  PERMISSION_DENIED: 'Ask for other credentials. The server of this version never says it; a proxy before it may.',
+  PERMISSION_DENIED:
+    'Use the token of that session, or ask its operator. The server says it whether the session is there or not.',
   UNAVAILABLE: 'Start the server or check the endpoint. Running watches wait by themselves; a call may be made again.',
   DEADLINE_EXCEEDED: 'Try again; raise `limits.callTimeoutMs` or `limits.openTimeoutMs` if the server is just slow.',
   UNKNOWN_OUTCOME: 'Read the variable before you set it again, or set with `expectedVersion`.',

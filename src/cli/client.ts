@@ -1,9 +1,13 @@
 /** The state that a client command works on: opened, used, closed. Path: command -> [client] -> BridgedState. */
 import type { BridgedState } from '../main/index.js';
+import type { TlsOptions } from './option-files.js';
+import { readTls } from './option-files.js';
 
 export type Transport = 'auto' | 'link' | 'stream';
 
-export interface ClientOptions {
+export interface ClientOptions extends TlsOptions {
+  /** Encrypts, and trusts the system's authorities. */
+  readonly tls?: boolean;
   readonly endpoint: string;
   readonly session: string;
   readonly token?: string;
@@ -16,6 +20,7 @@ export async function withState<T>(
   use: (state: BridgedState) => Promise<T>,
   { workers = ONE_SHOT_WORKERS, transport = 'auto' }: { workers?: number; transport?: Transport } = {},
 ): Promise<T> {
+  const tls = (await readTls(options)) ?? options.tls;
   const { BridgedState } = await import('../main/index.js');
   const state = await BridgedState.open({
     endpoint: options.endpoint,
@@ -25,6 +30,7 @@ export async function withState<T>(
     source: 'bridged-state-cli',
     limits: { maxMessageBytes: MAX_MESSAGE_BYTES },
     ...(options.token === undefined ? {} : { token: options.token }),
+    ...(tls === undefined ? {} : { tls }),
   });
   try {
     return await use(state);

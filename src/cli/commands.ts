@@ -69,6 +69,10 @@ function addServerCommands(program: Command, output: Output): void {
         TOKEN_VARIABLE,
       ),
     )
+    .option('--tokens <FILE>', 'file of tokens: a line each, TOKEN [SESSION-PATTERN...], or a JSON list')
+    .option('--tls-cert <FILE>', 'PEM certificate of this server: encrypts')
+    .option('--tls-key <FILE>', 'PEM key of that certificate')
+    .option('--tls-ca <FILE>', 'PEM authorities that clients need a certificate of')
     .addOption(new Option('--with-parent').hideHelp())
     .action(async (options: ServeCommandOptions) => (await import('./serve.js')).serve(options, output));
 
@@ -184,6 +188,10 @@ function clientCommand(program: Command, name: string, description: string, exam
     .option('--endpoint <H:P>', 'the server', hostAndPort, '127.0.0.1:50051')
     .option('--session <S>', 'the session; made when it is not there', nonEmpty, 'default')
     .addOption(new Option('--token <T>', 'what opens the server, if it asks').env(TOKEN_VARIABLE))
+    .option('--tls', "encrypt, and trust the system's authorities")
+    .option('--tls-ca <FILE>', 'encrypt, and trust the PEM authorities of this file')
+    .option('--tls-cert <FILE>', 'PEM certificate that the server asks for')
+    .option('--tls-key <FILE>', 'PEM key of that certificate')
     .option('--json', 'print JSON');
 }
 

@@ -3,11 +3,16 @@
  * SIGTERM and SIGINT drain it: it takes no new call, tells its clients, finishes what is under way, and ends. A second one ends it at once.
  */
 import { pino } from 'pino';
+import type { BridgeServerOptions, TokenOption } from '../server/index.js';
 import { startBridgeServer } from '../server/index.js';
+import type { TlsOptions } from './option-files.js';
+import { readOptionFile, readTls } from './option-files.js';
 import type { Output } from './output.js';
 import { nextStop } from './stop-signals.js';
+import { parseTokenFile } from './token-file.js';
+import { UsageError } from './usage-error.js';
 
-export interface ServeCommandOptions {
+export interface ServeCommandOptions extends TlsOptions {
   readonly host: string;
   readonly port: number;
   readonly engine: 'memory';
@@ -15,16 +20,20 @@ export interface ServeCommandOptions {
   readonly heartbeatMs?: number;
   readonly logLevel: string;
   readonly token?: readonly string[];
+  /** Path of the file with the tokens. */
+  readonly tokens?: string;
   /** It was started with an IPC channel, and ends when the other end of it is gone. */
   readonly withParent?: boolean;
 }
 
 export async function serve(options: ServeCommandOptions, output: Output): Promise<void> {
-  const { host, port, adminPort, heartbeatMs, logLevel, token } = options;
+  const { host, port, adminPort, heartbeatMs, logLevel } = options;
+  const tokens = await tokensOf(options);
+  const tls = await certificatesOf(options);
   const stop = nextStop({ withParent: options.withParent === true });
   const log = new HeldLog();
   const logger = makeLogger(logLevel, log);
-  const server = await startBridgeServer({ host, port, adminPort, heartbeatMs, tokens: token, logger });
+  const server = await startBridgeServer({ host, port, adminPort, heartbeatMs, tokens, tls, logger });
   log.release();
   output.line(
     JSON.stringify({
@@ -38,6 +47,22 @@ export async function serve(options: ServeCommandOptions, output: Output): Promi
   await stop;
   await server.close();
   if (process.connected) process.disconnect();
+}
+
+/** Those of the options and of the file together. @throws UsageError */
+async function tokensOf({ token, tokens: file }: ServeCommandOptions): Promise<TokenOption[] | undefined> {
+  if (file === undefined) return token === undefined ? undefined : [...token];
+  return [...(token ?? []), ...parseTokenFile(await readOptionFile('--tokens', file), file)];
+}
+
+/** @throws UsageError */
+async function certificatesOf(options: ServeCommandOptions): Promise<BridgeServerOptions['tls']> {
+  const texts = await readTls(options);
+  if (texts === undefined) return undefined;
+  const { cert, key, ca } = texts;
+  if (cert === undefined || key === undefined)
+    throw new UsageError('--tls-ca needs --tls-cert and --tls-key: give all');
+  return { cert, key, ca };
 }
 
 /** Lines of a start that fails are dropped: the failure says all there is to say, in one line. */

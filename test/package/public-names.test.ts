@@ -78,7 +78,7 @@ const surfaces: Record<string, Surface> = {
   },
   'bridged-state/server': {
     values: ['MemoryEngine', 'startBridgeServer'],
-    types: ['BridgeServer', 'BridgeServerMetrics', 'BridgeServerOptions', 'Commit', 'Engine'],
+    types: ['BridgeServer', 'BridgeServerMetrics', 'BridgeServerOptions', 'Commit', 'Engine', 'TokenOption'],
   },
   'bridged-state/testing': {
     values: ['describeEngine', 'describeStateProvider'],
