@@ -9,7 +9,7 @@ export function missedIsExact(stretch: Stretch, truth: Truth): Violation[] {
   const isExact = getsAll(stretch);
   let before: CallEntry | undefined;
   for (const call of stretch.calls) {
-    const skipped = skippedBefore(call, before, truth);
+    const skipped = skippedBefore(call, before, truth, isExact);
     before = call;
     if (skipped === undefined) continue;
     const { versions, isLowerBound } = skipped;
@@ -32,7 +32,12 @@ interface Skipped {
 }
 
 /** Versions between what the watch knew and this call; undefined when nobody can say what it knew. */
-function skippedBefore(call: CallEntry, before: CallEntry | undefined, truth: Truth): Skipped | undefined {
+function skippedBefore(
+  call: CallEntry,
+  before: CallEntry | undefined,
+  truth: Truth,
+  isExact: boolean,
+): Skipped | undefined {
   const { version, variableId } = call;
   if (before !== undefined) {
     if (before.variableId === variableId) {
@@ -47,6 +52,8 @@ function skippedBefore(call: CallEntry, before: CallEntry | undefined, truth: Tr
       ? { versions: version - 1, isLowerBound: false, since: 'since it was registered' }
       : undefined;
   }
+  // A filter may have kept that one out, and what was missed before it is told by this call.
+  if (!isExact) return undefined;
   const known = truth.versionOf(variableId, call.old);
   if (known === undefined) return undefined;
   return { versions: version - known - 1, isLowerBound: false, since: `since version ${known}, its old value` };
