@@ -58,11 +58,21 @@ const BreakerSchema = v.strictObject({
 
 const KeepaliveSchema = v.strictObject({
   timeMs: v.optional(
-    v.pipe(ms(1_000), v.description('Silence before a ping, ms; only towards a server that says it permits it.')),
+    v.pipe(
+      ms(1_000),
+      v.description(
+        'Silence of a connection before it is probed by a call, ms; less where the session would end sooner.',
+      ),
+    ),
     10_000,
   ),
   timeoutMs: v.optional(
-    v.pipe(ms(100), v.description('Time for its answer, ms; then the connection is given up.')),
+    v.pipe(
+      ms(100),
+      v.description(
+        'Time for an answer before a connection is doubted, and for the probe then, ms; then it is given up.',
+      ),
+    ),
     5_000,
   ),
 });

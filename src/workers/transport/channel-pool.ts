@@ -110,7 +110,7 @@ export class ChannelPool {
     this.endpoint = endpoint;
     this.#config = config;
     this.#credentials = credentialsOf(config);
-    this.#control = this.#open();
+    this.#control = this.#open(true);
   }
 
   /** Carries calls, and no streams. Owner: this pool. */
@@ -136,7 +136,7 @@ export class ChannelPool {
     for (const channel of this.#channels) {
       if (channel.streams < this.#config.limits.streamsPerChannel && !channel.isBroken) return this.#take(channel);
     }
-    const channel = this.#open();
+    const channel = this.#open(false);
     this.#channels.push(channel);
     return this.#take(channel);
   }
@@ -151,7 +151,7 @@ export class ChannelPool {
   /** The connection answers no more: nothing is opened on it again. Its streams are their carrier's. */
   replace(channel: PooledChannel): void {
     if (channel === this.#control) {
-      this.#control = this.#open();
+      this.#control = this.#open(true);
       channel.close();
     } else this.#remove(channel);
   }
@@ -171,12 +171,13 @@ export class ChannelPool {
     channel.close();
   }
 
-  #open(): PooledChannel {
+  #open(isForCalls: boolean): PooledChannel {
     const { limits } = this.#config;
     const options: ChannelOptions = {
       // Equal channels of one thread would share a connection, and with it its stream limit.
       'grpc.use_local_subchannel_pool': 1,
-      'grpc.enable_retries': 0,
+      // Of a call that the peer certainly did not look at, grpc-js knows so, and makes it again; streams do without its buffer.
+      'grpc.enable_retries': isForCalls ? 1 : 0,
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 5_000,
       // We look at sizes ourselves, and so know who refused; this only keeps memory.
