@@ -33,8 +33,14 @@ export function stretchesOf(watch: WatchRecord): Stretch[] {
   for (const identifier of watch.firstIdentifiers) begin(identifier, watch.readyMs);
   for (const entry of watch.entries) {
     if (entry.kind === 'call') open.get(entry.identifier)?.calls.push(entry);
-    else if (entry.kind === 'adding') for (const identifier of entry.identifiers) begin(identifier, undefined);
-    else if (entry.kind === 'added') {
+    else if (entry.kind === 'adding') {
+      for (const identifier of entry.identifiers) {
+        const before = open.get(identifier);
+        // What is gone can be asked for anew.
+        if (before !== undefined && isGone(before)) end(identifier);
+        begin(identifier, undefined);
+      }
+    } else if (entry.kind === 'added') {
       for (const identifier of entry.identifiers) {
         const stretch = open.get(identifier);
         if (stretch !== undefined) stretch.readyMs ??= entry.atMs;
