@@ -15,6 +15,8 @@ export interface ChaosOptions {
   /** About how long the steps of a life take, ms. */
   readonly lengthMs: number;
   readonly printsSteps: boolean;
+  /** Folder for the histories of lives that broke a promise. */
+  readonly dump: string | undefined;
   /** Around what is known to be broken. */
   readonly isTame: boolean;
 }
@@ -27,6 +29,7 @@ export const USAGE = `npm run chaos -- [options]
   --program P    one of ${PROGRAM_NAMES.join(', ')}; default: drawn for each life
   --length S     seconds of steps a life; default 5
   --steps        prints the steps of each life
+  --dump FOLDER  writes there what happened in a life that breaks a promise, as JSON
   --tame         leaves out what test/chaos/programs/known-faults.ts names`;
 
 /** @throws Error with a sentence */
@@ -41,6 +44,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
       program: { type: 'string' },
       length: { type: 'string' },
       steps: { type: 'boolean' },
+      dump: { type: 'string' },
       tame: { type: 'boolean' },
     },
   });
@@ -59,6 +63,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
     program,
     lengthMs: (numberOf('length', values.length) ?? 5) * 1_000,
     printsSteps: values.steps ?? false,
+    dump: values.dump,
     isTame: values.tame ?? false,
   };
 }

@@ -1,8 +1,12 @@
 /** `npm run chaos`: lives of one seed, one after the other, and what the judge says of each. Exit 1 when a promise was broken. */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { parseChaosOptions, USAGE } from './chaos-options.js';
 import { ServerLife } from './faults/server-life.js';
+import type { History } from './history/history.js';
 import { live } from './life.js';
 import { avoidKnownFaults } from './programs/known-faults.js';
+import type { LifePlan } from './programs/life-plan.js';
 import { planLife } from './programs/life-plan.js';
 import { SERVER_OPTIONS } from './programs/world.js';
 import { howToReplay, lifeLine, violationLines } from './report/life-report.js';
@@ -30,6 +34,7 @@ async function main(): Promise<number> {
     if (violations.length > 0) {
       for (const line of violationLines(violations)) say(line);
       say(howToReplay(plan, program !== undefined));
+      if (options.dump !== undefined) dump(options.dump, plan, history);
       failed.push(`${plan.life} (${plan.program})`);
     }
     await sample(samples, server);
@@ -48,6 +53,11 @@ async function sample(samples: Samples, server: ServerLife): Promise<void> {
   samples['client, resident'].push({ atMs, bytes: rss });
   samples['client, heap'].push({ atMs, bytes: heapUsed });
   samples['server, resident'].push({ atMs, bytes: (await server.report()).rssBytes });
+}
+
+function dump(folder: string, plan: LifePlan, history: History): void {
+  const text = JSON.stringify({ plan, history }, (_, value) => (value instanceof Map ? [...value] : value));
+  writeFileSync(join(folder, `${plan.program}-${plan.seed}-${plan.life}.json`), text);
 }
 
 function say(line: string): void {

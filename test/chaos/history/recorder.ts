@@ -51,10 +51,15 @@ export class Recorder {
     this.history.rejections.push({ call, code, message, isKnown });
   }
 
-  /** Waits for all that is under way; what does not settle in time is a trouble. */
+  /** Waits for all that is under way; when nothing has settled for so long, what is left is a trouble. */
   async settle(deadlineMs: number, when: string): Promise<void> {
-    const endMs = nowMs() + deadlineMs;
-    while (this.#pending.size > 0 && nowMs() < endMs) await pause(5);
+    let left = this.#pending.size;
+    let endMs = nowMs() + deadlineMs;
+    while (this.#pending.size > 0 && nowMs() < endMs) {
+      await pause(5);
+      if (this.#pending.size < left) endMs = nowMs() + deadlineMs;
+      left = Math.min(left, this.#pending.size);
+    }
     for (const call of this.#pending.values()) {
       this.history.troubles.push({ kind: 'unsettled', what: `${call} ${when}, after ${deadlineMs} ms` });
     }
