@@ -4,7 +4,9 @@ import { after, before, test } from 'node:test';
 import { BridgedState, WorkerPool } from '../../src/main/index.js';
 import { ChainChecker } from '../support/chain.js';
 import { within } from '../support/deadline.js';
+import { SeenUpdates, SOON } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 
 let server: ServerProcess;
 
@@ -41,4 +43,31 @@ test('workers that die under a running writer leave no duplicate and no unmarked
   assert.deepEqual(errors, []);
   assert.equal(chain.delivered + chain.missed, names.length * rounds);
   assert.equal((await state.listWatchers()).length, names.length);
+});
+
+test('variables removed while a fresh worker opens a watch again do not end it', async () => {
+  await using proxy = await TcpProxy.start(server.port);
+  await using writer = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });
+  await using pool = await WorkerPool.open({ workers: 2 });
+  await using state = await BridgedState.open({ endpoint: proxy.endpoint, pool, verify: true, ...SOON });
+  // Over both workers; one of them loses all it has.
+  const names = Array.from({ length: 12 }, (_, number) => `reopened-${number}`);
+  for (const name of names) await writer.registerVariable(name, 'integer', 0);
+  const seen = new SeenUpdates();
+  const { onError, onState } = seen;
+  const watch = await state.watchVariables(names, seen.watcher, { onError, onState });
+
+  proxy.cut();
+  const lost = seen.when(10_000, () => seen.states.includes('connecting'), 'the word that a worker died');
+  await Promise.all([pool.restartWorker(0), pool.restartWorker(1)]);
+  await lost;
+  // The list is answered by fresh workers: they have been asked to open by then.
+  await within(20_000, state.listWatchers(), 'the answer of fresh workers');
+  await within(10_000, watch.remove(names.slice(1)), 'the end of remove');
+  proxy.mend();
+  await writer.setVariable(names[0]!, 1);
+
+  await seen.when(20_000, () => seen.last?.newValue === 1, 'the update of the variable that is left');
+  assert.deepEqual(seen.errors, []);
+  assert.ok(!seen.states.includes('failed'));
 });

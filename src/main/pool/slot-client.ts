@@ -136,6 +136,9 @@ export class SlotClient implements LaneSink, PolledLane {
     for (const subscriber of [...this.#subscribers.values()]) {
       if (opening.has(subscriber.subscription)) continue;
       this.#reopen(subscriber).catch((error: BridgeError) => {
+        // Given up meanwhile: that is why it was refused, and nobody's failure.
+        if (this.#subscribers.get(subscriber.subscription) !== subscriber) return;
+        this.#subscribers.delete(subscriber.subscription);
         subscriber.handleEnded({ code: error.code, message: error.message, details: error.details });
       });
     }
