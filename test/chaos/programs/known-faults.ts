@@ -13,14 +13,6 @@ interface KnownFault {
 
 export const KNOWN_FAULTS: readonly KnownFault[] = [
   {
-    what: 'sets by name and by id of one variable have no order: all are by name',
-    avoid: (plan) => mapSteps(plan, (step) => (step.does === 'set' ? { ...step, byId: false } : step)),
-  },
-  {
-    what: 'close() of a state refuses the sets that were made before it: none are made',
-    avoid: (plan) => mapSteps(plan, (step) => (step.does === 'reopen' ? { ...step, sets: 0 } : step)),
-  },
-  {
     what: 'atomic batches are torn by breaks: where something breaks no watch is atomic',
     avoid: (plan) =>
       plan.hasFaults
@@ -28,13 +20,6 @@ export const KNOWN_FAULTS: readonly KnownFault[] = [
             step.does === 'watch' ? { ...step, plan: { ...step.plan, isAtomic: false } } : step,
           )
         : plan,
-  },
-  {
-    what: 'a worker that dies while it starts is not replaced: each dies once, and none while another has just died',
-    avoid: (plan) => {
-      const first = plan.steps.findIndex(({ does }) => does === 'restart-worker');
-      return { ...plan, steps: plan.steps.filter(({ does }, place) => does !== 'restart-worker' || place === first) };
-    },
   },
 ];
 
