@@ -20,7 +20,6 @@ import { readMetrics } from './bridge-server-metrics.js';
 import { ConnectionLines } from './connection-lines.js';
 import { admissionInterceptor } from './handlers/admission.js';
 import { drainingError } from './handlers/call-failure.js';
-import { directWriteInterceptor } from './handlers/direct-write.js';
 import { HealthHandler } from './handlers/health-handler.js';
 import { readHandlers } from './handlers/read-handler.js';
 import { addReflection } from './handlers/reflection-handler.js';
@@ -36,7 +35,8 @@ import type { ServerContext } from './server-context.js';
 import type { BridgeServerOptions, ServerOptions } from './server-options.js';
 import { parseServerOptions } from './server-options.js';
 import { SessionStore } from './session-store.js';
-import { WatchStreams } from './watch-streams.js';
+import { directWriteInterceptor } from './watch/direct-write.js';
+import { WatchStreams } from './watch/watch-streams.js';
 import { WorkTurns } from './work-turns.js';
 
 export interface BridgeServer extends AsyncDisposable {

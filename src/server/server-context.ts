@@ -8,8 +8,8 @@ import type { PatternThread } from './pattern-thread.js';
 import type { RequestBudget } from './request-budget.js';
 import type { ServerOptions } from './server-options.js';
 import type { SessionStore } from './session-store.js';
-import type { StreamCounters } from './stream-outbox.js';
-import type { WatchStreams } from './watch-streams.js';
+import type { StreamCounters } from './watch/outbox.js';
+import type { WatchStreams } from './watch/watch-streams.js';
 import type { WorkTurns } from './work-turns.js';
 
 export interface ServerCounters extends StreamCounters {

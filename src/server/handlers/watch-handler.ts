@@ -1,5 +1,5 @@
 /**
- * WatchVariables and UnwatchVariables: messages <-> watch streams. Path: stream outbox -> [watch handler] opens the watch stream -> HTTP/2.
+ * WatchVariables and UnwatchVariables: messages <-> watch streams. Path: outbox -> [watch handler] opens the watch stream -> HTTP/2.
  * Registered before anything is read, and answered with headers at once. Slow, full and closed: see watch-stream.
  */
 
@@ -11,12 +11,12 @@ import { METHODS } from '../../shared/wire/services.js';
 import { encodeMark } from '../../shared/wire/update-message.js';
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
-import type { Called, GoneVariables } from '../watch-opening.js';
-import { goneVariables, openingOf } from '../watch-opening.js';
-import type { WatchRequest } from '../watch-request.js';
-import { parseWatchRequest } from '../watch-request.js';
-import type { WatchCall } from '../watch-stream.js';
-import { WatchStream } from '../watch-stream.js';
+import type { WatchCall } from '../watch/stream-call.js';
+import { WatchStream } from '../watch/stream-call.js';
+import type { Called, GoneVariables } from '../watch/watch-opening.js';
+import { goneVariables, openingOf } from '../watch/watch-opening.js';
+import type { WatchRequest } from '../watch/watch-request.js';
+import { parseWatchRequest } from '../watch/watch-request.js';
 import { checkSession } from './admission.js';
 import { drainingError, failureOf } from './call-failure.js';
 import { decode } from './request-reader.js';

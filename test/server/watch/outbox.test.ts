@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { PublishedChange } from '../../src/server/observer-manager.js';
-import type { Opening, StreamCounters, StreamSink } from '../../src/server/stream-outbox.js';
-import { SentState, StreamOutbox } from '../../src/server/stream-outbox.js';
-import type { Change, Variable } from '../../src/shared/state/variable.js';
-import { METHODS } from '../../src/shared/wire/services.js';
-import { encodeMark } from '../../src/shared/wire/update-message.js';
-import type { VariableUpdate } from './plain-client.js';
-import { long, newValue, oldValue } from './plain-client.js';
-import { SampleTable } from './sample-table.js';
+import { PublishedChange } from '../../../src/server/observer-manager.js';
+import type { Opening, StreamCounters, StreamSink } from '../../../src/server/watch/outbox.js';
+import { SentState, StreamOutbox } from '../../../src/server/watch/outbox.js';
+import type { Change, Variable } from '../../../src/shared/state/variable.js';
+import { METHODS } from '../../../src/shared/wire/services.js';
+import { encodeMark } from '../../../src/shared/wire/update-message.js';
+import type { VariableUpdate } from '../plain-client.js';
+import { long, newValue, oldValue } from '../plain-client.js';
+import { SampleTable } from '../sample-table.js';
 
 /** A stream that lets messages through when it is told to. */
 class ManualSink implements StreamSink {

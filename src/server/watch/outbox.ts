@@ -1,13 +1,13 @@
 /**
- * What one watch stream still has to send. Path: observer manager -> [stream outbox] -> watch stream -> HTTP/2.
+ * What one watch stream still has to send. Path: observer manager -> [outbox] -> watch stream -> HTTP/2.
  * A change goes straight out while the stream takes writes. Slow: it waits in a ring. Full: the ring keeps the newest of each variable,
  * and what it leaves out is told exactly by `missed`. Stuck for slowStreamMs: `isStuck`, and its owner cuts the stream. Closed: takes and gives nothing.
  */
 
-import { flagsOfReason } from '../shared/delivery/update.js';
-import type { RingEntry } from '../shared/delivery/update-ring.js';
-import { UpdateRing } from '../shared/delivery/update-ring.js';
-import type { Change, Variable, VersionedValue } from '../shared/state/variable.js';
+import { flagsOfReason } from '../../shared/delivery/update.js';
+import type { RingEntry } from '../../shared/delivery/update-ring.js';
+import { UpdateRing } from '../../shared/delivery/update-ring.js';
+import type { Change, Variable, VersionedValue } from '../../shared/state/variable.js';
 import {
   concatBytes,
   encodeChange,
@@ -16,8 +16,8 @@ import {
   encodeMissedTail,
   encodeSnapshot,
   MORE_TAIL,
-} from '../shared/wire/update-message.js';
-import type { PublishedChange } from './observer-manager.js';
+} from '../../shared/wire/update-message.js';
+import type { PublishedChange } from '../observer-manager.js';
 
 /** Where the bytes of one stream go. */
 export interface StreamSink {

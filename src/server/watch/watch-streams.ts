@@ -1,7 +1,7 @@
 /** All live watch streams, by session and by token, and the calls that carry them. Full: maxStreams refuses another. Closed: `endAll` has ended each. */
-import { QuotaExceededError } from '../shared/errors.js';
-import type { Session } from './session.js';
-import type { WatchStream } from './watch-stream.js';
+import { QuotaExceededError } from '../../shared/errors.js';
+import type { Session } from '../session.js';
+import type { WatchStream } from './stream-call.js';
 
 export class WatchStreams {
   readonly #maxStreams: number;

@@ -1,8 +1,8 @@
 /** What a watch asks for, parsed once from its message. */
-import { InvalidArgumentError } from '../shared/errors.js';
-import { ownValue } from '../shared/values/metadata.js';
-import type { RequestOf } from '../shared/wire/services.js';
-import { ERA_SPAN } from '../shared/wire/wire-version.js';
+import { InvalidArgumentError } from '../../shared/errors.js';
+import { ownValue } from '../../shared/values/metadata.js';
+import type { RequestOf } from '../../shared/wire/services.js';
+import { ERA_SPAN } from '../../shared/wire/wire-version.js';
 
 export interface WatchRequest {
   readonly sessionId: string;

@@ -2,12 +2,12 @@
  * What a watch is sent before its first change: initial values, or what it missed while it was away, in the order in which it happened.
  * What the history still holds is replayed; else one resync brings the present value and says how many versions were skipped.
  */
-import type { Change } from '../shared/state/variable.js';
-import { timestampToWire } from '../shared/wire/messages.js';
-import { METHODS } from '../shared/wire/services.js';
-import { concatBytes, encodeChange, encodeIdentifiersTail } from '../shared/wire/update-message.js';
-import type { Session } from './session.js';
-import type { Opening, SentState } from './stream-outbox.js';
+import type { Change } from '../../shared/state/variable.js';
+import { timestampToWire } from '../../shared/wire/messages.js';
+import { METHODS } from '../../shared/wire/services.js';
+import { concatBytes, encodeChange, encodeIdentifiersTail } from '../../shared/wire/update-message.js';
+import type { Session } from '../session.js';
+import type { Opening, SentState } from './outbox.js';
 import type { WatchRequest } from './watch-request.js';
 
 /** Variables that a resumed watch knew and that are no more. */

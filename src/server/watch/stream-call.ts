@@ -1,20 +1,20 @@
 /**
- * One watch: the observers of its variables, its outbox, its call. Path: observer manager -> stream outbox -> [watch stream] -> HTTP/2.
+ * One watch: the observers of its variables, its outbox, its call. Path: observer manager -> outbox -> [watch stream] -> HTTP/2.
  * Slow: the outbox conflates, and a stream that takes nothing for slowStreamMs is cut. Closed by whichever comes first: its client, its token,
  * its last variable, a failure, draining. Then every observer is unregistered, exactly once.
  */
 import type { Metadata, ServerInterceptingCallInterface, ServerWritableStream } from '@grpc/grpc-js';
-import { BridgeError, InternalError, SlowStreamError } from '../shared/errors.js';
-import type { Variable, VersionedValue } from '../shared/state/variable.js';
-import type { Deadline } from '../shared/timer-wheel.js';
-import { compileWildcard } from '../shared/values/identifier.js';
-import { failureOf } from './handlers/call-failure.js';
-import { takeDirectCall } from './handlers/direct-write.js';
-import type { NewcomerObserver, Observer, PatternObserver, PublishedChange } from './observer-manager.js';
-import type { ServerContext } from './server-context.js';
-import type { Session } from './session.js';
-import type { Opening, StreamSink } from './stream-outbox.js';
-import { SentState, StreamOutbox } from './stream-outbox.js';
+import { BridgeError, InternalError, SlowStreamError } from '../../shared/errors.js';
+import type { Variable, VersionedValue } from '../../shared/state/variable.js';
+import type { Deadline } from '../../shared/timer-wheel.js';
+import { compileWildcard } from '../../shared/values/identifier.js';
+import { failureOf } from '../handlers/call-failure.js';
+import type { NewcomerObserver, Observer, PatternObserver, PublishedChange } from '../observer-manager.js';
+import type { ServerContext } from '../server-context.js';
+import type { Session } from '../session.js';
+import { takeDirectCall } from './direct-write.js';
+import type { Opening, StreamSink } from './outbox.js';
+import { SentState, StreamOutbox } from './outbox.js';
 import type { WatchRequest } from './watch-request.js';
 
 export type WatchCall = ServerWritableStream<Buffer, Uint8Array>;
