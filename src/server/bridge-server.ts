@@ -80,10 +80,10 @@ class RunningServer implements BridgeServer {
       keepsProcessAlive: false,
       onError: (error) => logger.error({ error }, 'a deadline failed'),
     });
-    const observers = new ObserverManager(logger);
+    const observers = new ObserverManager(logger, options.maxSessionPatterns);
     this.#unsubscribe = engine.subscribe(({ sessionId, changes }) => {
       const nowMs = systemClock.nowMs();
-      for (const [place, change] of changes.entries()) observers.publish(sessionId, change, nowMs, changes, place);
+      observers.publishAll(sessionId, changes, nowMs);
     });
     // By a clock that nobody sets.
     const turns = new WorkTurns({ nowMs: performanceNowMs, later: (run) => void setImmediate(run) });
@@ -107,7 +107,7 @@ class RunningServer implements BridgeServer {
         timestampAt: (nowMs) => systemClock.wallAtMs(nowMs),
       }),
       observers,
-      watchStreams: new WatchStreams(options.maxStreams),
+      watchStreams: new WatchStreams(options.maxStreams, options.maxConnectionBytes),
       turns,
       lines: new ConnectionLines(),
       patterns: new PatternThread(),

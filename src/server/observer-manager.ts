@@ -3,37 +3,53 @@
  * Knows neither streams nor gRPC. Slow observers are their own matter: `handleChange` only takes in. One that throws is counted,
  * unregistered and told; the others get theirs. Full: holds what its observers registered; the server's maxStreams and maxMessageBytes bound that.
  */
+import { QuotaExceededError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { Change, Variable } from '../shared/state/variable.js';
+import { compileWildcard } from '../shared/values/identifier.js';
+import type { SharedChange } from '../shared/wire/update-encoder.js';
+
+/** Told when all of an atomic batch is published. */
+export interface BatchHolder {
+  handleBatchEnd(nowMs: number): void;
+}
+
+/** An atomic batch on its way to its observers. */
+export class PublishedBatch {
+  #holders: BatchHolder[] = [];
+
+  /** Tells it once, at the end of this batch. */
+  hold(holder: BatchHolder): void {
+    this.#holders.push(holder);
+  }
+
+  end(nowMs: number): void {
+    const holders = this.#holders;
+    this.#holders = [];
+    for (const holder of holders) holder.handleBatchEnd(nowMs);
+  }
+}
 
 /** A change on its way to its observers, shared by all of them. */
-export class PublishedChange {
+export class PublishedChange implements SharedChange {
   readonly change: Change;
   readonly atMs: number;
+  /** The batch that goes on behind this change with the same revision; undefined for the last of one, and for a change alone. */
+  readonly batch: PublishedBatch | undefined;
   /** The change encoded, once for all streams: written by the first that needs it. */
   bytes: Uint8Array | undefined = undefined;
   bytesWithOldValue: Uint8Array | undefined = undefined;
 
-  readonly #batch: readonly Change[];
-  readonly #place: number;
-
-  /** `batch`: what was committed together, `change` at its `place`. */
-  constructor(change: Change, atMs: number, batch: readonly Change[] = [], place = 0) {
+  constructor(change: Change, atMs: number, batch: PublishedBatch | undefined = undefined) {
     this.change = change;
     this.atMs = atMs;
-    this.#batch = batch;
-    this.#place = place;
+    this.batch = batch;
   }
 
-  /** Whether a later change of the same revision is one of a variable that `observes` knows. */
-  isFollowedBy(observes: ReadonlyMap<Variable, unknown>): boolean {
-    const { revision } = this.change.current;
-    for (let place = this.#place + 1; place < this.#batch.length; place += 1) {
-      const { current, variable } = this.#batch[place]!;
-      if (current.revision !== revision) return false;
-      if (observes.has(variable)) return true;
-    }
-    return false;
+  /** Lets go of encoded bytes that would be held by every slow watch beside the value itself. */
+  letGoOfLarge(): void {
+    if ((this.bytes?.length ?? 0) > LARGE_BYTES) this.bytes = undefined;
+    if ((this.bytesWithOldValue?.length ?? 0) > LARGE_BYTES) this.bytesWithOldValue = undefined;
   }
 }
 
@@ -50,18 +66,21 @@ export interface NewcomerObserver {
   handleFailure(error: unknown): void;
 }
 
-/** A newcomer observer for every name that fits. */
-export interface PatternObserver extends NewcomerObserver {
-  matches(name: string): boolean;
+interface Waiting {
+  /** One observer without a set around it: most names are waited for once. */
+  readonly byName: Map<string, NewcomerObserver | Set<NewcomerObserver>>;
+  /** By pattern: each is compared once, however many wait with it. */
+  readonly patterns: Map<string, WaitingPattern>;
 }
 
-interface Waiting {
-  readonly byName: Map<string, Set<NewcomerObserver>>;
-  readonly patterns: Set<PatternObserver>;
+interface WaitingPattern {
+  readonly matches: (name: string) => boolean;
+  readonly observers: Set<NewcomerObserver>;
 }
 
 export class ObserverManager {
   readonly #logger: Logger;
+  readonly #maxPatterns: number;
   readonly #observers = new Map<Variable, Set<Observer>>();
   readonly #waiting = new Map<string, Waiting>();
   #size = 0;
@@ -69,8 +88,10 @@ export class ObserverManager {
   #delivered = 0;
   #failed = 0;
 
-  constructor(logger: Logger) {
+  /** `maxPatterns`: different ones of a session. */
+  constructor(logger: Logger, maxPatterns: number = Number.POSITIVE_INFINITY) {
     this.#logger = logger;
+    this.#maxPatterns = maxPatterns;
   }
 
   /** Registered observers, waiting ones and patterns included. */
@@ -111,38 +132,84 @@ export class ObserverManager {
 
   /** Waits for a variable of this name in the session. */
   registerName(sessionId: string, name: string, observer: NewcomerObserver): void {
-    this.#size += addTo(this.#waitingIn(sessionId).byName, name, observer);
+    const { byName } = this.#waitingIn(sessionId);
+    const waiting = byName.get(name);
+    if (waiting === observer) return;
+    if (waiting === undefined) byName.set(name, observer);
+    else if (!(waiting instanceof Set)) byName.set(name, new Set([waiting, observer]));
+    else if (waiting.has(observer)) return;
+    else waiting.add(observer);
+    this.#size += 1;
   }
 
   unregisterName(sessionId: string, name: string, observer: NewcomerObserver): void {
     const waiting = this.#waiting.get(sessionId);
-    if (waiting === undefined) return;
-    this.#size -= removeFrom(waiting.byName, name, observer);
-    this.#forgetIfEmpty(sessionId, waiting);
-  }
-
-  registerPattern(sessionId: string, observer: PatternObserver): void {
-    const { patterns } = this.#waitingIn(sessionId);
-    if (patterns.has(observer)) return;
-    patterns.add(observer);
-    this.#size += 1;
-  }
-
-  unregisterPattern(sessionId: string, observer: PatternObserver): void {
-    const waiting = this.#waiting.get(sessionId);
-    if (waiting?.patterns.delete(observer) !== true) return;
+    const named = waiting?.byName.get(name);
+    if (waiting === undefined || named === undefined) return;
+    if (named instanceof Set) {
+      if (!named.delete(observer)) return;
+      if (named.size === 0) waiting.byName.delete(name);
+    } else {
+      if (named !== observer) return;
+      waiting.byName.delete(name);
+    }
     this.#size -= 1;
     this.#forgetIfEmpty(sessionId, waiting);
   }
 
-  /** `batch`: what was committed together, `change` at its `place`. */
-  publish(sessionId: string, change: Change, nowMs: number, batch?: readonly Change[], place?: number): void {
+  /** Waits for every variable whose name fits; returns whether one does. @throws QuotaExceededError */
+  registerPattern(sessionId: string, pattern: string, observer: NewcomerObserver): (name: string) => boolean {
+    const { patterns } = this.#waitingIn(sessionId);
+    const known = patterns.get(pattern);
+    if (known === undefined) {
+      if (patterns.size >= this.#maxPatterns) {
+        throw new QuotaExceededError(
+          `the watches of session "${sessionId}" wait with ${patterns.size} different patterns: end some, or raise maxSessionPatterns`,
+        );
+      }
+      const waiting: WaitingPattern = { matches: compileWildcard(pattern), observers: new Set([observer]) };
+      patterns.set(pattern, waiting);
+      this.#size += 1;
+      return waiting.matches;
+    }
+    if (!known.observers.has(observer)) {
+      known.observers.add(observer);
+      this.#size += 1;
+    }
+    return known.matches;
+  }
+
+  unregisterPattern(sessionId: string, pattern: string, observer: NewcomerObserver): void {
+    const waiting = this.#waiting.get(sessionId);
+    const known = waiting?.patterns.get(pattern);
+    if (waiting === undefined || known?.observers.delete(observer) !== true) return;
+    this.#size -= 1;
+    if (known.observers.size === 0) waiting.patterns.delete(pattern);
+    this.#forgetIfEmpty(sessionId, waiting);
+  }
+
+  /** What was committed together, in order. */
+  publishAll(sessionId: string, changes: readonly Change[], nowMs: number): void {
+    let batch: PublishedBatch | undefined;
+    for (let place = 0; place < changes.length; place += 1) {
+      const change = changes[place]!;
+      const goesOn = changes[place + 1]?.current.revision === change.current.revision;
+      if (goesOn) batch ??= new PublishedBatch();
+      this.publish(sessionId, change, nowMs, goesOn ? batch : undefined);
+      if (goesOn) continue;
+      batch?.end(nowMs);
+      batch = undefined;
+    }
+  }
+
+  /** `batch`: of which more follows. */
+  publish(sessionId: string, change: Change, nowMs: number, batch?: PublishedBatch): void {
     this.#published += 1;
     const { variable } = change;
     if (change.previous === undefined) this.#announce(sessionId, variable);
     const observers = this.#observers.get(variable);
     if (observers === undefined) return;
-    const published = new PublishedChange(change, nowMs, batch, place);
+    const published = new PublishedChange(change, nowMs, batch);
     for (const observer of observers) {
       try {
         observer.handleChange(published);
@@ -152,6 +219,7 @@ export class ObserverManager {
         this.#handleFailure(observer, variable, error);
       }
     }
+    published.letGoOfLarge();
     if (change.reason !== undefined && this.#observers.delete(variable)) this.#size -= observers.size;
   }
 
@@ -161,12 +229,15 @@ export class ObserverManager {
     const named = waiting.byName.get(variable.name);
     if (named !== undefined) {
       // It has come: nobody waits for it any more.
+      const observers = named instanceof Set ? named : [named];
       waiting.byName.delete(variable.name);
-      this.#size -= named.size;
+      this.#size -= named instanceof Set ? named.size : 1;
       this.#forgetIfEmpty(sessionId, waiting);
-      for (const observer of named) this.#introduce(observer, variable);
+      for (const observer of observers) this.#introduce(observer, variable);
     }
-    for (const observer of waiting.patterns) if (observer.matches(variable.name)) this.#introduce(observer, variable);
+    for (const { matches, observers } of waiting.patterns.values()) {
+      if (matches(variable.name)) for (const observer of observers) this.#introduce(observer, variable);
+    }
   }
 
   #introduce(observer: NewcomerObserver, variable: Variable): void {
@@ -190,7 +261,7 @@ export class ObserverManager {
   #waitingIn(sessionId: string): Waiting {
     let waiting = this.#waiting.get(sessionId);
     if (waiting === undefined) {
-      waiting = { byName: new Map(), patterns: new Set() };
+      waiting = { byName: new Map(), patterns: new Map() };
       this.#waiting.set(sessionId, waiting);
     }
     return waiting;
@@ -217,3 +288,6 @@ function removeFrom<K, T>(sets: Map<K, Set<T>>, key: K, member: T): number {
   if (set.size === 0) sets.delete(key);
   return 1;
 }
+
+/** Encoded changes above this are not shared beyond the turn in which they were made. */
+const LARGE_BYTES = 16 * 1024;

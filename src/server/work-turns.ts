@@ -49,7 +49,12 @@ export class WorkTurns {
   }
 }
 
-export class WorkBudget {
+/** What a loop needs of it. */
+export interface Work {
+  spend(steps: number): Promise<void> | undefined;
+}
+
+export class WorkBudget implements Work {
   readonly #turns: WorkTurns;
   #steps = 0;
   #hadTurns = false;

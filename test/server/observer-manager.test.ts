@@ -1,13 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type {
-  NewcomerObserver,
-  Observer,
-  PatternObserver,
-  PublishedChange,
-} from '../../src/server/observer-manager.js';
+import type { NewcomerObserver, Observer, PublishedChange } from '../../src/server/observer-manager.js';
 import { ObserverManager } from '../../src/server/observer-manager.js';
+import { QuotaExceededError } from '../../src/shared/errors.js';
 import { silentLogger } from '../../src/shared/logger.js';
 import type { Variable } from '../../src/shared/state/variable.js';
 import { SampleTable } from './sample-table.js';
@@ -51,19 +47,6 @@ class Newcomers implements NewcomerObserver {
 
   handleFailure(): void {
     throw new Error('was not to fail');
-  }
-}
-
-class PatternNewcomers extends Newcomers implements PatternObserver {
-  readonly #prefix: string;
-
-  constructor(manager: ObserverManager, prefix: string) {
-    super(manager);
-    this.#prefix = prefix;
-  }
-
-  matches(name: string): boolean {
-    return name.startsWith(this.#prefix);
   }
 }
 
@@ -177,26 +160,79 @@ describe('observers of what does not exist yet', () => {
 
   test('a pattern gets every variable that fits, and goes on waiting', () => {
     const { sample, manager } = setup();
-    const rooms = new PatternNewcomers(manager, 'room/');
-    manager.registerPattern('s', rooms);
-    manager.registerPattern('s', rooms);
+    const rooms = new Newcomers(manager);
+    manager.registerPattern('s', 'room/*', rooms);
+    manager.registerPattern('s', 'room/*', rooms);
     for (const name of ['room/1', 'hall', 'room/2']) manager.publish('s', sample.register(name), 0);
     assert.deepEqual([...rooms.recorders.keys()], ['room/1', 'room/2']);
     assert.equal(manager.size, 3);
-    manager.unregisterPattern('s', rooms);
+    manager.unregisterPattern('s', 'room/*', rooms);
     manager.publish('s', sample.register('room/3'), 0);
     assert.equal(rooms.recorders.has('room/3'), false);
+  });
+
+  test('one more pattern than a session may have is refused, one that others wait with is not', () => {
+    const sample = new SampleTable();
+    const manager = new ObserverManager(silentLogger, 2);
+    const [first, second] = [new Newcomers(manager), new Newcomers(manager)];
+    manager.registerPattern('s', 'a*', first);
+    manager.registerPattern('s', 'b*', first);
+    manager.registerPattern('s', 'a*', second);
+    assert.throws(() => manager.registerPattern('s', 'c*', second), QuotaExceededError);
+    manager.registerPattern('t', 'c*', second);
+    manager.unregisterPattern('s', 'b*', first);
+    manager.registerPattern('s', 'c*', second);
+    manager.publish('s', sample.register('a1'), 0);
+    assert.deepEqual([first.recorders.size, second.recorders.size], [1, 1]);
+  });
+
+  test('a name that many wait for comes to all of them', () => {
+    const { sample, manager } = setup();
+    const many = [new Newcomers(manager), new Newcomers(manager), new Newcomers(manager)];
+    for (const observer of many) {
+      manager.registerName('s', 'fan', observer);
+      manager.registerName('s', 'fan', observer);
+    }
+    assert.equal(manager.size, 3);
+    manager.unregisterName('s', 'fan', many[1]!);
+    manager.unregisterName('s', 'fan', many[1]!);
+    assert.equal(manager.size, 2);
+    manager.publish('s', sample.register('fan'), 0);
+    assert.deepEqual(
+      many.map(({ recorders }) => recorders.size),
+      [1, 0, 1],
+    );
   });
 
   test('another session has names of its own', () => {
     const { sample, manager } = setup();
     const waiting = new Newcomers(manager);
     manager.registerName('s', 'fan', waiting);
-    manager.registerPattern('s', new PatternNewcomers(manager, 'fan'));
+    manager.registerPattern('s', 'fan*', new Newcomers(manager));
     manager.publish('t', sample.register('fan'), 0);
     assert.equal(waiting.recorders.size, 0);
     manager.unregisterName('s', 'fan', waiting);
     assert.equal(manager.size, 1);
+  });
+});
+
+describe('what was committed together', () => {
+  test('says of each change whether more of its batch follows, and whoever holds it back is told once when all is published', () => {
+    const { sample, manager } = setup();
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => sample.variable(name));
+    const told: string[] = [];
+    for (const variable of [a!, b!, c!]) {
+      manager.register(variable, {
+        handleChange({ batch }) {
+          told.push(`${variable.name} ${batch === undefined ? 'last' : 'goes on'}`);
+          batch?.hold({ handleBatchEnd: () => void told.push(`end of ${variable.name}`) });
+        },
+        handleFailure: () => undefined,
+      });
+    }
+    const batch = sample.setAll([a!, b!], 5);
+    manager.publishAll('s', [...batch, sample.set(c!, 6)], 0);
+    assert.deepEqual(told, ['a goes on', 'b last', 'end of a', 'c last']);
   });
 });
 

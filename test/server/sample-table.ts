@@ -1,4 +1,5 @@
 /** Variables and changes for tests of pure modules. */
+import type { HistoryLimits } from '../../src/shared/state/history.js';
 import type { Change, Variable } from '../../src/shared/state/variable.js';
 import { NO_SETTER, VariableTable } from '../../src/shared/state/variable-table.js';
 
@@ -7,10 +8,10 @@ export class SampleTable {
   #ids = 0;
   #nowMs = 0;
 
-  constructor() {
+  constructor(history: Partial<HistoryLimits> = {}) {
     this.table = new VariableTable({
       maxVariables: 1_000,
-      history: { maxAgeMs: 60_000, maxVersions: 10_000, maxSessionBytes: 1e9 },
+      history: { maxAgeMs: 60_000, maxVersions: 10_000, maxSessionBytes: 1e9, ...history },
       newId: () => {
         this.#ids += 1;
         return `var_${this.#ids}`;
@@ -30,6 +31,12 @@ export class SampleTable {
     const { change } = this.table.set({ identifier: variable.name, input: value }, NO_SETTER, this.#tick());
     if (change === undefined) throw new Error('the value was equal');
     return change;
+  }
+
+  /** As one batch. */
+  setAll(variables: readonly Variable[], value: number): Change[] {
+    const assignments = variables.map(({ name }) => ({ identifier: name, input: value }));
+    return this.table.update(assignments, true, NO_SETTER, this.#tick()).changes;
   }
 
   delete(variable: Variable): Change {

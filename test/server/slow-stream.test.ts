@@ -57,6 +57,23 @@ const registerText = (name: string) =>
   writer.register(name, 0, { type: 'string', initialValue: any(text(0), 'string') });
 
 describe('a reader that stops', () => {
+  test('makes the server hold a few large values of one variable, not all that were set', async () => {
+    await start({ maxMessageBytes: 2 ** 23 });
+    await registerText('a');
+    const { call, updates, readAll } = await stoppedReader(['a']);
+    const rounds = 40;
+    for (let round = 1; round <= rounds; round += 1) {
+      const value = any(`${round} ${'x'.repeat(1_000_000)}`, 'string');
+      await writer.call('SetVariable', { sessionId: 's', variableIdentifier: 'a', value });
+    }
+    // The reader's own gRPC takes some twenty of them into its memory.
+    assert.ok(server.metrics().updatesConflated >= 10, `${server.metrics().updatesConflated} were left out`);
+    readAll();
+    await until(10_000, () => updates.at(-1)?.variable?.version === rounds + 1, 'the newest');
+    assert.equal(updates.length + server.metrics().updatesConflated, rounds);
+    call.cancel();
+  });
+
   test('gets the newest value when it reads on, and is told exactly what it missed', async () => {
     await start({ outboxLimit: 8 });
     await registerText('a');

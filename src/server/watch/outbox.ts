@@ -1,135 +1,131 @@
 /**
- * What one watch stream still has to send. Path: observer manager -> [outbox] -> watch stream -> HTTP/2.
- * A change goes straight out while the stream takes writes. Slow: it waits in a ring. Full: the ring keeps the newest of each variable,
- * and what it leaves out is told exactly by `missed`. Stuck for slowStreamMs: `isStuck`, and its owner cuts the stream. Closed: takes and gives nothing.
+ * What one watch still has to send. Path: observer manager -> watch -> [outbox] -> update encoder -> a carrier.
+ * A change goes straight out while the carrier takes writes. Slow: it waits. Full, by count, by bytes, or because the connection holds too
+ * much: the newest of each variable stays, and what is left out is told exactly by `missed`. Stuck for slowStreamMs: `isStuck`, and its
+ * owner cuts the watch. Closed: takes and gives nothing.
+ *
+ * A watch that keeps batches is sent groups: all messages of one but the last say `more`, and after the last the watch is of one revision of
+ * the session. That is a batch; all that waits, where something was left out; an opening that tells present values.
  */
+import type { VersionedValue } from '../../shared/state/variable.js';
+import type { GoneVariable, Moment, UpdateEncoder } from '../../shared/wire/update-encoder.js';
+import type { BatchHolder, PublishedChange } from '../observer-manager.js';
+import type { CarrierBudget, RoomSeeker } from './carrier-budget.js';
+import type { SentState } from './sent-state.js';
+import type { WaitingChange } from './waiting-changes.js';
+import { WaitingChanges } from './waiting-changes.js';
 
-import { flagsOfReason } from '../../shared/delivery/update.js';
-import type { RingEntry } from '../../shared/delivery/update-ring.js';
-import { UpdateRing } from '../../shared/delivery/update-ring.js';
-import type { Change, Variable, VersionedValue } from '../../shared/state/variable.js';
-import {
-  concatBytes,
-  encodeChange,
-  encodeIdentifiersTail,
-  encodeMark,
-  encodeMissedTail,
-  encodeSnapshot,
-  MORE_TAIL,
-} from '../../shared/wire/update-message.js';
-import type { PublishedChange } from '../observer-manager.js';
-
-/** Where the bytes of one stream go. */
-export interface StreamSink {
-  /** Takes one message; `handleWritten` is called back when it is through. */
+/** Where the bytes of one watch go. */
+export interface OutboxSink {
+  /** Takes one message; `handleWritten` is called back, later, when it is through. */
   write(bytes: Uint8Array): void;
 }
 
-/** Of all streams together. */
+/** Of all watches together. */
 export interface StreamCounters {
   updatesSent: number;
   updatesConflated: number;
 }
 
 export interface OutboxOptions {
-  readonly epoch: string;
-  /** Updates kept while the stream does not take them. */
+  /** Changes kept while the carrier does not take them. */
   readonly limit: number;
+  /** Bytes of them. */
+  readonly maxBytes: number;
   readonly slowStreamMs: number;
-  readonly includesOldValues: boolean;
+  readonly keepsBatches: boolean;
 }
 
-/** One variable of one stream: what the stream was sent of it last. */
-export class SentState {
-  readonly variable: Variable;
-  /** Last version sent, or the one right before what shall be sent first. */
-  version: number;
-  /** What this stream knows as the old value; undefined when it was told none. */
-  value: VersionedValue | undefined;
-  /** What the request called it, where that is not its name alone; said with the first update, then undefined. */
-  unsaidIdentifiers: readonly string[] | undefined;
-
-  constructor(
-    variable: Variable,
-    version: number,
-    value: VersionedValue | undefined,
-    unsaidIdentifiers: readonly string[] | undefined = undefined,
-  ) {
-    this.variable = variable;
-    this.version = version;
-    this.value = value;
-    this.unsaidIdentifiers = unsaidIdentifiers;
-  }
-}
-
-/** What a stream is sent at its beginning, in this order and before any change. */
+/**
+ * What a watch is sent at its beginning, in this order and before any change. It names versions and holds no value: one that the history
+ * has let go of when its turn comes is superseded, and the newer one is told as it would have been.
+ */
 export type Opening =
   | {
       readonly type: 'initial_value' | 'resync';
       readonly sent: SentState;
-      readonly current: VersionedValue;
+      readonly version: number;
+      readonly revision: number;
       /** Versions skipped right before. */
       readonly missed: number;
     }
-  | { readonly type: 'replay'; readonly sent: SentState; readonly current: VersionedValue }
-  | { readonly type: 'encoded'; readonly bytes: Uint8Array };
+  | { readonly type: 'replay'; readonly sent: SentState; readonly version: number; readonly revision: number }
+  | { readonly type: 'gone'; readonly variable: GoneVariable; readonly revision: number };
 
-/** A change that waits. */
-class Waiting implements RingEntry {
-  readonly key: SentState;
-  readonly published: PublishedChange;
-  /** More of its atomic batch comes behind it. */
-  readonly isFollowed: boolean;
-  // The ring counts in these what it leaves out; what is told is worked out from the versions sent.
-  readonly value: undefined;
-  old: undefined;
-  missed = 0;
-  filtered = 0;
-  flags: number;
-
-  constructor(key: SentState, published: PublishedChange, isFollowed: boolean) {
-    this.key = key;
-    this.published = published;
-    this.isFollowed = isFollowed;
-    this.flags = flagsOfReason(published.change.reason);
-  }
-}
-
-export class StreamOutbox {
+export class Outbox implements RoomSeeker, BatchHolder {
   readonly #options: OutboxOptions;
-  readonly #sink: StreamSink;
+  readonly #encoder: UpdateEncoder;
+  readonly #sink: OutboxSink;
   readonly #counters: StreamCounters;
-  #ring: UpdateRing<Waiting> | undefined;
+  readonly #budget: CarrierBudget;
+  #isOpen = false;
   #opening: readonly Opening[] = [];
   #openingIndex = 0;
-  #messagesUnderWay = 0;
+  #openingAt: Moment = { revision: 0, timestamp: 0 };
+  /** The opening is one group. */
+  #isOpeningWhole = false;
+  /** To be marked as `synced` once nothing of the opening is owed. */
+  #awaitsMark = false;
+  /** Variables whose opening is told by their next change. */
+  #owed = 0;
+  #waiting: WaitingChanges | undefined;
+  #heldBytes = 0;
+  /** Of a group: taken out of those that wait, to be sent to its end whatever comes. */
+  #sealed: WaitingChange[] = [];
+  #sealedIndex = 0;
+  #sealedBytes = 0;
+  /** Of sealed changes that are no longer the newest: nobody else may hold their values. */
+  #outdatedBytes = 0;
+  /** What the watch was sent is of one revision only with all that waits. */
+  #isTorn = false;
+  #isHolding = false;
+  /** Bytes of each message under way, in order. */
+  readonly #underWay: number[] = [];
   #bytesUnderWay = 0;
   #progressAtMs = 0;
   #lastWriteAtMs = 0;
   #isClosed = false;
 
-  constructor(options: OutboxOptions, sink: StreamSink, counters: StreamCounters) {
+  constructor(
+    options: OutboxOptions,
+    encoder: UpdateEncoder,
+    sink: OutboxSink,
+    counters: StreamCounters,
+    budget: CarrierBudget,
+  ) {
     this.#options = options;
+    this.#encoder = encoder;
     this.#sink = sink;
     this.#counters = counters;
+    this.#budget = budget;
   }
 
-  /** Whether something waits that was not given to the stream. */
+  /** Whether something waits that was not given to the carrier. */
   get isWaiting(): boolean {
-    return this.#openingIndex < this.#opening.length || (this.#ring !== undefined && this.#ring.size > 0);
+    return (
+      this.#openingIndex < this.#opening.length ||
+      this.#sealedIndex < this.#sealed.length ||
+      (this.#waiting !== undefined && this.#waiting.size > 0) ||
+      (this.#awaitsMark && this.#owed === 0)
+    );
   }
 
-  /** Whether something was given to the stream that it has not let through. */
+  /** Whether something was given to the carrier that it has not let through. */
   get isUnderWay(): boolean {
-    return this.#messagesUnderWay > 0;
+    return this.#underWay.length > 0;
   }
 
-  /** When the last message was given to the stream. */
+  /** Whether it holds more of what is outdated than it may: its batches are not to be torn, so that only its end is left. */
+  get isOverfull(): boolean {
+    return this.#outdatedBytes > this.#options.maxBytes;
+  }
+
+  /** When the last message was given to the carrier. */
   get lastWriteAtMs(): number {
     return this.#lastWriteAtMs;
   }
 
-  /** When the stream counts as stuck if it lets nothing through until then. */
+  /** When the watch counts as stuck if nothing goes through until then. */
   get stuckAtMs(): number {
     return this.#progressAtMs + this.#options.slowStreamMs;
   }
@@ -138,146 +134,269 @@ export class StreamOutbox {
     return this.isUnderWay && nowMs >= this.stuckAtMs;
   }
 
-  /** Once, before any change. */
-  open(opening: readonly Opening[], nowMs: number): void {
+  /** Once; changes that came before it wait. `wantsMark`: a `synced` mark behind it. */
+  open(opening: readonly Opening[], at: Moment, wantsMark: boolean, nowMs: number): void {
+    if (this.#isClosed) return;
+    this.#isOpen = true;
     this.#opening = opening;
-    this.#openingIndex = 0;
+    this.#openingAt = at;
+    this.#awaitsMark = wantsMark;
+    this.#isOpeningWhole = this.#options.keepsBatches && opening.some(isSnapshot);
+    this.#hold(opening.length * BYTES_AN_OPENING);
     this.#flush(nowMs);
   }
 
-  /** A change of one of its variables; one that the stream knows already is left out. */
-  push(sent: SentState, published: PublishedChange, isFollowed = false): void {
+  /** A change of one of its variables; one that the watch knows already is left out. */
+  push(sent: SentState, published: PublishedChange): void {
     if (this.#isClosed || published.change.current.version <= sent.version) return;
-    if (this.#takesWrites && !this.isWaiting) {
-      this.#writeChange(sent, published, isFollowed, published.atMs);
+    const { keepsBatches, limit, maxBytes } = this.#options;
+    const isFollowed = keepsBatches && published.batch !== undefined;
+    if (!isFollowed && this.#isOpen && !this.#isHolding && !this.isWaiting && this.#takesWrites) {
+      this.#writeChange(sent, published, false, published.atMs);
       return;
     }
-    this.#ring ??= new UpdateRing<Waiting>(this.#options.limit, 'conflate');
-    const missedBefore = this.#ring.missedTotal;
-    this.#ring.push(new Waiting(sent, published, isFollowed));
-    this.#counters.updatesConflated += this.#ring.missedTotal - missedBefore;
+    if (isFollowed && !this.#isHolding) {
+      // Whether another of the batch is for this watch is known when all of it is published.
+      this.#isHolding = true;
+      published.batch?.hold(this);
+    }
+    if (sent.waiting?.isSealed === true) this.#outdatedBytes += sent.waiting.bytes;
+    this.#waiting ??= new WaitingChanges(limit, maxBytes);
+    const bytesBefore = this.#waiting.bytes;
+    const leftOut = this.#waiting.push(sent, published, this.#budget.isPressed);
+    this.#counters.updatesConflated += leftOut;
+    this.#hold(this.#waiting.bytes - bytesBefore);
+  }
+
+  /** The batch is published whole. */
+  handleBatchEnd(nowMs: number): void {
+    this.#isHolding = false;
+    this.#flush(nowMs);
+  }
+
+  /** The connection has let something through. */
+  handleRoom(nowMs: number): void {
+    this.#flush(nowMs);
   }
 
   /** A heartbeat, unless something is under way or waits: then it would only come later. */
-  pushHeartbeat(nowMs: number, revision: number, timestamp: number): void {
-    if (this.#isClosed || this.isUnderWay || this.isWaiting) return;
-    this.#write(encodeMark('heartbeat', timestamp, revision, this.#options.epoch), nowMs);
+  pushHeartbeat(nowMs: number, at: Moment): void {
+    if (this.#isClosed || !this.#isOpen || this.isUnderWay || this.isWaiting) return;
+    this.#encoder.mark('heartbeat', at);
+    this.#write(nowMs);
   }
 
-  /** The stream has let one message through. */
+  /** The carrier has let one message through. */
   handleWritten(nowMs: number): void {
-    this.#messagesUnderWay -= 1;
+    if (this.#isClosed) return;
+    const bytes = this.#underWay.shift() ?? 0;
+    this.#bytesUnderWay -= bytes;
     this.#progressAtMs = nowMs;
-    if (this.#messagesUnderWay === 0) this.#bytesUnderWay = 0;
+    this.#budget.removeUnderWay(bytes, nowMs);
     if (this.isWaiting) this.#flush(nowMs);
   }
 
   /** Lets go of everything that waits. */
-  close(): void {
+  close(nowMs: number): void {
+    if (this.#isClosed) return;
     this.#isClosed = true;
     this.#opening = [];
     this.#openingIndex = 0;
-    this.#ring = undefined;
+    this.#sealed = [];
+    this.#sealedIndex = 0;
+    this.#waiting = undefined;
+    this.#awaitsMark = false;
+    this.#hold(-this.#heldBytes);
+    this.#budget.forget(this);
+    this.#budget.removeUnderWay(this.#bytesUnderWay, nowMs);
   }
 
-  // More would only wait in the stream's own buffer, where nothing conflates.
+  // More would only wait in the carrier's own buffer, where nothing conflates.
   get #takesWrites(): boolean {
-    return this.#messagesUnderWay < MAX_MESSAGES_UNDER_WAY && this.#bytesUnderWay < MAX_BYTES_UNDER_WAY;
+    return (
+      this.#underWay.length < MAX_MESSAGES_UNDER_WAY &&
+      this.#bytesUnderWay < MAX_BYTES_UNDER_WAY &&
+      this.#budget.hasRoom(this)
+    );
   }
 
   #flush(nowMs: number): void {
-    while (this.#takesWrites && !this.#isClosed) {
-      if (this.#openingIndex < this.#opening.length) {
-        this.#writeOpening(this.#takeOpening(), nowMs);
-        continue;
-      }
-      const waiting = this.#ring?.take();
-      if (waiting === undefined) {
-        // A ring never shrinks: a stream that has caught up needs none.
-        this.#ring = undefined;
-        return;
-      }
-      if (waiting.published.change.current.version > waiting.key.version) {
-        this.#writeChange(waiting.key, waiting.published, waiting.isFollowed, nowMs);
-      }
+    while (this.#isOpen && !this.#isClosed && this.isWaiting && this.#takesWrites) {
+      if (this.#openingIndex < this.#opening.length) this.#flushOpening(nowMs);
+      else if (this.#sealedIndex < this.#sealed.length) this.#flushSealed(nowMs);
+      else if (this.#awaitsMark && this.#owed === 0 && !this.#isTorn) this.#writeMark(nowMs);
+      else if (this.#isHolding) return;
+      else if (this.#options.keepsBatches) this.#seal();
+      else this.#flushWaiting(nowMs);
     }
+  }
+
+  #flushOpening(nowMs: number): void {
+    this.#writeOpening(this.#takeOpening(), nowMs);
+    if (this.#openingIndex < this.#opening.length) return;
+    this.#hold(-this.#opening.length * BYTES_AN_OPENING);
+    this.#opening = [];
+    this.#openingIndex = 0;
+    // The last one has said so.
+    if (this.#waiting === undefined) this.#isTorn = false;
   }
 
   #takeOpening(): Opening {
-    const opening = this.#opening[this.#openingIndex]!;
     this.#openingIndex += 1;
-    if (this.#openingIndex === this.#opening.length) {
-      this.#opening = [];
-      this.#openingIndex = 0;
-    }
-    return opening;
+    return this.#opening[this.#openingIndex - 1]!;
   }
 
   #writeOpening(opening: Opening, nowMs: number): void {
-    if (opening.type === 'encoded') {
-      this.#write(opening.bytes, nowMs);
+    if (opening.type === 'gone') {
+      this.#encoder.gone(opening.variable, this.#openingAt, this.#isFollowed(opening));
+      this.#write(nowMs);
       return;
     }
-    const { sent, current } = opening;
-    const { epoch, includesOldValues } = this.#options;
-    let bytes: Uint8Array;
-    if (opening.type === 'replay') {
-      const change: Change = { variable: sent.variable, previous: sent.value, current, reason: undefined };
-      bytes = encodeChange(change, epoch, includesOldValues);
+    const { type, sent, version } = opening;
+    const current = sent.variable.history.find(version);
+    if (current === undefined) {
+      this.#owe(opening);
+      return;
+    }
+    const more = this.#isFollowed(opening);
+    if (type === 'replay') this.#encodeReplay(sent, current, more);
+    else this.#encoder.snapshot(sent, current, type, opening.missed, more);
+    this.#handleSaid(sent, version);
+    this.#write(nowMs);
+  }
+
+  #encodeReplay(sent: SentState, current: VersionedValue, more: boolean): void {
+    const { variable, version } = sent;
+    const change = { variable, previous: variable.history.find(version), current, reason: undefined };
+    this.#encoder.change(sent, { change, bytes: undefined, bytesWithOldValue: undefined }, more);
+  }
+
+  /** Superseded: its next change tells it. */
+  #owe(opening: Exclude<Opening, { readonly type: 'gone' }>): void {
+    this.#isTorn = this.#options.keepsBatches;
+    if (opening.type === 'replay') return;
+    const { sent, type, version, missed } = opening;
+    sent.owed = type;
+    this.#owed += 1;
+    if (type === 'resync') sent.version = version - missed - 1;
+  }
+
+  /** Whether the watch is of one revision only with what comes behind this. */
+  #isFollowed({ revision }: Opening): boolean {
+    if (!this.#options.keepsBatches) return false;
+    let next = this.#opening[this.#openingIndex];
+    while (next !== undefined && next.type !== 'gone' && next.sent.variable.history.find(next.version) === undefined) {
+      this.#owe(next);
+      this.#openingIndex += 1;
+      next = this.#opening[this.#openingIndex];
+    }
+    if (next === undefined) return this.#isTorn && this.#waiting !== undefined;
+    return this.#isTorn || this.#isOpeningWhole || next.revision === revision;
+  }
+
+  /** Takes out the next group: one revision, or all that waits. */
+  #seal(): void {
+    const waiting = this.#waiting!;
+    const isAll = this.#isTorn || waiting.leftOut > 0;
+    const revision = waiting.peek()?.change.current.revision;
+    const group: WaitingChange[] = [];
+    const bytesBefore = waiting.bytes;
+    while (isAll || waiting.peek()?.change.current.revision === revision) {
+      const next = waiting.take();
+      if (next === undefined) break;
+      if (next.published!.change.current.version <= next.sent.version) continue;
+      next.isSealed = true;
+      next.sent.waiting ??= next;
+      group.push(next);
+    }
+    this.#sealedBytes = bytesBefore - waiting.bytes;
+    this.#sealed = group;
+    this.#sealedIndex = 0;
+    if (waiting.size === 0) this.#waiting = undefined;
+    if (group.length === 0) this.#handleGroupEnd();
+  }
+
+  #flushSealed(nowMs: number): void {
+    const { sent, published } = this.#sealed[this.#sealedIndex]!;
+    if (sent.waiting === this.#sealed[this.#sealedIndex]) sent.waiting = undefined;
+    this.#sealedIndex += 1;
+    const more = this.#sealedIndex < this.#sealed.length;
+    this.#writeChange(sent, published!, more, nowMs);
+    if (!more) this.#handleGroupEnd();
+  }
+
+  #handleGroupEnd(): void {
+    this.#isTorn = false;
+    this.#sealed = [];
+    this.#sealedIndex = 0;
+    this.#outdatedBytes = 0;
+    this.#hold(-this.#sealedBytes);
+    this.#sealedBytes = 0;
+  }
+
+  #flushWaiting(nowMs: number): void {
+    const waiting = this.#waiting!;
+    const next = waiting.take()!;
+    this.#hold(-next.bytes);
+    const { sent, published } = next;
+    // It never shrinks: a watch that has caught up needs none.
+    if (waiting.size === 0) this.#waiting = undefined;
+    if (published!.change.current.version > sent.version) this.#writeChange(sent, published!, false, nowMs);
+  }
+
+  #writeChange(sent: SentState, published: PublishedChange, more: boolean, nowMs: number): void {
+    const { current, reason } = published.change;
+    if (sent.owed === undefined) {
+      this.#encoder.change(sent, published, more);
     } else {
-      // The value at registration: the present one would overtake the changes that wait behind it.
-      bytes = encodeSnapshot({ ...sent.variable, current }, opening.type, epoch, opening.missed);
+      this.#owed -= 1;
+      if (reason !== undefined) this.#encoder.change(sent, published, more);
+      else {
+        const missed = sent.owed === 'resync' ? current.version - sent.version - 1 : 0;
+        this.#encoder.snapshot(sent, current, sent.owed, missed, more);
+      }
+      sent.owed = undefined;
     }
-    sent.version = current.version;
-    sent.value = current;
+    this.#handleSaid(sent, current.version);
+    this.#write(nowMs);
+  }
+
+  #handleSaid(sent: SentState, version: number): void {
+    sent.version = version;
+    sent.unsaidIdentifiers = undefined;
     this.#counters.updatesSent += 1;
-    this.#write(withIdentifiers(bytes, sent), nowMs);
   }
 
-  #writeChange(sent: SentState, published: PublishedChange, isFollowed: boolean, nowMs: number): void {
-    const { change } = published;
-    const bytes = change.previous === sent.value ? this.#sharedBytes(published) : this.#ownBytes(sent, change);
-    sent.version = change.current.version;
-    sent.value = change.current;
-    this.#counters.updatesSent += 1;
-    const named = withIdentifiers(bytes, sent);
-    this.#write(isFollowed ? concatBytes(named, MORE_TAIL) : named, nowMs);
+  #writeMark(nowMs: number): void {
+    this.#awaitsMark = false;
+    this.#encoder.mark('synced', this.#openingAt);
+    this.#write(nowMs);
   }
 
-  #sharedBytes(published: PublishedChange): Uint8Array {
-    if (this.#options.includesOldValues) {
-      published.bytesWithOldValue ??= encodeChange(published.change, this.#options.epoch, true);
-      return published.bytesWithOldValue;
-    }
-    published.bytes ??= encodeChange(published.change, this.#options.epoch, false);
-    return published.bytes;
+  #hold(moreBytes: number): void {
+    this.#heldBytes += moreBytes;
+    this.#budget.held += moreBytes;
   }
 
-  /** Rare: this stream did not see what was there right before. */
-  #ownBytes(sent: SentState, change: Change): Uint8Array {
-    const { epoch, includesOldValues } = this.#options;
-    const bytes = encodeChange({ ...change, previous: sent.value }, epoch, includesOldValues);
-    const missed = change.current.version - sent.version - 1;
-    if (missed === 0) return bytes;
-    return concatBytes(bytes, encodeMissedTail(missed));
-  }
-
-  #write(bytes: Uint8Array, nowMs: number): void {
-    if (this.#messagesUnderWay === 0) this.#progressAtMs = nowMs;
-    this.#messagesUnderWay += 1;
+  #write(nowMs: number): void {
+    const bytes = this.#encoder.take();
+    if (bytes === undefined) return;
+    if (this.#underWay.length === 0) this.#progressAtMs = nowMs;
+    this.#underWay.push(bytes.length);
     this.#bytesUnderWay += bytes.length;
+    this.#budget.addUnderWay(bytes.length);
     this.#lastWriteAtMs = nowMs;
     this.#sink.write(bytes);
   }
 }
 
-function withIdentifiers(bytes: Uint8Array, sent: SentState): Uint8Array {
-  const { unsaidIdentifiers } = sent;
-  if (unsaidIdentifiers === undefined) return bytes;
-  sent.unsaidIdentifiers = undefined;
-  return concatBytes(bytes, encodeIdentifiersTail(unsaidIdentifiers));
+/** It tells where a variable is, and not each step to there. */
+function isSnapshot(opening: Opening): boolean {
+  if (opening.type === 'gone') return opening.variable.change === undefined;
+  return opening.type !== 'replay';
 }
 
 const MAX_MESSAGES_UNDER_WAY = 64;
 /** Twice the window that HTTP/2 grants a stream by default. */
 const MAX_BYTES_UNDER_WAY = 128 * 1024;
+const BYTES_AN_OPENING = 80;

@@ -1,116 +1,118 @@
 /**
- * One watch: the observers of its variables, its outbox, its call. Path: observer manager -> outbox -> [watch stream] -> HTTP/2.
+ * One watch carried by a WatchVariables call. Path: watch -> outbox -> stream encoder -> [stream call] -> HTTP/2.
  * Slow: the outbox conflates, and a stream that takes nothing for slowStreamMs is cut. Closed by whichever comes first: its client, its token,
- * its last variable, a failure, draining. Then every observer is unregistered, exactly once.
+ * its last variable, a failure, draining; in the middle of its opening too. Then everything that it observes is unregistered, exactly once.
  */
 import type { Metadata, ServerInterceptingCallInterface, ServerWritableStream } from '@grpc/grpc-js';
 import { BridgeError, InternalError, SlowStreamError } from '../../shared/errors.js';
-import type { Variable, VersionedValue } from '../../shared/state/variable.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
-import { compileWildcard } from '../../shared/values/identifier.js';
+import type { Moment } from '../../shared/wire/update-encoder.js';
 import { failureOf } from '../handlers/call-failure.js';
-import type { NewcomerObserver, Observer, PatternObserver, PublishedChange } from '../observer-manager.js';
+import type { PublishedChange } from '../observer-manager.js';
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
 import { takeDirectCall } from './direct-write.js';
-import type { Opening, StreamSink } from './outbox.js';
-import { SentState, StreamOutbox } from './outbox.js';
+import type { Opening, OutboxSink } from './outbox.js';
+import { Outbox } from './outbox.js';
+import type { SentState } from './sent-state.js';
+import { StreamEncoder } from './stream-encoder.js';
+import type { WatchOwner } from './watch.js';
+import { Watch } from './watch.js';
 import type { WatchRequest } from './watch-request.js';
+import type { LiveWatch } from './watch-streams.js';
 
 export type WatchCall = ServerWritableStream<Buffer, Uint8Array>;
 
-/** `finishing`: what waits still goes out, then the stream ends with OK. */
-type WatchStreamState = 'live' | 'finishing' | 'ended';
+/** `last-words`: finished before it was open. `finishing`: what waits still goes out, then the stream ends with OK. */
+type StreamCallState = 'opening' | 'last-words' | 'live' | 'finishing' | 'ended';
 
-export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
+export class StreamCall implements Deadline, OutboxSink, WatchOwner, LiveWatch {
   dueAtMs = 0;
   wheelSlot = -1;
   readonly session: Session;
-  /** '' when it has none. */
   readonly token: string;
+  readonly watch: Watch;
   readonly #server: ServerContext;
   readonly #call: WatchCall;
   readonly #directCall: ServerInterceptingCallInterface;
   readonly #connection: string;
   readonly #heartbeatMs: number;
-  readonly #outbox: StreamOutbox;
-  readonly #observed = new Map<Variable, WatchedVariable>();
-  readonly #keepsBatches: boolean;
-  #names: Set<string> | undefined;
-  #patterns: WatchedPattern[] = [];
-  #state: WatchStreamState = 'live';
+  readonly #wantsSynced: boolean;
+  readonly #outbox: Outbox;
+  #state: StreamCallState = 'opening';
 
-  /** Owner: itself, from `open` to its end. */
+  /** Owner: itself, until its end. */
   constructor(server: ServerContext, session: Session, call: WatchCall, request: WatchRequest) {
-    const { epoch, heartbeatMs, outboxLimit, slowStreamMs } = server.options;
+    const { options, watchStreams, observers, counters } = server;
+    const { keepsBatches, includesOldValues } = request;
     this.session = session;
     this.token = request.token;
     this.#server = server;
     this.#call = call;
     this.#directCall = takeDirectCall(call.metadata);
     this.#connection = call.getPeer();
-    this.#heartbeatMs = request.heartbeatMs ?? heartbeatMs;
-    const { includesOldValues } = request;
-    this.#keepsBatches = request.keepsBatches;
-    this.#outbox = new StreamOutbox(
-      { epoch, limit: outboxLimit, slowStreamMs, includesOldValues },
+    this.#heartbeatMs = request.heartbeatMs ?? options.heartbeatMs;
+    this.#wantsSynced = request.wantsSynced;
+    const { outboxLimit: limit, maxStreamBytes: maxBytes, slowStreamMs } = options;
+    const budget = watchStreams.handleCallBegun(this.#connection);
+    this.#outbox = new Outbox(
+      { limit, maxBytes, slowStreamMs, keepsBatches },
+      new StreamEncoder(options.epoch, includesOldValues),
       this,
-      server.counters,
+      counters,
+      budget,
     );
+    this.watch = new Watch(observers, session.id, budget, this);
+    // Fires at every end, ours too; a client that is gone is found by it.
+    call.on('cancelled', () => {
+      this.#end();
+      watchStreams.handleCallEnded(this.#connection);
+    });
+    watchStreams.add(this);
+    session.addWatch(this.#connection);
   }
 
-  /** Registers for all of it, before anything is read. */
-  register(
-    variables: ReadonlyMap<Variable, readonly string[] | undefined>,
-    names: readonly string[],
-    patterns: readonly string[],
-  ): void {
-    const { observers, watchStreams } = this.#server;
-    watchStreams.add(this);
-    this.session.addWatch(this.#connection);
-    for (const [variable, identifiers] of variables) this.#observePresent(variable, identifiers);
-    if (names.length > 0) this.#names = new Set(names);
-    for (const name of names) observers.registerName(this.session.id, name, this);
-    for (const pattern of new Set(patterns)) {
-      const watched = new WatchedPattern(this, pattern);
-      this.#patterns.push(watched);
-      observers.registerPattern(this.session.id, watched);
-      for (const variable of this.session.variables()) {
-        if (watched.matches(variable.name)) this.#observePresent(variable, undefined);
-      }
+  get isEnded(): boolean {
+    return this.#state === 'ended';
+  }
+
+  /** Says that it is registered. */
+  sendHeader(header: Metadata): void {
+    this.#call.sendMetadata(header);
+  }
+
+  /** Sends what comes before the first change. */
+  open(opening: readonly Opening[], at: Moment): void {
+    if (this.#state === 'ended') return;
+    const isLast = this.#state === 'last-words' || this.watch.isSpent;
+    this.#state = 'live';
+    const nowMs = this.#server.clock.nowMs();
+    this.#outbox.open(opening, at, this.#wantsSynced, nowMs);
+    this.#server.deadlines.schedule(this, nowMs + this.#heartbeatMs);
+    if (isLast) this.finish();
+    else if (this.#outbox.isWaiting) this.#expectProgress();
+  }
+
+  finish(): void {
+    switch (this.#state) {
+      case 'opening':
+        this.#state = 'last-words';
+        break;
+      case 'live':
+        this.#state = 'finishing';
+        this.watch.close(this.#beginWork);
+        this.#endIfAllIsSent();
+        this.#expectProgress();
+        break;
+      case 'last-words':
+      case 'finishing':
+      case 'ended':
+        break;
+      default:
+        this.#state satisfies never;
     }
   }
 
-  /** What was sent of each variable. */
-  states(): Iterable<SentState> {
-    return this.#observed.values();
-  }
-
-  /** Says that it is registered, then what comes before the first change. */
-  open(header: Metadata, opening: readonly Opening[]): void {
-    const nowMs = this.#server.clock.nowMs();
-    // Fires at every end, ours too; a client that is gone is found by it.
-    this.#server.watchStreams.handleCallBegun();
-    this.#call.on('cancelled', () => {
-      this.#end();
-      this.#server.watchStreams.handleCallEnded();
-    });
-    this.#call.sendMetadata(header);
-    this.#outbox.open(opening, nowMs);
-    this.#server.deadlines.schedule(this, nowMs + this.#heartbeatMs);
-    this.#finishIfNothingIsLeft();
-  }
-
-  /** Ends with OK once what waits is sent. */
-  finish(): void {
-    if (this.#state !== 'live') return;
-    this.#state = 'finishing';
-    this.#unregister();
-    this.#endIfAllIsSent();
-    this.#expectProgress();
-  }
-
-  /** Ends with the error's status, at once: what waits is dropped. */
   fail(error: unknown): void {
     if (this.#state === 'ended') return;
     const failure = failureOf(this.#server, error, 'WatchVariables');
@@ -126,36 +128,26 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
     );
   }
 
-  handleChange(observer: WatchedVariable, published: PublishedChange): void {
-    if (this.#state !== 'live') return;
-    const isFollowed = this.#keepsBatches && this.#observed.size > 1 && published.isFollowedBy(this.#observed);
-    this.#outbox.push(observer, published, isFollowed);
-    if (this.#outbox.isWaiting) this.#expectProgress();
-    if (published.change.reason === undefined) return;
-    this.#observed.delete(observer.variable);
-    this.#finishIfNothingIsLeft();
+  handleChange(sent: SentState, published: PublishedChange): void {
+    this.#outbox.push(sent, published);
+    if (!this.#outbox.isWaiting) return;
+    if (this.#outbox.isOverfull) this.#cut();
+    else this.#expectProgress();
   }
 
-  /** One of its names or patterns has a variable: the registration itself is the first change. */
-  handleNewcomer(variable: Variable): void {
-    this.#names?.delete(variable.name);
-    if (this.#state !== 'live' || this.#observed.has(variable)) return;
-    this.#observe(new WatchedVariable(this, variable, variable.current.version - 1, undefined, undefined));
+  handleNothingLeft(): void {
+    this.finish();
   }
 
   handleDeadline(nowMs: number): void {
     if (this.#state === 'ended') return;
     if (this.#outbox.isStuck(nowMs)) {
-      this.#server.counters.slowStreamsCut += 1;
-      this.fail(
-        new SlowStreamError(
-          'the stream took no update for too long and was cut: read faster, watch less, or resume it',
-        ),
-      );
+      this.#cut();
       return;
     }
     if (this.#state === 'live' && nowMs >= this.#outbox.lastWriteAtMs + this.#heartbeatMs) {
-      this.#outbox.pushHeartbeat(nowMs, this.session.revision, this.#server.clock.wallAtMs(nowMs));
+      const timestamp = this.#server.clock.wallAtMs(nowMs);
+      this.#outbox.pushHeartbeat(nowMs, { revision: this.session.revision, timestamp });
     }
     let dueAtMs = this.#outbox.lastWriteAtMs + this.#heartbeatMs;
     if (dueAtMs <= nowMs) dueAtMs = nowMs + this.#heartbeatMs;
@@ -173,25 +165,20 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
     if (this.#state === 'finishing') this.#endIfAllIsSent();
   };
 
-  #observePresent(variable: Variable, identifiers: readonly string[] | undefined): void {
-    if (this.#observed.has(variable)) return;
-    this.#observe(new WatchedVariable(this, variable, variable.current.version, variable.current, identifiers));
-  }
+  readonly #beginWork = () => this.#server.turns.begin();
 
-  #observe(observer: WatchedVariable): void {
-    const { variable } = observer;
-    this.#observed.set(variable, observer);
-    this.#server.observers.register(variable, observer);
+  #cut(): void {
+    this.#server.counters.slowStreamsCut += 1;
+    this.fail(
+      new SlowStreamError('the stream took no update for too long and was cut: read faster, watch less, or resume it'),
+    );
   }
 
   #expectProgress(): void {
-    if (this.#state !== 'ended' && this.dueAtMs > this.#outbox.stuckAtMs) {
+    if (this.#state !== 'live' && this.#state !== 'finishing') return;
+    if (this.#outbox.isUnderWay && this.dueAtMs > this.#outbox.stuckAtMs) {
       this.#server.deadlines.schedule(this, this.#outbox.stuckAtMs);
     }
-  }
-
-  #finishIfNothingIsLeft(): void {
-    if (this.#observed.size === 0 && (this.#names?.size ?? 0) === 0 && this.#patterns.length === 0) this.finish();
   }
 
   #endIfAllIsSent(): void {
@@ -202,63 +189,12 @@ export class WatchStream implements Deadline, StreamSink, NewcomerObserver {
 
   #end(): void {
     if (this.#state === 'ended') return;
-    if (this.#state === 'live') this.#unregister();
     this.#state = 'ended';
+    const nowMs = this.#server.clock.nowMs();
+    this.watch.close(this.#beginWork);
     this.#server.deadlines.cancel(this);
-    this.#outbox.close();
+    this.#outbox.close(nowMs);
     this.#server.watchStreams.remove(this);
-    this.session.removeWatch(this.#connection, this.#server.clock.nowMs());
-  }
-
-  #unregister(): void {
-    const { observers } = this.#server;
-    for (const observer of this.#observed.values()) observers.unregister(observer.variable, observer);
-    this.#observed.clear();
-    for (const name of this.#names ?? []) observers.unregisterName(this.session.id, name, this);
-    this.#names = undefined;
-    for (const pattern of this.#patterns) observers.unregisterPattern(this.session.id, pattern);
-    this.#patterns = [];
-  }
-}
-
-/** One variable of one stream. */
-class WatchedVariable extends SentState implements Observer {
-  readonly #stream: WatchStream;
-
-  constructor(
-    stream: WatchStream,
-    variable: Variable,
-    version: number,
-    value: VersionedValue | undefined,
-    identifiers: readonly string[] | undefined,
-  ) {
-    super(variable, version, value, identifiers);
-    this.#stream = stream;
-  }
-
-  handleChange(published: PublishedChange): void {
-    this.#stream.handleChange(this, published);
-  }
-
-  handleFailure(error: unknown): void {
-    this.#stream.handleFailure(error);
-  }
-}
-
-class WatchedPattern implements PatternObserver {
-  readonly matches: (name: string) => boolean;
-  readonly #stream: WatchStream;
-
-  constructor(stream: WatchStream, pattern: string) {
-    this.#stream = stream;
-    this.matches = compileWildcard(pattern);
-  }
-
-  handleNewcomer(variable: Variable): void {
-    this.#stream.handleNewcomer(variable);
-  }
-
-  handleFailure(error: unknown): void {
-    this.#stream.handleFailure(error);
+    this.session.removeWatch(this.#connection, nowMs);
   }
 }

@@ -8,7 +8,7 @@ export interface WatchRequest {
   readonly sessionId: string;
   /** Each once, in the order given. */
   readonly identifiers: ReadonlySet<string>;
-  readonly patterns: readonly string[];
+  readonly patterns: ReadonlySet<string>;
   readonly includesInitialValues: boolean;
   readonly includesOldValues: boolean;
   /** Updates of an atomic batch say whether more of it follows. */
@@ -56,7 +56,7 @@ export function parseWatchRequest(message: RequestOf<'WatchVariables'>): WatchRe
   return {
     sessionId: message.sessionId ?? '',
     identifiers: new Set(identifiers),
-    patterns,
+    patterns: new Set(patterns),
     includesInitialValues: message.includeInitialValues ?? false,
     includesOldValues: oldValue === '',
     waitsForMissing: missing === 'wait',

@@ -1,18 +1,35 @@
-/** All live watch streams, by session and by token, and the calls that carry them. Full: maxStreams refuses another. Closed: `endAll` has ended each. */
+/**
+ * All live watches, by session and by token, the calls that carry them, and what each connection holds.
+ * Full: maxStreams refuses another. Closed: `endAll` has ended each.
+ */
 import { QuotaExceededError } from '../../shared/errors.js';
 import type { Session } from '../session.js';
-import type { WatchStream } from './stream-call.js';
+import { CarrierBudget } from './carrier-budget.js';
+
+/** A watch on its carrier. */
+export interface LiveWatch {
+  readonly session: Session;
+  /** '' when it has none. */
+  readonly token: string;
+  /** Ends it with OK once what waits is sent. */
+  finish(): void;
+  /** Ends it with the error's status, at once. */
+  fail(error: unknown): void;
+}
 
 export class WatchStreams {
   readonly #maxStreams: number;
-  readonly #streams = new Map<Session, Set<WatchStream>>();
-  readonly #byToken = new Map<Session, Map<string, WatchStream>>();
+  readonly #maxConnectionBytes: number;
+  readonly #streams = new Map<Session, Set<LiveWatch>>();
+  readonly #byToken = new Map<Session, Map<string, LiveWatch>>();
+  readonly #budgets = new Map<string, { readonly budget: CarrierBudget; calls: number }>();
   readonly #idle: (() => void)[] = [];
   #size = 0;
   #calls = 0;
 
-  constructor(maxStreams: number) {
+  constructor(maxStreams: number, maxConnectionBytes: number) {
     this.#maxStreams = maxStreams;
+    this.#maxConnectionBytes = maxConnectionBytes;
   }
 
   get size(): number {
@@ -32,7 +49,7 @@ export class WatchStreams {
     );
   }
 
-  add(stream: WatchStream): void {
+  add(stream: LiveWatch): void {
     const { session, token } = stream;
     const streams = this.#streams.get(session);
     if (streams === undefined) this.#streams.set(session, new Set([stream]));
@@ -46,7 +63,7 @@ export class WatchStreams {
   }
 
   /** Once a stream. */
-  remove(stream: WatchStream): void {
+  remove(stream: LiveWatch): void {
     const { session, token } = stream;
     const streams = this.#streams.get(session);
     if (streams?.delete(stream) !== true) return;
@@ -55,7 +72,7 @@ export class WatchStreams {
     if (token !== '') this.#forgetToken(stream, token);
   }
 
-  find(session: Session, token: string): WatchStream | undefined {
+  find(session: Session, token: string): LiveWatch | undefined {
     return this.#byToken.get(session)?.get(token);
   }
 
@@ -68,13 +85,26 @@ export class WatchStreams {
     for (const streams of [...this.#streams.values()]) for (const stream of [...streams]) stream.fail(error);
   }
 
-  handleCallBegun(): void {
+  /** What the connection's watches hold together, this one's too. */
+  handleCallBegun(connection: string): CarrierBudget {
     this.#calls += 1;
+    let held = this.#budgets.get(connection);
+    if (held === undefined) {
+      held = { budget: new CarrierBudget(this.#maxConnectionBytes), calls: 0 };
+      this.#budgets.set(connection, held);
+    }
+    held.calls += 1;
+    return held.budget;
   }
 
   /** Its client has taken everything, the status too, or is gone. */
-  handleCallEnded(): void {
+  handleCallEnded(connection: string): void {
     this.#calls -= 1;
+    const held = this.#budgets.get(connection);
+    if (held !== undefined) {
+      held.calls -= 1;
+      if (held.calls === 0) this.#budgets.delete(connection);
+    }
     if (this.#calls === 0) for (const resolve of this.#idle.splice(0)) resolve();
   }
 
@@ -83,7 +113,7 @@ export class WatchStreams {
     return this.#calls === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
   }
 
-  #forgetToken(stream: WatchStream, token: string): void {
+  #forgetToken(stream: LiveWatch, token: string): void {
     const tokens = this.#byToken.get(stream.session);
     if (tokens?.get(token) !== stream) return;
     tokens.delete(token);

@@ -1,20 +1,22 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { PublishedChange } from '../../../src/server/observer-manager.js';
-import type { Opening, StreamCounters, StreamSink } from '../../../src/server/watch/outbox.js';
-import { SentState, StreamOutbox } from '../../../src/server/watch/outbox.js';
+import { PublishedBatch, PublishedChange } from '../../../src/server/observer-manager.js';
+import { CarrierBudget } from '../../../src/server/watch/carrier-budget.js';
+import type { Opening, OutboxSink, StreamCounters } from '../../../src/server/watch/outbox.js';
+import { Outbox } from '../../../src/server/watch/outbox.js';
+import { SentState } from '../../../src/server/watch/sent-state.js';
+import { StreamEncoder } from '../../../src/server/watch/stream-encoder.js';
 import type { Change, Variable } from '../../../src/shared/state/variable.js';
 import { METHODS } from '../../../src/shared/wire/services.js';
-import { encodeMark } from '../../../src/shared/wire/update-message.js';
 import type { VariableUpdate } from '../plain-client.js';
 import { long, newValue, oldValue } from '../plain-client.js';
 import { SampleTable } from '../sample-table.js';
 
 /** A stream that lets messages through when it is told to. */
-class ManualSink implements StreamSink {
+class ManualSink implements OutboxSink {
   readonly written: Uint8Array[] = [];
-  outbox: StreamOutbox | undefined;
+  outbox: Outbox | undefined;
   #through = 0;
 
   write(bytes: Uint8Array): void {
@@ -41,19 +43,30 @@ class ManualSink implements StreamSink {
   }
 }
 
-function setup({ limit = 4, slowStreamMs = 1_000, includesOldValues = true } = {}) {
-  const sample = new SampleTable();
+function setup({
+  limit = 4,
+  maxBytes = 1e6,
+  slowStreamMs = 1_000,
+  includesOldValues = true,
+  keepsBatches = false,
+  isOpen = true,
+  history = {},
+  budget = new CarrierBudget(1e9),
+} = {}) {
+  const sample = new SampleTable(history);
   const sink = new ManualSink();
   const counters: StreamCounters = { updatesSent: 0, updatesConflated: 0 };
-  const outbox = new StreamOutbox({ epoch: 'e1', limit, slowStreamMs, includesOldValues }, sink, counters);
+  const encoder = new StreamEncoder('e1', includesOldValues);
+  const outbox = new Outbox({ limit, maxBytes, slowStreamMs, keepsBatches }, encoder, sink, counters, budget);
   sink.outbox = outbox;
-  const watch = (variable: Variable): SentState => new SentState(variable, variable.current.version, variable.current);
+  if (isOpen) outbox.open([], { revision: 0, timestamp: 0 }, false, 0);
+  const watch = (variable: Variable): SentState => new SentState(variable, variable.current.version);
   const push = (state: SentState, change: Change, atMs = 0): PublishedChange => {
     const published = new PublishedChange(change, atMs);
     outbox.push(state, published);
     return published;
   };
-  return { sample, sink, counters, outbox, watch, push };
+  return { sample, sink, counters, outbox, watch, push, budget };
 }
 
 /** Messages that a stream is given before it has let one through. */
@@ -93,17 +106,17 @@ describe('a stream that takes its updates', () => {
 
 describe('what is sent at the beginning', () => {
   test('comes before the changes that were made since, each with the value it had then', () => {
-    const { sample, sink, outbox, watch, push } = setup();
+    const { sample, sink, outbox, watch, push } = setup({ isOpen: false });
     const variables = Array.from({ length: 100 }, (_, index) => sample.register(`v${index}`, index).variable);
     const states = variables.map(watch);
     const opening: Opening[] = states.map((sent) => ({
       type: 'initial_value',
       sent,
-      current: sent.variable.current,
+      version: sent.version,
+      revision: sent.variable.current.revision,
       missed: 0,
     }));
-    opening.push({ type: 'encoded', bytes: encodeMark('synced', 0, sample.table.revision, 'e1') });
-    outbox.open(opening, 0);
+    outbox.open(opening, { revision: sample.table.revision, timestamp: 0 }, true, 0);
     assert.equal(sink.written.length, UNDER_WAY, 'the stream is given no more than it takes');
     push(states[99]!, sample.set(variables[99]!, 1_000));
     push(states[0]!, sample.set(variables[0]!, 1_001));
@@ -181,7 +194,7 @@ describe('a stream that is slow', () => {
     const { sample, sink, outbox } = setup();
     const text = 'x'.repeat(100_000);
     const { variable } = sample.table.register({ name: 'text', type: 'string', initial: '' }, 0);
-    const state = new SentState(variable, 1, variable.current);
+    const state = new SentState(variable, 1);
     for (let index = 0; index < 5; index += 1) {
       const { change } = sample.table.set(
         { identifier: 'text', input: `${text}${index}` },
@@ -212,10 +225,10 @@ test('a heartbeat goes out only when nothing else is on its way', () => {
   const { sample, sink, outbox, watch, push } = setup();
   const fan = sample.variable('fan');
   push(watch(fan), sample.set(fan, 1));
-  outbox.pushHeartbeat(5, 7, 5);
+  outbox.pushHeartbeat(5, { revision: 7, timestamp: 5 });
   assert.equal(sink.written.length, 1);
   sink.letAllThrough();
-  outbox.pushHeartbeat(6, 7, 6);
+  outbox.pushHeartbeat(6, { revision: 7, timestamp: 6 });
   assert.equal(sink.updates()[1]?.updateType, 'heartbeat');
   assert.equal(outbox.lastWriteAtMs, 6);
 });
@@ -225,9 +238,9 @@ test('a closed outbox takes and gives nothing', () => {
   const fan = sample.variable('fan');
   const state = watch(fan);
   for (let value = 1; value <= 150; value += 1) push(state, sample.set(fan, value));
-  outbox.close();
+  outbox.close(0);
   push(state, sample.set(fan, 99));
-  outbox.pushHeartbeat(0, 0, 0);
+  outbox.pushHeartbeat(0, { revision: 0, timestamp: 0 });
   sink.letAllThrough();
   assert.equal(sink.written.length, UNDER_WAY);
   assert.equal(outbox.isWaiting, false);
@@ -268,4 +281,132 @@ test('whatever the stream takes when: versions rise, revisions rise, the books b
       assert.equal(sink.written.length + missedTotal, taken.length);
     }),
   );
+});
+
+describe('an opening that waited until the history let go of its values', () => {
+  function slowOpening(type: 'initial_value' | 'resync', missed: number) {
+    const all = setup({ isOpen: false, limit: 1_000, history: { maxAgeMs: 0 } });
+    const { sample, outbox, watch, push, sink } = all;
+    const states = Array.from({ length: UNDER_WAY + 2 }, (_, index) => watch(sample.variable(`v${index}`)));
+    const opening = states.map((sent): Opening => {
+      return { type, sent, version: 1, revision: sent.variable.current.revision, missed };
+    });
+    outbox.open(opening, { revision: sample.table.revision, timestamp: 0 }, true, 0);
+    const last = states.at(-1)!;
+    const sets = (count: number) => {
+      for (let value = 1; value <= count; value += 1) push(last, sample.set(last.variable, value));
+    };
+    return { ...all, last, sets, tail: (count: number) => sink.updates().slice(-count) };
+  }
+
+  test('tells the newer value as the initial one, and marks synced behind it', () => {
+    const { sink, sets, tail } = slowOpening('initial_value', 0);
+    sets(40);
+    sink.letAllThrough();
+    const updates = sink.updates();
+    assert.equal(updates.length, UNDER_WAY + 1 + 40 + 1);
+    assert.deepEqual(
+      updates.slice(UNDER_WAY, UNDER_WAY + 5).map((update) => [update.updateType, update.variable?.version]),
+      [
+        ['initial_value', 1],
+        ['initial_value', 2],
+        ['synced', undefined],
+        ['value_change', 3],
+        ['value_change', 4],
+      ],
+    );
+    assert.equal(newValue(tail(1)[0]!), 40);
+  });
+
+  test('tells the newer value as a resync, with all that was missed', () => {
+    const { sink, sets } = slowOpening('resync', 7);
+    sets(40);
+    sink.letAllThrough();
+    const told = sink.updates().slice(UNDER_WAY + 1, UNDER_WAY + 3);
+    assert.deepEqual(
+      told.map((update) => [update.updateType, update.variable?.version, long(update.missed)]),
+      [
+        ['resync', 2, 8],
+        ['synced', undefined, 0],
+      ],
+    );
+  });
+
+  test('tells the deletion alone, and marks synced behind it', () => {
+    const { sample, sink, last, push, tail } = slowOpening('initial_value', 0);
+    push(last, sample.delete(last.variable));
+    sink.letAllThrough();
+    assert.deepEqual(
+      tail(2).map(({ updateType }) => updateType),
+      ['deleted', 'synced'],
+    );
+  });
+});
+
+describe('what a slow watch holds', () => {
+  test('is its bytes of changes at most, then the newest of each variable', () => {
+    const budget = new CarrierBudget(1e9);
+    const { sample, watch, push, counters } = setup({ limit: 1_000, maxBytes: 100_000, budget });
+    const fan = watch(sample.variable('fan'));
+    for (let value = 1; value <= UNDER_WAY; value += 1) push(fan, sample.set(fan.variable, value));
+    const { variable } = sample.table.register({ name: 'text', type: 'string', initial: '' }, 0);
+    const state = watch(variable);
+    for (let index = 0; index < 100; index += 1) {
+      const input = `${'x'.repeat(20_000)}${index}`;
+      const { change } = sample.table.set({ identifier: 'text', input }, { source: '', custom: {} }, 0);
+      push(state, change!);
+      assert.ok(budget.held <= 100_000, `${budget.held} bytes`);
+    }
+    assert.ok(counters.updatesConflated >= 97);
+  });
+
+  test('is the newest of each variable when its connection holds too much', () => {
+    const budget = new CarrierBudget(1_000);
+    const { sample, watch, push, counters } = setup({ limit: 1_000, budget });
+    budget.held = 1_001;
+    const fan = watch(sample.variable('fan'));
+    for (let value = 1; value <= UNDER_WAY + 100; value += 1) push(fan, sample.set(fan.variable, value));
+    assert.ok(counters.updatesConflated >= 99);
+  });
+
+  test('of atomic batches is overfull when what it has begun to tell is outdated and large', () => {
+    const budget = new CarrierBudget(1e9);
+    const { sample, watch, outbox, sink } = setup({ keepsBatches: true, maxBytes: 100_000, limit: 10, budget });
+    const table = sample.table;
+    const texts = Array.from({ length: UNDER_WAY + 20 }, (_, index) => {
+      return table.register({ name: `t${index}`, type: 'string', initial: '' }, 0).variable;
+    });
+    const states = texts.map(watch);
+    const setAll = (round: number) => {
+      const assignments = texts.map(({ name }) => ({ identifier: name, input: `${round}${'x'.repeat(10_000)}` }));
+      const { changes } = table.update(assignments, true, { source: '', custom: {} }, 0);
+      const batch = new PublishedBatch();
+      for (const [place, change] of changes.entries()) {
+        outbox.push(states[place]!, new PublishedChange(change, 0, place < changes.length - 1 ? batch : undefined));
+      }
+      batch.end(0);
+    };
+    setAll(1);
+    assert.equal(outbox.isOverfull, false);
+    setAll(2);
+    assert.equal(outbox.isOverfull, true);
+    outbox.close(0);
+    assert.deepEqual([budget.held, budget.underWay], [0, 0]);
+    assert.ok(sink.written.length < UNDER_WAY);
+  });
+});
+
+test('streams of one connection wait for each other when what is under way is full, and go on as it is taken', () => {
+  const budget = new CarrierBudget(500);
+  const streams = Array.from({ length: 10 }, () => setup({ budget }));
+  for (const { sample, watch, push } of streams) {
+    const fan = watch(sample.variable('fan'));
+    push(fan, sample.set(fan.variable, 1));
+  }
+  const written = () => streams.reduce((sum, { sink }) => sum + sink.written.length, 0);
+  assert.ok(written() < 10, `${written()} of 10 are under way`);
+  assert.ok(budget.underWay < 700);
+  for (let round = 0; round < 10; round += 1) for (const { sink } of streams) sink.letThrough(1, 0);
+  assert.equal(written(), 10);
+  assert.equal(budget.underWay, 0);
 });

@@ -1,0 +1,54 @@
+/**
+ * The seam between what a watch has to say and how a carrier says it. Path: server/watch/outbox -> [update encoder] -> a carrier's bytes.
+ * One for each watch on a carrier, used again and again: it keeps nothing but what `take` has not taken.
+ */
+import type { Change, Variable, VersionedValue } from '../state/variable.js';
+
+/** One variable as a watch knows it. */
+export interface SentVariable {
+  readonly variable: Variable;
+  /** Last version sent, or the one right before what shall be sent first. */
+  readonly version: number;
+  /** What the request called it, where that is not its name alone; said with the first update. */
+  readonly unsaidIdentifiers: readonly string[] | undefined;
+}
+
+/** A change with room for its bytes: written by the first watch that needs them, for all that know the version right before. */
+export interface SharedChange {
+  readonly change: Change;
+  bytes: Uint8Array | undefined;
+  bytesWithOldValue: Uint8Array | undefined;
+}
+
+/** A variable that a resumed watch knew and that is no more. */
+export interface GoneVariable {
+  readonly id: string;
+  /** How it went, where that is remembered. */
+  readonly change: Change | undefined;
+  /** As `unsaidIdentifiers`. */
+  readonly identifiers: readonly string[] | undefined;
+}
+
+export interface Moment {
+  /** The session's. */
+  readonly revision: number;
+  /** Ms since 1970. */
+  readonly timestamp: number;
+}
+
+/** `more`: another update follows before the watch is of one revision again. */
+export interface UpdateEncoder {
+  change(sent: SentVariable, shared: SharedChange, more: boolean): void;
+  /** The present value. `missed`: versions skipped right before. */
+  snapshot(
+    sent: SentVariable,
+    current: VersionedValue,
+    kind: 'initial_value' | 'resync',
+    missed: number,
+    more: boolean,
+  ): void;
+  gone(variable: GoneVariable, at: Moment, more: boolean): void;
+  mark(kind: 'heartbeat' | 'synced', at: Moment): void;
+  /** What was said since the last call; undefined when that is nothing. */
+  take(): Uint8Array | undefined;
+}

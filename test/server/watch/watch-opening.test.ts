@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { SentState } from '../../../src/server/watch/sent-state.js';
+import { openingOf } from '../../../src/server/watch/watch-opening.js';
+import { parseWatchRequest } from '../../../src/server/watch/watch-request.js';
+import type { Variable } from '../../../src/shared/state/variable.js';
+import { SampleTable } from '../sample-table.js';
+
+const message = { variableIdentifiers: ['v0'], includeInitialValues: true };
+
+async function opening(request: object, variables: readonly Variable[], isNewcomer = false) {
+  const states = variables.map((variable) => new SentState(variable, variable.current.version, undefined, isNewcomer));
+  let steps = 0;
+  const spend = (more: number): Promise<void> => {
+    steps += more;
+    return Promise.resolve();
+  };
+  const captured = { states, gone: [], epoch: 'e1', revision: 1_000 };
+  const openings = await openingOf(parseWatchRequest({ ...message, ...request }), captured, { spend });
+  const said = openings.map((one) =>
+    one.type === 'gone' ? one.type : `${one.type} ${one.sent.variable.name}=${one.version}`,
+  );
+  return { said, steps, openings };
+}
+
+describe('an opening', () => {
+  test('says initial values in the order in which they were set, where they are asked for', async () => {
+    const sample = new SampleTable();
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => sample.variable(name));
+    sample.set(a!, 1);
+    const { said } = await opening({}, [a!, b!, c!]);
+    assert.deepEqual(said, ['initial_value b=1', 'initial_value c=1', 'initial_value a=2']);
+    assert.deepEqual((await opening({ includeInitialValues: false }, [a!, b!])).said, []);
+  });
+
+  test('replays what the history holds, and is a resync where it does not', async () => {
+    const sample = new SampleTable({ maxAgeMs: 0 });
+    const fan = sample.variable('fan');
+    for (let value = 1; value < 30; value += 1) sample.set(fan, value);
+    const resumed = (version: number) => opening({ resume: { [fan.id]: version }, resumeEpoch: 'e1' }, [fan]);
+    assert.deepEqual((await resumed(30)).said, []);
+    assert.deepEqual((await resumed(28)).said, ['replay fan=29', 'replay fan=30']);
+    const { said, openings } = await resumed(5);
+    assert.deepEqual(said, ['resync fan=30']);
+    assert.equal(openings[0]?.type === 'resync' && openings[0].missed, 24);
+  });
+
+  test('tells a variable that came while the watch was registered as changes, from its first version', async () => {
+    const sample = new SampleTable();
+    const fan = sample.variable('fan');
+    sample.set(fan, 1);
+    assert.deepEqual((await opening({ includeInitialValues: false }, [fan], true)).said, [
+      'replay fan=1',
+      'replay fan=2',
+    ]);
+  });
+
+  test('takes steps in proportion to what it says', async () => {
+    const sample = new SampleTable();
+    const variables = Array.from({ length: 900 }, (_, index) => sample.variable(`v${index}`));
+    const few = await opening({}, variables.slice(0, 90));
+    const many = await opening({}, variables);
+    assert.ok(many.steps <= 10 * few.steps);
+  });
+});

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { ObserverManager } from '../../../src/server/observer-manager.js';
+import { CarrierBudget } from '../../../src/server/watch/carrier-budget.js';
+import { Watch } from '../../../src/server/watch/watch.js';
+import { registerWatch } from '../../../src/server/watch/watch-registration.js';
+import type { WatchRequest } from '../../../src/server/watch/watch-request.js';
+import { parseWatchRequest } from '../../../src/server/watch/watch-request.js';
+import { VariablesNotFoundError } from '../../../src/shared/errors.js';
+import { silentLogger } from '../../../src/shared/logger.js';
+import type { Change } from '../../../src/shared/state/variable.js';
+import { SampleTable } from '../sample-table.js';
+
+function setup(message: Parameters<typeof parseWatchRequest>[0]) {
+  const sample = new SampleTable();
+  const { table } = sample;
+  const manager = new ObserverManager(silentLogger);
+  const gone = new Map<string, Change>();
+  const told: string[] = [];
+  const watch = new Watch(manager, 's', new CarrierBudget(1e9), {
+    handleChange: (sent, { change }) => void told.push(`${sent.variable.name}=${change.current.version}`),
+    handleNothingLeft: () => undefined,
+    handleFailure: () => undefined,
+  });
+  const session = {
+    id: 's',
+    find: (identifier: string) => table.find(identifier),
+    findById: (id: string) => table.findById(id),
+    findGone: (id: string) => gone.get(id),
+    after: (place: number) => table.after(place),
+  };
+  let steps = 0;
+  const register = (between: (step: number) => void = () => undefined, request?: WatchRequest) =>
+    registerWatch(watch, request ?? parseWatchRequest(message), session, 'e1', {
+      spend: () => {
+        steps += 1;
+        between(steps);
+        return steps % 2 === 0 ? Promise.resolve() : undefined;
+      },
+    });
+  return { sample, manager, gone, watch, told, register, steps: () => steps };
+}
+
+describe('registering for what a request means', () => {
+  test('takes a step for each id, identifier and variable times pattern, and no more', async () => {
+    const { sample, register, steps } = setup({
+      variableIdentifiers: Array.from({ length: 50 }, (_, index) => `v${index}`),
+      patterns: ['x*', 'y*'],
+      resume: Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`id${index}`, 1])),
+      resumeEpoch: 'e1',
+    });
+    for (let index = 0; index < 70; index += 1) sample.variable(`v${index}`);
+    await register();
+    assert.equal(steps(), 30 + 50 + 2 * 70);
+  });
+
+  test('misses nothing that comes, changes or goes between its turns', async () => {
+    const { sample, manager, register, watch } = setup({
+      variableIdentifiers: ['late'],
+      patterns: ['v*'],
+      options: { missing: 'wait' },
+    });
+    const variables = Array.from({ length: 20 }, (_, index) => sample.variable(`v${index}`));
+    await register((step) => {
+      if (step === 5) manager.publish('s', sample.register('v-new'), 0);
+      if (step === 8) manager.publish('s', sample.delete(variables[2]!), 0);
+      if (step === 9) manager.publish('s', sample.delete(variables[15]!), 0);
+      if (step === 10) manager.publish('s', sample.register('late'), 0);
+    });
+    const { states, gone } = watch.capture();
+    const names = states.map(({ variable }) => variable.name).sort();
+    const expected = [
+      ...variables.map(({ name }) => name).filter((name) => name !== 'v2' && name !== 'v15'),
+      'late',
+      'v-new',
+    ];
+    assert.deepEqual(names, expected.sort());
+    assert.deepEqual(
+      gone.map(({ id }) => id),
+      [variables[2]!.id],
+    );
+  });
+
+  test('stops when the watch ends between its turns, and leaves no observer', async () => {
+    const { sample, manager, register, watch } = setup({ variableIdentifiers: ['a', 'b', 'c', 'd'], patterns: ['*'] });
+    for (const name of ['a', 'b', 'c', 'd', 'e']) sample.variable(name);
+    await register((step) => {
+      if (step === 3) watch.close(() => ({ spend: () => undefined }));
+    });
+    assert.equal(manager.size, 0);
+  });
+
+  test('names all that are missing', async () => {
+    const { sample, register } = setup({ variableIdentifiers: ['a', 'x', 'y'] });
+    sample.variable('a');
+    await assert.rejects(register(), (error: VariablesNotFoundError) => {
+      assert.ok(error instanceof VariablesNotFoundError);
+      assert.match(error.message, /x.*y/);
+      return true;
+    });
+  });
+
+  test('says of what is gone how it went, and what the request calls it unless that is its name alone', async () => {
+    const { sample, gone, register } = setup({
+      variableIdentifiers: ['fan', 'var_2', 'lamp'],
+      resume: { var_1: 1, var_2: 1, var_9: 1 },
+      resumeEpoch: 'e1',
+    });
+    for (const name of ['fan', 'lamp']) {
+      const change = sample.delete(sample.variable(name));
+      gone.set(change.variable.id, change);
+    }
+    const said = await register();
+    assert.deepEqual(
+      said.map(({ id, change, identifiers }) => [id, change?.variable.name, identifiers]),
+      [
+        ['var_1', 'fan', undefined],
+        ['var_2', 'lamp', ['var_2', 'lamp']],
+        ['var_9', undefined, undefined],
+      ],
+    );
+  });
+});

@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { parseWatchRequest } from '../../../src/server/watch/watch-request.js';
+import { InvalidArgumentError } from '../../../src/shared/errors.js';
+import { ERA_SPAN } from '../../../src/shared/wire/wire-version.js';
+
+describe('a request to watch', () => {
+  test('names each identifier and pattern once, with the defaults of what it leaves out', () => {
+    const request = parseWatchRequest({ sessionId: 's', variableIdentifiers: ['a', 'b', 'a'], patterns: ['*', '*'] });
+    assert.deepEqual([...request.identifiers], ['a', 'b']);
+    assert.deepEqual([...request.patterns], ['*']);
+    const { includesOldValues, keepsBatches, waitsForMissing, wantsSynced, token, heartbeatMs, resume } = request;
+    assert.deepEqual(
+      [includesOldValues, keepsBatches, waitsForMissing, wantsSynced, token, heartbeatMs, resume],
+      [true, false, false, false, '', undefined, undefined],
+    );
+  });
+
+  test('has the versions of a later era whole', () => {
+    const { resume } = parseWatchRequest({ variableIdentifiers: ['a'], resume: { x: 5 }, resumeEpoch: 'e1.2' });
+    assert.equal(resume?.epoch, 'e1');
+    assert.deepEqual([...(resume?.seen ?? [])], [['x', 2 * ERA_SPAN + 5]]);
+  });
+
+  test('is refused where it says what cannot be meant', () => {
+    for (const wrong of [
+      {},
+      { patterns: Array.from({ length: 101 }, (_, index) => `p${index}*`) },
+      { variableIdentifiers: ['a'], options: { missing: 'perhaps' } },
+      { variableIdentifiers: ['a'], options: { old_value: 'some' } },
+      { variableIdentifiers: ['a'], heartbeatMs: -1 },
+      { variableIdentifiers: ['a'], resume: { x: -1 } },
+    ]) {
+      assert.throws(() => parseWatchRequest(wrong), InvalidArgumentError);
+    }
+  });
+});
