@@ -180,7 +180,7 @@ export class Slot {
     let channels = 0;
     let streams = 0;
     for (const { connection } of this.#bridges.values()) {
-      channels += connection.channels;
+      channels += connection.connections;
       streams += connection.streams;
     }
     return {

@@ -1,21 +1,17 @@
 /**
- * The way of one state to its server, from this worker: first contact, session, liveness, retry, and reopening everything that was watched.
+ * The way of one state to its server, from this worker: first contact, calls, retry, and reopening everything that was watched.
  * Path: slot -> [connection] -> carrier. The only place that decides what is retried (failure-verdict says how); a carrier never does.
  * Slow: it reads on. Closed: feeds end, channels close, nothing is called afterwards.
  */
-import type { Metadata } from '@grpc/grpc-js';
 import type { Deadlines } from '../../shared/deadlines.js';
 import { deadlineOf } from '../../shared/deadlines.js';
 import {
   BridgeError,
   ClosedError,
   DeadlineExceededError,
-  errorFromWire,
-  ProtocolError,
   SessionNotFoundError,
   UnavailableError,
   UnknownOutcomeError,
-  UnsupportedError,
   VariablesNotFoundError,
 } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
@@ -23,26 +19,22 @@ import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import { systemClock, systemRandom } from '../../shared/system-clock.js';
 import type { MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
-import {
-  codeOfSentence,
-  EPOCH_HEADER,
-  MAX_MESSAGE_HEADER,
-  SESSION_TTL_HEADER,
-  STATUS,
-} from '../../shared/wire/status.js';
+import { STATUS } from '../../shared/wire/status.js';
 import type { CarriedFeed, CarrierOwner, FeedEnd } from '../transport/carrier.js';
 import { ChannelPool, type PooledChannel } from '../transport/channel-pool.js';
-import type { CallLimits } from '../transport/grpc-call.js';
-import { headerOf, unaryCall } from '../transport/grpc-call.js';
+import { unaryCall } from '../transport/grpc-call.js';
 import { StreamCarrier } from '../transport/stream-carrier.js';
 import type { WatchFeed } from '../watch/watch-feed.js';
 import { isOver } from '../watch/watch-state.js';
 import { EndpointRotation } from './endpoint-rotation.js';
 import { isPermanentForConnection, verdictOf } from './failure-verdict.js';
-import { FeedRetry } from './feed-retry.js';
+import { FeedReturns } from './feed-returns.js';
 import type { LivenessLimits } from './liveness.js';
-import { livenessOf, sweepMs } from './liveness.js';
 import { ReconnectUnit } from './reconnect-unit.js';
+import type { ServerFacts } from './session-contact.js';
+import { SessionContact } from './session-contact.js';
+import type { WatchdogOwner } from './watchdog.js';
+import { Watchdog } from './watchdog.js';
 
 /** Whoever wants a feed. */
 export interface FeedOwner {
@@ -50,16 +42,6 @@ export interface FeedOwner {
   handleFeedRegistered(feed: WatchFeed): void;
   /** It will not come back: refused, or retried in vain. */
   handleFeedRefused(error: BridgeError): void;
-}
-
-/** What a server says of itself. */
-export interface ServerFacts {
-  /** '' when it says none: it isn't ours. */
-  readonly epoch: string;
-  /** Largest message that both ends take, bytes. */
-  readonly maxBytes: number;
-  /** Idle time after which it ends a session, ms; 0 = never, or unsaid. */
-  readonly sessionTtlMs: number;
 }
 
 /** An answer, with the code of a refusal that came with `success = false`. */
@@ -73,27 +55,22 @@ interface Lost {
   readonly end: FeedEnd;
 }
 
-export class Connection implements CarrierOwner {
+export class Connection implements CarrierOwner, WatchdogOwner {
   readonly #config: BridgeConfig;
   readonly #deadlines: Deadlines;
   readonly #logger: Logger;
   readonly #rotation: EndpointRotation;
   readonly #unit: ReconnectUnit;
   readonly #owners = new Map<CarriedFeed, FeedOwner>();
-  /** Feeds without a stream, until the connection is tried again. */
-  readonly #waiting = new Set<WatchFeed>();
-  /** Of feeds that were refused for now while the connection stands. */
-  readonly #retries = new Map<CarriedFeed, FeedRetry>();
+  readonly #session: SessionContact;
+  readonly #watchdog: Watchdog;
+  readonly #returns: FeedReturns<WatchFeed>;
   readonly #attempt = deadlineOf(() => void this.#reconnect());
-  readonly #sweep = deadlineOf((nowMs) => this.#handleSweep(nowMs));
   #pool: ChannelPool;
   #carrier: StreamCarrier;
-  #facts: ServerFacts;
   /** Streams that ended in this turn: whether their connection did too is known in the next. */
   #lost: Lost[] = [];
   #lostTurn: NodeJS.Immediate | undefined;
-  #sweptAtMs = 0;
-  #rejoining: { readonly control: PooledChannel; readonly joined: Promise<void> } | undefined;
   /** No call is tried again: the state is being closed. */
   #isDraining = false;
   #isClosed = false;
@@ -104,22 +81,31 @@ export class Connection implements CarrierOwner {
     this.#logger = logger;
     this.#rotation = new EndpointRotation(config.endpoints);
     this.#unit = new ReconnectUnit(config);
-    this.#facts = { epoch: '', maxBytes: config.limits.maxMessageBytes, sessionTtlMs: 0 };
+    this.#session = new SessionContact(config);
+    this.#returns = new FeedReturns({
+      config,
+      deadlines,
+      random: systemRandom,
+      open: (feed, attempt) => this.#open(feed, attempt),
+      refuse: (feed, error) => this.#refuse(feed, error),
+    });
     this.#pool = new ChannelPool(this.#rotation.current, config);
     this.#carrier = this.#makeCarrier();
-    this.#scheduleSweep(systemClock.nowMs());
+    this.#watchdog = new Watchdog(deadlines, this);
+    this.#watchdog.start();
   }
 
+  /** Of the server that was joined last. */
   get facts(): ServerFacts {
-    return this.#facts;
+    return this.#session.facts;
   }
 
   /** Requests and answers above this are split. */
   get maxRequestBytes(): number {
-    return this.#facts.maxBytes;
+    return this.facts.maxBytes;
   }
 
-  get channels(): number {
+  get connections(): number {
     return this.#pool.size;
   }
 
@@ -134,7 +120,7 @@ export class Connection implements CarrierOwner {
       try {
         await this.#connect();
         this.#openWaiting();
-        return this.#facts;
+        return this.facts;
       } catch (error) {
         lastError = error;
         // A server that answers has spoken for all: its refusal is no reason to ask another.
@@ -145,22 +131,18 @@ export class Connection implements CarrierOwner {
     }
     if (!keepsTrying) throw lastError;
     this.#deadlines.schedule(this.#attempt, this.#unit.handleAttemptFailed(systemClock.nowMs(), systemRandom));
-    return this.#facts;
+    return this.facts;
   }
 
   watch(feed: WatchFeed, owner: FeedOwner): void {
     this.#owners.set(feed, owner);
-    if (this.#unit.state.name === 'connected') this.#carrier.open(feed, 0);
-    else this.#wait(feed, new UnavailableError(`the connection to ${this.#pool.endpoint} is being made again`), false);
+    this.#open(feed, 0);
   }
 
   /** Ends it at the server too; nothing is delivered from now on. */
   unwatch(feed: WatchFeed): void {
     if (!this.#owners.delete(feed)) return;
-    this.#waiting.delete(feed);
-    const retry = this.#retries.get(feed);
-    if (retry !== undefined) this.#deadlines.cancel(retry);
-    this.#retries.delete(feed);
+    this.#returns.forget(feed);
     this.#carrier.close(feed);
   }
 
@@ -175,7 +157,7 @@ export class Connection implements CarrierOwner {
       try {
         await control.connect(endpoint, Math.max(1, deadlineMs - askedAtMs));
         const timeoutMs = Math.max(1, deadlineMs - systemClock.nowMs());
-        const limits = { timeoutMs, maxBytes: this.#facts.maxBytes };
+        const limits = { timeoutMs, maxBytes: this.facts.maxBytes };
         const answer = await unaryCall(control, method, request, this.#config, limits, isChange);
         if (answer.errorCode === 'SESSION_NOT_FOUND') throw SessionNotFoundError.of(this.#config.sessionId);
         if (isRefusal(answer) && !hasRejoined && (await this.#isSessionMissing(undefined))) {
@@ -186,11 +168,11 @@ export class Connection implements CarrierOwner {
         if (!hasRejoined && (error instanceof SessionNotFoundError || (await this.#isSessionMissing(error)))) {
           // The server was restarted, or the session expired: it refused, so nothing was done and asking again is safe.
           hasRejoined = true;
-          await this.#rejoin();
+          await this.#session.join(this.#pool);
           continue;
         }
         // Nothing was heard on it since: later calls must not wait for it too.
-        if (control.lastWordAtMs < askedAtMs && isSilence(error)) this.#replaceChannel(control);
+        if (control.lastWordAtMs < askedAtMs && isSilence(error)) this.handleDead(control);
         const isTimeUp = deadlineMs - systemClock.nowMs() < RETRY_PAUSE_MS;
         if (!(error instanceof UnavailableError) || isTimeUp || this.#isDraining) throw this.#asClosed(error, isChange);
         // Never sent, refused by a server that goes, or a read: tried again until the time is up, on the connection that is made meanwhile.
@@ -208,11 +190,11 @@ export class Connection implements CarrierOwner {
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
-    for (const deadline of [this.#attempt, this.#sweep, ...this.#retries.values()]) this.#deadlines.cancel(deadline);
+    this.#watchdog.close();
+    this.#returns.close();
+    this.#deadlines.cancel(this.#attempt);
     clearImmediate(this.#lostTurn);
     this.#owners.clear();
-    this.#waiting.clear();
-    this.#retries.clear();
     this.#lost = [];
     this.#carrier.end();
     this.#pool.close();
@@ -234,7 +216,7 @@ export class Connection implements CarrierOwner {
 
   /** A server that names no code: its session or the variables may be what is not there. */
   async #handleNotFound(feed: WatchFeed, end: FeedEnd): Promise<void> {
-    const isThere = await this.#isSessionThere(this.#pool.control).catch(() => true);
+    const isThere = await this.#session.isThere(this.#pool.control).catch(() => true);
     if (this.#isClosed || isOver(feed.state) || !this.#owners.has(feed)) return;
     if (isThere) this.#handleVerdict(feed, end);
     else await this.#rejoinFor(feed, end);
@@ -284,32 +266,19 @@ export class Connection implements CarrierOwner {
       // It was there: the server lost its state, or somebody deleted it meanwhile. Either way it may return.
       feed.waitForMissing();
     }
-    let retry = this.#retries.get(feed);
-    if (retry === undefined) {
-      retry = new FeedRetry(this.#config.reconnect, () => this.#handleRetryDue(feed));
-      this.#retries.set(feed, retry);
-    }
-    const atMs = retry.handleFailure(systemClock.nowMs(), end.liveForMs, systemRandom);
-    // Whoever waits for a first registration is told when it fails again and again; a watch that was live is relied on.
-    const isInVain = !feed.hasBeenLive && retry.failures > this.#config.breaker.failures;
-    if (atMs === undefined || isInVain) {
-      this.#refuse(feed, end.error);
-      return;
-    }
-    feed.handleWaiting({ name: 'backoff', cause: end.error });
-    this.#deadlines.schedule(retry, atMs);
+    this.#returns.retry(feed, end, systemClock.nowMs());
   }
 
-  #handleRetryDue(feed: WatchFeed): void {
+  #open(feed: WatchFeed, attempt: number): void {
     if (this.#isClosed || !this.#owners.has(feed)) return;
-    if (this.#unit.state.name === 'connected') this.#carrier.open(feed, this.#retries.get(feed)?.failures ?? 0);
+    if (this.#unit.state.name === 'connected') this.#carrier.open(feed, attempt);
     else this.#wait(feed, new UnavailableError(`the connection to ${this.#pool.endpoint} is being made again`), false);
   }
 
   async #rejoinFor(feed: WatchFeed, end: FeedEnd): Promise<void> {
     feed.handleWaiting({ name: 'backoff', cause: end.error });
     try {
-      await this.#rejoin();
+      await this.#session.join(this.#pool);
     } catch (error) {
       this.#logger.debug({ endpoint: this.#pool.endpoint, error: String(error) }, 'the session could not be joined');
     }
@@ -325,78 +294,23 @@ export class Connection implements CarrierOwner {
     this.#unit.handleAttempt();
     const pool = this.#pool;
     await pool.control.connect(pool.endpoint, this.#config.limits.connectTimeoutMs);
-    await this.#rejoin();
+    await this.#session.join(pool);
+    // How often to look depends on what the server says.
+    this.#watchdog.start();
     this.#checkOpen();
     this.#unit.handleConnected(systemClock.nowMs());
   }
 
-  /** One call for all that need it at once; a new channel asks for itself. */
-  #rejoin(): Promise<void> {
-    const { control } = this.#pool;
-    if (this.#rejoining?.control === control) return this.#rejoining.joined;
-    const joined = this.#initialiseSession().finally(() => {
-      if (this.#rejoining?.joined === joined) this.#rejoining = undefined;
-    });
-    this.#rejoining = { control, joined };
-    return joined;
-  }
-
-  async #initialiseSession(): Promise<void> {
-    const { endpoint, control } = this.#pool;
-    const { sessionId, limits } = this.#config;
-    const callLimits: CallLimits = { timeoutMs: limits.connectTimeoutMs, maxBytes: limits.maxMessageBytes };
-    const request = { sessionId, withoutVariables: true };
-    try {
-      const answer = await unaryCall(control, 'InitializeSession', request, this.#config, callLimits, false);
-      const { response, errorCode, headers } = answer;
-      if (response.success !== true && !(errorCode === undefined && (await this.#isSessionThere(control)))) {
-        // A server that does not join a session that exists refuses it: then it is joined.
-        const message = response.errorMessage || `session "${sessionId}" was refused`;
-        throw errorFromWire({ code: errorCode ?? codeOfSentence(message), message });
-      }
-      this.#facts = factsOf(headers, limits.maxMessageBytes);
-      // How often to look depends on what the server says.
-      if (!this.#isClosed) this.#scheduleSweep(systemClock.nowMs());
-    } catch (error) {
-      if (error instanceof UnsupportedError || error instanceof ProtocolError) {
-        throw new ProtocolError(
-          `${endpoint} answers, but it is no bridge server (${error.message}): check the endpoint`,
-          { cause: error },
-        );
-      }
-      if (error instanceof UnknownOutcomeError || error instanceof DeadlineExceededError) {
-        throw new UnavailableError(
-          `${endpoint} did not answer InitializeSession in time: check that it is a bridge server`,
-          { cause: error },
-        );
-      }
-      throw error;
-    }
-  }
-
-  /** A server that says nothing of sessions in its refusals is asked. */
-  async #isSessionThere(channel: PooledChannel): Promise<boolean> {
-    const { sessionId, limits } = this.#config;
-    const callLimits: CallLimits = { timeoutMs: limits.connectTimeoutMs, maxBytes: limits.maxMessageBytes };
-    try {
-      const { response } = await unaryCall(channel, 'Heartbeat', { sessionId }, this.#config, callLimits, false);
-      return response.sessionValid === true;
-    } catch (error) {
-      if (error instanceof UnsupportedError) return true;
-      throw error;
-    }
-  }
-
   /** Of a server that is not ours: its refusals do not say whether it is the session that is not there. */
   async #isSessionMissing(error: unknown): Promise<boolean> {
-    if (this.#facts.epoch !== '' || !(error === undefined || error instanceof VariablesNotFoundError)) return false;
-    return !(await this.#isSessionThere(this.#pool.control));
+    if (this.facts.epoch !== '' || !(error === undefined || error instanceof VariablesNotFoundError)) return false;
+    return !(await this.#session.isThere(this.#pool.control));
   }
 
   async #reconnect(): Promise<void> {
     try {
       this.#renewPool();
-      for (const feed of this.#waiting) feed.handleOpening(systemClock.nowMs());
+      for (const feed of this.#returns.waiting()) feed.handleOpening(systemClock.nowMs());
       await this.#connect();
     } catch (error) {
       if (this.#isClosed) return;
@@ -414,19 +328,15 @@ export class Connection implements CarrierOwner {
     const atMs = this.#unit.handleAttemptFailed(systemClock.nowMs(), systemRandom);
     if (this.#unit.isExhausted || isPermanentForConnection(cause.code)) {
       this.#unit.handleGivenUp();
-      const waiting = [...this.#waiting];
-      this.#waiting.clear();
-      for (const feed of waiting) this.#refuse(feed, cause);
+      for (const feed of this.#returns.takeWaiting()) this.#refuse(feed, cause);
       return;
     }
-    for (const feed of this.#waiting) this.#tellWaiting(feed, cause, false);
+    for (const feed of this.#returns.waiting()) this.#tellWaiting(feed, cause, false);
     this.#deadlines.schedule(this.#attempt, atMs);
   }
 
   #openWaiting(): void {
-    const returning = [...this.#waiting];
-    this.#waiting.clear();
-    for (const feed of returning) {
+    for (const feed of this.#returns.takeWaiting()) {
       if (!isOver(feed.state) && this.#owners.has(feed)) this.#carrier.open(feed, this.#unit.failures);
     }
   }
@@ -440,18 +350,18 @@ export class Connection implements CarrierOwner {
       return;
     }
     // At another endpoint nothing of the old one goes on: what it still carried returns with the others.
-    for (const feed of this.#carrier.end()) this.#waiting.add(feed as WatchFeed);
+    for (const feed of this.#carrier.end()) this.#returns.wait(feed as WatchFeed);
     pool.close();
     this.#pool = new ChannelPool(this.#rotation.current, this.#config);
     this.#carrier = this.#makeCarrier();
   }
 
   #makeCarrier(): StreamCarrier {
-    return new StreamCarrier(this.#config, this.#pool, () => this.#facts, this.#deadlines, this);
+    return new StreamCarrier(this.#config, this.#pool, () => this.facts, this.#deadlines, this);
   }
 
   #wait(feed: WatchFeed, cause: BridgeError, isDraining: boolean): void {
-    this.#waiting.add(feed);
+    this.#returns.wait(feed);
     this.#loseConnection();
     this.#tellWaiting(feed, cause, isDraining);
   }
@@ -468,55 +378,33 @@ export class Connection implements CarrierOwner {
     if (!isTrying) this.#deadlines.schedule(this.#attempt, atMs);
   }
 
-  // --- liveness
+  // --- from the watchdog
 
-  get #livenessLimits(): LivenessLimits {
+  channels(): readonly PooledChannel[] {
+    return this.#pool.all();
+  }
+
+  livenessLimits(): LivenessLimits {
     const { keepalive, limits } = this.#config;
     // A session that nobody calls has to be kept alive as well.
-    const { sessionTtlMs } = this.#facts;
+    const { sessionTtlMs } = this.facts;
     const silenceMs = sessionTtlMs > 0 ? Math.min(keepalive.timeMs, sessionTtlMs / 3) : keepalive.timeMs;
     return { connectTimeoutMs: limits.connectTimeoutMs, silenceMs, answerMs: keepalive.timeoutMs };
   }
 
-  #scheduleSweep(nowMs: number): void {
-    this.#sweptAtMs = nowMs;
-    this.#deadlines.schedule(this.#sweep, nowMs + sweepMs(this.#livenessLimits));
+  /** By a call that any server answers somehow; it keeps the session alive, too. */
+  probe(channel: PooledChannel): void {
+    const isOurs = (): boolean => !this.#isClosed && channel === this.#pool.control;
+    this.#session
+      .isThere(channel)
+      .then((isThere) => (isThere || !isOurs() ? undefined : this.#session.join(this.#pool)))
+      .catch((error: unknown) => {
+        // Silence is found by the next sweep; any answer was a word.
+        this.#logger.debug({ endpoint: this.#pool.endpoint, error: String(error) }, 'a probe was not answered well');
+      });
   }
 
-  #handleSweep(nowMs: number): void {
-    const limits = this.#livenessLimits;
-    // This thread stood still: what came meanwhile has not been read yet.
-    const isLate = nowMs - this.#sweptAtMs > 2 * sweepMs(limits) + LATE_MS;
-    for (const channel of isLate ? [] : this.#pool.all()) {
-      if (channel.isReady) channel.wantedSinceMs = 0;
-      switch (livenessOf(channel, nowMs, limits)) {
-        case 'fine':
-          break;
-        case 'probe':
-          void this.#probe(channel, limits.answerMs);
-          break;
-        case 'dead':
-          this.#replaceChannel(channel);
-      }
-    }
-    this.#scheduleSweep(nowMs);
-  }
-
-  /** A call that any server answers somehow; it keeps the session alive, too. */
-  async #probe(channel: PooledChannel, timeoutMs: number): Promise<void> {
-    channel.probedAtMs = systemClock.nowMs();
-    const { sessionId } = this.#config;
-    try {
-      const limits: CallLimits = { timeoutMs: 2 * timeoutMs, maxBytes: this.#facts.maxBytes };
-      const { response } = await unaryCall(channel, 'Heartbeat', { sessionId }, this.#config, limits, false);
-      if (response.sessionValid !== true && !this.#isClosed) await this.#rejoin();
-    } catch (error) {
-      // Silence is found by the next sweep; any answer was a word.
-      this.#logger.debug({ endpoint: this.#pool.endpoint, error: String(error) }, 'a probe was not answered well');
-    }
-  }
-
-  #replaceChannel(channel: PooledChannel): void {
+  handleDead(channel: PooledChannel): void {
     if (this.#isClosed || !this.#pool.all().includes(channel)) return;
     const isControl = channel === this.#pool.control;
     const error = new UnavailableError(`${this.#pool.endpoint} went silent: the connection is made again`);
@@ -525,6 +413,8 @@ export class Connection implements CarrierOwner {
     if (isControl && this.#unit.state.name === 'connected') this.#loseConnection();
     this.#carrier.handleChannelLost(channel, error);
   }
+
+  // --- inside
 
   #pause(ms: number): Promise<void> {
     return new Promise((resolve) => {
@@ -557,16 +447,4 @@ function isSilence(error: unknown): boolean {
   return error instanceof UnknownOutcomeError || error instanceof DeadlineExceededError;
 }
 
-function factsOf(headers: Metadata | undefined, ownMaxBytes: number): ServerFacts {
-  const number = (name: string): number => Number(headerOf(headers, name) ?? 0) || 0;
-  const theirs = number(MAX_MESSAGE_HEADER);
-  return {
-    epoch: headerOf(headers, EPOCH_HEADER) ?? '',
-    maxBytes: theirs > 0 ? Math.min(theirs, ownMaxBytes) : ownMaxBytes,
-    sessionTtlMs: number(SESSION_TTL_HEADER),
-  };
-}
-
 const RETRY_PAUSE_MS = 50;
-/** A sweep that comes so much later than it should was held up. */
-const LATE_MS = 500;
