@@ -49,15 +49,19 @@ function behindBy(stretch: Stretch, present: readonly PresentVariable[], history
 function lostById({ watch, variable, readyMs, identifier }: Stretch, history: History): string | undefined {
   const isOtherServer = history.epochs.some(({ atMs }) => atMs >= (readyMs ?? 0));
   if (isOtherServer) return undefined;
+  // An id names one life: it was ended by the first deletion behind its registration, and no later one is its own.
+  const bornMs = history.registrations.find(({ id }) => id === identifier)?.startMs;
   const deletion = history.deletions.find(
     (one) =>
       one.session === watch.session &&
       one.variable === variable &&
       one.endMs !== undefined &&
       one.error === undefined &&
-      one.startMs > (readyMs ?? 0),
+      one.startMs > (bornMs ?? readyMs ?? 0),
   );
-  return deletion === undefined ? undefined : `was deleted, and "${identifier}" was never told`;
+  return deletion === undefined || deletion.startMs <= (readyMs ?? 0)
+    ? undefined
+    : `was deleted, and "${identifier}" was never told`;
 }
 
 function wasFiltered(watch: WatchRecord, held: PresentVariable, isNumber: boolean): boolean {

@@ -19,7 +19,10 @@ export function stretchesOf(watch: WatchRecord): Stretch[] {
   const open = new Map<string, Stretch>();
   let isEnding = false;
   const begin = (identifier: string, readyMs: number | undefined) => {
-    if (open.has(identifier)) return;
+    const present = open.get(identifier);
+    // One that was told as deleted is added anew: another variable under its name.
+    if (present !== undefined && !isGone(present)) return;
+    if (present !== undefined) present.isOpen = false;
     const variable = watch.identifiers.get(identifier) ?? -1;
     const stretch: Stretch = { watch, identifier, variable, readyMs, calls: [], isOpen: !isEnding };
     open.set(identifier, stretch);
