@@ -13,7 +13,7 @@ import {
   VariablesNotFoundError,
 } from '../shared/errors.js';
 import type { StateOptions, StateOptionsInput, WatchOptionsInput } from '../shared/options.js';
-import { parseStateOptions } from '../shared/options.js';
+import { copyOptions, parseStateOptions } from '../shared/options.js';
 import type { AttachCommand, BridgeConfig, Call } from '../shared/port/commands.js';
 import { fromPortValue, toPortValue } from '../shared/port/port-value.js';
 import type { AttachResult, PortBatchResult, PortStats, PortVariable, PortVersion } from '../shared/port/replies.js';
@@ -102,7 +102,7 @@ export class BridgedState implements StateProvider, SlotBridge {
    * @throws InvalidOptionsError, UnavailableError when no endpoint answers, ProtocolError when it is no bridge server, UnauthenticatedError, WorkerError
    */
   static async open(input: BridgedStateOptions): Promise<BridgedState> {
-    const { pool: givenPool, existingState, ...data } = input ?? {};
+    const { pool: givenPool, existingState, ...data } = copyOptions(input, 'BridgedState.open');
     if (givenPool !== undefined && !(givenPool instanceof WorkerPool)) {
       throw new InvalidOptionsError('BridgedState.open: pool: give what WorkerPool.open returned');
     }

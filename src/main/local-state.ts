@@ -6,8 +6,8 @@
 import { Deadlines } from '../shared/deadlines.js';
 import { ClosedError, InvalidArgumentError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
-import { silentLogger } from '../shared/logger.js';
 import type { WatchOptionsInput } from '../shared/options.js';
+import { parseLocalOptions } from '../shared/options.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
 import { checkExportedState, EXPORT_FORMAT } from '../shared/state/exported-state.js';
 import { DEFAULT_HISTORY_LIMITS } from '../shared/state/history.js';
@@ -78,11 +78,12 @@ export class LocalState implements StateProvider {
   #isClosed = false;
 
   constructor(options: LocalStateOptions = {}) {
-    this.#sessionId = options.sessionId ?? 'local';
-    this.#source = options.source ?? 'typescript';
+    const { sessionId, source, logger } = parseLocalOptions(options);
+    this.#sessionId = sessionId;
+    this.#source = source;
     this.watches = new LocalWatches({
       sessionId: this.#sessionId,
-      logger: options.logger ?? silentLogger,
+      logger,
       deadlines: this.#deadlines,
       find: (identifier) => this.#table.find(identifier),
       checkOpen: () => void this.#open(),

@@ -1,10 +1,10 @@
 /** How the gRPC server gets its port, and what is said when it cannot. */
 import { once } from 'node:events';
 import { createServer } from 'node:net';
-import { createSecureContext } from 'node:tls';
 import type { Server } from '@grpc/grpc-js';
 import { ServerCredentials } from '@grpc/grpc-js';
-import { InvalidOptionsError, UnavailableError } from '../shared/errors.js';
+import { UnavailableError } from '../shared/errors.js';
+import { checkTlsTexts } from '../shared/tls-texts.js';
 import type { ServerOptions } from './server-options.js';
 
 /** The port that it listens on. @throws UnavailableError; InvalidOptionsError for a certificate that is none */
@@ -33,16 +33,10 @@ async function tryPort(host: string, port: number): Promise<void> {
 
 function credentialsOf({ tls }: ServerOptions): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure();
+  // grpc-js reads them only when it listens, and would say it of the address.
+  checkTlsTexts(tls, 'startBridgeServer');
   const pair = { cert_chain: Buffer.from(tls.cert), private_key: Buffer.from(tls.key) };
-  const ca = tls.ca === undefined ? null : Buffer.from(tls.ca);
-  try {
-    // grpc-js reads them only when it listens, and would say it of the address.
-    createSecureContext({ cert: tls.cert, key: tls.key, ca: tls.ca });
-    return ServerCredentials.createSsl(ca, [pair], ca !== null);
-  } catch (cause) {
-    const problem = cause instanceof Error ? cause.message : String(cause);
-    throw new InvalidOptionsError(`startBridgeServer: tls: ${problem}: give PEM texts that belong together`, { cause });
-  }
+  return ServerCredentials.createSsl(tls.ca === undefined ? null : Buffer.from(tls.ca), [pair], tls.ca !== undefined);
 }
 
 function problemOf(cause: unknown): string {

@@ -134,13 +134,24 @@ const ServerOptionsSchema = v.strictObject({
   history: v.optional(HistorySchema, {}),
   tokens: v.optional(
     v.pipe(
-      v.array(v.union([TokenSchema, v.strictObject({ token: TokenSchema, sessions: SessionsSchema })], TOKEN_FORM)),
+      v.array(
+        v.union([TokenSchema, v.strictObject({ token: TokenSchema, sessions: SessionsSchema })], TOKEN_FORM),
+        // With sentences of our own: valibot's would show the secret.
+        'give a list of tokens',
+      ),
       v.minLength(1, 'name at least one token, or leave it out for an open server'),
       v.maxLength(1_024, 'name at most 1,024 tokens'),
     ),
   ),
   tls: v.optional(
-    v.strictObject({ cert: v.string('give a PEM text'), key: v.string('give a PEM text'), ca: v.optional(v.string()) }),
+    v.strictObject(
+      {
+        cert: v.string('give a PEM text'),
+        key: v.string('give a PEM text'),
+        ca: v.optional(v.string('give a PEM text')),
+      },
+      'give { cert, key, ca? }',
+    ),
   ),
   logger: v.optional(LoggerSchema, () => silentLogger),
 });

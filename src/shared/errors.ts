@@ -258,12 +258,45 @@ export interface ErrorWire {
   readonly code: string;
   readonly message: string;
   readonly details?: ErrorDetails;
+  readonly cause?: CauseWire;
+}
+
+/** A cause, and its own: code and sentence are what a log wants of them. At most 5 deep, 500 characters each. */
+export interface CauseWire {
+  /** '' where it has none. */
+  readonly code: string;
+  readonly message: string;
+  readonly cause?: CauseWire;
 }
 
 export function errorToWire(error: unknown): ErrorWire {
-  if (error instanceof BridgeError) return { code: error.code, message: error.message, details: error.details };
+  if (error instanceof BridgeError) {
+    const { code, message, details } = error;
+    return { code, message, details, ...causeOf(error, MAX_CAUSES) };
+  }
   if (error instanceof Error) return { code: 'INTERNAL', message: `${nameOf(error)}: ${sentenceOf(error)}` };
   return { code: 'INTERNAL', message: sentenceOf(error) };
+}
+
+function causeOf(error: Error, left: number): { cause?: CauseWire } {
+  const { cause } = error;
+  if (!(cause instanceof Error) || left === 0) return {};
+  const { code } = cause as { readonly code?: unknown };
+  return {
+    cause: {
+      code: typeof code === 'string' || typeof code === 'number' ? String(code) : '',
+      message: sentenceOf(cause).slice(0, MAX_CAUSE_CHARACTERS),
+      ...causeOf(cause, left - 1),
+    },
+  };
+}
+
+/** Codes of ours become our classes again, others errors with that code. */
+function causeFromWire({ code, message, cause: wire }: CauseWire): Error {
+  const cause = wire === undefined ? undefined : causeFromWire(wire);
+  if (CLASS_OF_CODE.has(code)) return errorFromWire({ code, message }, cause);
+  const error = new Error(message, cause === undefined ? undefined : { cause });
+  return code === '' ? error : Object.assign(error, { code });
 }
 
 function nameOf(error: Error): string {
@@ -275,7 +308,8 @@ function nameOf(error: Error): string {
 }
 
 /** The error of the class that its code belongs to; an unknown code of a newer server stays a `BridgeError` with that code. */
-export function errorFromWire(wire: ErrorWire, cause?: unknown): BridgeError {
+export function errorFromWire(wire: ErrorWire, given?: unknown): BridgeError {
+  const cause = given ?? (wire.cause === undefined ? undefined : causeFromWire(wire.cause));
   const options: ErrorOptionsWithDetails = {
     ...(cause === undefined ? {} : { cause }),
     ...(wire.details === undefined ? {} : { details: wire.details }),
@@ -323,3 +357,6 @@ export const ERROR_CLASSES: readonly ErrorClass[] = [
 const CLASS_OF_CODE: ReadonlyMap<string, ErrorClass> = new Map(
   ERROR_CLASSES.map((errorClass) => [new errorClass('').code, errorClass]),
 );
+
+const MAX_CAUSES = 5;
+const MAX_CAUSE_CHARACTERS = 500;

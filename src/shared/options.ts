@@ -6,10 +6,16 @@ import { availableParallelism } from 'node:os';
 import * as v from 'valibot';
 import type { Condition } from './delivery/condition.js';
 import { checkCondition } from './delivery/condition.js';
-import { InvalidOptionsError } from './errors.js';
+import { InvalidNameError, InvalidOptionsError, InvalidValueError } from './errors.js';
 import type { Logger } from './logger.js';
 import { silentLogger } from './logger.js';
 import { isSignal, type Signal } from './signal.js';
+import { checkTlsTexts } from './tls-texts.js';
+import { describeValue } from './values/describe-value.js';
+import { checkName } from './values/identifier.js';
+import { copyCondition } from './values/input-copy.js';
+import { isPlainMap } from './values/plain-copy.js';
+import { isWellFormed } from './values/utf8.js';
 import type { VariableValue } from './values/variable-type.js';
 
 const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
@@ -104,10 +110,13 @@ const LimitsSchema = v.strictObject({
   ),
 });
 
+// What a text of these is given instead of is never shown: it may be a key.
+const PemText = v.string('give a PEM text');
+
 const TlsSchema = v.strictObject({
-  ca: v.optional(v.pipe(v.string(), v.description("PEM of the authorities trusted; the system's when left out."))),
-  cert: v.optional(v.pipe(v.string(), v.description('PEM of our own certificate.'))),
-  key: v.optional(v.pipe(v.string(), v.description('PEM of its key.'))),
+  ca: v.optional(v.pipe(PemText, v.description("PEM of the authorities trusted; the system's when left out."))),
+  cert: v.optional(v.pipe(PemText, v.description('PEM of our own certificate.'))),
+  key: v.optional(v.pipe(PemText, v.description('PEM of its key.'))),
 });
 
 const LoggerSchema = v.custom<Logger>(
@@ -120,7 +129,19 @@ const LoggerSchema = v.custom<Logger>(
 
 const Endpoint = v.pipe(
   v.string(),
-  v.check(isEndpoint, (issue) => `"${String(issue.input)}" is no endpoint: write HOST:PORT, such as 127.0.0.1:50051`),
+  v.check(
+    isEndpoint,
+    (issue) =>
+      `${describeValue(withoutPassword(issue.input))} is no endpoint: write HOST:PORT, such as 127.0.0.1:50051`,
+  ),
+  // Whoever resolves names knows this one without the point only.
+  v.transform((text) => text.replace(/^localhost\.:/i, 'localhost:')),
+);
+
+const Source = v.pipe(
+  v.string(),
+  v.maxLength(256),
+  v.check(isWellFormed, 'give text without half of a surrogate pair'),
 );
 
 /** Retries from 1 s to 30 s with 10 % jitter: for servers that many clients share. */
@@ -137,6 +158,7 @@ export const StateOptionsSchema = v.strictObject({
       v.string(),
       v.minLength(1, 'a session id has at least one character'),
       v.maxLength(256),
+      v.check(isName, 'a session id has no control characters, and no half of a surrogate pair'),
       v.description('The session; made when it is not there.'),
     ),
     'default',
@@ -156,7 +178,17 @@ export const StateOptionsSchema = v.strictObject({
     ),
     false,
   ),
-  token: v.optional(v.pipe(v.string(), v.minLength(1), v.description('Sent as `authorization: Bearer …`.'))),
+  token: v.optional(
+    v.pipe(
+      v.string('give a string'),
+      // Of HTTP headers, as gRPC has them. It is a secret: the sentence does not show it.
+      v.regex(
+        /^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/,
+        'give visible ASCII characters, without a newline at the end',
+      ),
+      v.description('Sent as `authorization: Bearer …`.'),
+    ),
+  ),
   transport: v.optional(
     v.pipe(
       v.picklist(['auto', 'link', 'stream']),
@@ -177,10 +209,7 @@ export const StateOptionsSchema = v.strictObject({
   breaker: v.optional(v.pipe(BreakerSchema, v.description('When to stop trying for a while.')), {}),
   keepalive: v.optional(v.pipe(KeepaliveSchema, v.description('How dead connections are found.')), {}),
   limits: v.optional(v.pipe(LimitsSchema, v.description('What may be held or waited for.')), {}),
-  source: v.optional(
-    v.pipe(v.string(), v.maxLength(256), v.description('Who sets, unless a set says its own source.')),
-    'typescript',
-  ),
+  source: v.optional(v.pipe(Source, v.description('Who sets, unless a set says its own source.')), 'typescript'),
   verify: v.optional(
     v.pipe(v.boolean(), v.description('Checks the books of every watch at each update; a difference goes to onError.')),
     false,
@@ -198,8 +227,21 @@ export function parseStateOptions(input: unknown) {
   if (endpoints.length === 0 || (options.endpoints !== undefined && options.endpoint !== undefined)) {
     throw new InvalidOptionsError('BridgedState.open: name the server by endpoint or by endpoints, one of the two');
   }
+  if (typeof options.tls === 'object') checkTlsTexts(options.tls, 'BridgedState.open');
   const reconnect = options.reconnect === 'gentle' ? v.parse(ReconnectSchema, GENTLE) : options.reconnect;
   return Object.freeze({ ...options, endpoints, reconnect });
+}
+
+/** What `new LocalState` takes; described in its interface. */
+const LocalOptionsSchema = v.strictObject({
+  sessionId: v.optional(v.string(), 'local'),
+  source: v.optional(Source, 'typescript'),
+  logger: v.optional(LoggerSchema, () => silentLogger),
+});
+
+/** @throws InvalidOptionsError */
+export function parseLocalOptions(input: unknown): v.InferOutput<typeof LocalOptionsSchema> {
+  return parse(LocalOptionsSchema, input, 'LocalState');
 }
 
 export const PoolOptionsSchema = v.strictObject({
@@ -248,7 +290,7 @@ const Filter = v.union(
     anyFunction<(oldValue: VariableValue | undefined, newValue: VariableValue) => boolean>('a function'),
     v.pipe(
       v.custom<Condition>((input) => typeof input === 'object' && input !== null),
-      v.transform((input) => copyOf(checkCondition(input))),
+      v.transform(readCondition),
     ),
   ],
   'give a function (old, new) => boolean or a condition such as { changedBy: 1 }',
@@ -366,7 +408,7 @@ export type WatchOptions = v.InferOutput<typeof WatchOptionsSchema>;
 /** @throws InvalidOptionsError */
 export function parseWatchOptions(input: unknown): WatchOptions {
   // Thousands of watches without options share one object.
-  if (input === undefined || (typeof input === 'object' && input !== null && Object.keys(input).length === 0)) {
+  if (input === undefined || isEmpty(input)) {
     defaultWatchOptions ??= Object.freeze(parse(WatchOptionsSchema, {}, 'watch'));
     return defaultWatchOptions;
   }
@@ -393,17 +435,18 @@ export function defaultWorkers(): number {
 }
 
 /** The caller may change its object later, and a condition crosses to a worker: what cannot is refused here. @throws InvalidOptionsError */
-function copyOf(condition: Condition): Condition {
+function readCondition(input: Condition): Condition {
   try {
-    return structuredClone(condition);
+    return checkCondition(copyCondition(input));
   } catch (cause) {
-    throw new InvalidOptionsError('filter: a condition is data: give values without functions and symbols', { cause });
+    if (!(cause instanceof InvalidValueError)) throw cause;
+    throw new InvalidOptionsError(`a condition is data: ${cause.message}`, { cause });
   }
 }
 
 /** One sentence for the first thing that is wrong. */
 export function parse<S extends v.GenericSchema>(schema: S, input: unknown, subject: string): v.InferOutput<S> {
-  const result = v.safeParse(schema, input ?? {}, { abortEarly: true });
+  const result = read(schema, input, subject);
   if (result.success) return result.output;
   const issue = result.issues[0];
   const path = v.getDotPath(issue) ?? '';
@@ -416,9 +459,77 @@ export function parse<S extends v.GenericSchema>(schema: S, input: unknown, subj
   throw new InvalidOptionsError(`${subject}: ${fact}: see docs/options.md`);
 }
 
-/** HOST:PORT, [IPV6]:PORT, or unix:PATH. */
+/** The options that a caller gave, each read once. @throws InvalidOptionsError when they are no plain object, or cannot be read */
+export function copyOptions<T extends object>(input: T | undefined, subject: string): T {
+  return reading(subject, () => {
+    if (input === undefined || input === null) return {} as T;
+    if (!isObject(input)) return refuseGroup(input, 'the options', subject);
+    checkGroup(input, 'the options', subject);
+    return { ...input };
+  });
+}
+
+function read<S extends v.GenericSchema>(schema: S, input: unknown, subject: string): v.SafeParseResult<S> {
+  const options = copyOptions(input as Readonly<Record<string, unknown>>, subject);
+  return reading(subject, () => {
+    for (const key of GROUPS) checkGroup(options[key], key, subject);
+    return v.safeParse(schema, options, { abortEarly: true });
+  });
+}
+
+function reading<T>(subject: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof InvalidOptionsError) throw cause;
+    throw new InvalidOptionsError(
+      `${subject}: the options cannot be read, because a getter or a proxy throws: give a plain object`,
+      { cause },
+    );
+  }
+}
+
+function isEmpty(input: unknown): boolean {
+  return reading('watch', () => isObject(input) && isPlainMap(input) && Object.keys(input).length === 0);
+}
+
+function isObject(input: unknown): input is object {
+  return typeof input === 'object' && input !== null;
+}
+
+/** A Map, a Date or a list would pass for a group of options that are all left out. */
+function checkGroup(input: unknown, name: string, subject: string): void {
+  if (isObject(input) && (Array.isArray(input) || !isPlainMap(input))) refuseGroup(input, name, subject);
+}
+
+function refuseGroup(input: unknown, name: string, subject: string): never {
+  const kind = typeof input === 'string' ? 'a string' : describeValue(input);
+  throw new InvalidOptionsError(`${subject}: ${name}: give a plain object, not ${kind}`);
+}
+
+/** Options that are objects of options. */
+const GROUPS = ['tls', 'reconnect', 'breaker', 'keepalive', 'limits', 'history'] as const;
+
+/** HOST:PORT, [IPV6]:PORT with or without a zone, or unix:PATH. A name may end with a point: then it is complete. */
 function isEndpoint(text: string): boolean {
-  if (/^unix:.+/.test(text)) return true;
-  const match = /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?):(\d{1,5})$/.exec(text);
+  if (/^unix:[^\0]+$/.test(text)) return true;
+  const match = /^(?:\[[0-9a-fA-F:.]+(?:%[\w.~-]+)?\]|[A-Za-z0-9_](?:[A-Za-z0-9._-]*[A-Za-z0-9_])?\.?):(\d{1,5})$/.exec(
+    text,
+  );
   return match !== null && Number(match[1]) >= 1 && Number(match[1]) <= 65_535;
+}
+
+function withoutPassword(text: unknown): unknown {
+  return typeof text === 'string' ? text.replace(/[^/]*@/, '…@') : text;
+}
+
+/** What the server asks of a session's id. */
+function isName(text: string): boolean {
+  try {
+    checkName(text);
+    return true;
+  } catch (error) {
+    if (error instanceof InvalidNameError) return false;
+    throw error;
+  }
 }

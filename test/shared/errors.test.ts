@@ -51,6 +51,28 @@ describe('an error', () => {
     assert.equal(errorFromWire({ code: 'UNAVAILABLE', message: 'gone' }, cause).cause, cause);
   });
 
+  test('crosses a port with the code and sentence of each cause, ours as our class', () => {
+    const socket = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED', secret: 'x' });
+    const inner = new UnavailableError('no server', { cause: socket });
+    const back = errorFromWire(structuredClone(errorToWire(new InternalError('failed', { cause: inner }))));
+    const [first, second] = [back.cause, (back.cause as Error).cause] as [UnavailableError, NodeJS.ErrnoException];
+    assert.ok(first instanceof UnavailableError && first.message === 'no server');
+    assert.ok(second instanceof Error && second.code === 'ECONNREFUSED' && second.message === 'connect ECONNREFUSED');
+    assert.equal('secret' in second, false);
+    assert.equal('cause' in second, false);
+  });
+
+  test('takes five causes along, 500 characters of each, and none of a cycle more', () => {
+    const cycle = new InternalError('x'.repeat(10_000));
+    Object.assign(cycle, { cause: cycle });
+    let depth = 0;
+    for (let one: unknown = errorFromWire(errorToWire(cycle)).cause; one !== undefined; one = (one as Error).cause) {
+      depth += 1;
+      assert.equal((one as Error).message.length, 500);
+    }
+    assert.equal(depth, 5);
+  });
+
   test('of any code, __proto__ and constructor too, comes back with that code', () => {
     const code = fc.oneof(fc.string(), fc.constantFrom('__proto__', 'constructor', 'toString'));
     fc.assert(

@@ -29,6 +29,11 @@ export function copyInput(input: unknown, subject: string): VariableInput {
   }
 }
 
+/** A condition with its values, wherever in it they stand. @throws InvalidValueError as `copyInput` does */
+export function copyCondition(input: unknown): unknown {
+  return PlainCopy.make(CONDITION_RULES, input, 'filter');
+}
+
 const RULES: CopyRules = {
   takesEveryNumber: true,
   freezes: false,
@@ -80,3 +85,11 @@ function copyView(view: Uint8Array | Embedding, copy: PlainCopy): unknown {
     );
   }
 }
+
+const CONDITION_RULES: CopyRules = {
+  ...RULES,
+  copyLeaf(input, copy) {
+    if (isFloatArray(input) || isByteArray(input)) return copyView(input, copy);
+    return input instanceof OpaqueBinary ? copyBinary(input, copy) : RULES.copyLeaf(input, copy);
+  },
+};

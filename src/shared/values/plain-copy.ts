@@ -147,7 +147,7 @@ export function refusalAt(subject: string, path: JsonPath, refusal: string, caus
 }
 
 /** Of any realm: in a vm context, as test runners use them, `Object.prototype` is another one. A class that extends null has no isPrototypeOf. */
-function isPlainMap(input: object): boolean {
+export function isPlainMap(input: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(input);
   if (prototype === null || prototype === Object.prototype) return true;
   return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf');

@@ -6,9 +6,10 @@ import type { ChannelOptions } from '@grpc/grpc-js';
 import { ChannelCredentials, Client, connectivityState, credentials } from '@grpc/grpc-js';
 import { UnavailableError } from '../../shared/errors.js';
 import { dateNowMs } from '../../shared/platform-timers.js';
-import type { BridgeConfig } from '../../shared/port/commands.js';
+import type { BridgeConfig, TlsConfig } from '../../shared/port/commands.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { ConnectionFacts } from '../connection/liveness.js';
+import { explainFailure } from './connect-probe.js';
 import { CancelBudget } from './stream-ending.js';
 
 /** One connection: what is known of it, whatever it carries. Owner: its pool. */
@@ -20,12 +21,15 @@ export class PooledChannel implements ConnectionFacts {
   wantedSinceMs = 0;
   lastWordAtMs: number;
   probedAtMs = 0;
+  readonly #tls: TlsConfig | undefined;
+  #explaining: Promise<UnavailableError> | undefined;
   #isClosed = false;
   /** When each call that is not answered was made, in that order. */
   readonly #asked = new Set<{ readonly atMs: number }>();
 
-  constructor(client: Client, nowMs: number) {
+  constructor(client: Client, tls: TlsConfig | undefined, nowMs: number) {
     this.client = client;
+    this.#tls = tls;
     this.lastWordAtMs = nowMs;
   }
 
@@ -85,7 +89,7 @@ export class PooledChannel implements ConnectionFacts {
       if (this.wantedSinceMs === 0) this.wantedSinceMs = systemClock.nowMs();
       if (state === connectivityState.SHUTDOWN) throw new UnavailableError(`the connection to ${endpoint} was closed`);
       if (state === connectivityState.TRANSIENT_FAILURE) {
-        throw new UnavailableError(`no gRPC server answers at ${endpoint}: start it, or check the endpoint`);
+        throw await this.#explain(endpoint, Math.min(deadline - dateNowMs(), EXPLAIN_MS));
       }
       const changed = await new Promise<boolean>((resolve) => {
         channel.watchConnectivityState(state, deadline, (error) => resolve(error === undefined));
@@ -93,9 +97,16 @@ export class PooledChannel implements ConnectionFacts {
       if (!changed) {
         throw new UnavailableError(
           `${endpoint} accepts no HTTP/2 connection within ${timeoutMs} ms: check that a bridge server is there`,
+          { cause: Object.assign(new Error('no HTTP/2 settings came in time'), { code: 'ETIMEDOUT' }) },
         );
       }
     }
+  }
+
+  /** One explanation for all that fail at once. */
+  #explain(endpoint: string, timeoutMs: number): Promise<UnavailableError> {
+    this.#explaining ??= explainFailure(endpoint, this.#tls, timeoutMs).finally(() => (this.#explaining = undefined));
+    return this.#explaining;
   }
 }
 
@@ -172,7 +183,7 @@ export class ChannelPool {
   }
 
   #open(isForCalls: boolean): PooledChannel {
-    const { limits } = this.#config;
+    const { limits, tls } = this.#config;
     const options: ChannelOptions = {
       // Equal channels of one thread would share a connection, and with it its stream limit.
       'grpc.use_local_subchannel_pool': 1,
@@ -188,7 +199,13 @@ export class ChannelPool {
       'grpc.enable_http_proxy': 0,
       'grpc.enable_channelz': 0,
     };
-    return new PooledChannel(new Client(this.endpoint, this.#credentials, options), systemClock.nowMs());
+    const complete = /^([^:]+)\.(:\d+)$/.exec(this.endpoint);
+    if (complete !== null) {
+      // The point at the end is for DNS: neither certificates nor proxies have it.
+      options['grpc.ssl_target_name_override'] = complete[1]!;
+      options['grpc.default_authority'] = `${complete[1]}${complete[2]}`;
+    }
+    return new PooledChannel(new Client(this.endpoint, this.#credentials, options), tls, systemClock.nowMs());
   }
 }
 
@@ -198,3 +215,6 @@ function credentialsOf(config: BridgeConfig): ChannelCredentials {
   const pem = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text));
   return ChannelCredentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert));
 }
+
+/** Time to find out why a connection failed, ms; only the words depend on it. */
+const EXPLAIN_MS = 3_000;

@@ -1,0 +1,170 @@
+/** Options that cannot be meant are refused at the call, in one sentence, and no secret is in it. */
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { BridgedStateOptions } from '../../src/main/index.js';
+import { BridgedState, InvalidOptionsError, LocalState, WorkerPool } from '../../src/main/index.js';
+import { startBridgeServer } from '../../src/server/index.js';
+import { Certificates } from '../support/certificates.js';
+
+const SECRET = 'hunter2';
+const certificates = new Certificates();
+const { ca } = certificates;
+const { cert, key } = certificates.issue('own', 'DNS:localhost');
+const other = certificates.issue('other', 'DNS:localhost');
+
+async function refusalOf(call: () => unknown): Promise<string> {
+  try {
+    await call();
+  } catch (error) {
+    assert.ok(error instanceof InvalidOptionsError, String(error));
+    assert.ok(!error.message.includes(SECRET) && !error.message.includes('\n'), error.message);
+    return error.message;
+  }
+  return assert.fail('it was taken');
+}
+
+const opening = (options: unknown) => () =>
+  BridgedState.open({ endpoint: '127.0.0.1:1', workers: 0, ...(options as object) } as BridgedStateOptions);
+const serving = (options: unknown) => () => startBridgeServer(options as object);
+
+class Options {
+  readonly workers = 0;
+}
+
+const throwing = (name: string) =>
+  Object.defineProperty({}, name, {
+    enumerable: true,
+    get() {
+      throw new Error('broken');
+    },
+  });
+
+const revoked = (): object => {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+};
+
+const REFUSED: [string, () => unknown, RegExp][] = [
+  ['a token with a newline', opening({ token: `${SECRET}\n` }), /token: give visible ASCII/],
+  ['a token with a control character', opening({ token: `${SECRET}\0` }), /token: give visible ASCII/],
+  ['a token beyond ASCII', opening({ token: `${SECRET}ü` }), /token: give visible ASCII/],
+  ['an empty token', opening({ token: '' }), /token/],
+  ['a token that is a number', opening({ token: 12345 }), /token: give a string/],
+  ['a token in a list', opening({ token: [SECRET] }), /token: give a string/],
+  ['a server token with a newline', serving({ tokens: [`${SECRET}\n`] }), /tokens/],
+  ['server tokens that are one text', serving({ tokens: SECRET }), /tokens: give a list/],
+  ['server tokens that are no texts', serving({ tokens: [{ token: SECRET }] }), /tokens/],
+  ['a path as ca', opening({ tls: { ca: '/etc/ssl/ca.pem' } }), /tls\.ca looks like a path/],
+  ['a path as key', opening({ tls: { cert, key: `./${SECRET}.key` } }), /tls\.key looks like a path/],
+  ['no PEM as ca', opening({ tls: { ca: `garbage ${SECRET}` } }), /tls\.ca holds no PEM/],
+  [
+    'a broken PEM as ca',
+    opening({ tls: { ca: ca.replace(/\nM/, '\n!') } }),
+    /tls\.ca holds a certificate that cannot be read/,
+  ],
+  [
+    'a broken second PEM as ca',
+    opening({ tls: { ca: ca + ca.replace(/\nM/, '\n!') } }),
+    /tls\.ca holds a certificate that/,
+  ],
+  ['a key as ca', opening({ tls: { ca: key } }), /tls\.ca holds no PEM text "-----BEGIN CERTIFICATE/],
+  ['a certificate as key', opening({ tls: { cert, key: cert } }), /tls\.key holds no PEM text "-----BEGIN PRIVATE KEY/],
+  ['a broken key', opening({ tls: { cert, key: key.replace(/\nM/, '\n!') } }), /tls\.key cannot be read/],
+  ['a certificate without key', opening({ tls: { ca, cert } }), /tls\.cert is given without tls\.key/],
+  ['a key without certificate', opening({ tls: { ca, key } }), /tls\.key is given without tls\.cert/],
+  [
+    'a key of another certificate',
+    opening({ tls: { ca, cert, key: other.key } }),
+    /tls\.key does not belong to tls\.cert/,
+  ],
+  ['tls as a text', opening({ tls: SECRET }), /tls: give true or/],
+  ['a number as key', opening({ tls: { cert, key: 5 } }), /tls/],
+  [
+    'a server with a path',
+    serving({ tls: { cert: 'cert.pem', key: 'key.pem' } }),
+    /startBridgeServer: tls\.cert looks like a path/,
+  ],
+  ['a server with a key of another', serving({ tls: { cert, key: other.key } }), /does not belong/],
+  ['a server with tls as a text', serving({ tls: SECRET }), /tls: give \{ cert, key, ca\? \}/],
+  ['a session id with a newline', opening({ sessionId: 'a\nb' }), /sessionId: a session id has no control/],
+  ['half a pair as session id', opening({ sessionId: 'a\ud800' }), /sessionId: .*half of a surrogate pair/],
+  ['half a pair as source', opening({ source: 'a\ud800' }), /source/],
+  ['a number as text', opening({ workers: '2' }), /workers/],
+  ['a limit as text', opening({ limits: { callTimeoutMs: '100' } }), /limits\.callTimeoutMs/],
+  ['an unknown key', opening({ sesionId: 'a' }), /there is no option "sesionId"/],
+  ['an unknown key inside', opening({ limits: { callTimeout: 1 } }), /there is no option "limits\.callTimeout"/],
+  ['a Map of limits', opening({ limits: new Map([['callTimeoutMs', 1]]) }), /limits: give a plain object, not a Map/],
+  ['a list of limits', opening({ limits: [] }), /limits: give a plain object, not a list/],
+  ['a class instance', () => BridgedState.open(new Options() as never), /give a plain object, not an Options/],
+  ['a text', () => BridgedState.open(SECRET as never), /give a plain object, not a string/],
+  [
+    'a getter that throws',
+    opening({
+      get limits() {
+        return throwing('callTimeoutMs');
+      },
+    }),
+    /cannot be read/,
+  ],
+  ['a getter that throws, of the pool', () => BridgedState.open(throwing('pool')), /cannot be read/],
+  ['a revoked proxy', () => BridgedState.open(revoked()), /cannot be read/],
+  ['a class instance for a pool', () => WorkerPool.open(new Options()), /give a plain object, not an Options/],
+  ['a Map for a server', serving(new Map()), /give a plain object, not a Map/],
+  ['an endpoint with a password', opening({ endpoint: `https://me:${SECRET}@host:1` }), /no endpoint: write HOST:PORT/],
+  ['a local session id that is a number', () => new LocalState({ sessionId: 5 as never }), /sessionId/],
+  ['an unknown local option', () => new LocalState({ session: 'a' } as never), /there is no option "session"/],
+  ['a local logger that is none', () => new LocalState({ logger: console.log as never }), /logger/],
+];
+
+describe('refused at the call', () => {
+  for (const [name, call, expected] of REFUSED) test(name, async () => assert.match(await refusalOf(call), expected));
+});
+
+describe('watch options', () => {
+  const cases: [string, unknown, RegExp][] = [
+    ['a Map', new Map(), /give a plain object, not a Map/],
+    ['a revoked proxy', revoked(), /cannot be read/],
+    ['a getter that throws', throwing('filter'), /cannot be read/],
+    ['a condition that throws', { filter: throwing('gt') }, /filter: .*cannot be read/],
+    ['a condition with a function', { filter: { eq: () => 1 } }, /a condition is data: filter: \.eq is a function/],
+    ['a condition with a Date', { filter: { in: [new Date(0)] } }, /a condition is data/],
+  ];
+  for (const [name, options, expected] of cases) {
+    test(name, async () => {
+      await using state = new LocalState();
+      await state.registerVariable('a', 'float', 1);
+      assert.match(await refusalOf(() => state.watchVariables('a', () => undefined, options as object)), expected);
+      assert.match(await refusalOf(() => state.watch('a', options as object)), expected);
+    });
+  }
+
+  test('a condition on a row of a matrix keeps the row, and later changes change nothing', async () => {
+    await using state = new LocalState();
+    await state.registerVariable('e', 'embedding', [0]);
+    const row = new Float64Array(1_000).subarray(10, 12).fill(1);
+    const seen: unknown[] = [];
+    const watch = await state.watchVariables('e', (_, __, value) => seen.push(value), { filter: { eq: row } });
+    row.fill(2);
+    await state.setVariable('e', [2, 2]);
+    await state.setVariable('e', [1, 1]);
+    await watch.synced;
+    await watch.stop();
+    assert.deepEqual(seen, [Float64Array.of(1, 1)]);
+  });
+});
+
+describe('taken', () => {
+  for (const endpoint of ['name.:1', 'my_host:1', '[::1%lo]:1', '[::1]:1', 'unix:/tmp/x', 'unix:x', 'a.b.c.:65535']) {
+    test(endpoint, async () => {
+      const opened = BridgedState.open({ endpoint, workers: 0, limits: { connectTimeoutMs: 50 } });
+      await assert.rejects(opened, { code: 'UNAVAILABLE' });
+    });
+  }
+
+  for (const endpoint of ['.:1', 'a..:1', ':1', 'a:0', 'a:65536', '[::1%]:1', 'unix:', 'a b:1', 'a\n:1']) {
+    test(`and not ${JSON.stringify(endpoint)}`, async () => {
+      assert.match(await refusalOf(opening({ endpoint })), /no endpoint/);
+    });
+  }
+});
