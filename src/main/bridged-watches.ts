@@ -152,10 +152,8 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     const failed = results.find((result) => result.status === 'rejected');
     if (failed === undefined) return;
     await Promise.all(shares.map((share) => this.#closeShare(share)));
-    for (const share of shares) {
-      this.#forgetShare(run, share);
-      for (const variable of share.variables) run.variables.delete(variable.identifier);
-    }
+    for (const share of shares) for (const { identifier } of share.variables) run.variables.delete(identifier);
+    this.#forgetShares(run, shares);
     if (failed.reason instanceof VariablesNotFoundError) await this.#checkAllThere(identifiers);
     throw failed.reason;
   }
@@ -173,7 +171,7 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
       await share.drop(variables);
     } else {
       await this.#closeShare(share);
-      this.#forgetShare(run, share);
+      this.#forgetShares(run, [share]);
     }
   }
 
@@ -214,10 +212,14 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     });
   }
 
-  #forgetShare(run: WatchRun, share: WatchShare): void {
-    const shares = this.#shares.get(run);
-    const place = shares?.indexOf(share) ?? -1;
-    if (place >= 0) shares!.splice(place, 1);
+  /** The watch is what its other shares are: nobody else tells that it waited for these. */
+  #forgetShares(run: WatchRun, gone: readonly WatchShare[]): void {
+    const left = (this.#shares.get(run) ?? []).filter((share) => !gone.includes(share));
+    if (!this.#shares.has(run)) return;
+    this.#shares.set(run, left);
+    if (left.length === 0) return;
+    this.handleShareState(run, undefined);
+    if (gone.some((share) => !share.isSynced)) this.handleShareSynced(run);
   }
 }
 

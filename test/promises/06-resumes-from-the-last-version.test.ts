@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
+import { within } from '../support/deadline.js';
 import { SeenUpdates, SOON } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -94,6 +95,29 @@ test('a break during which nothing was set is not told to the watcher', async ()
       [0, 1, 2, 0, false],
     ]);
     assert.deepEqual(seen.errors, []);
+  } finally {
+    await server.close();
+  }
+});
+
+test('a watch is live and synced after a break in which an add was refused', async () => {
+  const server = await ServerProcess.start();
+  try {
+    await using proxy = await TcpProxy.start(server.port);
+    await using state = await BridgedState.open({ endpoint: proxy.endpoint, workers: 0, ...SOON });
+    await state.registerVariable('held', 'integer', 1);
+    const seen = new SeenUpdates();
+    const watch = await state.watchVariables('held', seen.watcher, { onState: seen.onState });
+
+    proxy.cut();
+    await seen.when(10_000, () => seen.states.includes('backoff'), 'the break');
+    const refused = assert.rejects(watch.add('nobody registered it'), { code: 'VARIABLE_NOT_FOUND' });
+    proxy.mend();
+    await within(20_000, refused, 'the refusal');
+
+    await seen.when(10_000, () => watch.state === 'live', 'the state live');
+    await within(10_000, watch.synced, 'being in step');
+    assert.deepEqual(watch.identifiers, ['held']);
   } finally {
     await server.close();
   }
