@@ -12,10 +12,11 @@ import { StreamCall } from '../watch/stream-call.js';
 import { openingOf } from '../watch/watch-opening.js';
 import { registerWatch } from '../watch/watch-registration.js';
 import type { WatchRequest } from '../watch/watch-request.js';
-import { parseWatchRequest } from '../watch/watch-request.js';
+import { parseWatchRequest, parseWatchRequestParts } from '../watch/watch-request.js';
+import type { Work } from '../work-turns.js';
 import { checkSession } from './admission.js';
 import { drainingError, failureOf } from './call-failure.js';
-import { decode } from './request-reader.js';
+import { decode, decodeInTurns, isLarge } from './request-reader.js';
 import { serverHeader } from './server-header.js';
 import { unaryCall } from './unary-call.js';
 
@@ -26,8 +27,6 @@ export function watchHandlers(server: ServerContext): UntypedServiceImplementati
     // A client that was gone before its request was handled: nothing would ever say that it ended.
     if (call.getPeer() === 'unknown') return;
     try {
-      // It may have begun since the headers came.
-      if (server.isDraining) throw drainingError();
       openWatch(server, call, header);
     } catch (error) {
       call.emit('error', failureOf(server, error, 'WatchVariables'));
@@ -58,18 +57,41 @@ export function watchHandlers(server: ServerContext): UntypedServiceImplementati
 }
 
 function openWatch(server: ServerContext, call: WatchCall, header: Metadata): void {
-  const request = parseWatchRequest(decode(METHODS.WatchVariables, call.request));
+  const { request: bytes } = call;
+  const work = server.turns.begin();
+  if (!isLarge(bytes)) {
+    const request = parseWatchRequest(decode(METHODS.WatchVariables, bytes));
+    begin(server, call, request, header, work);
+    return;
+  }
+  decodeInTurns(METHODS.WatchVariables, bytes, work)
+    .then((parts) => parseWatchRequestParts(parts, work))
+    .then((request) => {
+      // It has gone in the middle: nothing would ever say that it ended.
+      if (!call.cancelled) begin(server, call, request, header, work);
+    })
+    .catch((error: unknown) => call.emit('error', failureOf(server, error, 'WatchVariables')));
+}
+
+function begin(server: ServerContext, call: WatchCall, request: WatchRequest, header: Metadata, work: Work): void {
+  // It may have begun since the headers came.
+  if (server.isDraining) throw drainingError();
   checkSession(server, call.metadata, request.sessionId);
   const session = server.store.require(request.sessionId, server.clock.nowMs());
   server.watchStreams.checkQuota();
   const stream = new StreamCall(server, session, call, request);
-  open(server, stream, request, header).catch((error: unknown) => stream.fail(error));
+  open(server, stream, request, header, work).catch((error: unknown) => stream.fail(error));
 }
 
-async function open(server: ServerContext, stream: StreamCall, request: WatchRequest, header: Metadata): Promise<void> {
+async function open(
+  server: ServerContext,
+  stream: StreamCall,
+  request: WatchRequest,
+  header: Metadata,
+  work: Work,
+): Promise<void> {
   const { session, watch } = stream;
   const { epoch } = server.options;
-  const work = server.turns.begin();
   const gone = await registerWatch(watch, request, session, epoch, work);
   if (stream.isEnded) return;
   // In one turn, so that all of it is of one revision; what is set from here on is told behind it.

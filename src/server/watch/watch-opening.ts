@@ -57,6 +57,8 @@ export async function openingOf(request: WatchRequest, captured: Captured, work:
     }
   }
   for (const variable of gone) {
+    const rest = work.spend(1);
+    if (rest !== undefined) await rest;
     openings.push({ type: 'gone', variable, revision: variable.change?.current.revision ?? revision });
   }
   // Revisions rise within a stream: the values of many variables are said in the order in which they were set.
@@ -83,7 +85,7 @@ function decide(request: WatchRequest, sent: SentState, hasForgotten: boolean, e
   // Nobody of this watch saw the versions of another epoch, or of a variable that came back under its name.
   const fromTheStart: Decision = { type: 'resync', missed: version - firstVersion };
   if (resume.epoch !== epoch) return fromTheStart;
-  let seen = resume.seen.get(id);
+  let seen = resume.versionOf(id);
   if (seen === undefined) {
     if (hasForgotten && !isNewcomer) return fromTheStart;
     // Named, it was there when the watch began; else it may have come since, and the watch shall hear of it as of any change.

@@ -37,8 +37,8 @@ export async function registerWatch(
   const goneByName = new Map<string, string>();
   let forgotten = 0;
   // Only within one epoch: another server life never knew those ids.
-  const seen = resume?.epoch === epoch ? resume.seen : undefined;
-  for (const id of seen?.keys() ?? []) {
+  const seen = resume?.epoch === epoch ? resume : undefined;
+  for (const id of seen?.ids() ?? []) {
     const rest = work.spend(1);
     if (rest !== undefined) await rest;
     if (session.findById(id) !== undefined) continue;
@@ -73,11 +73,14 @@ export async function registerWatch(
   // Names of variables whose deletion is known by id alone.
   if (missing.length > forgotten) throw VariablesNotFoundError.of(missing);
   if (patterns.size > 0) await registerPatterns(watch, patterns, session, work);
-  return [...gone].map(([id, { change, identifiers: called }]) => ({
-    id,
-    change,
-    identifiers: called?.length === 1 && called[0] === change?.variable.name ? undefined : called,
-  }));
+  const variables: GoneVariable[] = [];
+  for (const [id, { change, identifiers: called }] of gone) {
+    const rest = work.spend(1);
+    if (rest !== undefined) await rest;
+    const isName = called?.length === 1 && called[0] === change?.variable.name;
+    variables.push({ id, change, identifiers: isName ? undefined : called });
+  }
+  return variables;
 }
 
 async function registerPatterns(

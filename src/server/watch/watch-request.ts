@@ -1,8 +1,9 @@
 /** What a watch asks for, parsed once from its message. */
 import { InvalidArgumentError } from '../../shared/errors.js';
-import { ownValue } from '../../shared/values/metadata.js';
+import { ownValue, putOwn } from '../../shared/values/metadata.js';
 import type { RequestOf } from '../../shared/wire/services.js';
 import { ERA_SPAN } from '../../shared/wire/wire-version.js';
+import type { Work } from '../work-turns.js';
 
 export interface WatchRequest {
   readonly sessionId: string;
@@ -25,47 +26,123 @@ export interface WatchRequest {
 }
 
 /** Where an earlier stream of the same watch was. */
-export interface WatchResume {
+export class WatchResume {
   /** Without the era. */
   readonly epoch: string;
-  /** Last version seen, by variable id. */
-  readonly seen: ReadonlyMap<string, number>;
+  readonly #era: number;
+  readonly #seen: ReadonlyMap<string, number>;
+
+  constructor(said: string, seen: ReadonlyMap<string, number>) {
+    // The epoch as wireEpoch said it: the server's own, and behind a dot the era of the versions.
+    const [, epoch = said, era = '0'] = /^(.*)\.(\d{1,7})$/s.exec(said) ?? [];
+    this.epoch = epoch;
+    this.#era = Number(era);
+    this.#seen = seen;
+  }
+
+  ids(): IterableIterator<string> {
+    return this.#seen.keys();
+  }
+
+  has(id: string): boolean {
+    return this.#seen.has(id);
+  }
+
+  /** The last that it saw. */
+  versionOf(id: string): number | undefined {
+    const version = this.#seen.get(id);
+    return version === undefined ? undefined : this.#era * ERA_SPAN + version;
+  }
 }
 
-/** @throws InvalidArgumentError */
-export function parseWatchRequest(message: RequestOf<'WatchVariables'>): WatchRequest {
-  const identifiers = message.variableIdentifiers ?? [];
-  const patterns = message.patterns ?? [];
-  if (identifiers.length === 0 && patterns.length === 0) {
-    throw new InvalidArgumentError('the watch names no variable: fill variable_identifiers or patterns');
+type Message = RequestOf<'WatchVariables'>;
+
+/** A whole message. @throws InvalidArgumentError */
+export function parseWatchRequest(message: Message): WatchRequest {
+  const draft = new Draft();
+  for (const piece of draft.add(message)) piece satisfies undefined;
+  return draft.finish();
+}
+
+/** A large message in parts, each with some of its fields, in turns. @throws InvalidArgumentError */
+export async function parseWatchRequestParts(parts: readonly Message[], work: Work): Promise<WatchRequest> {
+  const draft = new Draft();
+  for (const part of parts) {
+    for (const piece of draft.add(part)) {
+      const rest = work.spend(1) ?? piece;
+      if (rest !== undefined) await rest;
+    }
   }
-  if (patterns.length > MAX_PATTERNS) {
-    throw new InvalidArgumentError(
-      `the watch has ${patterns.length} patterns: give at most ${MAX_PATTERNS}, or several watches`,
-    );
+  return draft.finish();
+}
+
+/** Fields so far. Of one that is given twice the last counts, as everywhere in protobuf. */
+class Draft {
+  #sessionId = '';
+  readonly #identifiers = new Set<string>();
+  readonly #patterns = new Set<string>();
+  readonly #seen = new Map<string, number>();
+  readonly #options: Record<string, string> = {};
+  #includesInitialValues = false;
+  #resumeEpoch = '';
+  #heartbeatMs = 0;
+
+  /** An identifier or id at a time. */
+  *add(message: Message): Generator<undefined> {
+    this.#sessionId = message.sessionId || this.#sessionId;
+    this.#includesInitialValues = message.includeInitialValues || this.#includesInitialValues;
+    this.#resumeEpoch = message.resumeEpoch || this.#resumeEpoch;
+    this.#heartbeatMs = message.heartbeatMs || this.#heartbeatMs;
+    for (const [key, value] of Object.entries(message.options ?? {})) putOwn(this.#options, key, value);
+    for (const pattern of message.patterns ?? []) this.#patterns.add(pattern);
+    for (const identifier of message.variableIdentifiers ?? []) {
+      this.#identifiers.add(identifier);
+      yield;
+    }
+    const resume = message.resume ?? {};
+    for (const id of Object.keys(resume)) {
+      const version = resume[id] ?? 0;
+      if (version < 0) {
+        throw new InvalidArgumentError(`resume names version ${version} of "${id}": give the last one seen`);
+      }
+      this.#seen.set(id, version);
+      yield;
+    }
   }
-  const options = message.options ?? {};
-  const missing = ownValue(options, 'missing') ?? 'fail';
-  if (missing !== 'fail' && missing !== 'wait') {
-    throw new InvalidArgumentError(`the watch's option missing is "${missing}": give fail or wait`);
+
+  finish(): WatchRequest {
+    const options = this.#options;
+    if (this.#identifiers.size === 0 && this.#patterns.size === 0) {
+      throw new InvalidArgumentError('the watch names no variable: fill variable_identifiers or patterns');
+    }
+    if (this.#patterns.size > MAX_PATTERNS) {
+      throw new InvalidArgumentError(
+        `the watch has ${this.#patterns.size} patterns: give at most ${MAX_PATTERNS}, or several watches`,
+      );
+    }
+    const missing = ownValue(options, 'missing') ?? 'fail';
+    if (missing !== 'fail' && missing !== 'wait') {
+      throw new InvalidArgumentError(`the watch's option missing is "${missing}": give fail or wait`);
+    }
+    const oldValue = ownValue(options, 'old_value') ?? '';
+    if (oldValue !== '' && oldValue !== 'none') {
+      throw new InvalidArgumentError(`the watch's option old_value is "${oldValue}": give none, or leave it out`);
+    }
+    const isResuming = this.#seen.size > 0 || this.#resumeEpoch !== '';
+    return {
+      sessionId: this.#sessionId,
+      identifiers: this.#identifiers,
+      patterns: this.#patterns,
+      includesInitialValues: this.#includesInitialValues,
+      includesOldValues: oldValue === '',
+      waitsForMissing: missing === 'wait',
+      keepsBatches: ownValue(options, 'atomic') === '1',
+      wantsSynced: ownValue(options, 'synced') === '1',
+      token: ownValue(options, 'watch_token') ?? '',
+      heartbeatMs: heartbeatOf(this.#heartbeatMs),
+      resume: isResuming ? new WatchResume(this.#resumeEpoch, this.#seen) : undefined,
+    };
   }
-  const oldValue = ownValue(options, 'old_value') ?? '';
-  if (oldValue !== '' && oldValue !== 'none') {
-    throw new InvalidArgumentError(`the watch's option old_value is "${oldValue}": give none, or leave it out`);
-  }
-  return {
-    sessionId: message.sessionId ?? '',
-    identifiers: new Set(identifiers),
-    patterns: new Set(patterns),
-    includesInitialValues: message.includeInitialValues ?? false,
-    includesOldValues: oldValue === '',
-    waitsForMissing: missing === 'wait',
-    keepsBatches: ownValue(options, 'atomic') === '1',
-    wantsSynced: ownValue(options, 'synced') === '1',
-    token: ownValue(options, 'watch_token') ?? '',
-    heartbeatMs: heartbeatOf(message.heartbeatMs ?? 0),
-    resume: resumeOf(message),
-  };
 }
 
 function heartbeatOf(heartbeatMs: number): number | undefined {
@@ -75,23 +152,6 @@ function heartbeatOf(heartbeatMs: number): number | undefined {
     );
   }
   return heartbeatMs === 0 ? undefined : Math.max(heartbeatMs, MIN_HEARTBEAT_MS);
-}
-
-function resumeOf(message: RequestOf<'WatchVariables'>): WatchResume | undefined {
-  const resume = message.resume ?? {};
-  const ids = Object.keys(resume);
-  const said = message.resumeEpoch ?? '';
-  if (ids.length === 0 && said === '') return undefined;
-  // The epoch as wireEpoch said it: the server's own, and behind a dot the era of the versions.
-  const [, epoch = said, era = '0'] = /^(.*)\.(\d{1,7})$/s.exec(said) ?? [];
-  const seen = new Map<string, number>();
-  for (const id of ids) {
-    const version = resume[id] ?? 0;
-    if (version < 0)
-      throw new InvalidArgumentError(`resume names version ${version} of "${id}": give the last one seen`);
-    seen.set(id, Number(era) * ERA_SPAN + version);
-  }
-  return { epoch, seen };
 }
 
 const MIN_HEARTBEAT_MS = 100;

@@ -51,7 +51,7 @@ describe('registering for what a request means', () => {
     });
     for (let index = 0; index < 70; index += 1) sample.variable(`v${index}`);
     await register();
-    assert.equal(steps(), 30 + 50 + 2 * 70);
+    assert.equal(steps(), 30 + 50 + 2 * 70 + 30);
   });
 
   test('misses nothing that comes, changes or goes between its turns', async () => {

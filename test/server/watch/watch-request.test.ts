@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { parseWatchRequest } from '../../../src/server/watch/watch-request.js';
+import { parseWatchRequest, parseWatchRequestParts } from '../../../src/server/watch/watch-request.js';
 import { InvalidArgumentError } from '../../../src/shared/errors.js';
 import { ERA_SPAN } from '../../../src/shared/wire/wire-version.js';
 
@@ -19,7 +19,41 @@ describe('a request to watch', () => {
   test('has the versions of a later era whole', () => {
     const { resume } = parseWatchRequest({ variableIdentifiers: ['a'], resume: { x: 5 }, resumeEpoch: 'e1.2' });
     assert.equal(resume?.epoch, 'e1');
-    assert.deepEqual([...(resume?.seen ?? [])], [['x', 2 * ERA_SPAN + 5]]);
+    assert.deepEqual([...(resume?.ids() ?? [])], ['x']);
+    assert.deepEqual(
+      [resume?.has('x'), resume?.versionOf('x'), resume?.versionOf('y')],
+      [true, 2 * ERA_SPAN + 5, undefined],
+    );
+  });
+
+  test('in parts means what it means whole, a step for each name and id', async () => {
+    const parts = [
+      { sessionId: 's', variableIdentifiers: ['a', 'b'], options: { missing: 'wait' } },
+      { variableIdentifiers: ['b', 'c'], resume: { x: 1 }, patterns: ['p*'] },
+      {
+        resume: { y: 2, x: 3 },
+        resumeEpoch: 'e1',
+        heartbeatMs: 500,
+        options: { atomic: '1' },
+        includeInitialValues: true,
+      },
+    ];
+    let steps = 0;
+    const request = await parseWatchRequestParts(parts, {
+      spend: (more) => {
+        steps += more;
+        return Promise.resolve();
+      },
+    });
+    assert.equal(steps, 7);
+    assert.deepEqual([...request.identifiers], ['a', 'b', 'c']);
+    assert.deepEqual([...request.patterns], ['p*']);
+    const { sessionId, waitsForMissing, keepsBatches, heartbeatMs, includesInitialValues, resume } = request;
+    assert.deepEqual(
+      [sessionId, waitsForMissing, keepsBatches, heartbeatMs, includesInitialValues],
+      ['s', true, true, 500, true],
+    );
+    assert.deepEqual([resume?.epoch, resume?.versionOf('x'), resume?.versionOf('y')], ['e1', 3, 2]);
   });
 
   test('is refused where it says what cannot be meant', () => {
