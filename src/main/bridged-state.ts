@@ -106,8 +106,9 @@ export class BridgedState implements StateProvider, SlotBridge {
     if (givenPool !== undefined && !(givenPool instanceof WorkerPool)) {
       throw new InvalidOptionsError('BridgedState.open: pool: give what WorkerPool.open returned');
     }
-    if (givenPool !== undefined && data.workers !== undefined) {
-      throw new InvalidOptionsError('BridgedState.open: workers belongs to the pool: leave it out, or leave out pool');
+    for (const name of ['workers', 'workerUrl'] as const) {
+      if (givenPool === undefined || data[name] === undefined) continue;
+      throw new InvalidOptionsError(`BridgedState.open: ${name} belongs to the pool: leave it out, or leave out pool`);
     }
     const options = parseStateOptions(data);
     if (options.transport === 'link') {
@@ -119,6 +120,7 @@ export class BridgedState implements StateProvider, SlotBridge {
       (await WorkerPool.open({
         logger: options.logger,
         ...(options.workers === undefined ? {} : { workers: options.workers }),
+        ...(options.workerUrl === undefined ? {} : { workerUrl: options.workerUrl }),
       }));
     const state = new BridgedState(options, pool, givenPool === undefined);
     try {

@@ -138,6 +138,11 @@ const Endpoint = v.pipe(
   v.transform((text) => text.replace(/^localhost\.:/i, 'localhost:')),
 );
 
+const WorkerUrl = v.custom<string | URL>(
+  (input) => typeof input === 'string' || typeof (input as URL | null | undefined)?.href === 'string',
+  'give a URL or an absolute path',
+);
+
 const Source = v.pipe(
   v.string(),
   v.maxLength(256),
@@ -170,6 +175,9 @@ export const StateOptionsSchema = v.strictObject({
         'Worker threads; 0 runs the same code on the main thread. Default BRIDGED_STATE_WORKERS, else cores - 1, at least 1.',
       ),
     ),
+  ),
+  workerUrl: v.optional(
+    v.pipe(WorkerUrl, v.description("File of the workers' code in a bundle, where it is not beside it (bundling.md).")),
   ),
   tls: v.optional(
     v.pipe(
@@ -246,6 +254,9 @@ export function parseLocalOptions(input: unknown): v.InferOutput<typeof LocalOpt
 
 export const PoolOptionsSchema = v.strictObject({
   workers: v.optional(v.pipe(whole(0, 64), v.description('Worker threads; 0 runs the same code on the main thread.'))),
+  workerUrl: v.optional(
+    v.pipe(WorkerUrl, v.description("File of the workers' code in a bundle, where it is not beside it (bundling.md).")),
+  ),
   credits: v.optional(
     v.pipe(
       whole(64, 1_048_576),

@@ -80,6 +80,8 @@ const surfaces: Record<string, Surface> = {
     values: ['MemoryEngine', 'startBridgeServer'],
     types: ['BridgeServer', 'BridgeServerMetrics', 'BridgeServerOptions', 'Commit', 'Engine', 'TokenOption'],
   },
+  // For bundlers (docs/bundling.md).
+  'bridged-state/worker': { values: ['default'], types: [] },
   'bridged-state/testing': {
     values: ['describeEngine', 'describeStateProvider'],
     types: [],

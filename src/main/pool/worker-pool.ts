@@ -14,11 +14,9 @@ import { systemClock } from '../../shared/system-clock.js';
 import { LanePoller } from './lane-poller.js';
 import { closedPool, SlotClient } from './slot-client.js';
 import { CrashCounter } from './slot-recovery.js';
+import { workerFile } from './worker-file.js';
 import type { SlotTaskInput } from './worker-thread.js';
 import { WorkerThread } from './worker-thread.js';
-
-/** The one place that knows where the worker code is. */
-const ENTRY_URL = new URL('../../workers/entry.js', import.meta.url).href;
 
 /** Time that workers have to end by themselves, ms. */
 const CLOSE_GRACE_MS = 5_000;
@@ -45,6 +43,7 @@ type RunSlot = (task: SlotTaskInput) => Promise<void>;
 /** Worker threads that several states may share. `await WorkerPool.open({ workers: 2 })`; the state that makes its own closes it too. */
 export class WorkerPool implements AsyncDisposable {
   readonly #options: PoolOptions;
+  readonly #entryUrl: string;
   readonly #slots: SlotClient[];
   /** By slot; none with 0 workers. */
   readonly #threads: WorkerThread[];
@@ -57,6 +56,7 @@ export class WorkerPool implements AsyncDisposable {
 
   private constructor(options: PoolOptions) {
     this.#options = options;
+    this.#entryUrl = workerFile(options.workerUrl);
     const poller = new LanePoller(options.spacingMs);
     this.#poller = poller;
     this.#slots = Array.from({ length: Math.max(1, options.workers) }, (_, number) => {
@@ -67,7 +67,11 @@ export class WorkerPool implements AsyncDisposable {
     this.#threads = Array.from(
       { length: options.workers },
       () =>
-        new WorkerThread({ entryUrl: ENTRY_URL, youngGenerationMb: options.youngGenerationMb, logger: options.logger }),
+        new WorkerThread({
+          entryUrl: this.#entryUrl,
+          youngGenerationMb: options.youngGenerationMb,
+          logger: options.logger,
+        }),
     );
   }
 
@@ -190,7 +194,7 @@ export class WorkerPool implements AsyncDisposable {
   async #run(slot: SlotClient, task: SlotTaskInput): Promise<void> {
     const thread = this.#threads[slot.number];
     if (thread !== undefined) return thread.run(task);
-    const { default: runSlot } = (await import(ENTRY_URL)) as { default: RunSlot };
+    const { default: runSlot } = (await import(this.#entryUrl)) as { default: RunSlot };
     return runSlot(task);
   }
 

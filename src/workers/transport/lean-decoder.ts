@@ -21,7 +21,8 @@ type StreamDecoderClass = new (maxReadMessageLength: number) => StreamDecoder;
  * than the versions we know.
  */
 export async function installLeanDecoder(): Promise<boolean> {
-  const module = (await import(DECODER_MODULE).catch(() => undefined)) as
+  // Said in one word, so that a bundler takes it along.
+  const module = (await import('@grpc/grpc-js/build/src/stream-decoder.js').catch(() => undefined)) as
     | { readonly StreamDecoder?: StreamDecoderClass }
     | undefined;
   return module?.StreamDecoder !== undefined && makeLean(module.StreamDecoder);
@@ -66,7 +67,6 @@ function takeWhole(data: Buffer, maxLength: number, messages: Buffer[]): number 
   return at;
 }
 
-const DECODER_MODULE = '@grpc/grpc-js/build/src/stream-decoder.js';
 const ANY_LENGTH = -1;
 const BETWEEN_MESSAGES = 0;
 /** Whether it is compressed in one byte, its length in four. */
