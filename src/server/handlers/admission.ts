@@ -6,7 +6,7 @@ import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } fro
 import { ServerInterceptingCall } from '@grpc/grpc-js';
 import { DeadlineExceededError, QuotaExceededError } from '../../shared/errors.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
-import { SERVICE_NAMES } from '../../shared/wire/services.js';
+import { METHODS, methodPath, SERVICE_NAMES } from '../../shared/wire/services.js';
 import type { Grant } from '../access.js';
 import type { ServerContext } from '../server-context.js';
 import { drainingError, failureOf } from './call-failure.js';
@@ -47,6 +47,11 @@ export function checkSession(server: ServerContext, metadata: Metadata, sessionI
   if (!server.access.isOpen) grants.get(metadata)?.check(sessionId);
 }
 
+/** Health and reflection say nothing of sessions, and ask for nothing. */
+const OURS = new Set(
+  SERVICE_NAMES.flatMap((service) => Object.keys(METHODS).map((method) => methodPath(service, method))),
+);
+
 class ArrivingRequest implements Deadline {
   dueAtMs = 0;
   wheelSlot = -1;
@@ -72,7 +77,7 @@ class ArrivingRequest implements Deadline {
   admit(metadata: Metadata): boolean {
     const { access, deadlines, clock, options, isDraining } = this.#server;
     try {
-      if (SERVICE_NAMES.some((name) => this.#path.startsWith(`/${name}/`))) {
+      if (OURS.has(this.#path)) {
         if (isDraining) throw drainingError();
         if (!access.isOpen) {
           const [authorization] = metadata.get('authorization');

@@ -29,9 +29,7 @@ export async function batchAnswer(
     return work.spend(STEPS_A_SLICE);
   };
   for (const slice of slicesOf(versions)) {
-    const newVersions: Record<string, number> = {};
-    for (const [identifier, version] of slice) putOwn(newVersions, identifier, wireVersion(version));
-    const rest = put(METHODS.SetVariables.encodeResponse({ newVersions }));
+    const rest = put(METHODS.SetVariables.encodeResponse({ newVersions: newVersionsOf(slice) }));
     if (rest !== undefined) await rest;
   }
   let sentenceBytes = 0;
@@ -54,6 +52,12 @@ export async function batchAnswer(
   }
   // One message behind the other is one message of all their fields.
   return new Encoded(parts.length === 1 ? parts[0]! : Buffer.concat(parts));
+}
+
+export function newVersionsOf(versions: Iterable<readonly [string, number]>): Record<string, number> {
+  const newVersions: Record<string, number> = {};
+  for (const [identifier, version] of versions) putOwn(newVersions, identifier, wireVersion(version));
+  return newVersions;
 }
 
 /** Thousands of refusals of long values must not make an answer that nobody may take. */

@@ -12,7 +12,7 @@ import { versionFromWire, wireVersion } from '../../shared/wire/wire-version.js'
 import type { ServerContext } from '../server-context.js';
 import type { Kept, Session } from '../session.js';
 import { mapKept } from '../session.js';
-import { batchAnswer } from './batch-answer.js';
+import { batchAnswer, newVersionsOf } from './batch-answer.js';
 import type { Encoded, UnaryCall } from './unary-call.js';
 import { afterMatch, unaryCall } from './unary-call.js';
 import { UpdateSize } from './update-size.js';
@@ -65,7 +65,7 @@ class SetCalls {
     request: RequestOf<'SetVariables'>,
     call: UnaryCall,
     parts: readonly RequestOf<'SetVariables'>[],
-  ): Promise<Encoded> {
+  ): Promise<ResponseOf<'SetVariables'> | Encoded> {
     let session: Session;
     try {
       session = this.#server.store.require(request.sessionId ?? '', call.nowMs);
@@ -97,10 +97,11 @@ class SetCalls {
     } finally {
       release?.();
     }
-    await batch.kept;
+    if (batch.kept !== undefined) await batch.kept;
     const { versions, refused } = batch;
     this.#server.counters.sets += versions.size;
     if (refused.size > 0) call.errorCode = 'BATCH_REFUSED';
+    else if (versions.size <= MAX_ENTRIES_AT_ONCE) return { success: true, newVersions: newVersionsOf(versions) };
     return batchAnswer({ success: refused.size === 0, versions, refused }, this.#server.options.maxMessageBytes, work);
   }
 
@@ -142,7 +143,7 @@ class Batch {
   readonly #isAtomic: boolean;
   #accepted: Accepted[] = [];
   readonly #keeping: Promise<unknown>[] = [];
-  readonly versions = new Map<string, number>();
+  versions = new Map<string, number>();
   readonly refused = new Map<string, BridgeError>();
 
   constructor(session: Session, isAtomic: boolean, setter: Setter) {
@@ -169,6 +170,12 @@ class Batch {
     this.refused.set(identifier, error);
   }
 
+  #keep(keeping: Promise<void>): void {
+    this.#keeping.push(keeping);
+    // Told by `kept`, once every turn is done.
+    keeping.catch(() => undefined);
+  }
+
   commitUnlessAtomic(nowMs: number): void {
     if (!this.#isAtomic) this.commit(nowMs);
   }
@@ -178,35 +185,49 @@ class Batch {
     this.#accepted = [];
     const result = this.session.commitSeveral(accepted, this.refused, this.#isAtomic, this.setter, nowMs);
     const note = ({ versions }: BatchResult): void => {
-      for (const [identifier, version] of versions) this.versions.set(identifier, version);
+      // Nearly always there is one.
+      if (this.versions.size === 0) this.versions = versions;
+      else for (const [identifier, version] of versions) this.versions.set(identifier, version);
     };
-    if (result instanceof Promise) this.#keeping.push(result.then(note));
+    if (result instanceof Promise) this.#keep(result.then(note));
     else note(result);
   }
 }
 
 interface WireAssignment {
-  readonly identifier: string;
-  readonly any: WireAny;
-  readonly binary: Uint8Array | undefined;
+  identifier: string;
+  any: WireAny;
+  binary: Uint8Array | undefined;
   /** False: bytes without what says what they are. */
-  readonly hasHeader: boolean;
+  hasHeader: boolean;
 }
 
+/** One object for all, to be read before the next is asked for. */
 function* assignmentsOf(parts: readonly RequestOf<'SetVariables'>[]): Generator<WireAssignment> {
   const binaries = parts.filter((part) => Object.keys(part.binaryUpdates ?? {}).length > 0);
+  const assignment: WireAssignment = { identifier: '', any: undefined, binary: undefined, hasHeader: true };
   for (const part of parts) {
     const updates = part.updates ?? {};
     for (const identifier of Object.keys(updates)) {
       const any = updates[identifier];
-      const holder = binaries.find(({ binaryUpdates }) => Object.hasOwn(binaryUpdates!, identifier));
-      yield { identifier, any, binary: holder?.binaryUpdates?.[identifier], hasHeader: true };
+      const holder =
+        binaries.length === 0
+          ? undefined
+          : binaries.find(({ binaryUpdates }) => Object.hasOwn(binaryUpdates!, identifier));
+      assignment.identifier = identifier;
+      assignment.any = any;
+      assignment.binary = holder?.binaryUpdates?.[identifier];
+      yield assignment;
     }
   }
   for (const { binaryUpdates } of binaries) {
     for (const identifier of Object.keys(binaryUpdates!)) {
       if (parts.some(({ updates }) => Object.hasOwn(updates ?? {}, identifier))) continue;
-      yield { identifier, any: undefined, binary: undefined, hasHeader: false };
+      assignment.identifier = identifier;
+      assignment.any = undefined;
+      assignment.binary = undefined;
+      assignment.hasHeader = false;
+      yield assignment;
     }
   }
 }
@@ -224,5 +245,7 @@ function expectedVersionOf(wire: number, variable: Variable): number | undefined
   );
 }
 
+/** Of an answer that is written at once: less than a millisecond. */
+const MAX_ENTRIES_AT_ONCE = 1_024;
 const STEPS_AN_ASSIGNMENT = 6;
 const BYTES_A_STEP = 50;

@@ -11,7 +11,8 @@ const arriving = new WeakMap<Metadata, ServerInterceptingCallInterface>();
 
 /** Interceptors that are given to the server after this one do not see these messages. */
 export const directWriteInterceptor: ServerInterceptor = ({ requestStream, responseStream }, call) => {
-  if (requestStream || !responseStream) return new ServerInterceptingCall(call);
+  // As it is: a layer around a unary call costs 5 us. The type asks for one, grpc-js for what the call is already.
+  if (requestStream || !responseStream) return call as ServerInterceptingCall;
   return new ServerInterceptingCall(call, {
     start: (next) =>
       next({

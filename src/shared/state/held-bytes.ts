@@ -3,10 +3,16 @@ import { NO_CONSTRAINTS } from '../values/constraint.js';
 import type { Metadata } from '../values/metadata.js';
 import { EMPTY_METADATA } from '../values/metadata.js';
 import { valueBytes } from '../values/value-codec.js';
+import type { VariableValue } from '../values/variable-type.js';
 import type { Variable, VersionedValue } from './variable.js';
 
-/** Of one version: its value, the setter's map, who set it. */
-export function versionBytes({ value, custom, source }: Pick<VersionedValue, 'value' | 'custom' | 'source'>): number {
+/** Of one version. */
+export function versionBytes({ value, custom, source }: VersionedValue): number {
+  return bytesOfVersion(value, custom, source);
+}
+
+/** Of one version that is to be: its value, the setter's map, who sets it. */
+export function bytesOfVersion(value: VariableValue, custom: Metadata, source: string): number {
   const bytes = BYTES_AROUND_A_VERSION + valueBytes(value) + metadataBytes(custom);
   // Short ones are shared or small; a long one is somebody's attempt.
   return source.length > SHORT_SOURCE ? bytes + 2 * source.length : bytes;

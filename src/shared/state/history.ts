@@ -38,6 +38,7 @@ export class History {
   readonly #pushedAtMs = new Denque<number>();
   readonly #budget: HistoryBudget;
   #bytes = 0;
+  #newestBytes = 0;
 
   constructor(budget: HistoryBudget) {
     this.#budget = budget;
@@ -47,10 +48,16 @@ export class History {
     return this.#entries.length;
   }
 
-  push(entry: VersionedValue, limits: HistoryLimits, nowMs: number): void {
+  /** Of the present version. */
+  get newestBytes(): number {
+    return this.#newestBytes;
+  }
+
+  /** `bytes`: of the entry, where they are counted already. */
+  push(entry: VersionedValue, limits: HistoryLimits, nowMs: number, bytes = versionBytes(entry)): void {
     this.#entries.push(entry);
     this.#pushedAtMs.push(nowMs);
-    const bytes = versionBytes(entry);
+    this.#newestBytes = bytes;
     this.#bytes += bytes;
     this.#budget.bytes += bytes;
     const oldestAllowedMs = nowMs - limits.maxAgeMs;

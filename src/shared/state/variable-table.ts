@@ -19,7 +19,7 @@ import { EMPTY_METADATA } from '../values/metadata.js';
 import { normalizeValue } from '../values/value-codec.js';
 import type { VariableType, VariableValue } from '../values/variable-type.js';
 import { parseVariableType } from '../values/variable-type.js';
-import { registrationBytes, versionBytes } from './held-bytes.js';
+import { bytesOfVersion, registrationBytes } from './held-bytes.js';
 import type { HistoryBudget, HistoryLimits } from './history.js';
 import { History } from './history.js';
 import { checkFirstVersion, checkTtlMs } from './registration-numbers.js';
@@ -220,14 +220,15 @@ export class VariableTable {
       current,
     };
     const bytes = registrationBytes(variable);
-    this.#checkRoom(bytes + versionBytes(current), subject);
+    const valueBytes = bytesOfVersion(value, current.custom, current.source);
+    this.#checkRoom(bytes + valueBytes, name);
     this.#revision += 1;
     this.#registeredBytes += bytes;
-    this.#liveBytes += bytes + versionBytes(current);
+    this.#liveBytes += bytes + valueBytes;
     this.#byName.set(name, variable);
     this.#byId.set(variable.id, variable);
     this.#order.add(variable);
-    this.#remember(variable, current, nowMs);
+    this.#remember(variable, current, nowMs, valueBytes);
     return { variable, previous: undefined, current, reason: undefined };
   }
 
@@ -258,8 +259,9 @@ export class VariableTable {
   commit(accepted: Accepted, setter: Setter, nowMs: number): SetResult {
     const { variable, value } = accepted;
     if (!this.#isChange(accepted)) return { version: variable.current.version, change: undefined };
-    this.#checkRoom(growth(variable, value, setter), `variable "${variable.name}"`);
-    const change = this.#commit(variable, value, setter, nowMs, this.#revision + 1);
+    const bytes = bytesOfVersion(value, setter.custom, setter.source);
+    this.#checkRoom(bytes - variable.history.newestBytes, variable.name);
+    const change = this.#commit(variable, value, setter, nowMs, this.#revision + 1, bytes);
     return { version: change.current.version, change };
   }
 
@@ -332,7 +334,7 @@ export class VariableTable {
     const current: VersionedValue = { ...last, version: last.version + 1, timestamp, revision: this.#revision };
     const bytes = registrationBytes(variable);
     this.#registeredBytes -= bytes;
-    this.#liveBytes -= bytes + versionBytes(last);
+    this.#liveBytes -= bytes + variable.history.newestBytes;
     variable.history.clear();
     this.#tell();
     return { variable, previous: last, current, reason };
@@ -346,6 +348,7 @@ export class VariableTable {
   ): BatchResult {
     const result: BatchResult = { versions: new Map(), refused, changes: [] };
     const changing: Accepted[] = [];
+    const sizes: number[] = [];
     const named = new Map<Variable, string>();
     let more = 0;
     for (const one of accepted) {
@@ -354,18 +357,20 @@ export class VariableTable {
         nameOnce(named, variable, identifier);
         if (!this.#isChange(one)) continue;
         changing.push(one);
-        more += growth(variable, value, setter);
+        const bytes = bytesOfVersion(value, setter.custom, setter.source);
+        sizes.push(bytes);
+        more += bytes - variable.history.newestBytes;
       } catch (error) {
         // What was refused before says why.
         if (!refused.has(identifier)) refuse(refused, identifier, error);
       }
     }
     if (refused.size > 0) return result;
-    if (changing.length > 0) this.#checkRoom(more, `the batch with variable "${changing[0]!.variable.name}"`);
+    if (changing.length > 0) this.#checkRoom(more, changing[0]!.variable.name);
     const revision = this.#revision + 1;
-    for (const { variable, value } of changing) {
-      result.changes.push(this.#commit(variable, value, setter, nowMs, revision));
-    }
+    changing.forEach(({ variable, value }, index) => {
+      result.changes.push(this.#commit(variable, value, setter, nowMs, revision, sizes[index]!));
+    });
     for (const { identifier, variable } of accepted) result.versions.set(identifier, variable.current.version);
     return result;
   }
@@ -378,11 +383,11 @@ export class VariableTable {
   }
 
   /** @throws QuotaExceededError */
-  #checkRoom(more: number, subject: string): void {
+  #checkRoom(more: number, name: string): void {
     if (more <= 0) return;
     if (this.#liveBytes + more > this.#maxBytes) {
       throw new QuotaExceededError(
-        `${subject}: ${more} bytes more, and the session holds ${this.#liveBytes} of its ${this.#maxBytes}: delete some, or raise maxSessionBytes`,
+        `variable "${name}": ${more} bytes more, and the session holds ${this.#liveBytes} of its ${this.#maxBytes}: delete some, or raise maxSessionBytes`,
       );
     }
     const { whole } = this.#options;
@@ -391,7 +396,7 @@ export class VariableTable {
     whole.relieve(more);
     if (whole.bytes + more <= whole.maxBytes) return;
     throw new QuotaExceededError(
-      `${subject}: ${more} bytes more, and the server holds ${whole.bytes} of its ${whole.maxBytes}: delete some, or raise maxTotalBytes`,
+      `variable "${name}": ${more} bytes more, and the server holds ${whole.bytes} of its ${whole.maxBytes}: delete some, or raise maxTotalBytes`,
     );
   }
 
@@ -404,7 +409,15 @@ export class VariableTable {
     this.#toldBytes = bytes;
   }
 
-  #commit(variable: Variable, value: VariableValue, setter: Setter, nowMs: number, revision: number): Change {
+  /** `bytes`: of the version that it makes. */
+  #commit(
+    variable: Variable,
+    value: VariableValue,
+    setter: Setter,
+    nowMs: number,
+    revision: number,
+    bytes: number,
+  ): Change {
     const previous = variable.current;
     const current: VersionedValue = {
       version: previous.version + 1,
@@ -415,14 +428,14 @@ export class VariableTable {
       revision,
     };
     this.#revision = revision;
-    this.#liveBytes += versionBytes(current) - versionBytes(previous);
+    this.#liveBytes += bytes - variable.history.newestBytes;
     variable.current = current;
-    this.#remember(variable, current, nowMs);
+    this.#remember(variable, current, nowMs, bytes);
     return { variable, previous, current, reason: undefined };
   }
 
-  #remember(variable: Variable, entry: VersionedValue, nowMs: number): void {
-    variable.history.push(entry, this.#options.history, nowMs);
+  #remember(variable: Variable, entry: VersionedValue, nowMs: number, bytes: number): void {
+    variable.history.push(entry, this.#options.history, nowMs, bytes);
     // The one that grew has let go of all it may; the others take turns until the session is within its bytes.
     // A few turns a commit: with many variables at their last 16 versions a whole round would be paid by every set.
     if (this.#budget.bytes > this.#options.history.maxSessionBytes || this.heldBytes > this.#maxBytes) {
@@ -456,10 +469,6 @@ function nameOnce(named: Map<Variable, string>, variable: Variable, identifier: 
     );
   }
   named.set(variable, identifier);
-}
-
-function growth(variable: Variable, value: VariableValue, { source, custom }: Setter): number {
-  return versionBytes({ value, source, custom }) - versionBytes(variable.current);
 }
 
 /** Our errors are the answer to one of several; any other is a mistake of ours. */
