@@ -233,12 +233,12 @@ function beginAt(variable: WatchedVariable, { variableId, epoch, version, value 
 type SlotStats = ReadonlyMap<SlotClient, ReadonlyMap<number, PortStats['subscriptions'][number]>>;
 
 function upstreamOf(shares: readonly WatchShare[], stats: SlotStats): UpstreamStats {
-  const sum = { received: 0, filtered: 0, missedWaiting: 0, reconnects: 0, buffered: 0 };
+  const sum = { received: 0, filteredWaiting: 0, missedWaiting: 0, reconnects: 0, buffered: 0 };
   for (const share of shares) {
     const one = stats.get(share.slot)?.get(share.subscription);
     if (one === undefined) continue;
     sum.received += one.received;
-    sum.filtered += one.filtered;
+    sum.filteredWaiting += one.filteredWaiting;
     sum.missedWaiting += one.missedWaiting;
     sum.reconnects += one.reconnects;
     sum.buffered += one.buffered;

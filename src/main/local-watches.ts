@@ -194,7 +194,7 @@ export class LocalWatches implements WatchSource {
     return {
       workerId: -1,
       received: stats.delivered + stats.filtered + stats.rateLimited + buffered + (run.limit?.size ?? 0),
-      filtered: 0,
+      filteredWaiting: 0,
       missedWaiting: observation?.ring.missedWaiting() ?? 0,
       reconnects: 0,
       buffered,

@@ -51,6 +51,11 @@ export class PortQueue {
     return (this.ring?.missedWaiting() ?? 0) + (this.crossing?.missedWaiting() ?? 0);
   }
 
+  /** Updates that a condition kept out, and that nobody was told of yet. */
+  filteredWaiting(): number {
+    return (this.ring?.filteredWaiting() ?? 0) + (this.crossing?.filteredWaiting() ?? 0);
+  }
+
   get isIdle(): boolean {
     return this.crossing === undefined && (this.ring === undefined || this.ring.isIdle);
   }

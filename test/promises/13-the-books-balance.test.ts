@@ -32,7 +32,7 @@ const KINDS: readonly WatchOptions[] = [
 
 const SETS = 300;
 
-for (const fault of ['none', 'cut'] as const) {
+for (const fault of ['none', 'cut', 'death of the worker'] as const) {
   test(`the books of ${KINDS.length} kinds of watches balance: fault ${fault}`, async () => {
     const name = `books ${fault}`;
     await using proxy = await TcpProxy.start(server.port);
@@ -49,7 +49,8 @@ for (const fault of ['none', 'cut'] as const) {
       sets.push(writer.setVariable(name, value));
       if (fault === 'none' || value % 100 !== 50) continue;
       await Promise.all(sets);
-      proxy.cut();
+      if (fault === 'cut') proxy.cut();
+      else await pool.restartWorker(0);
       for (let more = 0; more < 5; more += 1) await writer.setVariable(name, -value - more);
       proxy.mend();
     }

@@ -143,7 +143,7 @@ export function deliver(variable: WatchedVariable, update: Update, nowMs: number
   const { watch } = variable;
   if (watch.isStopped || variable.isGone) return;
   const { stats } = watch;
-  const { version, value, missed, flags } = update;
+  const { version, value, missed, filtered, flags } = update;
   if (watch.verifies) checkBooks(variable, update);
   const isInitial = (flags & INITIAL) !== 0;
   const isDeleted = (flags & DELETED_MASK) !== 0;
@@ -159,6 +159,8 @@ export function deliver(variable: WatchedVariable, update: Update, nowMs: number
   if ((flags & BASELINE) !== 0) return;
   stats.lastUpdateAt = nowMs;
   stats.missed += missed;
+  // Told with each update, so that it outlives the worker that kept them out.
+  stats.filtered += filtered;
   if ((flags & (INITIAL | RESYNC | DELETED_MASK)) === 0 && !isWanted(watch, oldValue, value as VariableValue)) {
     stats.filtered += 1;
     variable.missed += missed;

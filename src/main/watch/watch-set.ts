@@ -27,7 +27,7 @@ export interface WatchSource extends WatchBackend {
 export interface UpstreamStats {
   readonly workerId: number;
   readonly received: number;
-  readonly filtered: number;
+  readonly filteredWaiting: number;
   readonly missedWaiting: number;
   readonly reconnects: number;
   readonly buffered: number;
@@ -133,7 +133,7 @@ function infoOf(run: WatchRun, upstream: UpstreamStats, nowMs: number): WatcherI
     stats: {
       updatesReceived: upstream.received,
       updatesDelivered: stats.delivered,
-      updatesFiltered: stats.filtered + upstream.filtered,
+      updatesFiltered: stats.filtered + upstream.filteredWaiting,
       updatesRateLimited: stats.rateLimited,
       updatesMissed: stats.missed + upstream.missedWaiting,
       errors: stats.errors,

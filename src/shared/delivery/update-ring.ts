@@ -69,6 +69,17 @@ export class UpdateRing<T extends RingEntry> {
     return missed;
   }
 
+  /** Updates that a condition kept out before the waiting ones, or before the next of their keys. */
+  filteredWaiting(): number {
+    let filtered = 0;
+    for (let place = 0; place < this.#queue.length; place += 1) {
+      const entry = this.#queue.peekAt(place)!;
+      if ((entry.flags & SUPERSEDED) === 0) filtered += entry.filtered;
+    }
+    for (const entry of this.#dropped?.values() ?? []) filtered += entry.filtered;
+    return filtered;
+  }
+
   /** False only when it is full and overflow is `error`: then nothing was taken in. */
   push(entry: T): boolean {
     if (this.#size < this.#limit && this.#newest === undefined) {

@@ -92,7 +92,8 @@ export interface SubscriptionStats {
   readonly subscription: number;
   /** Updates that came from the server and were new. */
   readonly received: number;
-  readonly filtered: number;
+  /** By the condition, and told by no update yet. */
+  readonly filteredWaiting: number;
   /** Missed, and not told yet: the next update that crosses the port does. */
   readonly missedWaiting: number;
   readonly duplicates: number;

@@ -44,7 +44,7 @@ export class Subscription implements FeedSink, Deadline {
   /** Feeds that are not in step on their present stream. */
   readonly #unsynced: Set<WatchFeed>;
   /** What the feeds counted that have left. */
-  readonly #past: FeedStats = { received: 0, filtered: 0, missedWaiting: 0, duplicates: 0, errors: 0, reconnects: 0 };
+  readonly #past: FeedStats = { received: 0, filteredWaiting: 0, missedWaiting: 0, duplicates: 0, errors: 0, reconnects: 0 };
   /** The `open` command, until it is answered. */
   #openId: number | undefined;
   #isOver = false;
@@ -98,6 +98,7 @@ export class Subscription implements FeedSink, Deadline {
   stats(): SubscriptionStats {
     const sum = { ...this.#past };
     for (const feed of this.#feeds) feed.addStats(sum);
+    sum.filteredWaiting += this.#queue.filteredWaiting();
     sum.missedWaiting += this.#queue.missedWaiting();
     return { ...sum, subscription: this.#number, buffered: this.#queue.size };
   }

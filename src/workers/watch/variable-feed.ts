@@ -40,6 +40,11 @@ export class VariableFeed {
     return this.#missed;
   }
 
+  /** Let pass silently by the condition, and not told yet. */
+  get filteredWaiting(): number {
+    return this.#filtered;
+  }
+
   /** Its versions belong to another life from here on. */
   handleLineage(lineage: Lineage): void {
     this.#lineage = lineage;

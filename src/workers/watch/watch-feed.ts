@@ -38,7 +38,8 @@ export interface FeedSink {
 /** What a feed counts; sums of several. */
 export interface FeedStats {
   received: number;
-  filtered: number;
+  /** By the condition, and told by no update yet: what is told, the main thread counts. */
+  filteredWaiting: number;
   missedWaiting: number;
   duplicates: number;
   errors: number;
@@ -73,7 +74,6 @@ export class WatchFeed implements CarriedFeed {
   #lastWordAtMs: number;
   #lastNames: ExpectedNames = { variableId: '', name: '' };
   #received = 0;
-  #filtered = 0;
   #duplicates = 0;
   #errors = 0;
   #reconnects = 0;
@@ -222,11 +222,13 @@ export class WatchFeed implements CarriedFeed {
 
   addStats(sum: FeedStats): void {
     sum.received += this.#received;
-    sum.filtered += this.#filtered;
     sum.duplicates += this.#duplicates;
     sum.errors += this.#errors;
     sum.reconnects += this.#reconnects;
-    for (const variable of this.#variables.values()) sum.missedWaiting += variable.missedWaiting;
+    for (const variable of this.#variables.values()) {
+      sum.filteredWaiting += variable.filteredWaiting;
+      sum.missedWaiting += variable.missedWaiting;
+    }
   }
 
   #takeGroup(): UpdateMessage[] {
@@ -348,7 +350,6 @@ export class WatchFeed implements CarriedFeed {
         nowMs,
       );
       if (variable.offer(record, value, this.#condition)) this.#deliver(record);
-      else this.#filtered += 1;
     }
     this.#handleCurrent(variable);
     if (isSnapshot) this.#checkAllCurrent();
