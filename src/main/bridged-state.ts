@@ -396,7 +396,9 @@ function configOf(options: StateOptions): BridgeConfig {
 }
 
 async function exportedOf(existing: NonNullable<BridgedStateOptions['existingState']>): Promise<ExportedState> {
-  return checkExportedState('exportState' in existing ? await existing.exportState() : existing);
+  const { exportState } = (existing ?? {}) as { exportState?: unknown };
+  if (typeof exportState !== 'function') return checkExportedState(existing);
+  return checkExportedState(await (existing as { exportState(): Promise<ExportedState> }).exportState());
 }
 
 function infoOf({ value, constraints, type, ...variable }: PortVariable): VariableInfo {

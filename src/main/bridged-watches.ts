@@ -141,11 +141,14 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     const isSplit = bySlot.size > 1 || bytesToResume(identifiers) > this.#options.maxMessageBytes;
     // One that resumes is told of what is gone.
     if (isSplit && origin === undefined && run.options.missing === 'fail') await this.#checkAllThere(identifiers);
+    const all = this.#shares.get(run);
+    // Stopped meanwhile: nobody would close what is opened now.
+    if (all === undefined) throw new ClosedError(`${run.ref} was stopped before the server had registered it`);
     const shares: WatchShare[] = [];
     for (const [slot, variables] of bySlot) {
       const share = new WatchShare(this.#options.bridge, slot, run, variables, this, origin !== undefined);
       shares.push(share);
-      this.#shares.get(run)?.push(share);
+      all.push(share);
       for (const variable of variables) run.variables.set(variable.identifier, variable);
     }
     const results = await Promise.allSettled(shares.map((share) => share.slot.open(share)));

@@ -302,6 +302,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
 
 /** A running watch, as its maker holds it. */
 class WatchHandle implements Watch {
+  #changing: Promise<void> | undefined;
   readonly #run: WatchRun;
   readonly #backend: WatchBackend;
 
@@ -342,7 +343,32 @@ class WatchHandle implements Watch {
     return this.#run.stop();
   }
 
-  async add(identifiers: string | readonly string[]): Promise<void> {
+  add(identifiers: string | readonly string[]): Promise<void> {
+    return this.#inTurn(() => this.#add(identifiers));
+  }
+
+  remove(identifiers: string | readonly string[]): Promise<void> {
+    return this.#inTurn(() => this.#remove(identifiers));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  /** What is watched changes by one call after the other: each finds what the one before has done. */
+  async #inTurn(change: () => Promise<void>): Promise<void> {
+    const before = this.#changing;
+    const turn = before === undefined ? change() : before.then(change);
+    const settled = turn.catch(ignore);
+    this.#changing = settled;
+    try {
+      await turn;
+    } finally {
+      if (this.#changing === settled) this.#changing = undefined;
+    }
+  }
+
+  async #add(identifiers: string | readonly string[]): Promise<void> {
     if (this.#run.isStopped) throw new ClosedError(`${this.ref} is over: watch again`);
     const { variables } = this.#run;
     const wanted = checkIdentifiers(identifiers).filter((identifier) => variables.get(identifier)?.isGone !== false);
@@ -353,16 +379,12 @@ class WatchHandle implements Watch {
     await this.#backend.add(this.#run, wanted);
   }
 
-  async remove(identifiers: string | readonly string[]): Promise<void> {
+  async #remove(identifiers: string | readonly string[]): Promise<void> {
     const { variables } = this.#run;
     const unwanted = new Set(checkIdentifiers(identifiers).filter((identifier) => variables.has(identifier)));
     if (unwanted.size === 0) return;
     if (isAnyLeft(variables, unwanted)) await this.#backend.remove(this.#run, [...unwanted]);
     else await this.stop();
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
   }
 }
 
