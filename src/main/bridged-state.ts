@@ -7,7 +7,6 @@ import {
   AlreadyExistsError,
   ClosedError,
   errorFromWire,
-  InvalidArgumentError,
   InvalidOptionsError,
   UnsupportedError,
   VariablesNotFoundError,
@@ -30,7 +29,20 @@ import { copyMetadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import { parseVariableType } from '../shared/values/variable-type.js';
 import { BridgedWatches } from './bridged-watches.js';
-import { batchRefused, checkExpectedVersionOption, checkLimit, copyBatch, refusedOf } from './call-arguments.js';
+import {
+  batchRefused,
+  checkExpectedVersionOption,
+  checkLimit,
+  checkPattern,
+  checkVersion,
+  copyBatch,
+  importedOptions,
+  readHistoryOptions,
+  readRegisterOptions,
+  readSetOptions,
+  readUpdateOptions,
+  refusedOf,
+} from './call-arguments.js';
 import { slotOf } from './pool/placement.js';
 import type { SlotBridge, SlotClient } from './pool/slot-client.js';
 import { WorkerPool } from './pool/worker-pool.js';
@@ -149,14 +161,15 @@ export class BridgedState implements StateProvider, SlotBridge {
     name: string,
     type: VariableType,
     initial: VariableInput,
-    options: RegisterOptions = {},
+    options?: RegisterOptions,
   ): Promise<string> {
     checkName(name);
     const subject = `variable "${name}"`;
+    const given = readRegisterOptions(options, subject);
     const input = copyInput(initial, subject);
     const checkedType = parseVariableType(type);
-    const constraints = constraintsToJson(parseConstraints(checkedType, options.constraints, subject));
-    return this.#register(name, checkedType, input, constraints, options, 1);
+    const constraints = constraintsToJson(parseConstraints(checkedType, given.constraints, subject));
+    return this.#register(name, checkedType, input, constraints, given, 1);
   }
 
   async getVariable(identifier: string): Promise<VariableValue> {
@@ -175,19 +188,21 @@ export class BridgedState implements StateProvider, SlotBridge {
   }
 
   async listVariables(pattern = ''): Promise<VariableInfo[]> {
+    checkPattern(pattern);
     return ((await this.#call({ name: 'list', pattern })) as PortVariable[]).map(infoOf);
   }
 
-  async setVariable(identifier: string, value: VariableInput, options: SetOptions = {}): Promise<number> {
+  async setVariable(identifier: string, value: VariableInput, options?: SetOptions): Promise<number> {
     checkIdentifiers([identifier]);
     const input = copyInput(value, `variable "${identifier}"`);
-    const expectedVersion = checkExpectedVersionOption(options.expectedVersion, identifier);
+    const given = readSetOptions(options, `set of "${identifier}"`);
+    const expectedVersion = checkExpectedVersionOption(given.expectedVersion, identifier);
     const result = await this.#call({
       name: 'set',
       identifier,
       value: toPortValue(input as VariableValue),
-      source: options.source ?? this.#options.source,
-      metadata: copyMetadata(options.metadata, `set of "${identifier}"`),
+      source: given.source ?? this.#options.source,
+      metadata: copyMetadata(given.metadata, `set of "${identifier}"`),
       expectedVersion,
     });
     return result as number;
@@ -195,16 +210,17 @@ export class BridgedState implements StateProvider, SlotBridge {
 
   async updateVariables(
     values: Readonly<Record<string, VariableInput>>,
-    options: UpdateOptions = {},
+    options?: UpdateOptions,
   ): Promise<Map<string, number>> {
-    const atomic = options.atomic ?? false;
+    const given = readUpdateOptions(options);
+    const atomic = given.atomic ?? false;
     const copied = copyBatch(values, atomic);
     const result = (await this.#call({
       name: 'update',
       values: copied.values.map(([identifier, value]) => [identifier, toPortValue(value as VariableValue)] as const),
       atomic,
-      source: options.source ?? this.#options.source,
-      metadata: copyMetadata(options.metadata, 'update'),
+      source: given.source ?? this.#options.source,
+      metadata: copyMetadata(given.metadata, 'update'),
     })) as PortBatchResult;
     if (copied.refused.length + result.refused.length > 0) {
       const later = result.refused.map(([identifier, error]) => [identifier, errorFromWire(error)] as const);
@@ -218,18 +234,16 @@ export class BridgedState implements StateProvider, SlotBridge {
     await this.#call({ name: 'delete', identifier });
   }
 
-  async history(identifier: string, options: { readonly limit?: number } = {}): Promise<HistoryEntry[]> {
+  async history(identifier: string, options?: { readonly limit?: number }): Promise<HistoryEntry[]> {
     checkIdentifiers([identifier]);
-    const limit = checkLimit(options.limit);
+    const limit = checkLimit(readHistoryOptions(options).limit);
     const entries = (await this.#call({ name: 'history', identifier, limit })) as PortVersion[];
     return entries.map(({ value, ...entry }) => ({ ...entry, value: fromPortValue(value) }));
   }
 
   async rollback(identifier: string, version: number): Promise<number> {
     checkIdentifiers([identifier]);
-    if (!Number.isSafeInteger(version) || version < 1) {
-      throw new InvalidArgumentError(`rollback of "${identifier}": version ${version} is not a whole number from 1`);
-    }
+    checkVersion(version, identifier);
     return (await this.#call({ name: 'rollback', identifier, version })) as number;
   }
 
@@ -322,11 +336,11 @@ export class BridgedState implements StateProvider, SlotBridge {
   // --- inside
 
   async #bringNew(variable: ExportedVariable): Promise<{ id: string; version: number }> {
-    const { name, type, value, constraints, version } = variable;
-    checkName(name);
+    const { name, type, value, version } = variable;
+    const options = importedOptions(variable);
     const input = copyInput(value, `variable "${name}"`);
     try {
-      const id = await this.#register(name, type, input, constraintsToJson(constraints), variable, version);
+      const id = await this.#register(name, type, input, constraintsToJson(variable.constraints), options, version);
       // A server that knows no epochs knows no first versions either.
       return { id, version: this.#epoch === '' ? 1 : version };
     } catch (error) {

@@ -1,9 +1,15 @@
 /** What every provider checks of a call's arguments and says of a refused batch, in the same words. Path: your call -> [call arguments] -> provider. */
 import type { BridgeError } from '../shared/errors.js';
 import { BatchRefusedError, InvalidArgumentError, InvalidOptionsError, InvalidValueError } from '../shared/errors.js';
+import { copyOptions } from '../shared/options.js';
+import type { ExportedVariable } from '../shared/state/exported-state.js';
+import { checkTtlMs } from '../shared/state/registration-numbers.js';
+import { describeValue } from '../shared/values/describe-value.js';
 import { copyInput } from '../shared/values/input-copy.js';
 import { unreadable } from '../shared/values/plain-copy.js';
+import { isWellFormed } from '../shared/values/utf8.js';
 import type { VariableInput } from '../shared/values/variable-type.js';
+import type { RegisterOptions, SetOptions, UpdateOptions } from './state-provider.js';
 
 /** @throws InvalidArgumentError for what names no variable, whatever the session holds */
 export function checkIdentifier(identifier: string): void {
@@ -11,12 +17,47 @@ export function checkIdentifier(identifier: string): void {
   throw new InvalidArgumentError('an identifier is a name or an id: give a string that is not empty');
 }
 
+/** @throws InvalidArgumentError */
+export function checkPattern(pattern: string): void {
+  if (typeof pattern === 'string') return;
+  throw new InvalidArgumentError(`a pattern is a string such as room/*, not ${describeValue(pattern)}`);
+}
+
+/** @throws InvalidArgumentError */
+export function checkVersion(version: number, identifier: string): void {
+  if (Number.isSafeInteger(version) && version >= 1) return;
+  throw new InvalidArgumentError(
+    `rollback of "${identifier}": version ${describeValue(version)} is not a whole number from 1`,
+  );
+}
+
+/** What a caller gave beside the arguments, each option read once. @throws InvalidOptionsError naming what is unknown or of the wrong kind */
+export function readSetOptions(options: SetOptions | undefined, subject: string): SetOptions {
+  return options === undefined ? NO_OPTIONS : readOptions(options, SET_OPTIONS, subject);
+}
+
+export function readUpdateOptions(options: UpdateOptions | undefined): UpdateOptions {
+  return options === undefined ? NO_OPTIONS : readOptions(options, UPDATE_OPTIONS, 'update');
+}
+
+export function readHistoryOptions(options: HistoryOptions | undefined): HistoryOptions {
+  return options === undefined ? NO_OPTIONS : readOptions(options, HISTORY_OPTIONS, 'history');
+}
+
+/** @throws InvalidArgumentError for a ttlMs that is none, too */
+export function readRegisterOptions(options: RegisterOptions | undefined, subject: string): RegisterOptions {
+  if (options === undefined) return NO_OPTIONS;
+  const read = readOptions(options, REGISTER_OPTIONS, subject);
+  checkTtlMs(read.ttlMs ?? 0, subject);
+  return read;
+}
+
 /** 0 = whatever version it is at. @throws InvalidOptionsError */
 export function checkExpectedVersionOption(expectedVersion: number | undefined, identifier: string): number {
   const version = expectedVersion ?? 0;
   if (Number.isSafeInteger(version) && version >= 0) return version;
   throw new InvalidOptionsError(
-    `set of "${identifier}": expectedVersion ${version} is not a whole number from 0 (no check)`,
+    `set of "${identifier}": expectedVersion ${describeValue(version)} is not a whole number from 0 (no check)`,
   );
 }
 
@@ -24,7 +65,7 @@ export function checkExpectedVersionOption(expectedVersion: number | undefined, 
 export function checkLimit(limit: number | undefined): number {
   const entries = limit ?? 0;
   if (Number.isSafeInteger(entries) && entries >= 0) return entries;
-  throw new InvalidOptionsError(`history: limit ${entries} is not a whole number from 0 (all)`);
+  throw new InvalidOptionsError(`history: limit ${describeValue(entries)} is not a whole number from 0 (all)`);
 }
 
 /** The values of a batch as plain data of our own, and those that are none. */
@@ -84,6 +125,28 @@ export function batchRefused(
   });
 }
 
+/** Of a variable that is imported: it has more than options. */
+export function importedOptions(variable: ExportedVariable): RegisterOptions {
+  const { name, constraints, metadata, description, ttlMs } = variable;
+  return readRegisterOptions({ constraints, metadata, description, ttlMs }, `variable "${name}"`);
+}
+
+type Kind = 'string' | 'boolean' | 'any';
+
+/** `any` is looked at by whoever uses it. */
+function readOptions<T extends object>(options: T, kinds: Readonly<Record<string, Kind>>, subject: string): T {
+  const copy = copyOptions(options, subject);
+  for (const [name, value] of Object.entries(copy)) {
+    const kind = Object.hasOwn(kinds, name) ? kinds[name]! : undefined;
+    if (kind === undefined) throw new InvalidOptionsError(`${subject}: there is no option "${name}": see docs/api.md`);
+    if (value === undefined || value === null || kind === 'any') continue;
+    if (typeof value !== kind || (kind === 'string' && !isWellFormed(value as string))) {
+      throw new InvalidOptionsError(`${subject}: ${name} is ${describeValue(value)}: give a ${kind}`);
+    }
+  }
+  return copy;
+}
+
 function identifiersOf(record: unknown): string[] {
   try {
     if (typeof record === 'object' && record !== null && !Array.isArray(record)) return Object.keys(record);
@@ -100,3 +163,13 @@ function readValue(record: Readonly<Record<string, unknown>>, identifier: string
     throw unreadable(`variable "${identifier}"`, cause);
   }
 }
+
+interface HistoryOptions {
+  readonly limit?: number;
+}
+
+const NO_OPTIONS = Object.freeze({});
+const SET_OPTIONS = { metadata: 'any', source: 'string', expectedVersion: 'any' } as const;
+const UPDATE_OPTIONS = { metadata: 'any', source: 'string', atomic: 'boolean' } as const;
+const HISTORY_OPTIONS = { limit: 'any' } as const;
+const REGISTER_OPTIONS = { constraints: 'any', metadata: 'any', description: 'string', ttlMs: 'any' } as const;

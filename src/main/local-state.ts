@@ -4,7 +4,7 @@
  */
 
 import { Deadlines } from '../shared/deadlines.js';
-import { ClosedError, InvalidArgumentError } from '../shared/errors.js';
+import { ClosedError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { WatchOptionsInput } from '../shared/options.js';
 import { parseLocalOptions } from '../shared/options.js';
@@ -25,7 +25,14 @@ import {
   checkExpectedVersionOption,
   checkIdentifier,
   checkLimit,
+  checkPattern,
+  checkVersion,
   copyBatch,
+  importedOptions,
+  readHistoryOptions,
+  readRegisterOptions,
+  readSetOptions,
+  readUpdateOptions,
   refusedOf,
 } from './call-arguments.js';
 import { LocalWatches } from './local-watches.js';
@@ -100,7 +107,8 @@ export class LocalState implements StateProvider {
     initial: VariableInput,
     options: RegisterOptions = {},
   ): Promise<string> {
-    return this.#register(name, type, initial, options, 1);
+    checkName(name);
+    return this.#register(name, type, initial, readRegisterOptions(options, `variable "${name}"`), 1);
   }
 
   async getVariable(identifier: string): Promise<VariableValue> {
@@ -122,15 +130,17 @@ export class LocalState implements StateProvider {
   }
 
   async listVariables(pattern = ''): Promise<VariableInfo[]> {
+    checkPattern(pattern);
     return this.#open().list(pattern).map(infoOf);
   }
 
   async setVariable(identifier: string, value: VariableInput, options?: SetOptions): Promise<number> {
     checkIdentifier(identifier);
     const input = copyInput(value, `variable "${identifier}"`);
-    const expected = checkExpectedVersionOption(options?.expectedVersion, identifier);
+    const given = readSetOptions(options, `set of "${identifier}"`);
+    const expected = checkExpectedVersionOption(given.expectedVersion, identifier);
     const assignment = { identifier, input, expectedVersion: expected === 0 ? undefined : expected };
-    const setter = this.#setter(options, `set of "${identifier}"`);
+    const setter = this.#setter(given, `set of "${identifier}"`);
     const { version, change } = this.#open().set(assignment, setter, systemClock.nowMs());
     if (change !== undefined) this.watches.handleChange(change);
     this.#renew(identifier);
@@ -141,12 +151,13 @@ export class LocalState implements StateProvider {
 
   async updateVariables(
     values: Readonly<Record<string, VariableInput>>,
-    options: UpdateOptions = {},
+    options?: UpdateOptions,
   ): Promise<Map<string, number>> {
-    const atomic = options.atomic ?? false;
+    const given = readUpdateOptions(options);
+    const atomic = given.atomic ?? false;
     const copied = copyBatch(values, atomic);
     const assignments = copied.values.map(([identifier, input]) => ({ identifier, input }));
-    const setter = this.#setter(options, 'update');
+    const setter = this.#setter(given, 'update');
     const result = this.#open().update(assignments, atomic, setter, systemClock.nowMs());
     for (const change of result.changes) this.watches.handleChange(change);
     for (const identifier of result.versions.keys()) this.#renew(identifier);
@@ -162,9 +173,10 @@ export class LocalState implements StateProvider {
     this.#remove(this.#open().delete(identifier, 'deleted', systemClock.nowMs()));
   }
 
-  async history(identifier: string, options: { readonly limit?: number } = {}): Promise<HistoryEntry[]> {
+  async history(identifier: string, options?: { readonly limit?: number }): Promise<HistoryEntry[]> {
+    checkIdentifier(identifier);
+    const limit = checkLimit(readHistoryOptions(options).limit);
     const { history } = this.#require(identifier);
-    const limit = checkLimit(options.limit);
     return history
       .last(limit === 0 ? history.length : limit)
       .map(({ version, value, timestamp, source, custom }) => ({ version, value, timestamp, source, custom }));
@@ -172,9 +184,7 @@ export class LocalState implements StateProvider {
 
   async rollback(identifier: string, version: number): Promise<number> {
     checkIdentifier(identifier);
-    if (!Number.isSafeInteger(version) || version < 1) {
-      throw new InvalidArgumentError(`rollback of "${identifier}": version ${version} is not a whole number from 1`);
-    }
+    checkVersion(version, identifier);
     const setter: Setter = { source: this.#source, custom: NO_SETTER.custom };
     const result = this.#open().rollback(identifier, version, setter, systemClock.nowMs());
     if (result.change !== undefined) this.watches.handleChange(result.change);
@@ -219,7 +229,7 @@ export class LocalState implements StateProvider {
     for (const variable of checkExportedState(exported).variables) {
       const { name, type, value, version } = variable;
       if (table.find(name) !== undefined) await this.setVariable(name, value as VariableInput);
-      else this.#register(name, type, value as VariableInput, variable, version);
+      else this.#register(name, type, value as VariableInput, importedOptions(variable), version);
     }
   }
 

@@ -14,7 +14,7 @@ import { checkTlsTexts } from './tls-texts.js';
 import { describeValue } from './values/describe-value.js';
 import { checkName } from './values/identifier.js';
 import { copyCondition } from './values/input-copy.js';
-import { isPlainMap } from './values/plain-copy.js';
+import { isPlainMap } from './values/plain-map.js';
 import { isWellFormed } from './values/utf8.js';
 import type { VariableValue } from './values/variable-type.js';
 
@@ -510,7 +510,7 @@ function isObject(input: unknown): input is object {
 
 /** A Map, a Date or a list would pass for a group of options that are all left out. */
 function checkGroup(input: unknown, name: string, subject: string): void {
-  if (isObject(input) && (Array.isArray(input) || !isPlainMap(input))) refuseGroup(input, name, subject);
+  if (isObject(input) && !isPlainMap(input)) refuseGroup(input, name, subject);
 }
 
 function refuseGroup(input: unknown, name: string, subject: string): never {

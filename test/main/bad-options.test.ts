@@ -1,9 +1,10 @@
 /** Options that cannot be meant are refused at the call, in one sentence, and no secret is in it. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { BridgedStateOptions } from '../../src/main/index.js';
+import type { BridgedStateOptions, BridgeError, StateProvider } from '../../src/main/index.js';
 import { BridgedState, InvalidOptionsError, LocalState, WorkerPool } from '../../src/main/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
+import { BridgedProviders } from '../support/bridged-providers.js';
 import { Certificates } from '../support/certificates.js';
 
 const SECRET = 'hunter2';
@@ -151,6 +152,89 @@ describe('watch options', () => {
     await watch.synced;
     await watch.stop();
     assert.deepEqual(seen, [Float64Array.of(1, 1)]);
+  });
+});
+
+describe('options of calls', () => {
+  const states = (): Promise<StateProvider[]> =>
+    Promise.all([new LocalState(), ...[0, 1].map((workers) => new BridgedProviders(workers).open())]);
+  type Calls = (state: StateProvider, bad: unknown) => Promise<unknown>;
+  const sets: Calls = (state, bad) => state.setVariable('a', 2, bad as object);
+  const updates: Calls = (state, bad) => state.updateVariables({ a: 2 }, bad as object);
+  const registers: Calls = (state, bad) => state.registerVariable('b', 'float', 1, bad as object);
+  const reads: Calls = (state, bad) => state.history('a', bad as object);
+  const lists: Calls = (state, bad) => state.listVariables(bad as string);
+  const rollsBack: Calls = (state, bad) => state.rollback('a', bad as number);
+  const cases: [string, Calls, unknown, string, RegExp][] = [
+    ['a misspelled expectedVersion', sets, { expectedVerison: 1 }, 'INVALID_OPTIONS', /no option "expectedVerison"/],
+    ['expectedVersion as a text', sets, { expectedVersion: '1' }, 'INVALID_OPTIONS', /expectedVersion "1" is not/],
+    ['expectedVersion as a symbol', sets, { expectedVersion: Symbol('s') }, 'INVALID_OPTIONS', /a symbol is not/],
+    ['a source that is a number', sets, { source: 5 }, 'INVALID_OPTIONS', /source is 5: give a string/],
+    ['a source with half a pair', sets, { source: 'a\ud800' }, 'INVALID_OPTIONS', /source is .*: give a string/],
+    ['a Map of options', sets, new Map(), 'INVALID_OPTIONS', /give a plain object, not a Map/],
+    ['a getter that throws', sets, throwing('source'), 'INVALID_OPTIONS', /cannot be read/],
+    ['a number instead of options', sets, 5, 'INVALID_OPTIONS', /give a plain object, not 5/],
+    ['a Map of metadata', sets, { metadata: new Map([['a', 'b']]) }, 'INVALID_VALUE', /a map of strings, not a Map/],
+    ['metadata that throws', sets, { metadata: throwing('a') }, 'INVALID_VALUE', /metadata cannot be read/],
+    ['metadata with half a pair', sets, { metadata: { a: '\ud800' } }, 'INVALID_VALUE', /half of a surrogate pair/],
+    ['atomic as a text', updates, { atomic: 'no' }, 'INVALID_OPTIONS', /atomic is "no": give a boolean/],
+    ['an unknown option of a batch', updates, { expectedVersion: 1 }, 'INVALID_OPTIONS', /no option "expectedVersion"/],
+    ['a description that is a number', registers, { description: 5 }, 'INVALID_OPTIONS', /description is 5/],
+    ['a time to live as a text', registers, { ttlMs: '5' }, 'INVALID_ARGUMENT', /ttlMs "5" is not a whole number/],
+    ['a time to live as a symbol', registers, { ttlMs: Symbol('s') }, 'INVALID_ARGUMENT', /ttlMs a symbol is not/],
+    ['a misspelled time to live', registers, { ttl: 5 }, 'INVALID_OPTIONS', /no option "ttl"/],
+    ['constraints that throw', registers, { constraints: throwing('min') }, 'INVALID_CONSTRAINT', /cannot be read/],
+    ['a Map of constraints', registers, { constraints: new Map() }, 'INVALID_CONSTRAINT', /is a Map/],
+    ['a limit as a text', reads, { limit: '5' }, 'INVALID_OPTIONS', /limit "5" is not/],
+    ['an unknown option of a history', reads, { last: 5 }, 'INVALID_OPTIONS', /no option "last"/],
+    ['a pattern that is a symbol', lists, Symbol('s'), 'INVALID_ARGUMENT', /a pattern is a string/],
+    ['a version that is a symbol', rollsBack, Symbol('s'), 'INVALID_ARGUMENT', /version a symbol is not/],
+  ];
+
+  test('are refused in the same words in process and over a bridge', async () => {
+    const all = await states();
+    for (const state of all) await state.registerVariable('a', 'float', 1);
+    for (const [what, call, bad, code, expected] of cases) {
+      const messages = new Set<string>();
+      for (const state of all) {
+        await assert.rejects(call(state, bad), (error: BridgeError) => {
+          assert.equal(error.code, code, `${what}: ${error.message}`);
+          assert.match(error.message, expected, what);
+          return messages.add(error.message).size > 0;
+        });
+      }
+      assert.equal(messages.size, 1, what);
+    }
+    for (const state of all) {
+      assert.equal((await state.getVariableInfo('a')).version, 1);
+      await state.close();
+    }
+  });
+
+  test('of an imported variable likewise', async () => {
+    const all = await states();
+    const one = {
+      name: 'i',
+      type: 'float',
+      value: 1,
+      version: 2,
+      constraints: {},
+      metadata: {},
+      description: '',
+      ttlMs: 0,
+    };
+    for (const [bad, code] of [
+      [{ ...one, description: 5 }, 'INVALID_OPTIONS'],
+      [{ ...one, ttlMs: '5' }, 'INVALID_ARGUMENT'],
+      [{ ...one, name: Symbol('s') }, 'INVALID_NAME'],
+      [{ ...one, metadata: new Map() }, 'INVALID_VALUE'],
+      [5, 'INVALID_ARGUMENT'],
+    ] as const) {
+      for (const state of all) {
+        await assert.rejects(state.importState({ format: 'bridged-state/1', variables: [bad as never] }), { code });
+      }
+    }
+    for (const state of all) await state.close();
   });
 });
 

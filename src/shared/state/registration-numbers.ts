@@ -1,5 +1,6 @@
 /** The numbers that a registration may say, and how far versions go. Apart from the table, because workers check them too and need no constraints. */
 import { InvalidArgumentError } from '../errors.js';
+import { describeValue } from '../values/describe-value.js';
 
 /** Highest version that a variable may begin with: 4.5 * 10^15 sets are left from there. */
 export const MAX_FIRST_VERSION = 2 ** 52;
@@ -10,7 +11,9 @@ export const LAST_VERSION = Number.MAX_SAFE_INTEGER - 1;
 /** Ms after the last set; 0 = never. @throws InvalidArgumentError */
 export function checkTtlMs(ttlMs: number, subject: string): void {
   if (Number.isSafeInteger(ttlMs) && ttlMs >= 0) return;
-  throw new InvalidArgumentError(`${subject}: ttlMs ${ttlMs} is not a whole number of ms from 0 (never expires)`);
+  throw new InvalidArgumentError(
+    `${subject}: ttlMs ${describeValue(ttlMs)} is not a whole number of ms from 0 (never expires)`,
+  );
 }
 
 /** @throws InvalidArgumentError */

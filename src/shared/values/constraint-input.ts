@@ -5,6 +5,7 @@ import { parseJson } from './json.js';
 import { copyJson } from './json-copy.js';
 import { putOwn } from './metadata.js';
 import { MAX_TENSOR_AXES } from './numeric-array.js';
+import { isPlainMap } from './plain-map.js';
 import type { JsonMap, JsonValue, VariableType } from './variable-type.js';
 
 export type ConstraintKey =
@@ -71,11 +72,18 @@ function readText(text: string, subject: string): JsonValue {
 
 /** An undefined key is left out, as a caller who builds the object means it. */
 function readObject(input: unknown, subject: string): JsonValue {
-  const isMap = typeof input === 'object' && !Array.isArray(input);
-  const defined = isMap
-    ? Object.fromEntries(Object.entries(input as object).filter(([, value]) => value !== undefined))
-    : input;
-  return asConstraint(() => copyJson(defined, `${subject}: constraints`));
+  return asConstraint(() => copyJson(definedOf(input, subject), `${subject}: constraints`));
+}
+
+function definedOf(input: unknown, subject: string): unknown {
+  try {
+    if (typeof input !== 'object' || input === null || !isPlainMap(input)) return input;
+    return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined));
+  } catch (cause) {
+    throw new InvalidConstraintError(`${subject}: the constraints cannot be read, because a getter or a proxy throws`, {
+      cause,
+    });
+  }
 }
 
 function asConstraint(read: () => JsonValue): JsonValue {

@@ -1,5 +1,8 @@
 /** The setter's own map of strings. Every key is ordinary, `__proto__` and `constructor` too. */
 import { InvalidValueError } from '../errors.js';
+import { describeValue } from './describe-value.js';
+import { isPlainMap } from './plain-map.js';
+import { isWellFormed } from './utf8.js';
 
 export type Metadata = Readonly<Record<string, string>>;
 
@@ -17,12 +20,22 @@ export function putOwn<T>(record: Record<string, T>, key: string, value: T): voi
   }
 }
 
-/** A frozen copy. @throws InvalidValueError when something in it is not a string. */
+/** A frozen copy. @throws InvalidValueError when it is no plain map, or something in it is not a string that UTF-8 can say */
 export function copyMetadata(input: Readonly<Record<string, unknown>> | undefined, subject: string): Metadata {
   if (input === undefined || input === null) return EMPTY_METADATA;
-  if (typeof input !== 'object' || Array.isArray(input)) {
-    throw new InvalidValueError(`${subject}: metadata is a map of strings, not ${typeof input}`);
+  try {
+    if (typeof input === 'object' && isPlainMap(input)) return copyEntries(input, subject);
+  } catch (cause) {
+    if (cause instanceof InvalidValueError) throw cause;
+    throw new InvalidValueError(`${subject}: the metadata cannot be read, because a getter or a proxy throws`, {
+      cause,
+    });
   }
+  const kind = typeof input === 'object' ? describeValue(input) : typeof input;
+  throw new InvalidValueError(`${subject}: metadata is a map of strings, not ${kind}`);
+}
+
+function copyEntries(input: Readonly<Record<string, unknown>>, subject: string): Metadata {
   const keys = Object.keys(input);
   if (keys.length === 0) return EMPTY_METADATA;
   const copy: Record<string, string> = {};
@@ -30,6 +43,11 @@ export function copyMetadata(input: Readonly<Record<string, unknown>> | undefine
     const value = input[key];
     if (typeof value !== 'string') {
       throw new InvalidValueError(`${subject}: metadata "${key}" is ${typeof value}, not a string: convert it first`);
+    }
+    if (!isWellFormed(key) || !isWellFormed(value)) {
+      throw new InvalidValueError(
+        `${subject}: metadata ${describeValue(key)} holds half of a surrogate pair, which UTF-8 cannot say`,
+      );
     }
     putOwn(copy, key, value);
   }

@@ -5,6 +5,7 @@
 import { InvalidValueError } from '../errors.js';
 import { describeValue } from './describe-value.js';
 import { putOwn } from './metadata.js';
+import { isPlainMap } from './plain-map.js';
 
 /** Lists and maps inside each other; deeper ones are refused, in texts too. */
 export const MAX_JSON_DEPTH = 100;
@@ -144,13 +145,6 @@ export function refusalAt(subject: string, path: JsonPath, refusal: string, caus
   const place = path.map((key) => (typeof key === 'number' ? `[${key}]` : keyText(key))).join('');
   const shown = place.length > SHOWN_CHARACTERS ? `…${place.slice(-SHOWN_CHARACTERS)}` : place;
   return new InvalidValueError(`${subject}: ${shown === '' ? 'the value' : shown} ${refusal}`, { cause });
-}
-
-/** Of any realm: in a vm context, as test runners use them, `Object.prototype` is another one. A class that extends null has no isPrototypeOf. */
-export function isPlainMap(input: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(input);
-  if (prototype === null || prototype === Object.prototype) return true;
-  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype as object, 'isPrototypeOf');
 }
 
 function keyText(key: string): string {
