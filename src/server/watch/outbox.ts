@@ -199,6 +199,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
   /** Lets go of everything that waits. */
   close(nowMs: number): void {
     if (this.#isClosed) return;
+    this.#hold(-this.#heldBytes);
     this.#isClosed = true;
     this.#opening = [];
     this.#openingIndex = 0;
@@ -206,7 +207,6 @@ export class Outbox implements RoomSeeker, BatchHolder {
     this.#sealedIndex = 0;
     this.#waiting = undefined;
     this.#awaitsMark = false;
-    this.#hold(-this.#heldBytes);
     this.#budget.forget(this);
     this.#budget.removeUnderWay(this.#bytesUnderWay, nowMs);
   }
@@ -374,6 +374,8 @@ export class Outbox implements RoomSeeker, BatchHolder {
   }
 
   #hold(moreBytes: number): void {
+    // Closed by the carrier in the middle of a write: all of it was given back.
+    if (this.#isClosed) return;
     this.#heldBytes += moreBytes;
     this.#budget.held += moreBytes;
   }
