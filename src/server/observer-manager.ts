@@ -119,6 +119,11 @@ export class ObserverManager {
     return this.#observers.get(variable)?.size ?? 0;
   }
 
+  /** Different patterns that observers of a session wait with. */
+  patternsOf(sessionId: string): number {
+    return this.#waiting.get(sessionId)?.patterns.size ?? 0;
+  }
+
   register(variable: Variable, observer: Observer): void {
     this.#size += addTo(this.#observers, variable, observer);
   }

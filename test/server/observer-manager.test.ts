@@ -180,6 +180,7 @@ describe('observers of what does not exist yet', () => {
     manager.registerPattern('s', 'a*', second);
     assert.throws(() => manager.registerPattern('s', 'c*', second), QuotaExceededError);
     manager.registerPattern('t', 'c*', second);
+    assert.deepEqual([manager.patternsOf('s'), manager.patternsOf('t'), manager.patternsOf('u')], [2, 1, 0]);
     manager.unregisterPattern('s', 'b*', first);
     manager.registerPattern('s', 'c*', second);
     manager.publish('s', sample.register('a1'), 0);

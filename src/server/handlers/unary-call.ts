@@ -116,6 +116,19 @@ export async function afterMatch<T>(
   return following;
 }
 
+/** What follows in a later turn; the connection's later calls wait for it. */
+export async function afterTurn<T>(rest: Promise<void>, call: UnaryCall, follow: () => Kept<T>): Promise<T> {
+  const release = call.holdLine();
+  let following: Kept<T>;
+  try {
+    await rest;
+    following = follow();
+  } finally {
+    release();
+  }
+  return following;
+}
+
 /** '' where it names none. */
 function sessionOf(request: object): string {
   return (request as { readonly sessionId?: string | null }).sessionId ?? '';

@@ -10,7 +10,7 @@ import { METHODS } from '../../shared/wire/services.js';
 import { ERA_SPAN, versionFromWire } from '../../shared/wire/wire-version.js';
 import type { ServerContext } from '../server-context.js';
 import { mapKept } from '../session.js';
-import { afterMatch, unaryCall } from './unary-call.js';
+import { afterMatch, afterTurn, unaryCall } from './unary-call.js';
 import { UpdateSize } from './update-size.js';
 
 export function variableHandlers(server: ServerContext): UntypedServiceImplementation {
@@ -51,7 +51,10 @@ export function variableHandlers(server: ServerContext): UntypedServiceImplement
           return mapKept(registered, (variable) => ({ success: true, variableId: variable.id }));
         };
         const long = longMatchOf(type, parsed, initial);
-        return long === undefined ? register() : afterMatch(server, long, call, register);
+        if (long !== undefined) return afterMatch(server, long, call, register);
+        // Its name is compared with all of them at once: many registrations in a row leave others their turn.
+        const rest = server.turns.begin().spend(server.observers.patternsOf(session.id) * STEPS_A_MATCH);
+        return rest === undefined ? register() : afterTurn(rest, call, register);
       },
       (errorMessage) => ({ success: false, errorMessage }),
     ),
@@ -95,3 +98,6 @@ function targetVersionOf(wire: number, variable: Variable): number {
   // Above the present one it can only be of the era before.
   return version > variable.current.version && version > ERA_SPAN ? version - ERA_SPAN : version;
 }
+
+/** Of a name and a pattern that are as long as they may be. */
+const STEPS_A_MATCH = 30;
