@@ -44,7 +44,14 @@ export class Subscription implements FeedSink, Deadline {
   /** Feeds that are not in step on their present stream. */
   readonly #unsynced: Set<WatchFeed>;
   /** What the feeds counted that have left. */
-  readonly #past: FeedStats = { received: 0, filteredWaiting: 0, missedWaiting: 0, duplicates: 0, errors: 0, reconnects: 0 };
+  readonly #past: FeedStats = {
+    received: 0,
+    filteredWaiting: 0,
+    missedWaiting: 0,
+    duplicates: 0,
+    errors: 0,
+    reconnects: 0,
+  };
   /** The `open` command, until it is answered. */
   #openId: number | undefined;
   #isOver = false;

@@ -204,7 +204,14 @@ function live(
 }
 
 function statsOf(feed: WatchFeed): FeedStats {
-  const stats: FeedStats = { received: 0, filteredWaiting: 0, missedWaiting: 0, duplicates: 0, errors: 0, reconnects: 0 };
+  const stats: FeedStats = {
+    received: 0,
+    filteredWaiting: 0,
+    missedWaiting: 0,
+    duplicates: 0,
+    errors: 0,
+    reconnects: 0,
+  };
   feed.addStats(stats);
   return stats;
 }
