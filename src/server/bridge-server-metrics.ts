@@ -21,9 +21,21 @@ export interface BridgeServerMetrics {
   readonly observersFailed: number;
   /** Calls that ended with a status other than OK. */
   readonly callsFailed: number;
+  /** Of these, calls that a quota or budget refused. */
+  readonly callsRefused: number;
+  /** Bytes that sessions hold, histories too, by estimate: of `maxTotalBytes`. */
+  readonly heldBytes: number;
+  /** Bytes of requests that are not whole or not answered yet: of `maxRequestBytes`. */
+  readonly requestBytes: number;
 }
 
-export function readMetrics({ store, observers, watchStreams, counters }: ServerContext): BridgeServerMetrics {
+export function readMetrics({
+  store,
+  observers,
+  watchStreams,
+  requests,
+  counters,
+}: ServerContext): BridgeServerMetrics {
   let variables = 0;
   for (const session of store.sessions()) variables += session.size;
   return {
@@ -38,5 +50,8 @@ export function readMetrics({ store, observers, watchStreams, counters }: Server
     slowStreamsCut: counters.slowStreamsCut,
     observersFailed: observers.failed,
     callsFailed: counters.callsFailed,
+    callsRefused: counters.callsRefused,
+    heldBytes: store.heldBytes,
+    requestBytes: requests.bytes,
   };
 }

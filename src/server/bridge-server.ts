@@ -112,7 +112,7 @@ class RunningServer implements BridgeServer {
       lines: new ConnectionLines(),
       patterns: new PatternThread(),
       requests: new RequestBudget(options.maxConnectionRequestBytes, options.maxRequestBytes),
-      counters: { sets: 0, updatesSent: 0, updatesConflated: 0, slowStreamsCut: 0, callsFailed: 0 },
+      counters: { sets: 0, updatesSent: 0, updatesConflated: 0, slowStreamsCut: 0, callsFailed: 0, callsRefused: 0 },
       isDraining: false,
     };
     this.#grpc = new Server(grpcOptions(this.#context));

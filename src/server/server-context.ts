@@ -17,6 +17,8 @@ export interface ServerCounters extends StreamCounters {
   sets: number;
   slowStreamsCut: number;
   callsFailed: number;
+  /** By a quota or budget. */
+  callsRefused: number;
 }
 
 export interface ServerContext {

@@ -50,6 +50,8 @@ export interface BridgeServerOptions {
   readonly maxConnectionRequestBytes?: number | undefined;
   /** The same of all connections together, 1,024 to 2^40. Default 268,435,456 (256 MB). */
   readonly maxRequestBytes?: number | undefined;
+  /** Largest answer of ListVariables, GetVariables or GetVariableHistory to a caller that says no max_bytes, bytes, 1,024 to 2^31 - 1. Default 67,108,864 (64 MB). A larger one is refused with RESOURCE_EXHAUSTED: ask in pages. */
+  readonly maxAnswerBytes?: number | undefined;
   /** Updates kept for one stream that does not take them, 1 to 1,048,576, or one a variable where that is more; then the newest of each variable stays. Default 1,024. */
   readonly outboxLimit?: number | undefined;
   /** A stream that takes nothing for this long while something waits is cut with RESOURCE_EXHAUSTED, ms, 100 to 2^31 - 1. Default 10,000. */
@@ -125,6 +127,7 @@ const ServerOptionsSchema = v.strictObject({
   maxConnectionBytes: v.optional(whole(65_536, 2 ** 40), 128 * 1024 * 1024),
   maxSessionPatterns: v.optional(whole(1, 100_000), 1_000),
   maxMessageBytes: v.optional(whole(1_024, 2 ** 31 - 1), 4 * 1024 * 1024),
+  maxAnswerBytes: v.optional(whole(1_024, 2 ** 31 - 1), 64 * 1024 * 1024),
   requestTimeoutMs: v.optional(ms(100), 30_000),
   maxConnectionRequestBytes: v.optional(whole(1_024, 2 ** 40), 64 * 1024 * 1024),
   maxRequestBytes: v.optional(whole(1_024, 2 ** 40), 256 * 1024 * 1024),

@@ -223,3 +223,22 @@ test('a history is paged over the border of two eras', () => {
   assert.deepEqual(history.before(2 ** 31 - 3, 5), []);
   assert.equal(history.before(2 ** 31 - 2, 5).length, 1);
 });
+
+test('an answer without pages is refused above maxAnswerBytes, and told in pages', async () => {
+  await using small = await startBridgeServer({ port: 0, maxAnswerBytes: 2_000 });
+  const reader = new PlainClient(small.port);
+  await reader.initSession();
+  for (const name of numbered(40)) await reader.register(name, 1);
+  for (let value = 2; value < 60; value += 1) await reader.set('v0', value);
+  const request = { sessionId: 's', variableIdentifier: 'v0', variableIdentifiers: numbered(40) };
+  for (const call of ['ListVariables', 'GetVariables', 'GetVariableHistory'] as const) {
+    const { code, metadata } = await reader.failure(call, request);
+    assert.deepEqual([code, metadata.get('bridge-error')], [8, ['MESSAGE_TOO_LARGE']], call);
+    await reader.call(call, { ...request, maxBytes: 2_000 });
+  }
+  const { callsRefused, heldBytes, requestBytes } = small.metrics();
+  assert.equal(callsRefused, 3);
+  assert.ok(heldBytes > 1_000);
+  assert.equal(requestBytes, 0);
+  reader.close();
+});

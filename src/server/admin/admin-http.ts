@@ -131,6 +131,8 @@ const GAUGES: readonly Metric[] = [
   ['bridged_state_variables', 'variables', 'Variables of all sessions'],
   ['bridged_state_observers', 'observers', 'Pairs of stream and variable, and names and patterns that wait'],
   ['bridged_state_streams', 'streams', 'Watch streams'],
+  ['bridged_state_held_bytes', 'heldBytes', 'Bytes that sessions hold, by estimate'],
+  ['bridged_state_request_bytes', 'requestBytes', 'Bytes of requests that are not whole or not answered'],
 ];
 
 const COUNTERS: readonly Metric[] = [
@@ -141,6 +143,7 @@ const COUNTERS: readonly Metric[] = [
   ['bridged_state_slow_streams_cut_total', 'slowStreamsCut', 'Streams cut because they took no update'],
   ['bridged_state_observers_failed_total', 'observersFailed', 'Observers that threw'],
   ['bridged_state_calls_failed_total', 'callsFailed', 'Calls that ended with a status other than OK'],
+  ['bridged_state_calls_refused_total', 'callsRefused', 'Calls that a quota or budget refused'],
 ];
 
 /** Answered at once; a server with more says how many by `total`. */

@@ -31,6 +31,7 @@ export function failureOf(server: ServerContext, error: unknown, call: string): 
   metadata.set(EPOCH_HEADER, epoch);
   if (error instanceof BridgeError) {
     const code = statusOfCode(error.code);
+    if (code === STATUS.RESOURCE_EXHAUSTED) server.counters.callsRefused += 1;
     if (code === STATUS.INTERNAL) logger.error({ error, call }, 'a call failed');
     metadata.set(ERROR_TRAILER, error.code);
     return { code, details: statusSentence(error.message), metadata };

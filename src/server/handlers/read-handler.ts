@@ -3,7 +3,7 @@
  * What is to be said is noted first and encoded then, in turns: what fits one turn is one moment of the session. Full: the answer says what is left.
  */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
-import { InvalidArgumentError } from '../../shared/errors.js';
+import { InvalidArgumentError, MessageTooLargeError } from '../../shared/errors.js';
 import type { Variable, VersionedValue } from '../../shared/state/variable.js';
 import { compileWildcard } from '../../shared/values/identifier.js';
 import { encodeUtf8 } from '../../shared/values/utf8.js';
@@ -21,21 +21,22 @@ import type { WorkBudget } from '../work-turns.js';
 import { Encoded, unaryCall } from './unary-call.js';
 
 export function readHandlers(server: ServerContext): UntypedServiceImplementation {
-  const { store, turns } = server;
+  const { store, turns, options } = server;
+  const { maxAnswerBytes } = options;
   return {
     GetVariables: unaryCall(server, METHODS.GetVariables, async (request, { nowMs }, parts) => {
       const session = store.require(request.sessionId ?? '', nowMs);
-      return new Encoded(await getSeveral(session, request, parts, turns.begin()));
+      return new Encoded(await getSeveral(session, request, parts, turns.begin(), maxAnswerBytes));
     }),
 
     ListVariables: unaryCall(server, METHODS.ListVariables, async (request, { nowMs }) => {
       const session = store.require(request.sessionId ?? '', nowMs);
-      return new Encoded(await list(session, request, turns.begin()));
+      return new Encoded(await list(session, request, turns.begin(), maxAnswerBytes));
     }),
 
     GetVariableHistory: unaryCall(server, METHODS.GetVariableHistory, async (request, { nowMs }) => {
       const variable = store.require(request.sessionId ?? '', nowMs).require(request.variableIdentifier ?? '');
-      return new Encoded(await historyOf(variable, request, turns.begin()));
+      return new Encoded(await historyOf(variable, request, turns.begin(), maxAnswerBytes));
     }),
   };
 }
@@ -52,8 +53,9 @@ async function getSeveral(
   request: RequestOf<'GetVariables'>,
   parts: readonly RequestOf<'GetVariables'>[],
   work: WorkBudget,
+  maxAnswerBytes: number,
 ): Promise<Uint8Array> {
-  const page = new AnswerPage(limitOf(request.maxBytes));
+  const page = new AnswerPage(limitOf(request.maxBytes, maxAnswerBytes));
   const seen = new Set<string>();
   const noted: Noted[] = [];
   // Of what is not looked at yet: the answer must have room to say so.
@@ -81,7 +83,10 @@ async function getSeveral(
       const bytes = snakepit.bridge.Variable.encode(variableToWire(variable, current)).finish();
       // If it does not fit, its own name is among those that are left.
       isFull = !page.addEntry(FIELD_ENTRIES, identifier, bytes, leftBytes);
-      if (isFull) page.insist(FIELD_REMAINING, identifier);
+      if (isFull) {
+        checkPaged(request.maxBytes, maxAnswerBytes);
+        page.insist(FIELD_REMAINING, identifier);
+      }
       const rest = work.spend(stepsOf(bytes));
       if (rest !== undefined) await rest;
     }
@@ -93,8 +98,13 @@ function* identifiersOf(parts: readonly RequestOf<'GetVariables'>[]): Generator<
   for (const { variableIdentifiers } of parts) yield* variableIdentifiers ?? [];
 }
 
-async function list(session: Session, request: RequestOf<'ListVariables'>, work: WorkBudget): Promise<Uint8Array> {
-  const maxBytes = limitOf(request.maxBytes);
+async function list(
+  session: Session,
+  request: RequestOf<'ListVariables'>,
+  work: WorkBudget,
+  maxAnswerBytes: number,
+): Promise<Uint8Array> {
+  const maxBytes = limitOf(request.maxBytes, maxAnswerBytes);
   const page = new AnswerPage(maxBytes, TOKEN_BYTES);
   const pattern = request.pattern ?? '';
   const matches = pattern === '' || pattern === '*' ? undefined : compileWildcard(pattern);
@@ -113,6 +123,7 @@ async function list(session: Session, request: RequestOf<'ListVariables'>, work:
     for (const [variable, current] of noted) {
       const bytes = snakepit.bridge.Variable.encode(variableToWire(variable, current)).finish();
       if (!page.add(FIELD_ENTRIES, bytes)) {
+        checkPaged(request.maxBytes, maxAnswerBytes);
         return page.finish(METHODS.ListVariables.encodeResponse({ nextPageToken: tokenOf(session, place) }));
       }
       place = variable.place;
@@ -128,10 +139,11 @@ async function historyOf(
   variable: Variable,
   request: RequestOf<'GetVariableHistory'>,
   work: WorkBudget,
+  maxAnswerBytes: number,
 ): Promise<Uint8Array> {
   const limit = request.limit ?? 0;
   if (limit < 0) throw new InvalidArgumentError(`limit ${limit} is negative: give 0 for all versions that are kept`);
-  const page = new AnswerPage(limitOf(request.maxBytes), HAS_MORE_BYTES);
+  const page = new AnswerPage(limitOf(request.maxBytes, maxAnswerBytes), HAS_MORE_BYTES);
   const { history, type } = variable;
   const before = versionBefore(request.beforeVersion ?? 0, variable);
   const entries = history.before(before, limit === 0 ? history.length : limit);
@@ -145,6 +157,7 @@ async function historyOf(
       metadata: entry.custom,
     }).finish();
     if (!page.add(FIELD_ENTRIES, bytes)) {
+      checkPaged(request.maxBytes, maxAnswerBytes);
       return page.finish(METHODS.GetVariableHistory.encodeResponse({ hasMore: true }), true);
     }
     const rest = work.spend(stepsOf(bytes));
@@ -153,11 +166,19 @@ async function historyOf(
   return page.finish(undefined, true);
 }
 
+/** An answer that is full: the next page, where the caller has asked for pages. @throws MessageTooLargeError */
+function checkPaged(maxBytes: number | null | undefined, maxAnswerBytes: number): void {
+  if ((maxBytes ?? 0) > 0) return;
+  throw new MessageTooLargeError(
+    `the answer has more than ${maxAnswerBytes} bytes: ask for it in pages (max_bytes), or raise maxAnswerBytes`,
+  );
+}
+
 /** @throws InvalidArgumentError */
-function limitOf(maxBytes: number | null | undefined): number {
+function limitOf(maxBytes: number | null | undefined, maxAnswerBytes: number): number {
   const limit = maxBytes ?? 0;
   if (limit < 0) throw new InvalidArgumentError(`max_bytes ${limit} is negative: give 0 for one answer of any size`);
-  return limit === 0 ? Number.POSITIVE_INFINITY : limit;
+  return limit === 0 ? maxAnswerBytes : limit;
 }
 
 function tokenOf(session: Session, place: number): string {
