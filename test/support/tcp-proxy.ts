@@ -10,6 +10,7 @@ export class TcpProxy implements AsyncDisposable {
   #isCut = false;
   /** Connections that pass nothing on and tell nobody. */
   readonly #silent = new Set<Socket>();
+  readonly #upstreams = new Set<Socket>();
   #swallowsNew = false;
   /** Connections accepted so far. */
   accepted = 0;
@@ -51,6 +52,14 @@ export class TcpProxy implements AsyncDisposable {
     }
   }
 
+  /** What the server says on the connections that stand is lost; what it is told still comes. */
+  swallowAnswers(): void {
+    for (const upstream of this.#upstreams) {
+      upstream.unpipe();
+      upstream.resume();
+    }
+  }
+
   /** New connections are accepted, and nothing ever comes of them, until `mend`. */
   swallow(): void {
     this.#swallowsNew = true;
@@ -77,6 +86,8 @@ export class TcpProxy implements AsyncDisposable {
       return;
     }
     const upstream = connect(this.#targetPort, '127.0.0.1');
+    this.#upstreams.add(upstream);
+    upstream.on('close', () => this.#upstreams.delete(upstream));
     for (const [socket, other] of [
       [client, upstream],
       [upstream, client],
