@@ -33,7 +33,8 @@ export class PortQueue {
   isInLine = false;
   /** The last update taken in said that more of its group follows. */
   isGroupOpen = false;
-  groupRevision = 0;
+  /** Counts the groups that were taken in: what waits says of which it is. */
+  group = 0;
   /** Replies that may not overtake the updates in the rings. */
   afterUpdates: Reply[] | undefined;
 
@@ -86,10 +87,11 @@ export class PortLine {
       return true;
     }
     queue.ring ??= makeRing(queue.options);
-    // Refused, it leaves a group open that is abandoned with the queue's end.
-    if (!queue.ring.push(new WaitingUpdate().assign(update))) return false;
+    const waiting = new WaitingUpdate().assign(update);
+    waiting.group = queue.group;
+    if (!queue.ring.push(waiting)) return false;
     queue.isGroupOpen = isFollowed;
-    queue.groupRevision = update.revision;
+    if (!isFollowed) queue.group += 1;
     this.#enter(queue);
     if (!isFollowed) this.#drain(queue);
     return true;
@@ -147,7 +149,7 @@ export class PortLine {
   #abandonGroup(queue: PortQueue): void {
     if (!queue.isGroupOpen) return;
     queue.isGroupOpen = false;
-    queue.ring?.removeWhere(({ revision }) => revision === queue.groupRevision);
+    queue.ring?.removeWhere(({ group }) => group === queue.group);
   }
 
   #enter(queue: PortQueue): void {
@@ -198,5 +200,5 @@ export class PortLine {
 }
 
 function makeRing({ bufferLimit, overflow, atomic }: PortQueueOptions): UpdateRing<WaitingUpdate> {
-  return new UpdateRing(bufferLimit, overflow, atomic ? ({ revision }) => revision : undefined);
+  return new UpdateRing(bufferLimit, overflow, atomic ? ({ group }) => group : undefined);
 }

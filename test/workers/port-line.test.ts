@@ -119,13 +119,26 @@ describe('a reply that may not overtake updates', () => {
 
   test('does not wait for a group that nobody will complete, and nothing of that group is told', () => {
     const { lane, line, replies } = lineOf(8);
-    const queue = new PortQueue({ ...OPTIONS, atomic: true, overflow: 'error', bufferLimit: 2 });
-    assert.equal(line.offer(queue, updateOf(1, 5, { revision: 5, flags: MORE })), true);
-    assert.equal(line.offer(queue, updateOf(2, 5, { revision: 5, flags: MORE })), true);
-    assert.equal(line.offer(queue, updateOf(3, 5, { revision: 5 })), false);
+    const queue = new PortQueue({ ...OPTIONS, atomic: true });
+    line.offer(queue, updateOf(1, 5, { flags: MORE }));
+    line.offer(queue, updateOf(2, 5, { flags: MORE }));
     line.replyAfter(queue, reply(1));
     line.drain();
     assert.deepEqual([lane.written.length, replies], [0, [reply(1)]]);
+  });
+});
+
+describe('an atomic queue with overflow error', () => {
+  test('takes in a group that it has begun, however large, and refuses the next when it is full', () => {
+    const { lane, line } = lineOf(4);
+    const queue = new PortQueue({ ...OPTIONS, atomic: true, overflow: 'error', bufferLimit: 2 });
+    const offer = (version: number) =>
+      [1, 2, 3].map((handle) => line.offer(queue, updateOf(handle, version, { flags: handle < 3 ? MORE : 0 })));
+    assert.deepEqual(offer(1), [true, true, true]);
+    assert.equal(lane.written.length, 3);
+    assert.deepEqual(offer(2), [true, true, true]);
+    assert.equal(lane.written.length, 3);
+    assert.equal(offer(3)[0], false);
   });
 });
 

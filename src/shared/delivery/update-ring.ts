@@ -89,7 +89,9 @@ export class UpdateRing<T extends RingEntry> {
     if (this.#size >= this.#limit) {
       switch (this.#overflow) {
         case 'error':
-          return false;
+          if (!this.#continuesGroup(entry)) return false;
+          this.#append(entry);
+          return true;
         case 'drop-oldest':
           this.#dropOldestGroup(entry);
           this.#append(entry);
@@ -214,6 +216,12 @@ export class UpdateRing<T extends RingEntry> {
       else this.#dropAt(place);
       next = this.#queue.peekAt(place);
     }
+  }
+
+  /** A group that was begun within the limit is taken in whole. */
+  #continuesGroup(entry: T): boolean {
+    const newest = this.#queue.peekBack();
+    return this.#groupOf !== undefined && newest !== undefined && this.#groupOf(newest) === this.#groupOf(entry);
   }
 
   #dropAt(place: number): void {

@@ -104,6 +104,9 @@ export class UpdateRecord implements Update {
 
 /** One that waits in a ring: entries of one handle replace each other. */
 export class WaitingUpdate extends UpdateRecord {
+  /** Which atomic group of its queue it belongs to. */
+  group = 0;
+
   get key(): number {
     return this.handle;
   }
