@@ -159,5 +159,16 @@ test('a promise that has a test has a heading with its number in guarantees.md',
   );
 });
 
+test('each promise of guarantees.md names a test that is there, and says what breaks it', () => {
+  const [, ...promises] = readPage('docs/guarantees.md').split(/^(?=## \d+\. )/m);
+  assert.ok(promises.length >= 20);
+  for (const promise of promises) {
+    const heading = promise.slice(0, promise.indexOf('\n'));
+    const [, path = ''] = /^Test: \[(test\/[\w/.-]+)\]\(\.\.\/\1\)\. Breaks it: \S/m.exec(promise) ?? [];
+    assert.notEqual(path, '', `${heading} names no test, or does not say what breaks it`);
+    assert.ok(existsSync(join(ROOT, path)), `${heading}: ${path} is not there`);
+  }
+});
+
 /** By message, the first number of a field that the published contract does not have. */
 const FIRST_OF_OURS: Readonly<Record<string, number>> = { WatchVariablesRequest: 4, VariableUpdate: 7 };
