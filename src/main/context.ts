@@ -359,7 +359,14 @@ class MovingWatch implements Watch {
       undefined,
       { context: runOf(previous).context, positions: begin },
     );
-    const next = await withinMove(opening, limitMs);
+    let next: Watch;
+    try {
+      next = await withinMove(opening, limitMs);
+    } catch (error) {
+      // Ended by its own while it moved: nobody waits for it on the bridge.
+      if (this.#isOver || this.#options.signal?.aborted === true) return NOTHING_TO_MOVE;
+      throw error;
+    }
     return {
       make: () => {
         const last = local.watches.handOver(runOf(previous));
