@@ -409,10 +409,10 @@ function configOf(options: StateOptions): BridgeConfig {
   };
 }
 
+/** Asks a provider, takes anything else for what one exported. */
 async function exportedOf(existing: NonNullable<BridgedStateOptions['existingState']>): Promise<ExportedState> {
-  const { exportState } = (existing ?? {}) as { exportState?: unknown };
-  if (typeof exportState !== 'function') return checkExportedState(existing);
-  return checkExportedState(await (existing as { exportState(): Promise<ExportedState> }).exportState());
+  const isProvider = typeof existing === 'object' && existing !== null && 'exportState' in existing;
+  return checkExportedState(isProvider ? await existing.exportState() : existing);
 }
 
 function infoOf({ value, constraints, type, ...variable }: PortVariable): VariableInfo {

@@ -10,6 +10,7 @@ import { unreadable } from '../shared/values/plain-copy.js';
 import { isWellFormed } from '../shared/values/utf8.js';
 import type { VariableInput } from '../shared/values/variable-type.js';
 import type { RegisterOptions, SetOptions, UpdateOptions } from './state-provider.js';
+import type { WaitOptions } from './variables.js';
 
 /** @throws InvalidArgumentError for what names no variable, whatever the session holds */
 export function checkIdentifier(identifier: string): void {
@@ -125,6 +126,16 @@ export function batchRefused(
   });
 }
 
+export function readWaitOptions(options: WaitOptions | undefined): WaitOptions {
+  const read = options === undefined ? NO_OPTIONS : readOptions(options, WAIT_OPTIONS, 'waitFor');
+  const { timeoutMs = 0 } = read as WaitOptions;
+  // A timer that is longer fires at once.
+  if (typeof timeoutMs === 'number' && timeoutMs >= 0 && timeoutMs <= MAX_TIMER_MS) return read;
+  throw new InvalidOptionsError(
+    `waitFor: timeoutMs is ${describeValue(timeoutMs)}: give ms from 0 (wait for ever) to ${MAX_TIMER_MS}`,
+  );
+}
+
 /** Of a variable that is imported: it has more than options. */
 export function importedOptions(variable: ExportedVariable): RegisterOptions {
   const { name, constraints, metadata, description, ttlMs } = variable;
@@ -171,5 +182,7 @@ interface HistoryOptions {
 const NO_OPTIONS = Object.freeze({});
 const SET_OPTIONS = { metadata: 'any', source: 'string', expectedVersion: 'any' } as const;
 const UPDATE_OPTIONS = { metadata: 'any', source: 'string', atomic: 'boolean' } as const;
+const WAIT_OPTIONS = { timeoutMs: 'any', signal: 'any' } as const;
+const MAX_TIMER_MS = 2 ** 31 - 1;
 const HISTORY_OPTIONS = { limit: 'any' } as const;
 const REGISTER_OPTIONS = { constraints: 'any', metadata: 'any', description: 'string', ttlMs: 'any' } as const;

@@ -14,6 +14,7 @@ import { clearTimeout, setTimeout } from '../shared/platform-timers.js';
 import { isSignal, type Signal } from '../shared/signal.js';
 import { followRejection } from '../shared/thrown.js';
 import type { InputOf, ValueOf, VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
+import { readWaitOptions } from './call-arguments.js';
 import type { RegisterOptions, SetOptions, StateProvider, UpdateOptions, Watch } from './state-provider.js';
 import type { UpdateMetadata } from './watch/dispatcher.js';
 
@@ -149,8 +150,9 @@ export class Variables {
   async waitFor<T extends VariableType>(
     variable: VariableHandle<T>,
     condition: Condition | ((value: ValueOf<T>) => boolean),
-    { timeoutMs = 0, signal }: WaitOptions = {},
+    options?: WaitOptions,
   ): Promise<ValueOf<T>> {
+    const { timeoutMs = 0, signal } = readWaitOptions(options);
     const data = typeof condition === 'function' ? undefined : checkCondition(condition, 'waitFor');
     const fits = (old: VariableValue | undefined, value: VariableValue): boolean => {
       if (data !== undefined) return meets(data, old, value);

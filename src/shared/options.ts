@@ -181,7 +181,7 @@ export const StateOptionsSchema = v.strictObject({
   ),
   tls: v.optional(
     v.pipe(
-      v.union([v.boolean(), TlsSchema], 'give true or { ca?, cert?, key? }'),
+      v.union([v.boolean(), TlsSchema], 'give true, or { ca?, cert?, key? } with PEM texts'),
       v.description("Encrypts; true trusts the system's authorities."),
     ),
     false,

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { BridgedStateOptions, BridgeError, StateProvider } from '../../src/main/index.js';
-import { BridgedState, InvalidOptionsError, LocalState, WorkerPool } from '../../src/main/index.js';
+import { BridgedState, InvalidOptionsError, LocalState, Variables, WorkerPool } from '../../src/main/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
 import { BridgedProviders } from '../support/bridged-providers.js';
 import { Certificates } from '../support/certificates.js';
@@ -79,7 +79,12 @@ const REFUSED: [string, () => unknown, RegExp][] = [
     opening({ tls: { ca, cert, key: other.key } }),
     /tls\.key does not belong to tls\.cert/,
   ],
-  ['tls as a text', opening({ tls: SECRET }), /tls: give true or/],
+  ['tls as a text', opening({ tls: SECRET }), /tls: give true, or/],
+  [
+    'a buffer as ca',
+    opening({ tls: { ca: Buffer.from(ca) } }),
+    /tls: give true, or \{ ca\?, cert\?, key\? \} with PEM texts/,
+  ],
   ['a number as key', opening({ tls: { cert, key: 5 } }), /tls/],
   [
     'a server with a path',
@@ -209,6 +214,31 @@ describe('options of calls', () => {
       assert.equal((await state.getVariableInfo('a')).version, 1);
       await state.close();
     }
+  });
+
+  test('an existing state that is none is refused at the opening', async () => {
+    for (const existingState of [5, 'x', true, [], {}]) {
+      const server = await new BridgedProviders(0).server();
+      const options = { endpoint: `127.0.0.1:${server.port}`, workers: 0, existingState } as never;
+      await assert.rejects(BridgedState.open(options), { code: 'INVALID_ARGUMENT' });
+    }
+  });
+
+  test('of waitFor are refused before it waits', async () => {
+    await using state = new LocalState();
+    const variables = new Variables(state);
+    const handle = await variables.define('w', 'float', 1);
+    for (const bad of [
+      { timeoutMs: '5' },
+      { timeoutMs: Number.NaN },
+      { timeoutMs: 2 ** 40 },
+      { timeoutMs: -1 },
+      { timeout: 5 },
+      5,
+    ]) {
+      await assert.rejects(variables.waitFor(handle, { gt: 5 }, bad as object), { code: 'INVALID_OPTIONS' });
+    }
+    assert.deepEqual(await state.listWatchers(), []);
   });
 
   test('of an imported variable likewise', async () => {
