@@ -32,6 +32,7 @@ import { BridgedWatches } from './bridged-watches.js';
 import {
   batchRefused,
   checkExpectedVersionOption,
+  checkIdentifiers,
   checkLimit,
   checkPattern,
   checkVersion,
@@ -61,7 +62,6 @@ import type {
 } from './state-provider.js';
 import type { Watcher } from './watch/dispatcher.js';
 import type { WatchPosition } from './watch/watch.js';
-import { checkIdentifiers } from './watch/watch.js';
 
 export interface BridgedStateOptions extends StateOptionsInput {
   /** Workers to share; without it the state makes and closes its own. */

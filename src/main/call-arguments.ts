@@ -175,6 +175,18 @@ function readValue(record: Readonly<Record<string, unknown>>, identifier: string
   }
 }
 
+/** One or several, each once. @throws InvalidArgumentError */
+export function checkIdentifiers(identifiers: string | readonly string[]): string[] {
+  const list = typeof identifiers === 'string' ? [identifiers] : identifiers;
+  if (!Array.isArray(list) || list.some((identifier) => typeof identifier !== 'string' || identifier === '')) {
+    throw new InvalidArgumentError(
+      'identifiers are names or ids: give a string or a list of strings that are not empty',
+    );
+  }
+  if (list.length === 0) throw new InvalidArgumentError('a watch of nothing: name at least one variable');
+  return [...new Set(list)];
+}
+
 interface HistoryOptions {
   readonly limit?: number;
 }

@@ -24,6 +24,7 @@ import {
   batchRefused,
   checkExpectedVersionOption,
   checkIdentifier,
+  checkIdentifiers,
   checkLimit,
   checkPattern,
   checkVersion,
@@ -50,7 +51,6 @@ import type {
   WatchIterable,
 } from './state-provider.js';
 import type { Watcher } from './watch/dispatcher.js';
-import { checkIdentifiers } from './watch/watch.js';
 
 export interface LocalStateOptions {
   /** Shows in `metadata.sessionId`. Default `local`. */

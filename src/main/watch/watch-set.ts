@@ -7,11 +7,12 @@ import { type BridgeError, InvalidArgumentError } from '../../shared/errors.js';
 import type { WatchOptionsInput } from '../../shared/options.js';
 import { parseWatchOptions } from '../../shared/options.js';
 import { systemClock } from '../../shared/system-clock.js';
+import { checkIdentifiers } from '../call-arguments.js';
 import type { Identifiers, Watch, WatcherInfo, WatchIterable } from '../state-provider.js';
 import type { Watcher } from './dispatcher.js';
 import { releaseDue } from './dispatcher.js';
 import type { WatchBackend, WatchOrigin } from './watch.js';
-import { checkIdentifiers, WatchRun } from './watch.js';
+import { WatchRun } from './watch.js';
 import { iterateWatch } from './watch-iterator.js';
 import { WatchRegistry } from './watch-registry.js';
 

@@ -5,13 +5,7 @@ import { assert } from '../../shared/assert.js';
 import type { Deadlines } from '../../shared/deadlines.js';
 import type { Condition } from '../../shared/delivery/condition.js';
 import type { BridgeError } from '../../shared/errors.js';
-import {
-  BufferOverflowError,
-  ClosedError,
-  errorToWire,
-  InternalError,
-  InvalidArgumentError,
-} from '../../shared/errors.js';
+import { BufferOverflowError, ClosedError, errorToWire, InternalError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import type { WatchOptions } from '../../shared/options.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
@@ -26,6 +20,7 @@ import { callHeld, releaseDue } from './dispatcher.js';
 import { Milestone } from './milestone.js';
 import { followOwner } from './owner.js';
 import { isLimited, RateLimit } from './rate-limit.js';
+import { WatchHandle } from './watch-handle.js';
 import { WatchStats } from './watch-stats.js';
 
 /** What a provider does for its watches. */
@@ -300,100 +295,6 @@ export class WatchRun implements DispatchedWatch, Deadline {
   }
 }
 
-/** A running watch, as its maker holds it. */
-class WatchHandle implements Watch {
-  #changing: Promise<void> | undefined;
-  readonly #run: WatchRun;
-  readonly #backend: WatchBackend;
-
-  constructor(run: WatchRun, backend: WatchBackend) {
-    this.#run = run;
-    this.#backend = backend;
-  }
-
-  static runOf(watch: Watch): WatchRun | undefined {
-    return watch instanceof WatchHandle ? watch.#run : undefined;
-  }
-
-  get ref(): string {
-    return this.#run.ref;
-  }
-
-  get identifiers(): readonly string[] {
-    return this.#run.identifiers;
-  }
-
-  get state(): StreamStateName {
-    return this.#run.state;
-  }
-
-  get ready(): Promise<void> {
-    return this.#run.ready;
-  }
-
-  get synced(): Promise<void> {
-    return this.#run.synced;
-  }
-
-  get freshnessMs(): number {
-    return Math.max(0, systemClock.nowMs() - this.#backend.lastWordAtMs(this.#run));
-  }
-
-  stop(): Promise<void> {
-    return this.#run.stop();
-  }
-
-  add(identifiers: string | readonly string[]): Promise<void> {
-    return this.#inTurn(() => this.#add(identifiers));
-  }
-
-  remove(identifiers: string | readonly string[]): Promise<void> {
-    return this.#inTurn(() => this.#remove(identifiers));
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.stop();
-  }
-
-  /** What is watched changes by one call after the other: each finds what the one before has done. */
-  async #inTurn(change: () => Promise<void>): Promise<void> {
-    const before = this.#changing;
-    const turn = before === undefined ? change() : before.then(change);
-    const settled = turn.catch(ignore);
-    this.#changing = settled;
-    try {
-      await turn;
-    } finally {
-      if (this.#changing === settled) this.#changing = undefined;
-    }
-  }
-
-  async #add(identifiers: string | readonly string[]): Promise<void> {
-    if (this.#run.isStopped) throw new ClosedError(`${this.ref} is over: watch again`);
-    const { variables } = this.#run;
-    const wanted = checkIdentifiers(identifiers).filter((identifier) => variables.get(identifier)?.isGone !== false);
-    if (wanted.length === 0) return;
-    // Deleted since, and perhaps registered again: another variable under its name.
-    const gone = wanted.filter((identifier) => variables.has(identifier));
-    if (gone.length > 0) await this.#backend.remove(this.#run, gone);
-    await this.#backend.add(this.#run, wanted);
-  }
-
-  async #remove(identifiers: string | readonly string[]): Promise<void> {
-    const { variables } = this.#run;
-    const unwanted = new Set(checkIdentifiers(identifiers).filter((identifier) => variables.has(identifier)));
-    if (unwanted.size === 0) return;
-    if (isAnyLeft(variables, unwanted)) await this.#backend.remove(this.#run, [...unwanted]);
-    else await this.stop();
-  }
-}
-
-/** A deleted variable is none that a watch could still hear of. */
-function isAnyLeft(variables: ReadonlyMap<string, WatchedVariable>, without: ReadonlySet<string>): boolean {
-  for (const [identifier, { isGone }] of variables) if (!isGone && !without.has(identifier)) return true;
-  return false;
-}
-
 /** The inside of a watch of ours. */
 export function runOf(watch: Watch): WatchRun {
   const run = WatchHandle.runOf(watch);
@@ -406,18 +307,6 @@ export function whenOver(watch: Watch, onOver: (error: BridgeError | undefined) 
   const run = runOf(watch);
   if (run.isStopped) onOver(run.error);
   else run.onOver = onOver;
-}
-
-/** One or several, each once. @throws InvalidArgumentError */
-export function checkIdentifiers(identifiers: string | readonly string[]): string[] {
-  const list = typeof identifiers === 'string' ? [identifiers] : identifiers;
-  if (!Array.isArray(list) || list.some((identifier) => typeof identifier !== 'string' || identifier === '')) {
-    throw new InvalidArgumentError(
-      'identifiers are names or ids: give a string or a list of strings that are not empty',
-    );
-  }
-  if (list.length === 0) throw new InvalidArgumentError('a watch of nothing: name at least one variable');
-  return [...new Set(list)];
 }
 
 function ignore(): void {
