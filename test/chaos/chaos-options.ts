@@ -17,8 +17,6 @@ export interface ChaosOptions {
   readonly printsSteps: boolean;
   /** Folder for the histories of lives that broke a promise. */
   readonly dump: string | undefined;
-  /** Around what is known to be broken. */
-  readonly isTame: boolean;
 }
 
 export const USAGE = `npm run chaos -- [options]
@@ -29,8 +27,7 @@ export const USAGE = `npm run chaos -- [options]
   --program P    one of ${PROGRAM_NAMES.join(', ')}; default: drawn for each life
   --length S     seconds of steps a life; default 5
   --steps        prints the steps of each life
-  --dump FOLDER  writes there what happened in a life that breaks a promise, as JSON
-  --tame         leaves out what test/chaos/programs/known-faults.ts names`;
+  --dump FOLDER  writes there what happened in a life that breaks a promise, as JSON`;
 
 /** @throws Error with a sentence */
 export function parseChaosOptions(args: readonly string[]): ChaosOptions {
@@ -45,7 +42,6 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
       length: { type: 'string' },
       steps: { type: 'boolean' },
       dump: { type: 'string' },
-      tame: { type: 'boolean' },
     },
   });
   const { program } = values;
@@ -64,7 +60,6 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
     lengthMs: (numberOf('length', values.length) ?? 5) * 1_000,
     printsSteps: values.steps ?? false,
     dump: values.dump,
-    isTame: values.tame ?? false,
   };
 }
 

@@ -5,7 +5,6 @@ import { parseChaosOptions, USAGE } from './chaos-options.js';
 import { ServerLife } from './faults/server-life.js';
 import type { History } from './history/history.js';
 import { live } from './life.js';
-import { avoidKnownFaults } from './programs/known-faults.js';
 import type { LifePlan } from './programs/life-plan.js';
 import { planLife } from './programs/life-plan.js';
 import { SERVER_OPTIONS } from './programs/world.js';
@@ -25,8 +24,7 @@ async function main(): Promise<number> {
   const server = await ServerLife.start(SERVER_OPTIONS);
   say(`seed ${seed}`);
   while (lives < options.lives && performance.now() - startMs < options.untilMs) {
-    const drawn = planLife(seed, options.life ?? lives, lengthMs, program);
-    const plan = options.isTame ? avoidKnownFaults(drawn) : drawn;
+    const plan = planLife(seed, options.life ?? lives, lengthMs, program);
     lives += 1;
     if (options.printsSteps) for (const [place, step] of plan.steps.entries()) say(`${place} ${JSON.stringify(step)}`);
     const { history, violations, phases } = await live(plan, server);

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { avoidKnownFaults } from './known-faults.js';
 import { planLife } from './life-plan.js';
 import { FAULTS, PROGRAM_NAMES, PROGRAMS } from './programs.js';
 
@@ -21,19 +20,17 @@ test('a program asked for by name is the one that its life would have drawn', ()
   assert.deepEqual(planLife(11, 0, 2_000, drawn.program), drawn);
 });
 
-test('each step names places that its house has, around known faults too', () => {
+test('each step names places that its house has', () => {
   for (const name of PROGRAM_NAMES) {
     for (let life = 0; life < 20; life += 1) {
-      const drawn = planLife(1, life, 3_000, name);
-      for (const plan of [drawn, avoidKnownFaults(drawn)]) {
-        for (const step of plan.steps) {
-          if ('state' in step) assert.ok(step.state < plan.states.length, name);
-          if ('session' in step) assert.ok(step.session < plan.sessions, name);
-          if ('pool' in step) assert.ok(step.pool < plan.pools.length, name);
-          if ('variables' in step) assert.ok(step.variables.every((variable) => variable < plan.variables.length));
-        }
-        assert.ok(plan.states.every(({ session }) => session < plan.sessions));
+      const plan = planLife(1, life, 3_000, name);
+      for (const step of plan.steps) {
+        if ('state' in step) assert.ok(step.state < plan.states.length, name);
+        if ('session' in step) assert.ok(step.session < plan.sessions, name);
+        if ('pool' in step) assert.ok(step.pool < plan.pools.length, name);
+        if ('variables' in step) assert.ok(step.variables.every((variable) => variable < plan.variables.length));
       }
+      assert.ok(plan.states.every(({ session }) => session < plan.sessions));
     }
   }
 });
