@@ -38,7 +38,7 @@ export interface BridgeServerOptions {
   readonly maxStreams?: number | undefined;
   /** Bytes of changes that wait for one stream, by estimate, 65,536 to 2^40. Default 4,194,304. From then the newest of each variable stays; a watch of atomic batches that holds as much of what is outdated is cut with RESOURCE_EXHAUSTED. */
   readonly maxStreamBytes?: number | undefined;
-  /** Bytes that the watches of one connection hold, by estimate: names, observers, changes that wait; and as many given to the connection and not taken, 65,536 to 2^40. Default 134,217,728 (128 MB). A watch that would hold more is refused with RESOURCE_EXHAUSTED; changes that would are conflated, or wait. */
+  /** Bytes that the watches of one connection hold, by estimate: names, observers, changes that wait; and as many given to the connection and not taken, 65,536 to 2^40. Default 67,108,864 (64 MB). A watch that would hold more is refused with RESOURCE_EXHAUSTED; changes that would are conflated, or wait. */
   readonly maxConnectionBytes?: number | undefined;
   /** Different patterns that the watches of one session wait with, 1 to 100,000. Default 1,000. One more is refused with RESOURCE_EXHAUSTED. Each new variable is compared with each, which takes 1 to 30 us. */
   readonly maxSessionPatterns?: number | undefined;
@@ -124,7 +124,7 @@ const ServerOptionsSchema = v.strictObject({
   maxTotalBytes: v.optional(whole(1_024, 2 ** 50), 1024 * 1024 * 1024),
   maxStreams: v.optional(whole(1, 1_000_000), 100_000),
   maxStreamBytes: v.optional(whole(65_536, 2 ** 40), 4 * 1024 * 1024),
-  maxConnectionBytes: v.optional(whole(65_536, 2 ** 40), 128 * 1024 * 1024),
+  maxConnectionBytes: v.optional(whole(65_536, 2 ** 40), 64 * 1024 * 1024),
   maxSessionPatterns: v.optional(whole(1, 100_000), 1_000),
   maxMessageBytes: v.optional(whole(1_024, 2 ** 31 - 1), 4 * 1024 * 1024),
   maxAnswerBytes: v.optional(whole(1_024, 2 ** 31 - 1), 64 * 1024 * 1024),

@@ -16,7 +16,7 @@ describe('options of the server', () => {
       maxVariablesPerSession: 1_000_000,
       maxStreams: 100_000,
       maxStreamBytes: 4_194_304,
-      maxConnectionBytes: 134_217_728,
+      maxConnectionBytes: 67_108_864,
       maxSessionPatterns: 1_000,
       maxSessionBytes: 268_435_456,
       maxAnswerBytes: 67_108_864,
