@@ -1,5 +1,5 @@
 /**
- * Who wants to know of a change. Path: session store -> engine -> [observer manager] -> stream outbox.
+ * Who wants to know of a change. Path: session store -> engine -> [observer manager] -> watch.
  * Knows neither streams nor gRPC. Slow observers are their own matter: `handleChange` only takes in. One that throws is counted,
  * unregistered and told; the others get theirs. Full: holds what its observers registered; the server's maxStreams and maxMessageBytes bound that.
  */

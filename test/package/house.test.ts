@@ -38,13 +38,15 @@ describe('pure modules', () => {
 });
 
 describe('docs/data-flow.md', () => {
-  const files = filesOfTable(read('docs/data-flow.md'));
+  const [, ...ways] = read('docs/data-flow.md').split(/^## /m);
+  const filesOf = new Map(ways.map((way) => [way.slice(0, way.indexOf('\n')), filesOfTable(way)]));
 
-  test('its table names files', () => {
-    assert.notEqual(files.length, 0);
+  test('a table each of an update, a set and a reconnect names files', () => {
+    assert.deepEqual([...filesOf.keys()], ['An update', 'A set', 'A reconnect']);
+    for (const [way, files] of filesOf) assert.ok(files.length > 1, `${way} has no table of files`);
   });
 
-  for (const file of files) {
+  for (const file of new Set([...filesOf.values()].flat())) {
     test(`${file} exists and opens with its path`, () => {
       assert.ok(existsSync(join(root, file)), `${file} is not there`);
       const opening = /^\s*\/\*\*([\s\S]*?)\*\//.exec(read(file))?.[1];

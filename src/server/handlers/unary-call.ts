@@ -1,6 +1,6 @@
 /**
  * One unary call: who may, decode, handle, encode. Its handler sees messages and throws our errors; bytes and statuses are here.
- * A large request is read in turns, and what its connection sends behind it waits for it.
+ * Path: admission -> [unary call] -> a handler -> HTTP/2. A large request is read in turns, and what its connection sends behind it waits for it.
  */
 import type { handleUnaryCall, Metadata, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import type { Method } from '../../shared/wire/services.js';

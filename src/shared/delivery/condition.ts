@@ -1,6 +1,6 @@
 /**
  * A filter as data: parsed once, then asked once an update, without allocating (bench/micro: condition).
- * Path: stream consumer -> [condition] -> ring; LocalState asks it in the dispatcher.
+ * Path: variable feed -> [condition] -> ring; LocalState asks it in the dispatcher.
  */
 import { InvalidOptionsError } from '../errors.js';
 import { valuesEqual } from '../values/value-equality.js';

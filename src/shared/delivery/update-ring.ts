@@ -1,5 +1,5 @@
 /**
- * Bounded queue of one watch's or stream's updates, in order. Path: stream consumer -> [ring] -> port writer; also the server's outbox and the iterator's buffer.
+ * Bounded queue of one watch's or stream's updates, in order. Path: port line -> [ring] -> port line; also the server's outbox and the iterator's buffer.
  * Full: overflow decides; what is left out is counted in the `missed` of the variable's next one. Never grows past its limit, or one entry a variable where that is more.
  * Closed: the owner drops it.
  */

@@ -1,6 +1,6 @@
 /**
  * Is this the next version of a variable, one seen already, or are n missing? One tracker a watch and variable.
- * Path: stream consumer -> [version tracker] -> ring. Knows lineages: a new epoch or a new variable id begins its versions anew.
+ * Path: variable feed -> [version tracker] -> watch feed. Knows lineages: a new epoch or a new variable id begins its versions anew.
  */
 
 /** Verdict of `accept` on a version that was seen already. */

@@ -1,4 +1,4 @@
-/** When to try again: exponential with full jitter, as an immutable value. Path: a failed connection -> [backoff] -> stream consumer, pool recovery. */
+/** When to try again: exponential with full jitter, as an immutable value. Path: a failed attempt -> [backoff] -> reconnect unit, feed retry. */
 import type { Random } from '../clock.js';
 
 export interface BackoffOptions {

@@ -1,5 +1,6 @@
 /**
  * How large the request of a watch is, and how large it becomes when the watch resumes: names, then names and the last version of each.
+ * Path: bridged watches, resume request -> [request size] -> carrier.
  * What does not fit one message is split over several streams, so that coming back is never larger than setting out was allowed to be.
  */
 import { utf8Length } from '../values/utf8.js';

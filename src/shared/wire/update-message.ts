@@ -1,5 +1,5 @@
 /**
- * VariableUpdate, both ways. Path: observer manager -> [encode] -> HTTP/2 -> [decode] -> stream consumer.
+ * VariableUpdate, both ways. Path: update encoder -> [encode] -> HTTP/2 -> [decode] -> stream carrier.
  * Written once per change however many streams it goes to. Both ends by hand: a watch needs a third of the fields, and what the
  * generated code allocates is worth avoiding at 100,000 a second (bench/micro: update-message).
  */

@@ -1,6 +1,6 @@
 /**
  * When the connection of one bridge is tried again: its streams wait together and return together.
- * Path: a stream's end -> [reconnect unit] -> transport. Pure: the transport keeps the timer, `attemptAtMs` says for when.
+ * Path: connection -> [reconnect unit] -> connection. Pure: the connection keeps the timer, `attemptAtMs` says for when.
  * After `breaker.failures` attempts that failed in a row the circuit is open: one probe every `openMs`.
  */
 import type { Random } from '../../shared/clock.js';

@@ -1,4 +1,4 @@
-/** States of one stream and their legal moves. Path: transport events -> [stream state] -> the watch's `state`. */
+/** States of one feed and their legal moves. Path: watch feed -> [watch state] -> the watch's `state`. */
 import { assert } from '../../shared/assert.js';
 import type { BridgeError } from '../../shared/errors.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
