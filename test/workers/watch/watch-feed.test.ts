@@ -31,6 +31,7 @@ import {
 import { ERA_SPAN } from '../../../src/shared/wire/wire-version.js';
 import type { FeedSink, FeedStats } from '../../../src/workers/watch/watch-feed.js';
 import { WatchFeed } from '../../../src/workers/watch/watch-feed.js';
+import { countSteps } from '../../support/count-steps.js';
 
 const OPTIONS: SubscriptionOptions = {
   includeInitial: false,
@@ -125,7 +126,7 @@ class Server {
   constructor(epoch = 'e1', idPrefix = 'v') {
     this.epoch = epoch;
     this.table = new VariableTable({
-      maxVariables: 100,
+      maxVariables: 10_000,
       history: DEFAULT_HISTORY_LIMITS,
       newId: () => {
         this.#ids += 1;
@@ -879,6 +880,34 @@ describe('a condition', () => {
     assert.deepEqual(receiver.deliveries.map(brief), [
       { version: 5, value: 14, old: 11, missed: 0, filtered: 1, flags: 0 },
     ]);
+  });
+});
+
+describe('work', () => {
+  test('an initial value, a change and a deletion are steps of their own, however many variables the watch has', async () => {
+    const stepsOf = async (variables: number): Promise<Record<string, number>> => {
+      const server = new Server();
+      const names = Array.from({ length: variables }, (_, place) => `v${place}`);
+      for (const name of names) server.register(name, 1);
+      const { feed, receiver } = feedOf(names);
+      feed.handleRegistered('e1', 0);
+      const handle = (messages: readonly Uint8Array[]): Promise<number> =>
+        countSteps(() => {
+          for (const message of messages) feed.handleMessage(message, 0);
+        });
+      const steps = {
+        initial: await handle(names.map((name) => server.initial(name))),
+        changes: await handle(names.map((name) => server.set(name, 2))),
+        deletions: await handle(names.map((name) => server.delete(name))),
+      };
+      assert.equal(receiver.deliveries.length, 3 * variables);
+      return steps;
+    };
+    const few = await stepsOf(500);
+    const many = await stepsOf(2000);
+    for (const [of, steps] of Object.entries(many)) {
+      assert.ok(steps <= 5 * few[of]!, `${of}: 500 take ${few[of]} steps, 2,000 take ${steps}`);
+    }
   });
 });
 
