@@ -5,6 +5,8 @@ import { PROGRAM_NAMES } from './programs/programs.js';
 
 export interface ChaosOptions {
   readonly seed: number;
+  /** So many, from `seed` on, a life of each in turn. */
+  readonly seeds: number;
   /** Only this one of the seed. */
   readonly life: number | undefined;
   /** Lives at most. */
@@ -21,6 +23,7 @@ export interface ChaosOptions {
 
 export const USAGE = `npm run chaos -- [options]
   --seed N       whose lives; default: drawn, and printed
+  --seeds K      so many seeds, from N on, a life of each in turn (1)
   --minutes M    begins lives for this long; default: until --lives are over, 1 without it
   --lives K      lives at most
   --life N       only that one, as a failing one says
@@ -35,6 +38,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
     args: [...args],
     options: {
       seed: { type: 'string' },
+      seeds: { type: 'string' },
       minutes: { type: 'string' },
       lives: { type: 'string' },
       life: { type: 'string' },
@@ -53,6 +57,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
   const minutes = numberOf('minutes', values.minutes) ?? (lives === undefined ? 1 : Number.POSITIVE_INFINITY);
   return {
     seed: numberOf('seed', values.seed) ?? Math.floor(Math.random() * 1_000_000),
+    seeds: Math.max(1, numberOf('seeds', values.seeds) ?? 1),
     life,
     lives: lives ?? Number.POSITIVE_INFINITY,
     untilMs: minutes * 60_000,

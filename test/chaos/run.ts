@@ -1,4 +1,4 @@
-/** `npm run chaos`: lives of one seed, one after the other, and what the judge says of each. Exit 1 when a promise was broken. */
+/** `npm run chaos`: lives of one seed or several, one after the other, and what the judge says of each. Exit 1 when a promise was broken. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseChaosOptions, USAGE } from './chaos-options.js';
@@ -16,15 +16,15 @@ type Samples = Record<'client, resident' | 'client, heap' | 'server, resident', 
 
 async function main(): Promise<number> {
   const options = parseChaosOptions(process.argv.slice(2));
-  const { seed, lengthMs, program } = options;
+  const { seed, seeds, lengthMs, program } = options;
   const startMs = performance.now();
   const samples: Samples = { 'client, resident': [], 'client, heap': [], 'server, resident': [] };
   const failed: string[] = [];
   let lives = 0;
   const server = await ServerLife.start(SERVER_OPTIONS);
-  say(`seed ${seed}`);
+  say(seeds === 1 ? `seed ${seed}` : `seeds ${seed} to ${seed + seeds - 1}`);
   while (lives < options.lives && performance.now() - startMs < options.untilMs) {
-    const plan = planLife(seed, options.life ?? lives, lengthMs, program);
+    const plan = planLife(seed + (lives % seeds), options.life ?? Math.floor(lives / seeds), lengthMs, program);
     lives += 1;
     if (options.printsSteps) for (const [place, step] of plan.steps.entries()) say(`${place} ${JSON.stringify(step)}`);
     const { history, violations, phases } = await live(plan, server);
@@ -33,7 +33,7 @@ async function main(): Promise<number> {
       for (const line of violationLines(violations)) say(line);
       say(howToReplay(plan, program !== undefined));
       if (options.dump !== undefined) dump(options.dump, plan, history);
-      failed.push(`${plan.life} (${plan.program})`);
+      failed.push(`${plan.seed}/${plan.life} (${plan.program})`);
     }
     await sample(samples, server);
   }

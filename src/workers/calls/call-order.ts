@@ -12,7 +12,7 @@ export interface QueuedCall {
 
 interface Entry<T> {
   readonly call: T;
-  readonly identifiers: readonly string[];
+  readonly names: readonly string[];
   /** Earlier calls that it waits for. */
   blockers: number;
   readonly followers: Entry<T>[];
@@ -24,6 +24,8 @@ export class CallOrder<T extends QueuedCall> {
   readonly #tails = new Map<string, Entry<T>>();
   readonly #entries = new Map<T, Entry<T>>();
   readonly #idle: (() => void)[] = [];
+  /** The last call of which nobody knows what it names: it may be any variable. */
+  #barrier: Entry<T> | undefined;
   #waiting = 0;
 
   constructor(limit: number) {
@@ -34,22 +36,24 @@ export class CallOrder<T extends QueuedCall> {
     return this.#waiting;
   }
 
-  /** Starts it now or later. False when the queue is full, unless it was promised a place: then it is not in it. */
+  /**
+   * Starts it now or later. False when the queue is full, unless it was promised a place: then it is not in it.
+   */
   push(call: T, names: readonly string[] = call.identifiers, hasPlace = false): boolean {
-    const entry: Entry<T> = { call, identifiers: names, blockers: 0, followers: [] };
     const earlier = new Set<Entry<T>>();
     for (const identifier of names) {
       const tail = this.#tails.get(identifier);
       if (tail !== undefined) earlier.add(tail);
     }
+    if (this.#barrier !== undefined && names.length > 0) earlier.add(this.#barrier);
     if (earlier.size > 0 && this.#waiting >= this.#limit && !hasPlace) return false;
-    for (const blocker of earlier) blocker.followers.push(entry);
-    for (const name of names) this.#tails.set(name, entry);
-    this.#entries.set(call, entry);
-    entry.blockers = earlier.size;
-    if (entry.blockers > 0) this.#waiting += 1;
-    else call.start();
+    this.#append(call, names, earlier);
     return true;
+  }
+
+  /** Nobody knows what it names: it waits for every earlier call, and every later one that names a variable waits for it. It has its place. */
+  pushUnknown(call: T): void {
+    this.#barrier = this.#append(call, [], new Set(this.#entries.values()));
   }
 
   /** It was answered, or failed: those that waited for it may start. */
@@ -57,8 +61,9 @@ export class CallOrder<T extends QueuedCall> {
     const entry = this.#entries.get(call);
     if (entry === undefined) return;
     this.#entries.delete(call);
-    for (const identifier of entry.identifiers) {
-      if (this.#tails.get(identifier) === entry) this.#tails.delete(identifier);
+    if (this.#barrier === entry) this.#barrier = undefined;
+    for (const name of entry.names) {
+      if (this.#tails.get(name) === entry) this.#tails.delete(name);
     }
     for (const follower of entry.followers) {
       follower.blockers -= 1;
@@ -72,5 +77,15 @@ export class CallOrder<T extends QueuedCall> {
   /** Resolves when no call is left. */
   whenIdle(): Promise<void> {
     return this.#entries.size === 0 ? Promise.resolve() : new Promise((resolve) => this.#idle.push(resolve));
+  }
+
+  #append(call: T, names: readonly string[], earlier: ReadonlySet<Entry<T>>): Entry<T> {
+    const entry: Entry<T> = { call, names, blockers: earlier.size, followers: [] };
+    for (const blocker of earlier) blocker.followers.push(entry);
+    for (const name of names) this.#tails.set(name, entry);
+    this.#entries.set(call, entry);
+    if (entry.blockers > 0) this.#waiting += 1;
+    else call.start();
+    return entry;
   }
 }

@@ -1,14 +1,15 @@
 /**
  * By which name a call orders a variable that it calls by its id: a set by id must not overtake one by name. Path: slot -> [name gate] -> call order.
- * What an identifier means is learned once; until then the calls behind it wait, in their order. Full: `limit` of them, then one more is refused.
+ * What an identifier means is learned once; until then the calls behind it wait, in their order. Where nobody could be asked, a call may mean
+ * any variable: it keeps its order with all. Full: `limit` of them, then one more is refused.
  */
 import type { CallOrder, QueuedCall } from './call-order.js';
 
 export interface NameSource {
   /** The name of the variable that is meant; undefined while nobody knows. Never another once it is known. */
   nameOf(identifier: string): string | undefined;
-  /** Resolves when what is there of them is known. Never rejects. */
-  learnNames(identifiers: readonly string[]): Promise<void>;
+  /** Resolves when what is there of them is known, to false when nobody could be asked. Never rejects. */
+  learnNames(identifiers: readonly string[]): Promise<boolean>;
 }
 
 export class NameGate<T extends QueuedCall> {
@@ -54,9 +55,12 @@ export class NameGate<T extends QueuedCall> {
         for (const identifier of identifiers) if (this.#names.nameOf(identifier) === undefined) unknown.add(identifier);
       }
       const asked = this.#waiting.length;
-      if (unknown.size > 0) await this.#names.learnNames([...unknown]);
-      // Those that came meanwhile wait for the next round. What is still unknown is not there: it can only mean itself.
-      for (const call of this.#waiting.splice(0, asked)) this.#order.push(call, this.#namesOf(call), true);
+      const isAnswered = unknown.size === 0 || (await this.#names.learnNames([...unknown]));
+      // Those that came meanwhile wait for the next round. What the server does not know is not there: it can only mean itself.
+      for (const call of this.#waiting.splice(0, asked)) {
+        if (isAnswered || this.#areKnown(call)) this.#order.push(call, this.#namesOf(call), true);
+        else this.#order.pushUnknown(call);
+      }
     }
     this.#isLearning = false;
     for (const resolve of this.#idle.splice(0)) resolve();

@@ -120,9 +120,14 @@ export class UnaryCalls implements NameSource {
     return this.#known.get(identifier)?.name;
   }
 
-  async learnNames(identifiers: readonly string[]): Promise<void> {
-    // The call that needs them says what is wrong.
-    await this.#get(identifiers).catch(() => undefined);
+  async learnNames(identifiers: readonly string[]): Promise<boolean> {
+    try {
+      await this.#get(identifiers);
+      return true;
+    } catch {
+      // The call that needs them says what is wrong.
+      return false;
+    }
   }
 
   /** In as many calls as the answers need. A server that is not ours knows no pages: it is asked for fewer. */

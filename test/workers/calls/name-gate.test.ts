@@ -7,7 +7,7 @@ class Names {
   readonly known = new Map<string, string>();
   readonly asked: string[][] = [];
   readonly #meanings: Record<string, string>;
-  #answer: () => void = () => undefined;
+  #answer: (isAnswered: boolean) => void = () => undefined;
 
   constructor(meanings: Record<string, string>) {
     this.#meanings = meanings;
@@ -17,21 +17,21 @@ class Names {
     return this.known.get(identifier);
   }
 
-  learnNames(identifiers: readonly string[]): Promise<void> {
+  learnNames(identifiers: readonly string[]): Promise<boolean> {
     this.asked.push([...identifiers]);
     return new Promise((resolve) => {
-      this.#answer = () => {
-        for (const identifier of identifiers) {
+      this.#answer = (isAnswered) => {
+        for (const identifier of isAnswered ? identifiers : []) {
           const name = this.#meanings[identifier];
           if (name !== undefined) this.known.set(identifier, name);
         }
-        resolve();
+        resolve(isAnswered);
       };
     });
   }
 
-  async answer(): Promise<void> {
-    this.#answer();
+  async answer(isAnswered = true): Promise<void> {
+    this.#answer(isAnswered);
     await new Promise((resolve) => setImmediate(resolve));
   }
 }
@@ -71,6 +71,23 @@ test('what is known goes at once, and so does what names nothing', async () => {
   const second = push(3, 'fan');
   assert.ok(second.isTaken);
   assert.deepEqual([started, names.asked.length], [[1, 2], 1]);
+});
+
+test('where nobody could be asked, a call keeps its order with all that name a variable', async () => {
+  const { names, order, started, push } = gateOf({ fan: 'fan', v1: 'fan', lamp: 'lamp' });
+  const fan = push(1, 'fan');
+  await names.answer();
+  const unknown = push(2, 'v1');
+  push(3, 'fan');
+  push(4, 'lamp');
+  await names.answer(false);
+  await names.answer();
+  push(5);
+  assert.deepEqual(started, [1, 5]);
+  order.handleEnd(fan.call);
+  assert.deepEqual(started, [1, 5, 2]);
+  order.handleEnd(unknown.call);
+  assert.deepEqual(started, [1, 5, 2, 3, 4]);
 });
 
 test('an identifier that is not there means itself', async () => {
