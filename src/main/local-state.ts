@@ -304,6 +304,7 @@ export class LocalState implements StateProvider {
       expiry = {
         dueAtMs: 0,
         wheelSlot: -1,
+        wheelPlace: 0,
         handleDeadline: (nowMs) => {
           if (this.holdsExpiries) this.#renew(variable.id);
           else this.#remove(this.#table.delete(variable.name, 'expired', nowMs));

@@ -174,6 +174,7 @@ export class SessionStore {
 class Idleness implements Deadline {
   dueAtMs = 0;
   wheelSlot = -1;
+  wheelPlace = 0;
   readonly #store: SessionStore;
   readonly #session: Session;
   readonly #deadlines: DeadlineSchedule;

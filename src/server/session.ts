@@ -277,6 +277,7 @@ async function whenKept<T>(keeping: Promise<void>, result: T): Promise<T> {
 class Expiry implements Deadline {
   dueAtMs = 0;
   wheelSlot = -1;
+  wheelPlace = 0;
   readonly #session: Session;
   readonly #variable: Variable;
   readonly #deadlines: DeadlineSchedule;

@@ -80,7 +80,7 @@ export class Deadlines implements DeadlineSchedule {
 
 /** A deadline that calls a function; embed `Deadline` instead where there are thousands. */
 export function deadlineOf(handleDeadline: (nowMs: number) => void | Promise<void>): Deadline {
-  return { dueAtMs: 0, wheelSlot: -1, handleDeadline };
+  return { dueAtMs: 0, wheelSlot: -1, wheelPlace: 0, handleDeadline };
 }
 
 function throwLater(error: unknown): void {

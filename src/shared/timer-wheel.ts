@@ -10,6 +10,8 @@ export interface WheelEntry {
   dueAtMs: number;
   /** Slot that holds it, or -1; written by the wheel. */
   wheelSlot: number;
+  /** Where in its slot; written by the wheel. */
+  wheelPlace: number;
 }
 
 /** Something that wants to be called at a time. */
@@ -25,7 +27,8 @@ export interface DeadlineSchedule {
 }
 
 export class TimerWheel<T extends WheelEntry> {
-  readonly #slots: Set<T>[];
+  /** Arrays, not sets: a set that entries come to and leave for ever chains its old tables, and one full collection for all of them costs more than the work. */
+  readonly #slots: T[][];
   readonly #slotMs: number;
   #size = 0;
   /** Every slot up to this one (counted since time 0) has been looked at. */
@@ -34,7 +37,7 @@ export class TimerWheel<T extends WheelEntry> {
   /** `slotMs` is the precision; deadlines further off than `slotMs * slots` go round. */
   constructor(slotMs: number, slots = 256) {
     this.#slotMs = slotMs;
-    this.#slots = Array.from({ length: slots }, () => new Set<T>());
+    this.#slots = Array.from({ length: slots }, () => []);
   }
 
   get size(): number {
@@ -49,13 +52,18 @@ export class TimerWheel<T extends WheelEntry> {
     const slot = due % this.#slots.length;
     entry.dueAtMs = dueAtMs;
     entry.wheelSlot = slot;
-    this.#slots[slot]!.add(entry);
+    entry.wheelPlace = this.#slots[slot]!.push(entry) - 1;
     this.#size += 1;
   }
 
   cancel(entry: T): void {
     if (entry.wheelSlot < 0) return;
-    this.#slots[entry.wheelSlot]!.delete(entry);
+    const slot = this.#slots[entry.wheelSlot]!;
+    const last = slot.pop()!;
+    if (last !== entry) {
+      slot[entry.wheelPlace] = last;
+      last.wheelPlace = entry.wheelPlace;
+    }
     entry.wheelSlot = -1;
     this.#size -= 1;
   }
@@ -67,7 +75,7 @@ export class TimerWheel<T extends WheelEntry> {
     this.#cursor = Math.max(this.#cursor, now);
     for (let tick = first; tick <= now; tick += 1) {
       const slot = this.#slots[tick % this.#slots.length]!;
-      if (slot.size === 0) continue;
+      if (slot.length === 0) continue;
       for (const entry of [...slot]) {
         // Another round's entry stays; one that an earlier `fire` cancelled or moved is no longer ours.
         if (entry.wheelSlot !== tick % this.#slots.length || entry.dueAtMs > nowMs) continue;
@@ -83,7 +91,7 @@ export class TimerWheel<T extends WheelEntry> {
     // Slots that came by since the last `advance` count too: looked for from now on, they would be a round away.
     const first = Math.max(this.#cursor + 1, Math.floor(nowMs / this.#slotMs) - this.#slots.length + 1);
     for (let tick = first; tick < first + this.#slots.length; tick += 1) {
-      if (this.#slots[tick % this.#slots.length]!.size > 0) return tick * this.#slotMs;
+      if (this.#slots[tick % this.#slots.length]!.length > 0) return tick * this.#slotMs;
     }
     return first * this.#slotMs;
   }

@@ -9,6 +9,7 @@ import { until, within } from '../support/deadline.js';
 class Alarm implements Deadline {
   dueAtMs = 0;
   wheelSlot = -1;
+  wheelPlace = 0;
   readonly rung: Promise<number>;
   readonly #ring: (nowMs: number) => void;
   readonly #failure: unknown;

@@ -8,7 +8,7 @@ interface Entry extends WheelEntry {
   readonly name: string;
 }
 
-const entryOf = (name: string): Entry => ({ name, dueAtMs: 0, wheelSlot: -1 });
+const entryOf = (name: string): Entry => ({ name, dueAtMs: 0, wheelSlot: -1, wheelPlace: 0 });
 
 const SLOT_MS = 10;
 const SLOTS = 8;

@@ -80,6 +80,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
   /** Of the wheel that releases held calls. */
   dueAtMs = 0;
   wheelSlot = -1;
+  wheelPlace = 0;
   state: StreamStateName = 'connecting';
   isStopped = false;
   /** Told when the watch is over, with the error if it failed. */

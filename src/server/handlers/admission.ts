@@ -55,6 +55,7 @@ const OURS = new Set(
 class ArrivingRequest implements Deadline {
   dueAtMs = 0;
   wheelSlot = -1;
+  wheelPlace = 0;
   readonly #server: ServerContext;
   readonly #path: string;
   readonly #call: ServerInterceptingCallInterface;

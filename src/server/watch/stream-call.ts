@@ -29,6 +29,7 @@ type StreamCallState = 'opening' | 'last-words' | 'live' | 'finishing' | 'ended'
 export class StreamCall implements Deadline, OutboxSink, WatchOwner, LiveWatch {
   dueAtMs = 0;
   wheelSlot = -1;
+  wheelPlace = 0;
   readonly session: Session;
   readonly token: string;
   readonly watch: Watch;

@@ -7,6 +7,7 @@ import type { Deadline } from '../../shared/timer-wheel.js';
 export class FeedRetry implements Deadline {
   dueAtMs = 0;
   wheelSlot = -1;
+  wheelPlace = 0;
   readonly #limits: BridgeConfig['reconnect'];
   readonly #onDue: () => void;
   #backoff: Backoff;

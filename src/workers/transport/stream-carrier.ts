@@ -107,6 +107,7 @@ export class StreamCarrier implements Carrier {
       isEnded: false,
       dueAtMs: 0,
       wheelSlot: -1,
+      wheelPlace: 0,
       handleDeadline: () => this.#handleStreamDeadline(stream),
       handleHeaders: (headers) => this.#handleHeaders(stream, headerOf(headers, EPOCH_HEADER) ?? ''),
       handleMessage: (message) => this.#handleMessage(stream, message),

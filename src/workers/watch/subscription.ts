@@ -31,6 +31,7 @@ export class Subscription implements FeedSink, Deadline {
   /** Of the wheel that checks for silence. */
   dueAtMs = 0;
   wheelSlot = -1;
+  wheelPlace = 0;
   readonly #number: number;
   readonly #connection: Connection;
   readonly #writer: PortWriter;
