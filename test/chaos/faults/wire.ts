@@ -48,7 +48,8 @@ class Way {
   readonly #from: Socket;
   readonly #to: Socket;
   delayMs = 0;
-  #lastDueMs = 0;
+  /** What is under way, in order: one timer, for the first of them. */
+  readonly #delayed: { readonly chunk: Buffer; readonly dueMs: number }[] = [];
   #isStalled = false;
   #isSilent = false;
   #isFull = false;
@@ -81,14 +82,25 @@ class Way {
 
   #handleChunk(chunk: Buffer): void {
     if (this.#isSilent) return;
-    const nowMs = performance.now();
-    const dueMs = Math.max(nowMs + this.delayMs, this.#lastDueMs);
-    if (dueMs <= nowMs) {
+    if (this.delayMs === 0 && this.#delayed.length === 0) {
       this.#pass(chunk);
       return;
     }
-    this.#lastDueMs = dueMs;
-    setTimeout(() => this.#pass(chunk), dueMs - nowMs);
+    this.#delayed.push({ chunk, dueMs: performance.now() + this.delayMs });
+    if (this.#delayed.length === 1) this.#waitForFirst();
+  }
+
+  #waitForFirst(): void {
+    const [first] = this.#delayed;
+    if (first === undefined) return;
+    setTimeout(
+      () => {
+        this.#delayed.shift();
+        this.#pass(first.chunk);
+        this.#waitForFirst();
+      },
+      Math.max(0, first.dueMs - performance.now()),
+    );
   }
 
   #pass(chunk: Buffer): void {

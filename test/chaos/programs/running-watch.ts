@@ -95,8 +95,9 @@ export class RunningWatch {
     this.#isEnding = true;
     this.#note({ kind: 'stopping', turn: this.#recorder.turn });
     await this.#recorder.track(`stop of ${this.record.label}`, over);
-    this.#note({ kind: 'stopped', turn: this.#recorder.turn });
+    // A loop takes what waits for it.
     if (this.#loop !== undefined) await this.#recorder.track(`loop of ${this.record.label}`, this.#loop);
+    this.#note({ kind: 'stopped', turn: this.#recorder.turn });
   }
 
   /** Signals are heard at once, owners when their end is told. */

@@ -14,7 +14,11 @@ export function missedIsExact(stretch: Stretch, truth: Truth): Violation[] {
     if (skipped === undefined) continue;
     const { versions, isLowerBound } = skipped;
     // What a filter or a rate limit kept out was skipped too, and is not missed.
-    const fits = isLowerBound ? call.missed >= versions : isExact ? call.missed === versions : call.missed <= versions;
+    const fits = isLowerBound
+      ? !isExact || call.missed >= versions
+      : isExact
+        ? call.missed === versions
+        : call.missed <= versions;
     if (fits) continue;
     violations.push({
       rule: '02-missed-is-exact',
