@@ -3,42 +3,46 @@
  * Path: HTTP/2 -> [admission] -> handlers. Who has no token is refused before a byte is kept. Full: the request that would be more is refused. Slow: ended after requestTimeoutMs.
  */
 import type { Metadata, ServerInterceptingCallInterface, ServerInterceptor } from '@grpc/grpc-js';
-import { ServerInterceptingCall } from '@grpc/grpc-js';
 import { DeadlineExceededError, QuotaExceededError } from '../../shared/errors.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import { METHODS, methodPath, SERVICE_NAMES } from '../../shared/wire/services.js';
 import type { Grant } from '../access.js';
+import { listenFirst } from '../listen-first.js';
 import type { ServerContext } from '../server-context.js';
 import { drainingError, failureOf } from './call-failure.js';
 
 /** Of calls with a token, from their headers to their handler. A call's metadata is what an interceptor and a handler both see of it. */
 const grants = new WeakMap<Metadata, Grant>();
 
-/** To be given to the server after the one that writes past the others: answers of streams are none of its business. */
+/** For every call of a server. */
 export function admissionInterceptor(server: ServerContext): ServerInterceptor {
   return ({ path, requestStream, responseStream }, call) => {
     const request = new ArrivingRequest(server, path, call);
-    return new ServerInterceptingCall(call, {
-      start: (next) =>
-        next({
-          onReceiveMetadata: (metadata, forward) => {
-            if (request.admit(metadata)) forward(metadata);
-          },
-          onReceiveMessage: (message, forward) => {
-            // Refused when its last bytes came: nothing of it may be done.
-            if (request.isOver) return;
-            request.handleWhole();
-            // What a stream asked for is parsed at once, and a unary call holds its request until it is answered.
-            if (requestStream || responseStream) request.giveBack();
-            forward(message);
-          },
-          onCancel: () => request.end(),
-        }),
-      sendStatus: (status, next) => {
-        request.end();
-        next(status);
+    const sendStatus = call.sendStatus.bind(call);
+    call.sendStatus = (status) => {
+      request.end();
+      sendStatus(status);
+    };
+    return listenFirst(call, (listener) => ({
+      onReceiveMetadata: (metadata) => {
+        if (request.admit(metadata)) listener.onReceiveMetadata(metadata);
       },
-    });
+      onReceiveMessage: (message) => {
+        // Refused when its last bytes came: nothing of it may be done.
+        if (request.isOver) return;
+        request.handleWhole();
+        // What a stream asked for is parsed at once, and a unary call holds its request until it is answered.
+        if (requestStream || responseStream) request.giveBack();
+        listener.onReceiveMessage(message);
+      },
+      onReceiveHalfClose: () => {
+        if (!request.isOver) listener.onReceiveHalfClose();
+      },
+      onCancel: () => {
+        request.end();
+        listener.onCancel();
+      },
+    }));
   };
 }
 
