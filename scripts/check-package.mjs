@@ -29,7 +29,12 @@ const shippedFiles =
 const neverShipped = /\.(map|tsbuildinfo|mts|test\.js|test\.d\.ts)$|(?<!\.d)\.ts$|\/(test|bench)\//;
 const requiredFiles = [
   ...['README.md', 'LICENSE', 'CHANGELOG.md', 'SECURITY.md', 'proto/bridge.proto'],
-  ...['dist/src/cli/main.js', 'dist/src/workers/entry.js', 'dist/src/shared/wire/gen/bridge.js'],
+  ...[
+    'dist/src/cli/main.js',
+    'dist/src/workers/entry.js',
+    'dist/src/workers/piscina-task.cjs',
+    'dist/src/shared/wire/gen/bridge.js',
+  ],
 ];
 const nodeMajors = [20, 22, 24];
 /** A program that has said all it has to say and is still there after this long does not end by itself. */

@@ -110,8 +110,10 @@ function tsc() {
 
 function outputsOf(source) {
   if (source.startsWith(generatedFolder)) return [`dist/${source}`, `dist/${source.replace(/\.d\.ts$/, '.js')}`];
-  if (!source.endsWith('.ts') || source.endsWith('.d.ts')) return [];
-  return ['.js', '.d.ts', '.js.map'].map((ending) => `dist/${source.slice(0, -'.ts'.length)}${ending}`);
+  const kind = /(?<!\.d)\.(c?)ts$/.exec(source);
+  if (kind === null) return [];
+  const [extension, c] = kind;
+  return [`.${c}js`, `.d.${c}ts`, `.${c}js.map`].map((ending) => `dist/${source.slice(0, -extension.length)}${ending}`);
 }
 
 /** Outputs of deleted sources would still be run (tests) or packed, and tsc leaves them. */

@@ -16,7 +16,7 @@ export function workerFile(given: string | URL | undefined): string {
   // What a bundler makes of CommonJS has no URL.
   const { url } = import.meta as { readonly url?: string };
   if (url === undefined) throw notThere(`${WORKER_NAME} beside it, which this bundle cannot look for`);
-  if (url.endsWith(OWN_PLACE)) return new URL('../../workers/entry.js', url).href;
+  if (url.endsWith(OWN_PLACE)) return new URL('../../workers/piscina-task.cjs', url).href;
   const beside = BESIDE.map((name) => new URL(name, url)).find((place) => existsSync(place));
   if (beside === undefined) throw notThere(fileURLToPath(new URL(WORKER_NAME, url)));
   const piscina = new URL('./worker.js', beside);

@@ -1,6 +1,6 @@
 /**
  * The thread of one slot: a piscina pool of exactly one, so that its task cannot land on another's thread and a crash is nobody else's.
- * Path: worker pool -> [worker thread] -> workers/entry. Closed: the thread has ended.
+ * Path: worker pool -> [worker thread] -> workers/piscina-task. Closed: the thread has ended.
  */
 import type { MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
@@ -9,7 +9,7 @@ import { setImmediate } from '../../shared/platform-timers.js';
 import type { LaneMemory } from '../../shared/port/update-lane.js';
 
 export interface WorkerThreadOptions {
-  /** URL of workers/entry. */
+  /** URL of workers/piscina-task, or of a bundled worker. */
   readonly entryUrl: string;
   readonly youngGenerationMb: number;
   readonly logger: Logger;
