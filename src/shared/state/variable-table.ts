@@ -266,7 +266,7 @@ export class VariableTable {
   }
 
   /**
-   * Sets several. Atomic: all or none, under one revision. Otherwise what can be set is, and `refused` names the rest.
+   * Sets several, each identifier once. Atomic: all or none, under one revision. Otherwise what can be set is, and `refused` names the rest.
    * @throws QuotaExceededError when there is no room for an atomic batch
    */
   update(assignments: readonly Assignment[], atomic: boolean, setter: Setter, nowMs: number): BatchResult {

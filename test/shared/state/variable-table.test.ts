@@ -122,7 +122,8 @@ const calls: fc.Arbitrary<Call[]> = fc.array(
       weight: 3,
       arbitrary: fc.record({
         kind: fc.constant('update' as const),
-        assignments: fc.array(assignments, { maxLength: 4 }),
+        // As in a map; one variable may still be named twice, by its name and by its id.
+        assignments: fc.uniqueArray(assignments, { selector: ({ identifier }) => identifier, maxLength: 4 }),
         isAtomic: fc.boolean(),
       }),
     },
