@@ -79,9 +79,7 @@ function generate() {
 }
 
 function compile() {
-  const sources = compiledFolders
-    .flatMap((folder) => filesBelow(folder))
-    .filter((path) => path.endsWith('.ts') || path.endsWith('.json'));
+  const sources = compiledFolders.flatMap((folder) => filesBelow(folder)).filter((path) => /\.(c?ts|json)$/.test(path));
   const settings = readdirSync(root).filter((name) => /^(tsconfig.*|package-lock)\.json$/.test(name));
   // Times, not only contents: a file that was changed, compiled by hand and changed back has left its output behind.
   const wanted = hash(...[...sources, ...settings].map((path) => `${path} ${fingerprint(path)}\n`));
