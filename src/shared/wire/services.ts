@@ -1,9 +1,11 @@
 /** Every call of the contract as data: its path, and how its messages become bytes. The same methods under both service names. */
+import type { Writer } from 'protobufjs/minimal.js';
 import { snakepit } from './gen/bridge.js';
+import { bytesOf } from './message-bytes.js';
 
 /** What pbjs generates for a message, as far as we use it. */
 interface MessageType<T> {
-  encode(message: T): { finish(): Uint8Array };
+  encode(message: T, writer: Writer): Writer;
   decode(bytes: Uint8Array): T;
 }
 
@@ -37,9 +39,9 @@ function method<Request, Response>(
   return {
     name,
     isServerStream,
-    encodeRequest: (message) => request.encode(message).finish(),
+    encodeRequest: (message) => bytesOf(request, message),
     decodeRequest: (bytes) => request.decode(bytes),
-    encodeResponse: (message) => response.encode(message).finish(),
+    encodeResponse: (message) => bytesOf(response, message),
     decodeResponse: (bytes) => response.decode(bytes),
   };
 }

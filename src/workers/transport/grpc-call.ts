@@ -33,7 +33,10 @@ export function callMetadata(config: BridgeConfig): Metadata {
   return metadata;
 }
 
-/** @throws BridgeError of the answer's status; MessageTooLargeError; UnknownOutcomeError when `isChange` and the answer was lost */
+/**
+ * On the channel itself, as `openStream` is.
+ * @throws BridgeError of the answer's status; MessageTooLargeError; UnknownOutcomeError when `isChange` and the answer was lost
+ */
 export function unaryCall<M extends MethodName>(
   channel: PooledChannel,
   name: M,
@@ -45,45 +48,48 @@ export function unaryCall<M extends MethodName>(
   const method = METHODS[name] as unknown as Method<RequestOf<M>, ResponseOf<M>>;
   const bytes = method.encodeRequest(request) as Buffer;
   if (bytes.length > maxBytes) return Promise.reject(tooLarge(name, 'request', bytes.length, maxBytes));
-  return new Promise((resolve, reject) => {
+  const answered = channel.handleAsked(systemClock.nowMs());
+  const call = channel.client
+    .getChannel()
+    .createCall(methodPath(SERVICE_NAMES[0], name), dateNowMs() + timeoutMs, null, null, null);
+  const result = new Promise<UnaryResult<M>>((resolve, reject) => {
     let headers: Metadata | undefined;
     let answer: Buffer | undefined;
-    let failure: ServiceError | undefined;
-    const answered = channel.handleAsked(systemClock.nowMs());
-    const call = channel.client.makeUnaryRequest(
-      methodPath(SERVICE_NAMES[0], name),
-      asIs,
-      asIs,
-      bytes,
-      callMetadata(config),
-      { deadline: dateNowMs() + timeoutMs },
-      (error: ServiceError | null, value?: Buffer) => {
-        if (error === null) answer = value;
-        else failure = error;
-      },
-    );
-    call.on('metadata', (metadata) => {
-      headers = metadata;
-      channel.handleWord(systemClock.nowMs());
-    });
-    // 'status' follows the callback; by now both the answer and its trailer are there.
-    call.on('status', (status) => {
-      answered();
-      const trailer = headerOf(status.metadata, ERROR_TRAILER);
-      if (status.code === STATUS.OK || trailer !== undefined || isAnswer(status.code)) {
+    call.start(callMetadata(config), {
+      onReceiveMetadata: (received) => {
+        headers = received;
         channel.handleWord(systemClock.nowMs());
-      }
-      if (failure !== undefined || answer === undefined) {
-        // A call that found no connection has no peer but the name that it looked for.
-        const wasSent = call.getPeer() !== channel.client.getChannel().getTarget();
-        reject(callError(failure ?? asError(status), name, isChange, wasSent));
-      } else if (answer.length > maxBytes) {
-        reject(tooLarge(name, 'answer', answer.length, maxBytes));
-      } else {
-        resolve({ response: method.decodeResponse(answer), errorCode: trailer, headers });
-      }
+      },
+      onReceiveMessage: (message: Buffer) => {
+        if (answer !== undefined) call.cancelWithStatus(STATUS.UNIMPLEMENTED, 'more than one answer came');
+        answer = message;
+        call.startRead();
+      },
+      onReceiveStatus: (received) => {
+        answered();
+        const isEmpty = received.code === STATUS.OK && answer === undefined;
+        const status = isEmpty ? { ...received, code: STATUS.UNIMPLEMENTED, details: 'no answer came' } : received;
+        const trailer = headerOf(status.metadata, ERROR_TRAILER);
+        if (status.code === STATUS.OK || trailer !== undefined || isAnswer(status.code)) {
+          channel.handleWord(systemClock.nowMs());
+        }
+        if (status.code !== STATUS.OK || answer === undefined) {
+          // A call that found no connection has no peer but the name that it looked for.
+          const wasSent = call.getPeer() !== channel.client.getChannel().getTarget();
+          reject(callError(asError(status), name, isChange, wasSent));
+        } else if (answer.length > maxBytes) {
+          reject(tooLarge(name, 'answer', answer.length, maxBytes));
+        } else {
+          resolve({ response: method.decodeResponse(answer), errorCode: trailer, headers });
+        }
+      },
     });
   });
+  // Outside of the closures above: they live as long as node's stream, until a full collection, and would hold the request so long.
+  call.startRead();
+  call.sendMessageWithContext({}, bytes);
+  call.halfClose();
+  return result;
 }
 
 /** What comes on a stream. */
@@ -178,8 +184,4 @@ function isAnswer(status: number): boolean {
 
 function asError(status: StatusObject): ServiceError {
   return Object.assign(new Error(status.details), status) as ServiceError;
-}
-
-function asIs(bytes: Buffer): Buffer {
-  return bytes;
 }
