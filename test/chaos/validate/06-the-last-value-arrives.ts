@@ -1,5 +1,5 @@
 /** Promises 5, 6 and 7: whatever happened between, each watch that is not over knows, in the end, what the server holds. */
-import type { History, PresentVariable, WatchRecord } from '../history/history.js';
+import type { DeletionRecord, History, PresentVariable, WatchRecord } from '../history/history.js';
 import { encodeTag } from '../history/value-tag.js';
 import { atQuiet, isGone, type Stretch, stretchesOf } from './stretch.js';
 import { isSame, said } from './truth.js';
@@ -46,7 +46,8 @@ function behindBy(stretch: Stretch, present: readonly PresentVariable[], history
 }
 
 /** Gone while watched, on the same server: that has to be told. */
-function lostById({ watch, variable, readyMs, identifier }: Stretch, history: History): string | undefined {
+function lostById(stretch: Stretch, history: History): string | undefined {
+  const { watch, variable, readyMs, identifier } = stretch;
   const isOtherServer = history.epochs.some(({ atMs }) => atMs >= (readyMs ?? 0));
   if (isOtherServer) return undefined;
   // An id names one life: it was ended by the first deletion behind its registration, and no later one is its own.
@@ -57,11 +58,25 @@ function lostById({ watch, variable, readyMs, identifier }: Stretch, history: Hi
       one.variable === variable &&
       one.endMs !== undefined &&
       one.error === undefined &&
-      one.startMs > (bornMs ?? readyMs ?? 0),
+      one.startMs > (bornMs ?? readyMs ?? 0) &&
+      !cameAndWentUnseen(stretch, one, history),
   );
   return deletion === undefined || deletion.startMs <= (readyMs ?? 0)
     ? undefined
     : `was deleted, and "${identifier}" was never told`;
+}
+
+/** A watch that waits for a variable knows nothing of a life that began and ended while its stream was broken: nobody can tell it. */
+function cameAndWentUnseen(
+  { watch, variable, readyMs, calls }: Stretch,
+  deletion: DeletionRecord,
+  history: History,
+): boolean {
+  if (!history.hasFaults || !watch.traits.waitsForMissing) return false;
+  const life = history.registrations.findLast(
+    ({ tag, startMs }) => tag.session === watch.session && tag.variable === variable && startMs <= deletion.startMs,
+  );
+  return life !== undefined && life.startMs > (readyMs ?? 0) && !calls.some(({ variableId }) => variableId === life.id);
 }
 
 function wasFiltered(watch: WatchRecord, held: PresentVariable, isNumber: boolean): boolean {

@@ -172,6 +172,24 @@ test('6: a deletion that nobody tells is found', () => {
   assert.deepEqual(broken, ['06-the-last-value-arrives']);
 });
 
+test('6: a life that began and ended during a break is missed by nobody who waits for it, and missed without a break', () => {
+  const watch = () => watchOf([A], [], { waitsForMissing: true });
+  const comesAndGoes = (history: History) => {
+    history.registrations.push({ tag: tagOf(A, 1, 1), startMs: 40, endMs: 41, id: idOf(A, 1), error: undefined });
+    history.deletions.push({ session: 0, variable: A, startMs: 1, endMs: 2, error: undefined });
+    history.deletions.push({ session: 0, variable: A, startMs: 50, endMs: 51, error: undefined });
+    history.quiet = { ...history.quiet!, variables: history.quiet!.variables.slice(1) };
+  };
+  const withFaults = (history: History) => {
+    comesAndGoes(history);
+    Object.assign(history, { hasFaults: true });
+  };
+  assert.deepEqual(rulesBroken(watch(), comesAndGoes), ['06-the-last-value-arrives']);
+  assert.deepEqual(rulesBroken(watch(), withFaults), []);
+  const told = watchOf([A], [callOf(A, 1, { ...reborn, old: undefined, resync: false })], { waitsForMissing: true });
+  assert.ok(rulesBroken(told, withFaults).includes('06-the-last-value-arrives'));
+});
+
 test('7: a new life without resync, or with too little missed, is found', () => {
   const before = [callOf(A, 2), callOf(A, 3), callOf(A, 4)];
   const silent = watchOf([A], [...before, callOf(A, 1, { ...reborn, resync: false })]);
