@@ -35,7 +35,6 @@ import type { ServerContext } from './server-context.js';
 import type { BridgeServerOptions, ServerOptions } from './server-options.js';
 import { parseServerOptions } from './server-options.js';
 import { SessionStore } from './session-store.js';
-import { directWriteInterceptor } from './watch/direct-write.js';
 import { WatchStreams } from './watch/watch-streams.js';
 import { WorkTurns } from './work-turns.js';
 
@@ -231,7 +230,7 @@ function grpcOptions(context: ServerContext): GrpcServerOptions {
     // A client's streams above this wait without a word: maxStreams refuses with one.
     'grpc.max_concurrent_streams': 2 ** 31 - 1,
     'grpc.max_receive_message_length': context.options.maxMessageBytes,
-    interceptors: [directWriteInterceptor, admissionInterceptor(context)],
+    interceptors: [admissionInterceptor(context)],
     // Finds clients that are gone without having said so.
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,
