@@ -7,7 +7,8 @@ import { InvalidArgumentError, MessageTooLargeError } from '../../shared/errors.
 import type { Variable, VersionedValue } from '../../shared/state/variable.js';
 import { compileWildcard } from '../../shared/values/identifier.js';
 import { encodeUtf8 } from '../../shared/values/utf8.js';
-import { encodeValue } from '../../shared/values/value-codec.js';
+import type { EncodedValue } from '../../shared/values/value-codec.js';
+import { encodeNumbersInPieces, encodeValue } from '../../shared/values/value-codec.js';
 import type { VariableType, VariableValue } from '../../shared/values/variable-type.js';
 import { AnswerPage, fieldBytes } from '../../shared/wire/answer-page.js';
 import { snakepit } from '../../shared/wire/gen/bridge.js';
@@ -151,7 +152,7 @@ async function historyOf(
     const entry = entries[index]!;
     const bytes = snakepit.bridge.VariableHistoryEntry.encode({
       version: wireVersion(entry.version),
-      value: anyOf(type, entry.value),
+      value: await anyInTurns(type, entry.value, work),
       timestamp: timestampToWire(entry.timestamp),
       changedBy: entry.source,
       metadata: entry.custom,
@@ -210,9 +211,23 @@ function versionBefore(wire: number, variable: Variable): number {
 }
 
 /** As JSON: an entry of a history has no field for bytes beside the value. */
-function anyOf(type: VariableType, value: VariableValue): { type_url: string; value: Uint8Array } {
-  const encoded = encodeValue(type, value, { binaryThresholdBytes: Number.POSITIVE_INFINITY });
-  return { type_url: encoded.typeUrl, value: encoded.value };
+async function anyInTurns(
+  type: VariableType,
+  value: VariableValue,
+  work: WorkBudget,
+): Promise<{ type_url: string; value: Uint8Array }> {
+  const pieces = encodeNumbersInPieces(type, value);
+  if (pieces === undefined) return anyOf(encodeValue(type, value));
+  for (;;) {
+    const { done, value: encoded } = pieces.next();
+    if (done === true) return anyOf(encoded);
+    const rest = work.spend(STEPS_A_PIECE);
+    if (rest !== undefined) await rest;
+  }
+}
+
+function anyOf({ typeUrl, value }: EncodedValue): { type_url: string; value: Uint8Array } {
+  return { type_url: typeUrl, value };
 }
 
 /** Microseconds to make that many bytes, about. */
@@ -224,6 +239,9 @@ function stepsOf(bytes: Uint8Array): number {
 const FIELD_ENTRIES = 1;
 const FIELD_MISSING = 2;
 const FIELD_REMAINING = 3;
+
+/** Of numbers as text, about a millisecond: always a look at the clock. */
+const STEPS_A_PIECE = 1_000;
 
 /** Kept free for what is put behind a full page. */
 const TOKEN_BYTES = 48;

@@ -5,7 +5,7 @@ import type { Variable } from '../../shared/state/variable.js';
 import type { Accepted, BatchResult, Setter } from '../../shared/state/variable-table.js';
 import { longMatchOf } from '../../shared/values/constraint.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
-import { setterFromWire, valueFromWire } from '../../shared/wire/messages.js';
+import { setterFromWire } from '../../shared/wire/messages.js';
 import type { RequestOf, ResponseOf } from '../../shared/wire/services.js';
 import { METHODS } from '../../shared/wire/services.js';
 import { versionFromWire, wireVersion } from '../../shared/wire/wire-version.js';
@@ -14,10 +14,10 @@ import type { Kept, Session } from '../session.js';
 import { mapKept } from '../session.js';
 import { batchAnswer, newVersionsOf } from './batch-answer.js';
 import type { Encoded, UnaryCall } from './unary-call.js';
-import { afterMatch, unaryCall } from './unary-call.js';
+import { inLine, unaryCall } from './unary-call.js';
 import { UpdateSize } from './update-size.js';
-
-type WireAny = RequestOf<'SetVariable'>['value'];
+import type { WireAny } from './value-reader.js';
+import { readValue } from './value-reader.js';
 
 export function setHandlers(server: ServerContext): UntypedServiceImplementation {
   const setters = new SetCalls(server);
@@ -49,15 +49,19 @@ class SetCalls {
     const variable = session.require(identifier);
     const setter = setterFromWire(request.metadata, request.setter);
     const expectedVersion = expectedVersionOf(request.expectedVersion ?? 0, variable);
-    const value = this.#valueOf(variable, request.value, request.binaryValue, setter);
-    const long = longMatchOf(variable.type, variable.constraints, value);
-    const commit = (isMatched?: boolean): Kept<ResponseOf<'SetVariable'>> => {
+    const commit = (value: VariableValue, isMatched?: boolean): Kept<ResponseOf<'SetVariable'>> => {
       const accepted = session.acceptDecoded(identifier, variable, value, expectedVersion, isMatched);
       const result = session.commit(accepted, setter, this.#server.clock.nowMs());
       this.#server.counters.sets += 1;
       return mapKept(result, ({ version }) => ({ success: true, newVersion: wireVersion(version) }));
     };
-    return long === undefined ? commit() : afterMatch(this.#server, long, call, commit);
+    const commitWhenMatched = (value: VariableValue): Kept<ResponseOf<'SetVariable'>> => {
+      const long = longMatchOf(variable.type, variable.constraints, value);
+      if (long === undefined) return commit(value);
+      return inLine(this.#server.patterns.matches(long), call, (isMatched) => commit(value, isMatched));
+    };
+    const value = this.#valueOf(variable, request.value, request.binaryValue, setter);
+    return value instanceof Promise ? inLine(value, call, commitWhenMatched) : commitWhenMatched(value);
   }
 
   /** In turns: values are looked at and, unless all or none shall be set, set as far as the turn goes. */
@@ -105,7 +109,7 @@ class SetCalls {
     return batchAnswer({ success: refused.size === 0, versions, refused }, this.#server.options.maxMessageBytes, work);
   }
 
-  /** Of a batch; a promise when its match is made elsewhere. */
+  /** Of a batch; a promise when its value is read in turns, or its match made elsewhere. */
   #accept(batch: Batch, { identifier, any, binary, hasHeader }: WireAssignment): Promise<void> | undefined {
     try {
       if (!hasHeader) {
@@ -116,23 +120,37 @@ class SetCalls {
       const { session, setter } = batch;
       const variable = session.require(identifier);
       const value = this.#valueOf(variable, any, binary, setter);
-      const long = longMatchOf(variable.type, variable.constraints, value);
-      if (long !== undefined) {
-        return this.#server.patterns
-          .matches(long)
-          .then((isMatched) => batch.accept(identifier, variable, value, isMatched));
-      }
-      batch.accept(identifier, variable, value);
+      if (!(value instanceof Promise)) return this.#acceptRead(batch, identifier, variable, value);
+      return value.then(
+        (read) => this.#acceptRead(batch, identifier, variable, read),
+        (error) => batch.refuse(identifier, error),
+      );
     } catch (error) {
       batch.refuse(identifier, error);
     }
     return undefined;
   }
 
-  #valueOf(variable: Variable, any: WireAny, binary: Uint8Array | null | undefined, setter: Setter): VariableValue {
+  #acceptRead(batch: Batch, identifier: string, variable: Variable, value: VariableValue): Promise<void> | undefined {
+    const long = longMatchOf(variable.type, variable.constraints, value);
+    if (long === undefined) {
+      batch.accept(identifier, variable, value);
+      return undefined;
+    }
+    return this.#server.patterns
+      .matches(long)
+      .then((isMatched) => batch.accept(identifier, variable, value, isMatched));
+  }
+
+  #valueOf(
+    variable: Variable,
+    any: WireAny,
+    binary: Uint8Array | null | undefined,
+    setter: Setter,
+  ): VariableValue | Promise<VariableValue> {
     const bytes = (any?.value?.length ?? 0) + (binary?.length ?? 0);
     this.#updateSize.checkValue(variable, bytes, setter.custom);
-    return valueFromWire(variable.type, any, binary, `variable "${variable.name}"`);
+    return readValue(this.#server.turns, variable.type, any, binary, `variable "${variable.name}"`);
   }
 }
 

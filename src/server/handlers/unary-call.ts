@@ -4,7 +4,6 @@
  */
 import type { handleUnaryCall, Metadata, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import type { Method } from '../../shared/wire/services.js';
-import type { LongMatch } from '../pattern-thread.js';
 import type { ServerContext } from '../server-context.js';
 import type { Kept } from '../session.js';
 import { checkSession } from './admission.js';
@@ -99,30 +98,12 @@ export function unaryCall<Request extends object, Response>(
   };
 }
 
-/** What follows when a match that is made elsewhere is known; the connection's later calls wait for it. */
-export async function afterMatch<T>(
-  server: ServerContext,
-  match: LongMatch,
-  call: UnaryCall,
-  follow: (isMatched: boolean) => Kept<T>,
-): Promise<T> {
+/** What follows when `awaited` is known: a match that is made elsewhere, a value that is read in turns. The connection's later calls wait for it. */
+export async function inLine<R, T>(awaited: Promise<R>, call: UnaryCall, follow: (result: R) => Kept<T>): Promise<T> {
   const release = call.holdLine();
   let following: Kept<T>;
   try {
-    following = follow(await server.patterns.matches(match));
-  } finally {
-    release();
-  }
-  return following;
-}
-
-/** What follows in a later turn; the connection's later calls wait for it. */
-export async function afterTurn<T>(rest: Promise<void>, call: UnaryCall, follow: () => Kept<T>): Promise<T> {
-  const release = call.holdLine();
-  let following: Kept<T>;
-  try {
-    await rest;
-    following = follow();
+    following = follow(await awaited);
   } finally {
     release();
   }

@@ -4,14 +4,16 @@ import { InvalidArgumentError } from '../../shared/errors.js';
 import type { Variable } from '../../shared/state/variable.js';
 import { longMatchOf, parseConstraints } from '../../shared/values/constraint.js';
 import { copyMetadata } from '../../shared/values/metadata.js';
+import type { VariableValue } from '../../shared/values/variable-type.js';
 import { parseVariableType } from '../../shared/values/variable-type.js';
-import { numberFromLong, setterFromWire, valueFromWire, variableToWire } from '../../shared/wire/messages.js';
+import { numberFromLong, setterFromWire, variableToWire } from '../../shared/wire/messages.js';
 import { METHODS } from '../../shared/wire/services.js';
 import { ERA_SPAN, versionFromWire } from '../../shared/wire/wire-version.js';
 import type { ServerContext } from '../server-context.js';
 import { mapKept } from '../session.js';
-import { afterMatch, afterTurn, unaryCall } from './unary-call.js';
+import { inLine, unaryCall } from './unary-call.js';
 import { UpdateSize } from './update-size.js';
+import { readValue } from './value-reader.js';
 
 export function variableHandlers(server: ServerContext): UntypedServiceImplementation {
   const { store, counters } = server;
@@ -29,9 +31,8 @@ export function variableHandlers(server: ServerContext): UntypedServiceImplement
         const constraints = request.constraintsJson ?? '';
         const valueBytes = (request.initialValue?.value?.length ?? 0) + (request.initialBinaryValue?.length ?? 0);
         updateSize.checkRegistration(name, constraints, request.description ?? '', metadata, valueBytes);
-        const initial = valueFromWire(type, request.initialValue, request.initialBinaryValue, subject);
         const parsed = parseConstraints(type, constraints, subject);
-        const register = (isMatched?: boolean) => {
+        const register = (initial: VariableValue, isMatched?: boolean) => {
           const registered = session.register(
             {
               name,
@@ -50,11 +51,17 @@ export function variableHandlers(server: ServerContext): UntypedServiceImplement
           );
           return mapKept(registered, (variable) => ({ success: true, variableId: variable.id }));
         };
-        const long = longMatchOf(type, parsed, initial);
-        if (long !== undefined) return afterMatch(server, long, call, register);
-        // Its name is compared with all of them at once: many registrations in a row leave others their turn.
-        const rest = server.turns.begin().spend(server.observers.patternsOf(session.id) * STEPS_A_MATCH);
-        return rest === undefined ? register() : afterTurn(rest, call, register);
+        const registerWhenMatched = (initial: VariableValue) => {
+          const long = longMatchOf(type, parsed, initial);
+          if (long !== undefined) {
+            return inLine(server.patterns.matches(long), call, (isMatched) => register(initial, isMatched));
+          }
+          // Its name is compared with all of them at once: many registrations in a row leave others their turn.
+          const rest = server.turns.begin().spend(server.observers.patternsOf(session.id) * STEPS_A_MATCH);
+          return rest === undefined ? register(initial) : inLine(rest, call, () => register(initial));
+        };
+        const initial = readValue(server.turns, type, request.initialValue, request.initialBinaryValue, subject);
+        return initial instanceof Promise ? inLine(initial, call, registerWhenMatched) : registerWhenMatched(initial);
       },
       (errorMessage) => ({ success: false, errorMessage }),
     ),

@@ -6,7 +6,14 @@ import { InternalError, InvalidValueError } from '../../../src/shared/errors.js'
 import { parseJson } from '../../../src/shared/values/json.js';
 import { integerOf } from '../../../src/shared/values/number-text.js';
 import type { EncodedValue } from '../../../src/shared/values/value-codec.js';
-import { decodeValue, encodeValue, normalizeValue, valueBytes } from '../../../src/shared/values/value-codec.js';
+import {
+  decodeNumbersInSteps,
+  decodeValue,
+  encodeNumbersInPieces,
+  encodeValue,
+  normalizeValue,
+  valueBytes,
+} from '../../../src/shared/values/value-codec.js';
 import type { VariableType, VariableValue } from '../../../src/shared/values/variable-type.js';
 import { OpaqueBinary, VARIABLE_TYPES } from '../../../src/shared/values/variable-type.js';
 
@@ -332,3 +339,27 @@ test('the bytes of a value grow with it and are always the same', () => {
   assert.ok(valueBytes('ü'.repeat(1000)) >= 2000);
   assert.ok(valueBytes(new Float64Array(1000)) >= 8000);
 });
+
+test('numbers that are read or written in pieces are the same as at once', () => {
+  const lengths = [0, 1, 2_047, 2_048, 2_049, 10_000];
+  for (const length of lengths) {
+    const data = Float64Array.from({ length }, (_, index) => (index % 7 === 0 ? Number.NaN : index / 3));
+    for (const [type, value] of [
+      ['embedding', data],
+      ['tensor', { shape: [length], data }],
+    ] as const) {
+      const whole = encodeValue(type, value, { binaryThresholdBytes: Number.POSITIVE_INFINITY });
+      assert.deepEqual(ending(encodeNumbersInPieces(type, value)!), whole);
+      assert.deepEqual(ending(decodeNumbersInSteps(type, whole.value, subject)), decodeValue(type, whole, subject));
+    }
+  }
+  assert.equal(encodeNumbersInPieces('list', [1]), undefined);
+  assert.equal(encodeNumbersInPieces('embedding', new OpaqueBinary('{}', new Uint8Array(1))), undefined);
+});
+
+function ending<T>(steps: Generator<undefined, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value as T;
+  }
+}
