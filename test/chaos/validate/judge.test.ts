@@ -251,6 +251,12 @@ test('10: calls between remove and add, and after a second add, break nothing', 
   const changes = [entry('removing', 11), entry('adding', 12), entry('removed', 13), entry('added', 14)];
   const entries = [...other, callOf(A, 2), ...changes, callOf(A, 3), callOf(A, 4)];
   assert.deepEqual(rulesBroken(watchOf([A, 1], entries)), []);
+  // What was under way when it was removed is not of what was added behind it.
+  const [removing, adding, removed, added] = changes;
+  const late = [...other, removing!, adding!, callOf(A, 2), removed!, added!, callOf(A, 4)];
+  assert.deepEqual(rulesBroken(watchOf([A, 1], late)), []);
+  const unsaid = [...other, ...changes, callOf(A, 2), callOf(A, 4)];
+  assert.ok(rulesBroken(watchOf([A, 1], unsaid)).includes('02-missed-is-exact'));
 });
 
 test('11: a revision that goes back is found', () => {

@@ -17,6 +17,8 @@ export interface Stretch {
 export function stretchesOf(watch: WatchRecord): Stretch[] {
   const all: Stretch[] = [];
   const open = new Map<string, Stretch>();
+  /** Being removed: what still comes is theirs, also when they are added again behind it. */
+  const leaving = new Map<string, Stretch>();
   let isEnding = false;
   const begin = (identifier: string, readyMs: number | undefined) => {
     const present = open.get(identifier);
@@ -35,7 +37,7 @@ export function stretchesOf(watch: WatchRecord): Stretch[] {
   };
   for (const identifier of watch.firstIdentifiers) begin(identifier, watch.readyMs);
   for (const entry of watch.entries) {
-    if (entry.kind === 'call') open.get(entry.identifier)?.calls.push(entry);
+    if (entry.kind === 'call') (leaving.get(entry.identifier) ?? open.get(entry.identifier))?.calls.push(entry);
     else if (entry.kind === 'adding') {
       for (const identifier of entry.identifiers) {
         const before = open.get(identifier);
@@ -46,9 +48,17 @@ export function stretchesOf(watch: WatchRecord): Stretch[] {
     } else if (entry.kind === 'added') {
       for (const identifier of entry.identifiers) {
         const stretch = open.get(identifier);
-        if (stretch !== undefined) stretch.readyMs ??= entry.atMs;
+        // An older add, that the removal has followed, says nothing of the new stretch.
+        if (stretch === undefined || leaving.has(identifier)) continue;
+        stretch.readyMs ??= entry.atMs;
       }
-    } else if (entry.kind === 'removing') for (const identifier of entry.identifiers) end(identifier);
+    } else if (entry.kind === 'removing') {
+      for (const identifier of entry.identifiers) {
+        const stretch = open.get(identifier);
+        if (stretch !== undefined) leaving.set(identifier, stretch);
+        end(identifier);
+      }
+    } else if (entry.kind === 'removed') for (const identifier of entry.identifiers) leaving.delete(identifier);
     else if (entry.kind === 'stopping' || (entry.kind === 'state' && isOver(entry.state))) {
       isEnding = true;
       for (const stretch of open.values()) stretch.isOpen = false;
