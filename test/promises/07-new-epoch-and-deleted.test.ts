@@ -46,6 +46,48 @@ test('the first update of a new epoch says resync, and what was missed of the ne
   }
 });
 
+test('of several variables, each begins its new life when it comes back, and the others go on without a gap', async () => {
+  let server = await ServerProcess.start();
+  const { port } = server;
+  const endpoint = `127.0.0.1:${port}`;
+  try {
+    await using proxy = await TcpProxy.start(port);
+    await using state = await BridgedState.open({ endpoint: proxy.endpoint, workers: 1, verify: true, ...SOON });
+    await state.registerVariable('fan', 'integer', 1);
+    await state.registerVariable('lamp', 'integer', 1);
+    const seen = new SeenUpdates();
+    const { onError, onState } = seen;
+    await state.watchVariables(['fan', 'lamp'], seen.watcher, { onError, onState });
+    await state.setVariable('fan', 2);
+    await state.setVariable('lamp', 2);
+    await seen.when(5_000, () => seen.all.length === 2, 'the updates before the kill');
+
+    await server.kill();
+    server = await ServerProcess.start({ port });
+    await using other = await BridgedState.open({ endpoint, workers: 0 });
+    await other.registerVariable('fan', 'integer', 10);
+    await seen.when(15_000, () => seen.last?.newValue === 10, 'the first of the new life');
+    proxy.cut();
+    await seen.when(5_000, () => seen.states.at(-1) === 'backoff', 'the watch in backoff');
+    await other.registerVariable('lamp', 'integer', 20);
+    for (const value of [21, 22]) await other.setVariable('lamp', value);
+    await other.setVariable('fan', 11);
+    proxy.mend();
+
+    await seen.when(15_000, () => seen.last?.newValue === 11, 'what came during the cut');
+    assert.deepEqual(seen.rows().slice(2), [
+      [2, 10, 1, 0, true],
+      [2, 20, 1, 0, true],
+      [20, 21, 2, 0, false],
+      [21, 22, 3, 0, false],
+      [10, 11, 2, 0, false],
+    ]);
+    assert.deepEqual(seen.errors, []);
+  } finally {
+    await server.close();
+  }
+});
+
 describe('a variable that goes', () => {
   let server: ServerProcess;
   before(async () => {

@@ -24,7 +24,7 @@ import type { Metadata } from '../../shared/values/metadata.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { CallGate } from './call-gate.js';
 import type { HeldCall } from './rate-limit.js';
-import { GO, type RateLimit } from './rate-limit.js';
+import { absorbHeld, GO, type RateLimit } from './rate-limit.js';
 import type { WatchStats } from './watch-stats.js';
 
 /** What is known of an update beside its values. */
@@ -235,8 +235,7 @@ function offer(
     const held = limit.take(call.variable);
     if (held !== undefined) {
       watch.stats.rateLimited += 1;
-      call.missed += held.missed;
-      call.oldValue = held.oldValue;
+      absorbHeld(call, held);
     }
     callHeld(call, nowMs);
     return;

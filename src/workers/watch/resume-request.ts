@@ -3,7 +3,7 @@ import type { VariableFeed } from './variable-feed.js';
 
 export interface FeedRequest {
   readonly identifiers: readonly string[];
-  /** Last versions by variable id, when all belong to `resumeEpoch`. */
+  /** Last versions by variable id, of those that belong to `resumeEpoch`. */
   readonly resume: Readonly<Record<string, number>> | undefined;
   readonly resumeEpoch: string;
   readonly waitForMissing: boolean;
@@ -21,30 +21,39 @@ export interface RequestOptions {
 }
 
 export function feedRequest(
-  variables: Iterable<VariableFeed>,
+  variables: readonly VariableFeed[],
   { waitForMissing, keepsBatches, serverEpoch }: RequestOptions,
 ): FeedRequest {
   const identifiers: string[] = [];
-  const resume: Record<string, number> = {};
-  let resumeEpoch: string | undefined;
+  let ofServer: string | undefined;
+  let ofOthers: string | undefined;
   let canResume = true;
   for (const { identifier, tracker, isGone } of variables) {
     if (isGone) continue;
     identifiers.push(identifier);
-    if (tracker.version === 0) continue;
-    if (tracker.epoch === '' || tracker.variableId === '') canResume = false;
-    resumeEpoch ??= tracker.epoch;
-    if (resumeEpoch !== tracker.epoch) canResume = false;
-    resume[tracker.variableId] = tracker.version;
+    const { version, epoch, variableId } = tracker;
+    if (version === 0) continue;
+    if (epoch === '' || variableId === '') canResume = false;
+    if (serverEpoch === '' || !isSameServer(epoch, serverEpoch)) ofOthers ??= epoch;
+    else if (ofServer === undefined) ofServer = epoch;
+    else if (ofServer !== epoch) canResume = false;
   }
+  // Of a server that lost its state some may have come back and others not: those are left out, and told from the first version of their new life.
+  const resumeEpoch = ofServer ?? ofOthers;
   const isResuming = canResume && resumeEpoch !== undefined;
+  const resume: Record<string, number> = {};
+  if (isResuming) {
+    for (const { tracker, isGone } of variables) {
+      if (!isGone && tracker.version > 0 && tracker.epoch === resumeEpoch) resume[tracker.variableId] = tracker.version;
+    }
+  }
   // A server that lost its state gets its variables back from whoever sets them: the watch outlives that.
-  const hasLostState = resumeEpoch !== undefined && serverEpoch !== '' && !isSameServer(resumeEpoch, serverEpoch);
+  const hasLostState = serverEpoch !== '' && ofOthers !== undefined;
   const waits = waitForMissing || hasLostState;
   return {
     identifiers,
     resume: isResuming ? resume : undefined,
-    resumeEpoch: isResuming ? resumeEpoch! : '',
+    resumeEpoch: isResuming ? resumeEpoch : '',
     waitForMissing: waits,
     // Present values that all come need no mark behind them.
     wantsMark: serverEpoch !== '' && (isResuming || waits),

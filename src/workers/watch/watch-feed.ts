@@ -128,7 +128,7 @@ export class WatchFeed implements CarriedFeed {
 
   /** What to ask for now. `serverEpoch` is the one that the connection said, '' when it said none. */
   request(serverEpoch: string): FeedRequest {
-    const request = feedRequest(this.#variables.values(), {
+    const request = feedRequest([...this.#variables.values()], {
       waitForMissing: this.#waitsForMissing,
       keepsBatches: this.#options.atomic,
       serverEpoch,

@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
 import { AsyncResource } from 'node:async_hooks';
 import { describe, test } from 'node:test';
-import type { DispatchedWatch, UpdateMetadata, WatchedVariable, Watcher } from '../../../src/main/watch/dispatcher.js';
+import type {
+  DispatchedCall,
+  DispatchedWatch,
+  UpdateMetadata,
+  WatchedVariable,
+  Watcher,
+} from '../../../src/main/watch/dispatcher.js';
 import { deliver, deliverInGroup, watchedVariable } from '../../../src/main/watch/dispatcher.js';
+import { RateLimit } from '../../../src/main/watch/rate-limit.js';
 import { WatchStats } from '../../../src/main/watch/watch-stats.js';
 import type { Lineage } from '../../../src/shared/delivery/update.js';
 import {
@@ -153,6 +160,19 @@ describe('dispatcher', () => {
     send(fan, 3, 21);
     assert.deepEqual(watch.seen, [['fan', 20, undefined, 0]]);
     assert.equal(watch.metadata[0]?.deleted, 'expired');
+  });
+
+  test('a deletion says what the held call that it replaces had to say', () => {
+    const limit = new RateLimit<WatchedVariable, DispatchedCall>({
+      ...{ debounceMs: 50, maxWaitMs: 0, throttleMs: 0, conflate: false },
+    });
+    const { watch, fan } = started({ limit });
+    const lineage = { epoch: 'e2', variableId: 'v2' };
+    send(fan, 3, 30, { flags: RESYNC, missed: 2, lineage });
+    send(fan, 4, 30, { flags: flagsOfReason('deleted') });
+    assert.deepEqual(watch.seen, [['fan', 20, undefined, 2]]);
+    const [told] = watch.metadata;
+    assert.deepEqual([told?.resync, told?.deleted, told?.variableId], [true, 'deleted', 'v2']);
   });
 
   test('a stopped watch is never called', () => {

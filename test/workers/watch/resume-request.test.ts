@@ -21,8 +21,17 @@ describe('the request of a feed', () => {
     assert.deepEqual([request.resume, request.resumeEpoch, request.wantsMark], [{ v1: 7 }, 'e1', true]);
   });
 
-  test('over versions of two epochs, or of none, does not resume', () => {
-    assert.equal(feedRequest([seen('fan', 7, 'e1', 'v1'), seen('lamp', 7, 'e0', 'v2')], OPTIONS).resume, undefined);
+  test('over versions of two epochs resumes those of its server, and waits for the others', () => {
+    const feeds = [seen('lamp', 7, 'e0', 'v2'), seen('fan', 7, 'e1', 'v1'), seen('door', 1, 'e', 'v3')];
+    const { identifiers, resume, resumeEpoch, waitForMissing } = feedRequest(feeds, OPTIONS);
+    assert.deepEqual([identifiers, resume, resumeEpoch], [['lamp', 'fan', 'door'], { v1: 7 }, 'e1']);
+    assert.equal(waitForMissing, true);
+    const lost = feedRequest([feeds[0]!, feeds[2]!], OPTIONS);
+    assert.deepEqual([lost.resume, lost.resumeEpoch, lost.waitForMissing], [{ v2: 7 }, 'e0', true]);
+  });
+
+  test('over versions of two eras, or of no epoch, does not resume', () => {
+    assert.equal(feedRequest([seen('fan', 7, 'e1', 'v1'), seen('lamp', 7, 'e1.1', 'v2')], OPTIONS).resume, undefined);
     assert.equal(feedRequest([seen('fan', 7, '', 'v1')], OPTIONS).resume, undefined);
   });
 
