@@ -35,12 +35,6 @@ export class WorkTurns {
     return false;
   }
 
-  /** Before a step that cannot be cut and takes more than a turn's work. */
-  async pause(): Promise<void> {
-    this.isOver();
-    await this.wait(true);
-  }
-
   wait(hadTurns: boolean): Promise<void> {
     return new Promise((resolve) => (hadTurns ? this.#continuing : this.#beginning).push(resolve));
   }

@@ -114,6 +114,7 @@ describe('a large map, list, embedding or tensor', () => {
       ['m', `{"a":[${filler}"\\ud800"]}`, /half of a surrogate pair/],
       ['l', '['.repeat(70_000), /deeper than 100 levels/],
       ['e', `[${filler}"x"]`, /element 50000 is "x"/],
+      ['e', `[${filler}[1]]`, /element 50000 is a list/],
     ];
     for (const [name, text, sentence] of texts) {
       const value = { type_url: 'type.googleapis.com/snakepit.map', value: Buffer.from(text) };

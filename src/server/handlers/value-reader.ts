@@ -3,7 +3,7 @@
  * kept as its text: nobody here asks what is in it.
  */
 import { JsonCheck, jsonTextOf } from '../../shared/values/json-text.js';
-import { decodeNumbersInSteps } from '../../shared/values/value-codec.js';
+import { decodeNumbersInPieces } from '../../shared/values/value-codec.js';
 import type { VariableType, VariableValue } from '../../shared/values/variable-type.js';
 import { valueFromWire } from '../../shared/wire/messages.js';
 import type { RequestOf } from '../../shared/wire/services.js';
@@ -45,12 +45,11 @@ async function readInTurns(
   const check = new JsonCheck(type, text, subject);
   while (!check.advance(BYTES_A_PIECE)) await work.spend(STEPS_A_PIECE);
   if (type === 'map' || type === 'list') return jsonTextOf(text);
-  const steps = decodeNumbersInSteps(type, text, subject);
+  const pieces = decodeNumbersInPieces(type, text, subject);
   for (;;) {
-    // Each may take a turn of its own.
-    await turns.pause();
-    const { done, value } = steps.next();
+    const { done, value } = pieces.next();
     if (done === true) return value;
+    await work.spend(STEPS_A_PIECE);
   }
 }
 

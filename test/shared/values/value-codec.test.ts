@@ -7,7 +7,7 @@ import { parseJson } from '../../../src/shared/values/json.js';
 import { integerOf } from '../../../src/shared/values/number-text.js';
 import type { EncodedValue } from '../../../src/shared/values/value-codec.js';
 import {
-  decodeNumbersInSteps,
+  decodeNumbersInPieces,
   decodeValue,
   encodeNumbersInPieces,
   encodeValue,
@@ -350,7 +350,7 @@ test('numbers that are read or written in pieces are the same as at once', () =>
     ] as const) {
       const whole = encodeValue(type, value, { binaryThresholdBytes: Number.POSITIVE_INFINITY });
       assert.deepEqual(ending(encodeNumbersInPieces(type, value)!), whole);
-      assert.deepEqual(ending(decodeNumbersInSteps(type, whole.value, subject)), decodeValue(type, whole, subject));
+      assert.deepEqual(ending(decodeNumbersInPieces(type, whole.value, subject)), decodeValue(type, whole, subject));
     }
   }
   assert.equal(encodeNumbersInPieces('list', [1]), undefined);
