@@ -118,6 +118,7 @@ async function end(history: History, world: World, performer: Performer, recorde
   const closed = recorder.track('close of the pools', world.close());
   await recorder.settle(CLOSE_MS, 'has not settled');
   await Promise.race([closed, pause(0)]);
+  for (const watch of performer.watches) watch.release();
 }
 
 async function nothingIsLeft(server: ServerLife, troubles: TroubleRecord[]): Promise<void> {

@@ -437,9 +437,9 @@ export class VariableTable {
   #remember(variable: Variable, entry: VersionedValue, nowMs: number, bytes: number): void {
     variable.history.push(entry, this.#options.history, nowMs, bytes);
     // The one that grew has let go of all it may; the others take turns until the session is within its bytes.
-    // A few turns a commit: with many variables at their last 16 versions a whole round would be paid by every set.
+    // A few turns a version: with many variables at their last 16 versions a whole round would be paid by every set.
     if (this.#budget.bytes > this.#options.history.maxSessionBytes || this.heldBytes > this.#maxBytes) {
-      this.#evict(MAX_EVICTIONS_A_COMMIT, false);
+      this.#evict(EVICTIONS_A_VERSION, false);
     }
     this.#tell();
   }
@@ -477,5 +477,5 @@ function refuse(refused: Map<string, BridgeError>, identifier: string, error: un
   refused.set(identifier, error);
 }
 
-/** Histories looked at per commit while the session is over its bytes. */
-const MAX_EVICTIONS_A_COMMIT = 256;
+/** Histories looked at for each new version while the session is over its bytes: with many variables at their last 16 nothing may be found. */
+const EVICTIONS_A_VERSION = 8;

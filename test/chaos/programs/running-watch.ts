@@ -24,7 +24,8 @@ export class RunningWatch {
   readonly #plan: WatchPlan;
   readonly #state: StateProvider;
   readonly #controller = new AbortController();
-  readonly #owner: MessagePort = new MessageChannel().port1;
+  /** Of one that is ended by it. A port is there until it is closed. */
+  readonly #owner: MessagePort | undefined;
   #watch: Promise<Watch | undefined> | undefined;
   #iterable: WatchIterable | undefined;
   #loop: Promise<void> | undefined;
@@ -35,6 +36,12 @@ export class RunningWatch {
     this.#plan = plan;
     this.#state = state;
     this.#recorder = recorder;
+    this.#owner = plan.endedBy === 'owner' ? new MessageChannel().port1 : undefined;
+  }
+
+  /** Its life is over, and whatever ended the watch has. */
+  release(): void {
+    this.#owner?.close();
   }
 
   start(): void {
@@ -106,7 +113,7 @@ export class RunningWatch {
     this.#note({ kind: 'stopping', turn: this.#recorder.turn });
     if (this.#plan.endedBy === 'signal') {
       this.#controller.abort();
-    } else {
+    } else if (this.#owner !== undefined) {
       const closed = once(this.#owner, 'close');
       this.#owner.close();
       await closed;
@@ -156,7 +163,7 @@ export class RunningWatch {
       ...(plan.filter === 'function' ? { filter: (old, now) => this.#asksFilter(old, now) } : {}),
       ...(plan.filter === 'condition' ? { filter: { gt: above ?? 0 } } : {}),
       ...(plan.endedBy === 'signal' ? { signal: this.#controller.signal } : {}),
-      ...(plan.endedBy === 'owner' ? { owner: this.#owner } : {}),
+      ...(this.#owner === undefined ? {} : { owner: this.#owner }),
       onState: (state) => {
         if (state === 'live' && plan.form === 'iterator') this.record.readyMs ??= nowMs();
         this.#note({ kind: 'state', state, turn: recorder.turn });

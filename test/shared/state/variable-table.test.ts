@@ -20,6 +20,7 @@ import { DEFAULT_HISTORY_LIMITS, MIN_KEPT_VERSIONS } from '../../../src/shared/s
 import type { Change } from '../../../src/shared/state/variable.js';
 import type { Assignment, Registration } from '../../../src/shared/state/variable-table.js';
 import { NO_SETTER, VariableTable } from '../../../src/shared/state/variable-table.js';
+import { countSteps } from '../../support/count-steps.js';
 
 const MAX_VARIABLES = 4;
 
@@ -524,5 +525,17 @@ describe('a variable table', () => {
 
     assert.equal(table.require('a').history.length, MIN_KEPT_VERSIONS);
     assert.ok(table.historyBytes <= 12_000);
+  });
+
+  test('looks at few others a version while nothing can be let go of, however many there are', async () => {
+    const count = 2_000;
+    const table = tableOf({ maxSessionBytes: 1_000 }, count);
+    const names = Array.from({ length: count }, (_, place) => `v${place}`);
+    for (const name of names) table.register({ name, type: 'integer', initial: 0 }, 0);
+    const one = await countSteps(() => void table.set({ identifier: 'v1', input: 1 }, NO_SETTER, 0));
+    assert.ok(one < 20, `${one} steps`);
+    const batch = names.map((identifier) => ({ identifier, input: 2 }));
+    const all = await countSteps(() => void table.update(batch, true, NO_SETTER, 0));
+    assert.ok(all < 20 * count, `${all} steps`);
   });
 });
