@@ -4,7 +4,10 @@ import type { Change } from '../../shared/state/variable.js';
 /** One commit: all of it is kept, or none. */
 export interface Commit {
   readonly sessionId: string;
-  /** In the order they were made; those of an atomic batch share a revision. */
+  /**
+   * In the order they were made; those of an atomic batch share a revision. The value of a map or list whose JSON has more than 64 KB is a
+   * `JsonText`.
+   */
   readonly changes: readonly Change[];
 }
 

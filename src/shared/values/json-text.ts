@@ -10,9 +10,9 @@ import { readText } from './scalar-reader.js';
 import { decodeUtf8 } from './utf8.js';
 import type { JsonList, JsonMap, VariableType } from './variable-type.js';
 
-/** Stands for the map or list wherever a variable's value stands in a server. Two are equal when their texts are. */
+/** Stands for a map or list whose JSON has more than 64 KB, wherever a variable's value stands in a server. Two are equal when their texts are. */
 export class JsonText {
-  /** UTF-8 that `JsonCheck` has found good; shared, never written to. */
+  /** Its JSON in UTF-8, found good; shared, never written to. */
   readonly bytes: Uint8Array;
 
   constructor(bytes: Uint8Array) {
