@@ -1,5 +1,4 @@
 /** The public names of `bridged-state/server`. */
-export { JsonText } from '../shared/values/json-text.js';
 export type { TokenOption } from './access.js';
 export type { BridgeServer } from './bridge-server.js';
 export { startBridgeServer } from './bridge-server.js';

@@ -5,8 +5,8 @@ import type { Change } from '../../shared/state/variable.js';
 export interface Commit {
   readonly sessionId: string;
   /**
-   * In the order they were made; those of an atomic batch share a revision. The value of a map or list whose JSON has more than 64 KB is a
-   * `JsonText`.
+   * In the order they were made; those of an atomic batch share a revision. The value of a map or list whose JSON has more than 64 KB is
+   * an object whose `bytes` are that text, in UTF-8.
    */
   readonly changes: readonly Change[];
 }
