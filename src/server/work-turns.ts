@@ -78,6 +78,16 @@ export class WorkBudget implements Work {
   }
 }
 
+/** What the pieces come to, each of about `steps`. */
+export async function inTurns<T>(pieces: Generator<undefined, T>, work: Work, steps: number): Promise<T> {
+  for (;;) {
+    const { done, value } = pieces.next();
+    if (done === true) return value;
+    const rest = work.spend(steps);
+    if (rest !== undefined) await rest;
+  }
+}
+
 /** Of the event loop, for all requests together. */
 const TURN_MS = 5;
 const STEPS_A_LOOK = 128;

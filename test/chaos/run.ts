@@ -5,6 +5,7 @@ import { parseChaosOptions, USAGE } from './chaos-options.js';
 import { ServerLife } from './faults/server-life.js';
 import type { History } from './history/history.js';
 import { live } from './life.js';
+import { pause } from './programs/clock.js';
 import type { LifePlan } from './programs/life-plan.js';
 import { planLife } from './programs/life-plan.js';
 import { SERVER_OPTIONS } from './programs/world.js';
@@ -48,7 +49,7 @@ async function sample(samples: Samples, server: ServerLife): Promise<void> {
   // What finalisers and closing threads hold goes with a later collection.
   for (let round = 0; round < 4; round += 1) {
     (globalThis as { gc?: () => void }).gc?.();
-    await new Promise((resolve) => setTimeout(resolve, 25));
+    await pause(25);
   }
   const atMs = performance.now();
   const { rss, heapUsed } = process.memoryUsage();

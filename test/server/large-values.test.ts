@@ -5,7 +5,7 @@ import { BridgedState } from '../../src/main/index.js';
 import type { BridgeServer } from '../../src/server/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
 import { within } from '../support/deadline.js';
-import { any, PlainClient } from './plain-client.js';
+import { answeredDuring, any, PlainClient } from './plain-client.js';
 
 const DEADLINE_MS = 20_000;
 
@@ -134,6 +134,16 @@ describe('a large map, list, embedding or tensor', () => {
   });
 });
 
+test('a large map that says it is binary is refused, as a small one is', async () => {
+  await client.register('m', {}, { type: 'map' });
+  for (const entries of [1, 60_000]) {
+    const text = `{"a":[${'1,'.repeat(entries)}1]}`;
+    const value = { type_url: 'type.googleapis.com/snakepit.map.binary', value: Buffer.from(text) };
+    const { response } = await client.answer('SetVariable', { sessionId: 's', variableIdentifier: 'm', value });
+    assert.match(response.errorMessage ?? '', /a map does not travel as binary/);
+  }
+});
+
 test('what a state sets behind a large value keeps its order', async () => {
   await state.registerVariable('l', 'list', []);
   const large = Array.from({ length: 100_000 }, () => ({}));
@@ -150,17 +160,8 @@ test('what a state sets behind a large value keeps its order', async () => {
 test('others are answered while 4 MB of empty maps are set', async () => {
   await client.register('l', [], { type: 'list' });
   const value = { type_url: 'type.googleapis.com/snakepit.list', value: Buffer.from(`[${'{},'.repeat(1_300_000)}{}]`) };
-  let isDone = false;
-  let answered = 0;
-  const pinging = (async () => {
-    while (!isDone) {
-      await other.call('Ping', { message: 'x' });
-      answered += 1;
-    }
-  })();
-  const { success } = await client.call('SetVariable', { sessionId: 's', variableIdentifier: 'l', value });
-  isDone = true;
-  await pinging;
-  assert.equal(success, true);
+  const set = client.call('SetVariable', { sessionId: 's', variableIdentifier: 'l', value });
+  const answered = await answeredDuring(other, set);
+  assert.equal((await set).success, true);
   assert.ok(answered > 6, `${answered}`);
 });

@@ -208,3 +208,19 @@ export function oldValue(update: VariableUpdate): unknown {
 export function long(value: unknown): number {
   return Number(String(value ?? 0));
 }
+
+/** Calls of another client that were answered while a request was under way: none are while the server does nothing else. */
+export async function answeredDuring(other: PlainClient, request: Promise<unknown>): Promise<number> {
+  let answered = 0;
+  let isDone = false;
+  const pinging = (async () => {
+    while (!isDone) {
+      await other.call('Ping', { message: 'x' });
+      answered += 1;
+    }
+  })();
+  await request;
+  isDone = true;
+  await pinging;
+  return answered;
+}

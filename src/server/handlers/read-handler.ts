@@ -7,7 +7,6 @@ import { InvalidArgumentError, MessageTooLargeError } from '../../shared/errors.
 import type { Variable, VersionedValue } from '../../shared/state/variable.js';
 import { compileWildcard } from '../../shared/values/identifier.js';
 import { encodeUtf8 } from '../../shared/values/utf8.js';
-import type { EncodedValue } from '../../shared/values/value-codec.js';
 import { encodeNumbersInPieces, encodeValue } from '../../shared/values/value-codec.js';
 import type { VariableType, VariableValue } from '../../shared/values/variable-type.js';
 import { AnswerPage, fieldBytes } from '../../shared/wire/answer-page.js';
@@ -19,6 +18,7 @@ import { ERA_SPAN, versionFromWire, wireVersion } from '../../shared/wire/wire-v
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
 import type { WorkBudget } from '../work-turns.js';
+import { inTurns } from '../work-turns.js';
 import { Encoded, unaryCall } from './unary-call.js';
 
 export function readHandlers(server: ServerContext): UntypedServiceImplementation {
@@ -217,17 +217,8 @@ async function anyInTurns(
   work: WorkBudget,
 ): Promise<{ type_url: string; value: Uint8Array }> {
   const pieces = encodeNumbersInPieces(type, value);
-  if (pieces === undefined) return anyOf(encodeValue(type, value));
-  for (;;) {
-    const { done, value: encoded } = pieces.next();
-    if (done === true) return anyOf(encoded);
-    const rest = work.spend(STEPS_A_PIECE);
-    if (rest !== undefined) await rest;
-  }
-}
-
-function anyOf({ typeUrl, value }: EncodedValue): { type_url: string; value: Uint8Array } {
-  return { type_url: typeUrl, value };
+  const encoded = pieces === undefined ? encodeValue(type, value) : await inTurns(pieces, work, STEPS_A_PIECE);
+  return { type_url: encoded.typeUrl, value: encoded.value };
 }
 
 /** Microseconds to make that many bytes, about. */

@@ -3,11 +3,12 @@
  * kept as its text: nobody here asks what is in it.
  */
 import { JsonCheck, jsonTextOf } from '../../shared/values/json-text.js';
-import { decodeNumbersInPieces } from '../../shared/values/value-codec.js';
+import { decodeNumbersInPieces, isSentAsBinary } from '../../shared/values/value-codec.js';
 import type { VariableType, VariableValue } from '../../shared/values/variable-type.js';
 import { valueFromWire } from '../../shared/wire/messages.js';
 import type { RequestOf } from '../../shared/wire/services.js';
 import type { WorkTurns } from '../work-turns.js';
+import { inTurns } from '../work-turns.js';
 
 export type WireAny = RequestOf<'SetVariable'>['value'];
 
@@ -20,19 +21,17 @@ export function readValue(
   subject: string,
 ): VariableValue | Promise<VariableValue> {
   const text = any?.value;
-  if (text === null || text === undefined || text.length <= LARGE_TEXT)
-    return valueFromWire(type, any, binary, subject);
+  const isLarge = text !== null && text !== undefined && text.length > LARGE_TEXT;
+  if (!isLarge || isSentAsBinary(type, any?.type_url ?? '')) return valueFromWire(type, any, binary, subject);
   switch (type) {
     case 'map':
     case 'list':
-      return readInTurns(turns, type, text, subject);
     case 'embedding':
     case 'tensor':
-      if (any?.type_url?.endsWith('.binary') === true) break;
       return readInTurns(turns, type, text, subject);
     default:
+      return valueFromWire(type, any, binary, subject);
   }
-  return valueFromWire(type, any, binary, subject);
 }
 
 async function readInTurns(
@@ -43,14 +42,12 @@ async function readInTurns(
 ): Promise<VariableValue> {
   const work = turns.begin();
   const check = new JsonCheck(type, text, subject);
-  while (!check.advance(BYTES_A_PIECE)) await work.spend(STEPS_A_PIECE);
-  if (type === 'map' || type === 'list') return jsonTextOf(text);
-  const pieces = decodeNumbersInPieces(type, text, subject);
-  for (;;) {
-    const { done, value } = pieces.next();
-    if (done === true) return value;
-    await work.spend(STEPS_A_PIECE);
+  while (!check.advance(BYTES_A_PIECE)) {
+    const rest = work.spend(STEPS_A_PIECE);
+    if (rest !== undefined) await rest;
   }
+  if (type === 'map' || type === 'list') return jsonTextOf(text);
+  return inTurns(decodeNumbersInPieces(type, text, subject), work, STEPS_A_PIECE);
 }
 
 /** Below it a text is a value within 5 ms. */

@@ -3,7 +3,8 @@
  * nothing: 4 MB of `{},` would be 1.4 million maps, 140 MB and half a second. Path: request -> [json text] -> variable -> update encoder.
  */
 import { InvalidValueError } from '../errors.js';
-import { describeValue, refuseValue } from './describe-value.js';
+import { refuseValue } from './describe-value.js';
+import { invalidJson, tooDeep, tooManyDigits } from './json.js';
 import { MAX_INTEGER_DIGITS } from './number-text.js';
 import { MAX_JSON_DEPTH } from './plain-copy.js';
 import { readText } from './scalar-reader.js';
@@ -123,9 +124,7 @@ export class JsonCheck {
       if (isMap !== this.#isOfMap) refuseValue(this.#type, isMap ? {} : [], this.#subject);
     } else this.#beginValue();
     if (this.#isMap.length === MAX_JSON_DEPTH) {
-      throw new InvalidValueError(
-        `${this.#subject}: the JSON nests deeper than ${MAX_JSON_DEPTH} levels: make it flatter`,
-      );
+      throw tooDeep(this.#subject);
     }
     this.#isMap.push(isMap);
     this.#at += 1;
@@ -219,17 +218,13 @@ export class JsonCheck {
     const digits = this.#at - start;
     if (digits === 0) this.#refuse();
     if (areLimited && digits > MAX_INTEGER_DIGITS) {
-      throw new InvalidValueError(
-        `${this.#subject}: a number has more than ${MAX_INTEGER_DIGITS} digits: send it as a string`,
-      );
+      throw tooManyDigits(this.#subject);
     }
     return digits;
   }
 
   #refuse(): never {
-    throw new InvalidValueError(
-      `${this.#subject}: ${describeValue(this.#beginning)} is not valid JSON: send JSON text`,
-    );
+    throw invalidJson(this.#beginning, this.#subject);
   }
 
   #refuseHalf(): never {

@@ -85,8 +85,20 @@ function parseText(text: string, subject: string, parse: (text: string) => unkno
   try {
     return parse(text) as JsonValue;
   } catch (cause) {
-    throw new InvalidValueError(`${subject}: ${describeValue(text)} is not valid JSON: send JSON text`, { cause });
+    throw invalidJson(text, subject, cause);
   }
+}
+
+export function invalidJson(text: string, subject: string, cause?: unknown): InvalidValueError {
+  return new InvalidValueError(`${subject}: ${describeValue(text)} is not valid JSON: send JSON text`, { cause });
+}
+
+export function tooManyDigits(subject: string): InvalidValueError {
+  return new InvalidValueError(`${subject}: a number has more than ${MAX_INTEGER_DIGITS} digits: send it as a string`);
+}
+
+export function tooDeep(subject: string): InvalidValueError {
+  return new InvalidValueError(`${subject}: the JSON nests deeper than ${MAX_JSON_DEPTH} levels: make it flatter`);
 }
 
 /**
@@ -104,9 +116,7 @@ function scanJson(text: string, subject: string): boolean {
       digits += 1;
       if (digits > EXACT_DIGITS && !isInFraction) hasLongIntegers = true;
       if (digits > MAX_INTEGER_DIGITS && !isInFraction) {
-        throw new InvalidValueError(
-          `${subject}: a number has more than ${MAX_INTEGER_DIGITS} digits: send it as a string`,
-        );
+        throw tooManyDigits(subject);
       }
       continue;
     }
@@ -116,7 +126,7 @@ function scanJson(text: string, subject: string): boolean {
     else if (code === OPEN_LIST || code === OPEN_MAP) depth += 1;
     else if (code === CLOSE_LIST || code === CLOSE_MAP) depth -= 1;
     if (depth > MAX_JSON_DEPTH) {
-      throw new InvalidValueError(`${subject}: the JSON nests deeper than ${MAX_JSON_DEPTH} levels: make it flatter`);
+      throw tooDeep(subject);
     }
   }
   return hasLongIntegers;

@@ -68,6 +68,11 @@ export function scalarText(type: VariableType, value: VariableValue): string | u
   return type === 'integer' || type === 'boolean' ? String(value) : undefined;
 }
 
+/** Whether a value sent so has its payload beside its text. */
+export function isSentAsBinary(type: VariableType, typeUrl: string): boolean {
+  return typeUrl !== TYPE_URLS[type] && typeUrl.endsWith(BINARY_SUFFIX);
+}
+
 export function typeUrlOf(type: VariableType): string {
   return TYPE_URLS[type];
 }
@@ -137,8 +142,7 @@ function* encodePieces(
  * @throws InvalidValueError for bytes that aren't UTF-8 or JSON, and JSON that isn't of the type
  */
 export function decodeValue(type: VariableType, sent: EncodedValue, subject: string): VariableValue {
-  if (sent.typeUrl !== TYPE_URLS[type] && sent.typeUrl.endsWith(BINARY_SUFFIX))
-    return decodeBinary(type, sent, subject);
+  if (isSentAsBinary(type, sent.typeUrl)) return decodeBinary(type, sent, subject);
   switch (type) {
     case 'float':
       return readFloat(sent.value, subject);
