@@ -11,6 +11,7 @@ import type { VersionedValue } from '../../shared/state/variable.js';
 import type { GoneVariable, Moment, UpdateEncoder } from '../../shared/wire/update-encoder.js';
 import type { BatchHolder, PublishedChange } from '../observer-manager.js';
 import type { CarrierBudget, RoomSeeker } from './carrier-budget.js';
+import { OpeningQueue } from './opening-queue.js';
 import type { SentState } from './sent-state.js';
 import type { WaitingChange } from './waiting-changes.js';
 import { WaitingChanges } from './waiting-changes.js';
@@ -49,7 +50,14 @@ export type Opening =
       /** Versions skipped right before. */
       readonly missed: number;
     }
-  | { readonly type: 'replay'; readonly sent: SentState; readonly version: number; readonly revision: number }
+  /** `version` and those behind it, up to `upTo`. */
+  | {
+      readonly type: 'replay';
+      readonly sent: SentState;
+      readonly version: number;
+      readonly upTo: number;
+      readonly revision: number;
+    }
   | { readonly type: 'gone'; readonly variable: GoneVariable; readonly revision: number };
 
 export class Outbox implements RoomSeeker, BatchHolder {
@@ -59,8 +67,8 @@ export class Outbox implements RoomSeeker, BatchHolder {
   readonly #counters: StreamCounters;
   readonly #budget: CarrierBudget;
   #isOpen = false;
-  #opening: readonly Opening[] = [];
-  #openingIndex = 0;
+  #opening: OpeningQueue | undefined;
+  #openingBytes = 0;
   #openingAt: Moment = { revision: 0, timestamp: 0 };
   /** The opening is one group. */
   #isOpeningWhole = false;
@@ -103,7 +111,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
   /** Whether something waits that was not given to the carrier. */
   get isWaiting(): boolean {
     return (
-      this.#openingIndex < this.#opening.length ||
+      this.#opening !== undefined ||
       this.#sealedIndex < this.#sealed.length ||
       (this.#waiting !== undefined && this.#waiting.size > 0) ||
       (this.#awaitsMark && this.#owed === 0)
@@ -138,11 +146,12 @@ export class Outbox implements RoomSeeker, BatchHolder {
   open(opening: readonly Opening[], at: Moment, wantsMark: boolean, nowMs: number): void {
     if (this.#isClosed) return;
     this.#isOpen = true;
-    this.#opening = opening;
+    if (opening.length > 0) this.#opening = new OpeningQueue(opening);
     this.#openingAt = at;
     this.#awaitsMark = wantsMark;
     this.#isOpeningWhole = this.#options.keepsBatches && opening.some(isSnapshot);
-    this.#hold(opening.length * BYTES_AN_OPENING);
+    this.#openingBytes = opening.length * BYTES_AN_OPENING;
+    this.#hold(this.#openingBytes);
     this.#flush(nowMs);
   }
 
@@ -201,8 +210,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
     if (this.#isClosed) return;
     this.#hold(-this.#heldBytes);
     this.#isClosed = true;
-    this.#opening = [];
-    this.#openingIndex = 0;
+    this.#opening = undefined;
     this.#sealed = [];
     this.#sealedIndex = 0;
     this.#waiting = undefined;
@@ -222,7 +230,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
 
   #flush(nowMs: number): void {
     while (this.#isOpen && !this.#isClosed && this.isWaiting && this.#takesWrites) {
-      if (this.#openingIndex < this.#opening.length) this.#flushOpening(nowMs);
+      if (this.#opening !== undefined) this.#flushOpening(this.#opening, nowMs);
       else if (this.#sealedIndex < this.#sealed.length) this.#flushSealed(nowMs);
       else if (this.#awaitsMark && this.#owed === 0 && !this.#isTorn) this.#writeMark(nowMs);
       else if (this.#isHolding) return;
@@ -231,24 +239,18 @@ export class Outbox implements RoomSeeker, BatchHolder {
     }
   }
 
-  #flushOpening(nowMs: number): void {
-    this.#writeOpening(this.#takeOpening(), nowMs);
-    if (this.#openingIndex < this.#opening.length) return;
-    this.#hold(-this.#opening.length * BYTES_AN_OPENING);
-    this.#opening = [];
-    this.#openingIndex = 0;
+  #flushOpening(queue: OpeningQueue, nowMs: number): void {
+    this.#writeOpening(queue.take()!, queue, nowMs);
+    if (queue.peek() !== undefined) return;
+    this.#hold(-this.#openingBytes);
+    this.#opening = undefined;
     // The last one has said so.
     if (this.#waiting === undefined) this.#isTorn = false;
   }
 
-  #takeOpening(): Opening {
-    this.#openingIndex += 1;
-    return this.#opening[this.#openingIndex - 1]!;
-  }
-
-  #writeOpening(opening: Opening, nowMs: number): void {
+  #writeOpening(opening: Opening, queue: OpeningQueue, nowMs: number): void {
     if (opening.type === 'gone') {
-      this.#encoder.gone(opening.variable, this.#openingAt, this.#isFollowed(opening));
+      this.#encoder.gone(opening.variable, this.#openingAt, this.#isFollowed(opening, queue));
       this.#write(nowMs);
       return;
     }
@@ -258,7 +260,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
       this.#owe(opening);
       return;
     }
-    const more = this.#isFollowed(opening);
+    const more = this.#isFollowed(opening, queue);
     if (type === 'replay') this.#encodeReplay(sent, current, more);
     else this.#encoder.snapshot(sent, current, type, opening.missed, more);
     this.#handleSaid(sent, version);
@@ -282,13 +284,13 @@ export class Outbox implements RoomSeeker, BatchHolder {
   }
 
   /** Whether the watch is of one revision only with what comes behind this. */
-  #isFollowed({ revision }: Opening): boolean {
+  #isFollowed({ revision }: Opening, queue: OpeningQueue): boolean {
     if (!this.#options.keepsBatches) return false;
-    let next = this.#opening[this.#openingIndex];
+    let next = queue.peek();
     while (next !== undefined && next.type !== 'gone' && next.sent.variable.history.find(next.version) === undefined) {
       this.#owe(next);
-      this.#openingIndex += 1;
-      next = this.#opening[this.#openingIndex];
+      queue.take();
+      next = queue.peek();
     }
     if (next === undefined) return this.#isTorn && this.#waiting !== undefined;
     return this.#isTorn || this.#isOpeningWhole || next.revision === revision;

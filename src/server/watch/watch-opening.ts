@@ -22,7 +22,6 @@ export async function openingOf(request: WatchRequest, captured: Captured, work:
   const { states, gone, epoch, revision } = captured;
   const openings: Opening[] = [];
   const hasForgotten = gone.some(({ change }) => change === undefined);
-  let replayed = 0;
   for (const sent of states) {
     const rest = work.spend(1);
     if (rest !== undefined) await rest;
@@ -39,17 +38,10 @@ export async function openingOf(request: WatchRequest, captured: Captured, work:
         break;
       case 'replay': {
         const { from } = decision;
-        if (replayed + version - from > MAX_REPLAYED) {
-          openings.push({ type: 'resync', sent, version, revision: at, missed: version - from - 1 });
-          break;
-        }
         sent.version = from;
-        replayed += version - from;
-        for (let next = from + 1; next <= version; next += 1) {
-          openings.push({ type: 'replay', sent, version: next, revision: history.find(next)?.revision ?? at });
-          const more = work.spend(1);
-          if (more !== undefined) await more;
-        }
+        const next = from + 1;
+        const revisionOfNext = history.find(next)?.revision ?? at;
+        openings.push({ type: 'replay', sent, version: next, upTo: version, revision: revisionOfNext });
         break;
       }
       default:
@@ -102,6 +94,3 @@ function since(seen: number, { variable, version }: SentState): Decision {
   const isHeld = variable.history.find(seen + 1) !== undefined;
   return isHeld ? { type: 'replay', from: seen } : { type: 'resync', missed: version - seen - 1 };
 }
-
-/** Versions replayed to one stream; further variables get a resync. About 100 bytes each while they wait. */
-const MAX_REPLAYED = 65_536;
