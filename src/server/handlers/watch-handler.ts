@@ -1,5 +1,5 @@
 /**
- * WatchVariables and UnwatchVariables. Path: HTTP/2 -> [watch handler] -> watch registration, watch opening -> stream call.
+ * WatchVariables and UnwatchVariables. Path: HTTP/2 -> [watch handler] -> stream call -> carried watch.
  * Registered before anything is read, and answered with headers then. Slow, full and closed: see stream-call.
  */
 
@@ -9,8 +9,6 @@ import { METHODS } from '../../shared/wire/services.js';
 import type { ServerContext } from '../server-context.js';
 import type { WatchCall } from '../watch/stream-call.js';
 import { StreamCall } from '../watch/stream-call.js';
-import { openingOf } from '../watch/watch-opening.js';
-import { registerWatch } from '../watch/watch-registration.js';
 import type { WatchRequest } from '../watch/watch-request.js';
 import { parseWatchRequest, parseWatchRequestParts } from '../watch/watch-request.js';
 import type { Work } from '../work-turns.js';
@@ -79,25 +77,5 @@ function begin(server: ServerContext, call: WatchCall, request: WatchRequest, he
   checkSession(server, call.metadata, request.sessionId);
   const session = server.store.require(request.sessionId, server.clock.nowMs());
   server.watchStreams.checkQuota();
-  const stream = new StreamCall(server, session, call, request);
-  open(server, stream, request, header, work).catch((error: unknown) => stream.fail(error));
-}
-
-async function open(
-  server: ServerContext,
-  stream: StreamCall,
-  request: WatchRequest,
-  header: Metadata,
-  work: Work,
-): Promise<void> {
-  const { session, watch } = stream;
-  const { epoch } = server.options;
-  const gone = await registerWatch(watch, request, session, epoch, work);
-  if (stream.isEnded) return;
-  // In one turn, so that all of it is of one revision; what is set from here on is told behind it.
-  const { states, gone: goneMeanwhile } = watch.capture();
-  const at = { revision: session.revision, timestamp: server.clock.wallAtMs(server.clock.nowMs()) };
-  stream.sendHeader(header);
-  const captured = { states, gone: gone.concat(goneMeanwhile), epoch, revision: at.revision };
-  stream.open(await openingOf(request, captured, work), at);
+  new StreamCall(server, session, call, request, header, work);
 }

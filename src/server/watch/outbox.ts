@@ -1,8 +1,7 @@
 /**
  * What one watch still has to send. Path: observer manager -> watch -> [outbox] -> update encoder -> a carrier.
  * A change goes straight out while the carrier takes writes. Slow: it waits. Full, by count, by bytes, or because the connection holds too
- * much: the newest of each variable stays, and what is left out is told exactly by `missed`. Stuck for slowStreamMs: `isStuck`, and its
- * owner cuts the watch. Closed: takes and gives nothing.
+ * much: the newest of each variable stays, and what is left out is told exactly by `missed`. Closed: takes and gives nothing.
  *
  * A watch that keeps batches is sent groups: all messages of one but the last say `more`, and after the last the watch is of one revision of
  * the session. That is a batch; all that waits, where something was left out; an opening that tells present values.
@@ -16,10 +15,14 @@ import type { SentState } from './sent-state.js';
 import type { WaitingChange } from './waiting-changes.js';
 import { WaitingChanges } from './waiting-changes.js';
 
-/** Where the bytes of one watch go. */
-export interface OutboxSink {
-  /** Takes one message; `handleWritten` is called back, later, when it is through. */
-  write(bytes: Uint8Array): void;
+/** How much of a watch its carrier takes. */
+export interface OutboxPace {
+  /** Whether one more update may be given to it. Who hears no is told by `handleRoom` when it may. */
+  takesWrites(seeker: RoomSeeker): boolean;
+  /** Gives it what the encoder was told. */
+  send(nowMs: number): void;
+  /** Whether something was given to it that has not gone through. */
+  readonly isUnderWay: boolean;
 }
 
 /** Of all watches together. */
@@ -33,7 +36,6 @@ export interface OutboxOptions {
   readonly limit: number;
   /** Bytes of them. */
   readonly maxBytes: number;
-  readonly slowStreamMs: number;
   readonly keepsBatches: boolean;
 }
 
@@ -63,7 +65,7 @@ export type Opening =
 export class Outbox implements RoomSeeker, BatchHolder {
   readonly #options: OutboxOptions;
   readonly #encoder: UpdateEncoder;
-  readonly #sink: OutboxSink;
+  readonly #pace: OutboxPace;
   readonly #counters: StreamCounters;
   readonly #budget: CarrierBudget;
   #isOpen = false;
@@ -87,23 +89,18 @@ export class Outbox implements RoomSeeker, BatchHolder {
   /** What the watch was sent is of one revision only with all that waits. */
   #isTorn = false;
   #isHolding = false;
-  /** Bytes of each message under way, in order. */
-  readonly #underWay: number[] = [];
-  #bytesUnderWay = 0;
-  #progressAtMs = 0;
-  #lastWriteAtMs = 0;
   #isClosed = false;
 
   constructor(
     options: OutboxOptions,
     encoder: UpdateEncoder,
-    sink: OutboxSink,
+    pace: OutboxPace,
     counters: StreamCounters,
     budget: CarrierBudget,
   ) {
     this.#options = options;
     this.#encoder = encoder;
-    this.#sink = sink;
+    this.#pace = pace;
     this.#counters = counters;
     this.#budget = budget;
   }
@@ -118,28 +115,9 @@ export class Outbox implements RoomSeeker, BatchHolder {
     );
   }
 
-  /** Whether something was given to the carrier that it has not let through. */
-  get isUnderWay(): boolean {
-    return this.#underWay.length > 0;
-  }
-
   /** Whether it holds more of what is outdated than it may: its batches are not to be torn, so that only its end is left. */
   get isOverfull(): boolean {
     return this.#outdatedBytes > this.#options.maxBytes;
-  }
-
-  /** When the last message was given to the carrier. */
-  get lastWriteAtMs(): number {
-    return this.#lastWriteAtMs;
-  }
-
-  /** When the watch counts as stuck if nothing goes through until then. */
-  get stuckAtMs(): number {
-    return this.#progressAtMs + this.#options.slowStreamMs;
-  }
-
-  isStuck(nowMs: number): boolean {
-    return this.isUnderWay && nowMs >= this.stuckAtMs;
   }
 
   /** Once; changes that came before it wait. `wantsMark`: a `synced` mark behind it. */
@@ -160,7 +138,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
     if (this.#isClosed || published.change.current.version <= sent.version) return;
     const { keepsBatches, limit, maxBytes } = this.#options;
     const isFollowed = keepsBatches && published.batch !== undefined;
-    if (!isFollowed && this.#isOpen && !this.#isHolding && !this.isWaiting && this.#takesWrites) {
+    if (!isFollowed && this.#isOpen && !this.#isHolding && !this.isWaiting && this.#pace.takesWrites(this)) {
       this.#writeChange(sent, published, false, published.atMs);
       return;
     }
@@ -183,30 +161,20 @@ export class Outbox implements RoomSeeker, BatchHolder {
     this.#flush(nowMs);
   }
 
-  /** The connection has let something through. */
+  /** The carrier has let something through. */
   handleRoom(nowMs: number): void {
-    this.#flush(nowMs);
+    if (this.isWaiting) this.#flush(nowMs);
   }
 
   /** A heartbeat, unless something is under way or waits: then it would only come later. */
   pushHeartbeat(nowMs: number, at: Moment): void {
-    if (this.#isClosed || !this.#isOpen || this.isUnderWay || this.isWaiting) return;
+    if (this.#isClosed || !this.#isOpen || this.#pace.isUnderWay || this.isWaiting) return;
     this.#encoder.mark('heartbeat', at);
-    this.#write(nowMs);
-  }
-
-  /** The carrier has let one message through. */
-  handleWritten(nowMs: number): void {
-    if (this.#isClosed) return;
-    const bytes = this.#underWay.shift() ?? 0;
-    this.#bytesUnderWay -= bytes;
-    this.#progressAtMs = nowMs;
-    this.#budget.removeUnderWay(bytes, nowMs);
-    if (this.isWaiting) this.#flush(nowMs);
+    this.#pace.send(nowMs);
   }
 
   /** Lets go of everything that waits. */
-  close(nowMs: number): void {
+  close(): void {
     if (this.#isClosed) return;
     this.#hold(-this.#heldBytes);
     this.#isClosed = true;
@@ -216,20 +184,10 @@ export class Outbox implements RoomSeeker, BatchHolder {
     this.#waiting = undefined;
     this.#awaitsMark = false;
     this.#budget.forget(this);
-    this.#budget.removeUnderWay(this.#bytesUnderWay, nowMs);
-  }
-
-  // More would only wait in the carrier's own buffer, where nothing conflates.
-  get #takesWrites(): boolean {
-    return (
-      this.#underWay.length < MAX_MESSAGES_UNDER_WAY &&
-      this.#bytesUnderWay < MAX_BYTES_UNDER_WAY &&
-      this.#budget.hasRoom(this)
-    );
   }
 
   #flush(nowMs: number): void {
-    while (this.#isOpen && !this.#isClosed && this.isWaiting && this.#takesWrites) {
+    while (this.#isOpen && !this.#isClosed && this.isWaiting && this.#pace.takesWrites(this)) {
       if (this.#opening !== undefined) this.#flushOpening(this.#opening, nowMs);
       else if (this.#sealedIndex < this.#sealed.length) this.#flushSealed(nowMs);
       else if (this.#awaitsMark && this.#owed === 0 && !this.#isTorn) this.#writeMark(nowMs);
@@ -251,7 +209,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
   #writeOpening(opening: Opening, queue: OpeningQueue, nowMs: number): void {
     if (opening.type === 'gone') {
       this.#encoder.gone(opening.variable, this.#openingAt, this.#isFollowed(opening, queue));
-      this.#write(nowMs);
+      this.#pace.send(nowMs);
       return;
     }
     const { type, sent, version } = opening;
@@ -264,7 +222,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
     if (type === 'replay') this.#encodeReplay(sent, current, more);
     else this.#encoder.snapshot(sent, current, type, opening.missed, more);
     this.#handleSaid(sent, version);
-    this.#write(nowMs);
+    this.#pace.send(nowMs);
   }
 
   #encodeReplay(sent: SentState, current: VersionedValue, more: boolean): void {
@@ -360,7 +318,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
       sent.owed = undefined;
     }
     this.#handleSaid(sent, current.version);
-    this.#write(nowMs);
+    this.#pace.send(nowMs);
   }
 
   #handleSaid(sent: SentState, version: number): void {
@@ -372,7 +330,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
   #writeMark(nowMs: number): void {
     this.#awaitsMark = false;
     this.#encoder.mark('synced', this.#openingAt);
-    this.#write(nowMs);
+    this.#pace.send(nowMs);
   }
 
   #hold(moreBytes: number): void {
@@ -380,17 +338,6 @@ export class Outbox implements RoomSeeker, BatchHolder {
     if (this.#isClosed) return;
     this.#heldBytes += moreBytes;
     this.#budget.held += moreBytes;
-  }
-
-  #write(nowMs: number): void {
-    const bytes = this.#encoder.take();
-    if (bytes === undefined) return;
-    if (this.#underWay.length === 0) this.#progressAtMs = nowMs;
-    this.#underWay.push(bytes.length);
-    this.#bytesUnderWay += bytes.length;
-    this.#budget.addUnderWay(bytes.length);
-    this.#lastWriteAtMs = nowMs;
-    this.#sink.write(bytes);
   }
 }
 
@@ -400,7 +347,4 @@ function isSnapshot(opening: Opening): boolean {
   return opening.type !== 'replay';
 }
 
-const MAX_MESSAGES_UNDER_WAY = 64;
-/** Twice the window that HTTP/2 grants a stream by default. */
-const MAX_BYTES_UNDER_WAY = 128 * 1024;
 const BYTES_AN_OPENING = 80;

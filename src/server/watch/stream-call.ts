@@ -1,158 +1,94 @@
 /**
- * One watch carried by a WatchVariables call. Path: watch -> outbox -> stream encoder -> [stream call] -> HTTP/2.
- * Slow: the outbox conflates, and a stream that takes nothing for slowStreamMs is cut. Closed by whichever comes first: its client, its token,
- * its last variable, a failure, draining; in the middle of its opening too. Then everything that it observes is unregistered, exactly once.
+ * One watch carried by a WatchVariables call. Path: carried watch -> outbox -> stream encoder -> [stream call] -> HTTP/2.
+ * Slow: the outbox conflates, and a stream that takes nothing for slowStreamMs is cut. Closed: with its watch, or by its client.
  */
 import type { Metadata, ServerInterceptingCallInterface, ServerWritableStream } from '@grpc/grpc-js';
-import { BridgeError, InternalError, SlowStreamError } from '../../shared/errors.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
-import type { Moment } from '../../shared/wire/update-encoder.js';
 import { failureOf } from '../handlers/call-failure.js';
-import type { PublishedChange } from '../observer-manager.js';
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
+import type { Work } from '../work-turns.js';
+import type { WatchCarrier } from './carried-watch.js';
+import { CarriedWatch } from './carried-watch.js';
 import { takeDirectCall } from './direct-write.js';
-import type { Opening, OutboxSink } from './outbox.js';
-import { Outbox } from './outbox.js';
-import type { SentState } from './sent-state.js';
+import type { MessageSink } from './message-pace.js';
+import { MessagePace } from './message-pace.js';
 import { StreamEncoder } from './stream-encoder.js';
-import type { WatchOwner } from './watch.js';
-import { Watch } from './watch.js';
 import type { WatchRequest } from './watch-request.js';
-import type { LiveWatch } from './watch-streams.js';
 
 export type WatchCall = ServerWritableStream<Buffer, Uint8Array>;
 
-/** `last-words`: finished before it was open. `finishing`: what waits still goes out, then the stream ends with OK. */
-type StreamCallState = 'opening' | 'last-words' | 'live' | 'finishing' | 'ended';
-
-export class StreamCall implements Deadline, OutboxSink, WatchOwner, LiveWatch {
+export class StreamCall implements Deadline, MessageSink, WatchCarrier {
   dueAtMs = 0;
   wheelSlot = -1;
   wheelPlace = 0;
-  readonly session: Session;
-  readonly token: string;
-  readonly watch: Watch;
   readonly #server: ServerContext;
   readonly #call: WatchCall;
   readonly #directCall: ServerInterceptingCallInterface;
-  readonly #connection: string;
   readonly #heartbeatMs: number;
-  readonly #wantsSynced: boolean;
-  readonly #outbox: Outbox;
-  #state: StreamCallState = 'opening';
+  readonly #header: Metadata;
+  readonly #pace: MessagePace;
+  readonly #watch: CarriedWatch;
 
   /** Owner: itself, until its end. */
-  constructor(server: ServerContext, session: Session, call: WatchCall, request: WatchRequest) {
-    const { options, watchStreams, observers, counters } = server;
-    const { keepsBatches, includesOldValues } = request;
-    this.session = session;
-    this.token = request.token;
+  constructor(
+    server: ServerContext,
+    session: Session,
+    call: WatchCall,
+    request: WatchRequest,
+    header: Metadata,
+    work: Work,
+  ) {
+    const { options, watchStreams } = server;
+    const connection = call.getPeer();
     this.#server = server;
     this.#call = call;
     this.#directCall = takeDirectCall(call.metadata);
-    this.#connection = call.getPeer();
     this.#heartbeatMs = request.heartbeatMs ?? options.heartbeatMs;
-    this.#wantsSynced = request.wantsSynced;
-    const { outboxLimit: limit, maxStreamBytes: maxBytes, slowStreamMs } = options;
-    const budget = watchStreams.handleCallBegun(this.#connection);
-    this.#outbox = new Outbox(
-      { limit, maxBytes, slowStreamMs, keepsBatches },
-      new StreamEncoder(options.epoch, includesOldValues),
-      this,
-      counters,
-      budget,
-    );
-    this.watch = new Watch(observers, session.id, budget, this);
+    this.#header = header;
+    const budget = watchStreams.handleCallBegun(connection);
+    const encoder = new StreamEncoder(options.epoch, request.includesOldValues);
+    this.#pace = new MessagePace(encoder, this, budget, options.slowStreamMs);
+    this.#watch = new CarriedWatch(server, session, request, connection, budget, encoder, this.#pace, this);
     // Fires at every end, ours too; a client that is gone is found by it.
     call.on('cancelled', () => {
-      this.#end();
-      watchStreams.handleCallEnded(this.#connection);
+      this.#watch.end();
+      this.#giveBack();
+      watchStreams.handleCallEnded(connection);
     });
-    watchStreams.add(this);
-    session.addWatch(this.#connection);
+    this.#watch.open(work).catch((error: unknown) => this.#watch.fail(error));
   }
 
-  get isEnded(): boolean {
-    return this.#state === 'ended';
+  handleRegistered(): void {
+    this.#call.sendMetadata(this.#header);
+    this.#server.deadlines.schedule(this, this.#server.clock.nowMs() + this.#heartbeatMs);
   }
 
-  /** Says that it is registered. */
-  sendHeader(header: Metadata): void {
-    this.#call.sendMetadata(header);
-  }
-
-  /** Sends what comes before the first change. */
-  open(opening: readonly Opening[], at: Moment): void {
-    if (this.#state === 'ended') return;
-    const isLast = this.#state === 'last-words' || this.watch.isSpent;
-    this.#state = 'live';
-    const nowMs = this.#server.clock.nowMs();
-    this.#outbox.open(opening, at, this.#wantsSynced, nowMs);
-    this.#server.deadlines.schedule(this, nowMs + this.#heartbeatMs);
-    if (isLast) this.finish();
-    else if (this.#outbox.isWaiting) this.#expectProgress();
-  }
-
-  finish(): void {
-    switch (this.#state) {
-      case 'opening':
-        this.#state = 'last-words';
-        break;
-      case 'live':
-        this.#state = 'finishing';
-        this.watch.close(this.#beginWork);
-        this.#endIfAllIsSent();
-        this.#expectProgress();
-        break;
-      case 'last-words':
-      case 'finishing':
-      case 'ended':
-        break;
-      default:
-        this.#state satisfies never;
+  handleWaiting(): void {
+    if (this.#pace.isUnderWay && this.dueAtMs > this.#pace.stuckAtMs) {
+      this.#server.deadlines.schedule(this, this.#pace.stuckAtMs);
     }
   }
 
-  fail(error: unknown): void {
-    if (this.#state === 'ended') return;
-    const failure = failureOf(this.#server, error, 'WatchVariables');
-    this.#end();
-    this.#call.emit('error', failure);
-  }
-
-  handleFailure(error: unknown): void {
-    this.fail(
-      error instanceof BridgeError
-        ? error
-        : new InternalError('the watch failed by a mistake of the server: watch again', { cause: error }),
-    );
-  }
-
-  handleChange(sent: SentState, published: PublishedChange): void {
-    this.#outbox.push(sent, published);
-    if (!this.#outbox.isWaiting) return;
-    if (this.#outbox.isOverfull) this.#cut();
-    else this.#expectProgress();
-  }
-
-  handleNothingLeft(): void {
-    this.finish();
+  handleEnded(error: unknown): void {
+    this.#giveBack();
+    if (error === undefined) this.#call.end();
+    else this.#call.emit('error', failureOf(this.#server, error, 'WatchVariables'));
   }
 
   handleDeadline(nowMs: number): void {
-    if (this.#state === 'ended') return;
-    if (this.#outbox.isStuck(nowMs)) {
-      this.#cut();
+    if (this.#watch.isEnded) return;
+    if (this.#pace.isStuck(nowMs)) {
+      this.#watch.cut();
       return;
     }
-    if (this.#state === 'live' && nowMs >= this.#outbox.lastWriteAtMs + this.#heartbeatMs) {
-      const timestamp = this.#server.clock.wallAtMs(nowMs);
-      this.#outbox.pushHeartbeat(nowMs, { revision: this.session.revision, timestamp });
+    if (!this.#watch.isFinishing && nowMs >= this.#pace.lastWriteAtMs + this.#heartbeatMs) {
+      const { revision } = this.#watch.session;
+      this.#watch.outbox.pushHeartbeat(nowMs, { revision, timestamp: this.#server.clock.wallAtMs(nowMs) });
     }
-    let dueAtMs = this.#outbox.lastWriteAtMs + this.#heartbeatMs;
+    let dueAtMs = this.#pace.lastWriteAtMs + this.#heartbeatMs;
     if (dueAtMs <= nowMs) dueAtMs = nowMs + this.#heartbeatMs;
-    if (this.#outbox.isUnderWay) dueAtMs = Math.min(dueAtMs, this.#outbox.stuckAtMs);
+    if (this.#pace.isUnderWay) dueAtMs = Math.min(dueAtMs, this.#pace.stuckAtMs);
     this.#server.deadlines.schedule(this, dueAtMs);
   }
 
@@ -161,41 +97,14 @@ export class StreamCall implements Deadline, OutboxSink, WatchOwner, LiveWatch {
   }
 
   readonly #handleWritten = (): void => {
-    if (this.#state === 'ended') return;
-    this.#outbox.handleWritten(this.#server.clock.nowMs());
-    if (this.#state === 'finishing') this.#endIfAllIsSent();
+    if (this.#watch.isEnded) return;
+    const nowMs = this.#server.clock.nowMs();
+    this.#pace.handleWritten(nowMs);
+    this.#watch.handleRoom(nowMs);
   };
 
-  readonly #beginWork = () => this.#server.turns.begin();
-
-  #cut(): void {
-    this.#server.counters.slowStreamsCut += 1;
-    this.fail(
-      new SlowStreamError('the stream took no update for too long and was cut: read faster, watch less, or resume it'),
-    );
-  }
-
-  #expectProgress(): void {
-    if (this.#state !== 'live' && this.#state !== 'finishing') return;
-    if (this.#outbox.isUnderWay && this.dueAtMs > this.#outbox.stuckAtMs) {
-      this.#server.deadlines.schedule(this, this.#outbox.stuckAtMs);
-    }
-  }
-
-  #endIfAllIsSent(): void {
-    if (this.#outbox.isWaiting) return;
-    this.#end();
-    this.#call.end();
-  }
-
-  #end(): void {
-    if (this.#state === 'ended') return;
-    this.#state = 'ended';
-    const nowMs = this.#server.clock.nowMs();
-    this.watch.close(this.#beginWork);
+  #giveBack(): void {
     this.#server.deadlines.cancel(this);
-    this.#outbox.close(nowMs);
-    this.#server.watchStreams.remove(this);
-    this.session.removeWatch(this.#connection, nowMs);
+    this.#pace.close(this.#server.clock.nowMs());
   }
 }

@@ -1,6 +1,6 @@
 /**
  * The seam between what a watch has to say and how a carrier says it. Path: server/watch/outbox -> [update encoder] -> a carrier's bytes.
- * One for each watch on a carrier, used again and again: it keeps nothing but what `take` has not taken.
+ * One for each watch on a carrier, used again and again: it keeps nothing but what its carrier has not taken.
  */
 import type { Change, Variable, VersionedValue } from '../state/variable.js';
 
@@ -49,6 +49,4 @@ export interface UpdateEncoder {
   ): void;
   gone(variable: GoneVariable, at: Moment, more: boolean): void;
   mark(kind: 'heartbeat' | 'synced', at: Moment): void;
-  /** What was said since the last call; undefined when that is nothing. */
-  take(): Uint8Array | undefined;
 }

@@ -4,7 +4,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { ObserverManager } from '../../../src/server/observer-manager.js';
 import { CarrierBudget } from '../../../src/server/watch/carrier-budget.js';
-import type { OutboxSink } from '../../../src/server/watch/outbox.js';
+import type { MessageSink } from '../../../src/server/watch/message-pace.js';
+import { MessagePace } from '../../../src/server/watch/message-pace.js';
 import { Outbox } from '../../../src/server/watch/outbox.js';
 import { StreamEncoder } from '../../../src/server/watch/stream-encoder.js';
 import { Watch } from '../../../src/server/watch/watch.js';
@@ -123,8 +124,9 @@ class Client {
 }
 
 /** One stream of the watch. */
-class Stream implements OutboxSink {
+class Stream implements MessageSink {
   readonly outbox: Outbox;
+  readonly pace: MessagePace;
   readonly watch: Watch;
   readonly budget: CarrierBudget;
   readonly #client: Client;
@@ -134,9 +136,11 @@ class Stream implements OutboxSink {
   constructor(life: Life, client: Client, { limit, maxBytes, connectionBytes }: Limits) {
     this.budget = new CarrierBudget(connectionBytes);
     this.#client = client;
-    const options = { limit, maxBytes, slowStreamMs: 1_000, keepsBatches: true };
+    const options = { limit, maxBytes, keepsBatches: true };
+    const encoder = new StreamEncoder(EPOCH, false);
+    this.pace = new MessagePace(encoder, this, this.budget, 1_000);
     const counters = { updatesSent: 0, updatesConflated: 0 };
-    this.outbox = new Outbox(options, new StreamEncoder(EPOCH, false), this, counters, this.budget);
+    this.outbox = new Outbox(options, encoder, this.pace, counters, this.budget);
     this.watch = new Watch(life.manager, 's', this.budget, {
       handleChange: (sent, published) => this.outbox.push(sent, published),
       handleNothingLeft: () => undefined,
@@ -169,14 +173,16 @@ class Stream implements OutboxSink {
       const bytes = this.#underWay.shift();
       if (bytes === undefined) return;
       this.#client.handle(bytes);
-      this.outbox.handleWritten(0);
+      this.pace.handleWritten(0);
+      this.outbox.handleRoom(0);
     }
   }
 
   break(): void {
     this.#isBroken = true;
     this.watch.close(() => new WorkTurns({ nowMs: () => 0, later: () => undefined }).begin());
-    this.outbox.close(0);
+    this.outbox.close();
+    this.pace.close(0);
     assert.equal(this.budget.held, 0, 'all that was held is given back');
     assert.equal(this.budget.underWay, 0);
   }

@@ -3,7 +3,9 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { PublishedBatch, PublishedChange } from '../../../src/server/observer-manager.js';
 import { CarrierBudget } from '../../../src/server/watch/carrier-budget.js';
-import type { Opening, OutboxSink, StreamCounters } from '../../../src/server/watch/outbox.js';
+import type { MessageSink } from '../../../src/server/watch/message-pace.js';
+import { MessagePace } from '../../../src/server/watch/message-pace.js';
+import type { Opening, StreamCounters } from '../../../src/server/watch/outbox.js';
 import { Outbox } from '../../../src/server/watch/outbox.js';
 import { SentState } from '../../../src/server/watch/sent-state.js';
 import { StreamEncoder } from '../../../src/server/watch/stream-encoder.js';
@@ -14,9 +16,10 @@ import { long, newValue, oldValue } from '../plain-client.js';
 import { SampleTable } from '../sample-table.js';
 
 /** A stream that lets messages through when it is told to. */
-class ManualSink implements OutboxSink {
+class ManualSink implements MessageSink {
   readonly written: Uint8Array[] = [];
   outbox: Outbox | undefined;
+  pace: MessagePace | undefined;
   #through = 0;
 
   write(bytes: Uint8Array): void {
@@ -30,7 +33,8 @@ class ManualSink implements OutboxSink {
   letThrough(count: number, nowMs: number): void {
     for (let left = count; left > 0 && this.underWay > 0; left -= 1) {
       this.#through += 1;
-      this.outbox?.handleWritten(nowMs);
+      this.pace?.handleWritten(nowMs);
+      this.outbox?.handleRoom(nowMs);
     }
   }
 
@@ -57,8 +61,10 @@ function setup({
   const sink = new ManualSink();
   const counters: StreamCounters = { updatesSent: 0, updatesConflated: 0 };
   const encoder = new StreamEncoder('e1', includesOldValues);
-  const outbox = new Outbox({ limit, maxBytes, slowStreamMs, keepsBatches }, encoder, sink, counters, budget);
+  const pace = new MessagePace(encoder, sink, budget, slowStreamMs);
+  const outbox = new Outbox({ limit, maxBytes, keepsBatches }, encoder, pace, counters, budget);
   sink.outbox = outbox;
+  sink.pace = pace;
   if (isOpen) outbox.open([], { revision: 0, timestamp: 0 }, false, 0);
   const watch = (variable: Variable): SentState => new SentState(variable, variable.current.version);
   const push = (state: SentState, change: Change, atMs = 0): PublishedChange => {
@@ -66,7 +72,7 @@ function setup({
     outbox.push(state, published);
     return published;
   };
-  return { sample, sink, counters, outbox, watch, push, budget };
+  return { sample, sink, counters, outbox, pace, watch, push, budget };
 }
 
 /** Messages that a stream is given before it has let one through. */
@@ -207,22 +213,22 @@ describe('a stream that is slow', () => {
   });
 
   test('is stuck when nothing went through for slowStreamMs, not when anything did', () => {
-    const { sample, sink, outbox, watch, push } = setup({ limit: 4, slowStreamMs: 1_000 });
+    const { sample, sink, pace, watch, push } = setup({ limit: 4, slowStreamMs: 1_000 });
     const fan = sample.variable('fan');
     const state = watch(fan);
     for (let value = 1; value <= 150; value += 1) push(state, sample.set(fan, value), 100);
-    assert.equal(outbox.isStuck(1_099), false);
-    assert.equal(outbox.isStuck(1_100), true);
+    assert.equal(pace.isStuck(1_099), false);
+    assert.equal(pace.isStuck(1_100), true);
     sink.letThrough(1, 1_050);
-    assert.equal(outbox.isStuck(1_100), false);
-    assert.equal(outbox.stuckAtMs, 2_050);
+    assert.equal(pace.isStuck(1_100), false);
+    assert.equal(pace.stuckAtMs, 2_050);
     sink.letAllThrough(2_000);
-    assert.equal(outbox.isStuck(1e9), false);
+    assert.equal(pace.isStuck(1e9), false);
   });
 });
 
 test('a heartbeat goes out only when nothing else is on its way', () => {
-  const { sample, sink, outbox, watch, push } = setup();
+  const { sample, sink, outbox, pace, watch, push } = setup();
   const fan = sample.variable('fan');
   push(watch(fan), sample.set(fan, 1));
   outbox.pushHeartbeat(5, { revision: 7, timestamp: 5 });
@@ -230,15 +236,16 @@ test('a heartbeat goes out only when nothing else is on its way', () => {
   sink.letAllThrough();
   outbox.pushHeartbeat(6, { revision: 7, timestamp: 6 });
   assert.equal(sink.updates()[1]?.updateType, 'heartbeat');
-  assert.equal(outbox.lastWriteAtMs, 6);
+  assert.equal(pace.lastWriteAtMs, 6);
 });
 
 test('a closed outbox takes and gives nothing', () => {
-  const { sample, sink, outbox, watch, push } = setup();
+  const { sample, sink, outbox, pace, watch, push } = setup();
   const fan = sample.variable('fan');
   const state = watch(fan);
   for (let value = 1; value <= 150; value += 1) push(state, sample.set(fan, value));
-  outbox.close(0);
+  outbox.close();
+  pace.close(0);
   push(state, sample.set(fan, 99));
   outbox.pushHeartbeat(0, { revision: 0, timestamp: 0 });
   sink.letAllThrough();
@@ -371,7 +378,7 @@ describe('what a slow watch holds', () => {
 
   test('of atomic batches is overfull when what it has begun to tell is outdated and large', () => {
     const budget = new CarrierBudget(1e9);
-    const { sample, watch, outbox, sink } = setup({ keepsBatches: true, maxBytes: 100_000, limit: 10, budget });
+    const { sample, watch, outbox, pace, sink } = setup({ keepsBatches: true, maxBytes: 100_000, limit: 10, budget });
     const table = sample.table;
     const texts = Array.from({ length: UNDER_WAY + 20 }, (_, index) => {
       return table.register({ name: `t${index}`, type: 'string', initial: '' }, 0).variable;
@@ -390,7 +397,8 @@ describe('what a slow watch holds', () => {
     assert.equal(outbox.isOverfull, false);
     setAll(2);
     assert.equal(outbox.isOverfull, true);
-    outbox.close(0);
+    outbox.close();
+    pace.close(0);
     assert.deepEqual([budget.held, budget.underWay], [0, 0]);
     assert.ok(sink.written.length < UNDER_WAY);
   });

@@ -1,0 +1,181 @@
+/**
+ * One watch from its opening to its end, whatever carries it. Path: watch -> [carried watch] -> outbox -> its carrier.
+ * Closed by whichever comes first: its client, its token, its last variable, a failure, draining; in the middle of its opening too. Then
+ * everything that it observes is unregistered and all that waits is let go of, exactly once.
+ */
+import { BridgeError, InternalError, SlowStreamError } from '../../shared/errors.js';
+import type { Moment, UpdateEncoder } from '../../shared/wire/update-encoder.js';
+import type { PublishedChange } from '../observer-manager.js';
+import type { ServerContext } from '../server-context.js';
+import type { Session } from '../session.js';
+import type { Work } from '../work-turns.js';
+import type { CarrierBudget } from './carrier-budget.js';
+import type { Opening, OutboxPace } from './outbox.js';
+import { Outbox } from './outbox.js';
+import type { SentState } from './sent-state.js';
+import type { WatchOwner } from './watch.js';
+import { Watch } from './watch.js';
+import { openingOf } from './watch-opening.js';
+import { registerWatch } from './watch-registration.js';
+import type { WatchRequest } from './watch-request.js';
+import type { LiveWatch } from './watch-streams.js';
+
+/** What carries it: a stream of its own, or a link with others. */
+export interface WatchCarrier {
+  /** Its client is told that it is registered. */
+  handleRegistered(): void;
+  /** Something waits that the carrier did not take: it shall go on before long. */
+  handleWaiting(): void;
+  /** Once; an error unless it has ended with all that it had to say. */
+  handleEnded(error: unknown): void;
+}
+
+/** `last-words`: finished before it was open. `finishing`: what waits still goes out, then it ends with OK. */
+type CarriedState = 'opening' | 'last-words' | 'live' | 'finishing' | 'ended';
+
+export class CarriedWatch implements WatchOwner, LiveWatch {
+  readonly session: Session;
+  readonly token: string;
+  readonly outbox: Outbox;
+  readonly #server: ServerContext;
+  readonly #request: WatchRequest;
+  readonly #connection: string;
+  readonly #carrier: WatchCarrier;
+  readonly #watch: Watch;
+  #state: CarriedState = 'opening';
+
+  /** `connection` names the one that it came on. Owner: its carrier, until its end. */
+  constructor(
+    server: ServerContext,
+    session: Session,
+    request: WatchRequest,
+    connection: string,
+    budget: CarrierBudget,
+    encoder: UpdateEncoder,
+    pace: OutboxPace,
+    carrier: WatchCarrier,
+  ) {
+    const { options, watchStreams, observers, counters } = server;
+    const { outboxLimit: limit, maxStreamBytes: maxBytes } = options;
+    const { keepsBatches, token } = request;
+    this.session = session;
+    this.token = token;
+    this.#server = server;
+    this.#request = request;
+    this.#connection = connection;
+    this.#carrier = carrier;
+    this.outbox = new Outbox({ limit, maxBytes, keepsBatches }, encoder, pace, counters, budget);
+    this.#watch = new Watch(observers, session.id, budget, this);
+    watchStreams.add(this);
+    session.addWatch(connection);
+  }
+
+  get isEnded(): boolean {
+    return this.#state === 'ended';
+  }
+
+  /** Nothing more is registered for it; what waits goes out. */
+  get isFinishing(): boolean {
+    return this.#state === 'finishing';
+  }
+
+  /** Registers it, in turns that are left to others, says so, and sends what comes before the first change. */
+  async open(work: Work): Promise<void> {
+    const { epoch } = this.#server.options;
+    const gone = await registerWatch(this.#watch, this.#request, this.session, epoch, work);
+    if (this.isEnded) return;
+    // In one turn, so that all of it is of one revision; what is set from here on is told behind it.
+    const { states, gone: goneMeanwhile } = this.#watch.capture();
+    const { clock } = this.#server;
+    const at = { revision: this.session.revision, timestamp: clock.wallAtMs(clock.nowMs()) };
+    this.#carrier.handleRegistered();
+    const captured = { states, gone: gone.concat(goneMeanwhile), epoch, revision: at.revision };
+    this.#begin(await openingOf(this.#request, captured, work), at);
+  }
+
+  #begin(opening: readonly Opening[], at: Moment): void {
+    if (this.#state === 'ended') return;
+    const isLast = this.#state === 'last-words' || this.#watch.isSpent;
+    this.#state = 'live';
+    this.outbox.open(opening, at, this.#request.wantsSynced, this.#server.clock.nowMs());
+    if (isLast) this.finish();
+    else if (this.outbox.isWaiting) this.#carrier.handleWaiting();
+  }
+
+  finish(): void {
+    switch (this.#state) {
+      case 'opening':
+        this.#state = 'last-words';
+        break;
+      case 'live':
+        this.#state = 'finishing';
+        this.#watch.close(this.#beginWork);
+        this.#endIfAllIsSent();
+        if (!this.isEnded) this.#carrier.handleWaiting();
+        break;
+      case 'last-words':
+      case 'finishing':
+      case 'ended':
+        break;
+      default:
+        this.#state satisfies never;
+    }
+  }
+
+  fail(error: unknown): void {
+    if (this.#state === 'ended') return;
+    this.end();
+    this.#carrier.handleEnded(error);
+  }
+
+  /** Its client is gone, or wants it no more: nobody is told. */
+  end(): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    this.#watch.close(this.#beginWork);
+    this.outbox.close();
+    this.#server.watchStreams.remove(this);
+    this.session.removeWatch(this.#connection, this.#server.clock.nowMs());
+  }
+
+  /** It takes nothing for too long, or holds too much that may not be left out. */
+  cut(): void {
+    this.#server.counters.slowStreamsCut += 1;
+    this.fail(
+      new SlowStreamError('the stream took no update for too long and was cut: read faster, watch less, or resume it'),
+    );
+  }
+
+  /** The carrier takes more. */
+  handleRoom(nowMs: number): void {
+    this.outbox.handleRoom(nowMs);
+    if (this.#state === 'finishing') this.#endIfAllIsSent();
+  }
+
+  handleChange(sent: SentState, published: PublishedChange): void {
+    this.outbox.push(sent, published);
+    if (!this.outbox.isWaiting) return;
+    if (this.outbox.isOverfull) this.cut();
+    else this.#carrier.handleWaiting();
+  }
+
+  handleNothingLeft(): void {
+    this.finish();
+  }
+
+  handleFailure(error: unknown): void {
+    this.fail(
+      error instanceof BridgeError
+        ? error
+        : new InternalError('the watch failed by a mistake of the server: watch again', { cause: error }),
+    );
+  }
+
+  readonly #beginWork = () => this.#server.turns.begin();
+
+  #endIfAllIsSent(): void {
+    if (this.outbox.isWaiting) return;
+    this.end();
+    this.#carrier.handleEnded(undefined);
+  }
+}

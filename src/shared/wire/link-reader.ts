@@ -1,0 +1,300 @@
+/**
+ * A LinkDown message, row by row. Path: HTTP/2 -> [link reader] -> link session. By hand, because generated code makes an array of every
+ * column: here a row costs no object. Whatever the bytes are, it reads rows or throws ProtocolError; unknown fields are passed over.
+ */
+import { ProtocolError } from '../errors.js';
+import { EMPTY_METADATA, type Metadata, putOwn } from '../values/metadata.js';
+import { decodeUtf8 } from '../values/utf8.js';
+import { snakepit } from './gen/bridge.js';
+import { DOWN, DOWN_FIELDS, FORM, FORM_SHIFT, HAS, ROW, ROW_MASK } from './link-row.js';
+import type { Announcement, LinkEnd, Welcome } from './link-writer.js';
+
+export class LinkReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  /** Where each packed column goes on, and where it ends. */
+  readonly #at = new Int32Array(DOWN_FIELDS);
+  readonly #end = new Int32Array(DOWN_FIELDS);
+  /** Where the elements of the columns with keys lie: start and end in turn. */
+  readonly #elements: (number[] | undefined)[] = [];
+  readonly #nextElement = new Int32Array(DOWN_FIELDS);
+  readonly welcome: Welcome | undefined;
+
+  /** Of the present row. */
+  kind = 0;
+  target = 0;
+  versionStep = 0;
+  revision = 0;
+  timestamp = 0;
+  source = '';
+  missed = 0;
+  custom: Metadata = EMPTY_METADATA;
+  reason = '';
+  announcement: Announcement | undefined;
+  announcedVersion = 0;
+  end: LinkEnd | undefined;
+  number = 0;
+  payload: Uint8Array = NO_BYTES;
+  binary: Uint8Array | undefined;
+
+  /** @throws ProtocolError */
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.welcome = this.#takeApart();
+  }
+
+  get row(): number {
+    return this.kind & ROW_MASK;
+  }
+
+  get form(): number {
+    return (this.kind >> FORM_SHIFT) & 7;
+  }
+
+  get isMore(): boolean {
+    return (this.kind & HAS.MORE) !== 0;
+  }
+
+  /** False when there is no further row. @throws ProtocolError */
+  next(): boolean {
+    if (this.#at[DOWN.KINDS] === this.#end[DOWN.KINDS]) return false;
+    this.kind = this.#count(DOWN.KINDS);
+    const row = this.row;
+    if (row === ROW.HEARTBEAT) return true;
+    this.target = this.#count(DOWN.TARGETS);
+    if (row <= ROW.DELETED) this.#readUpdate();
+    else if (row === ROW.ENDED) {
+      this.end = {
+        feed: this.target,
+        status: this.#count(DOWN.END_STATUSES),
+        code: this.#text(DOWN.END_CODES),
+        message: this.#text(DOWN.END_MESSAGES),
+      };
+    }
+    return true;
+  }
+
+  /** The text of a payload. @throws ProtocolError when it is not UTF-8 */
+  text(bytes: Uint8Array): string {
+    return textOf(bytes, 0, bytes.length);
+  }
+
+  #readUpdate(): void {
+    const { kind } = this;
+    this.versionStep = this.#step(DOWN.VERSION_STEPS);
+    if ((kind & HAS.MOMENT) === 0) this.revision += this.#step(DOWN.REVISION_STEPS);
+    else {
+      this.timestamp = this.#double(DOWN.TIMESTAMPS);
+      this.revision = this.#double(DOWN.REVISIONS);
+    }
+    if ((kind & HAS.SOURCE) !== 0) this.source = this.#text(DOWN.SOURCES);
+    this.missed = (kind & HAS.MISSED) === 0 ? 0 : this.#double(DOWN.MISSED);
+    this.custom = (kind & HAS.METADATA) === 0 ? EMPTY_METADATA : this.#metadata();
+    if (this.row === ROW.DELETED) this.reason = this.#text(DOWN.REASONS);
+    this.announcement = (kind & HAS.ANNOUNCEMENT) === 0 ? undefined : this.#announcement();
+    this.#readValue();
+  }
+
+  #readValue(): void {
+    switch (this.form) {
+      case FORM.DOUBLE:
+        this.number = this.#double(DOWN.DOUBLES);
+        break;
+      case FORM.INTEGER:
+        this.number = this.#step(DOWN.INTEGERS);
+        break;
+      case FORM.TEXT:
+        this.payload = this.#element(DOWN.TEXTS);
+        break;
+      case FORM.PAYLOAD:
+        this.payload = this.#element(DOWN.PAYLOADS);
+        this.binary = undefined;
+        break;
+      case FORM.HEADER_AND_BYTES:
+        this.payload = this.#element(DOWN.PAYLOADS);
+        this.binary = this.#element(DOWN.PAYLOADS);
+        break;
+      default:
+    }
+  }
+
+  #metadata(): Metadata {
+    const custom: Record<string, string> = {};
+    for (let left = this.#count(DOWN.METADATA_COUNTS); left > 0; left -= 1) {
+      const key = this.#text(DOWN.METADATA_TEXTS);
+      putOwn(custom, key, this.#text(DOWN.METADATA_TEXTS));
+    }
+    return custom;
+  }
+
+  #announcement(): Announcement {
+    const identifiers: string[] = [];
+    for (let left = this.#count(DOWN.ANNOUNCED_IDENTIFIER_COUNTS); left > 0; left -= 1) {
+      identifiers.push(this.#text(DOWN.ANNOUNCED_IDENTIFIERS));
+    }
+    this.announcedVersion = this.#double(DOWN.ANNOUNCED_VERSIONS);
+    return {
+      feed: this.#count(DOWN.ANNOUNCED_FEEDS),
+      id: this.#text(DOWN.ANNOUNCED_IDS),
+      name: this.#text(DOWN.ANNOUNCED_NAMES),
+      type: this.#text(DOWN.ANNOUNCED_TYPES),
+      identifiers: identifiers.length === 0 ? undefined : identifiers,
+    };
+  }
+
+  /** Notes where the columns lie; returns the welcome. */
+  #takeApart(): Welcome | undefined {
+    const { length } = this.#bytes;
+    let welcome: Welcome | undefined;
+    let at = 0;
+    while (at < length) {
+      this.#at[0] = at;
+      this.#end[0] = length;
+      const key = this.#count(0);
+      const field = Math.floor(key / 8);
+      const wireType = key & 7;
+      const start = wireType === LENGTH_DELIMITED ? this.#lengthStart() : this.#at[0];
+      const end = wireType === LENGTH_DELIMITED ? start + this.#length : this.#endOf(wireType, start);
+      if (end > length) throw cut();
+      at = end;
+      if (field === DOWN.WELCOME && wireType === LENGTH_DELIMITED) {
+        welcome = welcomeOf(this.#bytes.subarray(start, end));
+      } else if (field < DOWN_FIELDS && isKeyed(field)) {
+        if (wireType !== LENGTH_DELIMITED) throw new ProtocolError(`the link's field ${field} has no text`);
+        const elements = this.#elements[field];
+        if (elements === undefined) this.#elements[field] = [start, end];
+        else elements.push(start, end);
+      } else if (field > 0 && field < DOWN_FIELDS) {
+        if (this.#end[field] !== 0)
+          throw new ProtocolError(`the link's column ${field} comes in parts: send it packed`);
+        if (wireType !== LENGTH_DELIMITED) throw new ProtocolError(`the link's column ${field} is not packed`);
+        this.#at[field] = start;
+        this.#end[field] = end;
+      }
+    }
+    this.#nextElement.fill(0);
+    return welcome;
+  }
+
+  #length = 0;
+
+  #lengthStart(): number {
+    this.#length = this.#count(0);
+    return this.#at[0]!;
+  }
+
+  /** Of a field that is not ours. */
+  #endOf(wireType: number, start: number): number {
+    if (wireType === 1) return start + 8;
+    if (wireType === 5) return start + 4;
+    if (wireType !== 0) throw new ProtocolError(`the link sent wire type ${wireType}`);
+    let at = start;
+    while ((this.#bytes[at] ?? 0) > LAST_ASCII) at += 1;
+    return at + 1;
+  }
+
+  #count(column: number): number {
+    const bytes = this.#bytes;
+    const end = this.#end[column]!;
+    let at = this.#at[column]!;
+    let value = 0;
+    let weight = 1;
+    for (let left = MAX_VARINT_BYTES; left > 0; left -= 1) {
+      if (at >= end) throw cut();
+      const byte = bytes[at]!;
+      at += 1;
+      value += (byte & 0x7f) * weight;
+      if (byte <= LAST_ASCII) {
+        this.#at[column] = at;
+        return value % 2 ** 32;
+      }
+      weight *= 0x80;
+    }
+    throw new ProtocolError(`the link's column ${column} has a number of more than 32 bits`);
+  }
+
+  #step(column: number): number {
+    const value = this.#count(column);
+    return (value >>> 1) ^ -(value & 1);
+  }
+
+  #double(column: number): number {
+    const at = this.#at[column]!;
+    if (at + 8 > this.#end[column]!) throw cut();
+    this.#at[column] = at + 8;
+    return this.#view.getFloat64(at, true);
+  }
+
+  #element(column: number): Uint8Array {
+    const place = this.#nextElement[column]!;
+    const elements = this.#elements[column];
+    if (elements === undefined || place >= elements.length) throw cut();
+    this.#nextElement[column] = place + 2;
+    return this.#bytes.subarray(elements[place]!, elements[place + 1]!);
+  }
+
+  #text(column: number): string {
+    const place = this.#nextElement[column]!;
+    const elements = this.#elements[column];
+    if (elements === undefined || place >= elements.length) throw cut();
+    this.#nextElement[column] = place + 2;
+    return textOf(this.#bytes, elements[place]!, elements[place + 1]!);
+  }
+}
+
+function textOf(bytes: Uint8Array, start: number, end: number): string {
+  if (end - start > SHORT_TEXT) return decoded(bytes.subarray(start, end));
+  let text = '';
+  for (let at = start; at < end; at += 1) {
+    const byte = bytes[at]!;
+    if (byte > LAST_ASCII) return decoded(bytes.subarray(start, end));
+    text += String.fromCharCode(byte);
+  }
+  return text;
+}
+
+function decoded(bytes: Uint8Array): string {
+  try {
+    return decodeUtf8(bytes);
+  } catch (cause) {
+    throw new ProtocolError('the link sent a text that is not UTF-8', { cause });
+  }
+}
+
+function welcomeOf(bytes: Uint8Array): Welcome {
+  try {
+    const { epoch, heartbeatMs, maxBytes } = snakepit.bridge.LinkWelcome.decode(bytes);
+    return { epoch: epoch ?? '', heartbeatMs: heartbeatMs ?? 0, maxBytes: maxBytes ?? 0 };
+  } catch (cause) {
+    throw new ProtocolError('the link’s welcome cannot be read', { cause });
+  }
+}
+
+function cut(): ProtocolError {
+  return new ProtocolError('the link sent a message whose columns do not fit each other');
+}
+
+function isKeyed(field: number): boolean {
+  return (KEYED_FIELDS & (1 << field)) !== 0;
+}
+
+const KEYED_FIELDS =
+  (1 << DOWN.TEXTS) |
+  (1 << DOWN.PAYLOADS) |
+  (1 << DOWN.SOURCES) |
+  (1 << DOWN.METADATA_TEXTS) |
+  (1 << DOWN.REASONS) |
+  (1 << DOWN.ANNOUNCED_IDS) |
+  (1 << DOWN.ANNOUNCED_NAMES) |
+  (1 << DOWN.ANNOUNCED_TYPES) |
+  (1 << DOWN.ANNOUNCED_IDENTIFIERS) |
+  (1 << DOWN.END_CODES) |
+  (1 << DOWN.END_MESSAGES);
+
+const LENGTH_DELIMITED = 2;
+const LAST_ASCII = 0x7f;
+/** Text built character by character beats the decoder up to here. */
+const SHORT_TEXT = 32;
+const MAX_VARINT_BYTES = 5;
+const NO_BYTES = new Uint8Array(0);

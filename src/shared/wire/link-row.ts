@@ -1,0 +1,80 @@
+/** What a row of the link is and has: the bits of `LinkDown.kinds`. Path: link writer -> [link row] -> link reader. */
+
+export const ROW = {
+  CHANGE: 0,
+  INITIAL: 1,
+  RESYNC: 2,
+  DELETED: 3,
+  REGISTERED: 4,
+  SYNCED: 5,
+  HEARTBEAT: 6,
+  ENDED: 7,
+} as const;
+
+export type UpdateRow = typeof ROW.CHANGE | typeof ROW.INITIAL | typeof ROW.RESYNC | typeof ROW.DELETED;
+
+export const ROW_MASK = 7;
+
+/** Where the value is, in the three bits above. */
+export const FORM = {
+  NONE: 0,
+  DOUBLE: 1,
+  INTEGER: 2,
+  TRUE: 3,
+  FALSE: 4,
+  TEXT: 5,
+  PAYLOAD: 6,
+  HEADER_AND_BYTES: 7,
+} as const;
+
+export const FORM_SHIFT = 3;
+
+export const HAS = {
+  MOMENT: 64,
+  SOURCE: 128,
+  MORE: 256,
+  MISSED: 512,
+  METADATA: 1024,
+  ANNOUNCEMENT: 2048,
+} as const;
+
+/** Of `LinkUp.watch_flags`. */
+export const ASKS = {
+  INITIAL: 1,
+  BATCHES: 2,
+  WAIT: 4,
+  MARK: 8,
+  RESUMES: 16,
+} as const;
+
+/** Fields of LinkDown. */
+export const DOWN = {
+  WELCOME: 1,
+  KINDS: 2,
+  TARGETS: 3,
+  VERSION_STEPS: 4,
+  REVISION_STEPS: 5,
+  TIMESTAMPS: 6,
+  REVISIONS: 7,
+  DOUBLES: 8,
+  INTEGERS: 9,
+  TEXTS: 10,
+  PAYLOADS: 11,
+  SOURCES: 12,
+  MISSED: 13,
+  METADATA_COUNTS: 14,
+  METADATA_TEXTS: 15,
+  REASONS: 16,
+  ANNOUNCED_FEEDS: 17,
+  ANNOUNCED_IDS: 18,
+  ANNOUNCED_NAMES: 19,
+  ANNOUNCED_TYPES: 20,
+  ANNOUNCED_VERSIONS: 21,
+  ANNOUNCED_IDENTIFIER_COUNTS: 22,
+  ANNOUNCED_IDENTIFIERS: 23,
+  END_STATUSES: 24,
+  END_CODES: 25,
+  END_MESSAGES: 26,
+} as const;
+
+export const DOWN_FIELDS = 27;

@@ -1,0 +1,60 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { InvalidArgumentError } from '../../../src/shared/errors.js';
+import { decodeLinkUp, encodeLinkRequest, readLinkRequest } from '../../../src/shared/wire/link-request.js';
+import { partsOf } from '../../../src/shared/wire/message-parts.js';
+
+const record = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
+  fc.record(fields, { noNullPrototype: true }) as fc.Arbitrary<T>;
+const text = fc.string({ unit: 'grapheme', maxLength: 12 });
+const feed = fc.nat(0xffff_ffff);
+const watch = record({
+  feed,
+  includesInitialValues: fc.boolean(),
+  keepsBatches: fc.boolean(),
+  waitsForMissing: fc.boolean(),
+  wantsMark: fc.boolean(),
+  identifiers: fc.array(text, { maxLength: 4 }),
+  patterns: fc.array(text, { maxLength: 2 }),
+  resume: fc.option(record({ epoch: text, seen: fc.array(fc.tuple(text, fc.maxSafeNat()), { maxLength: 3 }) }), {
+    nil: undefined,
+  }),
+});
+const request = record({
+  hello: fc.option(record({ sessionId: text, maxBytes: fc.nat(2 ** 31 - 1), heartbeatMs: fc.nat(60_000) }), {
+    nil: undefined,
+  }),
+  watches: fc.array(watch, { maxLength: 5 }),
+  unwatched: fc.array(feed, { maxLength: 4 }),
+});
+
+describe('what is asked on the link', () => {
+  test('is read as it was meant, in one part or in several', () => {
+    fc.assert(
+      fc.property(request, (asked) => {
+        const bytes = encodeLinkRequest(asked);
+        assert.deepEqual(readLinkRequest([decodeLinkUp(bytes)]), asked);
+        assert.deepEqual(readLinkRequest([...partsOf(bytes, 16)].map(decodeLinkUp)), asked);
+      }),
+    );
+  });
+
+  test('is refused where its columns do not fit each other, or a version is none', () => {
+    const bad = [
+      { watchFeeds: [1] },
+      {
+        watchFeeds: [1],
+        watchFlags: [0],
+        watchIdentifierCounts: [2],
+        watchIdentifiers: ['a'],
+        watchPatternCounts: [0],
+      },
+      {
+        ...{ watchFeeds: [1], watchFlags: [16], watchIdentifierCounts: [0], watchPatternCounts: [0] },
+        ...{ resumeEpochs: ['e'], resumeCounts: [1], resumeIds: ['v'], resumeVersions: [1.5] },
+      },
+    ];
+    for (const message of bad) assert.throws(() => readLinkRequest([message]), InvalidArgumentError);
+  });
+});
