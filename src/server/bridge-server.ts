@@ -12,7 +12,7 @@ import { Server } from '@grpc/grpc-js';
 import { Deadlines } from '../shared/deadlines.js';
 import { clearTimeout, performanceNowMs, setImmediate, setTimeout } from '../shared/platform-timers.js';
 import { randomId, systemClock } from '../shared/system-clock.js';
-import { METHODS, methodPath, SERVICE_NAMES } from '../shared/wire/services.js';
+import { LINK_PATH, METHODS, methodPath, SERVICE_NAMES } from '../shared/wire/services.js';
 import { Access } from './access.js';
 import type { AdminHttp } from './admin/admin-http.js';
 import type { BridgeServerMetrics } from './bridge-server-metrics.js';
@@ -21,6 +21,7 @@ import { ConnectionLines } from './connection-lines.js';
 import { admissionInterceptor } from './handlers/admission.js';
 import { drainingError } from './handlers/call-failure.js';
 import { HealthHandler } from './handlers/health-handler.js';
+import { linkHandlers } from './handlers/link-handler.js';
 import { readHandlers } from './handlers/read-handler.js';
 import { addReflection } from './handlers/reflection-handler.js';
 import { sessionHandlers } from './handlers/session-handler.js';
@@ -197,6 +198,7 @@ class RunningServer implements BridgeServer {
       ...watchHandlers(this.#context),
     };
     for (const serviceName of SERVICE_NAMES) this.#grpc.addService(serviceDefinition(serviceName), handlers);
+    this.#grpc.addService(LINK_DEFINITION, linkHandlers(this.#context));
     this.#health.addTo(this.#grpc);
     addReflection(this.#grpc);
   }
@@ -207,19 +209,22 @@ function serviceDefinition(serviceName: string): ServiceDefinition {
   const definitions = Object.values(METHODS).map(
     ({ name, isServerStream }): [string, MethodDefinition<Buffer, Uint8Array>] => [
       name,
-      {
-        path: methodPath(serviceName, name),
-        requestStream: false,
-        responseStream: isServerStream,
-        requestSerialize: (bytes) => bytes,
-        requestDeserialize: (bytes) => bytes,
-        responseSerialize: asBuffer,
-        responseDeserialize: (bytes) => bytes,
-      },
+      { ...BYTES, path: methodPath(serviceName, name), requestStream: false, responseStream: isServerStream },
     ],
   );
   return Object.fromEntries(definitions);
 }
+
+const BYTES = {
+  requestSerialize: (bytes: Buffer) => bytes,
+  requestDeserialize: (bytes: Buffer) => bytes,
+  responseSerialize: asBuffer,
+  responseDeserialize: (bytes: Buffer) => bytes,
+};
+
+const LINK_DEFINITION: ServiceDefinition = {
+  Open: { ...BYTES, path: LINK_PATH, requestStream: true, responseStream: true },
+};
 
 function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);

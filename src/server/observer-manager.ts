@@ -7,6 +7,7 @@ import { QuotaExceededError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { Change, Variable } from '../shared/state/variable.js';
 import { compileWildcard } from '../shared/values/identifier.js';
+import type { EncodedValue } from '../shared/values/value-codec.js';
 import type { SharedChange } from '../shared/wire/update-encoder.js';
 
 /** Told when all of an atomic batch is published. */
@@ -39,6 +40,7 @@ export class PublishedChange implements SharedChange {
   /** The change encoded, once for all streams: written by the first that needs it. */
   bytes: Uint8Array | undefined = undefined;
   bytesWithOldValue: Uint8Array | undefined = undefined;
+  encoded: EncodedValue | undefined = undefined;
 
   constructor(change: Change, atMs: number, batch: PublishedBatch | undefined = undefined) {
     this.change = change;
@@ -50,6 +52,10 @@ export class PublishedChange implements SharedChange {
   letGoOfLarge(): void {
     if ((this.bytes?.length ?? 0) > LARGE_BYTES) this.bytes = undefined;
     if ((this.bytesWithOldValue?.length ?? 0) > LARGE_BYTES) this.bytesWithOldValue = undefined;
+    const { encoded } = this;
+    if (encoded !== undefined && encoded.value.length + (encoded.binary?.length ?? 0) > LARGE_BYTES) {
+      this.encoded = undefined;
+    }
   }
 }
 

@@ -10,7 +10,7 @@ import type {
 } from '@grpc/grpc-js';
 import { DeadlineExceededError, QuotaExceededError } from '../../shared/errors.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
-import { METHODS, methodPath, SERVICE_NAMES } from '../../shared/wire/services.js';
+import { LINK_PATH, METHODS, methodPath, SERVICE_NAMES } from '../../shared/wire/services.js';
 import type { Grant } from '../access.js';
 import type { ServerContext } from '../server-context.js';
 import { offerDirectCall } from '../watch/direct-write.js';
@@ -31,9 +31,10 @@ export function checkSession(server: ServerContext, metadata: Metadata, sessionI
 }
 
 /** Health and reflection say nothing of sessions, and ask for nothing. */
-const OURS = new Set(
-  SERVICE_NAMES.flatMap((service) => Object.keys(METHODS).map((method) => methodPath(service, method))),
-);
+const OURS = new Set([
+  LINK_PATH,
+  ...SERVICE_NAMES.flatMap((service) => Object.keys(METHODS).map((method) => methodPath(service, method))),
+]);
 
 type CallListener = Parameters<ServerInterceptingCallInterface['start']>[0];
 
@@ -74,8 +75,8 @@ class ArrivingCall implements ServerInterceptingCallInterface, CallListener, Dea
   }
 
   onReceiveMetadata(metadata: Metadata): void {
-    const { access, deadlines, clock, options, isDraining } = this.#server;
-    const { path, requestStream, responseStream } = this.#definition;
+    const { access, isDraining } = this.#server;
+    const { path, responseStream } = this.#definition;
     try {
       if (OURS.has(path)) {
         if (isDraining) throw drainingError();
@@ -89,8 +90,8 @@ class ArrivingCall implements ServerInterceptingCallInterface, CallListener, Dea
       return;
     }
     this.#stream?.on('data', (chunk) => this.#handleBytes(chunk.length));
-    deadlines.schedule(this, clock.nowMs() + options.requestTimeoutMs);
-    if (responseStream && !requestStream) offerDirectCall(metadata, this.#call);
+    this.#expectWhole();
+    if (responseStream && OURS.has(path)) offerDirectCall(metadata, this.#call);
     this.#listener.onReceiveMetadata(metadata);
   }
 
@@ -159,6 +160,11 @@ class ArrivingCall implements ServerInterceptingCallInterface, CallListener, Dea
     this.#refuse(new DeadlineExceededError(`the request was not whole after ${requestTimeoutMs} ms: send it again`));
   }
 
+  #expectWhole(): void {
+    const { deadlines, clock, options } = this.#server;
+    deadlines.schedule(this, clock.nowMs() + options.requestTimeoutMs);
+  }
+
   #giveBack(): void {
     this.#server.requests.giveBack(this.#session, this.#bytes);
     this.#bytes = 0;
@@ -173,6 +179,8 @@ class ArrivingCall implements ServerInterceptingCallInterface, CallListener, Dea
 
   #handleBytes(bytes: number): void {
     if (this.#isOver) return;
+    // A further message of a link has begun.
+    if (this.#bytes === 0 && this.#definition.requestStream) this.#expectWhole();
     this.#bytes += bytes;
     const exceeded = this.#server.requests.add(this.#session, bytes);
     if (exceeded === undefined) return;

@@ -1,6 +1,6 @@
 /** Our errors as gRPC answers: the status, the `bridge-error` trailer, and the epoch beside it. */
 import { Metadata } from '@grpc/grpc-js';
-import { BridgeError, UnavailableError } from '../../shared/errors.js';
+import { BridgeError, InternalError, UnavailableError } from '../../shared/errors.js';
 import { EPOCH_HEADER, ERROR_TRAILER, STATUS, statusOfCode } from '../../shared/wire/status.js';
 import type { ServerContext } from '../server-context.js';
 
@@ -25,21 +25,26 @@ export function isCausedByArguments(error: unknown): error is BridgeError {
 }
 
 export function failureOf(server: ServerContext, error: unknown, call: string): CallFailure {
-  server.counters.callsFailed += 1;
-  const { logger, epoch } = server.options;
+  const { code, message } = bridgeErrorOf(server, error, call);
   const metadata = new Metadata();
-  metadata.set(EPOCH_HEADER, epoch);
+  metadata.set(EPOCH_HEADER, server.options.epoch);
+  metadata.set(ERROR_TRAILER, code);
+  return { code: statusOfCode(code), details: statusSentence(message), metadata };
+}
+
+/** What its client is told of an error, counted, and logged where it is a mistake of the server. */
+export function bridgeErrorOf(server: ServerContext, error: unknown, call: string): BridgeError {
+  const { counters, options } = server;
+  counters.callsFailed += 1;
   if (error instanceof BridgeError) {
-    const code = statusOfCode(error.code);
-    if (code === STATUS.RESOURCE_EXHAUSTED) server.counters.callsRefused += 1;
-    if (code === STATUS.INTERNAL) logger.error({ error, call }, 'a call failed');
-    metadata.set(ERROR_TRAILER, error.code);
-    return { code, details: statusSentence(error.message), metadata };
+    const status = statusOfCode(error.code);
+    if (status === STATUS.RESOURCE_EXHAUSTED) counters.callsRefused += 1;
+    if (status === STATUS.INTERNAL) options.logger.error({ error, call }, 'a call failed');
+    return error;
   }
-  logger.error({ error, call }, 'a call failed by a mistake of the server');
-  metadata.set(ERROR_TRAILER, 'INTERNAL');
+  options.logger.error({ error, call }, 'a call failed by a mistake of the server');
   const sentence = `${call} failed by a mistake of the server: its log says which, please report it`;
-  return { code: STATUS.INTERNAL, details: sentence, metadata };
+  return new InternalError(sentence, { cause: error });
 }
 
 export function errorTrailer(code: string): Metadata {

@@ -8,11 +8,14 @@ import { partsOf } from '../../shared/wire/message-parts.js';
 import type { Method } from '../../shared/wire/services.js';
 import type { WorkBudget } from '../work-turns.js';
 
+/** A message that clients send, and the call that it belongs to. */
+export type ReadableMessage<Request> = Pick<Method<Request, unknown>, 'name' | 'decodeRequest'>;
+
 /** A request that is no message at all: a status everywhere, because nothing of it was understood. */
 export class UnreadableError extends InvalidArgumentError {}
 
 /** @throws UnreadableError */
-export function decode<Request>(method: Method<Request, unknown>, bytes: Uint8Array): Request {
+export function decode<Request>(method: ReadableMessage<Request>, bytes: Uint8Array): Request {
   try {
     return method.decodeRequest(bytes);
   } catch (cause) {
@@ -28,7 +31,7 @@ export function isLarge(bytes: Uint8Array): boolean {
 
 /** The parts of a large request, each a message of some of its fields. @throws UnreadableError */
 export async function decodeInTurns<Request>(
-  method: Method<Request, unknown>,
+  method: ReadableMessage<Request>,
   bytes: Uint8Array,
   work: WorkBudget,
 ): Promise<Request[]> {

@@ -1,25 +1,28 @@
 /**
- * How fast the messages of one stream go out: what was given to the transport and has not gone through, and since when nothing has.
- * Path: outbox -> [message pace] -> stream call. Full, by messages, by bytes, or because the connection has no room: the outbox waits.
+ * How fast the messages of one call go out: what was given to the transport and has not gone through, and since when nothing has.
+ * Path: outbox -> [message pace] -> stream call, link call. Full, by messages, by bytes, or because the connection has no room: the outbox waits.
  */
-import type { UpdateEncoder } from '../../shared/wire/update-encoder.js';
 import type { CarrierBudget, RoomSeeker } from './carrier-budget.js';
 import type { OutboxPace } from './outbox.js';
 
-/** Where the bytes of one stream go. */
+/** Where the bytes of one call go. */
 export interface MessageSink {
   /** Takes one message; whoever does says to the pace, later, when it is through. */
   write(bytes: Uint8Array): void;
 }
 
 /** What it takes out of its encoder. */
-export type MessageSource = UpdateEncoder & { take(): Uint8Array | undefined };
+export interface MessageSource {
+  /** What was said since the last call; undefined when that is nothing. */
+  take(): Uint8Array | undefined;
+}
 
 export class MessagePace implements OutboxPace {
   readonly #encoder: MessageSource;
   readonly #sink: MessageSink;
   readonly #budget: CarrierBudget;
   readonly #slowStreamMs: number;
+  readonly #maxBytes: number;
   /** Bytes of each message under way, in order. */
   readonly #underWay: number[] = [];
   #bytesUnderWay = 0;
@@ -27,11 +30,18 @@ export class MessagePace implements OutboxPace {
   #lastWriteAtMs = 0;
   #isClosed = false;
 
-  constructor(encoder: MessageSource, sink: MessageSink, budget: CarrierBudget, slowStreamMs: number) {
+  constructor(
+    encoder: MessageSource,
+    sink: MessageSink,
+    budget: CarrierBudget,
+    slowStreamMs: number,
+    maxBytes = MAX_BYTES_UNDER_WAY,
+  ) {
     this.#encoder = encoder;
     this.#sink = sink;
     this.#budget = budget;
     this.#slowStreamMs = slowStreamMs;
+    this.#maxBytes = maxBytes;
   }
 
   get isUnderWay(): boolean {
@@ -43,7 +53,7 @@ export class MessagePace implements OutboxPace {
     return this.#lastWriteAtMs;
   }
 
-  /** When the stream counts as stuck if nothing goes through until then. */
+  /** When the call counts as stuck if nothing goes through until then. */
   get stuckAtMs(): number {
     return this.#progressAtMs + this.#slowStreamMs;
   }
@@ -56,7 +66,7 @@ export class MessagePace implements OutboxPace {
   takesWrites(seeker: RoomSeeker): boolean {
     return (
       this.#underWay.length < MAX_MESSAGES_UNDER_WAY &&
-      this.#bytesUnderWay < MAX_BYTES_UNDER_WAY &&
+      this.#bytesUnderWay < this.#maxBytes &&
       this.#budget.hasRoom(seeker)
     );
   }

@@ -228,7 +228,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
   #encodeReplay(sent: SentState, current: VersionedValue, more: boolean): void {
     const { variable, version } = sent;
     const change = { variable, previous: variable.history.find(version), current, reason: undefined };
-    this.#encoder.change(sent, { change, bytes: undefined, bytesWithOldValue: undefined }, more);
+    this.#encoder.change(sent, { change, bytes: undefined, bytesWithOldValue: undefined, encoded: undefined }, more);
   }
 
   /** Superseded: its next change tells it. */

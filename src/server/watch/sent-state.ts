@@ -11,6 +11,8 @@ export class SentState implements SentVariable {
   readonly isNewcomer: boolean;
   /** As what its next update is told: its opening waited until the history no longer held it. */
   owed: 'initial_value' | 'resync' | undefined = undefined;
+  /** On a link: what its updates are addressed to; -1 before it is announced. Owner: link feed. */
+  handle = -1;
   /** Its newest change in the outbox. Owner: outbox. */
   waiting: WaitingChange | undefined = undefined;
 

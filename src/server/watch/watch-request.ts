@@ -1,6 +1,7 @@
 /** What a watch asks for, parsed once from its message. */
 import { InvalidArgumentError } from '../../shared/errors.js';
 import { ownValue, putOwn } from '../../shared/values/metadata.js';
+import type { LinkWatchRow } from '../../shared/wire/link-request.js';
 import type { RequestOf } from '../../shared/wire/services.js';
 import { ERA_SPAN } from '../../shared/wire/wire-version.js';
 import type { Work } from '../work-turns.js';
@@ -112,14 +113,7 @@ class Draft {
 
   finish(): WatchRequest {
     const options = this.#options;
-    if (this.#identifiers.size === 0 && this.#patterns.size === 0) {
-      throw new InvalidArgumentError('the watch names no variable: fill variable_identifiers or patterns');
-    }
-    if (this.#patterns.size > MAX_PATTERNS) {
-      throw new InvalidArgumentError(
-        `the watch has ${this.#patterns.size} patterns: give at most ${MAX_PATTERNS}, or several watches`,
-      );
-    }
+    checkNames(this.#identifiers, this.#patterns);
     const missing = ownValue(options, 'missing') ?? 'fail';
     if (missing !== 'fail' && missing !== 'wait') {
       throw new InvalidArgumentError(`the watch's option missing is "${missing}": give fail or wait`);
@@ -145,7 +139,39 @@ class Draft {
   }
 }
 
-function heartbeatOf(heartbeatMs: number): number | undefined {
+/** A row of a link. @throws InvalidArgumentError */
+export function watchRequestOfRow(row: LinkWatchRow, sessionId: string): WatchRequest {
+  const identifiers = new Set(row.identifiers);
+  const patterns = new Set(row.patterns);
+  checkNames(identifiers, patterns);
+  return {
+    sessionId,
+    identifiers,
+    patterns,
+    includesInitialValues: row.includesInitialValues,
+    includesOldValues: false,
+    waitsForMissing: row.waitsForMissing,
+    keepsBatches: row.keepsBatches,
+    wantsSynced: row.wantsMark,
+    token: '',
+    heartbeatMs: undefined,
+    resume: row.resume === undefined ? undefined : new WatchResume(row.resume.epoch, new Map(row.resume.seen)),
+  };
+}
+
+/** @throws InvalidArgumentError */
+function checkNames(identifiers: ReadonlySet<string>, patterns: ReadonlySet<string>): void {
+  if (identifiers.size === 0 && patterns.size === 0) {
+    throw new InvalidArgumentError('the watch names no variable: fill variable_identifiers or patterns');
+  }
+  if (patterns.size > MAX_PATTERNS) {
+    throw new InvalidArgumentError(
+      `the watch has ${patterns.size} patterns: give at most ${MAX_PATTERNS}, or several watches`,
+    );
+  }
+}
+
+export function heartbeatOf(heartbeatMs: number): number | undefined {
   if (heartbeatMs < 0) {
     throw new InvalidArgumentError(
       `heartbeat_ms ${heartbeatMs} is negative: give ${MIN_HEARTBEAT_MS} or more, or 0 for the server's`,

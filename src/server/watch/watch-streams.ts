@@ -17,12 +17,18 @@ export interface LiveWatch {
   fail(error: unknown): void;
 }
 
+/** Carries many watches, and ends with all of them. */
+export interface LiveLink {
+  fail(error: unknown): void;
+}
+
 export class WatchStreams {
   readonly #maxStreams: number;
   readonly #maxConnectionBytes: number;
   readonly #streams = new Map<Session, Set<LiveWatch>>();
   readonly #byToken = new Map<Session, Map<string, LiveWatch>>();
   readonly #budgets = new Map<string, { readonly budget: CarrierBudget; calls: number }>();
+  readonly #links = new Set<LiveLink>();
   readonly #idle: (() => void)[] = [];
   #size = 0;
   #calls = 0;
@@ -81,7 +87,20 @@ export class WatchStreams {
     for (const stream of [...(this.#streams.get(session) ?? [])]) stream.finish();
   }
 
+  get links(): number {
+    return this.#links.size;
+  }
+
+  addLink(link: LiveLink): void {
+    this.#links.add(link);
+  }
+
+  removeLink(link: LiveLink): void {
+    this.#links.delete(link);
+  }
+
   endAll(error: unknown): void {
+    for (const link of [...this.#links]) link.fail(error);
     for (const streams of [...this.#streams.values()]) for (const stream of [...streams]) stream.fail(error);
   }
 

@@ -66,9 +66,11 @@ export function encodeLinkRequest({ hello, watches, unwatched }: LinkRequest): U
   return bytesOf(snakepit.bridge.LinkUp, message);
 }
 
-export function decodeLinkUp(bytes: Uint8Array): Message {
-  return snakepit.bridge.LinkUp.decode(bytes);
-}
+/** As one that requests are read as. */
+export const LINK_UP = {
+  name: 'Open',
+  decodeRequest: (bytes: Uint8Array): Message => snakepit.bridge.LinkUp.decode(bytes),
+} as const;
 
 /** The rows of a message that came in one part or in several. @throws InvalidArgumentError where its columns do not fit each other */
 export function readLinkRequest(parts: readonly Message[]): LinkRequest {

@@ -37,6 +37,31 @@ export interface LinkUpdate {
   readonly more: boolean;
 }
 
+/** About how many bytes a value needs beside its row: 0 for numbers and booleans. Encodes it where that says. */
+export function payloadBytes(type: VariableType, value: VariableValue, shared: ValueBytes): number {
+  switch (type) {
+    case 'float':
+    case 'boolean':
+      return 0;
+    case 'integer':
+      if (typeof value === 'number') return 0;
+      break;
+    case 'string':
+    case 'choice':
+    case 'module':
+      return (value as string).length;
+    case 'embedding':
+    case 'tensor':
+    case 'map':
+    case 'list':
+      break;
+    default:
+      return type satisfies never;
+  }
+  shared.encoded ??= encodeValue(type, value, AS_BYTES);
+  return shared.encoded.value.length + (shared.encoded.binary?.length ?? 0);
+}
+
 /** Holds a value's bytes for all that are told it. */
 export interface ValueBytes {
   encoded: EncodedValue | undefined;

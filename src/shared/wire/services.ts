@@ -25,6 +25,10 @@ export function methodPath(serviceName: string, methodName: string): string {
   return `/${serviceName}/${methodName}`;
 }
 
+/** The one call of the service of links; its messages are no request and answer, and stand in link-request and link-writer. */
+export const LINK_SERVICE = 'snakepit.bridge.StreamLink';
+export const LINK_PATH = methodPath(LINK_SERVICE, 'Open');
+
 const bridge = snakepit.bridge;
 
 /** Messages as plain objects: fields left out have their proto3 default. */

@@ -2,7 +2,9 @@
  * The seam between what a watch has to say and how a carrier says it. Path: server/watch/outbox -> [update encoder] -> a carrier's bytes.
  * One for each watch on a carrier, used again and again: it keeps nothing but what its carrier has not taken.
  */
+
 import type { Change, Variable, VersionedValue } from '../state/variable.js';
+import type { EncodedValue } from '../values/value-codec.js';
 
 /** One variable as a watch knows it. */
 export interface SentVariable {
@@ -11,6 +13,8 @@ export interface SentVariable {
   readonly version: number;
   /** What the request called it, where that is not its name alone; said with the first update. */
   readonly unsaidIdentifiers: readonly string[] | undefined;
+  /** What a link addresses it by; -1 before it is announced. Written by the encoder. */
+  handle: number;
 }
 
 /** A change with room for its bytes: written by the first watch that needs them, for all that know the version right before. */
@@ -18,6 +22,8 @@ export interface SharedChange {
   readonly change: Change;
   bytes: Uint8Array | undefined;
   bytesWithOldValue: Uint8Array | undefined;
+  /** Its value as links say it, where that is more than a number or text. */
+  encoded: EncodedValue | undefined;
 }
 
 /** A variable that a resumed watch knew and that is no more. */

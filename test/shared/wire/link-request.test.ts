@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { InvalidArgumentError } from '../../../src/shared/errors.js';
-import { decodeLinkUp, encodeLinkRequest, readLinkRequest } from '../../../src/shared/wire/link-request.js';
+import { encodeLinkRequest, LINK_UP, readLinkRequest } from '../../../src/shared/wire/link-request.js';
 import { partsOf } from '../../../src/shared/wire/message-parts.js';
 
 const record = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
@@ -34,8 +34,8 @@ describe('what is asked on the link', () => {
     fc.assert(
       fc.property(request, (asked) => {
         const bytes = encodeLinkRequest(asked);
-        assert.deepEqual(readLinkRequest([decodeLinkUp(bytes)]), asked);
-        assert.deepEqual(readLinkRequest([...partsOf(bytes, 16)].map(decodeLinkUp)), asked);
+        assert.deepEqual(readLinkRequest([LINK_UP.decodeRequest(bytes)]), asked);
+        assert.deepEqual(readLinkRequest([...partsOf(bytes, 16)].map(LINK_UP.decodeRequest)), asked);
       }),
     );
   });

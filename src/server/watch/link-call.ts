@@ -1,0 +1,292 @@
+/**
+ * All watches of one worker of a client, on one stream. Path: HTTP/2 -> [link call] -> carried watch -> outbox -> link feed, and back in rows.
+ * What happens in one turn goes out as one message. Slow: its watches wait and conflate, one after another goes on; one that takes nothing for
+ * slowStreamMs is cut. Full: maxStreams refuses a watch, maxConnectionBytes what it holds. Closed: every watch ends, exactly once.
+ */
+import type { Metadata, ServerDuplexStream, ServerInterceptingCallInterface } from '@grpc/grpc-js';
+import type { BridgeError } from '../../shared/errors.js';
+import { InvalidArgumentError, SlowStreamError } from '../../shared/errors.js';
+import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
+import type { Deadline } from '../../shared/timer-wheel.js';
+import type { LinkRequest, LinkWatchRow } from '../../shared/wire/link-request.js';
+import { LINK_UP, readLinkRequest } from '../../shared/wire/link-request.js';
+import { encodeWelcome, LinkWriter } from '../../shared/wire/link-writer.js';
+import { checkSession } from '../handlers/admission.js';
+import { bridgeErrorOf, failureOf } from '../handlers/call-failure.js';
+import { decode, decodeInTurns, isLarge } from '../handlers/request-reader.js';
+import type { ServerContext } from '../server-context.js';
+import type { Work } from '../work-turns.js';
+import { CarriedWatch } from './carried-watch.js';
+import type { CarrierBudget, RoomSeeker } from './carrier-budget.js';
+import { takeDirectCall } from './direct-write.js';
+import type { FeedLink } from './link-feed.js';
+import { LinkFeed } from './link-feed.js';
+import { LinkHandles } from './link-handles.js';
+import type { MessageSink, MessageSource } from './message-pace.js';
+import { MessagePace } from './message-pace.js';
+import { heartbeatOf, watchRequestOfRow } from './watch-request.js';
+import type { LiveLink } from './watch-streams.js';
+
+export type OpenCall = ServerDuplexStream<Buffer, Uint8Array>;
+
+export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource, RoomSeeker, LiveLink {
+  dueAtMs = 0;
+  wheelSlot = -1;
+  wheelPlace = 0;
+  readonly writer = new LinkWriter();
+  readonly handles = new LinkHandles();
+  maxBytes: number;
+  largeBytes = LARGE_ROW_BYTES;
+  readonly #server: ServerContext;
+  readonly #call: OpenCall;
+  readonly #directCall: ServerInterceptingCallInterface;
+  readonly #connection: string;
+  readonly #budget: CarrierBudget;
+  readonly #pace: MessagePace;
+  readonly #feeds = new Map<number, LinkFeed>();
+  /** Feeds with something to say that had to wait, in turn. */
+  #seekers = new Set<RoomSeeker>();
+  readonly #inbox: Buffer[] = [];
+  #isReading = false;
+  #sessionId: string | undefined;
+  #heartbeatMs: number;
+  #flushTurn: NodeJS.Immediate | undefined;
+  /** Taken by the pace. */
+  #message: Uint8Array | undefined;
+  #isEnded = false;
+
+  /** Owner: itself, until its end. */
+  constructor(server: ServerContext, call: OpenCall, header: Metadata) {
+    const { options, watchStreams } = server;
+    this.#server = server;
+    this.#call = call;
+    this.#directCall = takeDirectCall(call.metadata);
+    this.#connection = call.getPeer();
+    this.#heartbeatMs = options.heartbeatMs;
+    this.maxBytes = options.maxMessageBytes;
+    this.#budget = watchStreams.handleCallBegun(this.#connection);
+    this.#pace = new MessagePace(this, this, this.#budget, options.slowStreamMs, MAX_BYTES_UNDER_WAY);
+    watchStreams.addLink(this);
+    call.on('cancelled', () => {
+      this.#end();
+      watchStreams.handleCallEnded(this.#connection);
+    });
+    call.on('data', (bytes: Buffer) => this.#handleMessage(bytes));
+    // Its client has nothing more to ask, and wants nothing more.
+    call.on('end', () => this.#finish());
+    call.sendMetadata(header);
+  }
+
+  fail(error: unknown): void {
+    if (this.#isEnded) return;
+    this.#end();
+    this.#call.emit('error', failureOf(this.#server, error, 'Open'));
+  }
+
+  // --- from the client
+
+  #handleMessage(bytes: Buffer): void {
+    this.#inbox.push(bytes);
+    if (this.#isReading) {
+      this.#call.pause();
+      return;
+    }
+    this.#isReading = true;
+    this.#readAll()
+      .catch((error: unknown) => this.fail(error))
+      .finally(() => {
+        this.#isReading = false;
+        this.#call.resume();
+      });
+  }
+
+  async #readAll(): Promise<void> {
+    for (let bytes = this.#inbox.shift(); bytes !== undefined && !this.#isEnded; bytes = this.#inbox.shift()) {
+      const work = this.#server.turns.begin();
+      const parts = isLarge(bytes) ? await decodeInTurns(LINK_UP, bytes, work) : [decode(LINK_UP, bytes)];
+      if (this.#isEnded) return;
+      await this.#handleRequest(readLinkRequest(parts), work);
+    }
+  }
+
+  async #handleRequest({ hello, watches, unwatched }: LinkRequest, work: Work): Promise<void> {
+    if ((hello === undefined) !== (this.#sessionId !== undefined)) {
+      throw new InvalidArgumentError('a link begins with one hello: send it in the first message, and in no other');
+    }
+    if (hello !== undefined) {
+      const { sessionId, maxBytes, heartbeatMs } = hello;
+      checkSession(this.#server, this.#call.metadata, sessionId);
+      this.#server.store.require(sessionId, this.#server.clock.nowMs());
+      this.#sessionId = sessionId;
+      if (maxBytes > 0) this.#limitTo(maxBytes);
+      this.#heartbeatMs = heartbeatOf(heartbeatMs) ?? this.#heartbeatMs;
+      const { epoch, maxMessageBytes } = this.#server.options;
+      this.#message = encodeWelcome({ epoch, heartbeatMs: this.#heartbeatMs, maxBytes: maxMessageBytes });
+      const nowMs = this.#server.clock.nowMs();
+      this.#pace.send(nowMs);
+      this.#server.deadlines.schedule(this, nowMs + this.#heartbeatMs);
+    }
+    for (const row of watches) {
+      const rest = work.spend(STEPS_A_WATCH);
+      if (rest !== undefined) await rest;
+      if (this.#isEnded) return;
+      this.#watch(row, work);
+    }
+    for (const feed of unwatched) {
+      const rest = work.spend(1);
+      if (rest !== undefined) await rest;
+      this.#feeds.get(feed)?.end();
+    }
+  }
+
+  #limitTo(maxBytes: number): void {
+    this.maxBytes = Math.min(this.maxBytes, maxBytes);
+    this.largeBytes = Math.min(LARGE_ROW_BYTES, this.maxBytes / 4);
+  }
+
+  #watch(row: LinkWatchRow, work: Work): void {
+    const { store, clock, watchStreams } = this.#server;
+    if (this.#feeds.has(row.feed)) {
+      throw new InvalidArgumentError(`the link has a feed ${row.feed} already: give each watch a number of its own`);
+    }
+    try {
+      const request = watchRequestOfRow(row, this.#sessionId!);
+      const session = store.require(request.sessionId, clock.nowMs());
+      watchStreams.checkQuota();
+      const feed = new LinkFeed(this, row.feed);
+      const watch = new CarriedWatch(this.#server, session, request, this.#connection, this.#budget, feed, feed, feed);
+      feed.carry(watch);
+      this.#feeds.set(row.feed, feed);
+      watch.open(work).catch((error: unknown) => watch.fail(error));
+    } catch (error) {
+      new LinkFeed(this, row.feed).handleEnded(error);
+    }
+  }
+
+  /** Ends the call with OK. */
+  #finish(): void {
+    if (this.#isEnded) return;
+    this.#end();
+    this.#call.end();
+  }
+
+  // --- from its feeds
+
+  takesRows(seeker: RoomSeeker): boolean {
+    if (this.#isEnded) return false;
+    if (this.#pace.takesWrites(this)) return true;
+    this.#seekers.add(seeker);
+    return false;
+  }
+
+  handleRows(): void {
+    if (this.#isEnded) this.writer.clear();
+    else if (this.writer.size >= Math.min(MESSAGE_BYTES, this.maxBytes / 2)) this.flush();
+    else this.#flushTurn ??= setImmediate(() => this.flush());
+  }
+
+  flush(): void {
+    clearImmediate(this.#flushTurn);
+    this.#flushTurn = undefined;
+    if (this.#isEnded || this.writer.isEmpty) return;
+    this.#message = this.writer.take();
+    this.#pace.send(this.#server.clock.nowMs());
+    if (this.dueAtMs > this.#pace.stuckAtMs) this.#server.deadlines.schedule(this, this.#pace.stuckAtMs);
+  }
+
+  handleFeedEnded(feed: LinkFeed): void {
+    this.#seekers.delete(feed);
+    if (this.#feeds.get(feed.number) === feed) this.#feeds.delete(feed.number);
+  }
+
+  failureOf(error: unknown): BridgeError {
+    return bridgeErrorOf(this.#server, error, 'Open');
+  }
+
+  // --- its pace
+
+  take(): Uint8Array | undefined {
+    const message = this.#message;
+    this.#message = undefined;
+    return message;
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#directCall.sendMessage(bytes, this.#handleWritten);
+  }
+
+  readonly #handleWritten = (): void => {
+    if (this.#isEnded) return;
+    const nowMs = this.#server.clock.nowMs();
+    this.#pace.handleWritten(nowMs);
+    this.handleRoom(nowMs);
+  };
+
+  /** One feed after another goes on, as far as there is room: those that have to wait again are last. */
+  handleRoom(nowMs: number): void {
+    if (this.#seekers.size === 0) return;
+    const seekers = this.#seekers;
+    this.#seekers = new Set();
+    for (const seeker of seekers) {
+      if (this.#isEnded) return;
+      if (this.#pace.takesWrites(this)) {
+        seekers.delete(seeker);
+        seeker.handleRoom(nowMs);
+      } else {
+        for (const later of this.#seekers) seekers.add(later);
+        this.#seekers = seekers;
+        return;
+      }
+    }
+  }
+
+  handleDeadline(nowMs: number): void {
+    if (this.#isEnded) return;
+    if (this.#pace.isStuck(nowMs)) {
+      this.#server.counters.slowStreamsCut += 1;
+      this.fail(
+        new SlowStreamError('the link took nothing for too long and was cut: read faster, watch less, or resume'),
+      );
+      return;
+    }
+    if (nowMs >= this.#pace.lastWriteAtMs + this.#heartbeatMs && !this.#pace.isUnderWay) {
+      this.writer.heartbeat();
+      this.flush();
+    }
+    let dueAtMs = this.#pace.lastWriteAtMs + this.#heartbeatMs;
+    if (dueAtMs <= nowMs) dueAtMs = nowMs + this.#heartbeatMs;
+    if (this.#pace.isUnderWay) dueAtMs = Math.min(dueAtMs, Math.max(this.#pace.stuckAtMs, nowMs + 1));
+    this.#server.deadlines.schedule(this, dueAtMs);
+  }
+
+  #end(): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    clearImmediate(this.#flushTurn);
+    this.#inbox.length = 0;
+    void this.#endFeeds([...this.#feeds.values()]);
+    this.#seekers.clear();
+    this.#budget.forget(this);
+    this.#pace.close(this.#server.clock.nowMs());
+    this.#server.deadlines.cancel(this);
+    this.#server.watchStreams.removeLink(this);
+  }
+
+  /** Many in turns. */
+  async #endFeeds(feeds: readonly LinkFeed[]): Promise<void> {
+    const work = this.#server.turns.begin();
+    for (const feed of feeds) {
+      feed.end();
+      const rest = work.spend(STEPS_AN_END);
+      if (rest !== undefined) await rest;
+    }
+  }
+}
+
+/** A message is cut at about this size. */
+const MESSAGE_BYTES = 64 * 1024;
+const LARGE_ROW_BYTES = 16 * 1024;
+/** Given to HTTP/2 and not gone through: more would wait where nothing conflates. */
+const MAX_BYTES_UNDER_WAY = 512 * 1024;
+const STEPS_A_WATCH = 10;
+const STEPS_AN_END = 2;
