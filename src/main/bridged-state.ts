@@ -8,7 +8,6 @@ import {
   ClosedError,
   errorFromWire,
   InvalidOptionsError,
-  UnsupportedError,
   VariablesNotFoundError,
 } from '../shared/errors.js';
 import type { StateOptions, StateOptionsInput, WatchOptionsInput } from '../shared/options.js';
@@ -80,6 +79,7 @@ export class BridgedState implements StateProvider, SlotBridge {
   readonly watches: BridgedWatches;
   /** Of the server that took its calls when it opened; '' of one that says none. */
   #epoch = '';
+  #transport: AttachResult['transport'] = 'stream';
   readonly #options: StateOptions;
   readonly #pool: WorkerPool;
   readonly #ownsPool: boolean;
@@ -123,9 +123,6 @@ export class BridgedState implements StateProvider, SlotBridge {
       throw new InvalidOptionsError(`BridgedState.open: ${name} belongs to the pool: leave it out, or leave out pool`);
     }
     const options = parseStateOptions(data);
-    if (options.transport === 'link') {
-      throw new UnsupportedError("transport 'link' is not in this version: use 'auto' or 'stream'");
-    }
     const exported = existingState === undefined ? undefined : await exportedOf(existingState);
     const pool =
       givenPool ??
@@ -140,6 +137,7 @@ export class BridgedState implements StateProvider, SlotBridge {
       for (const result of attached) if (result.status === 'rejected') throw result.reason;
       const calls = attached[pool.slots.indexOf(state.#callSlot)] as PromiseFulfilledResult<AttachResult>;
       state.#epoch = calls.value.epoch;
+      state.#transport = calls.value.transport;
       if (exported !== undefined) await state.importState(exported);
     } catch (error) {
       await state.close();
@@ -149,7 +147,12 @@ export class BridgedState implements StateProvider, SlotBridge {
   }
 
   get capabilities(): Capabilities {
-    return { transport: 'stream', resume: true, waitForMissing: true, conditionsOffMainThread: this.#pool.workers > 0 };
+    return {
+      transport: this.#transport,
+      resume: true,
+      waitForMissing: true,
+      conditionsOffMainThread: this.#pool.workers > 0,
+    };
   }
 
   /** Worker threads that carry this state's streams. */
@@ -395,13 +398,14 @@ export class BridgedState implements StateProvider, SlotBridge {
 }
 
 function configOf(options: StateOptions): BridgeConfig {
-  const { endpoints, sessionId, tls, token, reconnect, breaker, keepalive, limits } = options;
+  const { endpoints, sessionId, tls, token, transport, reconnect, breaker, keepalive, limits } = options;
   const tlsConfig = tls === false ? undefined : tls === true ? {} : tls;
   return {
     endpoints,
     sessionId,
     tls: tlsConfig === undefined ? undefined : { ca: tlsConfig.ca, cert: tlsConfig.cert, key: tlsConfig.key },
     token,
+    transport,
     reconnect,
     breaker,
     keepalive,

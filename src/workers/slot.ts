@@ -112,7 +112,7 @@ export class Slot {
     this.#bridges.set(number, { connection, calls, order, gate });
     try {
       const { epoch } = await connection.open(isRecovery);
-      return { epoch };
+      return { epoch, transport: connection.transport };
     } catch (error) {
       this.#bridges.delete(number);
       await connection.close();

@@ -109,22 +109,23 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
     }
   }
 
-  async #handleRequest({ hello, watches, unwatched }: LinkRequest, work: Work): Promise<void> {
+  async #handleRequest({ hello, watches, unwatched, heartbeatMs }: LinkRequest, work: Work): Promise<void> {
+    this.#heartbeatMs = heartbeatOf(heartbeatMs) ?? this.#heartbeatMs;
     if ((hello === undefined) !== (this.#sessionId !== undefined)) {
       throw new InvalidArgumentError('a link begins with one hello: send it in the first message, and in no other');
     }
     if (hello !== undefined) {
-      const { sessionId, maxBytes, heartbeatMs } = hello;
+      const { sessionId, maxBytes } = hello;
       checkSession(this.#server, this.#call.metadata, sessionId);
       this.#server.store.require(sessionId, this.#server.clock.nowMs());
       this.#sessionId = sessionId;
       if (maxBytes > 0) this.#limitTo(maxBytes);
-      this.#heartbeatMs = heartbeatOf(heartbeatMs) ?? this.#heartbeatMs;
       const { epoch, maxMessageBytes } = this.#server.options;
       this.#message = encodeWelcome({ epoch, heartbeatMs: this.#heartbeatMs, maxBytes: maxMessageBytes });
-      const nowMs = this.#server.clock.nowMs();
-      this.#pace.send(nowMs);
-      this.#server.deadlines.schedule(this, nowMs + this.#heartbeatMs);
+      this.#pace.send(this.#server.clock.nowMs());
+    }
+    if (hello !== undefined || heartbeatMs !== 0) {
+      this.#server.deadlines.schedule(this, this.#server.clock.nowMs() + this.#heartbeatMs);
     }
     for (const row of watches) {
       const rest = work.spend(STEPS_A_WATCH);

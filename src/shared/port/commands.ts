@@ -5,12 +5,16 @@ import type { BackoffOptions } from '../resilience/backoff.js';
 import type { Metadata } from '../values/metadata.js';
 import type { PortValue } from './port-value.js';
 
+/** By what watches travel. */
+export type Transport = 'auto' | 'link' | 'stream';
+
 /** One state's connection, complete: parsed in main, used as it is in the worker. */
 export interface BridgeConfig {
   readonly endpoints: readonly string[];
   readonly sessionId: string;
   readonly tls: TlsConfig | undefined;
   readonly token: string | undefined;
+  readonly transport: Transport;
   readonly reconnect: BackoffOptions & { readonly resetAfterMs: number; readonly maxAttempts: number };
   readonly breaker: { readonly failures: number; readonly openMs: number };
   readonly keepalive: { readonly timeMs: number; readonly timeoutMs: number };

@@ -46,9 +46,11 @@ export type Reply =
   /** No more updates will come: by a failure, or, without an error, because no variable is left. */
   | { readonly kind: 'ended'; readonly subscription: number; readonly error: ErrorWire | undefined };
 
-/** Answer to `attach`: the server's epoch, '' when it says none. */
+/** Answer to `attach`. */
 export interface AttachResult {
+  /** The server's, '' when it says none. */
   readonly epoch: string;
+  readonly transport: 'link' | 'stream';
 }
 
 /** A variable as `get` and `list` answer it. */

@@ -7,8 +7,6 @@ import { bytesOf } from './message-bytes.js';
 export interface LinkHello {
   readonly sessionId: string;
   readonly maxBytes: number;
-  /** 0 = the server's own. */
-  readonly heartbeatMs: number;
 }
 
 /** A watch as it is asked for on a link. */
@@ -29,11 +27,13 @@ export interface LinkRequest {
   readonly hello: LinkHello | undefined;
   readonly watches: readonly LinkWatchRow[];
   readonly unwatched: readonly number[];
+  /** Silence before a heartbeat from now on; 0 = as before. */
+  readonly heartbeatMs: number;
 }
 
 type Message = snakepit.bridge.ILinkUp;
 
-export function encodeLinkRequest({ hello, watches, unwatched }: LinkRequest): Uint8Array {
+export function encodeLinkRequest({ hello, watches, unwatched, heartbeatMs }: LinkRequest): Uint8Array {
   const message = {
     ...(hello === undefined ? {} : { hello }),
     watchFeeds: [] as number[],
@@ -47,6 +47,7 @@ export function encodeLinkRequest({ hello, watches, unwatched }: LinkRequest): U
     resumeIds: [] as string[],
     resumeVersions: [] as number[],
     unwatchFeeds: [...unwatched],
+    heartbeatMs,
   };
   for (const row of watches) {
     message.watchFeeds.push(row.feed);
@@ -99,10 +100,10 @@ export function readLinkRequest(parts: readonly Message[]): LinkRequest {
         : {
             sessionId: hello.sessionId ?? '',
             maxBytes: hello.maxBytes ?? 0,
-            heartbeatMs: hello.heartbeatMs ?? 0,
           },
     watches,
     unwatched: columns.all('unwatchFeeds'),
+    heartbeatMs: parts.find((part) => (part.heartbeatMs ?? 0) !== 0)?.heartbeatMs ?? 0,
   };
 }
 

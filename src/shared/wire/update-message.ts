@@ -9,8 +9,9 @@ import type { Change, Variable, VersionedValue } from '../state/variable.js';
 import { constraintsToJson } from '../values/constraint-text.js';
 import type { Metadata } from '../values/metadata.js';
 import { EMPTY_METADATA, putOwn } from '../values/metadata.js';
+import { readText as textOfBytes } from '../values/scalar-reader.js';
 import type { EncodedValue } from '../values/value-codec.js';
-import { decodeValue, encodeValue, scalarText, typeUrlOf } from '../values/value-codec.js';
+import { decodeValue, encodeValue, normalizeValue, scalarText, typeUrlOf } from '../values/value-codec.js';
 import type { VariableType, VariableValue } from '../values/variable-type.js';
 import { VARIABLE_TYPES } from '../values/variable-type.js';
 import { snakepit } from './gen/bridge.js';
@@ -179,6 +180,9 @@ export class UpdateMessage {
   typeUrl = '';
   value: Uint8Array = NO_BYTES;
   binary: Uint8Array | undefined = undefined;
+  /** Over a link: the value itself, or `value` as its plain text. */
+  decoded: number | boolean | undefined = undefined;
+  isText = false;
 }
 
 /** Names that the next message of a stream is likely to carry: those of its last. */
@@ -243,7 +247,11 @@ export function updateValue(update: UpdateMessage): VariableValue {
   const { type } = update;
   if (!isKnownType(type))
     throw new InvalidTypeError(`variable "${update.name}" has type "${type}", which this version does not know`);
-  return decodeValue(type, update, `variable "${update.name || update.variableId}"`);
+  const subject = `variable "${update.name || update.variableId}"`;
+  if (update.decoded !== undefined) return normalizeValue(type, update.decoded, subject);
+  return update.isText
+    ? normalizeValue(type, textOfBytes(update.value, subject), subject)
+    : decodeValue(type, update, subject);
 }
 
 function isKnownType(type: string): type is VariableType {

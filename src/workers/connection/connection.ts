@@ -12,6 +12,7 @@ import {
   SessionNotFoundError,
   UnavailableError,
   UnknownOutcomeError,
+  UnsupportedError,
   VariablesNotFoundError,
 } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
@@ -20,12 +21,15 @@ import type { BridgeConfig } from '../../shared/port/commands.js';
 import { systemClock, systemRandom } from '../../shared/system-clock.js';
 import type { MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
 import { STATUS } from '../../shared/wire/status.js';
-import type { CarriedFeed, CarrierOwner, FeedEnd } from '../transport/carrier.js';
+import type { CarriedFeed, Carrier, CarrierOwner, FeedEnd } from '../transport/carrier.js';
 import { ChannelPool, type PooledChannel } from '../transport/channel-pool.js';
 import { unaryCall } from '../transport/grpc-call.js';
+import { LinkCarrier } from '../transport/link-carrier.js';
 import { StreamCarrier } from '../transport/stream-carrier.js';
 import type { WatchFeed } from '../watch/watch-feed.js';
 import { isOver } from '../watch/watch-state.js';
+import type { CarrierKind } from './carrier-choice.js';
+import { CarrierChoice } from './carrier-choice.js';
 import { EndpointRotation } from './endpoint-rotation.js';
 import { isPermanentForConnection, verdictOf } from './failure-verdict.js';
 import { FeedReturns } from './feed-returns.js';
@@ -67,7 +71,9 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   readonly #returns: FeedReturns<WatchFeed>;
   readonly #attempt = deadlineOf(() => void this.#reconnect());
   #pool: ChannelPool;
-  #carrier: StreamCarrier;
+  readonly #choice: CarrierChoice;
+  #kind: CarrierKind = 'stream';
+  #carrier: Carrier;
   /** Streams that ended in this turn: whether their connection did too is known in the next. */
   #lost: Lost[] = [];
   #lostTurn: NodeJS.Immediate | undefined;
@@ -82,6 +88,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     this.#rotation = new EndpointRotation(config.endpoints);
     this.#unit = new ReconnectUnit(config);
     this.#session = new SessionContact(config);
+    this.#choice = new CarrierChoice(config.transport);
     this.#returns = new FeedReturns({
       config,
       deadlines,
@@ -105,6 +112,10 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     return this.facts.maxBytes;
   }
 
+  get transport(): CarrierKind {
+    return this.#kind;
+  }
+
   get connections(): number {
     return this.#pool.size;
   }
@@ -119,6 +130,8 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     for (let tries = this.#rotation.size; tries > 0; tries -= 1) {
       try {
         await this.#connect();
+        // Known from the start, and the first watch finds it open.
+        await this.#tryLink();
         this.#openWaiting();
         return this.facts;
       } catch (error) {
@@ -132,6 +145,12 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     if (!keepsTrying) throw lastError;
     this.#deadlines.schedule(this.#attempt, this.#unit.handleAttemptFailed(systemClock.nowMs(), systemRandom));
     return this.facts;
+  }
+
+  /** @throws UnsupportedError when links alone were asked for, and the server has none */
+  async #tryLink(): Promise<void> {
+    if (!(this.#carrier instanceof LinkCarrier) || (await this.#carrier.isAccepted())) return;
+    if (this.#kind === 'link') throw noLink(this.#pool.endpoint);
   }
 
   watch(feed: WatchFeed, owner: FeedOwner): void {
@@ -222,6 +241,17 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     else await this.#rejoinFor(feed, end);
   }
 
+  handleNoLink(): void {
+    const { endpoint } = this.#pool;
+    const feeds = this.#carrier.end() as WatchFeed[];
+    if (!this.#choice.handleNoLink(endpoint)) {
+      for (const feed of feeds) this.#refuse(feed, noLink(endpoint));
+      return;
+    }
+    this.#chooseCarrier();
+    for (const feed of feeds) this.#open(feed, 0);
+  }
+
   #handleVerdict(feed: WatchFeed, end: FeedEnd): void {
     const { trailer, status } = end;
     switch (verdictOf({ trailer, status, wasLive: feed.hasBeenLive })) {
@@ -298,6 +328,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     // How often to look depends on what the server says.
     this.#watchdog.start();
     this.#checkOpen();
+    this.#chooseCarrier();
     this.#unit.handleConnected(systemClock.nowMs());
   }
 
@@ -356,8 +387,18 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     this.#carrier = this.#makeCarrier();
   }
 
-  #makeCarrier(): StreamCarrier {
-    return new StreamCarrier(this.#config, this.#pool, () => this.facts, this.#deadlines, this);
+  /** Once it is known what the server is. */
+  #chooseCarrier(): void {
+    const kind = this.#choice.kindFor(this.#pool.endpoint, this.facts.epoch !== '');
+    if (kind === this.#kind) return;
+    for (const feed of this.#carrier.end()) this.#returns.wait(feed as WatchFeed);
+    this.#kind = kind;
+    this.#carrier = this.#makeCarrier();
+  }
+
+  #makeCarrier(): Carrier {
+    const make = this.#kind === 'link' ? LinkCarrier : StreamCarrier;
+    return new make(this.#config, this.#pool, () => this.facts, this.#deadlines, this);
   }
 
   #wait(feed: WatchFeed, cause: BridgeError, isDraining: boolean): void {
@@ -441,6 +482,10 @@ export class Connection implements CarrierOwner, WatchdogOwner {
 /** By `success = false`, without a code. */
 function isRefusal<M extends MethodName>({ response, errorCode }: Answer<M>): boolean {
   return errorCode === undefined && (response as { readonly success?: boolean | null }).success === false;
+}
+
+function noLink(endpoint: string): UnsupportedError {
+  return new UnsupportedError(`${endpoint} has no StreamLink: use transport 'auto' or 'stream'`);
 }
 
 function isSilence(error: unknown): boolean {

@@ -1,6 +1,8 @@
 /** The seam between a connection and what carries its watches; one carrier a connection, made anew with it. Path: connection -> [carrier] -> HTTP/2. */
 import type { BridgeError } from '../../shared/errors.js';
+import type { UpdateMessage } from '../../shared/wire/update-message.js';
 import type { FeedRequest } from '../watch/resume-request.js';
+import type { PooledChannel } from './channel-pool.js';
 
 /** One upstream interest, as a carrier sees it. Owner: its subscription. */
 export interface CarriedFeed {
@@ -14,7 +16,13 @@ export interface CarriedFeed {
   handleOpening(nowMs: number): void;
   /** The server has registered it. */
   handleRegistered(epoch: string, nowMs: number): void;
+  /** By a stream: bytes of one VariableUpdate. */
   handleMessage(bytes: Uint8Array, nowMs: number): void;
+  /** By a link: an update, read. */
+  handleUpdate(update: UpdateMessage, nowMs: number): void;
+  handleMark(kind: string, nowMs: number): void;
+  /** The server was heard on what carries it. */
+  handleWord(nowMs: number): void;
 }
 
 /** How a feed's stream ended, without our wish. */
@@ -35,6 +43,8 @@ export interface CarrierOwner {
   handleFeedRegistered(feed: CarriedFeed): void;
   /** Once an opening; nothing follows. */
   handleFeedEnded(feed: CarriedFeed, end: FeedEnd): void;
+  /** The server has no link: nothing of what was opened on it ended. */
+  handleNoLink(): void;
 }
 
 export interface Carrier {
@@ -44,6 +54,8 @@ export interface Carrier {
   close(feed: CarriedFeed): void;
   /** Streams that carry feeds, those that are about to end too. */
   readonly streams: number;
+  /** The channel is not to be used any more: what it carried is told, and cancelled for our part. */
+  handleChannelLost(channel: PooledChannel, error: BridgeError): void;
   /** Ends all: the connection goes. Returns the feeds that were open. */
   end(): CarriedFeed[];
 }

@@ -9,7 +9,7 @@ import { dateNowMs } from '../../shared/platform-timers.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Method, MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
-import { METHODS, methodPath, SERVICE_NAMES } from '../../shared/wire/services.js';
+import { LINK_PATH, METHODS, methodPath, SERVICE_NAMES } from '../../shared/wire/services.js';
 import { ERROR_TRAILER, errorFromStatus, STATUS } from '../../shared/wire/status.js';
 import type { PooledChannel } from './channel-pool.js';
 
@@ -125,6 +125,21 @@ export function openStream(
   call.startRead();
   call.sendMessageWithContext({}, request as Buffer);
   call.halfClose();
+  return call;
+}
+
+/** All watches of a connection; what is asked is sent by the call itself, one message after the other. */
+export function openLink(channel: PooledChannel, config: BridgeConfig, listener: StreamListener): StreamCall {
+  const call = channel.client.getChannel().createCall(LINK_PATH, Number.POSITIVE_INFINITY, null, null, null);
+  call.start(callMetadata(config), {
+    onReceiveMetadata: (headers) => listener.handleHeaders(headers),
+    onReceiveMessage: (bytes: Buffer) => {
+      listener.handleMessage(bytes);
+      call.startRead();
+    },
+    onReceiveStatus: (status) => listener.handleStatus(status),
+  });
+  call.startRead();
   return call;
 }
 

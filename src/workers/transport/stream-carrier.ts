@@ -16,6 +16,7 @@ import type { CarriedFeed, Carrier, CarrierOwner, FeedEnd } from './carrier.js';
 import type { ChannelPool, PooledChannel } from './channel-pool.js';
 import type { StreamCall, StreamListener } from './grpc-call.js';
 import { headerOf, openStream, streamError, tooLarge, unaryCall } from './grpc-call.js';
+import { openTimeoutMs } from './open-timeout.js';
 import { UNWATCH_GRACE_MS } from './stream-ending.js';
 
 /** What the connection knows of its server. */
@@ -125,7 +126,6 @@ export class StreamCarrier implements Carrier {
     this.#mute(stream);
   }
 
-  /** The connection is not to be used any more: what it carried is told, and cancelled for our part. */
   handleChannelLost(channel: PooledChannel, error: BridgeError): void {
     for (const stream of [...this.#streams.values(), ...this.#muted]) {
       if (stream.channel !== channel || stream.isEnded) continue;
@@ -153,9 +153,7 @@ export class StreamCarrier implements Carrier {
   }
 
   #openTimeoutMs({ attempt, feed }: OpenStream): number {
-    // A network too slow for one attempt is given more time by the next: a watch that was live has to come back.
-    const factor = feed.hasBeenLive ? 2 ** Math.min(attempt, MAX_DOUBLINGS) : 1;
-    return Math.min(this.#config.limits.openTimeoutMs * factor, 2 ** 31 - 1);
+    return openTimeoutMs(this.#config, feed, attempt);
   }
 
   #handleHeaders(stream: OpenStream, epoch: string): void {
@@ -288,5 +286,3 @@ function cancel({ call }: OpenStream): void {
 
 const LOST = { status: STATUS.UNAVAILABLE, trailer: undefined } as const;
 const TOO_LARGE = { status: STATUS.RESOURCE_EXHAUSTED, trailer: 'MESSAGE_TOO_LARGE' } as const;
-/** Of the open timeout: 16 times as long at most. */
-const MAX_DOUBLINGS = 4;

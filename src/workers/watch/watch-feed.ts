@@ -166,22 +166,51 @@ export class WatchFeed implements CarriedFeed {
   /** Bytes of one VariableUpdate. What cannot be read is told and counted; the gap shows in the next one's `missed`. */
   handleMessage(bytes: Uint8Array, nowMs: number): void {
     if (isOver(this.#state)) return;
-    this.#lastWordAtMs = nowMs;
-    if (this.#state.name === 'stale') this.#become({ name: 'live', sinceMs: nowMs });
+    this.handleWord(nowMs);
     try {
       const update = decodeUpdate(bytes, this.#lastNames);
       const { variableId, name } = update;
       if (variableId !== this.#lastNames.variableId || name !== this.#lastNames.name)
         this.#lastNames = { variableId, name };
-      if (isMark(update)) this.#handleMark(update, nowMs);
-      else if (update.more) this.#group.push(update);
-      else if (this.#group.length > 0) this.#handleGroup([...this.#takeGroup(), update], nowMs);
-      else this.#handleUpdate(update, nowMs);
+      if (isMark(update)) this.handleMark(update.updateType, nowMs);
+      else this.#handleOneOrGroup(update, nowMs);
     } catch (cause) {
-      this.#handleUnreadable(cause);
-      // Nobody can know whether it was the last of its group: what is there must not wait for a word that may never come.
-      if (this.#group.length > 0) this.#handleGroup(this.#takeGroup(), nowMs);
+      this.#handleUnreadableInGroup(cause, nowMs);
     }
+  }
+
+  /** Read by its carrier, and kept by nobody else; its value as far as that is read. */
+  handleUpdate(update: UpdateMessage, nowMs: number): void {
+    if (isOver(this.#state)) return;
+    this.handleWord(nowMs);
+    try {
+      this.#handleOneOrGroup(update, nowMs);
+    } catch (cause) {
+      this.#handleUnreadableInGroup(cause, nowMs);
+    }
+  }
+
+  /** `synced`, `heartbeat`, or a word of a later contract. */
+  handleMark(kind: string, nowMs: number): void {
+    if (isOver(this.#state)) return;
+    this.handleWord(nowMs);
+    switch (kind) {
+      case 'heartbeat':
+        this.#sink.handlePulse(nowMs);
+        return;
+      case 'synced':
+        this.#handleSynced();
+        return;
+      default:
+        // Counted, and not ours to judge.
+        this.#errors += 1;
+    }
+  }
+
+  /** The server was heard on what carries it. */
+  handleWord(nowMs: number): void {
+    this.#lastWordAtMs = nowMs;
+    if (this.#state.name === 'stale') this.#become({ name: 'live', sinceMs: nowMs });
   }
 
   /** Silent for too long? Told by the slot's timer. Returns when to ask again, or undefined when the watch does not care. */
@@ -243,7 +272,7 @@ export class WatchFeed implements CarriedFeed {
     this.#ready = ready;
     for (const update of group) {
       try {
-        this.#handleUpdate(update, nowMs);
+        this.#handleOne(update, nowMs);
       } catch (cause) {
         this.#handleUnreadable(cause);
       }
@@ -270,21 +299,19 @@ export class WatchFeed implements CarriedFeed {
     );
   }
 
-  #handleMark(update: UpdateMessage, nowMs: number): void {
-    switch (update.updateType) {
-      case 'heartbeat':
-        this.#sink.handlePulse(nowMs);
-        return;
-      case 'synced':
-        this.#handleSynced();
-        return;
-      default:
-        // A type of a later contract: counted, and not ours to judge.
-        this.#errors += 1;
-    }
+  #handleOneOrGroup(update: UpdateMessage, nowMs: number): void {
+    if (update.more) this.#group.push(update);
+    else if (this.#group.length > 0) this.#handleGroup([...this.#takeGroup(), update], nowMs);
+    else this.#handleOne(update, nowMs);
   }
 
-  #handleUpdate(update: UpdateMessage, nowMs: number): void {
+  #handleUnreadableInGroup(cause: unknown, nowMs: number): void {
+    this.#handleUnreadable(cause);
+    // Nobody can know whether it was the last of its group: what is there must not wait for a word that may never come.
+    if (this.#group.length > 0) this.#handleGroup(this.#takeGroup(), nowMs);
+  }
+
+  #handleOne(update: UpdateMessage, nowMs: number): void {
     for (const variable of this.#find(update)) {
       if (!variable.isGone && !isOver(this.#state)) this.#handleVersion(variable, update, nowMs);
     }

@@ -22,11 +22,12 @@ const watch = record({
   }),
 });
 const request = record({
-  hello: fc.option(record({ sessionId: text, maxBytes: fc.nat(2 ** 31 - 1), heartbeatMs: fc.nat(60_000) }), {
+  hello: fc.option(record({ sessionId: text, maxBytes: fc.nat(2 ** 31 - 1) }), {
     nil: undefined,
   }),
   watches: fc.array(watch, { maxLength: 5 }),
   unwatched: fc.array(feed, { maxLength: 4 }),
+  heartbeatMs: fc.nat(60_000),
 });
 
 describe('what is asked on the link', () => {

@@ -1,0 +1,255 @@
+/**
+ * All feeds of a connection on one stream. Path: HTTP/2 -> [link carrier] -> link session -> watch feed.
+ * What is asked in one turn goes out as one message, and the next when that one went. Slow: it reads on, each watch's ring is bounded.
+ * Closed: the stream ends, and nothing is called afterwards. A server without links is told to the owner, once.
+ */
+import type { StatusObject } from '@grpc/grpc-js';
+import type { Deadlines } from '../../shared/deadlines.js';
+import { deadlineOf } from '../../shared/deadlines.js';
+import { BridgeError, DeadlineExceededError, InternalError } from '../../shared/errors.js';
+import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
+import type { BridgeConfig } from '../../shared/port/commands.js';
+import { systemClock } from '../../shared/system-clock.js';
+import type { Deadline } from '../../shared/timer-wheel.js';
+import { ERROR_TRAILER, STATUS } from '../../shared/wire/status.js';
+import type { CarriedFeed, Carrier, CarrierOwner, FeedEnd } from './carrier.js';
+import type { ChannelPool, PooledChannel } from './channel-pool.js';
+import type { StreamCall } from './grpc-call.js';
+import { headerOf, openLink, streamError } from './grpc-call.js';
+import { LinkSession } from './link-session.js';
+import { openTimeoutMs } from './open-timeout.js';
+import type { CarrierServer } from './stream-carrier.js';
+
+/** One stream, from its opening to its end. */
+interface Link {
+  readonly session: LinkSession;
+  readonly channel: PooledChannel;
+  readonly call: StreamCall;
+  isSending: boolean;
+  /** Cancelled by us: whatever comes is thrown away. */
+  isMuted: boolean;
+}
+
+interface Opening extends Deadline {
+  readonly attempt: number;
+}
+
+export class LinkCarrier implements Carrier {
+  readonly #config: BridgeConfig;
+  readonly #pool: ChannelPool;
+  readonly #server: () => CarrierServer;
+  readonly #deadlines: Deadlines;
+  readonly #owner: CarrierOwner;
+  /** Feeds that the server has not registered. */
+  readonly #openings = new Map<CarriedFeed, Opening>();
+  #link: Link | undefined;
+  #sendTurn: NodeJS.Immediate | undefined;
+  #whenDecided: ((hasLink: boolean) => void) | undefined;
+
+  constructor(
+    config: BridgeConfig,
+    pool: ChannelPool,
+    server: () => CarrierServer,
+    deadlines: Deadlines,
+    owner: CarrierOwner,
+  ) {
+    this.#config = config;
+    this.#pool = pool;
+    this.#server = server;
+    this.#deadlines = deadlines;
+    this.#owner = owner;
+  }
+
+  get streams(): number {
+    return this.#link === undefined ? 0 : 1;
+  }
+
+  /** Whether the server has links; resolves to true as well when the connection goes before it says. */
+  isAccepted(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.#whenDecided = resolve;
+      this.#connect();
+      this.#sendSoon();
+    });
+  }
+
+  open(feed: CarriedFeed, attempt: number): void {
+    const request = feed.request(this.#server().epoch);
+    const nowMs = systemClock.nowMs();
+    feed.handleOpening(nowMs);
+    this.#connect().session.open(feed, request);
+    const opening = Object.assign(
+      deadlineOf(() => this.#handleOpenDeadline(feed)),
+      { attempt },
+    );
+    this.#openings.set(feed, opening);
+    this.#deadlines.schedule(opening, nowMs + openTimeoutMs(this.#config, feed, attempt));
+    this.#sendSoon();
+  }
+
+  close(feed: CarriedFeed): void {
+    this.#forgetOpening(feed);
+    this.#link?.session.close(feed);
+    this.#sendSoon();
+  }
+
+  handleChannelLost(channel: PooledChannel, error: BridgeError): void {
+    const link = this.#link;
+    if (link?.channel !== channel) return;
+    this.#mute(link);
+    this.#endFeeds(link, { error, status: STATUS.UNAVAILABLE, trailer: undefined, isConnectionReady: () => false });
+  }
+
+  end(): CarriedFeed[] {
+    clearImmediate(this.#sendTurn);
+    this.#sendTurn = undefined;
+    const link = this.#link;
+    if (link === undefined) return [];
+    this.#mute(link);
+    const feeds = link.session.feeds();
+    for (const feed of feeds) this.#forgetOpening(feed);
+    return feeds;
+  }
+
+  // --- from its session
+
+  handleRegistered(feed: CarriedFeed): void {
+    this.#forgetOpening(feed);
+    this.#owner.handleFeedRegistered(feed);
+  }
+
+  handleEnded(feed: CarriedFeed, error: BridgeError, status: number, code: string, liveForMs: number): void {
+    this.#forgetOpening(feed);
+    const link = this.#link;
+    const trailer = code === '' ? undefined : code;
+    const isConnectionReady = (): boolean => link?.channel.isReady === true;
+    this.#owner.handleFeedEnded(feed, { error, status, trailer, liveForMs, isConnectionReady });
+  }
+
+  // --- the stream
+
+  #connect(): Link {
+    if (this.#link !== undefined) return this.#link;
+    const { maxBytes } = this.#server();
+    const channel = this.#pool.lease();
+    const hello = { sessionId: this.#config.sessionId, maxBytes };
+    const session = new LinkSession(hello, this);
+    const call = openLink(channel, this.#config, {
+      handleHeaders: () => channel.handleWord(systemClock.nowMs()),
+      handleMessage: (bytes) => this.#handleMessage(link, bytes),
+      handleStatus: (status) => this.#handleStatus(link, status),
+    });
+    const link: Link = { session, channel, call, isSending: false, isMuted: false };
+    this.#link = link;
+    return link;
+  }
+
+  /** All that is asked in one turn together. */
+  #sendSoon(): void {
+    this.#sendTurn ??= setImmediate(() => {
+      this.#sendTurn = undefined;
+      this.#send();
+    });
+  }
+
+  #send(): void {
+    const link = this.#link;
+    if (link === undefined || link.isSending) return;
+    const request = link.session.takeRequest(this.#server().maxBytes);
+    if (request === undefined) return;
+    link.isSending = true;
+    const callback = (): void => {
+      link.isSending = false;
+      if (this.#link === link) this.#send();
+    };
+    link.call.sendMessageWithContext({ callback }, request as Buffer);
+  }
+
+  #handleMessage(link: Link, bytes: Buffer): void {
+    const nowMs = systemClock.nowMs();
+    link.channel.handleWord(nowMs);
+    if (link.isMuted) return;
+    try {
+      link.session.handleMessage(bytes, nowMs);
+    } catch (cause) {
+      // What it said cannot be relied on any more, so neither can what it will say.
+      this.#mute(link);
+      const error = cause instanceof BridgeError ? cause : new InternalError(String(cause), { cause });
+      const isConnectionReady = (): boolean => link.channel.isReady;
+      this.#endFeeds(link, { error, status: STATUS.INTERNAL, trailer: 'INTERNAL', isConnectionReady });
+    }
+    if (link.session.isWelcome) this.#decide(true);
+  }
+
+  #handleStatus(link: Link, status: StatusObject): void {
+    this.#pool.release(link.channel);
+    const trailer = headerOf(status.metadata, ERROR_TRAILER);
+    if (trailer !== undefined) link.channel.handleWord(systemClock.nowMs());
+    if (link.isMuted) return;
+    link.isMuted = true;
+    if (this.#link === link) this.#link = undefined;
+    const hasNoLink = status.code === STATUS.UNIMPLEMENTED && trailer === undefined && !link.session.isWelcome;
+    if (hasNoLink) {
+      this.#decide(false);
+      // Its feeds are still the session's: they are taken over by `end`.
+      this.#link = link;
+      this.#owner.handleNoLink();
+      return;
+    }
+    this.#decide(true);
+    const error = streamError(status);
+    const isConnectionReady = (): boolean => link.channel.isReady;
+    this.#endFeeds(link, { error, status: status.code, trailer, isConnectionReady });
+  }
+
+  /** All that it carried, by the same word. */
+  #endFeeds(link: Link, end: Omit<FeedEnd, 'liveForMs'>): void {
+    const nowMs = systemClock.nowMs();
+    for (const feed of link.session.feeds()) {
+      this.#forgetOpening(feed);
+      this.#owner.handleFeedEnded(feed, { ...end, liveForMs: link.session.liveForMs(feed, nowMs) });
+    }
+  }
+
+  /** Registered too late. */
+  #handleOpenDeadline(feed: CarriedFeed): void {
+    const opening = this.#openings.get(feed);
+    const link = this.#link;
+    if (opening === undefined || link === undefined) return;
+    const timeoutMs = openTimeoutMs(this.#config, feed, opening.attempt);
+    if (!link.channel.isReady) {
+      // Its connection has a deadline of its own.
+      this.#deadlines.schedule(opening, systemClock.nowMs() + timeoutMs);
+      return;
+    }
+    this.close(feed);
+    const error = new DeadlineExceededError(`the server did not register ${feed.subject} within ${timeoutMs} ms`);
+    this.#owner.handleFeedEnded(feed, {
+      error,
+      status: STATUS.DEADLINE_EXCEEDED,
+      trailer: undefined,
+      liveForMs: 0,
+      isConnectionReady: () => true,
+    });
+  }
+
+  #forgetOpening(feed: CarriedFeed): void {
+    const opening = this.#openings.get(feed);
+    if (opening === undefined) return;
+    this.#openings.delete(feed);
+    this.#deadlines.cancel(opening);
+  }
+
+  #mute(link: Link): void {
+    if (this.#link === link) this.#link = undefined;
+    this.#decide(true);
+    if (link.isMuted) return;
+    link.isMuted = true;
+    link.call.cancelWithStatus(STATUS.CANCELLED, 'the link is not used any more');
+  }
+
+  #decide(hasLink: boolean): void {
+    this.#whenDecided?.(hasLink);
+    this.#whenDecided = undefined;
+  }
+}
