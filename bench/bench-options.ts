@@ -3,10 +3,14 @@ import { parseArgs } from 'node:util';
 
 export type Size = 'quick' | 'normal' | 'full';
 
+export type BenchTransport = 'link' | 'stream';
+
 export interface BenchOptions {
   readonly names: readonly string[];
   readonly size: Size;
   readonly workers: readonly number[];
+  /** Ours, by each of these. */
+  readonly transports: readonly BenchTransport[];
   /** Each measurement is made this many times, ours and the baseline in turn; medians are told. */
   readonly pairs: number;
   /** Instead of each scenario's own. */
@@ -31,6 +35,7 @@ export function parseBenchOptions(args: readonly string[], known: readonly strin
     names: positionals.length === 0 ? known : known.filter((name) => positionals.includes(name)),
     size: values.quick === true ? 'quick' : values.full === true ? 'full' : 'normal',
     workers: [...new Set(workers)],
+    transports: transportsOf(values.transport ?? 'link,stream'),
     pairs: number('pairs', values.pairs ?? '1', 1, 100),
     seconds: optional('seconds', values.seconds, 0.1, 3_600),
     watches: optional('watches', values.watches, 1, 1_000_000),
@@ -50,7 +55,8 @@ ${names.join('\n')}
   --workers 1,2,4  worker threads, one or several (2)       --pairs N    N times in turn with the baseline, medians (1)
   --seconds N      measured time                            --watches N  watches
   --rate N         updates per second, in all               --json FILE  the figures
-  --html FILE      a page with plots, standing alone        --help       this
+  --html FILE      a page with plots, standing alone        --transport  link,stream or one of them (link,stream)
+  --help           this
 
 Exit code: 0 measured, 1 something was neither delivered nor counted as missed, or a process failed, 2 wrong use.`;
 }
@@ -65,6 +71,7 @@ function parse(args: readonly string[]) {
         full: { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         workers: { type: 'string' },
+        transport: { type: 'string' },
         pairs: { type: 'string' },
         seconds: { type: 'string' },
         watches: { type: 'string' },
@@ -76,6 +83,16 @@ function parse(args: readonly string[]) {
   } catch (error) {
     throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
   }
+}
+
+function transportsOf(text: string): BenchTransport[] {
+  const transports = [...new Set(text.split(','))];
+  for (const transport of transports) {
+    if (transport !== 'link' && transport !== 'stream') {
+      throw new UsageError(`--transport is "${text}": give link, stream, or both with a comma between`);
+    }
+  }
+  return transports as BenchTransport[];
 }
 
 function optional(name: string, text: string | undefined, least: number, most: number): number | undefined {

@@ -1,10 +1,11 @@
 /** The client under measurement, by what the scenario chose. */
 import { BridgedState } from '../../src/main/index.js';
 import { PlainWatchClient } from '../baselines/plain-watch-client.js';
+import type { BenchTransport } from '../bench-options.js';
 import type { WatchClient } from './watch-client.js';
 
 export type ClientChoice =
-  | { readonly kind: 'stream'; readonly workers: number }
+  | { readonly kind: BenchTransport; readonly workers: number }
   /** Plain grpc-js on the main thread: one stream a watch, no workers. */
   | { readonly kind: 'plain' };
 
@@ -14,7 +15,7 @@ export async function openWatchClient(choice: ClientChoice, port: number, sessio
     endpoint: `127.0.0.1:${port}`,
     sessionId,
     workers: choice.workers,
-    transport: 'stream',
+    transport: choice.kind,
   });
   return {
     watch: async (name, onUpdate, onError) => {

@@ -14,7 +14,7 @@ export async function compareWithPlain(
   measure: (choice: ClientChoice) => Promise<Measured>,
 ): Promise<Outcome> {
   const choices: ClientChoice[] = [
-    ...options.workers.map((workers) => ({ kind: 'stream', workers }) as const),
+    ...options.transports.flatMap((kind) => options.workers.map((workers) => ({ kind, workers }))),
     { kind: 'plain' },
   ];
   const measured = await measureInTurn(

@@ -20,7 +20,7 @@ export const steady: Scenario = {
     const outcome = await compareWithPlain(options, title, LATENCY_FIGURES, (choice) => runStreamJob(choice, job));
     const tcp = await measureTcp('steady', options.size === 'quick' ? 1 : 2);
     const rows = outcome.rows.map((row) =>
-      row.transport === 'stream' ? withRatios(row, 'tcp', ratiosTo(row, tcp, ['p50_ms', 'p99_ms'])) : row,
+      row.workers !== undefined ? withRatios(row, 'tcp', ratiosTo(row, tcp, ['p50_ms', 'p99_ms'])) : row,
     );
     return { ...outcome, rows: [...rows, tcp] };
   },
