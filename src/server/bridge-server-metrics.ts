@@ -7,13 +7,15 @@ export interface BridgeServerMetrics {
   readonly variables: number;
   /** Pairs of stream and variable, and names and patterns that wait. */
   readonly observers: number;
-  /** Watch streams. */
+  /** Watches that are carried now, each by a stream of its own or with others by a link. */
   readonly streams: number;
+  /** Links that are open now: one a worker and session of a client. */
+  readonly links: number;
   /** Variables that were set, to an equal value too. */
   readonly setsTotal: number;
   /** Changes, whether anybody watched or not. */
   readonly updatesPublished: number;
-  /** Updates given to streams, initial values and replays included. */
+  /** Updates given to links and streams, initial values and replays included. */
   readonly updatesSent: number;
   /** Updates that slow streams did not get; the next one told them by `missed`. */
   readonly updatesConflated: number;
@@ -43,6 +45,7 @@ export function readMetrics({
     variables,
     observers: observers.size,
     streams: watchStreams.size,
+    links: watchStreams.links,
     setsTotal: counters.sets,
     updatesPublished: observers.published,
     updatesSent: counters.updatesSent,

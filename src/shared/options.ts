@@ -9,6 +9,7 @@ import { checkCondition } from './delivery/condition.js';
 import { InvalidNameError, InvalidOptionsError, InvalidValueError } from './errors.js';
 import type { Logger } from './logger.js';
 import { silentLogger } from './logger.js';
+import type { Transport } from './port/commands.js';
 import { isSignal, type Signal } from './signal.js';
 import { checkTlsTexts } from './tls-texts.js';
 import { describeValue } from './values/describe-value.js';
@@ -20,6 +21,8 @@ import type { VariableValue } from './values/variable-type.js';
 
 const whole = (least: number, most: number) => v.pipe(v.number(), v.integer(), v.minValue(least), v.maxValue(most));
 const ms = (least: number) => whole(least, 2 ** 31 - 1);
+
+const TRANSPORTS = ['auto', 'link', 'stream'] as const satisfies readonly Transport[];
 
 /** A function asked on the main thread, or a condition as data asked in the worker at no main-thread cost. */
 export type WatchFilter = ((oldValue: VariableValue | undefined, newValue: VariableValue) => boolean) | Condition;
@@ -199,10 +202,11 @@ export const StateOptionsSchema = v.strictObject({
   ),
   transport: v.optional(
     v.pipe(
-      v.picklist(['auto', 'link', 'stream']),
-      v.description('How watches travel; this version has streams only, and auto takes them.'),
+      v.picklist(TRANSPORTS),
+      v.description(
+        'How watches travel: link is one stream a worker, stream is one a watch, auto takes the link where the server has it. Default BRIDGED_STATE_TRANSPORT, else auto.',
+      ),
     ),
-    'auto',
   ),
   reconnect: v.optional(
     v.pipe(
@@ -237,7 +241,8 @@ export function parseStateOptions(input: unknown) {
   }
   if (typeof options.tls === 'object') checkTlsTexts(options.tls, 'BridgedState.open');
   const reconnect = options.reconnect === 'gentle' ? v.parse(ReconnectSchema, GENTLE) : options.reconnect;
-  return Object.freeze({ ...options, endpoints, reconnect });
+  const transport = options.transport ?? defaultTransport();
+  return Object.freeze({ ...options, endpoints, reconnect, transport });
 }
 
 /** What `new LocalState` takes; described in its interface. */
@@ -275,7 +280,7 @@ export const PoolOptionsSchema = v.strictObject({
         'How often the main thread looks for updates while they come, ms; the first after a pause wakes it at once. 0 = each turn of a worker wakes it.',
       ),
     ),
-    1,
+    0,
   ),
   youngGenerationMb: v.optional(
     v.pipe(whole(1, 1_024), v.description("Size of a worker's young heap, MB: larger means rarer pauses.")),
@@ -443,6 +448,15 @@ export function defaultWorkers(): number {
     throw new InvalidOptionsError(`BRIDGED_STATE_WORKERS is "${text}": give a whole number from 0 to 64`);
   }
   return workers;
+}
+
+/** How watches travel when nobody says: BRIDGED_STATE_TRANSPORT, else auto. @throws InvalidOptionsError */
+export function defaultTransport(): Transport {
+  const text = process.env.BRIDGED_STATE_TRANSPORT;
+  if (text === undefined || text === '') return 'auto';
+  const transport = TRANSPORTS.find((one) => one === text);
+  if (transport !== undefined) return transport;
+  throw new InvalidOptionsError(`BRIDGED_STATE_TRANSPORT is "${text}": give ${TRANSPORTS.join(', ')}`);
 }
 
 /** The caller may change its object later, and a condition crosses to a worker: what cannot is refused here. @throws InvalidOptionsError */

@@ -23,6 +23,8 @@ test('a connection for streams that a silent peer accepts is replaced, and its w
     endpoint: proxy.endpoint,
     sessionId: 'swallowed',
     workers: 1,
+    // A link is opened with the state.
+    transport: 'stream',
     limits: { connectTimeoutMs: 300 },
   });
   await state.registerVariable('a', 'integer', 0);

@@ -64,7 +64,7 @@ test('a batch notifies of those values only that are not equal', async () => {
   );
 });
 
-test('versions that leave the 32-bit field begin a new era by one resync, and rise strictly within it', async () => {
+test('over streams, versions that leave the 32-bit field begin a new era by one resync, and rise strictly within it', async () => {
   const sessionId = 'era';
   const last = 2 ** 31 - 2;
   const variable = {
@@ -82,6 +82,7 @@ test('versions that leave the 32-bit field begin a new era by one resync, and ri
     workers: 1,
     sessionId,
     verify: true,
+    transport: 'stream',
     existingState: { format: 'bridged-state/1', variables: [variable] },
   });
   const seen = new SeenUpdates();
@@ -97,6 +98,44 @@ test('versions that leave the 32-bit field begin a new era by one resync, and ri
     [2, 3, 2, 0, false],
     [3, 4, 3, 0, false],
     [4, 5, 4, 0, false],
+  ]);
+  assert.deepEqual(seen.errors, []);
+});
+
+test('over the link, versions leave the 32-bit field without a word', async () => {
+  const sessionId = 'no-era';
+  const last = 2 ** 31 - 2;
+  const variable = {
+    name: 'old',
+    type: 'integer',
+    value: 0,
+    version: last - 1,
+    constraints: {},
+    metadata: {},
+    description: '',
+    ttlMs: 0,
+  } as const;
+  await using state = await BridgedState.open({
+    endpoint: `127.0.0.1:${server.port}`,
+    workers: 1,
+    sessionId,
+    verify: true,
+    transport: 'link',
+    existingState: { format: 'bridged-state/1', variables: [variable] },
+  });
+  const seen = new SeenUpdates();
+  await state.watchVariables('old', seen.watcher, { includeInitial: true, onError: seen.onError });
+
+  for (let value = 1; value <= 5; value += 1) await state.setVariable('old', value);
+
+  await seen.when(5_000, () => seen.last?.newValue === 5, 'the last value');
+  assert.deepEqual(seen.rows(), [
+    [undefined, 0, last - 1, 0, false],
+    [0, 1, last, 0, false],
+    [1, 2, last + 1, 0, false],
+    [2, 3, last + 2, 0, false],
+    [3, 4, last + 3, 0, false],
+    [4, 5, last + 4, 0, false],
   ]);
   assert.deepEqual(seen.errors, []);
 });

@@ -130,7 +130,8 @@ const GAUGES: readonly Metric[] = [
   ['bridged_state_sessions', 'sessions', 'Sessions held'],
   ['bridged_state_variables', 'variables', 'Variables of all sessions'],
   ['bridged_state_observers', 'observers', 'Pairs of stream and variable, and names and patterns that wait'],
-  ['bridged_state_streams', 'streams', 'Watch streams'],
+  ['bridged_state_streams', 'streams', 'Watches carried by streams and links'],
+  ['bridged_state_links', 'links', 'Links open'],
   ['bridged_state_held_bytes', 'heldBytes', 'Bytes that sessions hold, by estimate'],
   ['bridged_state_request_bytes', 'requestBytes', 'Bytes of requests that are not whole or not answered'],
 ];

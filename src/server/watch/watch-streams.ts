@@ -1,5 +1,5 @@
 /**
- * All live watches, by session and by token, the calls that carry them, and what each connection holds.
+ * All live watches, by session and by token, the links and calls that carry them, and what each connection holds.
  * Full: maxStreams refuses another. Closed: `endAll` has ended each.
  */
 import { QuotaExceededError } from '../../shared/errors.js';

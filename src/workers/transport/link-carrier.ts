@@ -64,10 +64,15 @@ export class LinkCarrier implements Carrier {
     return this.#link === undefined ? 0 : 1;
   }
 
-  /** Whether the server has links; resolves to true as well when the connection goes before it says. */
+  /** Whether the server has links; true as well when the connection goes before it says, or it says nothing for `connectTimeoutMs`. */
   isAccepted(): Promise<boolean> {
     return new Promise((resolve) => {
-      this.#whenDecided = resolve;
+      const timeout = deadlineOf(() => this.#decide(true));
+      this.#deadlines.schedule(timeout, systemClock.nowMs() + this.#config.limits.connectTimeoutMs);
+      this.#whenDecided = (hasLink) => {
+        this.#deadlines.cancel(timeout);
+        resolve(hasLink);
+      };
       this.#connect();
       this.#sendSoon();
     });

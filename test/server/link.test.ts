@@ -1,0 +1,245 @@
+/** The link, as any client of the contract sees it. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import { Metadata, status } from '@grpc/grpc-js';
+import fc from 'fast-check';
+import type { BridgeServer } from '../../src/server/index.js';
+import { startBridgeServer } from '../../src/server/index.js';
+import { snakepit } from '../../src/shared/wire/gen/bridge.js';
+import { until } from '../support/deadline.js';
+import { any, PlainClient } from './plain-client.js';
+import { PlainLink, watch } from './plain-link.js';
+
+let server: BridgeServer;
+let client: PlainClient;
+const links: PlainLink[] = [];
+
+before(async () => {
+  server = await startBridgeServer({ port: 0, slowStreamMs: 1_000, outboxLimit: 8, maxStreamBytes: 65_536 });
+  client = new PlainClient(server.port);
+  await client.initSession();
+  await client.register('fan', 0);
+  await client.register('text', '', { type: 'string' });
+});
+
+after(async () => {
+  client.close();
+  await server.close();
+});
+
+afterEach(async () => {
+  for (const link of links.splice(0)) link.close();
+  await until(5_000, () => server.metrics().streams + server.metrics().observers === 0, 'nothing is left');
+});
+
+function open(): PlainLink {
+  const link = new PlainLink(server.port);
+  links.push(link);
+  return link;
+}
+
+const INITIAL = 1;
+const WAIT = 4;
+const MARK = 8;
+
+describe('a link', () => {
+  test('carries many watches, each from its registration to its end', async () => {
+    const link = open().read();
+    link.hello(watch(7, ['fan'], INITIAL | MARK));
+    await link.when('synced 7');
+    assert.deepEqual(link.rows.slice(0, 3), ['registered 7', 'initial fan=1 to 7', 'synced 7']);
+    assert.equal(link.messages[0]?.welcome?.epoch, server.epoch);
+    link.send(watch(8, ['fan', 'soon'], WAIT));
+    await link.when('registered 8');
+    const version = await client.set('fan', Math.random());
+    await client.register('soon', 1);
+    await link.when(`change fan=${version} to 7`);
+    await link.when(`change fan=${version} to 8`);
+    await link.when('change soon=1 to 8');
+    link.send({ unwatchFeeds: [7] });
+    await until(5_000, () => server.metrics().streams === 1, 'one watch');
+    await client.call('DeleteVariable', { sessionId: 's', variableIdentifier: 'soon' });
+    await link.when('deleted soon=2 to 8');
+    const next = await client.set('fan', Math.random());
+    await link.when(`change fan=${next} to 8`);
+    assert.ok(!link.rows.includes(`change fan=${next} to 7`));
+  });
+
+  test('ends a watch that cannot be, and goes on', async () => {
+    const link = open().read();
+    link.hello(watch(1, ['nobody']));
+    await link.when('ended 1 5 VARIABLE_NOT_FOUND');
+    link.send(watch(2, []));
+    await link.when('ended 2 3 INVALID_ARGUMENT');
+    link.send(watch(3, ['fan']));
+    await link.when('registered 3');
+  });
+
+  test('says what happens in one turn in one message', async () => {
+    const names = Array.from({ length: 100 }, (_, index) => `turn${index}`);
+    for (const name of names) await client.register(name, 0);
+    const link = open().read();
+    link.hello(watch(1, names));
+    await link.when('registered 1');
+    const messages = link.messages.length;
+    const updates = Object.fromEntries(names.map((name) => [name, any(1)]));
+    await client.call('SetVariables', { sessionId: 's', updates });
+    await link.when(`change ${names.at(-1)}=2 to 1`);
+    assert.equal(link.messages.length, messages + 1);
+  });
+
+  test('gives a sign of life in silence, as often as its client asks', async () => {
+    const link = open().read();
+    link.hello({ heartbeatMs: 100 });
+    await until(5_000, () => link.rows.filter((row) => row === 'heartbeat').length >= 3, 'three heartbeats');
+  });
+
+  test('is refused without a hello, with a second one, for a session that is not there, and for a feed given twice', async () => {
+    const cases: [string, number, (link: PlainLink) => void][] = [
+      ['INVALID_ARGUMENT', status.INVALID_ARGUMENT, (link) => link.send(watch(1, ['fan']))],
+      ['SESSION_NOT_FOUND', status.NOT_FOUND, (link) => link.hello({}, { sessionId: 'other' })],
+      [
+        'INVALID_ARGUMENT',
+        status.INVALID_ARGUMENT,
+        (link) => {
+          link.hello();
+          link.hello();
+        },
+      ],
+      [
+        'INVALID_ARGUMENT',
+        status.INVALID_ARGUMENT,
+        (link) => {
+          link.hello(watch(1, ['fan']));
+          link.send(watch(1, ['fan']));
+        },
+      ],
+      ['INVALID_ARGUMENT', status.INVALID_ARGUMENT, (link) => link.hello({ watchFeeds: [1] })],
+    ];
+    for (const [code, number, ask] of cases) {
+      const link = open().read();
+      ask(link);
+      const end = await link.end();
+      assert.deepEqual([end.code, end.metadata.get('bridge-error')], [number, [code]]);
+    }
+  });
+
+  test('ends with its client: half closed it is answered with OK', async () => {
+    const link = open().read();
+    link.hello(watch(1, ['fan']));
+    await link.when('registered 1');
+    link.call.end();
+    assert.equal((await link.end()).code, status.OK);
+  });
+
+  test('that nobody reads holds little, leaves out what it must, and is cut', async () => {
+    const link = open();
+    link.call.read(0);
+    link.hello(watch(1, ['text'], INITIAL));
+    await until(5_000, () => server.metrics().streams === 1, 'the watch');
+    const before = server.metrics();
+    const large = 'x'.repeat(200_000);
+    for (let count = 0; count < 40; count += 1) {
+      await client.call('SetVariable', { sessionId: 's', variableIdentifier: 'text', value: any(`${large}${count}`) });
+    }
+    assert.ok(server.metrics().updatesConflated > before.updatesConflated);
+    await until(10_000, () => server.metrics().slowStreamsCut > before.slowStreamsCut, 'the cut');
+  });
+
+  test('that reads late is told exactly what it was not told', async () => {
+    await client.register('late', 0, { type: 'integer' });
+    const filler = open();
+    filler.call.read(0);
+    filler.hello({ ...watch(1, ['text', 'late'], INITIAL) });
+    await until(5_000, () => server.metrics().streams === 1, 'the watch');
+    const large = 'y'.repeat(400_000);
+    for (let count = 0; count < 8; count += 1) {
+      await client.call('SetVariable', { sessionId: 's', variableIdentifier: 'text', value: any(`${large}${count}`) });
+      for (let step = 0; step < 5; step += 1) await client.set('late', count * 10 + step + 1);
+    }
+    filler.read();
+    await filler.when('change late=41 to 1');
+    const told = filler.rows.filter((row) => /late/.test(row)).map((row) => Number(/=(\d+)/.exec(row)![1]));
+    assert.deepEqual(
+      told,
+      told.toSorted((a, b) => a - b),
+    );
+    const texts = filler.rows.filter((row) => /text/.test(row)).length;
+    assert.equal(filler.versions, told.length + texts);
+    const lastText = Number(/=(\d+)/.exec(filler.rows.findLast((row) => /text/.test(row))!)![1]);
+    const firstText = Number(/=(\d+)/.exec(filler.rows.find((row) => /text/.test(row))!)![1]);
+    assert.equal(filler.missed, 41 - told.length + (lastText - firstText + 1 - texts));
+  });
+});
+
+test('a value that its client could not take ends the one watch', async () => {
+  const link = open().read();
+  link.hello(watch(1, ['text']), { maxBytes: 20_000 });
+  link.send(watch(2, ['fan']));
+  await link.when('registered 2');
+  await client.call('SetVariable', { sessionId: 's', variableIdentifier: 'text', value: any('z'.repeat(30_000)) });
+  await link.when('ended 1 8 MESSAGE_TOO_LARGE');
+  const version = await client.set('fan', Math.random());
+  await link.when(`change fan=${version} to 2`);
+});
+
+test('a drained server ends its links with UNAVAILABLE, and takes no other', async () => {
+  await using draining = await startBridgeServer({ port: 0 });
+  const own = new PlainClient(draining.port);
+  await own.initSession();
+  await own.register('fan', 0);
+  const link = new PlainLink(draining.port).read();
+  link.hello(watch(1, ['fan']));
+  await link.when('registered 1');
+  await draining.drain();
+  const { code, metadata } = await link.end();
+  assert.deepEqual([code, metadata.get('bridge-error')], [status.UNAVAILABLE, ['UNAVAILABLE']]);
+  const late = new PlainLink(draining.port).read();
+  late.hello();
+  assert.equal((await late.end()).code, status.UNAVAILABLE);
+  assert.deepEqual([draining.metrics().streams, draining.metrics().observers], [0, 0]);
+  for (const one of [link, late]) one.close();
+  own.close();
+});
+
+test('a link needs the token of its session', async () => {
+  await using closed = await startBridgeServer({ port: 0, tokens: [{ token: 'mine', sessions: ['s'] }] });
+  const withToken = (token: string): Metadata => {
+    const metadata = new Metadata();
+    metadata.set('authorization', `Bearer ${token}`);
+    return metadata;
+  };
+  const ends = [];
+  for (const [metadata, sessionId] of [
+    [new Metadata(), 's'],
+    [withToken('other'), 's'],
+    [withToken('mine'), 'theirs'],
+  ] as const) {
+    const link = new PlainLink(closed.port, metadata).read();
+    link.hello({}, { sessionId });
+    ends.push((await link.end()).metadata.get('bridge-error')[0]);
+    link.close();
+  }
+  assert.deepEqual(ends, ['UNAUTHENTICATED', 'UNAUTHENTICATED', 'PERMISSION_DENIED']);
+});
+
+test('whatever bytes a client sends on a link, it ends or goes on, and the server serves others', async () => {
+  const whole = snakepit.bridge.LinkUp.encode({ hello: { sessionId: 's' }, ...watch(1, ['fan'], INITIAL) }).finish();
+  const changes = fc.array(fc.record({ at: fc.nat(whole.length - 1), to: fc.nat(255) }), {
+    minLength: 1,
+    maxLength: 4,
+  });
+  await fc.assert(
+    fc.asyncProperty(changes, fc.nat(whole.length), async (all, cut) => {
+      const bytes = Uint8Array.from(whole);
+      for (const { at, to } of all) bytes[at] = to;
+      const link = new PlainLink(server.port).read();
+      link.sendBytes(bytes.subarray(0, whole.length - cut));
+      link.call.end();
+      await link.end();
+      link.close();
+    }),
+    { numRuns: 200 },
+  );
+  assert.ok((await client.set('fan', Math.random())) > 0);
+});

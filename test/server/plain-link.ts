@@ -1,0 +1,117 @@
+/** A link of nothing but grpc-js and the generated messages: what any language's client does. Rows are told as short sentences. */
+import type { ClientDuplexStream, Metadata, StatusObject } from '@grpc/grpc-js';
+import { Client, credentials } from '@grpc/grpc-js';
+import { snakepit } from '../../src/shared/wire/gen/bridge.js';
+import { LINK_PATH } from '../../src/shared/wire/services.js';
+import { until, within } from '../support/deadline.js';
+
+type Up = snakepit.bridge.ILinkUp;
+type Down = snakepit.bridge.LinkDown;
+
+export class PlainLink {
+  readonly #client: Client;
+  readonly call: ClientDuplexStream<Uint8Array, Buffer>;
+  readonly ended: Promise<StatusObject>;
+  readonly messages: Down[] = [];
+  /** `registered 1`, `initial fan=2 to 1`, `change fan=3 to 1`, `ended 1 VARIABLE_NOT_FOUND`, … */
+  readonly rows: string[] = [];
+  /** Versions told and missed. */
+  versions = 0;
+  missed = 0;
+  readonly #handles = new Map<number, { readonly feed: number; readonly name: string; version: number }>();
+
+  constructor(port: number, metadata?: Metadata) {
+    this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+      'grpc.use_local_subchannel_pool': 1,
+      'grpc.max_receive_message_length': -1,
+    });
+    const pass = <T>(bytes: T): T => bytes;
+    const args = metadata === undefined ? [] : [metadata];
+    this.call = this.#client.makeBidiStreamRequest(
+      LINK_PATH,
+      (bytes: Uint8Array) => Buffer.from(bytes),
+      pass,
+      ...(args as [Metadata]),
+    );
+    this.ended = new Promise((resolve) => this.call.on('status', resolve));
+    this.call.on('error', () => undefined);
+  }
+
+  /** Reads from now on. */
+  read(): this {
+    this.call.on('data', (bytes: Buffer) => {
+      const message = snakepit.bridge.LinkDown.decode(bytes);
+      this.messages.push(message);
+      this.#tell(message);
+    });
+    return this;
+  }
+
+  send(message: Up): void {
+    this.sendBytes(snakepit.bridge.LinkUp.encode(message).finish());
+  }
+
+  sendBytes(bytes: Uint8Array): void {
+    this.call.write(bytes);
+  }
+
+  hello(more: Up = {}, hello: snakepit.bridge.ILinkHello = {}): void {
+    this.send({ hello: { sessionId: 's', ...hello }, ...more });
+  }
+
+  when(row: string): Promise<void> {
+    return until(5_000, () => this.rows.includes(row), `"${row}" among ${this.rows.join(', ')}`);
+  }
+
+  end(): Promise<StatusObject> {
+    return within(5_000, this.ended, 'the end of the link');
+  }
+
+  close(): void {
+    this.call.cancel();
+    this.#client.close();
+  }
+
+  #tell(message: Down): void {
+    const columns = new Map<string, readonly unknown[]>();
+    const take = <T>(name: string): T => {
+      const [first, ...rest] = columns.get(name) ?? ((message as unknown as Record<string, unknown[]>)[name] as T[]);
+      columns.set(name, rest);
+      return first as T;
+    };
+    for (const kind of message.kinds ?? []) {
+      const row = ROWS[kind & 7]!;
+      if (row === 'heartbeat') {
+        this.rows.push(row);
+        continue;
+      }
+      const target = take<number>('targets');
+      if (row === 'ended') {
+        take('endMessages');
+        this.rows.push(`ended ${target} ${take<number>('endStatuses')} ${take<string>('endCodes')}`.trim());
+      } else if ((kind & 7) > 3) this.rows.push(`${row} ${target}`);
+      else {
+        const step = take<number>('versionSteps');
+        if ((kind & 2048) === 0) this.#handles.get(target)!.version += step;
+        else {
+          const version = take<number>('announcedVersions');
+          this.#handles.set(target, { feed: take('announcedFeeds'), name: take('announcedNames'), version });
+        }
+        const { feed, name, version } = this.#handles.get(target)!;
+        this.versions += 1;
+        if ((kind & 512) !== 0) this.missed += take<number>('missed');
+        this.rows.push(`${row} ${name}=${version} to ${feed}`);
+      }
+    }
+  }
+}
+
+export const watch = (feed: number, identifiers: readonly string[], flags = 0): Up => ({
+  watchFeeds: [feed],
+  watchFlags: [flags],
+  watchIdentifierCounts: [identifiers.length],
+  watchIdentifiers: [...identifiers],
+  watchPatternCounts: [0],
+});
+
+const ROWS = ['change', 'initial', 'resync', 'deleted', 'registered', 'synced', 'heartbeat', 'ended'] as const;

@@ -1,0 +1,83 @@
+/** A server of ours as it was before it had links: passes every published call on to a real one, and knows no StreamLink. */
+import type { Metadata, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+import { Client, credentials, Server, ServerCredentials } from '@grpc/grpc-js';
+import { METHODS, methodPath, SERVICE_NAMES } from '../../src/shared/wire/services.js';
+
+export class ServerWithoutLinks implements AsyncDisposable {
+  readonly #server = new Server();
+  readonly #client: Client;
+  port = 0;
+
+  private constructor(targetPort: number) {
+    this.#client = new Client(`127.0.0.1:${targetPort}`, credentials.createInsecure());
+  }
+
+  static async start(targetPort: number): Promise<ServerWithoutLinks> {
+    const server = new ServerWithoutLinks(targetPort);
+    server.#addService();
+    server.port = await new Promise<number>((resolve, reject) => {
+      server.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
+        error === null ? resolve(port) : reject(error),
+      );
+    });
+    return server;
+  }
+
+  get endpoint(): string {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#server.forceShutdown();
+    this.#client.close();
+  }
+
+  #addService(): void {
+    const pass = <T>(bytes: T): T => bytes;
+    const definition: Record<string, ServiceDefinition[string]> = {};
+    const handlers: UntypedServiceImplementation = {};
+    for (const { name, isServerStream } of Object.values(METHODS)) {
+      const path = methodPath(SERVICE_NAMES[0], name);
+      definition[name] = {
+        ...{ path, requestStream: false, responseStream: isServerStream },
+        ...{ requestSerialize: pass, requestDeserialize: pass, responseSerialize: pass, responseDeserialize: pass },
+      };
+      handlers[name] = isServerStream ? this.#streamHandler(path) : this.#unaryHandler(path);
+    }
+    this.#server.addService(definition, handlers);
+  }
+
+  #unaryHandler(path: string): UntypedServiceImplementation[string] {
+    const pass = (bytes: Buffer): Buffer => bytes;
+    return ((
+      call: { request: Buffer; metadata: Metadata; sendMetadata(m: Metadata): void },
+      callback: (...all: unknown[]) => void,
+    ) => {
+      let answer: [unknown, Buffer | undefined] = [null, undefined];
+      const passed = this.#client.makeUnaryRequest(path, pass, pass, call.request, (...given) => {
+        answer = given as typeof answer;
+      });
+      passed.on('metadata', (metadata: Metadata) => call.sendMetadata(metadata));
+      passed.on('status', ({ metadata }: { metadata: Metadata }) => callback(...answer, metadata));
+    }) as never;
+  }
+
+  #streamHandler(path: string): UntypedServiceImplementation[string] {
+    const pass = (bytes: Buffer): Buffer => bytes;
+    return ((call: {
+      request: Buffer;
+      sendMetadata(m: Metadata): void;
+      write(bytes: Buffer): void;
+      end(): void;
+      emit(name: string, value: unknown): void;
+      on(name: string, handle: () => void): void;
+    }) => {
+      const passed = this.#client.makeServerStreamRequest(path, pass, pass, call.request);
+      passed.on('metadata', (metadata: Metadata) => call.sendMetadata(metadata));
+      passed.on('data', (bytes: Buffer) => call.write(bytes));
+      passed.on('error', (error) => call.emit('error', error));
+      passed.on('end', () => call.end());
+      call.on('cancelled', () => passed.cancel());
+    }) as never;
+  }
+}

@@ -1,0 +1,241 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import type { BridgeError } from '../../../src/shared/errors.js';
+import { ProtocolError } from '../../../src/shared/errors.js';
+import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';
+import { LINK_UP, readLinkRequest } from '../../../src/shared/wire/link-request.js';
+import { ROW } from '../../../src/shared/wire/link-row.js';
+import type { LinkUpdate } from '../../../src/shared/wire/link-writer.js';
+import { encodeWelcome, LinkWriter } from '../../../src/shared/wire/link-writer.js';
+import type { UpdateMessage } from '../../../src/shared/wire/update-message.js';
+import { updateValue } from '../../../src/shared/wire/update-message.js';
+import type { CarriedFeed } from '../../../src/workers/transport/carrier.js';
+import { LinkSession } from '../../../src/workers/transport/link-session.js';
+import type { FeedRequest } from '../../../src/workers/watch/resume-request.js';
+
+/** Notes what it is told. */
+class NotingFeed implements CarriedFeed {
+  readonly hasBeenLive = false;
+  readonly subject = 'a feed';
+  readonly heartbeatMs: number;
+  readonly updates: UpdateMessage[] = [];
+  readonly told: string[] = [];
+
+  constructor(heartbeatMs = 0) {
+    this.heartbeatMs = heartbeatMs;
+  }
+
+  request(): FeedRequest {
+    throw new Error('its carrier asks');
+  }
+  handleOpening(): void {
+    throw new Error('its carrier says');
+  }
+  handleMessage(): void {
+    throw new Error('streams do');
+  }
+  handleRegistered(epoch: string): void {
+    this.told.push(`registered ${epoch}`);
+  }
+  handleUpdate(update: UpdateMessage): void {
+    this.updates.push(update);
+  }
+  handleMark(kind: string): void {
+    this.told.push(kind);
+  }
+  handleWord(): void {
+    this.told.push('word');
+  }
+  get values(): unknown[] {
+    return this.updates.map((update) => [update.name, update.version, updateValue(update)]);
+  }
+}
+
+const request = (...identifiers: string[]): FeedRequest => ({
+  identifiers,
+  resume: undefined,
+  resumeEpoch: '',
+  waitForMissing: false,
+  wantsMark: true,
+  keepsBatches: false,
+});
+const MAX_BYTES = 4 << 20;
+
+let ended: [CarriedFeed, BridgeError, number, string, number][];
+let registered: CarriedFeed[];
+let session: LinkSession;
+let writer: LinkWriter;
+
+beforeEach(() => {
+  ended = [];
+  registered = [];
+  session = new LinkSession(
+    { sessionId: 's', maxBytes: 1_000 },
+    { handleRegistered: (feed) => registered.push(feed), handleEnded: (...end) => ended.push(end) },
+  );
+  writer = new LinkWriter();
+});
+
+const asked = () => readLinkRequest([LINK_UP.decodeRequest(session.takeRequest(MAX_BYTES)!)]);
+const hear = (nowMs = 100): void => session.handleMessage(writer.take(), nowMs);
+
+/** A float of feed `feed` with its handle: announced where `name` is given. */
+function say(handle: number, version: number, value: number, announced?: { feed: number; name: string }): void {
+  const update: LinkUpdate = {
+    row: ROW.CHANGE,
+    handle,
+    announcement:
+      announced === undefined
+        ? undefined
+        : { ...announced, id: `id of ${announced.name}`, type: 'float', identifiers: undefined },
+    version,
+    versionBefore: version - 1,
+    revision: version,
+    timestamp: 1,
+    source: 'test',
+    custom: EMPTY_METADATA,
+    missed: 0,
+    reason: '',
+    more: false,
+  };
+  writer.update(update, 'float', value, { encoded: undefined });
+}
+
+describe('what a link asks', () => {
+  test('is one message a turn: a hello first, then what is watched and no longer watched', () => {
+    const [a, b] = [new NotingFeed(), new NotingFeed()];
+    session.open(a, request('a', 'b'));
+    session.open(b, request('c'));
+    session.close(b);
+    const first = asked();
+    assert.deepEqual(first.hello, { sessionId: 's', maxBytes: 1_000 });
+    assert.deepEqual(
+      first.watches.map(({ feed, identifiers }) => [feed, identifiers]),
+      [[1, ['a', 'b']]],
+    );
+    assert.deepEqual(first.unwatched, [], 'what was not asked for is not taken back');
+    assert.equal(session.takeRequest(MAX_BYTES), undefined);
+    session.close(a);
+    const second = asked();
+    assert.equal(second.hello, undefined);
+    assert.deepEqual(second.unwatched, [1]);
+  });
+
+  test('names the least silence that a feed asks for, once', () => {
+    session.open(new NotingFeed(500), request('a'));
+    session.open(new NotingFeed(900), request('b'));
+    assert.equal(asked().heartbeatMs, 500);
+    session.open(new NotingFeed(900), request('c'));
+    assert.equal(asked().heartbeatMs, 0);
+  });
+
+  test('is cut at 64 KB, and refused where one watch alone is too large', () => {
+    const long = 'x'.repeat(200);
+    for (let count = 0; count < 1_000; count += 1) session.open(new NotingFeed(), request(`${long}${count}`));
+    let messages = 0;
+    let rows = 0;
+    for (let bytes = session.takeRequest(MAX_BYTES); bytes !== undefined; bytes = session.takeRequest(MAX_BYTES)) {
+      assert.ok(bytes.length < 80_000);
+      messages += 1;
+      rows += readLinkRequest([LINK_UP.decodeRequest(bytes)]).watches.length;
+    }
+    assert.equal(rows, 1_000);
+    assert.ok(messages < 8);
+    const large = new NotingFeed();
+    session.open(large, request(...Array.from({ length: 50 }, (_, index) => `${long}${index}`)));
+    session.takeRequest(1_000);
+    const [feed, error, , code] = ended[0]!;
+    assert.deepEqual([feed, error.code, code], [large, 'MESSAGE_TOO_LARGE', 'MESSAGE_TOO_LARGE']);
+    assert.equal(session.size, 1_000);
+  });
+});
+
+describe('what a link hears', () => {
+  test('goes to the feed that its handle was announced for, with the version that its steps come to', () => {
+    const [a, b] = [new NotingFeed(), new NotingFeed()];
+    session.open(a, request('a'));
+    session.open(b, request('b'));
+    session.handleMessage(encodeWelcome({ epoch: 'e1', heartbeatMs: 1, maxBytes: 1 }), 90);
+    assert.ok(session.isWelcome);
+    writer.registered(1);
+    writer.registered(2);
+    say(0, 7, 1.5, { feed: 1, name: 'a' });
+    say(1, 3, 2.5, { feed: 2, name: 'b' });
+    say(0, 8, 3.5);
+    writer.synced(1);
+    hear();
+    say(1, 4, 4.5);
+    hear();
+    assert.deepEqual(registered, [a, b]);
+    assert.deepEqual(a.told, ['registered e1', 'synced']);
+    assert.deepEqual(a.values, [
+      ['a', 7, 1.5],
+      ['a', 8, 3.5],
+    ]);
+    assert.deepEqual(b.values, [
+      ['b', 3, 2.5],
+      ['b', 4, 4.5],
+    ]);
+    assert.equal(session.liveForMs(a, 150), 50);
+  });
+
+  test('is passed over for a feed that was closed, until its handle is given to another', () => {
+    const [a, b] = [new NotingFeed(), new NotingFeed()];
+    session.open(a, request('a'));
+    say(0, 7, 1, { feed: 1, name: 'a' });
+    hear();
+    session.close(a);
+    session.open(b, request('b'));
+    say(0, 8, 2);
+    say(1, 1, 2, { feed: 1, name: 'late' });
+    say(1, 2, 2);
+    writer.registered(1);
+    writer.ended({ feed: 1, status: 5, code: 'VARIABLE_NOT_FOUND', message: 'gone' });
+    say(0, 20, 3, { feed: 2, name: 'b' });
+    say(0, 21, 4);
+    hear();
+    assert.equal(a.updates.length, 1);
+    assert.deepEqual(b.values, [
+      ['b', 20, 3],
+      ['b', 21, 4],
+    ]);
+    assert.deepEqual([ended, registered], [[], []]);
+  });
+
+  test('ends a feed by the error that it names, and the link goes on', () => {
+    const [a, b] = [new NotingFeed(), new NotingFeed()];
+    session.open(a, request('a'));
+    session.open(b, request('b'));
+    writer.registered(1);
+    hear(100);
+    writer.ended({ feed: 1, status: 8, code: 'QUOTA_EXCEEDED', message: 'no room' });
+    writer.ended({ feed: 2, status: 0, code: '', message: '' });
+    hear(130);
+    const [first, second] = ended;
+    assert.deepEqual(
+      [first![0], first![1].code, first![2], first![3], first![4]],
+      [a, 'QUOTA_EXCEEDED', 8, 'QUOTA_EXCEEDED', 30],
+    );
+    assert.deepEqual([second![0], second![2], second![3], second![4]], [b, 0, '', 0]);
+    assert.equal(session.size, 0);
+  });
+
+  test('is a word for the feeds that mind silence, and a heartbeat for all that are registered', () => {
+    const [minding, other] = [new NotingFeed(300), new NotingFeed()];
+    session.open(minding, request('a'));
+    session.open(other, request('b'));
+    writer.registered(1);
+    writer.registered(2);
+    hear(100);
+    say(0, 1, 1, { feed: 2, name: 'b' });
+    hear(200);
+    writer.heartbeat();
+    hear(300);
+    assert.deepEqual(minding.told, ['registered ', 'word', 'word', 'heartbeat']);
+    assert.deepEqual(other.told, ['registered ', 'heartbeat']);
+  });
+
+  test('is refused when it cannot be read', () => {
+    assert.throws(() => session.handleMessage(Uint8Array.of(0x12, 0xff), 0), ProtocolError);
+  });
+});
