@@ -19,6 +19,11 @@ describe('command line', () => {
     assert.deepEqual(parse('--workers', '1,2,4,2').workers, [1, 2, 4]);
   });
 
+  test('both carriers are measured, or the one that is named', () => {
+    assert.deepEqual(parse().transports, ['link', 'stream']);
+    assert.deepEqual(parse('--transport', 'stream').transports, ['stream']);
+  });
+
   test('help is no run', () => {
     assert.equal(parse('--help'), undefined);
   });
@@ -29,6 +34,7 @@ describe('command line', () => {
     [['--workers', '1,,2'], /--workers is ""/],
     [['--watches', '1.5'], /whole number/],
     [['--quick', '--full'], /not both/],
+    [['--transport', 'pigeon'], /--transport is "pigeon": give link, stream/],
     [['--slow'], /slow/],
   ];
   for (const [args, sentence] of wrong) {

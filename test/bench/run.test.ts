@@ -25,10 +25,10 @@ describe('npm run bench', () => {
     assert.ok(machine.cores >= 1 && machine.memory_mb > 0 && machine.cpu !== '');
     assert.deepEqual(
       rows.map((row: { transport: string }) => row.transport),
-      ['stream', 'plain', 'tcp'],
+      ['link', 'stream', 'plain', 'tcp'],
     );
-    const [ours, plain, tcp] = rows;
-    for (const row of [ours, plain]) {
+    const [ours, streams, plain, tcp] = rows;
+    for (const row of [ours, streams, plain]) {
       assert.equal(row.scenario, 'steady');
       assert.equal(row.watches, 50);
       assert.equal(row.rate, 200);

@@ -116,7 +116,9 @@ function expected(encoded: Uint8Array): Record<string, unknown> {
   };
 }
 
-function plain(message: UpdateMessage): Record<string, unknown> {
+function plain({ decoded, isText, ...message }: UpdateMessage): Record<string, unknown> {
+  // Of links alone.
+  assert.deepEqual([decoded, isText], [undefined, false]);
   return {
     ...message,
     custom: Object.entries(message.custom),
