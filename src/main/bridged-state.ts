@@ -27,6 +27,7 @@ import { parseJson } from '../shared/values/json.js';
 import { copyMetadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import { parseVariableType } from '../shared/values/variable-type.js';
+import type { PlainValue } from '../shared/wire/link-set-writer.js';
 import { BridgedWatches } from './bridged-watches.js';
 import {
   batchRefused,
@@ -200,6 +201,12 @@ export class BridgedState implements StateProvider, SlotBridge {
     const input = copyInput(value, `variable "${identifier}"`);
     const given = readSetOptions(options, `set of "${identifier}"`);
     const expectedVersion = checkExpectedVersionOption(given.expectedVersion, identifier);
+    if (isPlain(input)) {
+      if (this.#closing !== undefined) throw closedState();
+      const metadata = copyMetadata(given.metadata, `set of "${identifier}"`);
+      const source = given.source ?? this.#options.source;
+      return this.#callSlot.set(this.bridge, identifier, input, source, metadata, expectedVersion);
+    }
     const result = await this.#call({
       name: 'set',
       identifier,
@@ -429,6 +436,22 @@ function infoOf({ value, constraints, type, ...variable }: PortVariable): Variab
     constraints: constraints === '' ? NO_CONSTRAINTS : (parseJson(constraints) as unknown as Constraints),
   };
 }
+
+/** What travels without its variable's type. */
+function isPlain(input: VariableInput): input is PlainValue {
+  switch (typeof input) {
+    case 'number':
+    case 'boolean':
+      return true;
+    case 'string':
+      return input.length <= MAX_PLAIN_TEXT;
+    default:
+      return false;
+  }
+}
+
+/** Characters; longer ones go by calls of their own. */
+const MAX_PLAIN_TEXT = 4_096;
 
 /** Calls of an import under way: each costs a round trip. */
 const IMPORTED_AT_ONCE = 256;

@@ -52,6 +52,18 @@ export class PortWriter {
     this.reply({ kind: 'state', subscriptions: [subscription], state, error: cause && errorToWire(cause) });
   }
 
+  /** Those of one command, one right after the other, are one reply. */
+  setResult(id: number, place: number, version: number, error: BridgeError | undefined): void {
+    let last = this.#replies.at(-1);
+    if (last?.kind !== 'set-results' || last.id !== id) {
+      last = { kind: 'set-results', id, places: [], versions: [], errors: [] };
+      this.reply(last);
+    }
+    last.places.push(place);
+    last.versions.push(error === undefined ? version : 0);
+    if (error !== undefined) last.errors.push(errorToWire(error));
+  }
+
   pulse(subscription: number, atMs: number): void {
     const last = this.#replies.at(-1);
     if (last?.kind === 'pulse') last.subscriptions.push(subscription);

@@ -8,12 +8,15 @@ import { Deadlines } from '../shared/deadlines.js';
 import { ClosedError, errorToWire, InternalError, QuotaExceededError } from '../shared/errors.js';
 import { silentLogger } from '../shared/logger.js';
 import { eventLoopUtilization } from '../shared/platform-timers.js';
-import type { AttachCommand, Call, Command } from '../shared/port/commands.js';
+import type { AttachCommand, BridgeConfig, Call, Command, SetsCommand } from '../shared/port/commands.js';
 import { changesState } from '../shared/port/commands.js';
 import type { AttachResult, PortStats } from '../shared/port/replies.js';
 import type { LaneMemory } from '../shared/port/update-lane.js';
+import { systemClock } from '../shared/system-clock.js';
 import { CallOrder, type QueuedCall } from './calls/call-order.js';
+import { ChangePhases } from './calls/change-phases.js';
 import { NameGate } from './calls/name-gate.js';
+import { SlotSet } from './calls/slot-set.js';
 import { UnaryCalls } from './calls/unary-calls.js';
 import { Connection } from './connection/connection.js';
 import { PortWriter } from './port-writer.js';
@@ -33,6 +36,8 @@ interface Bridge {
   readonly calls: UnaryCalls;
   readonly order: CallOrder<QueuedCall>;
   readonly gate: NameGate<QueuedCall>;
+  readonly phases: ChangePhases;
+  readonly config: BridgeConfig;
 }
 
 export class Slot {
@@ -85,6 +90,9 @@ export class Slot {
       case 'call':
         this.#call(command.id, command.bridge, command.call);
         return;
+      case 'sets':
+        this.#sets(command);
+        return;
       case 'stats':
         this.#writer.reply({ kind: 'answer', id: command.id, result: this.#stats() });
         return;
@@ -109,7 +117,7 @@ export class Slot {
     const calls = new UnaryCalls(connection, config.sessionId);
     const order = new CallOrder<QueuedCall>(config.limits.queuedSets);
     const gate = new NameGate(order, calls, config.limits.queuedSets);
-    this.#bridges.set(number, { connection, calls, order, gate });
+    this.#bridges.set(number, { connection, calls, order, gate, phases: new ChangePhases(), config });
     try {
       const { epoch } = await connection.open(isRecovery);
       return { epoch, transport: connection.transport };
@@ -129,6 +137,7 @@ export class Slot {
     }
     // What was asked for is answered; nothing is tried again.
     bridge.connection.drain();
+    await bridge.phases.whenIdle();
     await bridge.gate.whenIdle();
     await bridge.connection.close();
   }
@@ -155,21 +164,74 @@ export class Slot {
       void this.#answer(id, Promise.reject(new ClosedError('the state was closed: open another')));
       return;
     }
-    const queued: QueuedCall = {
-      identifiers: changesState(call) ? identifiersOf(call) : [],
-      start: () => {
-        void this.#answer(id, bridge.calls.make(call)).finally(() => bridge.order.handleEnd(queued));
-      },
-    };
-    if (!bridge.gate.push(queued)) {
-      void this.#answer(
-        id,
-        Promise.reject(
-          new QuotaExceededError(
-            `${bridge.gate.waiting} calls wait for earlier ones already: await your sets, or raise limits.queuedSets`,
-          ),
-        ),
-      );
+    if (!changesState(call)) {
+      void this.#answer(id, bridge.calls.make(call));
+      return;
+    }
+    void this.#answer(
+      id,
+      new Promise((resolve, reject) => {
+        if (this.#isFull(bridge)) reject(tooManyWait(bridge));
+        else
+          bridge.phases.push(
+            'call',
+            () =>
+              void this.#change(bridge, call)
+                .finally(() => bridge.phases.handleEnd())
+                .then(resolve, reject),
+          );
+      }),
+    );
+  }
+
+  /** By a call, behind earlier ones of the same variables. */
+  #change(bridge: Bridge, call: Call): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const queued: QueuedCall = {
+        identifiers: identifiersOf(call),
+        start: () => {
+          void bridge.calls
+            .make(call)
+            .then(resolve, reject)
+            .finally(() => bridge.order.handleEnd(queued));
+        },
+      };
+      if (!bridge.gate.push(queued)) reject(tooManyWait(bridge));
+    });
+  }
+
+  #isFull({ phases, config }: Bridge): boolean {
+    return phases.waiting >= config.limits.queuedSets;
+  }
+
+  #sets(command: SetsCommand): void {
+    const { id, bridge: number, identifiers } = command;
+    const bridge = this.#bridges.get(number);
+    if (bridge === undefined) {
+      const error = new ClosedError('the state was closed: open another');
+      for (const place of identifiers.keys()) this.#writer.setResult(id, place, 0, error);
+      return;
+    }
+    const deadlineMs = systemClock.nowMs() + bridge.config.limits.callTimeoutMs;
+    const isByLink = bridge.connection.transport === 'link';
+    for (const place of identifiers.keys()) {
+      if (this.#isFull(bridge)) {
+        this.#writer.setResult(id, place, 0, tooManyWait(bridge));
+        continue;
+      }
+      const set = new SlotSet(command, place, deadlineMs, {
+        settle: (version, error) => {
+          bridge.phases.handleEnd();
+          this.#writer.setResult(id, place, version, error);
+        },
+        call: (call) => this.#change(bridge, call) as Promise<number>,
+      });
+      if (!isByLink) bridge.phases.push('call', () => set.reroute());
+      else {
+        bridge.phases.push('link', () => {
+          if (!bridge.connection.set(set)) set.reroute();
+        });
+      }
     }
   }
 
@@ -204,6 +266,12 @@ export class Slot {
     this.#port.close();
     this.#resolveClosed();
   }
+}
+
+function tooManyWait({ gate, phases }: Bridge): QuotaExceededError {
+  return new QuotaExceededError(
+    `${gate.waiting + phases.waiting} calls wait for earlier ones already: await your sets, or raise limits.queuedSets`,
+  );
 }
 
 function identifiersOf(call: Call): readonly string[] {

@@ -6,17 +6,21 @@ import type { MessagePort } from 'node:worker_threads';
 import { receiveMessageOnPort } from 'node:worker_threads';
 import type { ErrorWire } from '../../shared/errors.js';
 import { type BridgeError, ClosedError, errorFromWire, InvalidValueError } from '../../shared/errors.js';
+import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
 import type { AttachCommand, Command, OpenCommand } from '../../shared/port/commands.js';
 import type { Reply, TurnMessage } from '../../shared/port/replies.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
 import type { LaneMemory, LaneSink } from '../../shared/port/update-lane.js';
 import { LaneReader } from '../../shared/port/update-lane.js';
 import { systemClock } from '../../shared/system-clock.js';
+import type { Metadata } from '../../shared/values/metadata.js';
+import type { PlainValue } from '../../shared/wire/link-set-writer.js';
 import type { WatchedVariable } from '../watch/dispatcher.js';
 import { deliverInGroup } from '../watch/dispatcher.js';
 import { HandleTable } from './handle-table.js';
 import type { LanePoller, PolledLane } from './lane-poller.js';
-import { fateOf } from './slot-recovery.js';
+import { SetBatch } from './set-batches.js';
+import { fateOf, lostWithWorker } from './slot-recovery.js';
 
 /** A command as its sender writes it: the id is the client's business. */
 export type CommandBody = Command extends infer C ? (C extends { readonly id: number } ? Omit<C, 'id'> : never) : never;
@@ -62,6 +66,11 @@ export class SlotClient implements LaneSink, PolledLane {
   #nowMs = 0;
   #nextId = 1;
   readonly #pending = new Map<number, Pending>();
+  /** Sets that are not all answered, by the id of their command. */
+  readonly #setBatches = new Map<number, SetBatch>();
+  /** Of this turn, not posted. */
+  #collecting: SetBatch | undefined;
+  #setTurn: NodeJS.Immediate | undefined;
   readonly #bridges = new Map<number, SlotBridge>();
   /** By the number that this slot has allotted: states of one pool must not count for themselves. */
   readonly #subscribers = new Map<number, SlotSubscriber>();
@@ -111,6 +120,9 @@ export class SlotClient implements LaneSink, PolledLane {
       if (fate.name === 'done') resolve(undefined);
       else reject(fate.error);
     }
+    // What was only collected goes to the next worker.
+    for (const batch of this.#setBatches.values()) batch.fail(lostWithWorker('set'));
+    this.#setBatches.clear();
     for (const subscriber of this.#subscribers.values()) subscriber.handleWorkerLost();
   }
 
@@ -131,6 +143,7 @@ export class SlotClient implements LaneSink, PolledLane {
       if (!asked.has(bridge.bridge)) this.#request(bridge.attachCommand(true)).catch(ignore);
     }
     for (const { command } of unanswered) if (command.kind === 'attach') this.#post({ ...command, isRecovery: true });
+    this.#postSets();
     const opening = new Set<number>();
     for (const { command } of unanswered) if (command.kind === 'open') opening.add(command.subscription);
     for (const subscriber of [...this.#subscribers.values()]) {
@@ -223,6 +236,36 @@ export class SlotClient implements LaneSink, PolledLane {
     return this.#request({ kind: 'call', bridge, call });
   }
 
+  /** One of those that this turn sends together. @throws BridgeError of the worker or the server */
+  set(
+    bridge: number,
+    identifier: string,
+    value: PlainValue,
+    source: string,
+    metadata: Metadata,
+    expectedVersion: number,
+  ): Promise<number> {
+    if (this.#closedBy !== undefined) return Promise.reject(this.#closedBy);
+    const collecting = this.#collecting;
+    if (collecting !== undefined && (collecting.bridge !== bridge || collecting.source !== source)) this.#postSets();
+    this.#collecting ??= new SetBatch(bridge, source);
+    this.#setTurn ??= setImmediate(() => this.#postSets());
+    return this.#collecting.add(identifier, value, metadata, expectedVersion);
+  }
+
+  /** Before anything else that is said: order is what was asked for. */
+  #postSets(): void {
+    clearImmediate(this.#setTurn);
+    this.#setTurn = undefined;
+    const batch = this.#collecting;
+    if (batch === undefined || this.#port === undefined) return;
+    this.#collecting = undefined;
+    const id = this.#nextId;
+    this.#nextId += 1;
+    this.#setBatches.set(id, batch);
+    this.#port.postMessage(batch.command(id));
+  }
+
   stats(): Promise<unknown> {
     return this.#request({ kind: 'stats' });
   }
@@ -236,6 +279,11 @@ export class SlotClient implements LaneSink, PolledLane {
   close(error: BridgeError): void {
     if (this.#closedBy !== undefined) return;
     this.#closedBy = error;
+    clearImmediate(this.#setTurn);
+    for (const batch of this.#setBatches.values()) batch.fail(lostWithWorker('set'));
+    this.#setBatches.clear();
+    this.#collecting?.fail(error);
+    this.#collecting = undefined;
     this.#port?.close();
     this.#port = undefined;
     this.#lane = undefined;
@@ -296,6 +344,7 @@ export class SlotClient implements LaneSink, PolledLane {
 
   #request(body: CommandBody): Promise<unknown> {
     if (this.#closedBy !== undefined) return Promise.reject(this.#closedBy);
+    this.#postSets();
     const id = this.#nextId;
     this.#nextId += 1;
     const command = { ...body, id } as Command;
@@ -333,6 +382,12 @@ export class SlotClient implements LaneSink, PolledLane {
       case 'refusal':
         this.#take(reply.id)?.reject(errorFromWire(reply.error));
         return;
+      case 'set-results': {
+        const batch = this.#setBatches.get(reply.id);
+        batch?.handleResults(reply);
+        if (batch?.isSettled === true) this.#setBatches.delete(reply.id);
+        return;
+      }
       case 'state':
         for (const number of reply.subscriptions) this.#subscribers.get(number)?.handleState(reply.state, reply.error);
         return;

@@ -26,10 +26,10 @@ export function fateOf(command: Command): Fate {
       if (!changesState(command.call)) return { name: 'repeat' };
       return {
         name: 'failed',
-        error: new UnknownOutcomeError(
-          `${command.call.name}: its worker died before the answer came: it may or may not have been made, so read before you repeat it`,
-        ),
+        error: lostWithWorker(command.call.name),
       };
+    case 'sets':
+      return { name: 'failed', error: lostWithWorker('set') };
     case 'detach':
     case 'close':
     case 'drop':
@@ -39,6 +39,12 @@ export function fateOf(command: Command): Fate {
     default:
       return command satisfies never;
   }
+}
+
+export function lostWithWorker(name: string): UnknownOutcomeError {
+  return new UnknownOutcomeError(
+    `${name}: its worker died before the answer came: it may or may not have been made, so read before you repeat it`,
+  );
 }
 
 /** Where each variable of a watch goes on; undefined for one that nothing has come for. */

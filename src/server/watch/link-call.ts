@@ -4,15 +4,15 @@
  * slowStreamMs is cut. Full: maxStreams refuses a watch, maxConnectionBytes what it holds. Closed: every watch ends, exactly once.
  */
 import type { Metadata, ServerDuplexStream, ServerInterceptingCallInterface } from '@grpc/grpc-js';
-import type { BridgeError } from '../../shared/errors.js';
-import { InvalidArgumentError, SlowStreamError } from '../../shared/errors.js';
+import { BridgeError, InvalidArgumentError, QuotaExceededError, SlowStreamError } from '../../shared/errors.js';
 import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import type { LinkRequest, LinkWatchRow } from '../../shared/wire/link-request.js';
 import { LINK_UP, readLinkRequest } from '../../shared/wire/link-request.js';
+import { LinkSetRows, SetNames } from '../../shared/wire/link-set-rows.js';
 import { encodeWelcome, LinkWriter } from '../../shared/wire/link-writer.js';
 import { checkSession } from '../handlers/admission.js';
-import { bridgeErrorOf, failureOf } from '../handlers/call-failure.js';
+import { bridgeErrorOf, failureOf, wellFormed } from '../handlers/call-failure.js';
 import { decode, decodeInTurns, isLarge } from '../handlers/request-reader.js';
 import type { ServerContext } from '../server-context.js';
 import type { Work } from '../work-turns.js';
@@ -22,6 +22,8 @@ import { takeDirectCall } from './direct-write.js';
 import type { FeedLink } from './link-feed.js';
 import { LinkFeed } from './link-feed.js';
 import { LinkHandles } from './link-handles.js';
+import type { OutcomeSink } from './link-sets.js';
+import { LinkSets } from './link-sets.js';
 import type { MessageSink, MessageSource } from './message-pace.js';
 import { MessagePace } from './message-pace.js';
 import { heartbeatOf, watchRequestOfRow } from './watch-request.js';
@@ -29,7 +31,7 @@ import type { LiveLink } from './watch-streams.js';
 
 export type OpenCall = ServerDuplexStream<Buffer, Uint8Array>;
 
-export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource, RoomSeeker, LiveLink {
+export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource, RoomSeeker, LiveLink, OutcomeSink {
   dueAtMs = 0;
   wheelSlot = -1;
   wheelPlace = 0;
@@ -49,6 +51,10 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
   readonly #inbox: Buffer[] = [];
   #isReading = false;
   #sessionId: string | undefined;
+  #sets: LinkSets | undefined;
+  readonly #setNames = new SetNames();
+  #setNameBytes = 0;
+  #setSeeker: RoomSeeker | undefined;
   #heartbeatMs: number;
   #flushTurn: NodeJS.Immediate | undefined;
   /** Taken by the pace. */
@@ -106,6 +112,9 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
       const parts = isLarge(bytes) ? await decodeInTurns(LINK_UP, bytes, work) : [decode(LINK_UP, bytes)];
       if (this.#isEnded) return;
       await this.#handleRequest(readLinkRequest(parts), work);
+      if (this.#isEnded || this.#sets === undefined || parts.every(({ setKinds }) => (setKinds?.length ?? 0) === 0))
+        continue;
+      await this.#makeSets(this.#sets, new LinkSetRows(parts, this.#setNames), work);
     }
   }
 
@@ -119,6 +128,7 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
       checkSession(this.#server, this.#call.metadata, sessionId);
       this.#server.store.require(sessionId, this.#server.clock.nowMs());
       this.#sessionId = sessionId;
+      this.#sets = new LinkSets(this.#server, sessionId, this);
       if (maxBytes > 0) this.#limitTo(maxBytes);
       const { epoch, maxMessageBytes } = this.#server.options;
       this.#message = encodeWelcome({ epoch, heartbeatMs: this.#heartbeatMs, maxBytes: maxMessageBytes });
@@ -138,6 +148,39 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
       if (rest !== undefined) await rest;
       this.#feeds.get(feed)?.end();
     }
+  }
+
+  /** Who does not take the outcomes sets no more. @throws QuotaExceededError when their names hold too much */
+  async #makeSets(sets: LinkSets, rows: LinkSetRows, work: Work): Promise<void> {
+    while (!this.#isEnded && !this.#pace.takesWrites(this)) {
+      await new Promise<void>((resolve) => {
+        this.#setSeeker = { handleRoom: () => resolve() };
+        this.#seekers.add(this.#setSeeker);
+      });
+    }
+    await sets.make(rows, work, () => this.#isEnded);
+    this.#holdNames(this.#setNames.heldBytes);
+  }
+
+  #holdNames(bytes: number): void {
+    this.#budget.held += bytes - this.#setNameBytes;
+    this.#setNameBytes = bytes;
+    if (bytes > 0 && this.#budget.held > this.#budget.maxBytes) {
+      throw new QuotaExceededError(
+        `the links of this connection hold their ${this.#budget.maxBytes} bytes of names and updates: set fewer variables by one link, or raise maxConnectionBytes`,
+      );
+    }
+  }
+
+  handleSetDone(version: number): void {
+    this.writer.setDone(version);
+    this.handleRows();
+  }
+
+  handleSetRefused(error: unknown): void {
+    const { code, message } = error instanceof BridgeError ? error : this.failureOf(error);
+    this.writer.setRefused(code, wellFormed(message));
+    this.handleRows();
   }
 
   #limitTo(maxBytes: number): void {
@@ -267,7 +310,10 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
     this.#inbox.length = 0;
     void this.#endFeeds([...this.#feeds.values()]);
     this.#seekers.clear();
+    // Sets that wait for room see that it has ended.
+    this.#setSeeker?.handleRoom(this.#server.clock.nowMs());
     this.#budget.forget(this);
+    this.#holdNames(0);
     this.#pace.close(this.#server.clock.nowMs());
     this.#server.deadlines.cancel(this);
     this.#server.watchStreams.removeLink(this);

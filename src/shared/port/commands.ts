@@ -3,6 +3,7 @@ import type { Condition } from '../delivery/condition.js';
 import type { Overflow } from '../delivery/update-ring.js';
 import type { BackoffOptions } from '../resilience/backoff.js';
 import type { Metadata } from '../values/metadata.js';
+import type { PlainValue } from '../wire/link-set-writer.js';
 import type { PortValue } from './port-value.js';
 
 /** By what watches travel. */
@@ -64,6 +65,7 @@ export type Command =
   | { readonly kind: 'drop'; readonly id: number; readonly subscription: number; readonly handles: readonly number[] }
   | { readonly kind: 'close'; readonly id: number; readonly subscription: number }
   | { readonly kind: 'call'; readonly id: number; readonly bridge: number; readonly call: Call }
+  | SetsCommand
   | { readonly kind: 'stats'; readonly id: number }
   | { readonly kind: 'stop'; readonly id: number }
   | GrantCommand;
@@ -75,6 +77,20 @@ export interface AttachCommand {
   readonly config: BridgeConfig;
   /** The worker before this one had it: it is kept and tried again although no endpoint answers now. */
   readonly isRecovery: boolean;
+}
+
+/** Sets of one turn, answered one by one (`set-results`). Arrays by place. */
+export interface SetsCommand {
+  readonly kind: 'sets';
+  readonly id: number;
+  readonly bridge: number;
+  readonly identifiers: readonly string[];
+  readonly values: readonly PlainValue[];
+  readonly source: string;
+  /** Undefined where none has any. */
+  readonly metadata: readonly Metadata[] | undefined;
+  /** 0 = whatever version it is at; undefined where that is so of all. */
+  readonly expectedVersions: readonly number[] | undefined;
 }
 
 /** There is room in the lane again, for a worker that had asked for it. */

@@ -30,6 +30,7 @@ export type Reply =
   | { readonly kind: 'ready' }
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
   | { readonly kind: 'refusal'; readonly id: number; readonly error: ErrorWire }
+  | SetResults
   /** All that came to the same state by the same cause in one go: a lost connection is one word, whatever it carried. */
   | {
       readonly kind: 'state';
@@ -45,6 +46,17 @@ export type Reply =
   | { readonly kind: 'trouble'; readonly subscription: number; readonly error: ErrorWire }
   /** No more updates will come: by a failure, or, without an error, because no variable is left. */
   | { readonly kind: 'ended'; readonly subscription: number; readonly error: ErrorWire | undefined };
+
+/** Some of the sets of one command. */
+export interface SetResults {
+  readonly kind: 'set-results';
+  readonly id: number;
+  readonly places: number[];
+  /** By `places`; 0 where it was refused. */
+  readonly versions: number[];
+  /** In the order of the zeros. */
+  readonly errors: ErrorWire[];
+}
 
 /** Answer to `attach`. */
 export interface AttachResult {

@@ -75,6 +75,17 @@ export class LinkReader {
     return true;
   }
 
+  /** Of the next set: its version, 0 when it was refused, undefined when no outcome is left. @throws ProtocolError */
+  nextOutcome(): number | undefined {
+    if (this.#at[DOWN.SET_VERSIONS] === this.#end[DOWN.SET_VERSIONS]) return undefined;
+    return this.#double(DOWN.SET_VERSIONS);
+  }
+
+  /** Why the set was refused whose outcome was 0. @throws ProtocolError */
+  refusal(): { readonly code: string; readonly message: string } {
+    return { code: this.#text(DOWN.REFUSAL_CODES), message: this.#text(DOWN.REFUSAL_MESSAGES) };
+  }
+
   /** The text of a payload. @throws ProtocolError when it is not UTF-8 */
   text(bytes: Uint8Array): string {
     return textOf(bytes, 0, bytes.length);
@@ -290,7 +301,9 @@ const KEYED_FIELDS =
   (1 << DOWN.ANNOUNCED_TYPES) |
   (1 << DOWN.ANNOUNCED_IDENTIFIERS) |
   (1 << DOWN.END_CODES) |
-  (1 << DOWN.END_MESSAGES);
+  (1 << DOWN.END_MESSAGES) |
+  (1 << DOWN.REFUSAL_CODES) |
+  (1 << DOWN.REFUSAL_MESSAGES);
 
 const LENGTH_DELIMITED = 2;
 const LAST_ASCII = 0x7f;

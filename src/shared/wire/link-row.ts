@@ -75,6 +75,34 @@ export const DOWN = {
   END_STATUSES: 24,
   END_CODES: 25,
   END_MESSAGES: 26,
+  SET_VERSIONS: 27,
+  REFUSAL_CODES: 28,
+  REFUSAL_MESSAGES: 29,
 } as const;
 
-export const DOWN_FIELDS = 27;
+export const DOWN_FIELDS = 30;
+
+/** Of `LinkUp.set_kinds`, beside the form of the value in its lowest bits. */
+export const SETS = {
+  NAME: 8,
+  EXPECTED_VERSION: 16,
+  SOURCE: 32,
+  METADATA: 64,
+} as const;
+
+export const SET_FORM_MASK = 7;
+
+/** Fields of LinkUp that sets fill. */
+export const SET_FIELDS = {
+  KINDS: 14,
+  TARGETS: 15,
+  NAMES: 16,
+  DOUBLES: 17,
+  INTEGERS: 18,
+  TEXTS: 19,
+  PAYLOADS: 20,
+  EXPECTED_VERSIONS: 21,
+  SOURCES: 22,
+  METADATA_COUNTS: 23,
+  METADATA_TEXTS: 24,
+} as const;

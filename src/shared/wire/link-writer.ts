@@ -96,6 +96,7 @@ export class LinkWriter {
   readonly #announcedVersions = new ByteColumn();
   readonly #identifierCounts = new ByteColumn();
   readonly #endStatuses = new ByteColumn();
+  readonly #setVersions = new ByteColumn();
   /** Every column of texts and payloads: they have keys, so that they need not lie together. */
   readonly #keyed = new ByteColumn();
   readonly #whole = new ByteColumn();
@@ -121,7 +122,8 @@ export class LinkWriter {
       this.#revisions.length +
       this.#doubles.length +
       this.#integers.length +
-      this.#announcedVersions.length
+      this.#announcedVersions.length +
+      this.#setVersions.length
     );
   }
 
@@ -180,6 +182,18 @@ export class LinkWriter {
     this.#row(ROW.ENDED, feed);
   }
 
+  /** The outcome of the next set. */
+  setDone(version: number): void {
+    this.#setVersions.double(version);
+    this.#rows += 1;
+  }
+
+  setRefused(code: string, message: string): void {
+    this.setDone(0);
+    this.#keyed.text(DOWN.REFUSAL_CODES, code);
+    this.#keyed.text(DOWN.REFUSAL_MESSAGES, message);
+  }
+
   /** The message, in memory of its own. */
   take(): Uint8Array {
     const whole = this.#whole;
@@ -197,6 +211,7 @@ export class LinkWriter {
     whole.column(DOWN.ANNOUNCED_VERSIONS, this.#announcedVersions);
     whole.column(DOWN.ANNOUNCED_IDENTIFIER_COUNTS, this.#identifierCounts);
     whole.column(DOWN.END_STATUSES, this.#endStatuses);
+    whole.column(DOWN.SET_VERSIONS, this.#setVersions);
     whole.append(this.#keyed);
     const message = whole.bytes.slice();
     whole.clear();
@@ -220,6 +235,7 @@ export class LinkWriter {
     this.#announcedVersions.clear();
     this.#identifierCounts.clear();
     this.#endStatuses.clear();
+    this.#setVersions.clear();
     this.#keyed.clear();
     this.#rows = 0;
     this.#hasMoment = false;

@@ -21,6 +21,8 @@ import type { BridgeConfig } from '../../shared/port/commands.js';
 import { systemClock, systemRandom } from '../../shared/system-clock.js';
 import type { MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
 import { STATUS } from '../../shared/wire/status.js';
+import type { QueuedSet } from '../calls/set-queue.js';
+import { SetQueue } from '../calls/set-queue.js';
 import type { CarriedFeed, Carrier, CarrierOwner, FeedEnd } from '../transport/carrier.js';
 import { ChannelPool, type PooledChannel } from '../transport/channel-pool.js';
 import { unaryCall } from '../transport/grpc-call.js';
@@ -71,6 +73,8 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   readonly #returns: FeedReturns<WatchFeed>;
   readonly #attempt = deadlineOf(() => void this.#reconnect());
   #pool: ChannelPool;
+  readonly #sets = new SetQueue();
+  readonly #setDeadline = deadlineOf((nowMs) => this.#handleSetDeadline(nowMs));
   readonly #choice: CarrierChoice;
   #kind: CarrierKind = 'stream';
   #carrier: Carrier;
@@ -201,9 +205,37 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     }
   }
 
+  /** By the link, in order. False where there is none: then it is not taken in. */
+  set(set: QueuedSet): boolean {
+    if (this.#kind !== 'link' || this.#isClosed) return false;
+    this.#sets.push(set);
+    if (this.#setDeadline.wheelSlot < 0) this.#deadlines.schedule(this.#setDeadline, set.deadlineMs);
+    this.#sendSets();
+    return true;
+  }
+
+  #sendSets(): void {
+    if (!this.#sets.hasWaiting) return;
+    if (this.#unit.state.name === 'connected' && this.#carrier instanceof LinkCarrier) this.#carrier.handleSets();
+    else if (this.#isDraining)
+      this.#failSets(new ClosedError('the state was closed before the set was made: open another'));
+    else if (!this.#unit.isTrying) this.#loseConnection();
+  }
+
+  #failSets(error: BridgeError): void {
+    for (const set of this.#sets.takeWaiting()) set.fail(error);
+  }
+
+  #handleSetDeadline(nowMs: number): void {
+    this.#sets.handleDeadline(nowMs);
+    const dueAtMs = this.#sets.nextDeadlineMs;
+    if (dueAtMs !== undefined && !this.#isClosed) this.#deadlines.schedule(this.#setDeadline, dueAtMs);
+  }
+
   /** Calls under way are answered, none is tried again. */
   drain(): void {
     this.#isDraining = true;
+    this.#sendSets();
   }
 
   async close(): Promise<void> {
@@ -216,6 +248,8 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     this.#owners.clear();
     this.#lost = [];
     this.#carrier.end();
+    this.#failSets(new ClosedError('the state was closed before the set was made: open another'));
+    this.#deadlines.cancel(this.#setDeadline);
     this.#pool.close();
   }
 
@@ -360,6 +394,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     if (this.#unit.isExhausted || isPermanentForConnection(cause.code)) {
       this.#unit.handleGivenUp();
       for (const feed of this.#returns.takeWaiting()) this.#refuse(feed, cause);
+      this.#failSets(cause);
       return;
     }
     for (const feed of this.#returns.waiting()) this.#tellWaiting(feed, cause, false);
@@ -367,6 +402,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   }
 
   #openWaiting(): void {
+    this.#sendSets();
     for (const feed of this.#returns.takeWaiting()) {
       if (!isOver(feed.state) && this.#owners.has(feed)) this.#carrier.open(feed, this.#unit.failures);
     }
@@ -394,11 +430,12 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     for (const feed of this.#carrier.end()) this.#returns.wait(feed as WatchFeed);
     this.#kind = kind;
     this.#carrier = this.#makeCarrier();
+    if (kind === 'stream') for (const set of this.#sets.takeWaiting()) set.reroute();
   }
 
   #makeCarrier(): Carrier {
     const make = this.#kind === 'link' ? LinkCarrier : StreamCarrier;
-    return new make(this.#config, this.#pool, () => this.facts, this.#deadlines, this);
+    return new make(this.#config, this.#pool, () => this.facts, this.#deadlines, this, this.#sets);
   }
 
   #wait(feed: WatchFeed, cause: BridgeError, isDraining: boolean): void {

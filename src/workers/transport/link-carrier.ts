@@ -12,6 +12,7 @@ import type { BridgeConfig } from '../../shared/port/commands.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import { ERROR_TRAILER, STATUS } from '../../shared/wire/status.js';
+import type { SetQueue } from '../calls/set-queue.js';
 import type { CarriedFeed, Carrier, CarrierOwner, FeedEnd } from './carrier.js';
 import type { ChannelPool, PooledChannel } from './channel-pool.js';
 import type { StreamCall } from './grpc-call.js';
@@ -40,6 +41,7 @@ export class LinkCarrier implements Carrier {
   readonly #server: () => CarrierServer;
   readonly #deadlines: Deadlines;
   readonly #owner: CarrierOwner;
+  readonly #sets: SetQueue;
   /** Feeds that the server has not registered. */
   readonly #openings = new Map<CarriedFeed, Opening>();
   #link: Link | undefined;
@@ -52,7 +54,9 @@ export class LinkCarrier implements Carrier {
     server: () => CarrierServer,
     deadlines: Deadlines,
     owner: CarrierOwner,
+    sets: SetQueue,
   ) {
+    this.#sets = sets;
     this.#config = config;
     this.#pool = pool;
     this.#server = server;
@@ -89,6 +93,12 @@ export class LinkCarrier implements Carrier {
     );
     this.#openings.set(feed, opening);
     this.#deadlines.schedule(opening, nowMs + openTimeoutMs(this.#config, feed, attempt));
+    this.#sendSoon();
+  }
+
+  /** Sets wait in the queue. */
+  handleSets(): void {
+    this.#connect();
     this.#sendSoon();
   }
 
@@ -138,7 +148,7 @@ export class LinkCarrier implements Carrier {
     const { maxBytes } = this.#server();
     const channel = this.#pool.lease();
     const hello = { sessionId: this.#config.sessionId, maxBytes };
-    const session = new LinkSession(hello, this);
+    const session = new LinkSession(hello, this.#sets, this);
     const call = openLink(channel, this.#config, {
       handleHeaders: () => channel.handleWord(systemClock.nowMs()),
       handleMessage: (bytes) => this.#handleMessage(link, bytes),
@@ -167,7 +177,8 @@ export class LinkCarrier implements Carrier {
       link.isSending = false;
       if (this.#link === link) this.#send();
     };
-    link.call.sendMessageWithContext({ callback }, request as Buffer);
+    const { buffer, byteOffset, byteLength } = request;
+    link.call.sendMessageWithContext({ callback }, Buffer.from(buffer, byteOffset, byteLength));
   }
 
   #handleMessage(link: Link, bytes: Buffer): void {
@@ -193,6 +204,7 @@ export class LinkCarrier implements Carrier {
     if (link.isMuted) return;
     link.isMuted = true;
     if (this.#link === link) this.#link = undefined;
+    this.#sets.handleBreak();
     const hasNoLink = status.code === STATUS.UNIMPLEMENTED && trailer === undefined && !link.session.isWelcome;
     if (hasNoLink) {
       this.#decide(false);
@@ -250,6 +262,7 @@ export class LinkCarrier implements Carrier {
     this.#decide(true);
     if (link.isMuted) return;
     link.isMuted = true;
+    this.#sets.handleBreak();
     link.call.cancelWithStatus(STATUS.CANCELLED, 'the link is not used any more');
   }
 

@@ -3,14 +3,16 @@
  * Pure: rows in, calls of feeds out; requests are taken when the carrier can send one. What comes for a feed that was closed is passed over.
  */
 import type { BridgeError } from '../../shared/errors.js';
-import { errorFromWire, MessageTooLargeError } from '../../shared/errors.js';
+import { errorFromWire, MessageTooLargeError, ProtocolError } from '../../shared/errors.js';
 import { utf8Length } from '../../shared/values/utf8.js';
 import { LinkReader } from '../../shared/wire/link-reader.js';
 import type { LinkHello, LinkWatchRow } from '../../shared/wire/link-request.js';
 import { encodeLinkRequest } from '../../shared/wire/link-request.js';
 import { FORM, ROW } from '../../shared/wire/link-row.js';
+import { LinkSetWriter } from '../../shared/wire/link-set-writer.js';
 import type { Announcement, LinkEnd } from '../../shared/wire/link-writer.js';
-import { UpdateMessage } from '../../shared/wire/update-message.js';
+import { concatBytes, UpdateMessage } from '../../shared/wire/update-message.js';
+import type { SetQueue } from '../calls/set-queue.js';
 import type { FeedRequest } from '../watch/resume-request.js';
 import type { CarriedFeed } from './carrier.js';
 
@@ -40,6 +42,9 @@ interface Addressed {
 
 export class LinkSession {
   readonly #owner: LinkSessionOwner;
+  /** Of the state: they outlive this link. */
+  readonly #sets: SetQueue;
+  readonly #setWriter = new LinkSetWriter();
   readonly #feeds = new Map<CarriedFeed, LinkedFeed>();
   readonly #byNumber = new Map<number, LinkedFeed>();
   readonly #handles = new Map<number, Addressed>();
@@ -55,8 +60,9 @@ export class LinkSession {
   #epoch: string | undefined;
   #lastWordAtMs = 0;
 
-  constructor(hello: LinkHello, owner: LinkSessionOwner) {
+  constructor(hello: LinkHello, sets: SetQueue, owner: LinkSessionOwner) {
     this.#hello = hello;
+    this.#sets = sets;
     this.#owner = owner;
   }
 
@@ -120,9 +126,16 @@ export class LinkSession {
       bytes += own;
     }
     const unwatched = this.#unwatched.splice(0, MOST_UNWATCHED);
-    if (this.#hello === undefined && watches.length === 0 && unwatched.length === 0 && this.#isHeartbeatSaid) {
-      return undefined;
-    }
+    this.#sets.write(this.#setWriter, Math.min(MESSAGE_BYTES, maxBytes / 2));
+    const hasWatches =
+      this.#hello !== undefined || watches.length > 0 || unwatched.length > 0 || !this.#isHeartbeatSaid;
+    if (this.#setWriter.isEmpty) return hasWatches ? this.#encode(watches, unwatched) : undefined;
+    const sets = this.#setWriter.take();
+    // Fields of one message may stand in any order.
+    return hasWatches ? concatBytes(this.#encode(watches, unwatched), sets) : sets;
+  }
+
+  #encode(watches: readonly LinkWatchRow[], unwatched: readonly number[]): Uint8Array {
     const heartbeatMs = this.#isHeartbeatSaid ? 0 : this.#heartbeatMs;
     const request = encodeLinkRequest({ hello: this.#hello, watches, unwatched, heartbeatMs });
     this.#hello = undefined;
@@ -139,6 +152,19 @@ export class LinkSession {
       for (const feed of this.#watchful) if (this.isRegistered(feed)) feed.handleWord(nowMs);
     }
     while (reader.next()) this.#handleRow(reader, nowMs);
+    this.#handleOutcomes(reader);
+  }
+
+  #handleOutcomes(reader: LinkReader): void {
+    for (let version = reader.nextOutcome(); version !== undefined; version = reader.nextOutcome()) {
+      let isExpected: boolean;
+      if (version > 0) isExpected = this.#sets.handleDone(version);
+      else {
+        const { code, message } = reader.refusal();
+        isExpected = this.#sets.handleRefused(code, message);
+      }
+      if (!isExpected) throw new ProtocolError('the link answers a set that was not sent');
+    }
   }
 
   #handleRow(reader: LinkReader, nowMs: number): void {

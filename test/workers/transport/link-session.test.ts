@@ -9,6 +9,7 @@ import type { LinkUpdate } from '../../../src/shared/wire/link-writer.js';
 import { encodeWelcome, LinkWriter } from '../../../src/shared/wire/link-writer.js';
 import type { UpdateMessage } from '../../../src/shared/wire/update-message.js';
 import { updateValue } from '../../../src/shared/wire/update-message.js';
+import { SetQueue } from '../../../src/workers/calls/set-queue.js';
 import type { CarriedFeed } from '../../../src/workers/transport/carrier.js';
 import { LinkSession } from '../../../src/workers/transport/link-session.js';
 import type { FeedRequest } from '../../../src/workers/watch/resume-request.js';
@@ -69,10 +70,10 @@ let writer: LinkWriter;
 beforeEach(() => {
   ended = [];
   registered = [];
-  session = new LinkSession(
-    { sessionId: 's', maxBytes: 1_000 },
-    { handleRegistered: (feed) => registered.push(feed), handleEnded: (...end) => ended.push(end) },
-  );
+  session = new LinkSession({ sessionId: 's', maxBytes: 1_000 }, new SetQueue(), {
+    handleRegistered: (feed) => registered.push(feed),
+    handleEnded: (...end) => ended.push(end),
+  });
   writer = new LinkWriter();
 });
 
