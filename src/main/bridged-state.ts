@@ -25,6 +25,7 @@ import { checkName } from '../shared/values/identifier.js';
 import { copyInput } from '../shared/values/input-copy.js';
 import { parseJson } from '../shared/values/json.js';
 import { copyMetadata } from '../shared/values/metadata.js';
+import { isWellFormed } from '../shared/values/utf8.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import { parseVariableType } from '../shared/values/variable-type.js';
 import type { PlainValue } from '../shared/wire/link-set-writer.js';
@@ -444,7 +445,7 @@ function isPlain(input: VariableInput): input is PlainValue {
     case 'boolean':
       return true;
     case 'string':
-      return input.length <= MAX_PLAIN_TEXT;
+      return input.length <= MAX_PLAIN_TEXT && isWellFormed(input);
     default:
       return false;
   }

@@ -172,6 +172,84 @@ describe('a link', () => {
   });
 });
 
+describe('sets on a link', () => {
+  const sets = (names: readonly string[], values: readonly number[], more: object = {}) => ({
+    setKinds: names.map(() => 9),
+    setTargets: names.map((_, place) => place),
+    setNames: [...names],
+    setDoubles: [...values],
+    ...more,
+  });
+
+  test('are made in order, and answered in that order', async () => {
+    for (const name of ['s1', 's2']) await client.register(name, 0);
+    const link = open().read();
+    link.hello({ ...watch(1, ['s1']), ...sets(['s1', 's2', 'nobody', 's1'], [1, 2, 3, 4]) });
+    await until(5_000, () => link.outcomes.length === 4, 'four outcomes');
+    assert.deepEqual(link.outcomes, [2, 2, 'VARIABLE_NOT_FOUND', 3]);
+    await link.when('change s1=3 to 1');
+    link.send({ setKinds: [1, 17, 17], setTargets: [0, 0, 0], setDoubles: [4, 5, 6], setExpectedVersions: [3, 3] });
+    await until(5_000, () => link.outcomes.length === 7, 'three more');
+    assert.deepEqual(link.outcomes.slice(4), [3, 4, 'VERSION_CONFLICT']);
+  });
+
+  test('take every form of a value, and refuse what their variable does not take', async () => {
+    const types = { f: 'float', i: 'integer', b: 'boolean', t: 'string', l: 'list', e: 'embedding' };
+    const initial = { f: 0, i: 0, b: false, t: '', l: [], e: [1] };
+    for (const [name, type] of Object.entries(types)) {
+      await client.register(`form-${name}`, initial[name as keyof typeof initial], {
+        type,
+        initialValue: any(initial[name as keyof typeof initial]),
+      });
+    }
+    const names = Object.keys(types).map((name) => `form-${name}`);
+    const link = open().read();
+    link.hello({
+      setKinds: [9, 10, 11, 13, 14, 14],
+      setTargets: [0, 1, 2, 3, 4, 5],
+      setNames: names,
+      setDoubles: [1.5],
+      setIntegers: [-7],
+      setTexts: ['text'],
+      setPayloads: [Buffer.from('[1,{"a":2}]'), Buffer.from('[2,3]')],
+    });
+    await until(5_000, () => link.outcomes.length === 6, 'six outcomes');
+    assert.deepEqual(link.outcomes, [2, 2, 2, 2, 2, 2]);
+    link.send({ setKinds: [1, 5], setTargets: [1, 2], setDoubles: [1.5], setTexts: ['x'] });
+    await until(5_000, () => link.outcomes.length === 8, 'two refusals');
+    assert.deepEqual(link.outcomes.slice(6), ['INVALID_VALUE', 'INVALID_VALUE']);
+  });
+
+  test('whose columns do not fit end the link; of whose targets too many are named, too', async () => {
+    for (const bad of [
+      { setKinds: [1], setTargets: [7], setDoubles: [1] },
+      { setKinds: [9], setTargets: [0], setNames: ['x'] },
+    ]) {
+      const link = open().read();
+      link.hello(bad);
+      assert.equal((await link.end()).code, status.INVALID_ARGUMENT);
+    }
+  });
+
+  test('of a client that does not take their outcomes wait', async () => {
+    await client.register('unread', 0);
+    const link = open();
+    link.call.read(0);
+    link.hello(sets(['unread'], [1]));
+    const many = 20_000;
+    const before = server.metrics().setsTotal;
+    for (let message = 0; message < 100; message += 1) {
+      link.send({
+        setKinds: Array.from({ length: many }, () => 1),
+        setTargets: Array.from({ length: many }, () => 0),
+        setDoubles: Array.from({ length: many }, (_, place) => message * many + place + 2),
+      });
+    }
+    await until(20_000, () => server.metrics().slowStreamsCut > 0 && server.metrics().links === 0, 'the cut');
+    assert.ok(server.metrics().setsTotal - before < 100 * many, 'not all of them were made');
+  });
+});
+
 test('a value that its client could not take ends the one watch', async () => {
   const link = open().read();
   link.hello(watch(1, ['text']), { maxBytes: 20_000 });

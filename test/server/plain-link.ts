@@ -15,6 +15,8 @@ export class PlainLink {
   readonly messages: Down[] = [];
   /** `registered 1`, `initial fan=2 to 1`, `change fan=3 to 1`, `ended 1 VARIABLE_NOT_FOUND`, … */
   readonly rows: string[] = [];
+  /** Of sets: a version, or the code of a refusal. */
+  readonly outcomes: (number | string)[] = [];
   /** Versions told and missed. */
   versions = 0;
   missed = 0;
@@ -79,6 +81,14 @@ export class PlainLink {
       columns.set(name, rest);
       return first as T;
     };
+    let refused = 0;
+    for (const version of message.setVersions ?? []) {
+      if (version > 0) this.outcomes.push(version);
+      else {
+        this.outcomes.push(message.refusalCodes![refused]!);
+        refused += 1;
+      }
+    }
     for (const kind of message.kinds ?? []) {
       const row = ROWS[kind & 7]!;
       if (row === 'heartbeat') {

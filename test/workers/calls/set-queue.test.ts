@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict';
+import { beforeEach, describe, test } from 'node:test';
+import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';
+import { LinkSetWriter } from '../../../src/shared/wire/link-set-writer.js';
+import type { QueuedSet } from '../../../src/workers/calls/set-queue.js';
+import { SetQueue } from '../../../src/workers/calls/set-queue.js';
+
+let queue: SetQueue;
+let told: string[];
+
+beforeEach(() => {
+  queue = new SetQueue();
+  told = [];
+});
+
+function push(identifier: string, deadlineMs = 1_000): void {
+  const set: QueuedSet = {
+    ...{ identifier, value: 1, source: '', metadata: EMPTY_METADATA, expectedVersion: 0, deadlineMs, isOver: false },
+    settle: (version) => told.push(`${identifier}=${version}`),
+    fail: ({ code }) => told.push(`${identifier} ${code}`),
+    reroute: () => told.push(`${identifier} rerouted`),
+  };
+  queue.push(set);
+}
+
+const send = (bytes = 1_000): void => queue.write(new LinkSetWriter(), bytes);
+
+describe('the queue of sets', () => {
+  test('settles them in the order in which they were sent', () => {
+    for (const name of ['a', 'b', 'c', 'd']) push(name);
+    send();
+    assert.equal(queue.hasWaiting, false);
+    assert.ok(queue.handleDone(5));
+    assert.ok(queue.handleRefused('CONSTRAINT_VIOLATION', 'no'));
+    assert.ok(queue.handleRefused('SESSION_NOT_FOUND', 'no'));
+    assert.ok(queue.handleDone(7));
+    assert.deepEqual(told, ['a=5', 'b CONSTRAINT_VIOLATION', 'c rerouted', 'd=7']);
+    assert.equal(queue.handleDone(8), false);
+    assert.equal(queue.handleRefused('INTERNAL', ''), false);
+  });
+
+  test('of a link that broke leaves those that were sent unknown, and sends the others with the next', () => {
+    push('a');
+    send();
+    push('b');
+    queue.handleBreak();
+    assert.deepEqual(told, ['a UNKNOWN_OUTCOME']);
+    send();
+    assert.ok(queue.handleDone(2));
+    assert.deepEqual(told, ['a UNKNOWN_OUTCOME', 'b=2']);
+  });
+
+  test('fails at their deadline: what was sent as unknown, what was not as unavailable; the outcome that comes later is nobody’s', () => {
+    push('a', 100);
+    push('b', 300);
+    send();
+    push('c', 100);
+    assert.equal(queue.nextDeadlineMs, 100);
+    queue.handleDeadline(100);
+    assert.deepEqual(told, ['a UNKNOWN_OUTCOME', 'c UNAVAILABLE']);
+    assert.equal(queue.nextDeadlineMs, 300);
+    assert.ok(queue.handleDone(1));
+    assert.ok(queue.handleDone(2));
+    assert.deepEqual(told.slice(2), ['b=2']);
+    assert.equal(queue.nextDeadlineMs, undefined);
+  });
+
+  test('gives out no more than a message takes, and no more than may be unanswered', () => {
+    for (let count = 0; count < 20_000; count += 1) push(`v${count}`);
+    const writer = new LinkSetWriter();
+    queue.write(writer, 500);
+    assert.ok(writer.size < 600);
+    queue.write(new LinkSetWriter(), 1e9);
+    assert.equal(queue.takeWaiting().length, 20_000 - 8_192);
+    assert.equal(queue.size, 8_192);
+  });
+});
