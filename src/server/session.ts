@@ -21,6 +21,7 @@ import type { Deadline, DeadlineSchedule } from '../shared/timer-wheel.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import type { VariableValue } from '../shared/values/variable-type.js';
 import type { Engine } from './engine/engine.js';
+import { SetWindows } from './watch/set-windows.js';
 import type { WorkBudget } from './work-turns.js';
 
 /** The result of a commit: at once with an engine that keeps at once, else when it has kept. */
@@ -56,6 +57,8 @@ export class Session {
   readonly #whole: WholeBudget | undefined;
   /** Of the session itself, its metadata and what it remembers of deleted variables, as the whole was told. */
   #besideBytes = 0;
+  /** What became of the sets of its links. */
+  readonly setWindows: SetWindows;
   /** Watch streams of each connection. */
   readonly #watches = new Map<string, number>();
 
@@ -67,6 +70,7 @@ export class Session {
     this.#table = new VariableTable(options.table);
     this.#engine = options.engine;
     this.#deadlines = options.deadlines;
+    this.setWindows = new SetWindows(options.deadlines);
     this.#whole = options.table.whole;
     this.#tell(SESSION_BYTES + 2 * this.id.length + metadataBytes(this.metadata));
   }
@@ -195,6 +199,7 @@ export class Session {
     }
     if (changes.length > 0) keeping.push(this.#keep(undefined, changes));
     this.#gone.clear();
+    this.setWindows.close();
     this.#tell(-this.#besideBytes);
     await Promise.all(keeping);
     return count;

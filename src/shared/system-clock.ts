@@ -1,5 +1,5 @@
 /** The real clock and the real dice. */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import type { Clock, Random } from './clock.js';
 import { dateNowMs, performanceNowMs, timeOriginMs } from './platform-timers.js';
 import { WallClock } from './wall-clock.js';
@@ -19,4 +19,9 @@ export const systemRandom: Random = {
 
 export function randomId(prefix: string): string {
   return `${prefix}_${randomUUID().replaceAll('-', '').slice(0, 20)}`;
+}
+
+/** 16 bytes that no other link of the world has. */
+export function randomLinkId(): Uint8Array {
+  return new Uint8Array(randomBytes(16));
 }

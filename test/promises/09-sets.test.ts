@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BridgedState, type BridgeError } from '../../src/main/index.js';
-import { within } from '../support/deadline.js';
+import { startBridgeServer } from '../../src/server/index.js';
+import { until, within } from '../support/deadline.js';
 import { SeenUpdates } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -55,11 +56,11 @@ test('a set that found no connection is made once, when there is one again', asy
   }
 });
 
-test('a set whose answer was lost fails with UnknownOutcomeError and is not made again', async () => {
+test('over streams, a set whose answer was lost fails with UnknownOutcomeError and is not made again', async () => {
   const server = await ServerProcess.start();
   try {
     await using proxy = await TcpProxy.start(server.port);
-    await using state = await BridgedState.open({ endpoint: proxy.endpoint, workers: 1 });
+    await using state = await BridgedState.open({ endpoint: proxy.endpoint, workers: 1, transport: 'stream' });
     await using other = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });
     await state.registerVariable('fan', 'integer', 0);
     const seen = new SeenUpdates();
@@ -84,4 +85,70 @@ test('a set whose answer was lost fails with UnknownOutcomeError and is not made
   } finally {
     await server.close();
   }
+});
+
+test('over the link, sets that a break leaves unanswered are sent again and made once, in their order', async () => {
+  await using server = await startBridgeServer({ port: 0 });
+  await using proxy = await TcpProxy.start(server.port);
+  await using state = await BridgedState.open({
+    endpoint: proxy.endpoint,
+    sessionId: 'once',
+    workers: 1,
+    transport: 'link',
+    reconnect: { baseMs: 5, spreadMs: 5, capMs: 50 },
+  });
+  await using reader = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, sessionId: 'once', workers: 0 });
+  await state.registerVariable('counted', 'integer', 0);
+  const values: unknown[] = [];
+  await reader.watchVariables('counted', (_name, _old, value) => void values.push(value), { bufferLimit: 100_000 });
+  const cuts = 25;
+  const setsACut = 400;
+  const sets: Promise<number>[] = [];
+  for (let cut = 0; cut < cuts; cut += 1) {
+    for (let count = 0; count < setsACut; count += 1) sets.push(state.setVariable('counted', sets.length + 1));
+    // Somewhere in the middle of them: the answers of the last are under way, or their questions.
+    await within(10_000, sets[sets.length - 1 - Math.floor(Math.random() * setsACut)]!, 'one of them');
+    proxy.cut();
+    proxy.mend();
+  }
+  const versions = await within(30_000, Promise.all(sets), 'all of them');
+  assert.deepEqual(
+    versions,
+    sets.map((_, index) => index + 2),
+    'each made one version, in the order of the calls',
+  );
+  await until(5_000, () => values.length === sets.length, 'all changes');
+  assert.deepEqual(
+    values,
+    sets.map((_, index) => index + 1),
+  );
+});
+
+test('over the link, sets that wait for a server that lost its state have an unknown outcome, and those behind are made', async () => {
+  const first = await startBridgeServer({ port: 0 });
+  const { port } = first;
+  await using proxy = await TcpProxy.start(port);
+  await using state = await BridgedState.open({
+    endpoint: proxy.endpoint,
+    sessionId: 'lost',
+    workers: 1,
+    transport: 'link',
+    reconnect: { baseMs: 5, spreadMs: 5, capMs: 50 },
+  });
+  await state.registerVariable('a', 'integer', 0);
+  await state.setVariable('a', 1);
+  proxy.silence();
+  const sent = state.setVariable('a', 2).then(
+    () => 'made',
+    (error: { code: string }) => error.code,
+  );
+  await new Promise((resolve) => setImmediate(resolve));
+  await first.close();
+  await using second = await startBridgeServer({ port });
+  await using other = await BridgedState.open({ endpoint: `127.0.0.1:${second.port}`, sessionId: 'lost', workers: 0 });
+  await other.registerVariable('a', 'integer', 0);
+  proxy.cut();
+  proxy.mend();
+  assert.equal(await within(10_000, sent, 'the outcome'), 'UNKNOWN_OUTCOME');
+  assert.equal(await within(10_000, state.setVariable('a', 3), 'the next'), 2);
 });

@@ -231,6 +231,45 @@ describe('sets on a link', () => {
     }
   });
 
+  test('of a link id are made once: what is sent again is answered, and what is out of its order is refused', async () => {
+    await client.register('once', 0);
+    const linkId = Buffer.alloc(16, 7);
+    const first = open().read();
+    first.hello({ ...sets(['once'], [1]), setSequence: 1 }, { linkId });
+    await until(5_000, () => first.outcomes.length === 1, 'an outcome');
+    first.send({ setKinds: [1, 1], setTargets: [0, 0], setDoubles: [2, 3], setSequence: 2, setsAnswered: 1 });
+    await until(5_000, () => first.outcomes.length === 3, 'two more');
+
+    const second = open().read();
+    second.hello({}, { linkId, setsAnswered: 1 });
+    await until(5_000, () => second.outcomes.length === 2, 'what was not known to be answered');
+    assert.deepEqual(second.outcomes, [3, 4]);
+    const { setsContinue, setsMade } = second.messages[0]!.welcome!;
+    assert.deepEqual([setsContinue, setsMade], [true, 3]);
+    const taken = await first.end();
+    assert.deepEqual(taken.metadata.get('bridge-error'), ['ABORTED']);
+    second.send({ ...sets(['once'], [3]), setSequence: 3 });
+    assert.equal((await second.end()).code, status.INVALID_ARGUMENT);
+    assert.equal(await client.set('once', 9), 5);
+  });
+
+  test('of a link id in another session are its own', async () => {
+    await client.initSession('neighbour');
+    const linkId = Buffer.alloc(16, 8);
+    const mine = open().read();
+    mine.hello({ ...sets(['fan'], [Math.random()]), setSequence: 1 }, { linkId });
+    await until(5_000, () => mine.outcomes.length === 1, 'an outcome');
+    const theirs = open().read();
+    theirs.hello({}, { linkId, sessionId: 'neighbour' });
+    await until(5_000, () => theirs.messages.length > 0, 'the welcome');
+    assert.equal(theirs.messages[0]!.welcome!.setsContinue ?? false, false);
+    mine.send({ setKinds: [1], setTargets: [0], setDoubles: [Math.random()], setSequence: 2 });
+    await until(5_000, () => mine.outcomes.length === 2, 'another');
+    const odd = open().read();
+    odd.hello({}, { linkId: Buffer.alloc(3) });
+    assert.equal((await odd.end()).code, status.INVALID_ARGUMENT);
+  });
+
   test('of a client that does not take their outcomes wait', async () => {
     await client.register('unread', 0);
     const link = open();

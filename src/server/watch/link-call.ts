@@ -4,17 +4,25 @@
  * slowStreamMs is cut. Full: maxStreams refuses a watch, maxConnectionBytes what it holds. Closed: every watch ends, exactly once.
  */
 import type { Metadata, ServerDuplexStream, ServerInterceptingCallInterface } from '@grpc/grpc-js';
-import { BridgeError, InvalidArgumentError, QuotaExceededError, SlowStreamError } from '../../shared/errors.js';
+import {
+  AbortedError,
+  BridgeError,
+  InvalidArgumentError,
+  QuotaExceededError,
+  SlowStreamError,
+} from '../../shared/errors.js';
 import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
-import type { LinkRequest, LinkWatchRow } from '../../shared/wire/link-request.js';
-import { LINK_UP, readLinkRequest } from '../../shared/wire/link-request.js';
+import type { LinkHello, LinkRequest, LinkUpMessage, LinkWatchRow } from '../../shared/wire/link-request.js';
+import { LINK_UP, readLinkRequest, setNumbersOf } from '../../shared/wire/link-request.js';
 import { LinkSetRows, SetNames } from '../../shared/wire/link-set-rows.js';
+import type { Welcome } from '../../shared/wire/link-writer.js';
 import { encodeWelcome, LinkWriter } from '../../shared/wire/link-writer.js';
 import { checkSession } from '../handlers/admission.js';
 import { bridgeErrorOf, failureOf, wellFormed } from '../handlers/call-failure.js';
 import { decode, decodeInTurns, isLarge } from '../handlers/request-reader.js';
 import type { ServerContext } from '../server-context.js';
+import type { Session } from '../session.js';
 import type { Work } from '../work-turns.js';
 import { CarriedWatch } from './carried-watch.js';
 import type { CarrierBudget, RoomSeeker } from './carrier-budget.js';
@@ -26,12 +34,16 @@ import type { OutcomeSink } from './link-sets.js';
 import { LinkSets } from './link-sets.js';
 import type { MessageSink, MessageSource } from './message-pace.js';
 import { MessagePace } from './message-pace.js';
+import type { SetWindow } from './set-window.js';
+import type { WindowOwner } from './set-windows.js';
 import { heartbeatOf, watchRequestOfRow } from './watch-request.js';
 import type { LiveLink } from './watch-streams.js';
 
 export type OpenCall = ServerDuplexStream<Buffer, Uint8Array>;
 
-export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource, RoomSeeker, LiveLink, OutcomeSink {
+export class LinkCall
+  implements FeedLink, Deadline, MessageSink, MessageSource, RoomSeeker, LiveLink, OutcomeSink, WindowOwner
+{
   dueAtMs = 0;
   wheelSlot = -1;
   wheelPlace = 0;
@@ -55,6 +67,9 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
   readonly #setNames = new SetNames();
   #setNameBytes = 0;
   #setSeeker: RoomSeeker | undefined;
+  /** Undefined for a client that sends no set again. */
+  #window: SetWindow | undefined;
+  #leaveWindow: (() => void) | undefined;
   #heartbeatMs: number;
   #flushTurn: NodeJS.Immediate | undefined;
   /** Taken by the pace. */
@@ -112,9 +127,8 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
       const parts = isLarge(bytes) ? await decodeInTurns(LINK_UP, bytes, work) : [decode(LINK_UP, bytes)];
       if (this.#isEnded) return;
       await this.#handleRequest(readLinkRequest(parts), work);
-      if (this.#isEnded || this.#sets === undefined || parts.every(({ setKinds }) => (setKinds?.length ?? 0) === 0))
-        continue;
-      await this.#makeSets(this.#sets, new LinkSetRows(parts, this.#setNames), work);
+      if (this.#isEnded || parts.every(({ setKinds }) => (setKinds?.length ?? 0) === 0)) continue;
+      await this.#makeSets(parts, work);
     }
   }
 
@@ -126,13 +140,16 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
     if (hello !== undefined) {
       const { sessionId, maxBytes } = hello;
       checkSession(this.#server, this.#call.metadata, sessionId);
-      this.#server.store.require(sessionId, this.#server.clock.nowMs());
+      const session = this.#server.store.require(sessionId, this.#server.clock.nowMs());
       this.#sessionId = sessionId;
       this.#sets = new LinkSets(this.#server, sessionId, this);
       if (maxBytes > 0) this.#limitTo(maxBytes);
       const { epoch, maxMessageBytes } = this.#server.options;
-      this.#message = encodeWelcome({ epoch, heartbeatMs: this.#heartbeatMs, maxBytes: maxMessageBytes });
+      const sets = await this.#takeWindow(hello, session);
+      if (this.#isEnded) return;
+      this.#message = encodeWelcome({ epoch, heartbeatMs: this.#heartbeatMs, maxBytes: maxMessageBytes, ...sets });
       this.#pace.send(this.#server.clock.nowMs());
+      this.#tellAgain(hello, sets);
     }
     if (hello !== undefined || heartbeatMs !== 0) {
       this.#server.deadlines.schedule(this, this.#server.clock.nowMs() + this.#heartbeatMs);
@@ -150,16 +167,59 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
     }
   }
 
-  /** Who does not take the outcomes sets no more. @throws QuotaExceededError when their names hold too much */
-  async #makeSets(sets: LinkSets, rows: LinkSetRows, work: Work): Promise<void> {
+  /** Who does not take the outcomes sets no more. @throws InvalidArgumentError, QuotaExceededError when their names hold too much */
+  async #makeSets(parts: readonly LinkUpMessage[], work: Work): Promise<void> {
+    const sets = this.#sets!;
     while (!this.#isEnded && !this.#pace.takesWrites(this)) {
       await new Promise<void>((resolve) => {
         this.#setSeeker = { handleRoom: () => resolve() };
         this.#seekers.add(this.#setSeeker);
       });
     }
-    await sets.make(rows, work, () => this.#isEnded);
+    const window = this.#window;
+    const { sequence, answered } = setNumbersOf(parts);
+    if (window !== undefined) {
+      if (!window.begin(sequence, sets.untold)) {
+        throw new InvalidArgumentError(
+          `the link's sets begin with ${sequence} where ${window.last + sets.untold + 1} is next: send them in their order, each once`,
+        );
+      }
+      window.handleAnswered(answered);
+    }
+    const making = sets.make(new LinkSetRows(parts, this.#setNames), work, () => this.#isEnded);
+    if (window !== undefined) window.making = making.then(() => sets.whenTold()).catch(ignore);
+    await making;
     this.#holdNames(this.#setNames.heldBytes);
+  }
+
+  /** What became of the sets of its client's link before this one. */
+  async #takeWindow({ linkId, setsAnswered }: LinkHello, session: Session): Promise<SetsSoFar> {
+    if (linkId.length === 0) return NO_SETS;
+    if (linkId.length !== LINK_ID_BYTES) {
+      throw new InvalidArgumentError(`link_id has ${linkId.length} bytes: give ${LINK_ID_BYTES}, or none`);
+    }
+    const id = Buffer.from(linkId).toString('base64');
+    const { window, continues } = session.setWindows.take(id, this);
+    this.#window = window;
+    this.#leaveWindow = () => session.setWindows.leave(id, this, this.#server.clock.nowMs());
+    // The link that had it may be in the middle of a set.
+    await window.making;
+    window.handleAnswered(setsAnswered);
+    return { setsContinue: continues, setsMade: window.last, setsLost: window.lostTo };
+  }
+
+  /** What its client sent on its link before and was not answered. */
+  #tellAgain({ setsAnswered }: LinkHello, { setsMade, setsLost }: SetsSoFar): void {
+    for (let sequence = Math.max(setsAnswered, setsLost) + 1; sequence <= setsMade; sequence += 1) {
+      const { version, code, message } = this.#window!.outcomeOf(sequence);
+      if (version > 0) this.writer.setDone(version);
+      else this.writer.setRefused(code, message);
+    }
+    this.handleRows();
+  }
+
+  handleTakenOver(): void {
+    this.fail(new AbortedError('another link of this client has begun: this one is not used any more'));
   }
 
   #holdNames(bytes: number): void {
@@ -173,13 +233,16 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
   }
 
   handleSetDone(version: number): void {
+    this.#window?.handleDone(version);
     this.writer.setDone(version);
     this.handleRows();
   }
 
   handleSetRefused(error: unknown): void {
     const { code, message } = error instanceof BridgeError ? error : this.failureOf(error);
-    this.writer.setRefused(code, wellFormed(message));
+    const sentence = wellFormed(message);
+    this.#window?.handleRefused(code, sentence);
+    this.writer.setRefused(code, sentence);
     this.handleRows();
   }
 
@@ -314,6 +377,7 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
     this.#setSeeker?.handleRoom(this.#server.clock.nowMs());
     this.#budget.forget(this);
     this.#holdNames(0);
+    this.#leaveWindow?.();
     this.#pace.close(this.#server.clock.nowMs());
     this.#server.deadlines.cancel(this);
     this.#server.watchStreams.removeLink(this);
@@ -328,6 +392,15 @@ export class LinkCall implements FeedLink, Deadline, MessageSink, MessageSource,
       if (rest !== undefined) await rest;
     }
   }
+}
+
+type SetsSoFar = Pick<Welcome, 'setsContinue' | 'setsMade' | 'setsLost'>;
+
+const NO_SETS: SetsSoFar = { setsContinue: false, setsMade: 0, setsLost: 0 };
+const LINK_ID_BYTES = 16;
+
+function ignore(): void {
+  // Said by whoever waits for the sets themselves.
 }
 
 /** A message is cut at about this size. */

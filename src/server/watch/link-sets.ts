@@ -31,6 +31,7 @@ export class LinkSets {
   readonly #updateSize: UpdateSize;
   /** Outcomes that wait for an earlier one: only with an engine that keeps later. */
   readonly #waiting: { outcome: Outcome }[] = [];
+  #whenTold: (() => void) | undefined;
 
   constructor(server: ServerContext, sessionId: string, sink: OutcomeSink) {
     this.#server = server;
@@ -39,14 +40,26 @@ export class LinkSets {
     this.#updateSize = new UpdateSize(server.options.maxMessageBytes);
   }
 
+  /** Sets that were made and whose outcome is not told. */
+  get untold(): number {
+    return this.#waiting.length;
+  }
+
+  /** Resolves when every outcome of what was made is told. */
+  whenTold(): Promise<void> {
+    if (this.#waiting.length === 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#whenTold = resolve;
+    });
+  }
+
   /** Resolves when all of them are made, and not before those behind may be. */
   async make(rows: LinkSetRows, work: Work, isEnded: () => boolean): Promise<void> {
-    while (rows.next()) {
+    while (!isEnded() && rows.next()) {
       const made = this.#makeOne(rows);
       if (made !== undefined) await made;
       const rest = work.spend(STEPS_A_SET);
       if (rest !== undefined) await rest;
-      if (isEnded()) return;
     }
   }
 
@@ -132,6 +145,7 @@ export class LinkSets {
       told += 1;
     }
     this.#waiting.splice(0, told);
+    if (this.#waiting.length === 0) this.#whenTold?.();
   }
 
   #say(outcome: NonNullable<Outcome>): void {

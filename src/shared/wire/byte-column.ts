@@ -76,6 +76,13 @@ export class ByteColumn {
     this.#length += payload.length;
   }
 
+  /** A field of its own. */
+  doubleField(field: number, value: number): void {
+    this.#reserve(MAX_VARINT_BYTES);
+    this.#varint(field * 8 + SIXTY_FOUR_BITS);
+    this.double(value);
+  }
+
   /** A packed column, whole, with its key. */
   column(field: number, column: ByteColumn): void {
     if (column.length > 0) this.payload(field, column.bytes);
@@ -115,6 +122,7 @@ export class ByteColumn {
   }
 }
 
+const SIXTY_FOUR_BITS = 1;
 const LENGTH_DELIMITED = 2;
 const LAST_ASCII = 0x7f;
 const SHORT_TEXT = 0x7f;

@@ -275,8 +275,15 @@ function decoded(bytes: Uint8Array): string {
 
 function welcomeOf(bytes: Uint8Array): Welcome {
   try {
-    const { epoch, heartbeatMs, maxBytes } = snakepit.bridge.LinkWelcome.decode(bytes);
-    return { epoch: epoch ?? '', heartbeatMs: heartbeatMs ?? 0, maxBytes: maxBytes ?? 0 };
+    const welcome = snakepit.bridge.LinkWelcome.decode(bytes);
+    return {
+      epoch: welcome.epoch ?? '',
+      heartbeatMs: welcome.heartbeatMs ?? 0,
+      maxBytes: welcome.maxBytes ?? 0,
+      setsContinue: welcome.setsContinue ?? false,
+      setsMade: welcome.setsMade ?? 0,
+      setsLost: welcome.setsLost ?? 0,
+    };
   } catch (cause) {
     throw new ProtocolError('the link’s welcome cannot be read', { cause });
   }

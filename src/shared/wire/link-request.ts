@@ -7,6 +7,10 @@ import { bytesOf } from './message-bytes.js';
 export interface LinkHello {
   readonly sessionId: string;
   readonly maxBytes: number;
+  /** Kept over reconnects; empty for a client that sends no set again. */
+  readonly linkId: Uint8Array;
+  /** The last set whose outcome the client has. */
+  readonly setsAnswered: number;
 }
 
 /** A watch as it is asked for on a link. */
@@ -31,7 +35,8 @@ export interface LinkRequest {
   readonly heartbeatMs: number;
 }
 
-type Message = snakepit.bridge.ILinkUp;
+export type LinkUpMessage = snakepit.bridge.ILinkUp;
+type Message = LinkUpMessage;
 
 export function encodeLinkRequest({ hello, watches, unwatched, heartbeatMs }: LinkRequest): Uint8Array {
   const message = {
@@ -100,10 +105,20 @@ export function readLinkRequest(parts: readonly Message[]): LinkRequest {
         : {
             sessionId: hello.sessionId ?? '',
             maxBytes: hello.maxBytes ?? 0,
+            linkId: new Uint8Array(hello.linkId ?? NO_BYTES),
+            setsAnswered: hello.setsAnswered ?? 0,
           },
     watches,
     unwatched: columns.all('unwatchFeeds'),
     heartbeatMs: parts.find((part) => (part.heartbeatMs ?? 0) !== 0)?.heartbeatMs ?? 0,
+  };
+}
+
+/** Of the sets of a message: the number of the first, and up to which the client has outcomes. */
+export function setNumbersOf(parts: readonly Message[]): { readonly sequence: number; readonly answered: number } {
+  return {
+    sequence: parts.find(({ setSequence }) => (setSequence ?? 0) !== 0)?.setSequence ?? 0,
+    answered: parts.find(({ setsAnswered }) => (setsAnswered ?? 0) !== 0)?.setsAnswered ?? 0,
   };
 }
 
@@ -117,6 +132,8 @@ function resumeOf(columns: Columns): LinkWatchRow['resume'] {
   });
   return { epoch, seen };
 }
+
+const NO_BYTES = new Uint8Array(0);
 
 function flagsOf(row: LinkWatchRow): number {
   return (

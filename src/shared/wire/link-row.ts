@@ -105,4 +105,6 @@ export const SET_FIELDS = {
   SOURCES: 22,
   METADATA_COUNTS: 23,
   METADATA_TEXTS: 24,
+  SEQUENCE: 25,
+  ANSWERED: 26,
 } as const;

@@ -61,9 +61,14 @@ export class LinkSetWriter {
     this.#kinds.count(kind);
   }
 
-  /** Fields of a LinkUp, in memory of their own: they may stand behind others. */
-  take(): Uint8Array {
+  /**
+   * Fields of a LinkUp, in memory of their own: they may stand behind others. `sequence` is that of the first set, `answered` that of the last
+   * whose outcome is known.
+   */
+  take(sequence: number, answered: number): Uint8Array {
     const whole = this.#whole;
+    whole.doubleField(SET_FIELDS.SEQUENCE, sequence);
+    whole.doubleField(SET_FIELDS.ANSWERED, answered);
     whole.column(SET_FIELDS.KINDS, this.#kinds);
     whole.column(SET_FIELDS.TARGETS, this.#targets);
     whole.column(SET_FIELDS.DOUBLES, this.#doubles);

@@ -79,6 +79,10 @@ export interface Welcome {
   readonly epoch: string;
   readonly heartbeatMs: number;
   readonly maxBytes: number;
+  /** The client's earlier link is known: sets up to `setsMade` were made or refused; of those up to `setsLost` nobody knows what. */
+  readonly setsContinue: boolean;
+  readonly setsMade: number;
+  readonly setsLost: number;
 }
 
 export class LinkWriter {

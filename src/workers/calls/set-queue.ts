@@ -1,12 +1,20 @@
 /**
  * Sets of one state that go by its link, in their order: those that wait for the link, and those that were sent and not answered.
- * Path: slot -> [set queue] -> link session. It outlives the link. A link that breaks leaves the sent ones with an unknown outcome; the others
- * go with the next. Bounded by what its owner lets in; each set has its deadline.
+ * Path: slot -> [set queue] -> link session. It outlives the link: what was sent and not answered when one breaks is sent again on the next, in its
+ * order and under its number, unless the server has it already; where the server knows nothing of the link before, its outcome is unknown.
+ * Bounded by what its owner lets in; each set has its deadline.
  */
 import Denque from 'denque';
 import type { BridgeError } from '../../shared/errors.js';
 import { errorFromWire, UnavailableError, UnknownOutcomeError } from '../../shared/errors.js';
 import type { LinkSet, LinkSetWriter } from '../../shared/wire/link-set-writer.js';
+
+/** Of the welcome of a link. */
+export interface SetsSoFar {
+  readonly setsContinue: boolean;
+  readonly setsMade: number;
+  readonly setsLost: number;
+}
 
 /** Settled once, by one of three. */
 export interface QueuedSet extends LinkSet {
@@ -20,8 +28,24 @@ export interface QueuedSet extends LinkSet {
 }
 
 export class SetQueue {
+  /** Names this queue to servers; 16 bytes. */
+  readonly linkId: Uint8Array;
   readonly #waiting = new Denque<QueuedSet>();
   readonly #sent = new Denque<QueuedSet>();
+
+  /** Of the first that was sent and is not answered. */
+  #firstSent = 1;
+  /** The link broke with sets on it: what became of them is known when the next one is welcome. */
+  #isResuming = false;
+
+  constructor(linkId: Uint8Array) {
+    this.linkId = linkId;
+  }
+
+  /** The last set whose outcome came. */
+  get answered(): number {
+    return this.#firstSent - 1;
+  }
 
   /** Not answered. */
   get size(): number {
@@ -45,25 +69,28 @@ export class SetQueue {
     this.#waiting.push(set);
   }
 
-  /** Writes what fits into one message, and as many as may be unanswered. */
-  write(writer: LinkSetWriter, messageBytes: number): void {
+  /** Writes what fits into one message, and as many as may be unanswered. Returns the number of the first. */
+  write(writer: LinkSetWriter, messageBytes: number): number {
+    const sequence = this.#firstSent + this.#sent.length;
+    if (this.#isResuming) return sequence;
     while (this.#sent.length < MAX_UNANSWERED && writer.size < messageBytes) {
       const set = this.#waiting.shift();
-      if (set === undefined) return;
+      if (set === undefined) break;
       writer.add(set);
       this.#sent.push(set);
     }
+    return sequence;
   }
 
   /** Of the one that was sent first: its version. False when none was sent. */
   handleDone(version: number): boolean {
-    const set = this.#sent.shift();
+    const set = this.#takeSent();
     if (set?.isOver === false) set.settle(version);
     return set !== undefined;
   }
 
   handleRefused(code: string, message: string): boolean {
-    const set = this.#sent.shift();
+    const set = this.#takeSent();
     if (set?.isOver === false) {
       // It refused, so nothing was done: the call joins the session again.
       if (code === 'SESSION_NOT_FOUND') set.reroute();
@@ -74,9 +101,30 @@ export class SetQueue {
 
   /** The link they were sent on is gone. */
   handleBreak(): void {
-    const sets = this.#sent.toArray();
-    this.#sent.clear();
-    for (const set of sets) if (!set.isOver) set.fail(unknownOutcome());
+    if (this.#sent.length > 0) this.#isResuming = true;
+  }
+
+  /** The next link is taken. What it says of the one before: whether it is known, which sets were made, and of which nobody knows what became. */
+  handleWelcome({ setsContinue, setsMade, setsLost }: SetsSoFar): void {
+    if (!this.#isResuming) return;
+    this.#isResuming = false;
+    if (!setsContinue) {
+      this.failSent();
+      return;
+    }
+    while (this.#sent.length > 0 && this.#firstSent <= setsLost) this.#failOne(this.#takeSent()!);
+    // Outcomes of those that were made follow; the others go again, as the numbers behind.
+    const made = Math.max(0, setsMade - this.answered);
+    while (this.#sent.length > made) {
+      const set = this.#sent.pop()!;
+      if (!set.isOver) this.#waiting.unshift(set);
+    }
+  }
+
+  /** No link will say what became of them. */
+  failSent(): void {
+    this.#isResuming = false;
+    while (this.#sent.length > 0) this.#failOne(this.#takeSent()!);
   }
 
   /** Those that were not sent. */
@@ -84,6 +132,16 @@ export class SetQueue {
     const sets = this.#waiting.toArray();
     this.#waiting.clear();
     return sets;
+  }
+
+  #takeSent(): QueuedSet | undefined {
+    const set = this.#sent.shift();
+    if (set !== undefined) this.#firstSent += 1;
+    return set;
+  }
+
+  #failOne(set: QueuedSet): void {
+    if (!set.isOver) set.fail(unknownOutcome());
   }
 
   /** Fails those whose time is up. */

@@ -18,7 +18,7 @@ import {
 import type { Logger } from '../../shared/logger.js';
 import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
-import { systemClock, systemRandom } from '../../shared/system-clock.js';
+import { randomLinkId, systemClock, systemRandom } from '../../shared/system-clock.js';
 import type { MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
 import { STATUS } from '../../shared/wire/status.js';
 import type { QueuedSet } from '../calls/set-queue.js';
@@ -73,7 +73,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   readonly #returns: FeedReturns<WatchFeed>;
   readonly #attempt = deadlineOf(() => void this.#reconnect());
   #pool: ChannelPool;
-  readonly #sets = new SetQueue();
+  readonly #sets = new SetQueue(randomLinkId());
   readonly #setDeadline = deadlineOf((nowMs) => this.#handleSetDeadline(nowMs));
   readonly #choice: CarrierChoice;
   #kind: CarrierKind = 'stream';
@@ -215,14 +215,33 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   }
 
   #sendSets(): void {
-    if (!this.#sets.hasWaiting) return;
+    if (this.#sets.size === 0) return;
     if (this.#unit.state.name === 'connected' && this.#carrier instanceof LinkCarrier) this.#carrier.handleSets();
     else if (this.#isDraining)
       this.#failSets(new ClosedError('the state was closed before the set was made: open another'));
     else if (!this.#unit.isTrying) this.#loseConnection();
   }
 
+  /** Sets return by themselves: no watch may do it for them. */
+  handleLinkEnded(error: BridgeError, trailer: string | undefined): void {
+    if (this.#sets.size > 0 && !this.#isClosed) void this.#returnSets(error, trailer);
+  }
+
+  async #returnSets(error: BridgeError, trailer: string | undefined): Promise<void> {
+    if (trailer !== undefined && isPermanentForConnection(trailer)) {
+      this.#failSets(error);
+      return;
+    }
+    if (trailer === 'SESSION_NOT_FOUND') await this.#session.join(this.#pool).catch(() => undefined);
+    else await this.#pause(RETRY_PAUSE_MS);
+    if (this.#isClosed) return;
+    if (this.#unit.state.name === 'connected' && !this.#pool.control.isReady) this.#loseConnection();
+    else this.#sendSets();
+  }
+
+  /** Those that were sent may have been made. */
   #failSets(error: BridgeError): void {
+    this.#sets.failSent();
     for (const set of this.#sets.takeWaiting()) set.fail(error);
   }
 
@@ -430,7 +449,9 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     for (const feed of this.#carrier.end()) this.#returns.wait(feed as WatchFeed);
     this.#kind = kind;
     this.#carrier = this.#makeCarrier();
-    if (kind === 'stream') for (const set of this.#sets.takeWaiting()) set.reroute();
+    if (kind === 'link') return;
+    this.#sets.failSent();
+    for (const set of this.#sets.takeWaiting()) set.reroute();
   }
 
   #makeCarrier(): Carrier {

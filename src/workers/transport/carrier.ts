@@ -43,6 +43,8 @@ export interface CarrierOwner {
   handleFeedRegistered(feed: CarriedFeed): void;
   /** Once an opening; nothing follows. */
   handleFeedEnded(feed: CarriedFeed, end: FeedEnd): void;
+  /** Its feeds have been told before; what else it carried returns with the next. `trailer`: the code of the server. */
+  handleLinkEnded(error: BridgeError, trailer: string | undefined): void;
   /** The server has no link: nothing of what was opened on it ended. */
   handleNoLink(): void;
 }

@@ -113,6 +113,7 @@ export class LinkCarrier implements Carrier {
     if (link?.channel !== channel) return;
     this.#mute(link);
     this.#endFeeds(link, { error, status: STATUS.UNAVAILABLE, trailer: undefined, isConnectionReady: () => false });
+    this.#owner.handleLinkEnded(error, undefined);
   }
 
   end(): CarriedFeed[] {
@@ -147,7 +148,8 @@ export class LinkCarrier implements Carrier {
     if (this.#link !== undefined) return this.#link;
     const { maxBytes } = this.#server();
     const channel = this.#pool.lease();
-    const hello = { sessionId: this.#config.sessionId, maxBytes };
+    const { linkId, answered: setsAnswered } = this.#sets;
+    const hello = { sessionId: this.#config.sessionId, maxBytes, linkId, setsAnswered };
     const session = new LinkSession(hello, this.#sets, this);
     const call = openLink(channel, this.#config, {
       handleHeaders: () => channel.handleWord(systemClock.nowMs()),
@@ -193,8 +195,11 @@ export class LinkCarrier implements Carrier {
       const error = cause instanceof BridgeError ? cause : new InternalError(String(cause), { cause });
       const isConnectionReady = (): boolean => link.channel.isReady;
       this.#endFeeds(link, { error, status: STATUS.INTERNAL, trailer: 'INTERNAL', isConnectionReady });
+      this.#owner.handleLinkEnded(error, 'INTERNAL');
     }
     if (link.session.isWelcome) this.#decide(true);
+    // Sets may have waited for the welcome, or for places that outcomes have made free.
+    if (this.#sets.hasWaiting) this.#sendSoon();
   }
 
   #handleStatus(link: Link, status: StatusObject): void {
@@ -217,6 +222,7 @@ export class LinkCarrier implements Carrier {
     const error = streamError(status);
     const isConnectionReady = (): boolean => link.channel.isReady;
     this.#endFeeds(link, { error, status: status.code, trailer, isConnectionReady });
+    this.#owner.handleLinkEnded(error, trailer);
   }
 
   /** All that it carried, by the same word. */

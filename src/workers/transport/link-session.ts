@@ -10,7 +10,7 @@ import type { LinkHello, LinkWatchRow } from '../../shared/wire/link-request.js'
 import { encodeLinkRequest } from '../../shared/wire/link-request.js';
 import { FORM, ROW } from '../../shared/wire/link-row.js';
 import { LinkSetWriter } from '../../shared/wire/link-set-writer.js';
-import type { Announcement, LinkEnd } from '../../shared/wire/link-writer.js';
+import type { Announcement, LinkEnd, Welcome } from '../../shared/wire/link-writer.js';
 import { concatBytes, UpdateMessage } from '../../shared/wire/update-message.js';
 import type { SetQueue } from '../calls/set-queue.js';
 import type { FeedRequest } from '../watch/resume-request.js';
@@ -126,11 +126,11 @@ export class LinkSession {
       bytes += own;
     }
     const unwatched = this.#unwatched.splice(0, MOST_UNWATCHED);
-    this.#sets.write(this.#setWriter, Math.min(MESSAGE_BYTES, maxBytes / 2));
+    const sequence = this.#sets.write(this.#setWriter, Math.min(MESSAGE_BYTES, maxBytes / 2));
     const hasWatches =
       this.#hello !== undefined || watches.length > 0 || unwatched.length > 0 || !this.#isHeartbeatSaid;
     if (this.#setWriter.isEmpty) return hasWatches ? this.#encode(watches, unwatched) : undefined;
-    const sets = this.#setWriter.take();
+    const sets = this.#setWriter.take(sequence, this.#sets.answered);
     // Fields of one message may stand in any order.
     return hasWatches ? concatBytes(this.#encode(watches, unwatched), sets) : sets;
   }
@@ -146,13 +146,18 @@ export class LinkSession {
   /** One message of the server. @throws ProtocolError: nothing that follows it can be read */
   handleMessage(bytes: Uint8Array, nowMs: number): void {
     const reader = new LinkReader(bytes);
-    if (reader.welcome !== undefined) this.#epoch = reader.welcome.epoch;
+    if (reader.welcome !== undefined) this.#handleWelcome(reader.welcome);
     if (this.#watchful.size > 0 && nowMs - this.#lastWordAtMs >= WORD_SPACING_MS) {
       this.#lastWordAtMs = nowMs;
       for (const feed of this.#watchful) if (this.isRegistered(feed)) feed.handleWord(nowMs);
     }
     while (reader.next()) this.#handleRow(reader, nowMs);
     this.#handleOutcomes(reader);
+  }
+
+  #handleWelcome(welcome: Welcome): void {
+    this.#epoch = welcome.epoch;
+    this.#sets.handleWelcome(welcome);
   }
 
   #handleOutcomes(reader: LinkReader): void {

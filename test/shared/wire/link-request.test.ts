@@ -22,9 +22,17 @@ const watch = record({
   }),
 });
 const request = record({
-  hello: fc.option(record({ sessionId: text, maxBytes: fc.nat(2 ** 31 - 1) }), {
-    nil: undefined,
-  }),
+  hello: fc.option(
+    record({
+      sessionId: text,
+      maxBytes: fc.nat(2 ** 31 - 1),
+      linkId: fc.uint8Array({ maxLength: 3 }),
+      setsAnswered: fc.maxSafeNat(),
+    }),
+    {
+      nil: undefined,
+    },
+  ),
   watches: fc.array(watch, { maxLength: 5 }),
   unwatched: fc.array(feed, { maxLength: 4 }),
   heartbeatMs: fc.nat(60_000),

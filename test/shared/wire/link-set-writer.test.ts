@@ -43,7 +43,7 @@ describe('sets of the link', () => {
         for (const sets of messages) {
           for (const one of sets) writer.add(one);
           assert.ok(!writer.isEmpty);
-          const bytes = writer.take();
+          const bytes = writer.take(1, 0);
           assert.ok(writer.isEmpty);
           assert.deepEqual(read(new LinkSetRows([LINK_UP.decodeRequest(bytes)], whole)), sets);
           assert.deepEqual(read(new LinkSetRows([...partsOf(bytes, 16)].map(LINK_UP.decodeRequest), cut)), sets);
@@ -56,9 +56,9 @@ describe('sets of the link', () => {
     const writer = new LinkSetWriter();
     const one = { identifier: 'a'.repeat(100), value: 1, source: '', metadata: EMPTY_METADATA, expectedVersion: 0 };
     writer.add(one);
-    const first = writer.take().length;
+    const first = writer.take(1, 0).length;
     writer.add(one);
-    assert.ok(writer.take().length < first - 100);
+    assert.ok(writer.take(1, 0).length < first - 100);
   });
 });
 

@@ -9,7 +9,7 @@ let queue: SetQueue;
 let told: string[];
 
 beforeEach(() => {
-  queue = new SetQueue();
+  queue = new SetQueue(new Uint8Array(16));
   told = [];
 });
 
@@ -23,7 +23,7 @@ function push(identifier: string, deadlineMs = 1_000): void {
   queue.push(set);
 }
 
-const send = (bytes = 1_000): void => queue.write(new LinkSetWriter(), bytes);
+const send = (bytes = 1_000): number => queue.write(new LinkSetWriter(), bytes);
 
 describe('the queue of sets', () => {
   test('settles them in the order in which they were sent', () => {
@@ -39,15 +39,57 @@ describe('the queue of sets', () => {
     assert.equal(queue.handleRefused('INTERNAL', ''), false);
   });
 
-  test('of a link that broke leaves those that were sent unknown, and sends the others with the next', () => {
+  test('of a link that broke sends again what the server has not, under its number, and waits for the outcomes of the rest', () => {
+    for (const name of ['a', 'b', 'c', 'd']) push(name);
+    assert.equal(send(), 1);
+    queue.handleDone(5);
+    queue.handleBreak();
+    push('e');
+    assert.equal(queue.answered, 1);
+    assert.equal(send(), 5, 'nothing goes before the welcome');
+    assert.ok(queue.hasWaiting);
+    queue.handleWelcome({ setsContinue: true, setsMade: 2, setsLost: 0 });
+    assert.equal(send(), 3);
+    for (const version of [6, 7, 8, 9]) assert.ok(queue.handleDone(version));
+    assert.deepEqual(told, ['a=5', 'b=6', 'c=7', 'd=8', 'e=9']);
+  });
+
+  test('leaves unknown what the server has forgotten, and all that was sent where it knows nothing of the link before', () => {
+    for (const name of ['a', 'b', 'c']) push(name);
+    send();
+    queue.handleBreak();
+    queue.handleWelcome({ setsContinue: true, setsMade: 2, setsLost: 1 });
+    assert.deepEqual(told, ['a UNKNOWN_OUTCOME']);
+    assert.equal(send(), 3);
+    queue.handleBreak();
+    push('d');
+    queue.handleWelcome({ setsContinue: false, setsMade: 0, setsLost: 0 });
+    assert.deepEqual(told, ['a UNKNOWN_OUTCOME', 'b UNKNOWN_OUTCOME', 'c UNKNOWN_OUTCOME']);
+    assert.equal(send(), 4);
+    assert.ok(queue.handleDone(1));
+    assert.equal(told.at(-1), 'd=1');
+  });
+
+  test('does not send again what nobody waits for any more', () => {
+    push('a', 100);
+    push('b', 900);
+    send();
+    queue.handleBreak();
+    queue.handleDeadline(100);
+    queue.handleWelcome({ setsContinue: true, setsMade: 0, setsLost: 0 });
+    assert.equal(send(), 1);
+    assert.ok(queue.handleDone(4));
+    assert.deepEqual(told, ['a UNKNOWN_OUTCOME', 'b=4']);
+    assert.equal(queue.size, 0);
+  });
+
+  test('tells those that were sent when no link will', () => {
     push('a');
     send();
     push('b');
-    queue.handleBreak();
+    queue.failSent();
     assert.deepEqual(told, ['a UNKNOWN_OUTCOME']);
-    send();
-    assert.ok(queue.handleDone(2));
-    assert.deepEqual(told, ['a UNKNOWN_OUTCOME', 'b=2']);
+    assert.ok(queue.hasWaiting);
   });
 
   test('fails at their deadline: what was sent as unknown, what was not as unavailable; the outcome that comes later is nobody’s', () => {

@@ -61,6 +61,8 @@ const request = (...identifiers: string[]): FeedRequest => ({
   keepsBatches: false,
 });
 const MAX_BYTES = 4 << 20;
+const HELLO = { sessionId: 's', maxBytes: 1_000, linkId: new Uint8Array(16), setsAnswered: 0 };
+const WELCOME = { epoch: 'e1', heartbeatMs: 1, maxBytes: 1, setsContinue: false, setsMade: 0, setsLost: 0 };
 
 let ended: [CarriedFeed, BridgeError, number, string, number][];
 let registered: CarriedFeed[];
@@ -70,7 +72,7 @@ let writer: LinkWriter;
 beforeEach(() => {
   ended = [];
   registered = [];
-  session = new LinkSession({ sessionId: 's', maxBytes: 1_000 }, new SetQueue(), {
+  session = new LinkSession(HELLO, new SetQueue(new Uint8Array(16)), {
     handleRegistered: (feed) => registered.push(feed),
     handleEnded: (...end) => ended.push(end),
   });
@@ -109,7 +111,7 @@ describe('what a link asks', () => {
     session.open(b, request('c'));
     session.close(b);
     const first = asked();
-    assert.deepEqual(first.hello, { sessionId: 's', maxBytes: 1_000 });
+    assert.deepEqual(first.hello, HELLO);
     assert.deepEqual(
       first.watches.map(({ feed, identifiers }) => [feed, identifiers]),
       [[1, ['a', 'b']]],
@@ -156,7 +158,7 @@ describe('what a link hears', () => {
     const [a, b] = [new NotingFeed(), new NotingFeed()];
     session.open(a, request('a'));
     session.open(b, request('b'));
-    session.handleMessage(encodeWelcome({ epoch: 'e1', heartbeatMs: 1, maxBytes: 1 }), 90);
+    session.handleMessage(encodeWelcome(WELCOME), 90);
     assert.ok(session.isWelcome);
     writer.registered(1);
     writer.registered(2);

@@ -1,0 +1,93 @@
+/**
+ * What became of the last sets of one link id, so that those which are sent again after a break are answered and not made again.
+ * Path: link call -> [set window] -> its next link. Owner: session. Full: the oldest outcomes go, and are unknown then. Closed: a while after its link.
+ */
+
+/** Of one set: its version, or why it was refused. */
+export interface SetOutcome {
+  /** 0 where it was refused. */
+  readonly version: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+export class SetWindow {
+  /** The last set that was made or refused. */
+  #last = 0;
+  /** Versions of the last sets, by place; the first is that of `#from + 1`. */
+  #versions: number[] = [];
+  #from = 0;
+  readonly #refusals = new Map<number, SetOutcome>();
+  #refusalBytes = 0;
+  /** Resolves when the link that has it makes none of its sets any more. */
+  making: Promise<void> = Promise.resolve();
+
+  get last(): number {
+    return this.#last;
+  }
+
+  /** Outcomes up to here are not known any more. */
+  get lostTo(): number {
+    return this.#from;
+  }
+
+  /** A client that begins with another number than 1 had an earlier window, of which nobody knows. False: its sets are out of their order. */
+  begin(sequence: number, made: number): boolean {
+    if (sequence === this.#last + made + 1) return true;
+    if (this.#last !== 0 || made !== 0 || !Number.isSafeInteger(sequence) || sequence < 1) return false;
+    this.#last = sequence - 1;
+    this.#from = this.#last;
+    return true;
+  }
+
+  handleDone(version: number): void {
+    this.#last += 1;
+    this.#versions.push(version);
+    if (this.#versions.length > 2 * MAX_OUTCOMES) this.#forgetTo(this.#last - MAX_OUTCOMES);
+  }
+
+  handleRefused(code: string, message: string): void {
+    this.handleDone(0);
+    const bytes = 2 * (code.length + message.length) + BYTES_A_REFUSAL;
+    // Sentences of one that is refused all the time are not kept without an end: then its outcome is unknown.
+    if (this.#refusalBytes + bytes > MAX_REFUSAL_BYTES) return;
+    this.#refusalBytes += bytes;
+    this.#refusals.set(this.#last, { version: 0, code, message });
+  }
+
+  /** The client has these. */
+  handleAnswered(sequence: number): void {
+    if (Number.isSafeInteger(sequence) && sequence <= this.#last) this.#forgetTo(sequence);
+  }
+
+  /** Of a set that was made or refused; unknown where that was forgotten. */
+  outcomeOf(sequence: number): SetOutcome {
+    const version = sequence > this.#from ? (this.#versions[sequence - this.#from - 1] ?? 0) : 0;
+    if (version > 0) return { version, code: '', message: '' };
+    return this.#refusals.get(sequence) ?? UNKNOWN;
+  }
+
+  #forgetTo(sequence: number): void {
+    const count = sequence - this.#from;
+    // Now and then: taking away from the front moves all that stay.
+    if (count < Math.min(MAX_OUTCOMES, this.#versions.length / 2)) return;
+    this.#versions = this.#versions.slice(count);
+    this.#from = sequence;
+    for (const [refused, { code, message }] of this.#refusals) {
+      if (refused > sequence) break;
+      this.#refusals.delete(refused);
+      this.#refusalBytes -= 2 * (code.length + message.length) + BYTES_A_REFUSAL;
+    }
+  }
+}
+
+const UNKNOWN: SetOutcome = {
+  version: 0,
+  code: 'UNKNOWN_OUTCOME',
+  message: 'set: its outcome was forgotten: it may or may not have been made, so read before you repeat it',
+};
+
+/** Kept at least, while they are not known to be answered. */
+export const MAX_OUTCOMES = 10_000;
+const MAX_REFUSAL_BYTES = 256 * 1024;
+const BYTES_A_REFUSAL = 100;

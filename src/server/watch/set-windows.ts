@@ -1,0 +1,78 @@
+/** The windows of the links of one session, by link id. Path: link call -> [set windows] -> set window. Full: the one that ended first goes. */
+import type { Deadline, DeadlineSchedule } from '../../shared/timer-wheel.js';
+import { SetWindow } from './set-window.js';
+
+/** A link that has a window. */
+export interface WindowOwner {
+  /** Another link of its client has taken it over. */
+  handleTakenOver(): void;
+}
+
+interface Entry extends Deadline {
+  readonly window: SetWindow;
+  owner: WindowOwner | undefined;
+}
+
+export class SetWindows {
+  readonly #deadlines: DeadlineSchedule;
+  readonly #entries = new Map<string, Entry>();
+
+  constructor(deadlines: DeadlineSchedule) {
+    this.#deadlines = deadlines;
+  }
+
+  get size(): number {
+    return this.#entries.size;
+  }
+
+  /** For a link that begins. `continues`: its client had it before. */
+  take(linkId: string, owner: WindowOwner): { readonly window: SetWindow; readonly continues: boolean } {
+    const known = this.#entries.get(linkId);
+    if (known !== undefined) {
+      this.#deadlines.cancel(known);
+      const before = known.owner;
+      known.owner = owner;
+      before?.handleTakenOver();
+      return { window: known.window, continues: true };
+    }
+    this.#makeRoom();
+    const window = new SetWindow();
+    const entry: Entry = {
+      ...{ window, owner, dueAtMs: 0, wheelSlot: -1, wheelPlace: 0 },
+      handleDeadline: () => void this.#entries.delete(linkId),
+    };
+    this.#entries.set(linkId, entry);
+    return { window, continues: false };
+  }
+
+  /** Its link has ended: its client may come back for it. */
+  leave(linkId: string, owner: WindowOwner, nowMs: number): void {
+    const entry = this.#entries.get(linkId);
+    if (entry?.owner !== owner) return;
+    entry.owner = undefined;
+    // Behind those that ended before it.
+    this.#entries.delete(linkId);
+    this.#entries.set(linkId, entry);
+    this.#deadlines.schedule(entry, nowMs + KEPT_MS);
+  }
+
+  close(): void {
+    for (const entry of this.#entries.values()) this.#deadlines.cancel(entry);
+    this.#entries.clear();
+  }
+
+  #makeRoom(): void {
+    if (this.#entries.size < MAX_WINDOWS) return;
+    for (const [linkId, entry] of this.#entries) {
+      if (entry.owner !== undefined) continue;
+      this.#deadlines.cancel(entry);
+      this.#entries.delete(linkId);
+      return;
+    }
+  }
+}
+
+/** A client that comes back later finds the outcome of what it sent unknown. */
+export const KEPT_MS = 60_000;
+/** Of one session: those beyond belong to links that are open. */
+const MAX_WINDOWS = 1_024;
