@@ -255,6 +255,13 @@ test('10: calls between remove and add, and after a second add, break nothing', 
   const [removing, adding, removed, added] = changes;
   const late = [...other, removing!, adding!, callOf(A, 2), removed!, added!, callOf(A, 4)];
   assert.deepEqual(rulesBroken(watchOf([A, 1], late)), []);
+  // Its initial value is, though the removal has not resolved.
+  const initial = callOf(A, 2, { initial: true });
+  const again = [...other, initial, removing!, adding!, initial, removed!, added!, callOf(A, 3), callOf(A, 4)];
+  assert.deepEqual(
+    rulesBroken(watchOf([A, 1], again, { includeInitial: true })).filter((rule) => rule.startsWith('01')),
+    [],
+  );
   const unsaid = [...other, ...changes, callOf(A, 2), callOf(A, 4)];
   assert.ok(rulesBroken(watchOf([A, 1], unsaid)).includes('02-missed-is-exact'));
 });

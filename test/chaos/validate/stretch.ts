@@ -35,9 +35,17 @@ export function stretchesOf(watch: WatchRecord): Stretch[] {
     if (stretch !== undefined) stretch.isOpen = false;
     open.delete(identifier);
   };
+  const stretchOf = (call: CallEntry): Stretch | undefined => {
+    const left = leaving.get(call.identifier);
+    const next = open.get(call.identifier);
+    // An initial value behind others begins what was added: from there on nothing of before can come.
+    if (left !== undefined && next !== undefined && call.initial && left.calls.length > 0)
+      leaving.delete(call.identifier);
+    return leaving.get(call.identifier) ?? next;
+  };
   for (const identifier of watch.firstIdentifiers) begin(identifier, watch.readyMs);
   for (const entry of watch.entries) {
-    if (entry.kind === 'call') (leaving.get(entry.identifier) ?? open.get(entry.identifier))?.calls.push(entry);
+    if (entry.kind === 'call') stretchOf(entry)?.calls.push(entry);
     else if (entry.kind === 'adding') {
       for (const identifier of entry.identifiers) {
         const before = open.get(identifier);
