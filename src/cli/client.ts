@@ -18,7 +18,7 @@ export interface ClientOptions extends TlsOptions {
 export async function withState<T>(
   options: ClientOptions,
   use: (state: BridgedState) => Promise<T>,
-  { workers = ONE_SHOT_WORKERS, transport = 'auto' }: { workers?: number; transport?: Transport } = {},
+  { workers = ONE_SHOT_WORKERS, transport }: { workers?: number; transport?: Transport } = {},
 ): Promise<T> {
   const tls = (await readTls(options)) ?? options.tls;
   const { BridgedState } = await import('../main/index.js');
@@ -26,7 +26,7 @@ export async function withState<T>(
     endpoint: options.endpoint,
     sessionId: options.session,
     workers,
-    transport,
+    ...(transport === undefined ? {} : { transport }),
     source: 'bridged-state-cli',
     limits: { maxMessageBytes: MAX_MESSAGE_BYTES },
     ...(options.token === undefined ? {} : { token: options.token }),

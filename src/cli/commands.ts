@@ -81,7 +81,7 @@ function addServerCommands(program: Command, output: Output): void {
     'bridged-state demo --seconds 10 --rate 20000 --workers 2 --json',
   ])
     .option('--seconds <N>', 'end after so long (default: Ctrl-C, or 10 s without a terminal)', positiveNumber)
-    .option('--watches <N>', 'variables, each with a watch and a stream of its own', wholeNumber(1, 100_000), 2_000)
+    .option('--watches <N>', 'variables, each with a watch of its own', wholeNumber(1, 100_000), 2_000)
     .option('--rate <N>', 'sets a second, over all variables', wholeNumber(1, 1_000_000), 5_000)
     .option('--workers <N>', 'worker threads of the watching process (default: cores - 1)', wholeNumber(0, 64))
     .option('--json', 'end with one JSON line on stdout; the table goes to stderr')

@@ -24,6 +24,7 @@ import { constraintsToJson } from '../shared/values/constraint-text.js';
 import { checkName } from '../shared/values/identifier.js';
 import { copyInput } from '../shared/values/input-copy.js';
 import { parseJson } from '../shared/values/json.js';
+import type { Metadata } from '../shared/values/metadata.js';
 import { copyMetadata } from '../shared/values/metadata.js';
 import { isWellFormed } from '../shared/values/utf8.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
@@ -202,18 +203,18 @@ export class BridgedState implements StateProvider, SlotBridge {
     const input = copyInput(value, `variable "${identifier}"`);
     const given = readSetOptions(options, `set of "${identifier}"`);
     const expectedVersion = checkExpectedVersionOption(given.expectedVersion, identifier);
-    if (isPlain(input)) {
+    const metadata = copyMetadata(given.metadata, `set of "${identifier}"`);
+    const source = given.source ?? this.#options.source;
+    if (isPlain(input) && isShort(identifier, source, metadata)) {
       if (this.#closing !== undefined) throw closedState();
-      const metadata = copyMetadata(given.metadata, `set of "${identifier}"`);
-      const source = given.source ?? this.#options.source;
       return this.#callSlot.set(this.bridge, identifier, input, source, metadata, expectedVersion);
     }
     const result = await this.#call({
       name: 'set',
       identifier,
       value: toPortValue(input as VariableValue),
-      source: given.source ?? this.#options.source,
-      metadata: copyMetadata(given.metadata, `set of "${identifier}"`),
+      source,
+      metadata,
       expectedVersion,
     });
     return result as number;
@@ -274,10 +275,18 @@ export class BridgedState implements StateProvider, SlotBridge {
     return this.watches.list();
   }
 
-  /** Streams, connections and busyness of each worker: what `bridged-state demo` shows. */
-  async workerStats(): Promise<{ workerId: number; streams: number; channels: number; utilization: number }[]> {
+  /** Watches, streams, connections and busyness of each worker, of all states of its pool: what `bridged-state demo` shows. */
+  async workerStats(): Promise<
+    { workerId: number; watches: number; streams: number; channels: number; utilization: number }[]
+  > {
     const slots = (await Promise.all(this.#pool.slots.map((slot) => slot.stats()))) as PortStats[];
-    return slots.map(({ streams, channels, utilization }, workerId) => ({ workerId, streams, channels, utilization }));
+    return slots.map(({ subscriptions, streams, channels, utilization }, workerId) => ({
+      workerId,
+      watches: subscriptions.length,
+      streams,
+      channels,
+      utilization,
+    }));
   }
 
   async exportState(): Promise<ExportedState> {
@@ -449,6 +458,13 @@ function isPlain(input: VariableInput): input is PlainValue {
     default:
       return false;
   }
+}
+
+/** What travels beside the value: many such sets share a message. */
+function isShort(identifier: string, source: string, metadata: Metadata): boolean {
+  let length = identifier.length + source.length;
+  for (const key of Object.keys(metadata)) length += key.length + metadata[key]!.length;
+  return length <= MAX_PLAIN_TEXT;
 }
 
 /** Characters; longer ones go by calls of their own. */

@@ -236,15 +236,18 @@ function beginAt(variable: WatchedVariable, { variableId, epoch, version, value 
 type SlotStats = ReadonlyMap<SlotClient, ReadonlyMap<number, PortStats['subscriptions'][number]>>;
 
 function upstreamOf(shares: readonly WatchShare[], stats: SlotStats): UpstreamStats {
+  let transport: WatcherInfo['transport'] | undefined;
   const sum = { received: 0, filteredWaiting: 0, missedWaiting: 0, reconnects: 0, buffered: 0 };
   for (const share of shares) {
     const one = stats.get(share.slot)?.get(share.subscription);
     if (one === undefined) continue;
+    transport ??= one.transport;
     sum.received += one.received;
     sum.filteredWaiting += one.filteredWaiting;
     sum.missedWaiting += one.missedWaiting;
     sum.reconnects += one.reconnects;
     sum.buffered += one.buffered;
   }
-  return { workerId: shares[0]?.slot.number ?? -1, ...sum };
+  // One whose worker is being made again is carried by nothing.
+  return { workerId: shares[0]?.slot.number ?? -1, transport: transport ?? 'stream', ...sum };
 }

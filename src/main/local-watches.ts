@@ -193,6 +193,7 @@ export class LocalWatches implements WatchSource {
     const buffered = observation === undefined ? 0 : observation.ring.size + observation.initial.length;
     return {
       workerId: -1,
+      transport: 'local',
       received: stats.delivered + stats.filtered + stats.rateLimited + buffered + (run.limit?.size ?? 0),
       filteredWaiting: 0,
       missedWaiting: observation?.ring.missedWaiting() ?? 0,

@@ -93,6 +93,8 @@ export interface WatcherInfo {
   readonly state: WatchState;
   /** The worker that its updates come from; the first of several; -1 in process. */
   readonly workerId: number;
+  /** What carries it now; the first of several. */
+  readonly transport: 'local' | 'stream' | 'link';
   /** Ms since 1970. */
   readonly createdAt: number;
   readonly stats: {

@@ -52,6 +52,7 @@ export interface Latency {
 
 export interface WorkerBusyness {
   readonly workerId: number;
+  readonly watches: number;
   readonly streams: number;
   /** Active share of its event loop since the last report, 0 to 1. */
   readonly utilization: number;

@@ -122,8 +122,9 @@ export function demoSummary(view: DemoView, isComplete: boolean): object {
     missed,
     latencyMs: latencyOfRun,
     mainUtilization: rounded(view.mainUtilization),
-    workers: view.workers.map(({ workerId, streams, utilization }) => ({
+    workers: view.workers.map(({ workerId, watches, streams, utilization }) => ({
       workerId,
+      watches,
       streams,
       utilization: rounded(utilization),
     })),
@@ -133,9 +134,9 @@ export function demoSummary(view: DemoView, isComplete: boolean): object {
 const row = (cells: readonly string[]): string => cells.map((cell, column) => right(cell, ROW[column]!)).join('');
 
 function workerLines(workers: readonly WorkerBusyness[], paint: Paint): string[] {
-  const shown = workers.slice(0, SHOWN_WORKERS).map(({ workerId, streams, utilization }) => {
+  const shown = workers.slice(0, SHOWN_WORKERS).map(({ workerId, watches, utilization }) => {
     const name = `worker ${workerId}`.padEnd(LABEL - 2);
-    return `   ${name}${bar(utilization, paint)}  ${paint('dim', `gRPC for ${count(streams)} streams`)}`;
+    return `   ${name}${bar(utilization, paint)}  ${paint('dim', `gRPC for ${count(watches)} watches`)}`;
   });
   return workers.length > SHOWN_WORKERS ? [...shown, `   and ${workers.length - SHOWN_WORKERS} more`] : shown;
 }

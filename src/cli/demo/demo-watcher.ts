@@ -1,4 +1,4 @@
-/** The demo's watching process: what a service that embeds the library is. One watch and one stream for each variable, gRPC in the workers. */
+/** The demo's watching process: what a service that embeds the library is. One watch for each variable, gRPC in the workers. */
 import type { RecordableHistogram } from 'node:perf_hooks';
 import { createHistogram } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -117,7 +117,12 @@ class WatchingProcess {
       latency,
       latencyOfRun: latencyOf(this.#run),
       mainUtilization: performance.eventLoopUtilization(this.#utilization, before).utilization,
-      workers: workers.map(({ workerId, streams, utilization }) => ({ workerId, streams, utilization })),
+      workers: workers.map(({ workerId, watches, streams, utilization }) => ({
+        workerId,
+        watches,
+        streams,
+        utilization,
+      })),
     };
   }
 }

@@ -108,7 +108,7 @@ class Demo {
       this.#writer.ask({ kind: 'settings', settings: { port, variables: watches, rate } }, 'registered'),
       this.#watcher.ask({ kind: 'settings', settings: { port, watches, workers, reportEveryMs } }, 'connected'),
     ]);
-    this.#sayStarting(`opening ${watches} watches, a stream for each`);
+    this.#sayStarting(`opening ${watches} watches, one on each variable`);
     const { openMs, progress } = await this.#watcher.ask({ kind: 'watch' }, 'watching');
     this.#writer.onMessage((message) => this.#handleWriter(message));
     this.#watcher.onMessage((message) => this.#handleWatcher(message));

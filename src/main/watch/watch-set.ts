@@ -27,6 +27,7 @@ export interface WatchSource extends WatchBackend {
 /** What a provider knows of a watch's updates before they come to the dispatcher. */
 export interface UpstreamStats {
   readonly workerId: number;
+  readonly transport: WatcherInfo['transport'];
   readonly received: number;
   readonly filteredWaiting: number;
   readonly missedWaiting: number;
@@ -130,6 +131,7 @@ function infoOf(run: WatchRun, upstream: UpstreamStats, nowMs: number): WatcherI
     alive: !run.isStopped,
     state: run.state,
     workerId: upstream.workerId,
+    transport: upstream.transport,
     createdAt: systemClock.wallAtMs(run.createdAt),
     stats: {
       updatesReceived: upstream.received,

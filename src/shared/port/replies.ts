@@ -104,6 +104,7 @@ export interface PortStats {
 
 export interface SubscriptionStats {
   readonly subscription: number;
+  readonly transport: 'link' | 'stream';
   /** Updates that came from the server and were new. */
   readonly received: number;
   /** By the condition, and told by no update yet. */

@@ -18,6 +18,7 @@ export function describeWatcherInfo(promise: Promised): void {
     assert.deepEqual([...info.identifiers].sort(), ['a', 'b']);
     assert.equal(info.alive, true);
     assert.equal(info.state, 'live');
+    assert.equal(info.transport, provider.capabilities.transport);
     assert.ok(Number.isInteger(info.workerId) && info.workerId >= -1);
     assert.ok(Math.abs(info.createdAt - startedAt) < 600_000, 'ms since 1970');
     const { uptimeMs, ...stats } = info.stats;

@@ -108,7 +108,8 @@ export class Subscription implements FeedSink, Deadline {
     for (const feed of this.#feeds) feed.addStats(sum);
     sum.filteredWaiting += this.#queue.filteredWaiting();
     sum.missedWaiting += this.#queue.missedWaiting();
-    return { ...sum, subscription: this.#number, buffered: this.#queue.size };
+    const { transport } = this.#connection;
+    return { ...sum, subscription: this.#number, transport, buffered: this.#queue.size };
   }
 
   handleDeadline(nowMs: number): void {

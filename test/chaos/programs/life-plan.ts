@@ -37,6 +37,7 @@ export interface PoolPlan {
 }
 
 export interface StatePlan {
+  readonly transport: 'link' | 'stream';
   readonly session: number;
   readonly pool: number;
 }
@@ -59,6 +60,8 @@ export function planLife(seed: number, life: number, lengthMs: number, asked?: P
     // Each session has a state at least.
     session: place < sessions ? place : random.whole(0, sessions - 1),
     pool: random.whole(0, pools.length - 1),
+    // Not drawn, so that a seed plans what it planned before there were links.
+    transport: (seed + life + place) % 3 === 0 ? ('stream' as const) : ('link' as const),
   }));
   const house = { program, variables, states, sessions, pools };
   const steps: Step[] = [];

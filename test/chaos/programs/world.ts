@@ -46,11 +46,12 @@ async function openBridgedWorld(plan: LifePlan, recorder: Recorder, steady: Serv
   const proxy = await FaultyProxy.start(server.port);
   const writer = await OutsideWriter.start(`127.0.0.1:${server.port}`, sessionIds);
   const pools = await Promise.all(plan.pools.map((pool) => WorkerPool.open({ ...pool, logger: logger() })));
-  const open = ({ session, pool }: StatePlan): Promise<StateProvider> =>
+  const open = ({ session, pool, transport }: StatePlan): Promise<StateProvider> =>
     BridgedState.open({
       endpoint: proxy.endpoint,
       sessionId: sessionIds[session]!,
       pool: pools[pool]!,
+      transport,
       verify: true,
       logger: logger(),
       ...SOON,

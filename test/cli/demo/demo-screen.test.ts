@@ -23,14 +23,19 @@ const view: DemoView = {
   latencyOfRun: { p50: 0.4321, p99: 12.345, max: 5_123.4 },
   p99s: Array.from({ length: 60 }, (_, index) => index),
   mainUtilization: 0.07,
-  workers: Array.from({ length: 12 }, (_, workerId) => ({ workerId, streams: 8_334, utilization: workerId / 11 })),
+  workers: Array.from({ length: 12 }, (_, workerId) => ({
+    workerId,
+    watches: 8_334,
+    streams: 8_334,
+    utilization: workerId / 11,
+  })),
 };
 
 test('the screen, its rows and its last words fit into 80 columns', () => {
   const lines = [
     ...demoScreen(view, plain).split('\n'),
     ...demoScreen({ ...view, latency: undefined, latencyOfRun: undefined, p99s: [], workers: [] }, plain).split('\n'),
-    ...demoStarting('opening 100000 watches, a stream for each', plain).split('\n'),
+    ...demoStarting('opening 100000 watches, one on each variable', plain).split('\n'),
     ...demoRowHeading(view, 12_345),
     demoRow(view),
     ...demoVerdict(view, plain),
