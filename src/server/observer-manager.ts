@@ -9,6 +9,7 @@ import type { Change, Variable } from '../shared/state/variable.js';
 import { compileWildcard } from '../shared/values/identifier.js';
 import type { EncodedValue } from '../shared/values/value-codec.js';
 import type { SharedChange } from '../shared/wire/update-encoder.js';
+import { OneOrMany } from './one-or-many.js';
 
 /** Told when all of an atomic batch is published. */
 export interface BatchHolder {
@@ -73,8 +74,7 @@ export interface NewcomerObserver {
 }
 
 interface Waiting {
-  /** One observer without a set around it: most names are waited for once. */
-  readonly byName: Map<string, NewcomerObserver | Set<NewcomerObserver>>;
+  readonly byName: OneOrMany<string, NewcomerObserver>;
   /** By pattern: each is compared once, however many wait with it. */
   readonly patterns: Map<string, WaitingPattern>;
 }
@@ -87,7 +87,7 @@ interface WaitingPattern {
 export class ObserverManager {
   readonly #logger: Logger;
   readonly #maxPatterns: number;
-  readonly #observers = new Map<Variable, Set<Observer>>();
+  readonly #observers = new OneOrMany<Variable, Observer>();
   readonly #waiting = new Map<string, Waiting>();
   #size = 0;
   #published = 0;
@@ -122,7 +122,7 @@ export class ObserverManager {
 
   /** Observers of one variable. */
   observersOf(variable: Variable): number {
-    return this.#observers.get(variable)?.size ?? 0;
+    return this.#observers.count(variable);
   }
 
   /** Different patterns that observers of a session wait with. */
@@ -131,39 +131,24 @@ export class ObserverManager {
   }
 
   register(variable: Variable, observer: Observer): void {
-    this.#size += addTo(this.#observers, variable, observer);
+    if (this.#observers.add(variable, observer)) this.#size += 1;
   }
 
   /** False when it was not registered, or no longer. */
   unregister(variable: Variable, observer: Observer): boolean {
-    const removed = removeFrom(this.#observers, variable, observer);
-    this.#size -= removed;
-    return removed === 1;
+    if (!this.#observers.remove(variable, observer)) return false;
+    this.#size -= 1;
+    return true;
   }
 
   /** Waits for a variable of this name in the session. */
   registerName(sessionId: string, name: string, observer: NewcomerObserver): void {
-    const { byName } = this.#waitingIn(sessionId);
-    const waiting = byName.get(name);
-    if (waiting === observer) return;
-    if (waiting === undefined) byName.set(name, observer);
-    else if (!(waiting instanceof Set)) byName.set(name, new Set([waiting, observer]));
-    else if (waiting.has(observer)) return;
-    else waiting.add(observer);
-    this.#size += 1;
+    if (this.#waitingIn(sessionId).byName.add(name, observer)) this.#size += 1;
   }
 
   unregisterName(sessionId: string, name: string, observer: NewcomerObserver): void {
     const waiting = this.#waiting.get(sessionId);
-    const named = waiting?.byName.get(name);
-    if (waiting === undefined || named === undefined) return;
-    if (named instanceof Set) {
-      if (!named.delete(observer)) return;
-      if (named.size === 0) waiting.byName.delete(name);
-    } else {
-      if (named !== observer) return;
-      waiting.byName.delete(name);
-    }
+    if (waiting?.byName.remove(name, observer) !== true) return;
     this.#size -= 1;
     this.#forgetIfEmpty(sessionId, waiting);
   }
@@ -218,10 +203,9 @@ export class ObserverManager {
     this.#published += 1;
     const { variable } = change;
     if (change.previous === undefined) this.#announce(sessionId, variable);
-    const observers = this.#observers.get(variable);
-    if (observers === undefined) return;
+    if (this.#observers.count(variable) === 0) return;
     const published = new PublishedChange(change, nowMs, batch);
-    for (const observer of observers) {
+    this.#observers.forEach(variable, (observer) => {
       try {
         observer.handleChange(published);
         this.#delivered += 1;
@@ -229,22 +213,21 @@ export class ObserverManager {
         this.unregister(variable, observer);
         this.#handleFailure(observer, variable, error);
       }
-    }
+    });
     published.letGoOfLarge();
-    if (change.reason !== undefined && this.#observers.delete(variable)) this.#size -= observers.size;
+    if (change.reason !== undefined) this.#size -= this.#observers.removeAll(variable);
   }
 
   #announce(sessionId: string, variable: Variable): void {
     const waiting = this.#waiting.get(sessionId);
     if (waiting === undefined) return;
-    const named = waiting.byName.get(variable.name);
-    if (named !== undefined) {
+    const named: NewcomerObserver[] = [];
+    waiting.byName.forEach(variable.name, (observer) => named.push(observer));
+    if (named.length > 0) {
       // It has come: nobody waits for it any more.
-      const observers = named instanceof Set ? named : [named];
-      waiting.byName.delete(variable.name);
-      this.#size -= named instanceof Set ? named.size : 1;
+      this.#size -= waiting.byName.removeAll(variable.name);
       this.#forgetIfEmpty(sessionId, waiting);
-      for (const observer of observers) this.#introduce(observer, variable);
+      for (const observer of named) this.#introduce(observer, variable);
     }
     for (const { matches, observers } of waiting.patterns.values()) {
       if (matches(variable.name)) for (const observer of observers) this.#introduce(observer, variable);
@@ -272,7 +255,7 @@ export class ObserverManager {
   #waitingIn(sessionId: string): Waiting {
     let waiting = this.#waiting.get(sessionId);
     if (waiting === undefined) {
-      waiting = { byName: new Map(), patterns: new Map() };
+      waiting = { byName: new OneOrMany(), patterns: new Map() };
       this.#waiting.set(sessionId, waiting);
     }
     return waiting;
@@ -281,23 +264,6 @@ export class ObserverManager {
   #forgetIfEmpty(sessionId: string, waiting: Waiting): void {
     if (waiting.byName.size === 0 && waiting.patterns.size === 0) this.#waiting.delete(sessionId);
   }
-}
-
-/** 1 when it is new. */
-function addTo<K, T>(sets: Map<K, Set<T>>, key: K, member: T): number {
-  const set = sets.get(key);
-  if (set === undefined) sets.set(key, new Set([member]));
-  else if (set.has(member)) return 0;
-  else set.add(member);
-  return 1;
-}
-
-/** 1 when it was there. */
-function removeFrom<K, T>(sets: Map<K, Set<T>>, key: K, member: T): number {
-  const set = sets.get(key);
-  if (set === undefined || !set.delete(member)) return 0;
-  if (set.size === 0) sets.delete(key);
-  return 1;
 }
 
 /** Encoded changes above this are not shared beyond the turn in which they were made. */

@@ -7,10 +7,11 @@ import { BridgeError, InternalError, SlowStreamError } from '../../shared/errors
 import type { Moment, UpdateEncoder } from '../../shared/wire/update-encoder.js';
 import type { PublishedChange } from '../observer-manager.js';
 import type { ServerContext } from '../server-context.js';
+import type { ServerOptions } from '../server-options.js';
 import type { Session } from '../session.js';
 import type { Work } from '../work-turns.js';
 import type { CarrierBudget } from './carrier-budget.js';
-import type { Opening, OutboxPace } from './outbox.js';
+import type { Opening, OutboxOptions, OutboxPace } from './outbox.js';
 import { Outbox } from './outbox.js';
 import type { SentState } from './sent-state.js';
 import type { WatchOwner } from './watch.js';
@@ -38,7 +39,8 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
   readonly token: string;
   readonly outbox: Outbox;
   readonly #server: ServerContext;
-  readonly #request: WatchRequest;
+  /** Until it is open: most of what it says is not needed any more. */
+  #request: WatchRequest | undefined;
   readonly #connection: string;
   readonly #carrier: WatchCarrier;
   readonly #watch: Watch;
@@ -56,7 +58,6 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
     carrier: WatchCarrier,
   ) {
     const { options, watchStreams, observers, counters } = server;
-    const { outboxLimit: limit, maxStreamBytes: maxBytes } = options;
     const { keepsBatches, token } = request;
     this.session = session;
     this.token = token;
@@ -64,7 +65,7 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
     this.#request = request;
     this.#connection = connection;
     this.#carrier = carrier;
-    this.outbox = new Outbox({ limit, maxBytes, keepsBatches }, encoder, pace, counters, budget);
+    this.outbox = new Outbox(outboxOptions(options, keepsBatches), encoder, pace, counters, budget);
     this.#watch = new Watch(observers, session.id, budget, this);
     watchStreams.add(this);
     session.addWatch(connection);
@@ -82,7 +83,8 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
   /** Registers it, in turns that are left to others, says so, and sends what comes before the first change. */
   async open(work: Work): Promise<void> {
     const { epoch } = this.#server.options;
-    const gone = await registerWatch(this.#watch, this.#request, this.session, epoch, work);
+    const request = this.#request!;
+    const gone = await registerWatch(this.#watch, request, this.session, epoch, work);
     if (this.isEnded) return;
     // In one turn, so that all of it is of one revision; what is set from here on is told behind it.
     const { states, gone: goneMeanwhile } = this.#watch.capture();
@@ -90,14 +92,15 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
     const at = { revision: this.session.revision, timestamp: clock.wallAtMs(clock.nowMs()) };
     this.#carrier.handleRegistered();
     const captured = { states, gone: gone.concat(goneMeanwhile), epoch, revision: at.revision };
-    this.#begin(await openingOf(this.#request, captured, work), at);
+    this.#request = undefined;
+    this.#begin(await openingOf(request, captured, work), at, request.wantsSynced);
   }
 
-  #begin(opening: readonly Opening[], at: Moment): void {
+  #begin(opening: readonly Opening[], at: Moment, wantsSynced: boolean): void {
     if (this.#state === 'ended') return;
     const isLast = this.#state === 'last-words' || this.#watch.isSpent;
     this.#state = 'live';
-    this.outbox.open(opening, at, this.#request.wantsSynced, this.#server.clock.nowMs());
+    this.outbox.open(opening, at, wantsSynced, this.#server.clock.nowMs());
     if (isLast) this.finish();
     else if (this.outbox.isWaiting) this.#carrier.handleWaiting();
   }
@@ -109,7 +112,7 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
         break;
       case 'live':
         this.#state = 'finishing';
-        this.#watch.close(this.#beginWork);
+        this.#watch.close(this.#server.turns);
         this.#endIfAllIsSent();
         if (!this.isEnded) this.#carrier.handleWaiting();
         break;
@@ -132,7 +135,7 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
   end(): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
-    this.#watch.close(this.#beginWork);
+    this.#watch.close(this.#server.turns);
     this.outbox.close();
     this.#server.watchStreams.remove(this);
     this.session.removeWatch(this.#connection, this.#server.clock.nowMs());
@@ -171,11 +174,25 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
     );
   }
 
-  readonly #beginWork = () => this.#server.turns.begin();
-
   #endIfAllIsSent(): void {
     if (this.outbox.isWaiting) return;
     this.end();
     this.#carrier.handleEnded(undefined);
   }
 }
+
+/** One object for all watches of a kind. */
+function outboxOptions(
+  { outboxLimit: limit, maxStreamBytes: maxBytes }: ServerOptions,
+  keepsBatches: boolean,
+): OutboxOptions {
+  const last = keepsBatches ? lastBatchOptions : lastOptions;
+  if (last?.limit === limit && last.maxBytes === maxBytes) return last;
+  const made = { limit, maxBytes, keepsBatches };
+  if (keepsBatches) lastBatchOptions = made;
+  else lastOptions = made;
+  return made;
+}
+
+let lastOptions: OutboxOptions | undefined;
+let lastBatchOptions: OutboxOptions | undefined;

@@ -26,10 +26,11 @@ export class Watch implements NewcomerObserver {
   readonly #budget: CarrierBudget;
   readonly #owner: WatchOwner;
   readonly #observed = new Map<Variable, ObservedVariable>();
-  #names = new Set<string>();
-  #patterns: string[] = [];
+  /** Of most watches there are none. */
+  #names: Set<string> | undefined;
+  #patterns: string[] | undefined;
   /** Went while it was registered. */
-  #gone: GoneVariable[] = [];
+  #gone: GoneVariable[] | undefined;
   #heldBytes = 0;
   #state: WatchState = 'registering';
 
@@ -46,7 +47,7 @@ export class Watch implements NewcomerObserver {
 
   /** Whether nothing can come any more. */
   get isSpent(): boolean {
-    return this.#observed.size === 0 && this.#names.size === 0 && this.#patterns.length === 0;
+    return this.#observed.size === 0 && (this.#names?.size ?? 0) === 0 && (this.#patterns?.length ?? 0) === 0;
   }
 
   /** `identifier`: what the request calls it; undefined when it fits a pattern. @throws QuotaExceededError */
@@ -65,8 +66,9 @@ export class Watch implements NewcomerObserver {
 
   /** Until a variable of that name is registered. @throws QuotaExceededError */
   waitFor(name: string): void {
-    if (this.#names.has(name)) return;
+    if (this.#names?.has(name) === true) return;
     this.#claim(BYTES_A_NAME + 2 * name.length);
+    this.#names ??= new Set();
     this.#names.add(name);
     this.#observers.registerName(this.#sessionId, name, this);
   }
@@ -74,6 +76,7 @@ export class Watch implements NewcomerObserver {
   /** From now on; returns whether a name fits, for the variables that are there. @throws QuotaExceededError */
   waitForAll(pattern: string): (name: string) => boolean {
     this.#claim(BYTES_A_NAME + 2 * pattern.length);
+    this.#patterns ??= [];
     this.#patterns.push(pattern);
     return this.#observers.registerPattern(this.#sessionId, pattern, this);
   }
@@ -85,8 +88,8 @@ export class Watch implements NewcomerObserver {
       observed.version = observed.variable.current.version;
       states.push(observed);
     }
-    const gone = this.#gone;
-    this.#gone = [];
+    const gone = this.#gone ?? [];
+    this.#gone = undefined;
     this.#state = 'live';
     return { states, gone };
   }
@@ -98,6 +101,7 @@ export class Watch implements NewcomerObserver {
       case 'registering':
         if (isGone) {
           const { variable, unsaidIdentifiers: identifiers } = observed;
+          this.#gone ??= [];
           this.#gone.push({ id: variable.id, change: published.change, identifiers });
         }
         break;
@@ -114,7 +118,7 @@ export class Watch implements NewcomerObserver {
 
   /** One of its names or patterns has a variable: the registration itself is the first change. */
   handleNewcomer(variable: Variable): void {
-    if (this.#names.delete(variable.name)) this.#release(BYTES_A_NAME + 2 * variable.name.length);
+    if (this.#names?.delete(variable.name) === true) this.#release(BYTES_A_NAME + 2 * variable.name.length);
     if (this.#state === 'closed' || this.#observed.has(variable)) return;
     this.#claim(BYTES_AN_OBSERVER);
     this.#register(new ObservedVariable(this, variable, variable.firstVersion - 1, true));
@@ -124,13 +128,13 @@ export class Watch implements NewcomerObserver {
     if (this.#state !== 'closed') this.#owner.handleFailure(error);
   }
 
-  close(work: () => Work): void {
+  close(turns: { begin(): Work }): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#gone = [];
-    if (this.#observed.size + this.#names.size <= MOST_AT_ONCE) {
+    this.#gone = undefined;
+    if (this.#observed.size + (this.#names?.size ?? 0) <= MOST_AT_ONCE) {
       for (const piece of this.#unregister()) piece satisfies undefined;
-    } else void this.#unregisterInTurns(work());
+    } else void this.#unregisterInTurns(turns.begin());
   }
 
   async #unregisterInTurns(work: Work): Promise<void> {
@@ -142,18 +146,18 @@ export class Watch implements NewcomerObserver {
 
   /** A piece at a time. */
   *#unregister(): Generator<undefined> {
-    for (const pattern of this.#patterns) this.#observers.unregisterPattern(this.#sessionId, pattern, this);
-    this.#patterns = [];
+    for (const pattern of this.#patterns ?? []) this.#observers.unregisterPattern(this.#sessionId, pattern, this);
+    this.#patterns = undefined;
     for (const observed of this.#observed.values()) {
       this.#observers.unregister(observed.variable, observed);
       yield;
     }
     this.#observed.clear();
-    for (const name of this.#names) {
+    for (const name of this.#names ?? []) {
       this.#observers.unregisterName(this.#sessionId, name, this);
       yield;
     }
-    this.#names = new Set();
+    this.#names = undefined;
     this.#release(this.#heldBytes);
   }
 

@@ -180,7 +180,7 @@ class Stream implements MessageSink {
 
   break(): void {
     this.#isBroken = true;
-    this.watch.close(() => new WorkTurns({ nowMs: () => 0, later: () => undefined }).begin());
+    this.watch.close(new WorkTurns({ nowMs: () => 0, later: () => undefined }));
     this.outbox.close();
     this.pace.close(0);
     assert.equal(this.budget.held, 0, 'all that was held is given back');

@@ -85,7 +85,7 @@ describe('registering for what a request means', () => {
     const { sample, manager, register, watch } = setup({ variableIdentifiers: ['a', 'b', 'c', 'd'], patterns: ['*'] });
     for (const name of ['a', 'b', 'c', 'd', 'e']) sample.variable(name);
     await register((step) => {
-      if (step === 3) watch.close(() => ({ spend: () => undefined }));
+      if (step === 3) watch.close({ begin: () => ({ spend: () => undefined }) });
     });
     assert.equal(manager.size, 0);
   });

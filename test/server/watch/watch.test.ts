@@ -95,8 +95,8 @@ describe('what a watch holds', () => {
     assert.throws(() => watch.waitFor('x'.repeat(256)), QuotaExceededError);
     watch.waitForAll('b*');
     assert.throws(() => watch.observe(sample.variable('lamp'), 'lamp'), QuotaExceededError);
-    watch.close(work);
-    watch.close(work);
+    watch.close({ begin: work });
+    watch.close({ begin: work });
     assert.deepEqual([budget.held, manager.size], [0, 0]);
   });
 
@@ -116,7 +116,7 @@ describe('what a watch holds', () => {
     watch.observe(fan, 'fan');
     for (let index = 0; index < 5_000; index += 1) watch.waitFor(`name${index}`);
     watch.capture();
-    watch.close(work);
+    watch.close({ begin: work });
     manager.publish('s', sample.set(fan, 1), 0);
     manager.publish('s', sample.register('name4999'), 0);
     while (manager.size > 0) await Promise.resolve();

@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { OneOrMany } from '../../src/server/one-or-many.js';
+
+describe('members by key', () => {
+  test('are those of a set a key', () => {
+    const keys = fc.nat(2);
+    const members = fc.nat(3);
+    const step = fc.tuple(fc.constantFrom('add', 'remove', 'removeAll'), keys, members);
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const all = [0, 1, 2, 3].map((number) => ({ number }));
+        const tested = new OneOrMany<number, { number: number }>();
+        const model = new Map<number, Set<object>>();
+        for (const [does, key, place] of steps) {
+          const member = all[place]!;
+          const set = model.get(key) ?? new Set();
+          model.set(key, set);
+          if (does === 'add') {
+            assert.equal(tested.add(key, member), !set.has(member));
+            set.add(member);
+          } else if (does === 'remove') assert.equal(tested.remove(key, member), set.delete(member));
+          else {
+            assert.equal(tested.removeAll(key), set.size);
+            set.clear();
+          }
+          assert.equal(tested.count(key), set.size);
+          const told = new Set<object>();
+          tested.forEach(key, (one) => told.add(one));
+          assert.deepEqual(told, set);
+        }
+        assert.equal(tested.size, [...model.values()].filter(({ size }) => size > 0).length);
+      }),
+    );
+  });
+
+  test('that come or go while they are told are told, or not', () => {
+    const tested = new OneOrMany<string, { name: string }>();
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => ({ name }));
+    tested.add('key', a!);
+    const told: string[] = [];
+    tested.forEach('key', ({ name }) => {
+      told.push(name);
+      if (name !== 'a') return;
+      tested.remove('key', a!);
+      tested.add('key', b!);
+      tested.add('key', c!);
+    });
+    assert.deepEqual(told, ['a', 'b', 'c']);
+  });
+});
