@@ -7,7 +7,7 @@ import type { BridgeServer } from '../../src/server/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
 import { snakepit } from '../../src/shared/wire/gen/bridge.js';
 import { until } from '../support/deadline.js';
-import { any, PlainClient } from './plain-client.js';
+import { answeredDuring, any, PlainClient } from './plain-client.js';
 import { PlainLink, watch } from './plain-link.js';
 
 let server: BridgeServer;
@@ -338,6 +338,44 @@ test('a link needs the token of its session', async () => {
     link.close();
   }
   assert.deepEqual(ends, ['UNAUTHENTICATED', 'UNAUTHENTICATED', 'PERMISSION_DENIED']);
+});
+
+describe('a message of many rows', () => {
+  const many = 200_000;
+  const column = <T>(of: (place: number) => T): T[] => Array.from({ length: many }, (_, place) => of(place));
+  const rows = {
+    watchFeeds: column((place) => place),
+    watchFlags: column(() => 0),
+    watchPatternCounts: column(() => 0),
+  };
+  const cases: Record<string, object> = {
+    'watches that cannot be': { ...rows, watchIdentifierCounts: column(() => 0) },
+    'one watch that waits for many names': {
+      ...watch(
+        1,
+        column((place) => `n${place.toString(36)}`),
+        WAIT,
+      ),
+    },
+    sets: {
+      setKinds: column((place) => (place === 0 ? 9 : 1)),
+      setTargets: column(() => 0),
+      setNames: ['fan'],
+      setDoubles: column((place) => place),
+    },
+  };
+  for (const [name, message] of Object.entries(cases)) {
+    test(`${name}: others have their turn, and its client gets its answers`, async () => {
+      const link = open().read();
+      const done = until(
+        30_000,
+        () => link.outcomes.length === many || link.rows.length === many || link.rows.includes('registered 1'),
+        'its answers',
+      );
+      link.hello(message);
+      assert.ok((await answeredDuring(client, done)) > 10);
+    });
+  }
 });
 
 test('whatever bytes a client sends on a link, it ends or goes on, and the server serves others', async () => {

@@ -75,11 +75,11 @@ export class PlainLink {
   }
 
   #tell(message: Down): void {
-    const columns = new Map<string, readonly unknown[]>();
+    const places = new Map<string, number>();
     const take = <T>(name: string): T => {
-      const [first, ...rest] = columns.get(name) ?? ((message as unknown as Record<string, unknown[]>)[name] as T[]);
-      columns.set(name, rest);
-      return first as T;
+      const place = places.get(name) ?? 0;
+      places.set(name, place + 1);
+      return (message as unknown as Record<string, T[]>)[name]![place]!;
     };
     let refused = 0;
     for (const version of message.setVersions ?? []) {

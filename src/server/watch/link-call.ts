@@ -13,8 +13,15 @@ import {
 } from '../../shared/errors.js';
 import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
-import type { LinkHello, LinkRequest, LinkUpMessage, LinkWatchRow } from '../../shared/wire/link-request.js';
-import { LINK_UP, readLinkRequest, setNumbersOf } from '../../shared/wire/link-request.js';
+import type { AskedWatch, LinkHello, LinkUpMessage } from '../../shared/wire/link-request.js';
+import {
+  heartbeatMsOf,
+  helloOf,
+  LINK_UP,
+  setNumbersOf,
+  unwatchedOf,
+  watchesOf,
+} from '../../shared/wire/link-request.js';
 import { LinkSetRows, SetNames } from '../../shared/wire/link-set-rows.js';
 import type { Welcome } from '../../shared/wire/link-writer.js';
 import { encodeWelcome, LinkWriter } from '../../shared/wire/link-writer.js';
@@ -36,7 +43,7 @@ import type { MessageSink, MessageSource } from './message-pace.js';
 import { MessagePace } from './message-pace.js';
 import type { SetWindow } from './set-window.js';
 import type { WindowOwner } from './set-windows.js';
-import { heartbeatOf, watchRequestOfRow } from './watch-request.js';
+import { heartbeatOf, watchRequestOf } from './watch-request.js';
 import type { LiveLink } from './watch-streams.js';
 
 export type OpenCall = ServerDuplexStream<Buffer, Uint8Array>;
@@ -66,7 +73,7 @@ export class LinkCall
   #sets: LinkSets | undefined;
   readonly #setNames = new SetNames();
   #setNameBytes = 0;
-  #setSeeker: RoomSeeker | undefined;
+  #askSeeker: RoomSeeker | undefined;
   /** Undefined for a client that sends no set again. */
   #window: SetWindow | undefined;
   #leaveWindow: (() => void) | undefined;
@@ -126,13 +133,15 @@ export class LinkCall
       const work = this.#server.turns.begin();
       const parts = isLarge(bytes) ? await decodeInTurns(LINK_UP, bytes, work) : [decode(LINK_UP, bytes)];
       if (this.#isEnded) return;
-      await this.#handleRequest(readLinkRequest(parts), work);
+      await this.#handleRequest(parts, work);
       if (this.#isEnded || parts.every(({ setKinds }) => (setKinds?.length ?? 0) === 0)) continue;
       await this.#makeSets(parts, work);
     }
   }
 
-  async #handleRequest({ hello, watches, unwatched, heartbeatMs }: LinkRequest, work: Work): Promise<void> {
+  async #handleRequest(parts: readonly LinkUpMessage[], work: Work): Promise<void> {
+    const hello = helloOf(parts);
+    const heartbeatMs = heartbeatMsOf(parts);
     this.#heartbeatMs = heartbeatOf(heartbeatMs) ?? this.#heartbeatMs;
     if ((hello === undefined) !== (this.#sessionId !== undefined)) {
       throw new InvalidArgumentError('a link begins with one hello: send it in the first message, and in no other');
@@ -154,28 +163,32 @@ export class LinkCall
     if (hello !== undefined || heartbeatMs !== 0) {
       this.#server.deadlines.schedule(this, this.#server.clock.nowMs() + this.#heartbeatMs);
     }
-    for (const row of watches) {
-      const rest = work.spend(STEPS_A_WATCH);
+    for (const row of watchesOf(parts)) {
+      const rest = work.spend(row === undefined ? 1 : STEPS_A_WATCH) ?? this.#room();
       if (rest !== undefined) await rest;
       if (this.#isEnded) return;
-      this.#watch(row, work);
+      if (row !== undefined) this.#watch(row, work);
     }
-    for (const feed of unwatched) {
+    for (const feed of unwatchedOf(parts)) {
       const rest = work.spend(1);
       if (rest !== undefined) await rest;
       this.#feeds.get(feed)?.end();
     }
   }
 
+  /** Undefined: go on. Who does not take what it is answered asks for nothing more. */
+  #room(): Promise<void> | undefined {
+    if (this.#isEnded || this.#pace.takesWrites(this)) return undefined;
+    return new Promise((resolve) => {
+      this.#askSeeker = { handleRoom: () => resolve() };
+      this.#seekers.add(this.#askSeeker);
+    });
+  }
+
   /** Who does not take the outcomes sets no more. @throws InvalidArgumentError, QuotaExceededError when their names hold too much */
   async #makeSets(parts: readonly LinkUpMessage[], work: Work): Promise<void> {
     const sets = this.#sets!;
-    while (!this.#isEnded && !this.#pace.takesWrites(this)) {
-      await new Promise<void>((resolve) => {
-        this.#setSeeker = { handleRoom: () => resolve() };
-        this.#seekers.add(this.#setSeeker);
-      });
-    }
+    for (let room = this.#room(); room !== undefined; room = this.#room()) await room;
     const window = this.#window;
     const { sequence, answered } = setNumbersOf(parts);
     if (window !== undefined) {
@@ -251,13 +264,13 @@ export class LinkCall
     this.largeBytes = Math.min(LARGE_ROW_BYTES, this.maxBytes / 4);
   }
 
-  #watch(row: LinkWatchRow, work: Work): void {
+  #watch(row: AskedWatch, work: Work): void {
     const { store, clock, watchStreams } = this.#server;
     if (this.#feeds.has(row.feed)) {
       throw new InvalidArgumentError(`the link has a feed ${row.feed} already: give each watch a number of its own`);
     }
     try {
-      const request = watchRequestOfRow(row, this.#sessionId!);
+      const request = watchRequestOf(row, this.#sessionId!);
       const session = store.require(request.sessionId, clock.nowMs());
       watchStreams.checkQuota();
       const feed = new LinkFeed(this, row.feed);
@@ -373,8 +386,8 @@ export class LinkCall
     this.#inbox.length = 0;
     void this.#endFeeds([...this.#feeds.values()]);
     this.#seekers.clear();
-    // Sets that wait for room see that it has ended.
-    this.#setSeeker?.handleRoom(this.#server.clock.nowMs());
+    // What waits for room sees that it has ended.
+    this.#askSeeker?.handleRoom(this.#server.clock.nowMs());
     this.#budget.forget(this);
     this.#holdNames(0);
     this.#leaveWindow?.();

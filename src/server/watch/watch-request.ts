@@ -1,7 +1,7 @@
 /** What a watch asks for, parsed once from its message. */
 import { InvalidArgumentError } from '../../shared/errors.js';
 import { ownValue, putOwn } from '../../shared/values/metadata.js';
-import type { LinkWatchRow } from '../../shared/wire/link-request.js';
+import type { AskedWatch } from '../../shared/wire/link-request.js';
 import type { RequestOf } from '../../shared/wire/services.js';
 import { ERA_SPAN } from '../../shared/wire/wire-version.js';
 import type { Work } from '../work-turns.js';
@@ -140,9 +140,8 @@ class Draft {
 }
 
 /** A row of a link. @throws InvalidArgumentError */
-export function watchRequestOfRow(row: LinkWatchRow, sessionId: string): WatchRequest {
-  const identifiers = new Set(row.identifiers);
-  const patterns = new Set(row.patterns);
+export function watchRequestOf(row: AskedWatch, sessionId: string): WatchRequest {
+  const { identifiers, patterns } = row;
   checkNames(identifiers, patterns);
   return {
     sessionId,
@@ -155,7 +154,7 @@ export function watchRequestOfRow(row: LinkWatchRow, sessionId: string): WatchRe
     wantsSynced: row.wantsMark,
     token: '',
     heartbeatMs: undefined,
-    resume: row.resume === undefined ? undefined : new WatchResume(row.resume.epoch, new Map(row.resume.seen)),
+    resume: row.resume === undefined ? undefined : new WatchResume(row.resume.epoch, row.resume.seen),
   };
 }
 

@@ -1,5 +1,6 @@
 /** What a client asks on the link, rows <-> columns of LinkUp. Path: link session -> [link request] -> HTTP/2 -> link call. */
 import { InvalidArgumentError } from '../errors.js';
+import { columnOf } from './columns.js';
 import { snakepit } from './gen/bridge.js';
 import { ASKS } from './link-row.js';
 import { bytesOf } from './message-bytes.js';
@@ -78,15 +79,73 @@ export const LINK_UP = {
   decodeRequest: (bytes: Uint8Array): Message => snakepit.bridge.LinkUp.decode(bytes),
 } as const;
 
-/** The rows of a message that came in one part or in several. @throws InvalidArgumentError where its columns do not fit each other */
-export function readLinkRequest(parts: readonly Message[]): LinkRequest {
-  const columns = new Columns(parts);
-  const watches: LinkWatchRow[] = [];
-  for (const feed of columns.all('watchFeeds')) {
-    const flags = columns.number('watchFlags');
-    const identifiers = columns.texts('watchIdentifiers', columns.number('watchIdentifierCounts'));
-    const patterns = columns.texts('watchPatterns', columns.number('watchPatternCounts'));
-    watches.push({
+/** A watch as it is read: each identifier once. */
+export interface AskedWatch {
+  readonly feed: number;
+  readonly includesInitialValues: boolean;
+  readonly keepsBatches: boolean;
+  readonly waitsForMissing: boolean;
+  readonly wantsMark: boolean;
+  readonly identifiers: ReadonlySet<string>;
+  readonly patterns: ReadonlySet<string>;
+  readonly resume: { readonly epoch: string; readonly seen: ReadonlyMap<string, number> } | undefined;
+}
+
+export function helloOf(parts: readonly Message[]): LinkHello | undefined {
+  const hello = parts.find((part) => part.hello != null)?.hello;
+  if (hello == null) return undefined;
+  return {
+    sessionId: hello.sessionId ?? '',
+    maxBytes: hello.maxBytes ?? 0,
+    linkId: new Uint8Array(hello.linkId ?? NO_BYTES),
+    setsAnswered: hello.setsAnswered ?? 0,
+  };
+}
+
+/** 0 = as before. */
+export function heartbeatMsOf(parts: readonly Message[]): number {
+  return parts.find((part) => (part.heartbeatMs ?? 0) !== 0)?.heartbeatMs ?? 0;
+}
+
+export function* unwatchedOf(parts: readonly Message[]): Generator<number> {
+  for (const { unwatchFeeds } of parts) yield* unwatchFeeds ?? [];
+}
+
+/** Row by row, with a pause (undefined) after each of its elements. @throws InvalidArgumentError where the columns do not fit each other */
+export function* watchesOf(parts: readonly Message[]): Generator<AskedWatch | undefined> {
+  const feeds = columnOf(parts, ({ watchFeeds }) => watchFeeds);
+  const flagsOfRows = columnOf(parts, ({ watchFlags }) => watchFlags);
+  const identifierCounts = columnOf(parts, ({ watchIdentifierCounts }) => watchIdentifierCounts);
+  const allIdentifiers = columnOf(parts, ({ watchIdentifiers }) => watchIdentifiers);
+  const patternCounts = columnOf(parts, ({ watchPatternCounts }) => watchPatternCounts);
+  const allPatterns = columnOf(parts, ({ watchPatterns }) => watchPatterns);
+  const epochs = columnOf(parts, ({ resumeEpochs }) => resumeEpochs);
+  const resumeCounts = columnOf(parts, ({ resumeCounts: counts }) => counts);
+  const ids = columnOf(parts, ({ resumeIds }) => resumeIds);
+  const versions = columnOf(parts, ({ resumeVersions }) => resumeVersions);
+  for (let feed = feeds.next(); feed !== undefined; feed = feeds.next()) {
+    const flags = flagsOfRows.take();
+    const identifiers = new Set<string>();
+    for (let left = identifierCounts.take(); left > 0; left -= 1) {
+      identifiers.add(allIdentifiers.take());
+      yield;
+    }
+    const patterns = new Set<string>();
+    for (let left = patternCounts.take(); left > 0; left -= 1) {
+      patterns.add(allPatterns.take());
+      yield;
+    }
+    let resume: AskedWatch['resume'];
+    if ((flags & ASKS.RESUMES) !== 0) {
+      const seen = new Map<string, number>();
+      resume = { epoch: epochs.take(), seen };
+      for (let left = resumeCounts.take(); left > 0; left -= 1) {
+        const id = ids.take();
+        seen.set(id, checkVersion(id, versions.take()));
+        yield;
+      }
+    }
+    yield {
       feed,
       includesInitialValues: (flags & ASKS.INITIAL) !== 0,
       keepsBatches: (flags & ASKS.BATCHES) !== 0,
@@ -94,24 +153,14 @@ export function readLinkRequest(parts: readonly Message[]): LinkRequest {
       wantsMark: (flags & ASKS.MARK) !== 0,
       identifiers,
       patterns,
-      resume: (flags & ASKS.RESUMES) === 0 ? undefined : resumeOf(columns),
-    });
+      resume,
+    };
   }
-  const hello = parts.find((part) => part.hello != null)?.hello;
-  return {
-    hello:
-      hello == null
-        ? undefined
-        : {
-            sessionId: hello.sessionId ?? '',
-            maxBytes: hello.maxBytes ?? 0,
-            linkId: new Uint8Array(hello.linkId ?? NO_BYTES),
-            setsAnswered: hello.setsAnswered ?? 0,
-          },
-    watches,
-    unwatched: columns.all('unwatchFeeds'),
-    heartbeatMs: parts.find((part) => (part.heartbeatMs ?? 0) !== 0)?.heartbeatMs ?? 0,
-  };
+}
+
+function checkVersion(id: string, version: number): number {
+  if (Number.isSafeInteger(version) && version >= 0) return version;
+  throw new InvalidArgumentError(`resume_versions names version ${version} of "${id}": give the last one seen`);
 }
 
 /** Of the sets of a message: the number of the first, and up to which the client has outcomes. */
@@ -120,17 +169,6 @@ export function setNumbersOf(parts: readonly Message[]): { readonly sequence: nu
     sequence: parts.find(({ setSequence }) => (setSequence ?? 0) !== 0)?.setSequence ?? 0,
     answered: parts.find(({ setsAnswered }) => (setsAnswered ?? 0) !== 0)?.setsAnswered ?? 0,
   };
-}
-
-function resumeOf(columns: Columns): LinkWatchRow['resume'] {
-  const [epoch = ''] = columns.texts('resumeEpochs', 1);
-  const ids = columns.texts('resumeIds', columns.number('resumeCounts'));
-  const seen = ids.map((id): [string, number] => {
-    const version = columns.number('resumeVersions');
-    if (Number.isSafeInteger(version) && version >= 0) return [id, version];
-    throw new InvalidArgumentError(`resume_versions names version ${version} of "${id}": give the last one seen`);
-  });
-  return { epoch, seen };
 }
 
 const NO_BYTES = new Uint8Array(0);
@@ -143,57 +181,4 @@ function flagsOf(row: LinkWatchRow): number {
     (row.wantsMark ? ASKS.MARK : 0) |
     (row.resume === undefined ? 0 : ASKS.RESUMES)
   );
-}
-
-type NumberColumn =
-  | 'watchFeeds'
-  | 'watchFlags'
-  | 'watchIdentifierCounts'
-  | 'watchPatternCounts'
-  | 'resumeCounts'
-  | 'resumeVersions'
-  | 'unwatchFeeds';
-type TextColumn = 'watchIdentifiers' | 'watchPatterns' | 'resumeEpochs' | 'resumeIds';
-
-/** Reads each column from its start, once. */
-class Columns {
-  readonly #parts: readonly Message[];
-  readonly #columns = new Map<string, readonly (number | string)[]>();
-  readonly #at = new Map<string, number>();
-
-  constructor(parts: readonly Message[]) {
-    this.#parts = parts;
-  }
-
-  all(name: NumberColumn): readonly number[] {
-    return this.#column(name) as readonly number[];
-  }
-
-  number(name: NumberColumn): number {
-    return this.#take(name, 1)[0] as number;
-  }
-
-  texts(name: TextColumn, count: number): readonly string[] {
-    return count === 0 ? [] : (this.#take(name, count) as readonly string[]);
-  }
-
-  #take(name: string, count: number): readonly (number | string)[] {
-    const column = this.#column(name);
-    const at = this.#at.get(name) ?? 0;
-    if (at + count > column.length) {
-      throw new InvalidArgumentError(`the link's column ${name} has ${column.length} elements, too few for the others`);
-    }
-    this.#at.set(name, at + count);
-    return column.slice(at, at + count);
-  }
-
-  #column(name: string): readonly (number | string)[] {
-    let column = this.#columns.get(name);
-    if (column === undefined) {
-      const lists = this.#parts.map((part) => (part as Record<string, (number | string)[] | undefined>)[name] ?? []);
-      column = lists.length === 1 ? lists[0]! : lists.flat();
-      this.#columns.set(name, column);
-    }
-    return column;
-  }
 }

@@ -2,6 +2,8 @@
 import { InvalidArgumentError } from '../errors.js';
 import type { Metadata } from '../values/metadata.js';
 import { EMPTY_METADATA, putOwn } from '../values/metadata.js';
+import type { Column } from './columns.js';
+import { columnOf } from './columns.js';
 import type { snakepit } from './gen/bridge.js';
 import { FORM, SET_FORM_MASK, SETS } from './link-row.js';
 import { MAX_NAMES } from './link-set-writer.js';
@@ -107,7 +109,13 @@ export class LinkSetRows {
   #metadata(): Metadata {
     const { metadataCounts, metadataTexts } = this.#columns;
     const custom: Record<string, string> = {};
-    for (let left = metadataCounts.take(); left > 0; left -= 1) {
+    const count = metadataCounts.take();
+    if (count > MAX_ENTRIES) {
+      throw new InvalidArgumentError(
+        `the link's set of "${this.identifier}" has ${count} entries of metadata: give at most ${MAX_ENTRIES}`,
+      );
+    }
+    for (let left = count; left > 0; left -= 1) {
       const key = metadataTexts.take();
       putOwn(custom, key, metadataTexts.take());
     }
@@ -129,10 +137,7 @@ class Columns {
   readonly metadataTexts: Column<string>;
 
   constructor(parts: readonly Message[]) {
-    const column = <T>(of: (part: Message) => readonly T[] | null | undefined): Column<T> => {
-      const first = of(parts[0]!);
-      return new Column(parts.length === 1 ? (first ?? []) : parts.flatMap((part) => of(part) ?? []));
-    };
+    const column = <T>(of: (part: Message) => readonly T[] | null | undefined): Column<T> => columnOf(parts, of);
     this.kinds = column((part) => part.setKinds);
     this.targets = column((part) => part.setTargets);
     this.names = column((part) => part.setNames);
@@ -147,31 +152,11 @@ class Columns {
   }
 }
 
-class Column<T> {
-  readonly #elements: readonly T[];
-  #at = 0;
-
-  constructor(elements: readonly T[]) {
-    this.#elements = elements;
-  }
-
-  next(): T | undefined {
-    const element = this.#elements[this.#at];
-    this.#at += 1;
-    return element;
-  }
-
-  /** @throws InvalidArgumentError */
-  take(): T {
-    const element = this.next();
-    if (element !== undefined) return element;
-    throw new InvalidArgumentError("the columns of the link's sets do not fit each other: each row needs its elements");
-  }
-}
-
 function checkVersion(version: number): number {
   if (Number.isSafeInteger(version) && version > 0) return version;
   throw new InvalidArgumentError(`the link's set expects version ${version}: give the one that you have read`);
 }
 
 const BYTES_A_NAME = 64;
+/** As in any other request. */
+const MAX_ENTRIES = 16_384;

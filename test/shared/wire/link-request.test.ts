@@ -2,7 +2,15 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { InvalidArgumentError } from '../../../src/shared/errors.js';
-import { encodeLinkRequest, LINK_UP, readLinkRequest } from '../../../src/shared/wire/link-request.js';
+import type { LinkRequest, LinkUpMessage } from '../../../src/shared/wire/link-request.js';
+import {
+  encodeLinkRequest,
+  heartbeatMsOf,
+  helloOf,
+  LINK_UP,
+  unwatchedOf,
+  watchesOf,
+} from '../../../src/shared/wire/link-request.js';
 import { partsOf } from '../../../src/shared/wire/message-parts.js';
 
 const record = <T>(fields: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> =>
@@ -15,11 +23,17 @@ const watch = record({
   keepsBatches: fc.boolean(),
   waitsForMissing: fc.boolean(),
   wantsMark: fc.boolean(),
-  identifiers: fc.array(text, { maxLength: 4 }),
-  patterns: fc.array(text, { maxLength: 2 }),
-  resume: fc.option(record({ epoch: text, seen: fc.array(fc.tuple(text, fc.maxSafeNat()), { maxLength: 3 }) }), {
-    nil: undefined,
-  }),
+  identifiers: fc.uniqueArray(text, { maxLength: 4 }),
+  patterns: fc.uniqueArray(text, { maxLength: 2 }),
+  resume: fc.option(
+    record({
+      epoch: text,
+      seen: fc.uniqueArray(fc.tuple(text, fc.maxSafeNat()), { maxLength: 3, selector: ([id]) => id }),
+    }),
+    {
+      nil: undefined,
+    },
+  ),
 });
 const request = record({
   hello: fc.option(
@@ -38,13 +52,25 @@ const request = record({
   heartbeatMs: fc.nat(60_000),
 });
 
+function read(parts: readonly LinkUpMessage[]): LinkRequest {
+  const watches = [...watchesOf(parts)]
+    .filter((row) => row !== undefined)
+    .map(({ identifiers, patterns, resume, ...row }) => ({
+      ...row,
+      identifiers: [...identifiers],
+      patterns: [...patterns],
+      resume: resume && { epoch: resume.epoch, seen: [...resume.seen] },
+    }));
+  return { hello: helloOf(parts), watches, unwatched: [...unwatchedOf(parts)], heartbeatMs: heartbeatMsOf(parts) };
+}
+
 describe('what is asked on the link', () => {
   test('is read as it was meant, in one part or in several', () => {
     fc.assert(
       fc.property(request, (asked) => {
         const bytes = encodeLinkRequest(asked);
-        assert.deepEqual(readLinkRequest([LINK_UP.decodeRequest(bytes)]), asked);
-        assert.deepEqual(readLinkRequest([...partsOf(bytes, 16)].map(LINK_UP.decodeRequest)), asked);
+        assert.deepEqual(read([LINK_UP.decodeRequest(bytes)]), asked);
+        assert.deepEqual(read([...partsOf(bytes, 16)].map(LINK_UP.decodeRequest)), asked);
       }),
     );
   });
@@ -64,6 +90,6 @@ describe('what is asked on the link', () => {
         ...{ resumeEpochs: ['e'], resumeCounts: [1], resumeIds: ['v'], resumeVersions: [1.5] },
       },
     ];
-    for (const message of bad) assert.throws(() => readLinkRequest([message]), InvalidArgumentError);
+    for (const message of bad) assert.throws(() => read([message]), InvalidArgumentError);
   });
 });
