@@ -183,6 +183,22 @@ export class UpdateMessage {
   /** Over a link: the value itself, or `value` as its plain text. */
   decoded: number | boolean | undefined = undefined;
   isText = false;
+
+  /** As new; but for what every link update says: type, ids, names, version, times, source. */
+  reset(): this {
+    this.missed = 0;
+    this.epoch = '';
+    this.reason = '';
+    this.more = false;
+    this.identifiers = NO_IDENTIFIERS;
+    this.custom = EMPTY_METADATA;
+    this.typeUrl = '';
+    this.value = NO_BYTES;
+    this.binary = undefined;
+    this.decoded = undefined;
+    this.isText = false;
+    return this;
+  }
 }
 
 /** Names that the next message of a stream is likely to carry: those of its last. */

@@ -216,10 +216,10 @@ export class Connection implements CarrierOwner, WatchdogOwner {
 
   #sendSets(): void {
     if (this.#sets.size === 0) return;
-    if (this.#unit.state.name === 'connected' && this.#carrier instanceof LinkCarrier) this.#carrier.handleSets();
-    else if (this.#isDraining)
-      this.#failSets(new ClosedError('the state was closed before the set was made: open another'));
-    else if (!this.#unit.isTrying) this.#loseConnection();
+    const isConnected = this.#unit.state.name === 'connected' && this.#pool.control.isReady;
+    if (isConnected && this.#carrier instanceof LinkCarrier) this.#carrier.handleSets();
+    else if (this.#isDraining) this.#failSets(closedBeforeSet());
+    else if (!isConnected) this.#loseConnection();
   }
 
   /** Sets return by themselves: no watch may do it for them. */
@@ -235,8 +235,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     if (trailer === 'SESSION_NOT_FOUND') await this.#session.join(this.#pool).catch(() => undefined);
     else await this.#pause(RETRY_PAUSE_MS);
     if (this.#isClosed) return;
-    if (this.#unit.state.name === 'connected' && !this.#pool.control.isReady) this.#loseConnection();
-    else this.#sendSets();
+    this.#sendSets();
   }
 
   /** Those that were sent may have been made. */
@@ -267,7 +266,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     this.#owners.clear();
     this.#lost = [];
     this.#carrier.end();
-    this.#failSets(new ClosedError('the state was closed before the set was made: open another'));
+    this.#failSets(closedBeforeSet());
     this.#deadlines.cancel(this.#setDeadline);
     this.#pool.close();
   }
@@ -417,6 +416,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
       return;
     }
     for (const feed of this.#returns.waiting()) this.#tellWaiting(feed, cause, false);
+    if (this.#isDraining) this.#failSets(closedBeforeSet());
     this.#deadlines.schedule(this.#attempt, atMs);
   }
 
@@ -540,6 +540,10 @@ export class Connection implements CarrierOwner, WatchdogOwner {
 /** By `success = false`, without a code. */
 function isRefusal<M extends MethodName>({ response, errorCode }: Answer<M>): boolean {
   return errorCode === undefined && (response as { readonly success?: boolean | null }).success === false;
+}
+
+function closedBeforeSet(): ClosedError {
+  return new ClosedError('the state was closed before the set was made: open another');
 }
 
 function noLink(endpoint: string): UnsupportedError {

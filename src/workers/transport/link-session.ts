@@ -45,6 +45,7 @@ export class LinkSession {
   /** Of the state: they outlive this link. */
   readonly #sets: SetQueue;
   readonly #setWriter = new LinkSetWriter();
+  readonly #update = new UpdateMessage();
   readonly #feeds = new Map<CarriedFeed, LinkedFeed>();
   readonly #byNumber = new Map<number, LinkedFeed>();
   readonly #handles = new Map<number, Addressed>();
@@ -213,7 +214,8 @@ export class LinkSession {
     const addressed = this.#addressed(reader);
     if (addressed === undefined) return;
     const { linked, announcement } = addressed;
-    const update = new UpdateMessage();
+    // What a group waits for is kept by its feed; any other is read and done with.
+    const update = reader.isMore ? new UpdateMessage() : this.#update.reset();
     update.updateType = UPDATE_TYPES[reader.row]!;
     update.variableId = announcement.id;
     update.name = announcement.name;

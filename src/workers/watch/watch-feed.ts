@@ -179,7 +179,7 @@ export class WatchFeed implements CarriedFeed {
     }
   }
 
-  /** Read by its carrier, and kept by nobody else; its value as far as that is read. */
+  /** Read by its carrier, its value as far as that is read; one without `more` is the carrier's again when this returns. */
   handleUpdate(update: UpdateMessage, nowMs: number): void {
     if (isOver(this.#state)) return;
     this.handleWord(nowMs);

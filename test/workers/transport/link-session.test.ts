@@ -7,8 +7,7 @@ import { heartbeatMsOf, helloOf, LINK_UP, unwatchedOf, watchesOf } from '../../.
 import { ROW } from '../../../src/shared/wire/link-row.js';
 import type { LinkUpdate } from '../../../src/shared/wire/link-writer.js';
 import { encodeWelcome, LinkWriter } from '../../../src/shared/wire/link-writer.js';
-import type { UpdateMessage } from '../../../src/shared/wire/update-message.js';
-import { updateValue } from '../../../src/shared/wire/update-message.js';
+import { UpdateMessage, updateValue } from '../../../src/shared/wire/update-message.js';
 import { SetQueue } from '../../../src/workers/calls/set-queue.js';
 import type { CarriedFeed } from '../../../src/workers/transport/carrier.js';
 import { LinkSession } from '../../../src/workers/transport/link-session.js';
@@ -39,7 +38,8 @@ class NotingFeed implements CarriedFeed {
     this.told.push(`registered ${epoch}`);
   }
   handleUpdate(update: UpdateMessage): void {
-    this.updates.push(update);
+    // It is its carrier's again afterwards.
+    this.updates.push(Object.assign(new UpdateMessage(), update));
   }
   handleMark(kind: string): void {
     this.told.push(kind);
