@@ -153,6 +153,13 @@ export class MessageTooLargeError extends BridgeError {
   constructor(message: string, options?: ErrorOptionsWithDetails) {
     super('MESSAGE_TOO_LARGE', message, options);
   }
+
+  /** `what` the call carries, such as `request`. */
+  static of(call: string, what: string, bytes: number, maxBytes: number): MessageTooLargeError {
+    return new MessageTooLargeError(
+      `${call}: a ${what} of ${bytes} bytes is above the limit of ${maxBytes}: send less at once, or raise maxMessageBytes at both ends`,
+    );
+  }
 }
 
 /** No credentials, or credentials that the server does not know. */

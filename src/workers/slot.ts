@@ -226,12 +226,9 @@ export class Slot {
         },
         call: (call) => this.#change(bridge, call) as Promise<number>,
       });
-      if (!isByLink) bridge.phases.push('call', () => set.reroute());
-      else {
-        bridge.phases.push('link', () => {
-          if (!bridge.connection.set(set)) set.reroute();
-        });
-      }
+      bridge.phases.push(isByLink ? 'link' : 'call', () => {
+        if (!isByLink || !bridge.connection.set(set)) set.reroute();
+      });
     }
   }
 

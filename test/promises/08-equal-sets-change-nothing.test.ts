@@ -64,14 +64,16 @@ test('a batch notifies of those values only that are not equal', async () => {
   );
 });
 
-test('over streams, versions that leave the 32-bit field begin a new era by one resync, and rise strictly within it', async () => {
-  const sessionId = 'era';
-  const last = 2 ** 31 - 2;
+/** The last version that the published field holds before its era ends. */
+const LAST = 2 ** 31 - 2;
+
+/** What a watch is told of five sets, the second of which leaves the 32-bit field. */
+async function rowsOver(transport: 'stream' | 'link'): Promise<ReturnType<SeenUpdates['rows']>> {
   const variable = {
     name: 'old',
     type: 'integer',
     value: 0,
-    version: last - 1,
+    version: LAST - 1,
     constraints: {},
     metadata: {},
     description: '',
@@ -80,62 +82,37 @@ test('over streams, versions that leave the 32-bit field begin a new era by one 
   await using state = await BridgedState.open({
     endpoint: `127.0.0.1:${server.port}`,
     workers: 1,
-    sessionId,
+    sessionId: `era over ${transport}`,
     verify: true,
-    transport: 'stream',
+    transport,
     existingState: { format: 'bridged-state/1', variables: [variable] },
   });
   const seen = new SeenUpdates();
   await state.watchVariables('old', seen.watcher, { includeInitial: true, onError: seen.onError });
-
   for (let value = 1; value <= 5; value += 1) await state.setVariable('old', value);
-
   await seen.when(5_000, () => seen.last?.newValue === 5, 'the last value');
-  assert.deepEqual(seen.rows(), [
-    [undefined, 0, last - 1, 0, false],
-    [0, 1, last, 0, false],
+  assert.deepEqual(seen.errors, []);
+  return seen.rows();
+}
+
+test('over streams, versions that leave the 32-bit field begin a new era by one resync, and rise strictly within it', async () => {
+  assert.deepEqual(await rowsOver('stream'), [
+    [undefined, 0, LAST - 1, 0, false],
+    [0, 1, LAST, 0, false],
     [1, 2, 1, 0, true],
     [2, 3, 2, 0, false],
     [3, 4, 3, 0, false],
     [4, 5, 4, 0, false],
   ]);
-  assert.deepEqual(seen.errors, []);
 });
 
 test('over the link, versions leave the 32-bit field without a word', async () => {
-  const sessionId = 'no-era';
-  const last = 2 ** 31 - 2;
-  const variable = {
-    name: 'old',
-    type: 'integer',
-    value: 0,
-    version: last - 1,
-    constraints: {},
-    metadata: {},
-    description: '',
-    ttlMs: 0,
-  } as const;
-  await using state = await BridgedState.open({
-    endpoint: `127.0.0.1:${server.port}`,
-    workers: 1,
-    sessionId,
-    verify: true,
-    transport: 'link',
-    existingState: { format: 'bridged-state/1', variables: [variable] },
-  });
-  const seen = new SeenUpdates();
-  await state.watchVariables('old', seen.watcher, { includeInitial: true, onError: seen.onError });
-
-  for (let value = 1; value <= 5; value += 1) await state.setVariable('old', value);
-
-  await seen.when(5_000, () => seen.last?.newValue === 5, 'the last value');
-  assert.deepEqual(seen.rows(), [
-    [undefined, 0, last - 1, 0, false],
-    [0, 1, last, 0, false],
-    [1, 2, last + 1, 0, false],
-    [2, 3, last + 2, 0, false],
-    [3, 4, last + 3, 0, false],
-    [4, 5, last + 4, 0, false],
+  assert.deepEqual(await rowsOver('link'), [
+    [undefined, 0, LAST - 1, 0, false],
+    [0, 1, LAST, 0, false],
+    [1, 2, LAST + 1, 0, false],
+    [2, 3, LAST + 2, 0, false],
+    [3, 4, LAST + 3, 0, false],
+    [4, 5, LAST + 4, 0, false],
   ]);
-  assert.deepEqual(seen.errors, []);
 });

@@ -121,8 +121,7 @@ export class SlotClient implements LaneSink, PolledLane {
       else reject(fate.error);
     }
     // What was only collected goes to the next worker.
-    for (const batch of this.#setBatches.values()) batch.fail(lostWithWorker('set'));
-    this.#setBatches.clear();
+    this.#failPosted();
     for (const subscriber of this.#subscribers.values()) subscriber.handleWorkerLost();
   }
 
@@ -266,6 +265,12 @@ export class SlotClient implements LaneSink, PolledLane {
     this.#port.postMessage(batch.command(id));
   }
 
+  /** Sets that were under way may have been made. */
+  #failPosted(): void {
+    for (const batch of this.#setBatches.values()) batch.fail(lostWithWorker('set'));
+    this.#setBatches.clear();
+  }
+
   stats(): Promise<unknown> {
     return this.#request({ kind: 'stats' });
   }
@@ -280,8 +285,7 @@ export class SlotClient implements LaneSink, PolledLane {
     if (this.#closedBy !== undefined) return;
     this.#closedBy = error;
     clearImmediate(this.#setTurn);
-    for (const batch of this.#setBatches.values()) batch.fail(lostWithWorker('set'));
-    this.#setBatches.clear();
+    this.#failPosted();
     this.#collecting?.fail(error);
     this.#collecting = undefined;
     this.#port?.close();

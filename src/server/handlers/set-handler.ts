@@ -13,11 +13,10 @@ import type { ServerContext } from '../server-context.js';
 import type { Kept, Session } from '../session.js';
 import { mapKept } from '../session.js';
 import { batchAnswer, newVersionsOf } from './batch-answer.js';
+import { SetSteps } from './set-steps.js';
 import type { Encoded, UnaryCall } from './unary-call.js';
 import { inLine, unaryCall } from './unary-call.js';
-import { UpdateSize } from './update-size.js';
 import type { WireAny } from './value-reader.js';
-import { readValue } from './value-reader.js';
 
 export function setHandlers(server: ServerContext): UntypedServiceImplementation {
   const setters = new SetCalls(server);
@@ -36,11 +35,11 @@ export function setHandlers(server: ServerContext): UntypedServiceImplementation
 
 class SetCalls {
   readonly #server: ServerContext;
-  readonly #updateSize: UpdateSize;
+  readonly #steps: SetSteps;
 
   constructor(server: ServerContext) {
     this.#server = server;
-    this.#updateSize = new UpdateSize(server.options.maxMessageBytes);
+    this.#steps = new SetSteps(server);
   }
 
   setOne(request: RequestOf<'SetVariable'>, call: UnaryCall): Kept<ResponseOf<'SetVariable'>> {
@@ -50,9 +49,7 @@ class SetCalls {
     const setter = setterFromWire(request.metadata, request.setter);
     const expectedVersion = expectedVersionOf(request.expectedVersion ?? 0, variable);
     const commit = (value: VariableValue, isMatched?: boolean): Kept<ResponseOf<'SetVariable'>> => {
-      const accepted = session.acceptDecoded(identifier, variable, value, expectedVersion, isMatched);
-      const result = session.commit(accepted, setter, this.#server.clock.nowMs());
-      this.#server.counters.sets += 1;
+      const result = this.#steps.commit({ session, identifier, variable, value, expectedVersion, setter }, isMatched);
       return mapKept(result, ({ version }) => ({ success: true, newVersion: wireVersion(version) }));
     };
     const commitWhenMatched = (value: VariableValue): Kept<ResponseOf<'SetVariable'>> => {
@@ -60,7 +57,7 @@ class SetCalls {
       if (long === undefined) return commit(value);
       return inLine(this.#server.patterns.matches(long), call, (isMatched) => commit(value, isMatched));
     };
-    const value = this.#valueOf(variable, request.value, request.binaryValue, setter);
+    const value = this.#steps.read(variable, request.value, request.binaryValue, setter);
     return value instanceof Promise ? inLine(value, call, commitWhenMatched) : commitWhenMatched(value);
   }
 
@@ -119,7 +116,7 @@ class SetCalls {
       }
       const { session, setter } = batch;
       const variable = session.require(identifier);
-      const value = this.#valueOf(variable, any, binary, setter);
+      const value = this.#steps.read(variable, any, binary, setter);
       if (!(value instanceof Promise)) return this.#acceptRead(batch, identifier, variable, value);
       return value.then(
         (read) => this.#acceptRead(batch, identifier, variable, read),
@@ -140,17 +137,6 @@ class SetCalls {
     return this.#server.patterns
       .matches(long)
       .then((isMatched) => batch.accept(identifier, variable, value, isMatched));
-  }
-
-  #valueOf(
-    variable: Variable,
-    any: WireAny,
-    binary: Uint8Array | null | undefined,
-    setter: Setter,
-  ): VariableValue | Promise<VariableValue> {
-    const bytes = (any?.value?.length ?? 0) + (binary?.length ?? 0);
-    this.#updateSize.checkValue(variable, bytes, setter.custom);
-    return readValue(this.#server.turns, variable.type, any, binary, `variable "${variable.name}"`);
   }
 }
 

@@ -22,8 +22,9 @@ import {
   unwatchedOf,
   watchesOf,
 } from '../../shared/wire/link-request.js';
+import { MESSAGE_BYTES } from '../../shared/wire/link-row.js';
 import { LinkSetRows, SetNames } from '../../shared/wire/link-set-rows.js';
-import type { Welcome } from '../../shared/wire/link-writer.js';
+import type { SetsSoFar } from '../../shared/wire/link-writer.js';
 import { encodeWelcome, LinkWriter } from '../../shared/wire/link-writer.js';
 import { checkSession } from '../handlers/admission.js';
 import { bridgeErrorOf, failureOf, wellFormed } from '../handlers/call-failure.js';
@@ -373,10 +374,7 @@ export class LinkCall
       this.writer.heartbeat();
       this.flush();
     }
-    let dueAtMs = this.#pace.lastWriteAtMs + this.#heartbeatMs;
-    if (dueAtMs <= nowMs) dueAtMs = nowMs + this.#heartbeatMs;
-    if (this.#pace.isUnderWay) dueAtMs = Math.min(dueAtMs, Math.max(this.#pace.stuckAtMs, nowMs + 1));
-    this.#server.deadlines.schedule(this, dueAtMs);
+    this.#server.deadlines.schedule(this, this.#pace.nextLookMs(nowMs, this.#heartbeatMs));
   }
 
   #end(): void {
@@ -407,8 +405,6 @@ export class LinkCall
   }
 }
 
-type SetsSoFar = Pick<Welcome, 'setsContinue' | 'setsMade' | 'setsLost'>;
-
 const NO_SETS: SetsSoFar = { setsContinue: false, setsMade: 0, setsLost: 0 };
 const LINK_ID_BYTES = 16;
 
@@ -416,8 +412,6 @@ function ignore(): void {
   // Said by whoever waits for the sets themselves.
 }
 
-/** A message is cut at about this size. */
-const MESSAGE_BYTES = 64 * 1024;
 const LARGE_ROW_BYTES = 16 * 1024;
 /** Given to HTTP/2 and not gone through: more would wait where nothing conflates. */
 const MAX_BYTES_UNDER_WAY = 512 * 1024;

@@ -177,10 +177,7 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
     }
     // It would come again at each return.
     writer.clear();
-    const sentence =
-      `Open: an update of ${size} bytes is above the limit of ${maxBytes}: ` +
-      'send less at once, or raise maxMessageBytes at both ends';
-    this.#watch.fail(new MessageTooLargeError(sentence));
+    this.#watch.fail(MessageTooLargeError.of('Open', 'message', size, maxBytes));
   }
 
   #announce(sent: SaidVariable): Announcement {

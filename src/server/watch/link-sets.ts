@@ -8,11 +8,11 @@ import type { Setter } from '../../shared/state/variable-table.js';
 import { longMatchOf } from '../../shared/values/constraint.js';
 import { normalizeValue } from '../../shared/values/value-codec.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
+import { BINARY_TYPE_URL } from '../../shared/wire/link-row.js';
 import type { LinkSetRows } from '../../shared/wire/link-set-rows.js';
-import { UpdateSize } from '../handlers/update-size.js';
-import { readValue } from '../handlers/value-reader.js';
+import type { ReadSet } from '../handlers/set-steps.js';
+import { SetSteps } from '../handlers/set-steps.js';
 import type { ServerContext } from '../server-context.js';
-import type { Session } from '../session.js';
 import type { Work } from '../work-turns.js';
 
 /** Where the outcomes go, in order. */
@@ -28,7 +28,7 @@ export class LinkSets {
   readonly #server: ServerContext;
   readonly #sessionId: string;
   readonly #sink: OutcomeSink;
-  readonly #updateSize: UpdateSize;
+  readonly #steps: SetSteps;
   /** Outcomes that wait for an earlier one: only with an engine that keeps later. */
   readonly #waiting: { outcome: Outcome }[] = [];
   #whenTold: (() => void) | undefined;
@@ -37,7 +37,7 @@ export class LinkSets {
     this.#server = server;
     this.#sessionId = sessionId;
     this.#sink = sink;
-    this.#updateSize = new UpdateSize(server.options.maxMessageBytes);
+    this.#steps = new SetSteps(server);
   }
 
   /** Sets that were made and whose outcome is not told. */
@@ -70,53 +70,43 @@ export class LinkSets {
       const session = this.#server.store.require(this.#sessionId, this.#server.clock.nowMs());
       const variable = session.require(identifier);
       const value = this.#valueOf(rows, variable, setter);
-      if (!(value instanceof Promise))
-        return this.#match(session, variable, identifier, value, expectedVersion, setter);
-      return value
-        .then((read) => this.#match(session, variable, identifier, read, expectedVersion, setter))
-        .catch((error: unknown) => this.#tell({ error }));
+      const commit = (read: VariableValue): Promise<void> | undefined =>
+        this.#commitWhenMatched({ session, identifier, variable, value: read, expectedVersion, setter });
+      if (!(value instanceof Promise)) return commit(value);
+      return value.then(commit).catch((error: unknown) => this.#tell({ error }));
     } catch (error) {
       this.#tell({ error });
       return undefined;
     }
   }
 
-  #valueOf(rows: LinkSetRows, variable: Variable, { custom }: Setter): VariableValue | Promise<VariableValue> {
+  #valueOf(rows: LinkSetRows, variable: Variable, setter: Setter): VariableValue | Promise<VariableValue> {
     const { payload, binary, plain } = rows;
-    const subject = `variable "${variable.name}"`;
-    if (payload === undefined) {
-      this.#updateSize.checkValue(variable, typeof plain === 'string' ? plain.length : 8, custom);
-      return normalizeValue(variable.type, plain, subject);
+    if (payload !== undefined) {
+      const any = { type_url: binary === undefined ? '' : BINARY_TYPE_URL, value: payload };
+      return this.#steps.read(variable, any, binary, setter);
     }
-    this.#updateSize.checkValue(variable, payload.length + (binary?.length ?? 0), custom);
-    const any = { type_url: binary === undefined ? '' : BINARY, value: payload };
-    return readValue(this.#server.turns, variable.type, any, binary, subject);
+    this.#steps.checkSize(variable, typeof plain === 'string' ? plain.length : 8, setter);
+    return normalizeValue(variable.type, plain, `variable "${variable.name}"`);
   }
 
-  #match(
-    session: Session,
-    variable: Variable,
-    identifier: string,
-    value: VariableValue,
-    expectedVersion: number | undefined,
-    setter: Setter,
-  ): Promise<void> | undefined {
-    const commit = (isMatched?: boolean): void => {
-      const accepted = session.acceptDecoded(identifier, variable, value, expectedVersion, isMatched);
-      const result = session.commit(accepted, setter, this.#server.clock.nowMs());
-      this.#server.counters.sets += 1;
-      if (result instanceof Promise) this.#tellLater(result);
-      else this.#tell({ version: result.version });
-    };
-    const long = longMatchOf(variable.type, variable.constraints, value);
+  #commitWhenMatched(set: ReadSet): Promise<void> | undefined {
+    const { type, constraints } = set.variable;
+    const long = longMatchOf(type, constraints, set.value);
     if (long === undefined) {
-      commit();
+      this.#commit(set);
       return undefined;
     }
     return this.#server.patterns
       .matches(long)
-      .then(commit)
+      .then((isMatched) => this.#commit(set, isMatched))
       .catch((error: unknown) => this.#tell({ error }));
+  }
+
+  #commit(set: ReadSet, isMatched?: boolean): void {
+    const result = this.#steps.commit(set, isMatched);
+    if (result instanceof Promise) this.#tellLater(result);
+    else this.#tell({ version: result.version });
   }
 
   #tellLater(result: Promise<{ readonly version: number }>): void {
@@ -154,6 +144,4 @@ export class LinkSets {
   }
 }
 
-/** Any type URL with this end is read so. */
-const BINARY = 'link.binary';
 const STEPS_A_SET = 4;

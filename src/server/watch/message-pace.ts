@@ -62,6 +62,13 @@ export class MessagePace implements OutboxPace {
     return this.isUnderWay && nowMs >= this.stuckAtMs;
   }
 
+  /** When to look at it again, ms: for a heartbeat after `heartbeatMs` of silence, or because nothing goes through. */
+  nextLookMs(nowMs: number, heartbeatMs: number): number {
+    let nextMs = this.#lastWriteAtMs + heartbeatMs;
+    if (nextMs <= nowMs) nextMs = nowMs + heartbeatMs;
+    return this.isUnderWay ? Math.min(nextMs, this.stuckAtMs) : nextMs;
+  }
+
   // More would only wait in the carrier's own buffer, where nothing conflates.
   takesWrites(seeker: RoomSeeker): boolean {
     return (

@@ -86,10 +86,7 @@ export class StreamCall implements Deadline, MessageSink, WatchCarrier {
       const { revision } = this.#watch.session;
       this.#watch.outbox.pushHeartbeat(nowMs, { revision, timestamp: this.#server.clock.wallAtMs(nowMs) });
     }
-    let dueAtMs = this.#pace.lastWriteAtMs + this.#heartbeatMs;
-    if (dueAtMs <= nowMs) dueAtMs = nowMs + this.#heartbeatMs;
-    if (this.#pace.isUnderWay) dueAtMs = Math.min(dueAtMs, this.#pace.stuckAtMs);
-    this.#server.deadlines.schedule(this, dueAtMs);
+    this.#server.deadlines.schedule(this, this.#pace.nextLookMs(nowMs, this.#heartbeatMs));
   }
 
   write(bytes: Uint8Array): void {

@@ -1,4 +1,4 @@
-/** One packed column of a message, or one of texts with their tags, in a buffer that is used again and again. Path: link writer -> [byte column]. */
+/** One packed column of a message, or one of texts with their tags, in a buffer that is used again and again. Path: column message -> [byte column]. */
 import { encodeUtf8 } from '../values/utf8.js';
 
 export class ByteColumn {

@@ -86,11 +86,6 @@ export class LinkReader {
     return { code: this.#text(DOWN.REFUSAL_CODES), message: this.#text(DOWN.REFUSAL_MESSAGES) };
   }
 
-  /** The text of a payload. @throws ProtocolError when it is not UTF-8 */
-  text(bytes: Uint8Array): string {
-    return textOf(bytes, 0, bytes.length);
-  }
-
   #readUpdate(): void {
     const { kind } = this;
     this.versionStep = this.#step(DOWN.VERSION_STEPS);

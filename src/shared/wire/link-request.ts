@@ -14,13 +14,17 @@ export interface LinkHello {
   readonly setsAnswered: number;
 }
 
-/** A watch as it is asked for on a link. */
-export interface LinkWatchRow {
+/** What a row says of a watch beside its names. */
+interface WatchAsk {
   readonly feed: number;
   readonly includesInitialValues: boolean;
   readonly keepsBatches: boolean;
   readonly waitsForMissing: boolean;
   readonly wantsMark: boolean;
+}
+
+/** A watch as it is asked for on a link. */
+export interface LinkWatchRow extends WatchAsk {
   readonly identifiers: readonly string[];
   readonly patterns: readonly string[];
   readonly resume:
@@ -80,12 +84,7 @@ export const LINK_UP = {
 } as const;
 
 /** A watch as it is read: each identifier once. */
-export interface AskedWatch {
-  readonly feed: number;
-  readonly includesInitialValues: boolean;
-  readonly keepsBatches: boolean;
-  readonly waitsForMissing: boolean;
-  readonly wantsMark: boolean;
+export interface AskedWatch extends WatchAsk {
   readonly identifiers: ReadonlySet<string>;
   readonly patterns: ReadonlySet<string>;
   readonly resume: { readonly epoch: string; readonly seen: ReadonlyMap<string, number> } | undefined;

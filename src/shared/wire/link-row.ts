@@ -82,6 +82,12 @@ export const DOWN = {
 
 export const DOWN_FIELDS = 30;
 
+/** The type URL of a value that is a header and bytes: readers mind its end alone. */
+export const BINARY_TYPE_URL = 'link.binary';
+
+/** A message of either end is cut at about this size, bytes. */
+export const MESSAGE_BYTES = 64 * 1024;
+
 /** Of `LinkUp.set_kinds`, beside the form of the value in its lowest bits. */
 export const SETS = {
   NAME: 8,

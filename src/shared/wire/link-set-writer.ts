@@ -4,7 +4,7 @@
  */
 import type { Metadata } from '../values/metadata.js';
 import { EMPTY_METADATA } from '../values/metadata.js';
-import { ByteColumn } from './byte-column.js';
+import { ColumnMessage, writeMetadata, writeNumber } from './column-message.js';
 import { FORM, SET_FIELDS, SETS } from './link-row.js';
 
 /** Values that travel without anybody knowing their variable's type. */
@@ -20,20 +20,19 @@ export interface LinkSet {
 }
 
 export class LinkSetWriter {
-  readonly #kinds = new ByteColumn();
-  readonly #targets = new ByteColumn();
-  readonly #doubles = new ByteColumn();
-  readonly #integers = new ByteColumn();
-  readonly #expectedVersions = new ByteColumn();
-  readonly #metadataCounts = new ByteColumn();
-  /** Every column of texts. */
-  readonly #keyed = new ByteColumn();
-  readonly #whole = new ByteColumn();
+  readonly #message = new ColumnMessage();
+  readonly #kinds = this.#message.packed(SET_FIELDS.KINDS);
+  readonly #targets = this.#message.packed(SET_FIELDS.TARGETS);
+  readonly #doubles = this.#message.packed(SET_FIELDS.DOUBLES);
+  readonly #integers = this.#message.packed(SET_FIELDS.INTEGERS);
+  readonly #expectedVersions = this.#message.packed(SET_FIELDS.EXPECTED_VERSIONS);
+  readonly #metadataCounts = this.#message.packed(SET_FIELDS.METADATA_COUNTS);
+  readonly #keyed = this.#message.keyed;
   readonly #numbers = new Map<string, number>();
   #source = '';
 
   get size(): number {
-    return this.#keyed.length + this.#doubles.length + this.#integers.length + 2 * this.#targets.length;
+    return this.#message.size;
   }
 
   get isEmpty(): boolean {
@@ -57,7 +56,12 @@ export class LinkSetWriter {
       this.#keyed.text(SET_FIELDS.SOURCES, source);
       this.#source = source;
     }
-    if (metadata !== EMPTY_METADATA) kind |= this.#metadata(metadata);
+    if (
+      metadata !== EMPTY_METADATA &&
+      writeMetadata(metadata, this.#metadataCounts, this.#keyed, SET_FIELDS.METADATA_TEXTS)
+    ) {
+      kind |= SETS.METADATA;
+    }
     this.#kinds.count(kind);
   }
 
@@ -66,27 +70,10 @@ export class LinkSetWriter {
    * whose outcome is known.
    */
   take(sequence: number, answered: number): Uint8Array {
-    const whole = this.#whole;
-    whole.doubleField(SET_FIELDS.SEQUENCE, sequence);
-    whole.doubleField(SET_FIELDS.ANSWERED, answered);
-    whole.column(SET_FIELDS.KINDS, this.#kinds);
-    whole.column(SET_FIELDS.TARGETS, this.#targets);
-    whole.column(SET_FIELDS.DOUBLES, this.#doubles);
-    whole.column(SET_FIELDS.INTEGERS, this.#integers);
-    whole.column(SET_FIELDS.EXPECTED_VERSIONS, this.#expectedVersions);
-    whole.column(SET_FIELDS.METADATA_COUNTS, this.#metadataCounts);
-    whole.append(this.#keyed);
-    const fields = whole.bytes.slice();
-    whole.clear();
-    this.#kinds.clear();
-    this.#targets.clear();
-    this.#doubles.clear();
-    this.#integers.clear();
-    this.#expectedVersions.clear();
-    this.#metadataCounts.clear();
-    this.#keyed.clear();
     this.#source = '';
-    return fields;
+    this.#message.double(SET_FIELDS.SEQUENCE, sequence);
+    this.#message.double(SET_FIELDS.ANSWERED, answered);
+    return this.#message.take();
   }
 
   #name(identifier: string): number {
@@ -104,23 +91,7 @@ export class LinkSetWriter {
       this.#keyed.text(SET_FIELDS.TEXTS, value);
       return FORM.TEXT;
     }
-    if ((value | 0) === value && !Object.is(value, -0)) {
-      this.#integers.step(value);
-      return FORM.INTEGER;
-    }
-    this.#doubles.double(value);
-    return FORM.DOUBLE;
-  }
-
-  #metadata(metadata: Metadata): number {
-    const keys = Object.keys(metadata);
-    if (keys.length === 0) return 0;
-    this.#metadataCounts.count(keys.length);
-    for (const key of keys) {
-      this.#keyed.text(SET_FIELDS.METADATA_TEXTS, key);
-      this.#keyed.text(SET_FIELDS.METADATA_TEXTS, metadata[key]!);
-    }
-    return SETS.METADATA;
+    return writeNumber(value, this.#integers, this.#doubles);
   }
 }
 

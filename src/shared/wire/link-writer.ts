@@ -7,7 +7,7 @@ import { EMPTY_METADATA } from '../values/metadata.js';
 import type { EncodedValue } from '../values/value-codec.js';
 import { encodeValue } from '../values/value-codec.js';
 import type { VariableType, VariableValue } from '../values/variable-type.js';
-import { ByteColumn } from './byte-column.js';
+import { ColumnMessage, isStep, writeMetadata, writeNumber } from './column-message.js';
 import { snakepit } from './gen/bridge.js';
 import { DOWN, FORM, FORM_SHIFT, HAS, ROW, type UpdateRow } from './link-row.js';
 
@@ -75,35 +75,38 @@ export interface LinkEnd {
   readonly message: string;
 }
 
-export interface Welcome {
-  readonly epoch: string;
-  readonly heartbeatMs: number;
-  readonly maxBytes: number;
-  /** The client's earlier link is known: sets up to `setsMade` were made or refused; of those up to `setsLost` nobody knows what. */
+/** What became of the sets of a client's link before. */
+export interface SetsSoFar {
+  /** That link is known: sets up to `setsMade` were made or refused; of those up to `setsLost` nobody knows what. */
   readonly setsContinue: boolean;
   readonly setsMade: number;
   readonly setsLost: number;
 }
 
+export interface Welcome extends SetsSoFar {
+  readonly epoch: string;
+  readonly heartbeatMs: number;
+  readonly maxBytes: number;
+}
+
 export class LinkWriter {
-  readonly #kinds = new ByteColumn();
-  readonly #targets = new ByteColumn();
-  readonly #versionSteps = new ByteColumn();
-  readonly #revisionSteps = new ByteColumn();
-  readonly #timestamps = new ByteColumn();
-  readonly #revisions = new ByteColumn();
-  readonly #doubles = new ByteColumn();
-  readonly #integers = new ByteColumn();
-  readonly #missed = new ByteColumn();
-  readonly #metadataCounts = new ByteColumn();
-  readonly #announcedFeeds = new ByteColumn();
-  readonly #announcedVersions = new ByteColumn();
-  readonly #identifierCounts = new ByteColumn();
-  readonly #endStatuses = new ByteColumn();
-  readonly #setVersions = new ByteColumn();
-  /** Every column of texts and payloads: they have keys, so that they need not lie together. */
-  readonly #keyed = new ByteColumn();
-  readonly #whole = new ByteColumn();
+  readonly #message = new ColumnMessage();
+  readonly #kinds = this.#message.packed(DOWN.KINDS);
+  readonly #targets = this.#message.packed(DOWN.TARGETS);
+  readonly #versionSteps = this.#message.packed(DOWN.VERSION_STEPS);
+  readonly #revisionSteps = this.#message.packed(DOWN.REVISION_STEPS);
+  readonly #timestamps = this.#message.packed(DOWN.TIMESTAMPS);
+  readonly #revisions = this.#message.packed(DOWN.REVISIONS);
+  readonly #doubles = this.#message.packed(DOWN.DOUBLES);
+  readonly #integers = this.#message.packed(DOWN.INTEGERS);
+  readonly #missed = this.#message.packed(DOWN.MISSED);
+  readonly #metadataCounts = this.#message.packed(DOWN.METADATA_COUNTS);
+  readonly #announcedFeeds = this.#message.packed(DOWN.ANNOUNCED_FEEDS);
+  readonly #announcedVersions = this.#message.packed(DOWN.ANNOUNCED_VERSIONS);
+  readonly #identifierCounts = this.#message.packed(DOWN.ANNOUNCED_IDENTIFIER_COUNTS);
+  readonly #endStatuses = this.#message.packed(DOWN.END_STATUSES);
+  readonly #setVersions = this.#message.packed(DOWN.SET_VERSIONS);
+  readonly #keyed = this.#message.keyed;
   #rows = 0;
   #hasMoment = false;
   #revision = 0;
@@ -116,19 +119,7 @@ export class LinkWriter {
 
   /** About how many bytes the message has so far. */
   get size(): number {
-    return (
-      this.#keyed.length +
-      this.#kinds.length +
-      this.#targets.length +
-      this.#versionSteps.length +
-      this.#revisionSteps.length +
-      this.#timestamps.length +
-      this.#revisions.length +
-      this.#doubles.length +
-      this.#integers.length +
-      this.#announcedVersions.length +
-      this.#setVersions.length
-    );
+    return this.#message.size;
   }
 
   /** `value` is undefined for a variable that is gone. */
@@ -157,7 +148,9 @@ export class LinkWriter {
       kind |= HAS.MISSED;
       this.#missed.double(missed);
     }
-    if (custom !== EMPTY_METADATA) kind |= this.#metadata(custom);
+    if (custom !== EMPTY_METADATA && writeMetadata(custom, this.#metadataCounts, this.#keyed, DOWN.METADATA_TEXTS)) {
+      kind |= HAS.METADATA;
+    }
     if (row === ROW.DELETED) this.#keyed.text(DOWN.REASONS, update.reason);
     if (announcement !== undefined) {
       kind |= HAS.ANNOUNCEMENT;
@@ -200,47 +193,14 @@ export class LinkWriter {
 
   /** The message, in memory of its own. */
   take(): Uint8Array {
-    const whole = this.#whole;
-    whole.column(DOWN.KINDS, this.#kinds);
-    whole.column(DOWN.TARGETS, this.#targets);
-    whole.column(DOWN.VERSION_STEPS, this.#versionSteps);
-    whole.column(DOWN.REVISION_STEPS, this.#revisionSteps);
-    whole.column(DOWN.TIMESTAMPS, this.#timestamps);
-    whole.column(DOWN.REVISIONS, this.#revisions);
-    whole.column(DOWN.DOUBLES, this.#doubles);
-    whole.column(DOWN.INTEGERS, this.#integers);
-    whole.column(DOWN.MISSED, this.#missed);
-    whole.column(DOWN.METADATA_COUNTS, this.#metadataCounts);
-    whole.column(DOWN.ANNOUNCED_FEEDS, this.#announcedFeeds);
-    whole.column(DOWN.ANNOUNCED_VERSIONS, this.#announcedVersions);
-    whole.column(DOWN.ANNOUNCED_IDENTIFIER_COUNTS, this.#identifierCounts);
-    whole.column(DOWN.END_STATUSES, this.#endStatuses);
-    whole.column(DOWN.SET_VERSIONS, this.#setVersions);
-    whole.append(this.#keyed);
-    const message = whole.bytes.slice();
-    whole.clear();
+    const message = this.#message.take();
     this.clear();
     return message;
   }
 
   /** Forgets the rows. */
   clear(): void {
-    this.#kinds.clear();
-    this.#targets.clear();
-    this.#versionSteps.clear();
-    this.#revisionSteps.clear();
-    this.#timestamps.clear();
-    this.#revisions.clear();
-    this.#doubles.clear();
-    this.#integers.clear();
-    this.#missed.clear();
-    this.#metadataCounts.clear();
-    this.#announcedFeeds.clear();
-    this.#announcedVersions.clear();
-    this.#identifierCounts.clear();
-    this.#endStatuses.clear();
-    this.#setVersions.clear();
-    this.#keyed.clear();
+    this.#message.clear();
     this.#rows = 0;
     this.#hasMoment = false;
     this.#revision = 0;
@@ -262,12 +222,7 @@ export class LinkWriter {
         return value === true ? FORM.TRUE : FORM.FALSE;
       case 'integer':
         if (typeof value !== 'number') break;
-        if (isStep(value) && !Object.is(value, -0)) {
-          this.#integers.step(value);
-          return FORM.INTEGER;
-        }
-        this.#doubles.double(value);
-        return FORM.DOUBLE;
+        return writeNumber(value, this.#integers, this.#doubles);
       case 'string':
       case 'choice':
       case 'module':
@@ -289,17 +244,6 @@ export class LinkWriter {
     return FORM.HEADER_AND_BYTES;
   }
 
-  #metadata(custom: Metadata): number {
-    const keys = Object.keys(custom);
-    if (keys.length === 0) return 0;
-    this.#metadataCounts.count(keys.length);
-    for (const key of keys) {
-      this.#keyed.text(DOWN.METADATA_TEXTS, key);
-      this.#keyed.text(DOWN.METADATA_TEXTS, custom[key]!);
-    }
-    return HAS.METADATA;
-  }
-
   #announce({ feed, id, name, type, identifiers }: Announcement, version: number): void {
     this.#announcedFeeds.count(feed);
     this.#keyed.text(DOWN.ANNOUNCED_IDS, id);
@@ -313,10 +257,6 @@ export class LinkWriter {
 
 export function encodeWelcome(welcome: Welcome): Uint8Array {
   return snakepit.bridge.LinkDown.encode({ welcome }).finish();
-}
-
-function isStep(value: number): boolean {
-  return (value | 0) === value;
 }
 
 const AS_BYTES = { binaryThresholdBytes: 0 } as const;

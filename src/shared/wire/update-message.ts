@@ -184,14 +184,11 @@ export class UpdateMessage {
   decoded: number | boolean | undefined = undefined;
   isText = false;
 
-  /** As new; but for what every link update says: type, ids, names, version, times, source. */
+  /** As new, but for what every update of a link says. */
   reset(): this {
-    this.missed = 0;
     this.epoch = '';
     this.reason = '';
-    this.more = false;
     this.identifiers = NO_IDENTIFIERS;
-    this.custom = EMPTY_METADATA;
     this.typeUrl = '';
     this.value = NO_BYTES;
     this.binary = undefined;

@@ -8,13 +8,7 @@ import Denque from 'denque';
 import type { BridgeError } from '../../shared/errors.js';
 import { errorFromWire, UnavailableError, UnknownOutcomeError } from '../../shared/errors.js';
 import type { LinkSet, LinkSetWriter } from '../../shared/wire/link-set-writer.js';
-
-/** Of the welcome of a link. */
-export interface SetsSoFar {
-  readonly setsContinue: boolean;
-  readonly setsMade: number;
-  readonly setsLost: number;
-}
+import type { SetsSoFar } from '../../shared/wire/link-writer.js';
 
 /** Settled once, by one of three. */
 export interface QueuedSet extends LinkSet {

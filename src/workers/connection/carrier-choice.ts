@@ -1,7 +1,6 @@
 /** By what the watches of an endpoint travel. Path: connection -> [carrier choice]. An endpoint that has no links is asked once. */
 import type { Transport } from '../../shared/port/commands.js';
-
-export type CarrierKind = 'link' | 'stream';
+import type { CarrierKind } from '../transport/carrier.js';
 
 export class CarrierChoice {
   readonly #transport: Transport;

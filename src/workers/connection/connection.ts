@@ -23,14 +23,13 @@ import type { MethodName, RequestOf, ResponseOf } from '../../shared/wire/servic
 import { STATUS } from '../../shared/wire/status.js';
 import type { QueuedSet } from '../calls/set-queue.js';
 import { SetQueue } from '../calls/set-queue.js';
-import type { CarriedFeed, Carrier, CarrierOwner, FeedEnd } from '../transport/carrier.js';
+import type { CarriedFeed, Carrier, CarrierKind, CarrierOwner, FeedEnd } from '../transport/carrier.js';
 import { ChannelPool, type PooledChannel } from '../transport/channel-pool.js';
 import { unaryCall } from '../transport/grpc-call.js';
 import { LinkCarrier } from '../transport/link-carrier.js';
 import { StreamCarrier } from '../transport/stream-carrier.js';
 import type { WatchFeed } from '../watch/watch-feed.js';
 import { isOver } from '../watch/watch-state.js';
-import type { CarrierKind } from './carrier-choice.js';
 import { CarrierChoice } from './carrier-choice.js';
 import { EndpointRotation } from './endpoint-rotation.js';
 import { isPermanentForConnection, verdictOf } from './failure-verdict.js';
@@ -76,7 +75,6 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   readonly #sets = new SetQueue(randomLinkId());
   readonly #setDeadline = deadlineOf((nowMs) => this.#handleSetDeadline(nowMs));
   readonly #choice: CarrierChoice;
-  #kind: CarrierKind = 'stream';
   #carrier: Carrier;
   /** Streams that ended in this turn: whether their connection did too is known in the next. */
   #lost: Lost[] = [];
@@ -101,7 +99,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
       refuse: (feed, error) => this.#refuse(feed, error),
     });
     this.#pool = new ChannelPool(this.#rotation.current, config);
-    this.#carrier = this.#makeCarrier();
+    this.#carrier = this.#makeCarrier('stream');
     this.#watchdog = new Watchdog(deadlines, this);
     this.#watchdog.start();
   }
@@ -117,7 +115,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   }
 
   get transport(): CarrierKind {
-    return this.#kind;
+    return this.#carrier.kind;
   }
 
   get connections(): number {
@@ -154,7 +152,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   /** @throws UnsupportedError when links alone were asked for, and the server has none */
   async #tryLink(): Promise<void> {
     if (!(this.#carrier instanceof LinkCarrier) || (await this.#carrier.isAccepted())) return;
-    if (this.#kind === 'link') throw noLink(this.#pool.endpoint);
+    if (this.#carrier.kind === 'link') throw noLink(this.#pool.endpoint);
   }
 
   watch(feed: WatchFeed, owner: FeedOwner): void {
@@ -207,7 +205,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
 
   /** By the link, in order. False where there is none: then it is not taken in. */
   set(set: QueuedSet): boolean {
-    if (this.#kind !== 'link' || this.#isClosed) return false;
+    if (this.#carrier.kind !== 'link' || this.#isClosed) return false;
     this.#sets.push(set);
     if (this.#setDeadline.wheelSlot < 0) this.#deadlines.schedule(this.#setDeadline, set.deadlineMs);
     this.#sendSets();
@@ -439,23 +437,22 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     for (const feed of this.#carrier.end()) this.#returns.wait(feed as WatchFeed);
     pool.close();
     this.#pool = new ChannelPool(this.#rotation.current, this.#config);
-    this.#carrier = this.#makeCarrier();
+    this.#carrier = this.#makeCarrier(this.#carrier.kind);
   }
 
   /** Once it is known what the server is. */
   #chooseCarrier(): void {
     const kind = this.#choice.kindFor(this.#pool.endpoint, this.facts.epoch !== '');
-    if (kind === this.#kind) return;
+    if (kind === this.#carrier.kind) return;
     for (const feed of this.#carrier.end()) this.#returns.wait(feed as WatchFeed);
-    this.#kind = kind;
-    this.#carrier = this.#makeCarrier();
+    this.#carrier = this.#makeCarrier(kind);
     if (kind === 'link') return;
     this.#sets.failSent();
     for (const set of this.#sets.takeWaiting()) set.reroute();
   }
 
-  #makeCarrier(): Carrier {
-    const make = this.#kind === 'link' ? LinkCarrier : StreamCarrier;
+  #makeCarrier(kind: CarrierKind): Carrier {
+    const make = kind === 'link' ? LinkCarrier : StreamCarrier;
     return new make(this.#config, this.#pool, () => this.facts, this.#deadlines, this, this.#sets);
   }
 

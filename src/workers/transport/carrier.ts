@@ -25,6 +25,15 @@ export interface CarriedFeed {
   handleWord(nowMs: number): void;
 }
 
+export type CarrierKind = 'link' | 'stream';
+
+/** What the connection knows of its server. */
+export interface CarrierServer {
+  readonly epoch: string;
+  /** Largest request and message, bytes. */
+  readonly maxBytes: number;
+}
+
 /** How a feed's stream ended, without our wish. */
 export interface FeedEnd {
   readonly error: BridgeError;
@@ -50,6 +59,7 @@ export interface CarrierOwner {
 }
 
 export interface Carrier {
+  readonly kind: CarrierKind;
   /** `attempt`: how often this feed failed to open in a row. */
   open(feed: CarriedFeed, attempt: number): void;
   /** Ends it at the server too; nothing is delivered from now on. */

@@ -47,7 +47,7 @@ export function unaryCall<M extends MethodName>(
 ): Promise<UnaryResult<M>> {
   const method = METHODS[name] as unknown as Method<RequestOf<M>, ResponseOf<M>>;
   const bytes = method.encodeRequest(request) as Buffer;
-  if (bytes.length > maxBytes) return Promise.reject(tooLarge(name, 'request', bytes.length, maxBytes));
+  if (bytes.length > maxBytes) return Promise.reject(MessageTooLargeError.of(name, 'request', bytes.length, maxBytes));
   const answered = channel.handleAsked(systemClock.nowMs());
   const call = channel.client
     .getChannel()
@@ -78,7 +78,7 @@ export function unaryCall<M extends MethodName>(
           const wasSent = call.getPeer() !== channel.client.getChannel().getTarget();
           reject(callError(asError(status), name, isChange, wasSent));
         } else if (answer.length > maxBytes) {
-          reject(tooLarge(name, 'answer', answer.length, maxBytes));
+          reject(MessageTooLargeError.of(name, 'answer', answer.length, maxBytes));
         } else {
           resolve({ response: method.decodeResponse(answer), errorCode: trailer, headers });
         }
@@ -113,16 +113,7 @@ export function openStream(
   config: BridgeConfig,
   listener: StreamListener,
 ): StreamCall {
-  const call = channel.client.getChannel().createCall(WATCH_PATH, Number.POSITIVE_INFINITY, null, null, null);
-  call.start(callMetadata(config), {
-    onReceiveMetadata: (headers) => listener.handleHeaders(headers),
-    onReceiveMessage: (bytes: Buffer) => {
-      listener.handleMessage(bytes);
-      call.startRead();
-    },
-    onReceiveStatus: (status) => listener.handleStatus(status),
-  });
-  call.startRead();
+  const call = openCall(channel, WATCH_PATH, config, listener);
   call.sendMessageWithContext({}, request as Buffer);
   call.halfClose();
   return call;
@@ -130,7 +121,12 @@ export function openStream(
 
 /** All watches of a connection; what is asked is sent by the call itself, one message after the other. */
 export function openLink(channel: PooledChannel, config: BridgeConfig, listener: StreamListener): StreamCall {
-  const call = channel.client.getChannel().createCall(LINK_PATH, Number.POSITIVE_INFINITY, null, null, null);
+  return openCall(channel, LINK_PATH, config, listener);
+}
+
+/** Reads from its beginning to its end. */
+function openCall(channel: PooledChannel, path: string, config: BridgeConfig, listener: StreamListener): StreamCall {
+  const call = channel.client.getChannel().createCall(path, Number.POSITIVE_INFINITY, null, null, null);
   call.start(callMetadata(config), {
     onReceiveMetadata: (headers) => listener.handleHeaders(headers),
     onReceiveMessage: (bytes: Buffer) => {
@@ -148,12 +144,6 @@ const WATCH_PATH = methodPath(SERVICE_NAMES[0], 'WatchVariables');
 export function headerOf(metadata: Metadata | undefined, name: string): string | undefined {
   const value = metadata?.get(name)[0];
   return value === undefined ? undefined : String(value);
-}
-
-export function tooLarge(name: string, what: string, bytes: number, maxBytes: number): MessageTooLargeError {
-  return new MessageTooLargeError(
-    `${name}: a ${what} of ${bytes} bytes is above the limit of ${maxBytes}: send less at once, or raise maxMessageBytes at both ends`,
-  );
 }
 
 /** How a watch's stream ended, as an error. */

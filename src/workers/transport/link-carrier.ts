@@ -13,13 +13,12 @@ import { systemClock } from '../../shared/system-clock.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import { ERROR_TRAILER, STATUS } from '../../shared/wire/status.js';
 import type { SetQueue } from '../calls/set-queue.js';
-import type { CarriedFeed, Carrier, CarrierOwner, FeedEnd } from './carrier.js';
+import type { CarriedFeed, Carrier, CarrierOwner, CarrierServer, FeedEnd } from './carrier.js';
 import type { ChannelPool, PooledChannel } from './channel-pool.js';
 import type { StreamCall } from './grpc-call.js';
 import { headerOf, openLink, streamError } from './grpc-call.js';
 import { LinkSession } from './link-session.js';
 import { openTimeoutMs } from './open-timeout.js';
-import type { CarrierServer } from './stream-carrier.js';
 
 /** One stream, from its opening to its end. */
 interface Link {
@@ -31,11 +30,8 @@ interface Link {
   isMuted: boolean;
 }
 
-interface Opening extends Deadline {
-  readonly attempt: number;
-}
-
 export class LinkCarrier implements Carrier {
+  readonly kind = 'link';
   readonly #config: BridgeConfig;
   readonly #pool: ChannelPool;
   readonly #server: () => CarrierServer;
@@ -43,7 +39,7 @@ export class LinkCarrier implements Carrier {
   readonly #owner: CarrierOwner;
   readonly #sets: SetQueue;
   /** Feeds that the server has not registered. */
-  readonly #openings = new Map<CarriedFeed, Opening>();
+  readonly #openings = new Map<CarriedFeed, Deadline>();
   #link: Link | undefined;
   #sendTurn: NodeJS.Immediate | undefined;
   #whenDecided: ((hasLink: boolean) => void) | undefined;
@@ -87,12 +83,10 @@ export class LinkCarrier implements Carrier {
     const nowMs = systemClock.nowMs();
     feed.handleOpening(nowMs);
     this.#connect().session.open(feed, request);
-    const opening = Object.assign(
-      deadlineOf(() => this.#handleOpenDeadline(feed)),
-      { attempt },
-    );
+    const timeoutMs = openTimeoutMs(this.#config, feed, attempt);
+    const opening = deadlineOf(() => this.#handleOpenDeadline(feed, timeoutMs));
     this.#openings.set(feed, opening);
-    this.#deadlines.schedule(opening, nowMs + openTimeoutMs(this.#config, feed, attempt));
+    this.#deadlines.schedule(opening, nowMs + timeoutMs);
     this.#sendSoon();
   }
 
@@ -235,11 +229,10 @@ export class LinkCarrier implements Carrier {
   }
 
   /** Registered too late. */
-  #handleOpenDeadline(feed: CarriedFeed): void {
+  #handleOpenDeadline(feed: CarriedFeed, timeoutMs: number): void {
     const opening = this.#openings.get(feed);
     const link = this.#link;
     if (opening === undefined || link === undefined) return;
-    const timeoutMs = openTimeoutMs(this.#config, feed, opening.attempt);
     if (!link.channel.isReady) {
       // Its connection has a deadline of its own.
       this.#deadlines.schedule(opening, systemClock.nowMs() + timeoutMs);

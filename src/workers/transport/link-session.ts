@@ -8,9 +8,10 @@ import { utf8Length } from '../../shared/values/utf8.js';
 import { LinkReader } from '../../shared/wire/link-reader.js';
 import type { LinkHello, LinkWatchRow } from '../../shared/wire/link-request.js';
 import { encodeLinkRequest } from '../../shared/wire/link-request.js';
-import { FORM, ROW } from '../../shared/wire/link-row.js';
+import { BINARY_TYPE_URL, FORM, MESSAGE_BYTES, ROW } from '../../shared/wire/link-row.js';
 import { LinkSetWriter } from '../../shared/wire/link-set-writer.js';
 import type { Announcement, LinkEnd, Welcome } from '../../shared/wire/link-writer.js';
+import { statusOfCode } from '../../shared/wire/status.js';
 import { concatBytes, UpdateMessage } from '../../shared/wire/update-message.js';
 import type { SetQueue } from '../calls/set-queue.js';
 import type { FeedRequest } from '../watch/resume-request.js';
@@ -36,8 +37,6 @@ interface Addressed {
   readonly linked: LinkedFeed;
   readonly announcement: Announcement;
   version: number;
-  /** Its identifiers are said with its first update. */
-  isNew: boolean;
 }
 
 export class LinkSession {
@@ -227,10 +226,8 @@ export class LinkSession {
     update.more = reader.isMore;
     update.source = reader.source;
     update.custom = reader.custom;
-    if (addressed.isNew) {
-      addressed.isNew = false;
-      if (announcement.identifiers !== undefined) update.identifiers = announcement.identifiers;
-    }
+    // Said with its first update.
+    if (reader.announcement?.identifiers !== undefined) update.identifiers = reader.announcement.identifiers;
     if (reader.row === ROW.DELETED) {
       update.reason = reader.reason;
       this.#handles.delete(reader.target);
@@ -254,7 +251,7 @@ export class LinkSession {
       return undefined;
     }
     linked.handles.add(handle);
-    const addressed = { linked, announcement, version: reader.announcedVersion, isNew: true };
+    const addressed = { linked, announcement, version: reader.announcedVersion };
     this.#handles.set(handle, addressed);
     return addressed;
   }
@@ -263,14 +260,8 @@ export class LinkSession {
     const linked = this.#byNumber.get(number);
     if (linked === undefined) return;
     this.#remove(linked.feed);
-    const sentence = `Open: a request of ${bytes} bytes is above the limit of ${maxBytes}: send less at once, or raise maxMessageBytes at both ends`;
-    this.#owner.handleEnded(
-      linked.feed,
-      new MessageTooLargeError(sentence),
-      RESOURCE_EXHAUSTED,
-      'MESSAGE_TOO_LARGE',
-      0,
-    );
+    const error = MessageTooLargeError.of('Open', 'request', bytes, maxBytes);
+    this.#owner.handleEnded(linked.feed, error, statusOfCode(error.code), error.code, 0);
   }
 
   #remove(feed: CarriedFeed): LinkedFeed | undefined {
@@ -330,7 +321,7 @@ function setValue(update: UpdateMessage, reader: LinkReader): void {
       update.value = reader.payload;
       break;
     case FORM.HEADER_AND_BYTES:
-      update.typeUrl = BINARY;
+      update.typeUrl = BINARY_TYPE_URL;
       update.value = reader.payload;
       update.binary = reader.binary;
       break;
@@ -346,11 +337,6 @@ const UPDATE_TYPES: Readonly<Record<number, string>> = {
   [ROW.DELETED]: 'deleted',
 };
 
-/** Any type URL with this end is read so. */
-const BINARY = 'link.binary';
-const RESOURCE_EXHAUSTED = 8;
-/** A message is cut at about this size. */
-const MESSAGE_BYTES = 64 * 1024;
 /** Epoch, counts, flags. */
 const BYTES_AROUND_A_ROW = 64;
 const BYTES_AROUND_A_TEXT = 4;

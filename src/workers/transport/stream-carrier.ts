@@ -6,25 +6,24 @@
 import type { StatusObject } from '@grpc/grpc-js';
 import type { Deadlines } from '../../shared/deadlines.js';
 import { deadlineOf } from '../../shared/deadlines.js';
-import { type BridgeError, DeadlineExceededError, UnavailableError, UnsupportedError } from '../../shared/errors.js';
+import {
+  type BridgeError,
+  DeadlineExceededError,
+  MessageTooLargeError,
+  UnavailableError,
+  UnsupportedError,
+} from '../../shared/errors.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import { randomId, systemClock } from '../../shared/system-clock.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import { METHODS } from '../../shared/wire/services.js';
 import { EPOCH_HEADER, ERROR_TRAILER, STATUS } from '../../shared/wire/status.js';
-import type { CarriedFeed, Carrier, CarrierOwner, FeedEnd } from './carrier.js';
+import type { CarriedFeed, Carrier, CarrierOwner, CarrierServer, FeedEnd } from './carrier.js';
 import type { ChannelPool, PooledChannel } from './channel-pool.js';
 import type { StreamCall, StreamListener } from './grpc-call.js';
-import { headerOf, openStream, streamError, tooLarge, unaryCall } from './grpc-call.js';
+import { headerOf, openStream, streamError, unaryCall } from './grpc-call.js';
 import { openTimeoutMs } from './open-timeout.js';
 import { UNWATCH_GRACE_MS } from './stream-ending.js';
-
-/** What the connection knows of its server. */
-export interface CarrierServer {
-  readonly epoch: string;
-  /** Largest request and message, bytes. */
-  readonly maxBytes: number;
-}
 
 /** A feed's present stream. */
 interface OpenStream extends Deadline, StreamListener {
@@ -42,6 +41,7 @@ interface OpenStream extends Deadline, StreamListener {
 }
 
 export class StreamCarrier implements Carrier {
+  readonly kind = 'stream';
   readonly #config: BridgeConfig;
   readonly #pool: ChannelPool;
   readonly #server: () => CarrierServer;
@@ -92,7 +92,7 @@ export class StreamCarrier implements Carrier {
     if (bytes.length > maxBytes) {
       this.#owner.handleFeedEnded(
         feed,
-        ownEnd(tooLarge('WatchVariables', 'request', bytes.length, maxBytes), TOO_LARGE),
+        ownEnd(MessageTooLargeError.of('WatchVariables', 'request', bytes.length, maxBytes), TOO_LARGE),
       );
       return;
     }
@@ -182,7 +182,7 @@ export class StreamCarrier implements Carrier {
     }
     // It would come again at each return.
     this.close(stream.feed);
-    const error = tooLarge('WatchVariables', 'update', bytes.length, maxBytes);
+    const error = MessageTooLargeError.of('WatchVariables', 'update', bytes.length, maxBytes);
     this.#owner.handleFeedEnded(stream.feed, ownEnd(error, TOO_LARGE, liveForMs(stream)));
   }
 

@@ -41,6 +41,14 @@ describe('the pace of a stream', () => {
     assert.equal(pace.isStuck(1e9), false);
   });
 
+  test('is looked at for a heartbeat, and sooner where nothing goes through', () => {
+    const { pace, send } = setup();
+    send(100);
+    assert.deepEqual([pace.nextLookMs(200, 5_000), pace.nextLookMs(200, 300)], [1_100, 400]);
+    pace.handleWritten(250);
+    assert.deepEqual([pace.nextLookMs(300, 5_000), pace.nextLookMs(9_000, 5_000)], [5_100, 14_000]);
+  });
+
   test('gives back to its connection what went through, and the rest when it is closed', () => {
     const { pace, send, budget } = setup(new CarrierBudget(10));
     send(0);

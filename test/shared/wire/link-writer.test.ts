@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { ProtocolError } from '../../../src/shared/errors.js';
 import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';
+import { decodeUtf8 } from '../../../src/shared/values/utf8.js';
 import type { VariableType, VariableValue } from '../../../src/shared/values/variable-type.js';
 import { snakepit } from '../../../src/shared/wire/gen/bridge.js';
 import { LinkReader } from '../../../src/shared/wire/link-reader.js';
@@ -116,7 +117,7 @@ function valueRead(reader: LinkReader): unknown {
     case 4:
       return false;
     default:
-      return reader.text(reader.payload);
+      return decodeUtf8(reader.payload);
   }
 }
 
