@@ -1,5 +1,7 @@
 /** The command line of the benchmarks, parsed once. */
 import { parseArgs } from 'node:util';
+import type { PeerName } from './peers/peer-programs.js';
+import { PEER_NAMES } from './peers/peer-programs.js';
 
 export type Size = 'quick' | 'normal' | 'full';
 
@@ -11,8 +13,12 @@ export interface BenchOptions {
   readonly workers: readonly number[];
   /** Ours, by each of these. */
   readonly transports: readonly BenchTransport[];
-  /** Each measurement is made this many times, ours and the baseline in turn; medians are told. */
-  readonly pairs: number;
+  /** Those that may be measured beside us, installed or not. */
+  readonly peers: readonly PeerName[];
+  /** Whether the command line says which: `--quick` has no time for most of them otherwise. */
+  readonly arePeersNamed: boolean;
+  /** Each measurement is made this many times, ours and the others in turn; medians are told. */
+  readonly runs: number;
   /** Instead of each scenario's own. */
   readonly seconds: number | undefined;
   readonly watches: number | undefined;
@@ -36,7 +42,9 @@ export function parseBenchOptions(args: readonly string[], known: readonly strin
     size: values.quick === true ? 'quick' : values.full === true ? 'full' : 'normal',
     workers: [...new Set(workers)],
     transports: transportsOf(values.transport ?? 'link,stream'),
-    pairs: number('pairs', values.pairs ?? '1', 1, 100),
+    peers: peersOf(values.peers),
+    arePeersNamed: values.peers !== undefined,
+    runs: number('runs', values.runs ?? '1', 1, 100),
     seconds: optional('seconds', values.seconds, 0.1, 3_600),
     watches: optional('watches', values.watches, 1, 1_000_000),
     rate: optional('rate', values.rate, 1, 10_000_000),
@@ -52,10 +60,11 @@ export function helpText(scenarios: readonly { readonly name: string; readonly s
 ${names.join('\n')}
 
   --quick          small loads, everything within 60 s      --full       30 s of each measurement
-  --workers 1,2,4  worker threads, one or several (2)       --pairs N    N times in turn with the baseline, medians (1)
+  --workers 1,2,4  worker threads, one or several (2)       --runs N     N times in turn with the others, medians (1)
   --seconds N      measured time                            --watches N  watches
   --rate N         updates per second, in all               --json FILE  the figures
   --html FILE      a page with plots, standing alone        --transport  link,stream or one of them (link,stream)
+  --peers LIST     none, or some of ${PEER_NAMES.join(',')}: measured beside us where their servers are installed
   --help           this
 
 Exit code: 0 measured, 1 something was neither delivered nor counted as missed, or a process failed, 2 wrong use.`;
@@ -72,7 +81,8 @@ function parse(args: readonly string[]) {
         help: { type: 'boolean', short: 'h' },
         workers: { type: 'string' },
         transport: { type: 'string' },
-        pairs: { type: 'string' },
+        peers: { type: 'string' },
+        runs: { type: 'string' },
         seconds: { type: 'string' },
         watches: { type: 'string' },
         rate: { type: 'string' },
@@ -93,6 +103,17 @@ function transportsOf(text: string): BenchTransport[] {
     }
   }
   return transports as BenchTransport[];
+}
+
+function peersOf(text: string | undefined): readonly PeerName[] {
+  if (text === undefined) return PEER_NAMES;
+  if (text === 'none') return [];
+  const names = text.split(',');
+  const unknown = names.find((name) => !PEER_NAMES.some((peer) => peer === name));
+  if (unknown !== undefined) {
+    throw new UsageError(`--peers names "${unknown}": give none, or some of ${PEER_NAMES.join(',')}`);
+  }
+  return PEER_NAMES.filter((peer) => names.includes(peer));
 }
 
 function optional(name: string, text: string | undefined, least: number, most: number): number | undefined {

@@ -2,6 +2,8 @@
 import { writeFileSync } from 'node:fs';
 import type { BenchOptions } from './bench-options.js';
 import { helpText, parseBenchOptions, UsageError } from './bench-options.js';
+import type { PeerName } from './peers/peer-programs.js';
+import { isInstalled, missingPeerText } from './peers/peer-programs.js';
 import { judgeBudgets } from './report/budgets.js';
 import { formatHtml } from './report/html.js';
 import { reportOf } from './report/json.js';
@@ -31,7 +33,7 @@ async function main(args: readonly string[]): Promise<number> {
       say(helpText(SCENARIOS));
       return 0;
     }
-    return await runAll(options);
+    return await runAll({ ...options, peers: installedPeers(options) });
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     process.stderr.write(`bench: ${error.message}; --help lists everything\n`);
@@ -45,7 +47,9 @@ async function runAll(options: BenchOptions): Promise<number> {
   for (const scenario of SCENARIOS.filter(({ name }) => options.names.includes(name))) {
     try {
       const outcome = await scenario.run(options);
-      say(`\n${outcome.title}\n${formatTable(outcome.rows)}`);
+      say(`\n${outcome.title}`);
+      for (const [name, rows] of byCase(outcome.rows))
+        say(`${name === undefined ? '' : `${name}:\n`}${formatTable(rows)}`);
       for (const verdict of judgeBudgets(outcome.rows)) say(`  ${verdict}`);
       rows.push(...outcome.rows);
       problems.push(...outcome.problems);
@@ -59,6 +63,23 @@ async function runAll(options: BenchOptions): Promise<number> {
   if (options.htmlFile !== undefined) writeFileSync(options.htmlFile, formatHtml(report));
   for (const problem of problems) process.stderr.write(`bench: FAILED: ${problem}\n`);
   return problems.length === 0 ? 0 : 1;
+}
+
+/** The rows of a scenario in tables, one a case. */
+function byCase(rows: readonly Row[]): Map<string | undefined, Row[]> {
+  const cases = new Map<string | undefined, Row[]>();
+  for (const row of rows) {
+    const known = cases.get(row.case);
+    if (known === undefined) cases.set(row.case, [row]);
+    else known.push(row);
+  }
+  return cases;
+}
+
+/** Says of each other one how to get it. */
+function installedPeers({ peers }: BenchOptions): PeerName[] {
+  for (const peer of peers) if (!isInstalled(peer)) say(missingPeerText(peer));
+  return peers.filter(isInstalled);
 }
 
 function say(text: string): void {

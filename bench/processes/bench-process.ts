@@ -35,8 +35,8 @@ export class BenchProcess<C extends CallsOf<C>> implements AsyncDisposable {
   }
 
   /** Starts `<name>.js` beside this file. @throws Error when it is not ready in time */
-  static async start<C extends CallsOf<C>>(name: string): Promise<BenchProcess<C>> {
-    const child = fork(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), [], {
+  static async start<C extends CallsOf<C>>(name: string, args: readonly string[] = []): Promise<BenchProcess<C>> {
+    const child = fork(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), args, {
       execArgv: ['--expose-gc'],
       // stdout is the table's.
       stdio: ['ignore', 2, 2, 'ipc'],

@@ -2,15 +2,29 @@
 import { BridgedState } from '../../src/main/index.js';
 import { PlainWatchClient } from '../baselines/plain-watch-client.js';
 import type { BenchTransport } from '../bench-options.js';
+import { loadPeer } from '../peers/load-peer.js';
+import type { PeerName } from '../peers/peer-programs.js';
 import type { WatchClient } from './watch-client.js';
 
 export type ClientChoice =
   | { readonly kind: BenchTransport; readonly workers: number }
   /** Plain grpc-js on the main thread: one stream a watch, no workers. */
-  | { readonly kind: 'plain' };
+  | { readonly kind: 'plain' }
+  /** Another system, by its own client on the main thread. */
+  | { readonly kind: PeerName };
+
+export function workersOf(choice: ClientChoice): number | undefined {
+  return 'workers' in choice ? choice.workers : undefined;
+}
+
+/** The peer that is measured; undefined when our server is. */
+export function peerOf(choice: ClientChoice): PeerName | undefined {
+  return 'workers' in choice || choice.kind === 'plain' ? undefined : choice.kind;
+}
 
 export async function openWatchClient(choice: ClientChoice, port: number, sessionId: string): Promise<WatchClient> {
   if (choice.kind === 'plain') return new PlainWatchClient(port, sessionId);
+  if (!('workers' in choice)) return (await loadPeer(choice.kind)).openWatchClient(port);
   const state = await BridgedState.open({
     endpoint: `127.0.0.1:${port}`,
     sessionId,

@@ -22,10 +22,17 @@ export interface Usage {
   readonly rssBytes: number;
 }
 
+/** What is known of a server, whose ever it is; undefined where the system does not tell. */
+export interface ServerUsage {
+  /** User and system time of all its threads, us. */
+  readonly cpuUs: number | undefined;
+  readonly rssBytes: number | undefined;
+}
+
 export interface Memory {
-  readonly rssBytes: number;
-  /** Of the main thread alone. */
-  readonly heapBytes: number;
+  readonly rssBytes: number | undefined;
+  /** Of a Node process's main thread alone. */
+  readonly heapBytes: number | undefined;
 }
 
 export async function measureUsage({ fromUs, toUs }: Interval): Promise<Usage> {

@@ -2,6 +2,9 @@
 import { createHistogram } from 'node:perf_hooks';
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
 import { callPlain, connectPlain, integerValue } from '../baselines/plain-calls.js';
+import { loadPeer } from '../peers/load-peer.js';
+import type { BatchSetter } from '../peers/peer.js';
+import type { PeerName } from '../peers/peer-programs.js';
 import { answerParent } from './child-link.js';
 import { nowUs } from './monotonic-clock.js';
 import { SetConnection } from './set-connection.js';
@@ -18,26 +21,26 @@ export interface WriteReport {
   readonly lateP99Ms: number;
 }
 
-let connection: SetConnection | undefined;
-let sessionId = '';
+interface Preparation {
+  readonly port: number;
+  readonly session: string;
+  readonly variables: number;
+  /** Whose server that is; ours when undefined. */
+  readonly peer: PeerName | undefined;
+}
+
+let setter: BatchSetter | undefined;
 
 const calls = {
   /** Makes the session and its variables, all at version 1. */
-  prepare: async ({ port, session, variables }: { port: number; session: string; variables: number }) => {
-    const client = connectPlain(port);
-    sessionId = session;
-    await callPlain(client, 'InitializeSession', { sessionId });
-    await inFlight(variables, 64, async (variable) => {
-      const { success, errorMessage } = await callPlain(client, 'RegisterVariable', {
-        sessionId,
-        name: variableName(variable),
-        type: 'integer',
-        initialValue: integerValue(0),
-      });
-      if (success !== true) throw new Error(`variable ${variable} was refused: ${errorMessage}`);
-    });
-    client.close();
-    connection = await SetConnection.open(port);
+  prepare: async ({ port, session, variables, peer }: Preparation) => {
+    if (peer === undefined) {
+      await register(port, session, variables);
+      setter = await openSetter(port, session);
+    } else {
+      const names = Array.from({ length: variables }, (_, variable) => variableName(variable));
+      setter = await (await loadPeer(peer)).openSetter(port, names);
+    }
   },
   write: (plan: WritePlan) => write(new WriteSchedule(plan)),
 };
@@ -45,6 +48,34 @@ const calls = {
 export type WriterCalls = typeof calls;
 
 answerParent(calls);
+
+async function register(port: number, sessionId: string, variables: number): Promise<void> {
+  const client = connectPlain(port);
+  await callPlain(client, 'InitializeSession', { sessionId });
+  await inFlight(variables, 64, async (variable) => {
+    const { success, errorMessage } = await callPlain(client, 'RegisterVariable', {
+      sessionId,
+      name: variableName(variable),
+      type: 'integer',
+      initialValue: integerValue(0),
+    });
+    if (success !== true) throw new Error(`variable ${variable} was refused: ${errorMessage}`);
+  });
+  client.close();
+}
+
+async function openSetter(port: number, sessionId: string): Promise<BatchSetter> {
+  const connection = await SetConnection.open(port);
+  return {
+    set: (texts, onAnswer) => {
+      connection.set(sessionId, texts, (answer, callFailure) => {
+        const errors = answer?.errors ?? {};
+        const refused = answer === undefined ? texts.size : answer.success === true ? 0 : Object.keys(errors).length;
+        onAnswer(refused, Object.values(errors)[0] ?? callFailure);
+      });
+    },
+  };
+}
 
 async function write(schedule: WriteSchedule): Promise<WriteReport> {
   let acknowledged = 0;
@@ -55,13 +86,11 @@ async function write(schedule: WriteSchedule): Promise<WriteReport> {
 
   const send = (batch: SetBatch): void => {
     open += 1;
-    connection!.set(sessionId, textsOf(schedule, batch), (answer, callFailure) => {
+    setter!.set(textsOf(schedule, batch), (refused, why) => {
       open -= 1;
-      const errors = answer?.errors ?? {};
-      const refused = answer === undefined ? batch.count : answer.success === true ? 0 : Object.keys(errors).length;
       acknowledged += batch.count - refused;
       failed += refused;
-      if (refused > 0) failure ??= Object.values(errors)[0] ?? callFailure;
+      if (refused > 0) failure ??= why;
     });
   };
 

@@ -2,10 +2,14 @@
 
 export interface Row {
   readonly scenario: string;
-  /** `stream`, `plain` (grpc-js without us), `tcp`, `local`, `emitter`, or `micro`. */
+  /** `link`, `stream`, `plain` (grpc-js without us), a peer such as `redis`, `tcp`, `local`, `emitter`, or `micro`. */
   readonly transport: string;
+  /** What a scenario varied, in words, such as `1 in flight`; absent where it has one case. */
+  readonly case?: string;
   readonly workers?: number;
   readonly watches?: number;
+  /** Sets that were on their way at once. */
+  readonly in_flight?: number;
   /** Updates that watchers shall get, or sets, per second: asked for and reached. */
   readonly rate?: number;
   readonly reached?: number;
@@ -51,12 +55,13 @@ export interface Row {
 }
 
 /** The keys of a row that hold numbers. */
-export type Figure = Exclude<keyof Row, 'scenario' | 'transport' | 'ratios'>;
+export type Figure = Exclude<keyof Row, 'scenario' | 'transport' | 'case' | 'ratios'>;
 
 /** As a scenario makes them: what it did not measure is undefined. */
 export type RawRow = { readonly [K in Figure]?: number | undefined } & {
   readonly scenario: string;
   readonly transport: string;
+  readonly case?: string | undefined;
 };
 
 /** Leaves out what is not a finite number, and rounds to four digits: the noise is in the second. */
@@ -69,6 +74,11 @@ export function rowOf(raw: RawRow): Row {
   return row as unknown as Row;
 }
 
+/** Undefined stays so. */
+export function mbOf(bytes: number | undefined): number | undefined {
+  return bytes === undefined ? undefined : bytes / 2 ** 20;
+}
+
 /** Counts add up over the runs, so that nothing missed hides; of everything else the median. */
 export function medianRow(rows: readonly Row[]): Row {
   const [first] = rows;
@@ -78,7 +88,7 @@ export function medianRow(rows: readonly Row[]): Row {
     const values = rows.map((row) => row[key]).filter((value) => value !== undefined);
     figures[key] = TOTALLED.has(key) ? values.reduce((sum, value) => sum + value, 0) : median(values);
   }
-  return rowOf({ scenario: first.scenario, transport: first.transport, ...figures });
+  return rowOf({ scenario: first.scenario, transport: first.transport, case: first.case, ...figures });
 }
 
 /** `ours / baseline` for each named figure that both have. */

@@ -13,9 +13,11 @@ export function formatTable(rows: readonly Row[], columns: readonly Column[] = C
   const shown = columns.filter(({ figures }) => rows.some((row) => row[figures[0]] !== undefined));
   const lines = [['', ...shown.map(({ title }) => title)]];
   for (const row of rows) lines.push([labelOf(row), ...shown.map((column) => cellOf(row, column))]);
+  // With one carrier the number of workers says whose the ratios are.
+  const areOneCarrier = new Set(rows.filter(({ ratios }) => ratios).map(({ transport }) => transport)).size === 1;
   for (const row of rows) {
     for (const [baseline, ratios] of Object.entries(row.ratios ?? {})) {
-      const label = `${row.workers === undefined ? labelOf(row) : `${row.workers}w`} / ${baseline}`;
+      const label = `${row.workers === undefined || !areOneCarrier ? labelOf(row) : `${row.workers}w`} / ${baseline}`;
       lines.push([label, ...shown.map(({ figures }) => ratioCell(ratios, figures))]);
     }
   }

@@ -1,5 +1,5 @@
 /** The watching service is busy with something else, 5 ms in every 20: what waits, and does anything get lost. */
-import { compareWithPlain } from './compared-job.js';
+import { compareClients } from './compared-job.js';
 import type { Scenario } from './scenario.js';
 import { loadOf } from './scenario.js';
 import { LATENCY_FIGURES, runStreamJob } from './stream-job.js';
@@ -15,6 +15,8 @@ export const busy: Scenario = {
     const { watches, rate, seconds } = load;
     const title = `busy: main thread at work 5 ms of every 20, ${watches} watches, ${rate} updates/s, ${seconds} s`;
     const job = { ...load, scenario: 'busy', variables: watches, worksBeside: true };
-    return compareWithPlain(options, title, LATENCY_FIGURES, (choice) => runStreamJob(choice, job));
+    return compareClients(options, title, LATENCY_FIGURES, { able: ['redis', 'nats'] }, (choice) =>
+      runStreamJob(choice, job),
+    );
   },
 };

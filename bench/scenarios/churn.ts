@@ -1,8 +1,9 @@
 /** Watching and unwatching, again and again: what it costs, and whether anything stays behind. */
 import { deadlineForMs } from '../processes/bench-process.js';
 import type { ClientChoice } from '../processes/open-watch-client.js';
-import { rowOf } from '../report/row.js';
-import { compareWithPlain } from './compared-job.js';
+import { workersOf } from '../processes/open-watch-client.js';
+import { mbOf, rowOf } from '../report/row.js';
+import { compareClients } from './compared-job.js';
 import type { Measured, Scenario } from './scenario.js';
 import { StreamProcesses } from './stream-processes.js';
 
@@ -14,7 +15,7 @@ export const churn: Scenario = {
     const watches = options.watches ?? (isQuick ? 300 : 1_000);
     const rounds = isQuick ? 3 : 10;
     const title = `churn: ${rounds} rounds of ${watches} watches opened and stopped, after a first one`;
-    return compareWithPlain(options, title, COMPARED, (choice) => churnOnce(choice, watches, rounds));
+    return compareClients(options, title, COMPARED, { able: [] }, (choice) => churnOnce(choice, watches, rounds));
   },
 };
 
@@ -32,20 +33,20 @@ async function churnOnce(choice: ClientChoice, watches: number, rounds: number):
   let totalMs = 0;
   for (let done = 0; done < rounds; done += 1) totalMs += await round();
   const [client, server_] = await memory();
-  const { streams, observers } = await server.call('open', null);
-  const growthMb = (after: number, before: number) => (after - before) / 2 ** 20;
+  const { streams, observers } = (await server.call('open', null))!;
+  const growthMb = (after = Number.NaN, before = Number.NaN) => (after - before) / 2 ** 20;
   const row = rowOf({
     scenario: 'churn',
     transport: choice.kind,
-    workers: choice.kind === 'plain' ? undefined : choice.workers,
+    workers: workersOf(choice),
     watches,
     watch_unwatch_us: (totalMs * 1_000) / (rounds * watches),
     client_growth_mb: growthMb(client.rssBytes, clientBefore.rssBytes),
     client_heap_growth_mb: growthMb(client.heapBytes, clientBefore.heapBytes),
     server_growth_mb: growthMb(server_.rssBytes, serverBefore.rssBytes),
     server_heap_growth_mb: growthMb(server_.heapBytes, serverBefore.heapBytes),
-    client_rss_mb: client.rssBytes / 2 ** 20,
-    server_rss_mb: server_.rssBytes / 2 ** 20,
+    client_rss_mb: mbOf(client.rssBytes),
+    server_rss_mb: mbOf(server_.rssBytes),
     streams_left: streams,
   });
   const left = streams + observers;

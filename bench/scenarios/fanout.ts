@@ -1,5 +1,5 @@
 /** One variable, many watches: each set is as many updates as there are watches. */
-import { compareWithPlain } from './compared-job.js';
+import { compareClients } from './compared-job.js';
 import type { Scenario } from './scenario.js';
 import { loadOf } from './scenario.js';
 import { LATENCY_FIGURES, runStreamJob } from './stream-job.js';
@@ -15,6 +15,8 @@ export const fanout: Scenario = {
     const { watches, rate, seconds } = load;
     const title = `fanout: 1 variable, ${watches} watches, ${rate} updates/s, ${seconds} s`;
     const job = { ...load, scenario: 'fanout', variables: 1, worksBeside: false };
-    return compareWithPlain(options, title, LATENCY_FIGURES, (choice) => runStreamJob(choice, job));
+    return compareClients(options, title, LATENCY_FIGURES, { able: ['redis', 'nats'] }, (choice) =>
+      runStreamJob(choice, job),
+    );
   },
 };

@@ -11,7 +11,7 @@ export const local: Scenario = {
   run: async (options) => {
     const seconds = options.seconds ?? (options.size === 'quick' ? 0.5 : 2);
     const [ours, emitter] = await measureInTurn(
-      options.pairs,
+      options.runs,
       (['local', 'emitter'] as const).map((transport) => async () => {
         await using kernels = await BenchProcess.start<KernelCalls>('kernels');
         const { setUs, notifyUs } = await kernels.call('sets', { transport, seconds });

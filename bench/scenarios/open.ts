@@ -1,8 +1,9 @@
 /** Opening thousands of watches: how long until all are registered, and what each costs in memory at both ends. */
 import { deadlineForMs } from '../processes/bench-process.js';
 import type { ClientChoice } from '../processes/open-watch-client.js';
-import { rowOf } from '../report/row.js';
-import { compareWithPlain } from './compared-job.js';
+import { workersOf } from '../processes/open-watch-client.js';
+import { mbOf, rowOf } from '../report/row.js';
+import { compareClients } from './compared-job.js';
 import type { Measured, Scenario } from './scenario.js';
 import { StreamProcesses } from './stream-processes.js';
 
@@ -12,7 +13,7 @@ export const open: Scenario = {
   run: (options) => {
     const watches = options.watches ?? (options.size === 'quick' ? 1_000 : 5_000);
     const title = `open: ${watches} watches at once; memory per watch, resident and the main thread's heap`;
-    return compareWithPlain(options, title, COMPARED, (choice) => openOnce(choice, watches));
+    return compareClients(options, title, COMPARED, { able: ['redis', 'nats'] }, (choice) => openOnce(choice, watches));
   },
 };
 
@@ -25,23 +26,24 @@ async function openOnce(choice: ClientChoice, watches: number): Promise<Measured
   const [clientBefore, serverBefore] = await memory();
   const { openMs } = await watcher.call('watch', { watches, variables: watches }, deadlineForMs(watches));
   const [client, server_] = await memory();
-  const { streams } = await server.call('open', null);
-  const kbPerWatch = (after: number, before: number) => (after - before) / 1_024 / watches;
+  const held = await server.call('open', null);
+  const kbPerWatch = (after = Number.NaN, before = Number.NaN) => (after - before) / 1_024 / watches;
   const row = rowOf({
     scenario: 'open',
     transport: choice.kind,
-    workers: choice.kind === 'plain' ? undefined : choice.workers,
+    workers: workersOf(choice),
     watches,
     open_ms: openMs,
     client_kb_per_watch: kbPerWatch(client.rssBytes, clientBefore.rssBytes),
     client_heap_kb_per_watch: kbPerWatch(client.heapBytes, clientBefore.heapBytes),
     server_kb_per_watch: kbPerWatch(server_.rssBytes, serverBefore.rssBytes),
     server_heap_kb_per_watch: kbPerWatch(server_.heapBytes, serverBefore.heapBytes),
-    client_rss_mb: client.rssBytes / 2 ** 20,
-    server_rss_mb: server_.rssBytes / 2 ** 20,
+    client_rss_mb: mbOf(client.rssBytes),
+    server_rss_mb: mbOf(server_.rssBytes),
   });
   const wanted = watches + WARMUP_WATCHES;
-  const problems = streams === wanted ? [] : [`open, ${choice.kind}: the server has ${streams} streams, not ${wanted}`];
+  const isWrong = held !== undefined && held.streams !== wanted;
+  const problems = isWrong ? [`open, ${choice.kind}: the server has ${held.streams} watches, not ${wanted}`] : [];
   return { row, problems };
 }
 

@@ -42,17 +42,32 @@ export function loadOf(options: BenchOptions, sizes: { readonly quick: Load; rea
   };
 }
 
-/** Makes each measurement `pairs` times, in turn and then backwards, so that a machine that gets slower does not favour one; medians. */
-export async function measureInTurn(pairs: number, measure: readonly (() => Promise<Measured>)[]): Promise<Measured[]> {
+/** Makes each measurement `runs` times, in turn and then backwards, so that a machine that gets slower does not favour one; medians. */
+export async function measureInTurn(runs: number, measure: readonly (() => Promise<Measured>)[]): Promise<Measured[]> {
   const made: Measured[][] = measure.map(() => []);
-  for (let pair = 0; pair < pairs; pair += 1) {
-    const order = measure.map((_, place) => (pair % 2 === 0 ? place : measure.length - 1 - place));
+  for (let run = 0; run < runs; run += 1) {
+    const order = measure.map((_, place) => (run % 2 === 0 ? place : measure.length - 1 - place));
     for (const place of order) made[place]!.push(await measure[place]!());
   }
   return made.map((runs) => ({
     row: medianRow(runs.map(({ row }) => row)),
     problems: runs.flatMap(({ problems }) => problems),
   }));
+}
+
+/** One outcome of a scenario that varies something: its cases one after the other. */
+export async function outcomeOfCases<C>(
+  title: string,
+  cases: readonly C[],
+  measure: (value: C) => Promise<Outcome>,
+): Promise<Outcome> {
+  const outcomes: Outcome[] = [];
+  for (const value of cases) outcomes.push(await measure(value));
+  return {
+    title,
+    rows: outcomes.flatMap(({ rows }) => rows),
+    problems: outcomes.flatMap(({ problems }) => problems),
+  };
 }
 
 const FULL_SECONDS = 30;

@@ -1,6 +1,7 @@
-/** The three processes of a measurement: bridge server, writer, watching service. Owner: the scenario, by `await using`. */
+/** The three processes of a measurement: server (ours, or that of a peer), writer, watching service. Owner: the scenario, by `await using`. */
 import { BenchProcess, deadlineForMs } from '../processes/bench-process.js';
 import type { ClientChoice } from '../processes/open-watch-client.js';
+import { peerOf } from '../processes/open-watch-client.js';
 import type { ServerCalls } from '../processes/server.js';
 import type { WatcherCalls } from '../processes/watcher.js';
 import type { WriterCalls } from '../processes/writer.js';
@@ -18,15 +19,18 @@ export class StreamProcesses implements AsyncDisposable {
 
   /** Started, connected, and with so many variables registered. */
   static async start(choice: ClientChoice, variables: number): Promise<StreamProcesses> {
+    const peer = peerOf(choice);
     const starting = [
-      BenchProcess.start<ServerCalls>('server'),
+      peer === undefined
+        ? BenchProcess.start<ServerCalls>('server')
+        : BenchProcess.start<ServerCalls>('peer-server', [peer]),
       BenchProcess.start<WriterCalls>('writer'),
       BenchProcess.start<WatcherCalls>('watcher'),
     ] as const;
     try {
       const processes = new StreamProcesses(await Promise.all(starting));
       const port = await processes.server.call('port', null);
-      await processes.writer.call('prepare', { port, session: SESSION, variables }, deadlineForMs(variables));
+      await processes.writer.call('prepare', { port, session: SESSION, variables, peer }, deadlineForMs(variables));
       await processes.watcher.call('connect', { choice, port, session: SESSION });
       return processes;
     } catch (error) {

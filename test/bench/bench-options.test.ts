@@ -4,6 +4,7 @@ import { benchModule } from './bench-module.js';
 
 const { parseBenchOptions } = await import(benchModule('bench-options'));
 const { loadOf, measureInTurn } = await import(benchModule('scenarios/scenario'));
+const { comparedPeers } = await import(benchModule('scenarios/compared-job'));
 const { planOf } = await import(benchModule('scenarios/stream-job'));
 
 const KNOWN = ['steady', 'busy', 'micro'];
@@ -24,6 +25,20 @@ describe('command line', () => {
     assert.deepEqual(parse('--transport', 'stream').transports, ['stream']);
   });
 
+  test('peers are all that there are, those that are named, or none', () => {
+    assert.deepEqual(parse().peers, ['redis', 'nats', 'nats-kv', 'etcd']);
+    assert.deepEqual(parse('--peers', 'etcd,redis').peers, ['redis', 'etcd']);
+    assert.deepEqual(parse('--peers', 'none').peers, []);
+  });
+
+  test('a quick run has time for few peers, unless they are named', () => {
+    const able = { able: ['redis', 'etcd'], quick: ['redis'] };
+    assert.deepEqual(comparedPeers(parse(), able), ['redis', 'etcd']);
+    assert.deepEqual(comparedPeers(parse('--quick'), able), ['redis']);
+    assert.deepEqual(comparedPeers(parse('--quick', '--peers', 'etcd'), able), ['etcd']);
+    assert.deepEqual(comparedPeers(parse('--quick', '--peers', 'none'), able), []);
+  });
+
   test('help is no run', () => {
     assert.equal(parse('--help'), undefined);
   });
@@ -35,6 +50,7 @@ describe('command line', () => {
     [['--watches', '1.5'], /whole number/],
     [['--quick', '--full'], /not both/],
     [['--transport', 'pigeon'], /--transport is "pigeon": give link, stream/],
+    [['--peers', 'redis,pigeon'], /--peers names "pigeon": give none, or some of redis,nats,nats-kv,etcd/],
     [['--slow'], /slow/],
   ];
   for (const [args, sentence] of wrong) {

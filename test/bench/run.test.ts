@@ -8,6 +8,8 @@ import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { benchModule } from './bench-module.js';
 
+const { isInstalled } = await import(benchModule('peers/peer-programs'));
+
 const folder = mkdtempSync(join(tmpdir(), 'bridged-state-bench-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -15,8 +17,7 @@ describe('npm run bench', () => {
   test('a small steady run writes every figure of ours and of its baselines', { timeout: 90_000 }, async () => {
     const json = join(folder, 'bench.json');
     const html = join(folder, 'bench.html');
-    const load = ['--quick', '--watches', '50', '--rate', '200', '--seconds', '1'];
-    const { code, stdout, stderr } = await run('steady', ...load, '--json', json, '--html', html);
+    const { code, stdout, stderr } = await run('steady', ...SMALL, '--peers', 'none', '--json', json, '--html', html);
     assert.equal(code, 0, stderr);
     assert.match(stdout, /steady: 50 watches, 200 updates\/s, 1 s/);
 
@@ -45,6 +46,35 @@ describe('npm run bench', () => {
     assert.match(readFileSync(html, 'utf8'), /^<!doctype html>/);
   });
 
+  test('a peer is measured beside us where it is installed, and left out with the command that installs it elsewhere', {
+    timeout: 90_000,
+  }, async () => {
+    const json = join(folder, 'peers.json');
+    const { code, stdout, stderr } = await run(
+      'steady',
+      ...SMALL,
+      '--peers',
+      'redis',
+      '--transport',
+      'link',
+      '--json',
+      json,
+    );
+    assert.equal(code, 0, stderr);
+    const { rows } = JSON.parse(readFileSync(json, 'utf8'));
+    const redis = rows.find((row: { transport: string }) => row.transport === 'redis');
+    if (!isInstalled('redis')) {
+      assert.equal(redis, undefined);
+      assert.match(stdout, /redis is left out, because redis-server is not installed: apt-get install redis-server/);
+      return;
+    }
+    assert.equal(redis.delivered, redis.expected);
+    for (const figure of ['p50_ms', 'p99_ms', 'client_cpu_us']) {
+      assert.ok(redis[figure] > 0, `${figure} is ${redis[figure]}`);
+      assert.ok(rows[0].ratios.redis[figure.replace(/_[mu]s$/, '')] > 0, `the ratio of ${figure}`);
+    }
+  });
+
   test('a wrong name ends with 2 and says which there are', async () => {
     const { code, stderr } = await run('steadily');
     assert.equal(code, 2);
@@ -60,6 +90,8 @@ function run(...args: string[]): Promise<{ code: number; stdout: string; stderr:
     });
   });
 }
+
+const SMALL = ['--quick', '--watches', '50', '--rate', '200', '--seconds', '1'];
 
 const POSITIVE = [
   'reached',

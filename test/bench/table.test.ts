@@ -47,6 +47,16 @@ describe('table', () => {
     assert.equal(lines.length, 4);
   });
 
+  test('the ratios of two carriers are told apart', () => {
+    const labels: string[] = formatTable([ours, { ...ours, transport: 'link' }, plain])
+      .split('\n')
+      .slice(4);
+    assert.deepEqual(
+      labels.map((line) => line.split('  ')[0]),
+      ['stream 2w / plain', 'link 2w / plain'],
+    );
+  });
+
   test('columns end where their title ends', () => {
     const end = lines[0]!.indexOf('p99') + 'p99'.length;
     assert.match(lines[1]!.slice(0, end), / 12\.3$/);
