@@ -29,6 +29,7 @@ export function dispatcherKernels(): Kernel[] {
     handleError: (error) => {
       throw error;
     },
+    handleGone: () => undefined,
     handleHeld: () => {},
   };
   const fan = watchedVariable(watch, 'fan');

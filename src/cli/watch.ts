@@ -1,7 +1,7 @@
 /**
  * `watch NAME|PATTERN…`: a line per update until `--count`, Ctrl-C, or the end of whoever reads. Path: dispatcher -> [watch] -> output.
- * The contract of the library watches names. So a pattern watches what matches when it starts, and the session is listed again every second:
- * what has come since is watched from then on and told with its present value first, as `initial`. No set of a variable is lost after that line.
+ * It works with any server of the published contract, which has no patterns. So one watches what matches when it starts, and the session is
+ * listed again every second: what has come since is watched from then on and told with its present value first, as `initial`. No set of a variable is lost after that line.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { BridgedState, UpdateMetadata, VariableValue, WatchOptions } from '../main/index.js';

@@ -61,6 +61,7 @@ import type {
   Watch,
   WatcherInfo,
   WatchIterable,
+  WatchTarget,
 } from './state-provider.js';
 import type { Watcher } from './watch/dispatcher.js';
 import type { WatchPosition } from './watch/watch.js';
@@ -103,6 +104,7 @@ export class BridgedState implements StateProvider, SlotBridge {
       deadlines: this.#deadlines,
       verifies: options.verify,
       maxMessageBytes: options.limits.maxMessageBytes,
+      epoch: () => this.#epoch,
       present: async (identifiers) => new Set((await this.#get(identifiers)).map(([identifier]) => identifier)),
       checkOpen: () => {
         if (this.#closing !== undefined) throw closedState();
@@ -259,12 +261,12 @@ export class BridgedState implements StateProvider, SlotBridge {
     return (await this.#call({ name: 'rollback', identifier, version })) as number;
   }
 
-  watchVariables(identifiers: Identifiers, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
-    return this.watches.set.start(identifiers, watcher, options, undefined);
+  watchVariables(target: WatchTarget, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
+    return this.watches.set.start(target, watcher, options, undefined);
   }
 
-  watch(identifiers: Identifiers, options: WatchOptionsInput = {}): WatchIterable {
-    return this.watches.set.iterate(identifiers, options);
+  watch(target: WatchTarget, options: WatchOptionsInput = {}): WatchIterable {
+    return this.watches.set.iterate(target, options);
   }
 
   unwatchVariables(refOrWatch: string | Watch): Promise<void> {

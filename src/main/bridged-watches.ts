@@ -30,6 +30,8 @@ export interface BridgedWatchesOptions {
   readonly verifies: boolean;
   readonly maxMessageBytes: number;
   /** Which of them are there. */
+  /** Of the server, as it was said when the state was opened. */
+  readonly epoch: () => string;
   readonly present: (identifiers: readonly string[]) => Promise<ReadonlySet<string>>;
   /** @throws ClosedError */
   readonly checkOpen: () => void;
@@ -79,6 +81,24 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     await this.#openShares(run, identifiers, run.origin);
   }
 
+  async openPatterns(run: WatchRun): Promise<void> {
+    this.#checkFits(run.patterns, false);
+    const variables = [...(run.origin?.positions ?? [])].map(([identifier, position]) => {
+      const variable = watchedVariable(run, identifier);
+      beginAt(variable, position);
+      return variable;
+    });
+    // What fits is not known, so it is not split: one slot finds all of it.
+    const share = this.#share(run, this.#slotBy(run.ref), variables, run.origin !== undefined);
+    this.#shares.set(run, [share]);
+    try {
+      await share.slot.open(share);
+    } catch (error) {
+      await this.#closeShare(share);
+      throw error;
+    }
+  }
+
   async add(run: WatchRun, identifiers: readonly string[]): Promise<void> {
     await this.#openShares(run, identifiers, undefined);
   }
@@ -87,6 +107,10 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     const unwanted = new Set(identifiers);
     const shares = this.#shares.get(run) ?? [];
     await Promise.all([...shares].map((share) => this.#removeFrom(run, share, unwanted)));
+  }
+
+  forget(run: WatchRun, variable: WatchedVariable): void {
+    for (const share of this.#shares.get(run) ?? []) share.forget(variable);
   }
 
   async stop(run: WatchRun): Promise<void> {
@@ -146,10 +170,9 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     if (all === undefined) throw new ClosedError(`${run.ref} was stopped before the server had registered it`);
     const shares: WatchShare[] = [];
     for (const [slot, variables] of bySlot) {
-      const share = new WatchShare(this.#options.bridge, slot, run, variables, this, origin !== undefined);
+      const share = this.#share(run, slot, variables, origin !== undefined);
       shares.push(share);
       all.push(share);
-      for (const variable of variables) run.variables.set(variable.identifier, variable);
     }
     const results = await Promise.allSettled(shares.map((share) => share.slot.open(share)));
     const failed = results.find((result) => result.status === 'rejected');
@@ -159,6 +182,13 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     this.#forgetShares(run, shares);
     if (failed.reason instanceof VariablesNotFoundError) await this.#checkAllThere(identifiers);
     throw failed.reason;
+  }
+
+  #share(run: WatchRun, slot: SlotClient, variables: WatchedVariable[], resumes: boolean): WatchShare {
+    const { bridge, epoch } = this.#options;
+    const share = new WatchShare(bridge, epoch, slot, run, variables, this, resumes);
+    for (const variable of variables) run.variables.set(variable.identifier, variable);
+    return share;
   }
 
   async #removeFrom(run: WatchRun, share: WatchShare, unwanted: ReadonlySet<string>): Promise<void> {
@@ -201,9 +231,12 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
   }
 
   #slotFor(run: WatchRun, identifier: string): SlotClient {
-    const { slots, sessionId } = this.#options;
     // All of an atomic watch on one slot: a batch set atomically arrives in one turn.
-    const key = run.options.atomic ? run.ref : identifier;
+    return this.#slotBy(run.options.atomic ? run.ref : identifier);
+  }
+
+  #slotBy(key: string): SlotClient {
+    const { slots, sessionId } = this.#options;
     return slots[slotOf(sessionId, key, slots.length)]!;
   }
 

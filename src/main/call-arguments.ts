@@ -9,7 +9,14 @@ import { copyInput } from '../shared/values/input-copy.js';
 import { unreadable } from '../shared/values/plain-copy.js';
 import { isWellFormed } from '../shared/values/utf8.js';
 import type { VariableInput } from '../shared/values/variable-type.js';
-import type { RegisterOptions, SetOptions, UpdateOptions } from './state-provider.js';
+import type {
+  Identifiers,
+  PatternTarget,
+  RegisterOptions,
+  SetOptions,
+  UpdateOptions,
+  WatchTarget,
+} from './state-provider.js';
 import type { WaitOptions } from './variables.js';
 
 /** @throws InvalidArgumentError for what names no variable, whatever the session holds */
@@ -17,6 +24,48 @@ export function checkIdentifier(identifier: string): void {
   if (typeof identifier === 'string' && identifier !== '') return;
   throw new InvalidArgumentError('an identifier is a name or an id: give a string that is not empty');
 }
+
+/** What a watch is asked for: names and ids, or patterns, each once. @throws InvalidArgumentError */
+export function checkTarget(target: WatchTarget): {
+  readonly identifiers: readonly string[];
+  readonly patterns: readonly string[];
+} {
+  if (typeof target !== 'object' || target === null || Array.isArray(target)) {
+    return { identifiers: checkIdentifiers(target as Identifiers), patterns: NOTHING };
+  }
+  const { pattern, ...others } = target as PatternTarget;
+  const [unknown] = Object.keys(others);
+  if (unknown !== undefined || pattern === undefined) {
+    const what = unknown === undefined ? 'an object without pattern' : `"${unknown}"`;
+    throw new InvalidArgumentError(`a watch is given names, or { pattern: 'room/*' }, not ${what}`);
+  }
+  return { identifiers: NOTHING, patterns: checkPatterns(pattern) };
+}
+
+function checkPatterns(given: string | readonly string[]): string[] {
+  const patterns = [...new Set(typeof given === 'string' ? [given] : Array.isArray(given) ? given : [undefined])];
+  if (patterns.length === 0) throw new InvalidArgumentError('a watch of no pattern: give at least one');
+  if (patterns.length > MAX_PATTERNS) {
+    throw new InvalidArgumentError(
+      `a watch of ${patterns.length} patterns: give at most ${MAX_PATTERNS}, or several watches`,
+    );
+  }
+  for (const pattern of patterns) {
+    if (typeof pattern === 'string' && pattern !== '' && pattern.length <= MAX_PATTERN_UNITS && isWellFormed(pattern)) {
+      continue;
+    }
+    throw new InvalidArgumentError(
+      `a pattern is a string of 1 to ${MAX_PATTERN_UNITS} characters such as room/*, not ${describeValue(pattern)}`,
+    );
+  }
+  return patterns as string[];
+}
+
+/** As the server has it. */
+const MAX_PATTERNS = 100;
+/** Two for each character of the longest name. */
+const MAX_PATTERN_UNITS = 512;
+const NOTHING: readonly string[] = [];
 
 /** @throws InvalidArgumentError */
 export function checkPattern(pattern: string): void {

@@ -25,6 +25,7 @@ import type {
   Watch,
   WatcherInfo,
   WatchIterable,
+  WatchTarget,
 } from './state-provider.js';
 import type { Watcher } from './watch/dispatcher.js';
 import { iterateWatch } from './watch/watch-iterator.js';
@@ -112,13 +113,13 @@ export class Context implements StateProvider {
     return (this.#idle ?? (await this.#settled())).rollback(identifier, version);
   }
 
-  async watchVariables(identifiers: Identifiers, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
-    return this.#watch(identifiers, watcher, options, undefined);
+  async watchVariables(target: WatchTarget, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
+    return this.#watch(target, watcher, options, undefined);
   }
 
-  watch(identifiers: Identifiers, options: WatchOptionsInput = {}): WatchIterable {
+  watch(target: WatchTarget, options: WatchOptionsInput = {}): WatchIterable {
     const { bufferLimit, overflow } = parseWatchOptions(options);
-    return iterateWatch((watcher, onOver) => this.#watch(identifiers, watcher, options, onOver), bufferLimit, overflow);
+    return iterateWatch((watcher, onOver) => this.#watch(target, watcher, options, onOver), bufferLimit, overflow);
   }
 
   async unwatchVariables(refOrWatch: string | Watch): Promise<void> {
@@ -156,7 +157,7 @@ export class Context implements StateProvider {
   }
 
   async #watch(
-    identifiers: Identifiers,
+    target: WatchTarget,
     watcher: Watcher,
     options: WatchOptionsInput,
     onOver: OnOver | undefined,
@@ -171,7 +172,7 @@ export class Context implements StateProvider {
     };
     let watch: MovingWatch;
     try {
-      watch = await MovingWatch.start(provider, ref, identifiers, watcher, options, end, () => this.#moved());
+      watch = await MovingWatch.start(provider, ref, target, watcher, options, end, () => this.#moved());
     } catch (error) {
       // Its maker's own doing, although it was not registered yet: a loop just ends.
       if (error instanceof ClosedError && options.signal?.aborted === true) end(undefined);

@@ -63,6 +63,7 @@ export type {
   Capabilities,
   HistoryEntry,
   Identifiers,
+  PatternTarget,
   RegisterOptions,
   SetOptions,
   StateProvider,
@@ -73,6 +74,7 @@ export type {
   WatcherInfo,
   WatchIterable,
   WatchState,
+  WatchTarget,
 } from './state-provider.js';
 export type { CombineOptions, VariableHandle, WaitOptions } from './variables.js';
 export { Variables } from './variables.js';

@@ -49,6 +49,7 @@ import type {
   Watch,
   WatcherInfo,
   WatchIterable,
+  WatchTarget,
 } from './state-provider.js';
 import type { Watcher } from './watch/dispatcher.js';
 
@@ -93,6 +94,7 @@ export class LocalState implements StateProvider {
       logger,
       deadlines: this.#deadlines,
       find: (identifier) => this.#table.find(identifier),
+      list: (pattern) => this.#table.list(pattern),
       checkOpen: () => void this.#open(),
     });
   }
@@ -191,12 +193,12 @@ export class LocalState implements StateProvider {
     return result.version;
   }
 
-  watchVariables(identifiers: Identifiers, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
-    return this.watches.set.start(identifiers, watcher, options, undefined);
+  watchVariables(target: WatchTarget, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
+    return this.watches.set.start(target, watcher, options, undefined);
   }
 
-  watch(identifiers: Identifiers, options: WatchOptionsInput = {}): WatchIterable {
-    return this.watches.set.iterate(identifiers, options);
+  watch(target: WatchTarget, options: WatchOptionsInput = {}): WatchIterable {
+    return this.watches.set.iterate(target, options);
   }
 
   unwatchVariables(refOrWatch: string | Watch): Promise<void> {

@@ -11,6 +11,7 @@ import type { Logger } from '../shared/logger.js';
 import { queueMicrotask, setImmediate } from '../shared/platform-timers.js';
 import type { Change, Variable, VersionedValue } from '../shared/state/variable.js';
 import { systemClock } from '../shared/system-clock.js';
+import { compileWildcard } from '../shared/values/identifier.js';
 import type { VariableValue } from '../shared/values/variable-type.js';
 import type { LastTold } from './watch/call-gate.js';
 import type { WatchedVariable } from './watch/dispatcher.js';
@@ -25,6 +26,7 @@ export interface LocalWatchesOptions {
   readonly logger: Logger;
   readonly deadlines: Deadlines;
   readonly find: (identifier: string) => Variable | undefined;
+  readonly list: (pattern: string) => Variable[];
   /** @throws ClosedError */
   readonly checkOpen: () => void;
 }
@@ -47,7 +49,9 @@ interface Observation {
   readonly ring: UpdateRing<LocalEntry>;
   /** Values at registration that have not been told yet: they come first. */
   initial: LocalEntry[];
-  /** Variables that are neither deleted, as far as was told, nor removed. */
+  /** Whether a name fits one of its patterns; undefined for a watch of names. */
+  readonly fits: ((name: string) => boolean) | undefined;
+  /** Variables that are neither deleted, as far as was told, nor removed; without end for a watch of patterns. */
   left: number;
   isInLine: boolean;
   /** Why it ends when what waits has been told. */
@@ -62,10 +66,13 @@ export class LocalWatches implements WatchSource {
   readonly asksConditions = true;
   readonly checkOpen: () => void;
   readonly #find: (identifier: string) => Variable | undefined;
+  readonly #list: (pattern: string) => Variable[];
   readonly #update = new UpdateRecord();
   readonly #observers = new Map<Variable, Set<LocalVariable>>();
   /** Watched variables that do not exist yet, by name. */
   readonly #awaited = new Map<string, Set<LocalVariable>>();
+  /** Those that wait for what fits a pattern. */
+  readonly #searching = new Set<Observation>();
   readonly #observations = new Map<WatchRun, Observation>();
   /** Watches with updates to deliver, in the order that they got them. */
   #line: Observation[] = [];
@@ -73,12 +80,13 @@ export class LocalWatches implements WatchSource {
   #isFlushing = false;
   #flushesThisTurn = 0;
 
-  constructor({ sessionId, logger, deadlines, find, checkOpen }: LocalWatchesOptions) {
+  constructor({ sessionId, logger, deadlines, find, list, checkOpen }: LocalWatchesOptions) {
     this.sessionId = sessionId;
     this.logger = logger;
     this.deadlines = deadlines;
     this.checkOpen = checkOpen;
     this.#find = find;
+    this.#list = list;
   }
 
   /** Something to wait for, when a loop of awaited sets has kept the event loop from turning for long. */
@@ -98,10 +106,13 @@ export class LocalWatches implements WatchSource {
 
   handleRegistered(change: Change): void {
     const { variable } = change;
-    const awaited = this.#awaited.get(variable.name);
-    if (awaited === undefined) return;
-    this.#awaited.delete(variable.name);
-    for (const watched of awaited) this.#attach(watched, variable);
+    const { name } = variable;
+    const awaited = this.#awaited.get(name);
+    this.#awaited.delete(name);
+    for (const watched of awaited ?? []) this.#attach(watched, variable);
+    for (const { run, fits } of this.#searching) {
+      if (fits?.(name) === true) this.#attach(this.#watched(run, name, variable), variable);
+    }
     this.handleChange(change);
   }
 
@@ -139,13 +150,26 @@ export class LocalWatches implements WatchSource {
   // --- WatchSource
 
   open(run: WatchRun, identifiers: readonly string[]): void {
-    const { bufferLimit, overflow } = run.options;
-    const ring = new UpdateRing<LocalEntry>(bufferLimit, overflow);
-    this.#observations.set(run, { run, ring, initial: [], left: 0, isInLine: false, failure: undefined });
+    this.#begin(run, undefined, 0);
     this.#observe(run, identifiers);
-    run.handleState('live');
-    // In a turn of its own, behind the initial values: nothing is told before the caller has the watch.
-    setImmediate(() => run.handleSynced());
+    this.#handleLive(run);
+  }
+
+  openPatterns(run: WatchRun): void {
+    const matchers = run.patterns.map(compileWildcard);
+    const fits = (name: string): boolean => matchers.some((matches) => matches(name));
+    const observation = this.#begin(run, fits, Number.POSITIVE_INFINITY);
+    this.#searching.add(observation);
+    const found = new Set(run.patterns.flatMap((pattern) => this.#list(pattern)));
+    this.#tellPresent(
+      observation,
+      [...found].map((variable) => this.#present(run, variable.name, variable)),
+    );
+    this.#handleLive(run);
+  }
+
+  forget(): void {
+    // A variable that is gone has no observers any more.
   }
 
   async add(run: WatchRun, identifiers: readonly string[]): Promise<void> {
@@ -174,6 +198,7 @@ export class LocalWatches implements WatchSource {
     const observation = this.#observations.get(run);
     this.#observations.delete(run);
     if (observation === undefined) return;
+    this.#searching.delete(observation);
     observation.ring.clear();
     observation.initial = [];
   }
@@ -216,21 +241,47 @@ export class LocalWatches implements WatchSource {
     observation.left += found.length;
     const present: LocalEntry[] = [];
     for (const { identifier, variable } of found) {
-      const watched: LocalVariable = { ...watchedVariable(run, identifier), variable };
-      run.variables.set(identifier, watched);
-      if (variable === undefined) addTo(this.#awaited, identifier, watched);
-      else {
-        this.#attach(watched, variable);
-        present.push(entryOf(watched, variable.current, run.options.includeInitial ? INITIAL : BASELINE));
-      }
+      if (variable !== undefined) present.push(this.#present(run, identifier, variable));
+      else addTo(this.#awaited, identifier, this.#watched(run, identifier, undefined));
     }
-    if (run.options.includeInitial) this.#begin(observation, present);
+    this.#tellPresent(observation, present);
+  }
+
+  #begin(run: WatchRun, fits: Observation['fits'], left: number): Observation {
+    const { bufferLimit, overflow } = run.options;
+    const ring = new UpdateRing<LocalEntry>(bufferLimit, overflow);
+    const observation: Observation = { run, ring, fits, initial: [], left, isInLine: false, failure: undefined };
+    this.#observations.set(run, observation);
+    return observation;
+  }
+
+  #handleLive(run: WatchRun): void {
+    run.handleState('live');
+    // In a turn of its own, behind the initial values: nothing is told before the caller has the watch.
+    setImmediate(() => run.handleSynced());
+  }
+
+  #watched(run: WatchRun, identifier: string, variable: Variable | undefined): LocalVariable {
+    const watched: LocalVariable = { ...watchedVariable(run, identifier), variable };
+    run.variables.set(identifier, watched);
+    return watched;
+  }
+
+  /** Observed from now on; its value at this moment. */
+  #present(run: WatchRun, identifier: string, variable: Variable): LocalEntry {
+    const watched = this.#watched(run, identifier, variable);
+    this.#attach(watched, variable);
+    return entryOf(watched, variable.current, run.options.includeInitial ? INITIAL : BASELINE);
+  }
+
+  #tellPresent(observation: Observation, present: LocalEntry[]): void {
+    if (observation.run.options.includeInitial) this.#putFirst(observation, present);
     // A baseline is told to nobody: it is where the watch stands.
     else for (const entry of present) this.#deliver(entry, systemClock.nowMs());
   }
 
   /** In the order that they were set: revisions rise. */
-  #begin(observation: Observation, initial: LocalEntry[]): void {
+  #putFirst(observation: Observation, initial: LocalEntry[]): void {
     initial.sort((a, b) => a.entry.revision - b.entry.revision);
     for (const entry of initial) observation.initial.push(entry);
     this.#putInLine(observation);
@@ -264,6 +315,7 @@ export class LocalWatches implements WatchSource {
   #handleOverflow(observation: Observation): void {
     const { run } = observation;
     for (const watched of run.variables.values()) this.#unobserve(watched as LocalVariable);
+    this.#searching.delete(observation);
     observation.failure = new BufferOverflowError(
       `the watcher fell ${run.options.bufferLimit} updates behind and asked for overflow 'error': take updates faster, raise bufferLimit, or conflate`,
     );

@@ -10,7 +10,7 @@ import { clearTimeout, setTimeout } from '../shared/platform-timers.js';
 import type { BridgedState } from './bridged-state.js';
 import { checkIdentifiers } from './call-arguments.js';
 import type { LocalState } from './local-state.js';
-import type { Identifiers, StateProvider, Watch, WatchState } from './state-provider.js';
+import type { Identifiers, StateProvider, Watch, WatchState, WatchTarget } from './state-provider.js';
 import type { Watcher } from './watch/dispatcher.js';
 import type { WatchPosition } from './watch/watch.js';
 import { runOf, whenOver } from './watch/watch.js';
@@ -60,14 +60,14 @@ export class MovingWatch implements Watch {
   static async start(
     provider: StateProvider,
     ref: string,
-    identifiers: Identifiers,
+    target: WatchTarget,
     watcher: Watcher,
     options: WatchOptionsInput,
     onOver: OnOver,
     moved: () => Promise<void>,
   ): Promise<MovingWatch> {
     const watch = new MovingWatch(ref, watcher, parseWatchOptions(options), onOver, moved);
-    watch.#follow(await provider.watchVariables(identifiers, watcher, options));
+    watch.#follow(await provider.watchVariables(target, watcher, options));
     return watch;
   }
 
@@ -125,8 +125,9 @@ export class MovingWatch implements Watch {
     const owner = this.#owner?.deref();
     // Nobody's any more: what tells its watch so has not run yet.
     if (this.#owner !== undefined && owner === undefined) await this.stop();
+    const { context, patterns } = runOf(previous);
     const names = local.watches.namesOf(runOf(previous));
-    if (this.#isOver || names.size === 0) return NOTHING_TO_MOVE;
+    if (this.#isOver || (names.size === 0 && patterns.length === 0)) return NOTHING_TO_MOVE;
     const begin = new Map<string, WatchPosition>();
     const there = new Map<string, string>();
     const callersOf = new Map<string, string>();
@@ -138,11 +139,11 @@ export class MovingWatch implements Watch {
       if (position !== undefined) begin.set(bridgeIdentifier, position);
     }
     const opening = bridged.watches.set.start(
-      [...there.values()],
+      patterns.length === 0 ? [...there.values()] : { pattern: patterns },
       callersOf.size === 0 ? this.#watcher : withCallersIdentifiers(this.#watcher, callersOf),
       { ...this.#options, ...(owner === undefined ? {} : { owner }) },
       undefined,
-      { context: runOf(previous).context, positions: begin },
+      { context, positions: begin },
     );
     let next: Watch;
     try {

@@ -69,6 +69,7 @@ export type WatchState = StreamStateName;
 export interface Watch extends AsyncDisposable {
   /** Names it to `unwatchVariables` and in `listWatchers`. */
   readonly ref: string;
+  /** Of a pattern: the names that it has found so far and that are not gone. */
   readonly identifiers: readonly string[];
   readonly state: WatchState;
   /** Resolves when the server has registered the watch; rejects when it ends before. */
@@ -79,7 +80,7 @@ export interface Watch extends AsyncDisposable {
   readonly freshnessMs: number;
   /** Ends it. No watcher call happens after this resolves. */
   stop(): Promise<void>;
-  /** Watches more variables. @throws VariablesNotFoundError naming every unknown one, and then none is added */
+  /** Watches more variables. @throws VariablesNotFoundError naming every unknown one, and then none is added; InvalidArgumentError for a watch of a pattern */
   add(identifiers: Identifiers): Promise<void>;
   /** Watches these no longer; with the last one the watch ends. Those that it doesn't watch are ignored. */
   remove(identifiers: Identifiers): Promise<void>;
@@ -88,6 +89,8 @@ export interface Watch extends AsyncDisposable {
 export interface WatcherInfo {
   readonly ref: string;
   readonly identifiers: readonly string[];
+  /** Empty for a watch of names. */
+  readonly patterns: readonly string[];
   /** False when its owner is gone and its end is under way. */
   readonly alive: boolean;
   readonly state: WatchState;
@@ -126,6 +129,15 @@ export interface Capabilities {
 }
 
 export type Identifiers = string | readonly string[];
+
+/** What fits: variables that are there, and each that is registered later. `*` stands for any characters, `?` for one. */
+export interface PatternTarget {
+  /** 1 to 100 of them, of at most 512 characters. */
+  readonly pattern: string | readonly string[];
+}
+
+/** What a watch is asked for. */
+export type WatchTarget = Identifiers | PatternTarget;
 
 /** An iterable of one watch's changes. Leaving the loop, aborting its signal or disposing it ends the watch. */
 export type WatchIterable = AsyncIterableIterator<VariableChange> & AsyncDisposable;
@@ -166,15 +178,16 @@ export interface StateProvider extends AsyncDisposable {
   /** Sets an earlier version's value again, as a new version. @throws VariablesNotFoundError, VersionNotFoundError */
   rollback(identifier: string, version: number): Promise<number>;
   /**
-   * Resolves when the watch is registered: a set made after that is seen.
+   * Resolves when the watch is registered: a set made after that is seen. A pattern needs no variable to fit it: one that is registered
+   * later is told from its first version on, one that is deleted leaves the watch, and only `stop()` ends it.
    * @throws VariablesNotFoundError naming every unknown identifier, and then none is watched; InvalidArgumentError, InvalidOptionsError, AbortedError
    */
-  watchVariables(identifiers: Identifiers, watcher: Watcher, options?: WatchOptionsInput): Promise<Watch>;
+  watchVariables(target: WatchTarget, watcher: Watcher, options?: WatchOptionsInput): Promise<Watch>;
   /**
    * The same as an iterable, with at most `bufferLimit` changes waiting. Registered at once; why the server refused it is thrown by the
    * first `next()`, options that cannot be by this call.
    */
-  watch(identifiers: Identifiers, options?: WatchOptionsInput): WatchIterable;
+  watch(target: WatchTarget, options?: WatchOptionsInput): WatchIterable;
   /** @throws WatchNotFoundError when no running watch has this ref */
   unwatchVariables(refOrWatch: string | Watch): Promise<void>;
   listWatchers(): Promise<WatcherInfo[]>;

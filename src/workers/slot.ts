@@ -46,6 +46,8 @@ export class Slot {
   readonly #deadlines = new Deadlines();
   readonly #bridges = new Map<number, Bridge>();
   readonly #subscriptions = new Map<number, Subscription>();
+  /** Of variables that patterns find: those of the main thread are above 0. */
+  #lastHandle = 0;
   #utilization = eventLoopUtilization();
   #isStopped = false;
   #resolveClosed: () => void = () => undefined;
@@ -153,7 +155,17 @@ export class Slot {
       return;
     }
     const onEnd = () => this.#subscriptions.delete(command.subscription);
-    const subscription = new Subscription(command, bridge.connection, this.#writer, this.#deadlines, onEnd);
+    const subscription = new Subscription(
+      command,
+      bridge.connection,
+      this.#writer,
+      this.#deadlines,
+      () => {
+        this.#lastHandle -= 1;
+        return this.#lastHandle;
+      },
+      onEnd,
+    );
     this.#subscriptions.set(command.subscription, subscription);
     subscription.start();
   }

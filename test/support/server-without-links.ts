@@ -6,14 +6,17 @@ import { METHODS, methodPath, SERVICE_NAMES } from '../../src/shared/wire/servic
 export class ServerWithoutLinks implements AsyncDisposable {
   readonly #server = new Server();
   readonly #client: Client;
+  readonly #isForeign: boolean;
   port = 0;
 
-  private constructor(targetPort: number) {
+  private constructor(targetPort: number, isForeign: boolean) {
+    this.#isForeign = isForeign;
     this.#client = new Client(`127.0.0.1:${targetPort}`, credentials.createInsecure());
   }
 
-  static async start(targetPort: number): Promise<ServerWithoutLinks> {
-    const server = new ServerWithoutLinks(targetPort);
+  /** `isForeign`: nor does it say anything that only ours say. */
+  static async start(targetPort: number, isForeign = false): Promise<ServerWithoutLinks> {
+    const server = new ServerWithoutLinks(targetPort, isForeign);
     server.#addService();
     server.port = await new Promise<number>((resolve, reject) => {
       server.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
@@ -30,6 +33,13 @@ export class ServerWithoutLinks implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.forceShutdown();
     this.#client.close();
+  }
+
+  #said(metadata: Metadata): Metadata {
+    if (this.#isForeign) {
+      for (const key of Object.keys(metadata.getMap())) if (key.startsWith('bridge-')) metadata.remove(key);
+    }
+    return metadata;
   }
 
   #addService(): void {
@@ -57,8 +67,8 @@ export class ServerWithoutLinks implements AsyncDisposable {
       const passed = this.#client.makeUnaryRequest(path, pass, pass, call.request, (...given) => {
         answer = given as typeof answer;
       });
-      passed.on('metadata', (metadata: Metadata) => call.sendMetadata(metadata));
-      passed.on('status', ({ metadata }: { metadata: Metadata }) => callback(...answer, metadata));
+      passed.on('metadata', (metadata: Metadata) => call.sendMetadata(this.#said(metadata)));
+      passed.on('status', ({ metadata }: { metadata: Metadata }) => callback(...answer, this.#said(metadata)));
     }) as never;
   }
 
@@ -73,7 +83,7 @@ export class ServerWithoutLinks implements AsyncDisposable {
       on(name: string, handle: () => void): void;
     }) => {
       const passed = this.#client.makeServerStreamRequest(path, pass, pass, call.request);
-      passed.on('metadata', (metadata: Metadata) => call.sendMetadata(metadata));
+      passed.on('metadata', (metadata: Metadata) => call.sendMetadata(this.#said(metadata)));
       passed.on('data', (bytes: Buffer) => call.write(bytes));
       passed.on('error', (error) => call.emit('error', error));
       passed.on('end', () => call.end());

@@ -22,6 +22,8 @@ export class HandleTable<T> {
   /** Each place's present handle, or its last. */
   readonly #handles: number[] = [];
   readonly #free: number[] = [];
+  /** Those below 0. */
+  readonly #adopted = new Map<number, T>();
   #size = 0;
 
   constructor(limits: HandleLimits = HANDLE_LIMITS) {
@@ -30,7 +32,12 @@ export class HandleTable<T> {
   }
 
   get size(): number {
-    return this.#size;
+    return this.#size + this.#adopted.size;
+  }
+
+  /** A handle that the worker has allotted: below 0, and never given on while that worker lives. */
+  adopt(handle: number, item: T): void {
+    this.#adopted.set(handle, item);
   }
 
   /** A handle that nothing was addressed to before. @throws QuotaExceededError */
@@ -51,12 +58,17 @@ export class HandleTable<T> {
   }
 
   find(handle: number): T | undefined {
+    if (handle < 0) return this.#adopted.get(handle);
     const place = handle & this.#mask;
     return this.#handles[place] === handle ? this.#items[place] : undefined;
   }
 
   /** From now on nobody is found under it. Releasing twice is fine. */
   release(handle: number): void {
+    if (handle < 0) {
+      this.#adopted.delete(handle);
+      return;
+    }
     const place = handle & this.#mask;
     if (this.#handles[place] !== handle || this.#items[place] === undefined) return;
     this.#items[place] = undefined;

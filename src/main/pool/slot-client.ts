@@ -37,6 +37,8 @@ export interface SlotSubscriber {
   handleEnded(error: ErrorWire | undefined): void;
   /** The server has registered it, for the first time. */
   handleReady(): void;
+  /** One of its patterns has found a variable; undefined when it is of no use any more. */
+  handleNewcomer(name: string, handle: number): WatchedVariable | undefined;
   /** What opens it again in a fresh worker, from where it is; undefined when none of its variables is left. */
   reopenCommand(): Omit<OpenCommand, 'id'> | undefined;
 }
@@ -327,8 +329,17 @@ export class SlotClient implements LaneSink, PolledLane {
   // --- from the lane
 
   handleUpdate(update: LaneReader): void {
-    const variable = this.handles.find(update.handle);
+    const variable = this.handles.find(update.handle) ?? this.#newcomer(update);
     if (variable !== undefined) deliverInGroup(variable, update, this.#nowMs);
+  }
+
+  /** What a pattern has found makes itself known by its first update. */
+  #newcomer({ handle, lineage }: LaneReader): WatchedVariable | undefined {
+    const newcomer = lineage?.newcomer;
+    if (newcomer === undefined) return undefined;
+    const variable = this.#subscribers.get(newcomer.subscription)?.handleNewcomer(newcomer.name, handle);
+    if (variable !== undefined) this.handles.adopt(handle, variable);
+    return variable;
   }
 
   unref(): void {

@@ -86,6 +86,8 @@ export interface DispatchedWatch {
   handleError(error: BridgeError): void;
   /** The gate is full, and the watch wants no gap. */
   handleGateFull(): void;
+  /** Its watcher has been told that the variable went. */
+  handleGone(variable: WatchedVariable): void;
   /** Some of its calls are held; `RateLimit.wakeAtMs` says until when. */
   handleHeld(): void;
 }
@@ -188,6 +190,7 @@ export function deliver(variable: WatchedVariable, update: Update, nowMs: number
     };
     offer(watch, watch.limit, call, isInitial || isDeleted, nowMs);
   }
+  if (isDeleted) watch.handleGone(variable);
 }
 
 /** An update from a port: one of an atomic group waits for the last of its group. */

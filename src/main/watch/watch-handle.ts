@@ -1,5 +1,5 @@
 /** A running watch, as its maker holds it. Path: your code -> [watch handle] -> watch. Closed: `stop()` twice is fine, `add` is refused. */
-import { ClosedError } from '../../shared/errors.js';
+import { ClosedError, InvalidArgumentError } from '../../shared/errors.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
 import { systemClock } from '../../shared/system-clock.js';
 import { checkIdentifiers } from '../call-arguments.js';
@@ -76,6 +76,7 @@ export class WatchHandle implements Watch {
 
   async #add(identifiers: string | readonly string[]): Promise<void> {
     if (this.#run.isStopped) throw new ClosedError(`${this.ref} is over: watch again`);
+    this.#checkNames();
     const { variables } = this.#run;
     const wanted = checkIdentifiers(identifiers).filter((identifier) => variables.get(identifier)?.isGone !== false);
     if (wanted.length === 0) return;
@@ -86,11 +87,21 @@ export class WatchHandle implements Watch {
   }
 
   async #remove(identifiers: string | readonly string[]): Promise<void> {
+    this.#checkNames();
     const { variables } = this.#run;
     const unwanted = new Set(checkIdentifiers(identifiers).filter((identifier) => variables.has(identifier)));
     if (unwanted.size === 0) return;
     if (isAnyLeft(variables, unwanted)) await this.#backend.remove(this.#run, [...unwanted]);
     else await this.stop();
+  }
+
+  /** @throws InvalidArgumentError */
+  #checkNames(): void {
+    const { patterns } = this.#run;
+    if (patterns.length === 0) return;
+    throw new InvalidArgumentError(
+      `${this.ref} watches what fits ${patterns.join(', ')}, and no list of names: stop it, and watch another pattern`,
+    );
   }
 }
 

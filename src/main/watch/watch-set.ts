@@ -7,8 +7,8 @@ import { type BridgeError, InvalidArgumentError } from '../../shared/errors.js';
 import type { WatchOptionsInput } from '../../shared/options.js';
 import { parseWatchOptions } from '../../shared/options.js';
 import { systemClock } from '../../shared/system-clock.js';
-import { checkIdentifiers } from '../call-arguments.js';
-import type { Identifiers, Watch, WatcherInfo, WatchIterable } from '../state-provider.js';
+import { checkTarget } from '../call-arguments.js';
+import type { Watch, WatcherInfo, WatchIterable, WatchTarget } from '../state-provider.js';
 import type { Watcher } from './dispatcher.js';
 import { releaseDue } from './dispatcher.js';
 import type { WatchBackend, WatchOrigin } from './watch.js';
@@ -22,6 +22,8 @@ export interface WatchSource extends WatchBackend {
   checkOpen(): void;
   /** Registers the watch. @throws what watchVariables throws; then nothing of it may stay */
   open(run: WatchRun, identifiers: readonly string[]): void | Promise<void>;
+  /** As `open`, for what fits the run's patterns. */
+  openPatterns(run: WatchRun): void | Promise<void>;
 }
 
 /** What a provider knows of a watch's updates before they come to the dispatcher. */
@@ -56,25 +58,25 @@ export class WatchSet {
    * @throws InvalidArgumentError, InvalidOptionsError, AbortedError, ClosedError, and what the source's `open` throws
    */
   async start(
-    identifiers: Identifiers,
+    target: WatchTarget,
     watcher: Watcher,
     input: WatchOptionsInput,
     onOver: OnOver | undefined,
     origin?: WatchOrigin,
   ): Promise<Watch> {
-    const wanted = checkIdentifiers(identifiers);
+    const { identifiers, patterns } = checkTarget(target);
     if (typeof watcher !== 'function')
       throw new InvalidArgumentError('the watcher is a function (identifier, old, new, metadata)');
     const options = parseWatchOptions(input);
     this.#source.checkOpen();
     const remove = (one: WatchRun) => this.#registry.remove(one);
     const ref = this.#registry.nextRef();
-    const run = new WatchRun(ref, watcher, options, this.#source, remove, this.#verifies, origin);
+    const run = new WatchRun(ref, watcher, patterns, options, this.#source, remove, this.#verifies, origin);
     // Before it is registered: it may end while it is.
     run.onOver = onOver;
     this.#registry.add(run);
     try {
-      const opening = this.#source.open(run, wanted);
+      const opening = patterns.length === 0 ? this.#source.open(run, identifiers) : this.#source.openPatterns(run);
       // In process there is nothing to wait for.
       if (opening !== undefined) await opening;
     } catch (error) {
@@ -90,9 +92,9 @@ export class WatchSet {
   }
 
   /** @throws InvalidOptionsError; what `start` throws is thrown by the first `next()` */
-  iterate(identifiers: Identifiers, input: WatchOptionsInput): WatchIterable {
+  iterate(target: WatchTarget, input: WatchOptionsInput): WatchIterable {
     const { bufferLimit, overflow } = parseWatchOptions(input);
-    return iterateWatch((watcher, onOver) => this.start(identifiers, watcher, input, onOver), bufferLimit, overflow);
+    return iterateWatch((watcher, onOver) => this.start(target, watcher, input, onOver), bufferLimit, overflow);
   }
 
   /** @throws WatchNotFoundError */
@@ -128,6 +130,7 @@ function infoOf(run: WatchRun, upstream: UpstreamStats, nowMs: number): WatcherI
   return {
     ref: run.ref,
     identifiers: run.identifiers,
+    patterns: run.patterns,
     alive: !run.isStopped,
     state: run.state,
     workerId: upstream.workerId,

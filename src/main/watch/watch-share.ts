@@ -8,6 +8,7 @@ import { systemClock } from '../../shared/system-clock.js';
 import type { SlotClient, SlotSubscriber } from '../pool/slot-client.js';
 import { resumePoints } from '../pool/slot-recovery.js';
 import type { AtomicGroup, WatchedVariable } from './dispatcher.js';
+import { watchedVariable } from './dispatcher.js';
 import type { WatchRun } from './watch.js';
 
 /** Joins the shares of a watch. */
@@ -27,12 +28,17 @@ export class WatchShare implements SlotSubscriber {
   lastWordAtMs = systemClock.nowMs();
   #wasReady: boolean;
   readonly #bridge: number;
+  readonly #epoch: () => string;
+  /** Of `variables`. */
+  #forgotten = 0;
+  readonly #group: AtomicGroup | undefined;
   readonly #options: SubscriptionOptions;
   readonly #owner: WatchShareOwner;
 
   /** `resumes`: its variables say already from where on. */
   constructor(
     bridge: number,
+    epoch: () => string,
     slot: SlotClient,
     run: WatchRun,
     variables: WatchedVariable[],
@@ -41,17 +47,38 @@ export class WatchShare implements SlotSubscriber {
   ) {
     this.#wasReady = resumes;
     this.#bridge = bridge;
+    this.#epoch = epoch;
     this.subscription = slot.nextSubscription();
     this.slot = slot;
     this.run = run;
     this.variables = variables;
     this.#owner = owner;
     this.#options = subscriptionOptions(run.options);
-    const group: AtomicGroup | undefined = this.#options.atomic ? [] : undefined;
+    this.#group = this.#options.atomic ? [] : undefined;
     for (const variable of variables) {
       variable.handle = slot.handles.allot(variable);
-      variable.group = group;
+      variable.group = this.#group;
     }
+  }
+
+  handleNewcomer(name: string, handle: number): WatchedVariable | undefined {
+    if (this.run.isStopped) return undefined;
+    const variable = watchedVariable(this.run, name);
+    variable.handle = handle;
+    variable.group = this.#group;
+    this.variables.push(variable);
+    this.run.variables.set(name, variable);
+    return variable;
+  }
+
+  /** It is gone, and was found by a pattern: nothing more is addressed to it. */
+  forget(variable: WatchedVariable): void {
+    this.slot.handles.release(variable.handle);
+    this.#forgotten += 1;
+    // Many may go one after the other: the list is gone through now and then.
+    if (2 * this.#forgotten <= this.variables.length) return;
+    this.variables = this.variables.filter(({ isGone }) => !isGone);
+    this.#forgotten = 0;
   }
 
   /** Resolves when nothing more can come for these variables of it. */
@@ -75,6 +102,11 @@ export class WatchShare implements SlotSubscriber {
     }
   }
 
+  #allot(variable: WatchedVariable): void {
+    this.slot.handles.release(variable.handle);
+    variable.handle = this.slot.handles.allot(variable);
+  }
+
   #releaseHandles(): void {
     for (const variable of this.variables) this.slot.handles.release(variable.handle);
   }
@@ -85,8 +117,11 @@ export class WatchShare implements SlotSubscriber {
   }
 
   reopenCommand(): Omit<OpenCommand, 'id'> | undefined {
+    const { patterns } = this.run;
     const left = this.variables.filter((variable) => !variable.isGone);
-    if (left.length === 0) return undefined;
+    if (left.length === 0 && patterns.length === 0) return undefined;
+    // Its worker's handles went with the worker.
+    for (const variable of left) if (variable.handle < 0) this.#allot(variable);
     const points = resumePoints(left, this.#options.condition !== undefined);
     return {
       kind: 'open',
@@ -94,6 +129,8 @@ export class WatchShare implements SlotSubscriber {
       subscription: this.subscription,
       identifiers: left.map((variable) => variable.identifier),
       handles: left.map((variable) => variable.handle),
+      patterns,
+      epoch: patterns.length === 0 ? '' : this.#epoch(),
       options: this.#options,
       // One that was registered before goes on, also where nothing has come yet: its first value is no baseline.
       resume: this.#wasReady || points.some((point) => point !== undefined) ? points : undefined,
@@ -102,8 +139,7 @@ export class WatchShare implements SlotSubscriber {
 
   handleWorkerLost(): void {
     // Nothing has moved for a group that was not whole: it comes again.
-    const [variable] = this.variables;
-    if (variable?.group !== undefined) variable.group.length = 0;
+    if (this.#group !== undefined) this.#group.length = 0;
     this.handleState('connecting', undefined);
   }
 

@@ -34,6 +34,8 @@ export interface WatchBackend {
   releaseAtTurnEnd(run: WatchRun): void;
   add(run: WatchRun, identifiers: readonly string[]): Promise<void>;
   remove(run: WatchRun, identifiers: readonly string[]): Promise<void>;
+  /** A variable that a pattern had found is gone. */
+  forget(run: WatchRun, variable: WatchedVariable): void;
   stop(run: WatchRun): Promise<void>;
   /** When the source of this watch was last heard, ms, as deadlines count them. */
   lastWordAtMs(run: WatchRun): number;
@@ -61,6 +63,8 @@ export class WatchRun implements DispatchedWatch, Deadline {
   readonly sessionId: string;
   readonly watcher: Watcher;
   readonly options: WatchOptions;
+  /** Instead of identifiers: its variables are those that have been found so far. */
+  readonly patterns: readonly string[];
   readonly stats = new WatchStats();
   readonly filter: DispatchedWatch['filter'];
   readonly condition: Condition | undefined;
@@ -100,6 +104,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
   constructor(
     ref: string,
     watcher: Watcher,
+    patterns: readonly string[],
     options: WatchOptions,
     backend: WatchBackend,
     onRemoved: (run: WatchRun) => void,
@@ -112,6 +117,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
     this.gate = origin === undefined ? undefined : new CallGate(options.bufferLimit, options.overflow);
     this.sessionId = backend.sessionId;
     this.watcher = watcher;
+    this.patterns = patterns;
     // An owner that only its watch holds could never be collected.
     const { owner, ...rest } = options;
     this.options = rest;
@@ -163,6 +169,13 @@ export class WatchRun implements DispatchedWatch, Deadline {
       return;
     }
     this.#call(onError, [error], (cause) => this.#warn(cause, 'onError threw'));
+  }
+
+  /** One of a pattern leaves: its name may come back as another variable. */
+  handleGone(variable: WatchedVariable): void {
+    if (this.patterns.length === 0) return;
+    if (this.variables.get(variable.identifier) === variable) this.variables.delete(variable.identifier);
+    this.#backend.forget(this, variable);
   }
 
   handleHeld(): void {

@@ -41,11 +41,19 @@ const SESSION_ENDED = 48;
 export interface Lineage {
   readonly epoch: string;
   readonly variableId: string;
+  /** Of a variable that a pattern has found: whose it is, since nobody on the main thread has asked for it. */
+  readonly newcomer?: Newcomer | undefined;
+}
+
+/** A variable that fits a subscription's pattern. */
+export interface Newcomer {
+  readonly subscription: number;
+  readonly name: string;
 }
 
 /** Reused by whoever makes it: what has to wait copies it. */
 export interface Update {
-  /** Which variable of which watch: allotted by the slot's end on the main thread. */
+  /** Which variable of which watch: allotted by the slot's end on the main thread; below 0 by its worker, for what a pattern has found. */
   readonly handle: number;
   readonly version: number;
   /** Nobody looks at that of a deleted one. */

@@ -1,6 +1,6 @@
 /** One test of the suite: a fresh provider, recordings of its watches, and at the end nothing may be left. */
 import assert from 'node:assert/strict';
-import type { StateProvider } from '../../main/state-provider.js';
+import type { StateProvider, WatchTarget } from '../../main/state-provider.js';
 import { InternalError } from '../../shared/errors.js';
 import type { WatchOptionsInput } from '../../shared/options.js';
 import { until, within } from '../within.js';
@@ -46,10 +46,10 @@ export class ContractTest {
   }
 
   /** A registered watch whose calls are recorded. The provider checks its books, and we check that old and new chain. */
-  async record(identifiers: string | readonly string[], options: WatchOptionsInput = {}): Promise<Recording> {
+  async record(target: WatchTarget, options: WatchOptionsInput = {}): Promise<Recording> {
     const recording = new Recording();
     const { onError } = options;
-    const watching = this.provider.watchVariables(identifiers, recording.watcher, {
+    const watching = this.provider.watchVariables(target, recording.watcher, {
       verify: true,
       ...options,
       onError: (error) => {
@@ -57,7 +57,7 @@ export class ContractTest {
         onError?.(error);
       },
     });
-    recording.watch = await within(watching, `a watch of ${String(identifiers)}`);
+    recording.watch = await within(watching, `a watch of ${JSON.stringify(target)}`);
     this.#recordings.push(recording);
     return recording;
   }

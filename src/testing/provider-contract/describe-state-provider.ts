@@ -21,6 +21,7 @@ import { describeMissingVariables } from './missing-variables.js';
 import { describeNames } from './names.js';
 import { describeOverflow } from './overflow.js';
 import { describeOwners } from './owners.js';
+import { describePatterns } from './patterns.js';
 import { describeRateLimits } from './rate-limits.js';
 import { describeSignals } from './signals.js';
 import { describeStopping } from './stopping.js';
@@ -41,6 +42,7 @@ const TOPICS: readonly (readonly [topic: string, describeTopic: (promise: Promis
   ['stopping, adding, removing', describeStopping],
   ['variables that are not there yet', describeMissingVariables],
   ['variables that go', describeGoneVariables],
+  ['patterns', describePatterns],
   ['filters', describeFilters],
   ['conditions', describeConditions],
   ['rate limits', describeRateLimits],

@@ -276,7 +276,7 @@ export class LinkSession {
 }
 
 function rowOf(number: number, request: FeedRequest): LinkWatchRow {
-  const { identifiers, keepsBatches, waitForMissing, wantsMark, resume, resumeEpoch } = request;
+  const { identifiers, patterns, keepsBatches, waitForMissing, wantsMark, resume, resumeEpoch } = request;
   return {
     feed: number,
     includesInitialValues: true,
@@ -284,14 +284,15 @@ function rowOf(number: number, request: FeedRequest): LinkWatchRow {
     waitsForMissing: waitForMissing,
     wantsMark,
     identifiers,
-    patterns: [],
+    patterns,
     resume: resume === undefined ? undefined : { epoch: resumeEpoch, seen: Object.entries(resume) },
   };
 }
 
 /** By estimate, not below what is sent. */
-function bytesOfRow({ identifiers, resume }: LinkWatchRow): number {
+function bytesOfRow({ identifiers, patterns, resume }: LinkWatchRow): number {
   let bytes = BYTES_AROUND_A_ROW;
+  for (const pattern of patterns) bytes += utf8Length(pattern) + BYTES_AROUND_A_TEXT;
   for (const identifier of identifiers) bytes += utf8Length(identifier) + BYTES_AROUND_A_TEXT;
   for (const [id] of resume?.seen ?? []) bytes += utf8Length(id) + BYTES_AROUND_A_TEXT + BYTES_OF_A_VERSION;
   return bytes;

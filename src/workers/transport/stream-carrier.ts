@@ -83,12 +83,20 @@ export class StreamCarrier implements Carrier {
     const bytes = METHODS.WatchVariables.encodeRequest({
       sessionId: this.#config.sessionId,
       variableIdentifiers: [...request.identifiers],
+      patterns: [...request.patterns],
       includeInitialValues: true,
       options,
       ...(request.resume === undefined ? {} : { resume: request.resume, resumeEpoch: request.resumeEpoch }),
       ...(feed.heartbeatMs === 0 ? {} : { heartbeatMs: feed.heartbeatMs }),
     });
     feed.handleOpening(systemClock.nowMs());
+    if (request.patterns.length > 0 && epoch === '') {
+      const error = new UnsupportedError(
+        `${feed.subject}: the server knows only the published contract, which has no patterns: watch names, or use a bridged-state server`,
+      );
+      this.#owner.handleFeedEnded(feed, ownEnd(error, { status: STATUS.UNIMPLEMENTED, trailer: error.code }));
+      return;
+    }
     if (bytes.length > maxBytes) {
       this.#owner.handleFeedEnded(
         feed,

@@ -3,6 +3,7 @@ import type { VariableFeed } from './variable-feed.js';
 
 export interface FeedRequest {
   readonly identifiers: readonly string[];
+  readonly patterns: readonly string[];
   /** Last versions by variable id, of those that belong to `resumeEpoch`. */
   readonly resume: Readonly<Record<string, number>> | undefined;
   readonly resumeEpoch: string;
@@ -14,6 +15,10 @@ export interface FeedRequest {
 }
 
 export interface RequestOptions {
+  /** Instead of the variables' identifiers. */
+  readonly patterns: readonly string[];
+  /** Where the patterns were asked before; '' when they were not, or at a server that says none. */
+  readonly patternEpoch: string;
   readonly waitForMissing: boolean;
   readonly keepsBatches: boolean;
   /** The epoch that the connection said, '' when it said none. */
@@ -22,7 +27,7 @@ export interface RequestOptions {
 
 export function feedRequest(
   variables: readonly VariableFeed[],
-  { waitForMissing, keepsBatches, serverEpoch }: RequestOptions,
+  { patterns, patternEpoch, waitForMissing, keepsBatches, serverEpoch }: RequestOptions,
 ): FeedRequest {
   const identifiers: string[] = [];
   let ofServer: string | undefined;
@@ -30,7 +35,7 @@ export function feedRequest(
   let canResume = true;
   for (const { identifier, tracker, isGone } of variables) {
     if (isGone) continue;
-    identifiers.push(identifier);
+    if (patterns.length === 0) identifiers.push(identifier);
     const { version, epoch, variableId } = tracker;
     if (version === 0) continue;
     if (epoch === '' || variableId === '') canResume = false;
@@ -39,7 +44,7 @@ export function feedRequest(
     else if (ofServer !== epoch) canResume = false;
   }
   // Of a server that lost its state some may have come back and others not: those are left out, and told from the first version of their new life.
-  const resumeEpoch = ofServer ?? ofOthers;
+  const resumeEpoch = ofServer ?? ofOthers ?? (patternEpoch === '' ? undefined : patternEpoch);
   const isResuming = canResume && resumeEpoch !== undefined;
   const resume: Record<string, number> = {};
   if (isResuming) {
@@ -52,11 +57,12 @@ export function feedRequest(
   const waits = waitForMissing || hasLostState;
   return {
     identifiers,
+    patterns,
     resume: isResuming ? resume : undefined,
     resumeEpoch: isResuming ? resumeEpoch : '',
     waitForMissing: waits,
     // Present values that all come need no mark behind them.
-    wantsMark: serverEpoch !== '' && (isResuming || waits),
+    wantsMark: serverEpoch !== '' && (isResuming || waits || patterns.length > 0),
     keepsBatches,
   };
 }

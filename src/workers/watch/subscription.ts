@@ -62,9 +62,10 @@ export class Subscription implements FeedSink, Deadline {
     connection: Connection,
     writer: PortWriter,
     deadlines: Deadlines,
+    nextHandle: () => number,
     onEnd: () => void,
   ) {
-    const { options, identifiers, handles, resume } = command;
+    const { options, identifiers, handles, resume, patterns, epoch, subscription } = command;
     this.#number = command.subscription;
     this.bridge = command.bridge;
     this.#openId = command.id;
@@ -74,11 +75,15 @@ export class Subscription implements FeedSink, Deadline {
     this.#onEnd = onEnd;
     this.#queue = new PortQueue(options);
     const nowMs = systemClock.nowMs();
-    // A batch set atomically is whole on one stream only.
-    const parts = options.atomic ? [[...identifiers.keys()]] : partsThatResume(identifiers, connection.maxRequestBytes);
+    const found = patterns.length === 0 ? undefined : { patterns, epoch, subscription, nextHandle };
+    // A batch set atomically is whole on one stream only, and what fits a pattern is found by one.
+    const parts =
+      options.atomic || found !== undefined
+        ? [[...identifiers.keys()]]
+        : partsThatResume(identifiers, connection.maxRequestBytes);
     this.#feeds = parts.map((places) => {
       const of = <T>(column: readonly T[]): T[] => places.map((place) => column[place]!);
-      return new WatchFeed(of(identifiers), of(handles), resume && of(resume), options, this, nowMs);
+      return new WatchFeed(of(identifiers), of(handles), resume && of(resume), options, this, nowMs, found);
     });
     this.#unregistered = new Set(this.#feeds);
     this.#unsynced = new Set(this.#feeds);

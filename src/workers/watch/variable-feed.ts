@@ -4,7 +4,7 @@
  */
 import type { Condition } from '../../shared/delivery/condition.js';
 import { meets } from '../../shared/delivery/condition.js';
-import type { Lineage } from '../../shared/delivery/update.js';
+import type { Lineage, Newcomer } from '../../shared/delivery/update.js';
 import { HAS_OLD, type UpdateRecord } from '../../shared/delivery/update.js';
 import { VersionTracker } from '../../shared/delivery/version-tracker.js';
 import type { ResumePoint } from '../../shared/port/commands.js';
@@ -14,6 +14,8 @@ import type { VariableValue } from '../../shared/values/variable-type.js';
 export class VariableFeed {
   readonly identifier: string;
   readonly handle: number;
+  /** Said with each of its lives: no other way leads to the main thread than an update. */
+  readonly #newcomer: Newcomer | undefined;
   readonly tracker = new VersionTracker();
   isGone = false;
   /** Its present value, or nothing newer, has come on the present stream. */
@@ -27,9 +29,10 @@ export class VariableFeed {
   /** Of its versions, until an update that is delivered has said it. */
   #lineage: Lineage | undefined;
 
-  constructor(identifier: string, handle: number, point: ResumePoint | undefined) {
+  constructor(identifier: string, handle: number, point: ResumePoint | undefined, newcomer?: Newcomer) {
     this.identifier = identifier;
     this.handle = handle;
+    this.#newcomer = newcomer;
     if (point === undefined) return;
     this.tracker.resume(point.version, point.epoch, point.variableId);
     this.#last = point.last === undefined ? undefined : fromPortValue(point.last);
@@ -46,8 +49,8 @@ export class VariableFeed {
   }
 
   /** Its versions belong to another life from here on. */
-  handleLineage(lineage: Lineage): void {
-    this.#lineage = lineage;
+  handleLineage(epoch: string, variableId: string): void {
+    this.#lineage = { epoch, variableId, newcomer: this.#newcomer };
   }
 
   /** A value that is no news, but that a condition may ask for later. */

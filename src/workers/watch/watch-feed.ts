@@ -35,6 +35,16 @@ export interface FeedSink {
   handleNothingLeft(feed: WatchFeed): void;
 }
 
+/** What is watched by pattern instead of by name. */
+export interface FeedPatterns {
+  readonly patterns: readonly string[];
+  /** Where they were asked before; '' when they were not. */
+  readonly epoch: string;
+  readonly subscription: number;
+  /** For a variable that is found: no other of this worker has or had it. */
+  nextHandle(): number;
+}
+
 /** What a feed counts; sums of several. */
 export interface FeedStats {
   received: number;
@@ -55,6 +65,7 @@ export class WatchFeed implements CarriedFeed {
   readonly #sink: FeedSink;
   readonly #options: SubscriptionOptions;
   readonly #condition: Condition | undefined;
+  readonly #patterns: FeedPatterns | undefined;
   #state: FeedState;
   #streamEpoch = '';
   #hasBeenLive = false;
@@ -85,9 +96,11 @@ export class WatchFeed implements CarriedFeed {
     options: SubscriptionOptions,
     sink: FeedSink,
     nowMs: number,
+    patterns?: FeedPatterns,
   ) {
     this.#sink = sink;
     this.#options = options;
+    this.#patterns = patterns;
     // Three signs of life within the time that may pass without one.
     this.heartbeatMs = options.staleAfterMs === 0 ? 0 : Math.max(100, Math.floor(options.staleAfterMs / 3));
     this.#condition = options.condition;
@@ -123,12 +136,15 @@ export class WatchFeed implements CarriedFeed {
 
   /** For sentences. */
   get subject(): string {
+    if (this.#patterns !== undefined) return `the watch of pattern ${this.#patterns.patterns.slice(0, 3).join(', ')}`;
     return `the watch of ${this.identifiers.slice(0, 3).join(', ')}`;
   }
 
   /** What to ask for now. `serverEpoch` is the one that the connection said, '' when it said none. */
   request(serverEpoch: string): FeedRequest {
     const request = feedRequest([...this.#variables.values()], {
+      patterns: this.#patterns?.patterns ?? [],
+      patternEpoch: this.#hasBeenLive ? this.#streamEpoch || (this.#patterns?.epoch ?? '') : '',
       waitForMissing: this.#waitsForMissing,
       keepsBatches: this.#options.atomic,
       serverEpoch,
@@ -342,8 +358,22 @@ export class WatchFeed implements CarriedFeed {
       if (variable !== undefined) found.add(variable);
     }
     const variables = [...found];
+    if (this.#patterns !== undefined && variables.length === 0) {
+      // Nobody has heard of it.
+      if (update.updateType === 'deleted') return [];
+      variables.push(this.#join(update.name, this.#patterns));
+    }
     if (update.variableId !== '') this.#byId.set(update.variableId, variables);
     return variables;
+  }
+
+  /** It fits a pattern, and the watch hears of it for the first time. */
+  #join(name: string, { subscription, nextHandle }: FeedPatterns): VariableFeed {
+    const variable = new VariableFeed(name, nextHandle(), undefined, { subscription, name });
+    variable.isCurrent = true;
+    this.#variables.set(name, variable);
+    this.#left += 1;
+    return variable;
   }
 
   #handleVersion(variable: VariableFeed, update: UpdateMessage, nowMs: number): void {
@@ -365,7 +395,7 @@ export class WatchFeed implements CarriedFeed {
       if (this.#condition !== undefined) variable.remember(value);
     } else {
       if (tracker.epoch !== epochBefore || tracker.variableId !== idBefore) {
-        variable.handleLineage({ epoch: tracker.epoch, variableId: tracker.variableId });
+        variable.handleLineage(tracker.epoch, tracker.variableId);
       }
       const flags = isFirst ? this.#flagsOfFirst(update) : tracker.isResync ? RESYNC : 0;
       if (flags !== BASELINE) this.#received += 1;
@@ -384,7 +414,9 @@ export class WatchFeed implements CarriedFeed {
 
   #flagsOfFirst(update: UpdateMessage): number {
     if (update.updateType === 'value_change') return 0;
-    if (update.updateType === 'initial_value' && this.#options.includeInitial) return INITIAL;
+    // A pattern that was away has missed the beginning of what it finds then.
+    const isNews = this.#patterns !== undefined && this.#reconnects > 0;
+    if (update.updateType === 'initial_value' && this.#options.includeInitial && !isNews) return INITIAL;
     // After a break a set made since the registration may have brought it: somebody has to be told.
     return update.updateType === 'resync' || this.#reconnects > 0 ? RESYNC : BASELINE;
   }
@@ -417,12 +449,14 @@ export class WatchFeed implements CarriedFeed {
     this.#left -= 1;
     this.#deliver(record);
     this.#byId.delete(update.variableId);
+    // Registered again it is found again.
+    if (this.#patterns !== undefined) this.#variables.delete(variable.identifier);
     if (this.#ready === undefined) this.#checkAnyLeft();
     this.#checkAllCurrent();
   }
 
   #checkAnyLeft(): void {
-    if (this.#left === 0 && !isOver(this.#state)) this.#sink.handleNothingLeft(this);
+    if (this.#left === 0 && this.#patterns === undefined && !isOver(this.#state)) this.#sink.handleNothingLeft(this);
   }
 
   /** Addressed and given its value by its variable. */

@@ -23,6 +23,7 @@ const watch: DispatchedWatch = {
   gate: undefined,
   handleError: () => undefined,
   handleGateFull: () => undefined,
+  handleGone: () => undefined,
   handleHeld: () => undefined,
 };
 

@@ -57,6 +57,7 @@ function watchOf(options: Partial<DispatchedWatch> = {}): TestWatch {
     context: new AsyncResource('test'),
     clock: { wallAtMs: (nowMs) => nowMs },
     handleError: (error) => errors.push(error),
+    handleGone: () => undefined,
     handleHeld: () => undefined,
     seen,
     metadata,

@@ -147,6 +147,7 @@ function debounced() {
     handleError: (error) => {
       throw error;
     },
+    handleGone: () => undefined,
     handleHeld: () => undefined,
   };
   const fan = watchedVariable(watch, 'fan');

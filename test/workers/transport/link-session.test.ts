@@ -54,6 +54,7 @@ class NotingFeed implements CarriedFeed {
 
 const request = (...identifiers: string[]): FeedRequest => ({
   identifiers,
+  patterns: [],
   resume: undefined,
   resumeEpoch: '',
   waitForMissing: false,

@@ -5,7 +5,7 @@ import { VariableFeed } from '../../../src/workers/watch/variable-feed.js';
 
 const seen = (identifier: string, version: number, epoch: string, variableId: string) =>
   new VariableFeed(identifier, 0, { version, epoch, variableId, last: undefined });
-const OPTIONS = { waitForMissing: false, keepsBatches: false, serverEpoch: 'e1' };
+const OPTIONS = { patterns: [], patternEpoch: '', waitForMissing: false, keepsBatches: false, serverEpoch: 'e1' };
 
 describe('the request of a feed', () => {
   test('that has seen nothing asks for its variables as they are', () => {

@@ -36,8 +36,8 @@ describe('a variable with a condition', () => {
 test('a lineage is said once, with the first update that is delivered after it began', () => {
   const fan = new VariableFeed('fan', 5, undefined);
   fan.offer(record(0, RESYNC), 10, changedBy2);
-  const lineage = { epoch: 'e', variableId: 'v' };
-  fan.handleLineage(lineage);
+  const lineage = { epoch: 'e', variableId: 'v', newcomer: undefined };
+  fan.handleLineage('e', 'v');
   fan.offer(record(), 10, changedBy2);
   const [first, second] = [record(), record()];
   fan.offer(first, 20, changedBy2);
