@@ -389,6 +389,7 @@ describe('after a break', () => {
 
     assert.deepEqual(feed.request('e1'), {
       identifiers: ['fan', 'lamp'],
+      patterns: [],
       resume: { v1: 2, v2: 1 },
       resumeEpoch: 'e1',
       waitForMissing: false,
@@ -608,6 +609,7 @@ describe('within one stream', () => {
     ]);
     assert.deepEqual(feed.request('e1'), {
       identifiers: ['fan'],
+      patterns: [],
       resume: { v1: 2 },
       resumeEpoch: 'e1.1',
       waitForMissing: false,
