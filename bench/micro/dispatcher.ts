@@ -23,6 +23,8 @@ export function dispatcherKernels(): Kernel[] {
     isStopped: false,
     filterPromises: false,
     gate: undefined,
+    batch: undefined,
+    handleBatchBegun: () => undefined,
     handleGateFull: () => undefined,
     context: new AsyncResource('test'),
     clock: { wallAtMs: (nowMs) => nowMs },

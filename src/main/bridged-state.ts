@@ -10,7 +10,13 @@ import {
   InvalidOptionsError,
   VariablesNotFoundError,
 } from '../shared/errors.js';
-import type { StateOptions, StateOptionsInput, WatchOptionsInput } from '../shared/options.js';
+import type {
+  AnyWatchOptionsInput,
+  BatchWatchOptionsInput,
+  StateOptions,
+  StateOptionsInput,
+  WatchOptionsInput,
+} from '../shared/options.js';
 import { copyOptions, parseStateOptions } from '../shared/options.js';
 import type { AttachCommand, BridgeConfig, Call } from '../shared/port/commands.js';
 import { fromPortValue, toPortValue } from '../shared/port/port-value.js';
@@ -63,8 +69,9 @@ import type {
   WatchIterable,
   WatchTarget,
 } from './state-provider.js';
-import type { Watcher } from './watch/dispatcher.js';
-import type { WatchPosition } from './watch/watch.js';
+import type { BatchWatcher, VariableChange, Watcher } from './watch/dispatcher.js';
+import type { AnyWatcher, WatchPosition } from './watch/watch.js';
+import type { AnyWatchIterable } from './watch/watch-iterator.js';
 
 export interface BridgedStateOptions extends StateOptionsInput {
   /** Workers to share; without it the state makes and closes its own. */
@@ -261,11 +268,15 @@ export class BridgedState implements StateProvider, SlotBridge {
     return (await this.#call({ name: 'rollback', identifier, version })) as number;
   }
 
-  watchVariables(target: WatchTarget, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
+  watchVariables(target: WatchTarget, watcher: BatchWatcher, options: BatchWatchOptionsInput): Promise<Watch>;
+  watchVariables(target: WatchTarget, watcher: Watcher, options?: WatchOptionsInput): Promise<Watch>;
+  watchVariables(target: WatchTarget, watcher: AnyWatcher, options: AnyWatchOptionsInput = {}): Promise<Watch> {
     return this.watches.set.start(target, watcher, options, undefined);
   }
 
-  watch(target: WatchTarget, options: WatchOptionsInput = {}): WatchIterable {
+  watch(target: WatchTarget, options: BatchWatchOptionsInput): WatchIterable<readonly VariableChange[]>;
+  watch(target: WatchTarget, options?: WatchOptionsInput): WatchIterable;
+  watch(target: WatchTarget, options: AnyWatchOptionsInput = {}): AnyWatchIterable {
     return this.watches.set.iterate(target, options);
   }
 

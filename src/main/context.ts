@@ -3,7 +3,7 @@
  * While it moves, calls wait: nothing is set between the copy and the move. A move that fails leaves it local, as it was.
  */
 import { ClosedError, WatchNotFoundError } from '../shared/errors.js';
-import type { WatchOptionsInput } from '../shared/options.js';
+import type { AnyWatchOptionsInput, BatchWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
 import { parseWatchOptions } from '../shared/options.js';
 import { setImmediate } from '../shared/platform-timers.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
@@ -27,8 +27,9 @@ import type {
   WatchIterable,
   WatchTarget,
 } from './state-provider.js';
-import type { Watcher } from './watch/dispatcher.js';
-import { iterateWatch } from './watch/watch-iterator.js';
+import type { BatchWatcher, VariableChange, Watcher } from './watch/dispatcher.js';
+import type { AnyWatcher } from './watch/watch.js';
+import { type AnyWatchIterable, iterateWatch } from './watch/watch-iterator.js';
 
 export class Context implements StateProvider {
   readonly supportsWatching = true;
@@ -113,13 +114,17 @@ export class Context implements StateProvider {
     return (this.#idle ?? (await this.#settled())).rollback(identifier, version);
   }
 
-  async watchVariables(target: WatchTarget, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
+  watchVariables(target: WatchTarget, watcher: BatchWatcher, options: BatchWatchOptionsInput): Promise<Watch>;
+  watchVariables(target: WatchTarget, watcher: Watcher, options?: WatchOptionsInput): Promise<Watch>;
+  watchVariables(target: WatchTarget, watcher: AnyWatcher, options: AnyWatchOptionsInput = {}): Promise<Watch> {
     return this.#watch(target, watcher, options, undefined);
   }
 
-  watch(target: WatchTarget, options: WatchOptionsInput = {}): WatchIterable {
-    const { bufferLimit, overflow } = parseWatchOptions(options);
-    return iterateWatch((watcher, onOver) => this.#watch(target, watcher, options, onOver), bufferLimit, overflow);
+  watch(target: WatchTarget, options: BatchWatchOptionsInput): WatchIterable<readonly VariableChange[]>;
+  watch(target: WatchTarget, options?: WatchOptionsInput): WatchIterable;
+  watch(target: WatchTarget, options: AnyWatchOptionsInput = {}): AnyWatchIterable {
+    const parsed = parseWatchOptions(options);
+    return iterateWatch((watcher, onOver) => this.#watch(target, watcher, options, onOver), parsed);
   }
 
   async unwatchVariables(refOrWatch: string | Watch): Promise<void> {
@@ -158,8 +163,8 @@ export class Context implements StateProvider {
 
   async #watch(
     target: WatchTarget,
-    watcher: Watcher,
-    options: WatchOptionsInput,
+    watcher: AnyWatcher,
+    options: AnyWatchOptionsInput,
     onOver: OnOver | undefined,
   ): Promise<Watch> {
     // Registered at once, where that is possible.

@@ -36,6 +36,7 @@ export {
 } from '../shared/errors.js';
 export type { Logger } from '../shared/logger.js';
 export type {
+  BatchWatchOptionsInput as BatchWatchOptions,
   PoolOptionsInput as WorkerPoolOptions,
   WatchFilter,
   WatchOptionsInput as WatchOptions,
@@ -68,7 +69,6 @@ export type {
   SetOptions,
   StateProvider,
   UpdateOptions,
-  VariableChange,
   VariableInfo,
   Watch,
   WatcherInfo,
@@ -76,6 +76,6 @@ export type {
   WatchState,
   WatchTarget,
 } from './state-provider.js';
-export type { CombineOptions, VariableHandle, WaitOptions } from './variables.js';
+export type { ChangeOf, CombineOptions, VariableHandle, WaitOptions } from './variables.js';
 export { Variables } from './variables.js';
-export type { UpdateMetadata, Watcher } from './watch/dispatcher.js';
+export type { BatchWatcher, UpdateMetadata, VariableChange, Watcher } from './watch/dispatcher.js';

@@ -6,7 +6,7 @@
 import { Deadlines } from '../shared/deadlines.js';
 import { ClosedError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
-import type { WatchOptionsInput } from '../shared/options.js';
+import type { AnyWatchOptionsInput, BatchWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
 import { parseLocalOptions } from '../shared/options.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
 import { checkExportedState, EXPORT_FORMAT } from '../shared/state/exported-state.js';
@@ -51,7 +51,9 @@ import type {
   WatchIterable,
   WatchTarget,
 } from './state-provider.js';
-import type { Watcher } from './watch/dispatcher.js';
+import type { BatchWatcher, VariableChange, Watcher } from './watch/dispatcher.js';
+import type { AnyWatcher } from './watch/watch.js';
+import type { AnyWatchIterable } from './watch/watch-iterator.js';
 
 export interface LocalStateOptions {
   /** Shows in `metadata.sessionId`. Default `local`. */
@@ -193,11 +195,15 @@ export class LocalState implements StateProvider {
     return result.version;
   }
 
-  watchVariables(target: WatchTarget, watcher: Watcher, options: WatchOptionsInput = {}): Promise<Watch> {
+  watchVariables(target: WatchTarget, watcher: BatchWatcher, options: BatchWatchOptionsInput): Promise<Watch>;
+  watchVariables(target: WatchTarget, watcher: Watcher, options?: WatchOptionsInput): Promise<Watch>;
+  watchVariables(target: WatchTarget, watcher: AnyWatcher, options: AnyWatchOptionsInput = {}): Promise<Watch> {
     return this.watches.set.start(target, watcher, options, undefined);
   }
 
-  watch(target: WatchTarget, options: WatchOptionsInput = {}): WatchIterable {
+  watch(target: WatchTarget, options: BatchWatchOptionsInput): WatchIterable<readonly VariableChange[]>;
+  watch(target: WatchTarget, options?: WatchOptionsInput): WatchIterable;
+  watch(target: WatchTarget, options: AnyWatchOptionsInput = {}): AnyWatchIterable {
     return this.watches.set.iterate(target, options);
   }
 

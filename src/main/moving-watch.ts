@@ -4,15 +4,15 @@
  */
 import type { BridgeError } from '../shared/errors.js';
 import { DeadlineExceededError } from '../shared/errors.js';
-import type { WatchOptionsInput } from '../shared/options.js';
+import type { AnyWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
 import { parseWatchOptions } from '../shared/options.js';
 import { clearTimeout, setTimeout } from '../shared/platform-timers.js';
 import type { BridgedState } from './bridged-state.js';
 import { checkIdentifiers } from './call-arguments.js';
 import type { LocalState } from './local-state.js';
 import type { Identifiers, StateProvider, Watch, WatchState, WatchTarget } from './state-provider.js';
-import type { Watcher } from './watch/dispatcher.js';
-import type { WatchPosition } from './watch/watch.js';
+import type { BatchWatcher, Watcher } from './watch/dispatcher.js';
+import type { AnyWatcher, WatchPosition } from './watch/watch.js';
 import { runOf, whenOver } from './watch/watch.js';
 
 /** Told when the watch is over, with the error if it failed. */
@@ -29,8 +29,8 @@ export interface Move {
 export class MovingWatch implements Watch {
   /** The context's own: each provider counts its refs from 1. */
   readonly ref: string;
-  readonly #watcher: Watcher;
-  readonly #options: WatchOptionsInput;
+  readonly #watcher: AnyWatcher;
+  readonly #options: AnyWatchOptionsInput;
   /** An owner that only its watch holds could never be collected. */
   readonly #owner: WeakRef<object> | undefined;
   readonly #onOver: OnOver;
@@ -43,8 +43,8 @@ export class MovingWatch implements Watch {
 
   private constructor(
     ref: string,
-    watcher: Watcher,
-    { owner, ...options }: WatchOptionsInput,
+    watcher: AnyWatcher,
+    { owner, ...options }: AnyWatchOptionsInput,
     onOver: OnOver,
     moved: () => Promise<void>,
   ) {
@@ -61,13 +61,14 @@ export class MovingWatch implements Watch {
     provider: StateProvider,
     ref: string,
     target: WatchTarget,
-    watcher: Watcher,
-    options: WatchOptionsInput,
+    watcher: AnyWatcher,
+    options: AnyWatchOptionsInput,
     onOver: OnOver,
     moved: () => Promise<void>,
   ): Promise<MovingWatch> {
-    const watch = new MovingWatch(ref, watcher, parseWatchOptions(options), onOver, moved);
-    watch.#follow(await provider.watchVariables(target, watcher, options));
+    const watch = new MovingWatch(ref, watcher, parseWatchOptions(options) as AnyWatchOptionsInput, onOver, moved);
+    // Which of the two it is, its caller was asked by the overloads of the context.
+    watch.#follow(await provider.watchVariables(target, watcher as Watcher, options as WatchOptionsInput));
     return watch;
   }
 
@@ -140,7 +141,9 @@ export class MovingWatch implements Watch {
     }
     const opening = bridged.watches.set.start(
       patterns.length === 0 ? [...there.values()] : { pattern: patterns },
-      callersOf.size === 0 ? this.#watcher : withCallersIdentifiers(this.#watcher, callersOf),
+      callersOf.size === 0
+        ? this.#watcher
+        : withCallersIdentifiers(this.#watcher, callersOf, this.#options.batch === true),
       { ...this.#options, ...(owner === undefined ? {} : { owner }) },
       undefined,
       { context, positions: begin },
@@ -193,8 +196,21 @@ export class MovingWatch implements Watch {
   }
 }
 
-function withCallersIdentifiers(watcher: Watcher, callersOf: ReadonlyMap<string, string>): Watcher {
-  return (identifier, ...rest) => watcher(callersOf.get(identifier) ?? identifier, ...rest);
+function withCallersIdentifiers(
+  watcher: AnyWatcher,
+  callersOf: ReadonlyMap<string, string>,
+  isBatch: boolean,
+): AnyWatcher {
+  const callers = (identifier: string): string => callersOf.get(identifier) ?? identifier;
+  if (isBatch) {
+    const tell = watcher as BatchWatcher;
+    const together: BatchWatcher = (changes) =>
+      tell(changes.map((change) => ({ ...change, identifier: callers(change.identifier) })));
+    return together;
+  }
+  const tell = watcher as Watcher;
+  const each: Watcher = (identifier, ...rest) => tell(callers(identifier), ...rest);
+  return each;
 }
 
 /** @throws DeadlineExceededError; the watch that comes later is stopped */

@@ -1,11 +1,11 @@
 /** The one API: LocalState in process, BridgedState over a worker pool, and whatever passes the suite of `bridged-state/testing`. */
-import type { WatchOptionsInput } from '../shared/options.js';
+import type { BatchWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
 import type { StreamStateName } from '../shared/port/stream-states.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
 import type { Constraints, ConstraintsInput } from '../shared/values/constraint.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
-import type { UpdateMetadata, Watcher } from './watch/dispatcher.js';
+import type { BatchWatcher, VariableChange, Watcher } from './watch/dispatcher.js';
 import type { LatencyMs } from './watch/watch-stats.js';
 
 export interface RegisterOptions {
@@ -54,13 +54,6 @@ export interface HistoryEntry {
   readonly timestamp: number;
   readonly source: string;
   readonly custom: Metadata;
-}
-
-export interface VariableChange {
-  readonly identifier: string;
-  readonly oldValue: VariableValue | undefined;
-  readonly newValue: VariableValue | undefined;
-  readonly metadata: UpdateMetadata;
 }
 
 export type WatchState = StreamStateName;
@@ -140,7 +133,7 @@ export interface PatternTarget {
 export type WatchTarget = Identifiers | PatternTarget;
 
 /** An iterable of one watch's changes. Leaving the loop, aborting its signal or disposing it ends the watch. */
-export type WatchIterable = AsyncIterableIterator<VariableChange> & AsyncDisposable;
+export type WatchIterable<T = VariableChange> = AsyncIterableIterator<T> & AsyncDisposable;
 
 export interface StateProvider extends AsyncDisposable {
   /**
@@ -177,12 +170,16 @@ export interface StateProvider extends AsyncDisposable {
   history(identifier: string, options?: { readonly limit?: number }): Promise<HistoryEntry[]>;
   /** Sets an earlier version's value again, as a new version. @throws VariablesNotFoundError, VersionNotFoundError */
   rollback(identifier: string, version: number): Promise<number>;
+  /** The one below with an array a turn: all changes of this watch that came together, in their order. */
+  watchVariables(target: WatchTarget, watcher: BatchWatcher, options: BatchWatchOptionsInput): Promise<Watch>;
   /**
    * Resolves when the watch is registered: a set made after that is seen. A pattern needs no variable to fit it: one that is registered
    * later is told from its first version on, one that is deleted leaves the watch, and only `stop()` ends it.
    * @throws VariablesNotFoundError naming every unknown identifier, and then none is watched; InvalidArgumentError, InvalidOptionsError, AbortedError
    */
   watchVariables(target: WatchTarget, watcher: Watcher, options?: WatchOptionsInput): Promise<Watch>;
+  /** The one below with arrays: all changes that wait. */
+  watch(target: WatchTarget, options: BatchWatchOptionsInput): WatchIterable<readonly VariableChange[]>;
   /**
    * The same as an iterable, with at most `bufferLimit` changes waiting. Registered at once; why the server refused it is thrown by the
    * first `next()`, options that cannot be by this call.

@@ -9,20 +9,33 @@ import {
   InvalidOptionsError,
   InvalidTypeError,
 } from '../shared/errors.js';
-import type { WatchOptionsInput } from '../shared/options.js';
+import type { AnyWatchOptionsInput, BatchWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
 import { clearTimeout, setTimeout } from '../shared/platform-timers.js';
 import { isSignal, type Signal } from '../shared/signal.js';
 import { followRejection } from '../shared/thrown.js';
 import type { InputOf, ValueOf, VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import { readWaitOptions } from './call-arguments.js';
 import type { RegisterOptions, SetOptions, StateProvider, UpdateOptions, Watch } from './state-provider.js';
-import type { UpdateMetadata } from './watch/dispatcher.js';
+import type { BatchWatcher, UpdateMetadata, VariableChange, Watcher } from './watch/dispatcher.js';
 
 /** Names a variable together with its type. */
 export interface VariableHandle<T extends VariableType = VariableType> {
   readonly name: string;
   readonly type: T;
 }
+
+/** A change of a variable whose type is known. */
+export interface ChangeOf<T extends VariableType> extends VariableChange {
+  readonly oldValue: ValueOf<T> | undefined;
+  readonly newValue: ValueOf<T> | undefined;
+}
+
+/** Of one variable, with the types of its handle. */
+type WatcherOfOne<T extends VariableType> = (
+  newValue: ValueOf<T> | undefined,
+  oldValue: ValueOf<T> | undefined,
+  metadata: UpdateMetadata,
+) => unknown;
 
 type ValuesOf<H extends readonly VariableHandle[]> = { [K in keyof H]: ValueOf<H[K]['type']> };
 
@@ -87,32 +100,39 @@ export class Variables {
     );
   }
 
+  watch(variables: readonly VariableHandle[], watcher: Watcher, options?: WatchOptionsInput): Promise<Watch>;
+  watch(variables: readonly VariableHandle[], watcher: BatchWatcher, options: BatchWatchOptionsInput): Promise<Watch>;
   watch(
     variables: readonly VariableHandle[],
-    watcher: (
-      name: string,
-      oldValue: VariableValue | undefined,
-      newValue: VariableValue | undefined,
-      metadata: UpdateMetadata,
-    ) => unknown,
-    options?: WatchOptionsInput,
+    watcher: Watcher | BatchWatcher,
+    options?: AnyWatchOptionsInput,
   ): Promise<Watch> {
-    return this.provider.watchVariables(
-      variables.map((variable) => variable.name),
-      watcher,
-      options,
-    );
+    const names = variables.map((variable) => variable.name);
+    if (options?.batch === true) return this.provider.watchVariables(names, watcher as BatchWatcher, options);
+    return this.provider.watchVariables(names, watcher as Watcher, options);
   }
 
   watchOne<T extends VariableType>(
     variable: VariableHandle<T>,
-    watcher: (newValue: ValueOf<T> | undefined, oldValue: ValueOf<T> | undefined, metadata: UpdateMetadata) => unknown,
+    watcher: WatcherOfOne<T>,
     options?: WatchOptionsInput,
+  ): Promise<Watch>;
+  watchOne<T extends VariableType>(
+    variable: VariableHandle<T>,
+    watcher: (changes: readonly ChangeOf<T>[]) => unknown,
+    options: BatchWatchOptionsInput,
+  ): Promise<Watch>;
+  watchOne<T extends VariableType>(
+    { name }: VariableHandle<T>,
+    watcher: WatcherOfOne<T> | ((changes: readonly ChangeOf<T>[]) => unknown),
+    options?: AnyWatchOptionsInput,
   ): Promise<Watch> {
+    if (options?.batch === true) return this.provider.watchVariables(name, watcher as BatchWatcher, options);
+    const tell = watcher as WatcherOfOne<T>;
     return this.provider.watchVariables(
-      variable.name,
+      name,
       (_, oldValue, newValue, metadata) =>
-        watcher(newValue as ValueOf<T> | undefined, oldValue as ValueOf<T> | undefined, metadata),
+        tell(newValue as ValueOf<T> | undefined, oldValue as ValueOf<T> | undefined, metadata),
       options,
     );
   }

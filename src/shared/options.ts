@@ -347,6 +347,15 @@ export const WatchOptionsSchema = v.strictObject({
     v.pipe(ms(0), v.description('At most one call per variable and this time, the newest value last, ms; 0 = off.')),
     0,
   ),
+  batch: v.optional(
+    v.pipe(
+      v.boolean(),
+      v.description(
+        'Calls the watcher once a turn, with an array of all changes that came together; an iterator yields arrays.',
+      ),
+    ),
+    false,
+  ),
   conflate: v.optional(
     v.pipe(
       v.boolean(),
@@ -418,7 +427,13 @@ export const WatchOptionsSchema = v.strictObject({
   verify: v.optional(v.pipe(v.boolean(), v.description('Checks the books of this watch at each update.')), false),
 });
 
-export type WatchOptionsInput = v.InferInput<typeof WatchOptionsSchema>;
+/** Of a watch whose watcher is called for each change. */
+export type WatchOptionsInput = Omit<v.InferInput<typeof WatchOptionsSchema>, 'batch'> & {
+  readonly batch?: false | undefined;
+};
+/** Of a watch whose watcher is called once a turn, with an array. */
+export type BatchWatchOptionsInput = Omit<WatchOptionsInput, 'batch'> & { readonly batch: true };
+export type AnyWatchOptionsInput = WatchOptionsInput | BatchWatchOptionsInput;
 export type WatchOptions = v.InferOutput<typeof WatchOptionsSchema>;
 
 /** @throws InvalidOptionsError */

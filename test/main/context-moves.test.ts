@@ -4,7 +4,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { after, describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import type { WatchOptions } from '../../src/main/index.js';
+import type { VariableChange, WatchOptions } from '../../src/main/index.js';
 import { BridgedState, Context, WorkerPool } from '../../src/main/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
 import { turn, until, within } from '../../src/testing/within.js';
@@ -248,6 +248,40 @@ describe('a watch of a context that moves', () => {
     assert.deepEqual(watch.identifiers, ['x']);
     await scene.other.setVariable('x', 2);
     await until(() => seen.length === 3, 'the call of the other');
+  });
+
+  test('that gets arrays goes on with arrays, under the identifiers of its caller, and one chain', async () => {
+    await using scene = await moving(['v0', 'v1']);
+    const { context, other } = scene;
+    const { id } = await context.getVariableInfo('v1');
+    const arrays: (readonly VariableChange[])[] = [];
+    await context.watchVariables(['v0', id], (changes) => arrays.push(changes), { batch: true, verify: true });
+    await context.updateVariables({ v0: 1, v1: 1 });
+    await context.setVariable('v1', 2);
+
+    await scene.move();
+    await other.updateVariables({ v0: 3, v1: 4 });
+
+    await until(() => arrays.flat().length === 5, 'five changes');
+    assert.ok(arrays.every((changes) => changes.length > 0));
+    const chains = (name: string) =>
+      arrays
+        .flat()
+        .flatMap(({ identifier, oldValue, newValue }) => (identifier === name ? [[oldValue, newValue]] : []));
+    assert.deepEqual(
+      [chains('v0'), chains(id)],
+      [
+        [
+          [0, 1],
+          [1, 3],
+        ],
+        [
+          [0, 1],
+          [1, 2],
+          [2, 4],
+        ],
+      ],
+    );
   });
 
   test('of which a variable was deleted, and one is not there yet, moves with the rest', async () => {

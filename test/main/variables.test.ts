@@ -41,6 +41,25 @@ describe('variables', () => {
     assert.deepEqual([await variables.get(fan), await variables.get(lamp)], [3, true]);
   });
 
+  test('with batch: true watch and watchOne get arrays, of the type of the handle', async () => {
+    const { variables, fan, lamp, state } = await house();
+    await using _ = state;
+    const of1: (number | bigint | undefined)[][] = [];
+    const of2: string[][] = [];
+    await variables.watchOne(fan, (changes) => of1.push(changes.map(({ newValue }) => newValue)), { batch: true });
+    await variables.watch([fan, lamp], (changes) => of2.push(changes.map(({ identifier }) => identifier)), {
+      batch: true,
+    });
+
+    await variables.update([
+      [fan, 2],
+      [lamp, true],
+    ]);
+    await turn();
+
+    assert.deepEqual([of1, of2], [[[2]], [['fan', 'lamp']]]);
+  });
+
   test('watchOne says the new value first, until it is unwatched', async () => {
     const { variables, fan, state } = await house();
     await using _ = state;

@@ -37,8 +37,11 @@ const surfaces: Record<string, Surface> = {
       ...['WatcherError', 'WorkerError'],
     ],
     types: [
+      'BatchWatchOptions',
+      'BatchWatcher',
       'BridgedStateOptions',
       'Capabilities',
+      'ChangeOf',
       'CombineOptions',
       'Condition',
       'Constraints',

@@ -1,12 +1,5 @@
 /** Two clients of one session as one provider: one changes and reads, the other watches. What one does the other must see. */
-import type {
-  Capabilities,
-  ExportedState,
-  StateProvider,
-  Watch,
-  WatcherInfo,
-  WatchIterable,
-} from '../../src/main/index.js';
+import type { Capabilities, ExportedState, StateProvider, Watch, WatcherInfo } from '../../src/main/index.js';
 
 export class TwoClients implements StateProvider {
   readonly #setter: StateProvider;
@@ -22,6 +15,7 @@ export class TwoClients implements StateProvider {
   readonly getVariables: StateProvider['getVariables'];
   readonly getVariableInfo: StateProvider['getVariableInfo'];
   readonly watchVariables: StateProvider['watchVariables'];
+  readonly watch: StateProvider['watch'];
 
   constructor(setter: StateProvider, watcher: StateProvider) {
     this.#setter = setter;
@@ -38,6 +32,7 @@ export class TwoClients implements StateProvider {
     this.getVariables = watcher.getVariables.bind(watcher);
     this.getVariableInfo = watcher.getVariableInfo.bind(watcher);
     this.watchVariables = watcher.watchVariables.bind(watcher);
+    this.watch = watcher.watch.bind(watcher);
   }
 
   get supportsWatching(): boolean {
@@ -46,10 +41,6 @@ export class TwoClients implements StateProvider {
 
   get capabilities(): Capabilities {
     return this.#watcher.capabilities;
-  }
-
-  watch(...input: Parameters<StateProvider['watch']>): WatchIterable {
-    return this.#watcher.watch(...input);
   }
 
   unwatchVariables(refOrWatch: string | Watch): Promise<void> {

@@ -60,6 +60,17 @@ export type Watcher = (
   metadata: UpdateMetadata,
 ) => unknown;
 
+/** One call of a watcher, as data. */
+export interface VariableChange {
+  readonly identifier: string;
+  readonly oldValue: VariableValue | undefined;
+  readonly newValue: VariableValue | undefined;
+  readonly metadata: UpdateMetadata;
+}
+
+/** Called once a turn with the changes that came together, in their order; the array is the watcher's own. Its promise is treated as a Watcher's. */
+export type BatchWatcher = (changes: readonly VariableChange[]) => unknown;
+
 /** The async context of whoever registered the watch: its callbacks see that one's AsyncLocalStorage. An AsyncResource is one. */
 export interface CallerContext {
   runInAsyncScope<A extends unknown[], R>(call: (...args: A) => R, thisArg: undefined, ...args: A): R;
@@ -81,6 +92,8 @@ export interface DispatchedWatch {
   readonly isStopped: boolean;
   /** Closed while another watch still speaks for this one. */
   readonly gate: CallGate | undefined;
+  /** Of a watch whose watcher gets its changes together. */
+  readonly batch: ChangeBatch | undefined;
   /** The filter has returned a promise, and that was told. */
   filterPromises: boolean;
   handleError(error: BridgeError): void;
@@ -90,6 +103,14 @@ export interface DispatchedWatch {
   handleGone(variable: WatchedVariable): void;
   /** Some of its calls are held; `RateLimit.wakeAtMs` says until when. */
   handleHeld(): void;
+  /** The first change of its batch is there: `releaseDue` has to be called when the turn is over. */
+  handleBatchBegun(): void;
+}
+
+/** Changes that are told together, at the end of the turn in which they came. Bounded as the turn is: it never outlives it. */
+export interface ChangeBatch {
+  readonly watcher: BatchWatcher;
+  changes: VariableChange[];
 }
 
 /** One variable of one watch, and where that watch is with it. */
@@ -206,10 +227,27 @@ export function deliverInGroup(variable: WatchedVariable, update: Update, nowMs:
   for (const waiting of group.splice(0)) deliver(waiting.variable, waiting.update, nowMs);
 }
 
-/** Calls what the watch held back and is due now. */
+/** The turn is over, or time has passed: calls what the watch held back and is due now, and tells its batch. */
 export function releaseDue(watch: DispatchedWatch, nowMs: number): void {
-  if (watch.limit === undefined) return;
-  for (const call of watch.limit.takeDue(nowMs)) callHeld(call, nowMs);
+  if (watch.limit !== undefined) for (const call of watch.limit.takeDue(nowMs)) callHeld(call, nowMs);
+  tellBatch(watch);
+}
+
+/** In one call, what the watch has collected in this turn. */
+export function tellBatch(watch: DispatchedWatch): void {
+  const { batch } = watch;
+  if (batch === undefined || batch.changes.length === 0) return;
+  const { changes } = batch;
+  // Before the call: what it causes belongs to a later one.
+  batch.changes = [];
+  if (watch.isStopped) return;
+  watch.stats.delivered += changes.length;
+  try {
+    const result = watch.context.runInAsyncScope(batch.watcher, undefined, changes);
+    if (result !== undefined) followRejection(result, (cause) => report(watch, 'watcher', cause));
+  } catch (cause) {
+    report(watch, 'watcher', cause);
+  }
 }
 
 function isWanted(watch: DispatchedWatch, oldValue: VariableValue | undefined, value: VariableValue): boolean {
@@ -287,7 +325,6 @@ function callWatcher(
     if (!watch.gate.hold(call)) watch.handleGateFull();
     return;
   }
-  watch.stats.delivered += 1;
   if ((flags & INITIAL) === 0) watch.stats.recordLatency(watch.clock.wallAtMs(nowMs) - timestamp);
   const metadata: UpdateMetadata = {
     source,
@@ -303,6 +340,13 @@ function callWatcher(
     receivedAt: watch.clock.wallAtMs(receivedAt),
     custom,
   };
+  const { batch } = watch;
+  if (batch !== undefined) {
+    batch.changes.push({ identifier, oldValue, newValue, metadata });
+    if (batch.changes.length === 1) watch.handleBatchBegun();
+    return;
+  }
+  watch.stats.delivered += 1;
   try {
     const { watcher, context } = watch;
     const result = context.runInAsyncScope(watcher, undefined, identifier, oldValue, newValue, metadata);

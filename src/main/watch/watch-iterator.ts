@@ -7,8 +7,8 @@ import { flagsOfReason, INITIAL, RESYNC } from '../../shared/delivery/update.js'
 import type { Overflow, RingEntry } from '../../shared/delivery/update-ring.js';
 import { UpdateRing } from '../../shared/delivery/update-ring.js';
 import { BufferOverflowError } from '../../shared/errors.js';
-import type { VariableChange, Watch, WatchIterable } from '../state-provider.js';
-import type { UpdateMetadata } from './dispatcher.js';
+import type { Watch, WatchIterable } from '../state-provider.js';
+import type { BatchWatcher, VariableChange, Watcher } from './dispatcher.js';
 
 interface Entry extends RingEntry {
   readonly change: VariableChange;
@@ -16,12 +16,7 @@ interface Entry extends RingEntry {
 
 /** Starts the watch with a watcher of ours; `onOver` is told when it ends by itself. */
 export type StartWatch = (
-  watcher: (
-    identifier: string,
-    oldValue: VariableChange['oldValue'],
-    newValue: VariableChange['newValue'],
-    metadata: UpdateMetadata,
-  ) => void,
+  watcher: Watcher | BatchWatcher,
   onOver: (error: Error | undefined) => void,
 ) => Promise<Watch>;
 
@@ -31,10 +26,21 @@ export type StartWatch = (
  */
 const collected = new FinalizationRegistry<WeakRef<IteratorBuffer>>((buffer) => void buffer.deref()?.stop());
 
-export function iterateWatch(start: StartWatch, bufferLimit: number, overflow: Overflow): WatchIterable {
+export interface IteratorOptions {
+  readonly bufferLimit: number;
+  readonly overflow: Overflow;
+  /** Yields arrays: all that waits. */
+  readonly batch: boolean;
+}
+
+/** Which of the two `batch` says; the providers' overloads tell it to the compiler. */
+// biome-ignore lint/suspicious/noExplicitAny: what it yields is an option, known to the overloads of `watch`
+export type AnyWatchIterable = WatchIterable<any>;
+
+export function iterateWatch(start: StartWatch, options: IteratorOptions): AnyWatchIterable {
   // The buffer is held by its watch, the iterator by its user, and by the buffer while a `next` waits.
-  const buffer = new IteratorBuffer(start, bufferLimit, overflow);
-  const iterator: WatchIterable = {
+  const buffer = new IteratorBuffer(start, options);
+  const iterator: AnyWatchIterable = {
     next: () => buffer.next(iterator),
     return: async () => {
       await buffer.stop();
@@ -51,16 +57,19 @@ export function iterateWatch(start: StartWatch, bufferLimit: number, overflow: O
   return iterator;
 }
 
+type Yielded = VariableChange | readonly VariableChange[];
+
 interface Taker {
   /** Nobody else may hold it: `await state.watch('t').next()`. */
-  readonly iterator: WatchIterable;
-  resolve(result: IteratorResult<VariableChange>): void;
+  readonly iterator: AnyWatchIterable;
+  resolve(result: IteratorResult<Yielded>): void;
   reject(error: unknown): void;
 }
 
 class IteratorBuffer {
   readonly #ring: UpdateRing<Entry>;
   readonly #limit: number;
+  readonly #yieldsArrays: boolean;
   readonly #takers: Taker[] = [];
   /** The value that the loop saw last, by identifier: what the ring leaves out must not break the chain. */
   readonly #seen = new Map<string, VariableChange['newValue']>();
@@ -68,15 +77,16 @@ class IteratorBuffer {
   #isOver = false;
   #error: unknown;
 
-  constructor(start: StartWatch, limit: number, overflow: Overflow) {
-    this.#limit = limit;
-    this.#ring = new UpdateRing(limit, overflow);
+  constructor(start: StartWatch, { bufferLimit, overflow, batch }: IteratorOptions) {
+    this.#limit = bufferLimit;
+    this.#yieldsArrays = batch;
+    this.#ring = new UpdateRing(bufferLimit, overflow);
     this.#open(start);
   }
 
-  async next(iterator: WatchIterable): Promise<IteratorResult<VariableChange>> {
-    const entry = this.#ring.take();
-    if (entry !== undefined) return { done: false, value: this.#chained(entry) };
+  async next(iterator: AnyWatchIterable): Promise<IteratorResult<Yielded>> {
+    const value = this.#take();
+    if (value !== undefined) return { done: false, value };
     if (this.#error !== undefined) {
       const error = this.#error;
       this.#error = undefined;
@@ -96,10 +106,16 @@ class IteratorBuffer {
 
   /** `start` is not kept: it holds the options, and with them an owner that only its watch would keep alive. */
   #open(start: StartWatch): void {
-    this.#watch = start(
-      (identifier, oldValue, newValue, metadata) => this.#push({ identifier, oldValue, newValue, metadata }),
-      (error) => this.#handleOver(error),
-    );
+    const single: Watcher = (identifier, oldValue, newValue, metadata) => {
+      this.#push({ identifier, oldValue, newValue, metadata });
+      this.#serve();
+    };
+    const batch: BatchWatcher = (changes) => {
+      if (this.#handOver(changes)) return;
+      for (const change of changes) this.#push(change);
+      this.#serve();
+    };
+    this.#watch = start(this.#yieldsArrays ? batch : single, (error) => this.#handleOver(error));
     this.#watch.catch((error: unknown) => this.#handleOver(error));
   }
 
@@ -125,13 +141,36 @@ class IteratorBuffer {
         ),
       );
       void this.stopWatch();
-      return;
     }
+  }
+
+  /** A turn goes whole, and past the buffer's limit, to a loop that waits for it. */
+  #handOver(changes: readonly VariableChange[]): boolean {
+    // Also where something that was left out has still to be told: then by the ring.
+    if (this.#isOver || this.#takers.length === 0 || !this.#ring.isIdle) return false;
+    for (const { identifier, newValue } of changes) this.#seen.set(identifier, newValue);
+    this.#takers.shift()!.resolve({ done: false, value: changes });
+    return true;
+  }
+
+  /** Gives what is there to those who wait. */
+  #serve(): void {
     while (this.#takers.length > 0) {
-      const next = this.#ring.take();
-      if (next === undefined) return;
-      this.#takers.shift()!.resolve({ done: false, value: this.#chained(next) });
+      const value = this.#take();
+      if (value === undefined) return;
+      this.#takers.shift()!.resolve({ done: false, value });
     }
+  }
+
+  /** The next change, or all that wait; undefined when there is none. */
+  #take(): Yielded | undefined {
+    const first = this.#ring.take();
+    if (first === undefined) return undefined;
+    if (!this.#yieldsArrays) return this.#chained(first);
+    const changes = [this.#chained(first)];
+    for (let entry = this.#ring.take(); entry !== undefined; entry = this.#ring.take())
+      changes.push(this.#chained(entry));
+    return changes;
   }
 
   /** As the loop sees it: where the ring left changes out, the old value is the one that was taken last. */

@@ -4,16 +4,15 @@
  * Closed: `stopAll` ends every watch.
  */
 import { type BridgeError, InvalidArgumentError } from '../../shared/errors.js';
-import type { WatchOptionsInput } from '../../shared/options.js';
+import type { AnyWatchOptionsInput } from '../../shared/options.js';
 import { parseWatchOptions } from '../../shared/options.js';
 import { systemClock } from '../../shared/system-clock.js';
 import { checkTarget } from '../call-arguments.js';
-import type { Watch, WatcherInfo, WatchIterable, WatchTarget } from '../state-provider.js';
-import type { Watcher } from './dispatcher.js';
+import type { Watch, WatcherInfo, WatchTarget } from '../state-provider.js';
 import { releaseDue } from './dispatcher.js';
-import type { WatchBackend, WatchOrigin } from './watch.js';
+import type { AnyWatcher, WatchBackend, WatchOrigin } from './watch.js';
 import { WatchRun } from './watch.js';
-import { iterateWatch } from './watch-iterator.js';
+import { type AnyWatchIterable, iterateWatch } from './watch-iterator.js';
 import { WatchRegistry } from './watch-registry.js';
 
 /** What a provider does for the watches of its set. */
@@ -44,7 +43,7 @@ export class WatchSet {
   readonly #source: WatchSource;
   readonly #verifies: boolean;
   readonly #registry = new WatchRegistry<WatchRun>();
-  /** Watches that hold back calls until their turn is over. */
+  /** Watches that hold back calls, or collect them, until their turn is over. */
   readonly #heldThisTurn = new Set<WatchRun>();
 
   /** `verifies`: whether the books of every watch are checked, whatever its options say. */
@@ -59,14 +58,16 @@ export class WatchSet {
    */
   async start(
     target: WatchTarget,
-    watcher: Watcher,
-    input: WatchOptionsInput,
+    watcher: AnyWatcher,
+    input: AnyWatchOptionsInput,
     onOver: OnOver | undefined,
     origin?: WatchOrigin,
   ): Promise<Watch> {
     const { identifiers, patterns } = checkTarget(target);
     if (typeof watcher !== 'function')
-      throw new InvalidArgumentError('the watcher is a function (identifier, old, new, metadata)');
+      throw new InvalidArgumentError(
+        'the watcher is a function (identifier, old, new, metadata), with batch: true (changes)',
+      );
     const options = parseWatchOptions(input);
     this.#source.checkOpen();
     const remove = (one: WatchRun) => this.#registry.remove(one);
@@ -92,9 +93,9 @@ export class WatchSet {
   }
 
   /** @throws InvalidOptionsError; what `start` throws is thrown by the first `next()` */
-  iterate(target: WatchTarget, input: WatchOptionsInput): WatchIterable {
-    const { bufferLimit, overflow } = parseWatchOptions(input);
-    return iterateWatch((watcher, onOver) => this.start(target, watcher, input, onOver), bufferLimit, overflow);
+  iterate(target: WatchTarget, input: AnyWatchOptionsInput): AnyWatchIterable {
+    const options = parseWatchOptions(input);
+    return iterateWatch((watcher, onOver) => this.start(target, watcher, input, onOver), options);
   }
 
   /** @throws WatchNotFoundError */
@@ -106,7 +107,7 @@ export class WatchSet {
     await Promise.all(this.#registry.all().map((run) => run.stop()));
   }
 
-  /** The watch holds back calls until the updates that came together have all been seen. */
+  /** The watch holds back calls, or collects them, until the updates that came together have all been seen. */
   holdThisTurn(run: WatchRun): void {
     this.#heldThisTurn.add(run);
   }
@@ -144,7 +145,7 @@ function infoOf(run: WatchRun, upstream: UpstreamStats, nowMs: number): WatcherI
       updatesMissed: stats.missed + upstream.missedWaiting,
       errors: stats.errors,
       reconnects: upstream.reconnects,
-      buffered: upstream.buffered + (run.limit?.size ?? 0),
+      buffered: upstream.buffered + (run.limit?.size ?? 0) + (run.batch?.changes.length ?? 0),
       uptimeMs: nowMs - run.createdAt,
       lastUpdateAt: stats.lastUpdateAtOn(systemClock),
       latencyMs: stats.latencyMs(),

@@ -15,13 +15,23 @@ import type { Deadline } from '../../shared/timer-wheel.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { Watch } from '../state-provider.js';
 import { CallGate, type LastTold } from './call-gate.js';
-import type { DispatchedCall, DispatchedWatch, WatchedVariable, Watcher } from './dispatcher.js';
-import { callHeld, releaseDue } from './dispatcher.js';
+import type {
+  BatchWatcher,
+  ChangeBatch,
+  DispatchedCall,
+  DispatchedWatch,
+  WatchedVariable,
+  Watcher,
+} from './dispatcher.js';
+import { callHeld, releaseDue, tellBatch } from './dispatcher.js';
 import { Milestone } from './milestone.js';
 import { followOwner } from './owner.js';
 import { isLimited, RateLimit } from './rate-limit.js';
 import { WatchHandle } from './watch-handle.js';
 import { WatchStats } from './watch-stats.js';
+
+/** One of the two, by `batch` of the watch's options. */
+export type AnyWatcher = Watcher | BatchWatcher;
 
 /** What a provider does for its watches. */
 export interface WatchBackend {
@@ -30,7 +40,7 @@ export interface WatchBackend {
   readonly sessionId: string;
   /** Conditions are asked in workers, not by the dispatcher. */
   readonly asksConditions: boolean;
-  /** The watch holds back calls until the updates that came together have all been seen. */
+  /** The watch holds back calls, or collects them, until the updates that came together have all been seen. */
   releaseAtTurnEnd(run: WatchRun): void;
   add(run: WatchRun, identifiers: readonly string[]): Promise<void>;
   remove(run: WatchRun, identifiers: readonly string[]): Promise<void>;
@@ -62,6 +72,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
   readonly ref: string;
   readonly sessionId: string;
   readonly watcher: Watcher;
+  readonly batch: ChangeBatch | undefined;
   readonly options: WatchOptions;
   /** Instead of identifiers: its variables are those that have been found so far. */
   readonly patterns: readonly string[];
@@ -103,7 +114,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
 
   constructor(
     ref: string,
-    watcher: Watcher,
+    watcher: AnyWatcher,
     patterns: readonly string[],
     options: WatchOptions,
     backend: WatchBackend,
@@ -116,8 +127,9 @@ export class WatchRun implements DispatchedWatch, Deadline {
     this.context = origin?.context ?? new AsyncResource('BRIDGED_STATE_WATCH');
     this.gate = origin === undefined ? undefined : new CallGate(options.bufferLimit, options.overflow);
     this.sessionId = backend.sessionId;
-    this.watcher = watcher;
+    this.watcher = options.batch ? ignore : (watcher as Watcher);
     this.patterns = patterns;
+    this.batch = options.batch ? { watcher: watcher as BatchWatcher, changes: [] } : undefined;
     // An owner that only its watch holds could never be collected.
     const { owner, ...rest } = options;
     this.options = rest;
@@ -150,6 +162,8 @@ export class WatchRun implements DispatchedWatch, Deadline {
 
   handleState(state: StreamStateName): void {
     if (state === this.state || this.isStopped) return;
+    tellBatch(this);
+    if (this.isStopped) return;
     this.state = state;
     // After a break it catches up again, and says so again.
     if (state !== 'live' && state !== 'stale') this.#synced.reset();
@@ -157,6 +171,8 @@ export class WatchRun implements DispatchedWatch, Deadline {
   }
 
   handleSynced(): void {
+    // What it says has been delivered is told first.
+    tellBatch(this);
     if (this.isStopped) return;
     this.#synced.handleReached();
     if (this.gate === undefined) this.#tell('onSynced', this.options.onSynced, []);
@@ -186,8 +202,15 @@ export class WatchRun implements DispatchedWatch, Deadline {
     else if (this.wheelSlot < 0 || this.dueAtMs !== wakeAtMs) this.#backend.deadlines.schedule(this, wakeAtMs);
   }
 
+  handleBatchBegun(): void {
+    this.#backend.releaseAtTurnEnd(this);
+  }
+
   /** One of its variables is watched no longer: what is held of it would be told later. */
   dropHeld(variable: WatchedVariable): void {
+    const { batch } = this;
+    if (batch !== undefined && batch.changes.length > 0)
+      batch.changes = batch.changes.filter(({ identifier }) => identifier !== variable.identifier);
     if (this.limit?.take(variable) !== undefined) this.stats.rateLimited += 1;
   }
 
@@ -233,6 +256,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
     }
     const nowMs = systemClock.nowMs();
     for (let call = gate.take(); call !== undefined; call = gate.take()) callHeld(call, nowMs);
+    tellBatch(this);
     if (this.isStopped) return;
     if (this.state !== toldState) this.#tell('onState', this.options.onState, [this.state]);
     if (this.#synced.isReached) this.#tell('onSynced', this.options.onSynced, []);

@@ -1,6 +1,6 @@
 /** One test of the suite: a fresh provider, recordings of its watches, and at the end nothing may be left. */
 import assert from 'node:assert/strict';
-import type { StateProvider, WatchTarget } from '../../main/state-provider.js';
+import type { StateProvider, Watch, WatchTarget } from '../../main/state-provider.js';
 import { InternalError } from '../../shared/errors.js';
 import type { WatchOptionsInput } from '../../shared/options.js';
 import { until, within } from '../within.js';
@@ -47,9 +47,26 @@ export class ContractTest {
 
   /** A registered watch whose calls are recorded. The provider checks its books, and we check that old and new chain. */
   async record(target: WatchTarget, options: WatchOptionsInput = {}): Promise<Recording> {
+    return this.#record(target, options, (recording, recorded) =>
+      this.provider.watchVariables(target, recording.watcher, recorded),
+    );
+  }
+
+  /** The same with `batch: true`. */
+  async recordBatches(target: WatchTarget, options: WatchOptionsInput = {}): Promise<Recording> {
+    return this.#record(target, options, (recording, recorded) =>
+      this.provider.watchVariables(target, recording.batchWatcher, { ...recorded, batch: true }),
+    );
+  }
+
+  async #record(
+    target: WatchTarget,
+    options: WatchOptionsInput,
+    watch: (recording: Recording, recorded: WatchOptionsInput) => Promise<Watch>,
+  ): Promise<Recording> {
     const recording = new Recording();
     const { onError } = options;
-    const watching = this.provider.watchVariables(target, recording.watcher, {
+    const watching = watch(recording, {
       verify: true,
       ...options,
       onError: (error) => {

@@ -4,6 +4,7 @@ import type { StateProvider } from '../../main/state-provider.js';
 import { describeBadInput } from './bad-input.js';
 import { describeBatches } from './batches.js';
 import { describeCallers } from './callers.js';
+import { describeChangesTogether } from './changes-together.js';
 import { describeConditions } from './conditions.js';
 import { describeConstraints } from './constraints.js';
 import type { Body } from './contract-test.js';
@@ -47,6 +48,7 @@ const TOPICS: readonly (readonly [topic: string, describeTopic: (promise: Promis
   ['conditions', describeConditions],
   ['rate limits', describeRateLimits],
   ['overflow', describeOverflow],
+  ['changes together', describeChangesTogether],
   ['iteration', describeIteration],
   ['signals', describeSignals],
   ['owners', describeOwners],

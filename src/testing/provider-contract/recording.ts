@@ -1,7 +1,7 @@
 /** What one watch called its watcher with, in order. */
 import assert from 'node:assert/strict';
-import type { StateProvider, VariableChange, Watch, WatcherInfo } from '../../main/state-provider.js';
-import type { Watcher } from '../../main/watch/dispatcher.js';
+import type { StateProvider, Watch, WatcherInfo } from '../../main/state-provider.js';
+import type { BatchWatcher, VariableChange, Watcher } from '../../main/watch/dispatcher.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import { within } from '../within.js';
 
@@ -9,12 +9,20 @@ export class Recording {
   /** Set when the watch is registered. */
   watch!: Watch;
   readonly calls: VariableChange[] = [];
+  /** Of a watch with `batch: true`: its calls, each with what came together. */
+  readonly batches: (readonly VariableChange[])[] = [];
   readonly errors: Error[] = [];
   #taken = 0;
   #wake: () => void = () => undefined;
 
   readonly watcher: Watcher = (identifier, oldValue, newValue, metadata) => {
     this.calls.push({ identifier, oldValue, newValue, metadata });
+    this.#wake();
+  };
+
+  readonly batchWatcher: BatchWatcher = (changes) => {
+    this.batches.push(changes);
+    this.calls.push(...changes);
     this.#wake();
   };
 

@@ -21,6 +21,8 @@ const watch: DispatchedWatch = {
   isStopped: false,
   filterPromises: false,
   gate: undefined,
+  batch: undefined,
+  handleBatchBegun: () => undefined,
   handleError: () => undefined,
   handleGateFull: () => undefined,
   handleGone: () => undefined,

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { AsyncResource } from 'node:async_hooks';
 import { describe, test } from 'node:test';
 import type {
+  ChangeBatch,
   DispatchedCall,
   DispatchedWatch,
   UpdateMetadata,
   WatchedVariable,
   Watcher,
 } from '../../../src/main/watch/dispatcher.js';
-import { deliver, deliverInGroup, watchedVariable } from '../../../src/main/watch/dispatcher.js';
+import { deliver, deliverInGroup, releaseDue, watchedVariable } from '../../../src/main/watch/dispatcher.js';
 import { RateLimit } from '../../../src/main/watch/rate-limit.js';
 import { WatchStats } from '../../../src/main/watch/watch-stats.js';
 import type { Lineage } from '../../../src/shared/delivery/update.js';
@@ -53,6 +54,8 @@ function watchOf(options: Partial<DispatchedWatch> = {}): TestWatch {
     isStopped: false,
     filterPromises: false,
     gate: undefined,
+    batch: undefined,
+    handleBatchBegun: () => undefined,
     handleGateFull: () => undefined,
     context: new AsyncResource('test'),
     clock: { wallAtMs: (nowMs) => nowMs },
@@ -209,6 +212,40 @@ describe('dispatcher', () => {
     ]);
     deliverInGroup(lamp, updateOf(2, 4), 2);
     assert.equal(watch.seen.length, 4);
+  });
+
+  test('a batch is told when its turn is over, in one call, and counted then', () => {
+    const batches: unknown[][] = [];
+    let begun = 0;
+    const batch: ChangeBatch = {
+      changes: [],
+      watcher: (changes) => batches.push(changes.map(({ oldValue, newValue }) => [oldValue, newValue])),
+    };
+    const { watch, fan } = started({ batch, handleBatchBegun: () => (begun += 1) });
+    send(fan, 2, 21);
+    send(fan, 3, 22);
+    assert.deepEqual([batches, watch.stats.delivered, begun], [[], 0, 1]);
+    releaseDue(watch, 2);
+    send(fan, 4, 23);
+    releaseDue(watch, 3);
+    releaseDue(watch, 4);
+    assert.deepEqual(batches, [
+      [
+        [20, 21],
+        [21, 22],
+      ],
+      [[22, 23]],
+    ]);
+    assert.deepEqual([watch.stats.delivered, begun], [3, 2]);
+  });
+
+  test('a batch of a watch that was stopped in its turn is told to nobody', () => {
+    let calls = 0;
+    const { watch, fan } = started({ batch: { changes: [], watcher: () => (calls += 1) } });
+    send(fan, 2, 21);
+    watch.isStopped = true;
+    releaseDue(watch, 2);
+    assert.deepEqual([calls, watch.stats.delivered], [0, 0]);
   });
 
   test('books that do not balance are told, a resync begins new ones', () => {

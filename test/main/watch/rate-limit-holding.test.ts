@@ -141,6 +141,8 @@ function debounced() {
     isStopped: false,
     filterPromises: false,
     gate: undefined,
+    batch: undefined,
+    handleBatchBegun: () => undefined,
     handleGateFull: () => undefined,
     context: new AsyncResource('test'),
     clock: { wallAtMs: (nowMs) => nowMs },
