@@ -39,6 +39,7 @@ import type { PlainValue } from '../shared/wire/link-set-writer.js';
 import { BridgedWatches } from './bridged-watches.js';
 import {
   batchRefused,
+  type CopiedBatch,
   checkExpectedVersionOption,
   checkIdentifiers,
   checkLimit,
@@ -236,13 +237,9 @@ export class BridgedState implements StateProvider, SlotBridge {
     const given = readUpdateOptions(options);
     const atomic = given.atomic ?? false;
     const copied = copyBatch(values, atomic);
-    const result = (await this.#call({
-      name: 'update',
-      values: copied.values.map(([identifier, value]) => [identifier, toPortValue(value as VariableValue)] as const),
-      atomic,
-      source: given.source ?? this.#options.source,
-      metadata: copyMetadata(given.metadata, 'update'),
-    })) as PortBatchResult;
+    const source = given.source ?? this.#options.source;
+    const metadata = copyMetadata(given.metadata, 'update');
+    const result = await this.#update(copied.values, atomic, source, metadata);
     if (copied.refused.length + result.refused.length > 0) {
       const later = result.refused.map(([identifier, error]) => [identifier, errorFromWire(error)] as const);
       throw batchRefused(refusedOf(copied, later), result.versions, atomic);
@@ -414,6 +411,26 @@ export class BridgedState implements StateProvider, SlotBridge {
     return (await this.#call({ name: 'get', identifiers })) as [string, PortVariable][];
   }
 
+  async #update(
+    values: CopiedBatch['values'],
+    atomic: boolean,
+    source: string,
+    metadata: Metadata,
+  ): Promise<PortBatchResult> {
+    if (arePlain(values, atomic) && isShort('', source, metadata)) {
+      if (this.#closing !== undefined) throw closedState();
+      return this.#callSlot.update(this.bridge, values, source, metadata, atomic);
+    }
+    const result = await this.#call({
+      name: 'update',
+      values: values.map(([identifier, value]) => [identifier, toPortValue(value as VariableValue)] as const),
+      atomic,
+      source,
+      metadata,
+    });
+    return result as PortBatchResult;
+  }
+
   #call(call: Call): Promise<unknown> {
     if (this.#closing !== undefined) return Promise.reject(closedState());
     return this.#callSlot.call(this.bridge, call);
@@ -473,6 +490,14 @@ function isPlain(input: VariableInput): input is PlainValue {
   }
 }
 
+function arePlain(
+  values: CopiedBatch['values'],
+  atomic: boolean,
+): values is readonly (readonly [identifier: string, value: PlainValue])[] {
+  if (atomic && values.length > MAX_ATOMIC_SETS) return false;
+  return values.every(([identifier, value]) => isPlain(value) && identifier.length <= MAX_PLAIN_TEXT);
+}
+
 /** What travels beside the value: many such sets share a message. */
 function isShort(identifier: string, source: string, metadata: Metadata): boolean {
   let length = identifier.length + source.length;
@@ -482,6 +507,9 @@ function isShort(identifier: string, source: string, metadata: Metadata): boolea
 
 /** Characters; longer ones go by calls of their own. */
 const MAX_PLAIN_TEXT = 4_096;
+
+/** Of an atomic batch on the link, where it is one message. */
+const MAX_ATOMIC_SETS = 4_096;
 
 /** Calls of an import under way: each costs a round trip. */
 const IMPORTED_AT_ONCE = 256;

@@ -8,14 +8,15 @@ import { Deadlines } from '../shared/deadlines.js';
 import { ClosedError, errorToWire, InternalError, QuotaExceededError } from '../shared/errors.js';
 import { silentLogger } from '../shared/logger.js';
 import { eventLoopUtilization } from '../shared/platform-timers.js';
-import type { AttachCommand, BridgeConfig, Call, Command, SetsCommand } from '../shared/port/commands.js';
+import type { AttachCommand, BridgeConfig, Call, Command, SetsCommand, SetsOfBatch } from '../shared/port/commands.js';
 import { changesState } from '../shared/port/commands.js';
-import type { AttachResult, PortStats } from '../shared/port/replies.js';
+import type { AttachResult, PortBatchResult, PortStats } from '../shared/port/replies.js';
 import type { LaneMemory } from '../shared/port/update-lane.js';
 import { systemClock } from '../shared/system-clock.js';
 import { CallOrder, type QueuedCall } from './calls/call-order.js';
 import { ChangePhases } from './calls/change-phases.js';
 import { NameGate } from './calls/name-gate.js';
+import { SlotBatch } from './calls/slot-batch.js';
 import { SlotSet } from './calls/slot-set.js';
 import { UnaryCalls } from './calls/unary-calls.js';
 import { Connection } from './connection/connection.js';
@@ -226,7 +227,15 @@ export class Slot {
     }
     const deadlineMs = systemClock.nowMs() + bridge.config.limits.callTimeoutMs;
     const isByLink = bridge.connection.transport === 'link';
-    for (const place of identifiers.keys()) {
+    const batches = command.batches.values();
+    let batch = batches.next().value;
+    for (let place = 0; place < identifiers.length; place += 1) {
+      if (place === batch?.from) {
+        this.#setBatch(bridge, command, batch, deadlineMs);
+        place = batch.upTo - 1;
+        batch = batches.next().value;
+        continue;
+      }
       if (this.#isFull(bridge)) {
         this.#writer.setResult(id, place, 0, tooManyWait(bridge));
         continue;
@@ -242,6 +251,26 @@ export class Slot {
         if (!isByLink || !bridge.connection.set(set)) set.reroute();
       });
     }
+  }
+
+  #setBatch(bridge: Bridge, command: SetsCommand, { from, upTo, atomic }: SetsOfBatch, deadlineMs: number): void {
+    const { id } = command;
+    if (this.#isFull(bridge)) {
+      for (let place = from; place < upTo; place += 1) this.#writer.setResult(id, place, 0, tooManyWait(bridge));
+      return;
+    }
+    const { connection, phases } = bridge;
+    const batch = new SlotBatch(command, { from, upTo, atomic }, deadlineMs, {
+      settle: (place, version, error) => this.#writer.setResult(id, place, version, error),
+      handleEnd: () => phases.handleEnd(),
+      call: (call) => this.#change(bridge, call) as Promise<PortBatchResult>,
+    });
+    // Whole in one message, beside whatever else is in it.
+    const fits = !atomic || batch.messageBytes <= connection.maxRequestBytes / 4;
+    const isByLink = connection.transport === 'link' && fits;
+    phases.push(isByLink ? 'link' : 'call', () => {
+      for (const set of batch.sets) if (!isByLink || !connection.set(set)) set.reroute();
+    });
   }
 
   #stats(): PortStats {

@@ -124,6 +124,45 @@ test('over the link, sets that a break leaves unanswered are sent again and made
   );
 });
 
+test('over the link, batches that a break leaves unanswered are made once, an atomic one as a whole', async () => {
+  await using server = await startBridgeServer({ port: 0 });
+  await using proxy = await TcpProxy.start(server.port);
+  const options = { sessionId: 'batches', workers: 1, transport: 'link' } as const;
+  const reconnect = { baseMs: 5, spreadMs: 5, capMs: 50 };
+  await using state = await BridgedState.open({ endpoint: proxy.endpoint, ...options, reconnect });
+  await using reader = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, ...options });
+  const names = Array.from({ length: 8 }, (_, place) => `batch-${place}`);
+  for (const name of names) await state.registerVariable(name, 'integer', 0);
+  const revisions = new Map<number, number>();
+  await reader.watchVariables(names, (_name, _old, _value, { revision }) => {
+    revisions.set(revision, (revisions.get(revision) ?? 0) + 1);
+  });
+  const batches: Promise<Map<string, number>>[] = [];
+  const cuts = 15;
+  const batchesACut = 60;
+  for (let cut = 0; cut < cuts; cut += 1) {
+    for (let count = 0; count < batchesACut; count += 1) {
+      const value = batches.length + 1;
+      const values = Object.fromEntries(names.map((name) => [name, value]));
+      batches.push(state.updateVariables(values, { atomic: value % 2 === 0, metadata: { value: String(value) } }));
+    }
+    await within(10_000, batches[batches.length - 1 - Math.floor(Math.random() * batchesACut)]!, 'one of them');
+    proxy.cut();
+    proxy.mend();
+  }
+  const made = await within(30_000, Promise.all(batches), 'all of them');
+  for (const [index, versions] of made.entries()) {
+    assert.deepEqual(
+      [...versions],
+      names.map((name) => [name, index + 2]),
+    );
+  }
+  const atomic = Math.floor(batches.length / 2);
+  const revisionsOfAll = atomic + (batches.length - atomic) * names.length;
+  await until(5_000, () => revisions.size === revisionsOfAll, 'all changes');
+  assert.equal([...revisions.values()].filter((count) => count === names.length).length, atomic);
+});
+
 test('over the link, sets that wait for a server that lost its state have an unknown outcome, and those behind are made', async () => {
   const first = await startBridgeServer({ port: 0 });
   const { port } = first;

@@ -220,6 +220,40 @@ describe('sets on a link', () => {
     assert.deepEqual(link.outcomes.slice(6), ['INVALID_VALUE', 'INVALID_VALUE']);
   });
 
+  test('of an atomic batch are made under one revision, or refused together, each with its own word', async () => {
+    for (const name of ['g1', 'g2', 'g3']) await client.register(name, 0, { constraintsJson: '{"max":10}' });
+    const link = open().read();
+    link.hello({ ...watch(1, ['g1', 'g2', 'g3']) });
+    await link.when('registered 1');
+    const kinds = [9 | 128, 9 | 128, 9];
+    link.send({ ...sets(['g1', 'g2', 'g3'], [1, 2, 3]), setKinds: kinds });
+    await until(5_000, () => link.outcomes.length === 3, 'three outcomes');
+    assert.deepEqual(link.outcomes, [2, 2, 2]);
+    await link.when('change g3=2 to 1');
+    const revisions = link.messages.flatMap(({ revisions: told }) => told ?? []);
+    assert.equal(new Set(revisions).size, 1);
+    const again = (values: number[], targets = [0, 1, 2]) =>
+      link.send({ setKinds: [1 | 128, 1 | 128, 1], setTargets: targets, setDoubles: values });
+    again([4, 11, 4]);
+    await until(5_000, () => link.outcomes.length === 6, 'three refusals');
+    assert.deepEqual(link.outcomes.slice(3), ['BATCH_REFUSED', 'CONSTRAINT_VIOLATION', 'BATCH_REFUSED']);
+    again([5, 5, 5], [0, 1, 0]);
+    await until(5_000, () => link.outcomes.length === 9, 'three more');
+    assert.deepEqual(link.outcomes.slice(6), ['BATCH_REFUSED', 'BATCH_REFUSED', 'INVALID_ARGUMENT']);
+    link.send({ setKinds: [17 | 128, 1], setTargets: [0, 1], setDoubles: [6, 6], setExpectedVersions: [1] });
+    await until(5_000, () => link.outcomes.length === 11, 'two more');
+    assert.deepEqual(link.outcomes.slice(9), ['VERSION_CONFLICT', 'BATCH_REFUSED']);
+    again([7, 7, 7]);
+    await until(5_000, () => link.outcomes.length === 14, 'the last three');
+    assert.deepEqual(link.outcomes.slice(11), [3, 3, 3], 'nothing of what was refused was made');
+  });
+
+  test('of a batch that is not whole in its message end the link', async () => {
+    const link = open().read();
+    link.hello({ ...sets(['g1'], [1]), setKinds: [9 | 128] });
+    assert.equal((await link.end()).code, status.INVALID_ARGUMENT);
+  });
+
   test('whose columns do not fit end the link; of whose targets too many are named, too', async () => {
     for (const bad of [
       { setKinds: [1], setTargets: [7], setDoubles: [1] },

@@ -2,10 +2,22 @@
  * Sets on their way to one worker: those of a turn are one command, each has its own promise. Path: bridged state -> [set batches] -> slot client.
  * Bounded by what the worker takes in: it refuses. Closed: every promise that is left is rejected.
  */
-import type { BridgeError } from '../../shared/errors.js';
-import { errorFromWire } from '../../shared/errors.js';
-import type { SetsCommand } from '../../shared/port/commands.js';
-import type { SetResults } from '../../shared/port/replies.js';
+import type { BridgeError, ErrorWire } from '../../shared/errors.js';
+import {
+  BatchRefusedError,
+  ConstraintViolationError,
+  errorFromWire,
+  errorToWire,
+  InvalidArgumentError,
+  InvalidValueError,
+  MessageTooLargeError,
+  QuotaExceededError,
+  UnknownOutcomeError,
+  VariablesNotFoundError,
+  VersionConflictError,
+} from '../../shared/errors.js';
+import type { SetsCommand, SetsOfBatch } from '../../shared/port/commands.js';
+import type { PortBatchResult, SetResults } from '../../shared/port/replies.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import { EMPTY_METADATA } from '../../shared/values/metadata.js';
 import type { PlainValue } from '../../shared/wire/link-set-writer.js';
@@ -15,12 +27,90 @@ interface Settler {
   reject(error: BridgeError): void;
 }
 
+/** What becomes of a batch, place by place. */
+class BatchOutcome {
+  readonly #values: readonly (readonly [identifier: string, value: PlainValue])[];
+  readonly #isAtomic: boolean;
+  readonly #resolve: (result: PortBatchResult) => void;
+  readonly #reject: (error: BridgeError) => void;
+  readonly #versions: number[] = [];
+  readonly #errors: (BridgeError | undefined)[] = [];
+  #left: number;
+
+  constructor(
+    values: readonly (readonly [identifier: string, value: PlainValue])[],
+    isAtomic: boolean,
+    resolve: (result: PortBatchResult) => void,
+    reject: (error: BridgeError) => void,
+  ) {
+    this.#values = values;
+    this.#isAtomic = isAtomic;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#left = values.length;
+  }
+
+  handleDone(place: number, version: number): void {
+    this.#versions[place] = version;
+    this.#handleOne();
+  }
+
+  handleFailed(place: number, error: BridgeError): void {
+    this.#errors[place] = error;
+    this.#handleOne();
+  }
+
+  #handleOne(): void {
+    this.#left -= 1;
+    if (this.#left > 0) return;
+    const failure = this.#failure();
+    if (failure === undefined) this.#resolve(this.#result());
+    else this.#reject(failure);
+  }
+
+  /** What is no answer to one of several. */
+  #failure(): BridgeError | undefined {
+    const unknown = this.#errors.find((error) => error instanceof UnknownOutcomeError);
+    if (unknown !== undefined || this.#versions.length > 0) return unknown;
+    // All of them, by the same word: it was not about any of them.
+    const [first] = this.#errors;
+    const isOfAll = this.#errors.every((error) => error?.code === first?.code);
+    const isAnswer =
+      first !== undefined && (isRefusal(first) || (!this.#isAtomic && first instanceof QuotaExceededError));
+    return isOfAll && !isAnswer ? first : undefined;
+  }
+
+  #result(): PortBatchResult {
+    const versions: [string, number][] = [];
+    const refused: [string, ErrorWire][] = [];
+    for (const [place, [identifier]] of this.#values.entries()) {
+      const error = this.#errors[place];
+      if (error === undefined) versions.push([identifier, this.#versions[place]!]);
+      else if (!(error instanceof BatchRefusedError)) refused.push([identifier, errorToWire(error)]);
+    }
+    return { versions, refused };
+  }
+}
+
+/** What a value or a name caused. */
+function isRefusal(error: BridgeError): boolean {
+  return (
+    error instanceof InvalidValueError ||
+    error instanceof ConstraintViolationError ||
+    error instanceof VariablesNotFoundError ||
+    error instanceof VersionConflictError ||
+    error instanceof InvalidArgumentError ||
+    error instanceof MessageTooLargeError
+  );
+}
+
 export class SetBatch {
   readonly #settlers: (Settler | undefined)[] = [];
   readonly #identifiers: string[] = [];
   readonly #values: PlainValue[] = [];
   #metadata: Metadata[] | undefined;
   #expectedVersions: number[] | undefined;
+  readonly #batches: SetsOfBatch[] = [];
   #left = 0;
   readonly bridge: number;
   readonly source: string;
@@ -36,6 +126,35 @@ export class SetBatch {
 
   /** Resolves with the version. @throws BridgeError of the worker or the server */
   add(identifier: string, value: PlainValue, metadata: Metadata, expectedVersion: number): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#push(identifier, value, metadata, expectedVersion, { resolve, reject });
+    });
+  }
+
+  /**
+   * Those of one batch, together. Resolves with what became of each, those of an atomic batch that are not to blame left out.
+   * @throws BridgeError where it is not known, or where none was even looked at
+   */
+  addBatch(
+    values: readonly (readonly [identifier: string, value: PlainValue])[],
+    metadata: Metadata,
+    atomic: boolean,
+  ): Promise<PortBatchResult> {
+    const from = this.#identifiers.length;
+    this.#batches.push({ from, upTo: from + values.length, atomic });
+    return new Promise((resolve, reject) => {
+      const outcome = new BatchOutcome(values, atomic, resolve, reject);
+      for (const [place, [identifier, value]] of values.entries()) {
+        const settler: Settler = {
+          resolve: (version) => outcome.handleDone(place, version),
+          reject: (error) => outcome.handleFailed(place, error),
+        };
+        this.#push(identifier, value, metadata, 0, settler);
+      }
+    });
+  }
+
+  #push(identifier: string, value: PlainValue, metadata: Metadata, expectedVersion: number, settler: Settler): void {
     const place = this.#identifiers.length;
     this.#identifiers.push(identifier);
     this.#values.push(value);
@@ -44,7 +163,7 @@ export class SetBatch {
     if (expectedVersion !== 0) this.#expectedVersions ??= new Array<number>(place).fill(0);
     this.#expectedVersions?.push(expectedVersion);
     this.#left += 1;
-    return new Promise((resolve, reject) => this.#settlers.push({ resolve, reject }));
+    this.#settlers.push(settler);
   }
 
   command(id: number): SetsCommand {
@@ -57,6 +176,7 @@ export class SetBatch {
       source: this.source,
       metadata: this.#metadata,
       expectedVersions: this.#expectedVersions,
+      batches: this.#batches,
     };
   }
 

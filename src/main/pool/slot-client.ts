@@ -8,7 +8,7 @@ import type { ErrorWire } from '../../shared/errors.js';
 import { type BridgeError, ClosedError, errorFromWire, InvalidValueError } from '../../shared/errors.js';
 import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
 import type { AttachCommand, Command, OpenCommand } from '../../shared/port/commands.js';
-import type { Reply, TurnMessage } from '../../shared/port/replies.js';
+import type { PortBatchResult, Reply, TurnMessage } from '../../shared/port/replies.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
 import type { LaneMemory, LaneSink } from '../../shared/port/update-lane.js';
 import { LaneReader } from '../../shared/port/update-lane.js';
@@ -247,11 +247,27 @@ export class SlotClient implements LaneSink, PolledLane {
     expectedVersion: number,
   ): Promise<number> {
     if (this.#closedBy !== undefined) return Promise.reject(this.#closedBy);
+    return this.#setsOf(bridge, source).add(identifier, value, metadata, expectedVersion);
+  }
+
+  /** As `set`, those of one batch. @throws BridgeError of the worker or the server, where that is no answer to one of several */
+  update(
+    bridge: number,
+    values: readonly (readonly [identifier: string, value: PlainValue])[],
+    source: string,
+    metadata: Metadata,
+    atomic: boolean,
+  ): Promise<PortBatchResult> {
+    if (this.#closedBy !== undefined) return Promise.reject(this.#closedBy);
+    return this.#setsOf(bridge, source).addBatch(values, metadata, atomic);
+  }
+
+  #setsOf(bridge: number, source: string): SetBatch {
     const collecting = this.#collecting;
     if (collecting !== undefined && (collecting.bridge !== bridge || collecting.source !== source)) this.#postSets();
     this.#collecting ??= new SetBatch(bridge, source);
     this.#setTurn ??= setImmediate(() => this.#postSets());
-    return this.#collecting.add(identifier, value, metadata, expectedVersion);
+    return this.#collecting;
   }
 
   /** Before anything else that is said: order is what was asked for. */

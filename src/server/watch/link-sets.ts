@@ -14,6 +14,8 @@ import type { ReadSet } from '../handlers/set-steps.js';
 import { SetSteps } from '../handlers/set-steps.js';
 import type { ServerContext } from '../server-context.js';
 import type { Work } from '../work-turns.js';
+import type { SetOutcome } from './atomic-sets.js';
+import { AtomicSets } from './atomic-sets.js';
 
 /** Where the outcomes go, in order. */
 export interface OutcomeSink {
@@ -21,8 +23,10 @@ export interface OutcomeSink {
   handleSetRefused(error: unknown): void;
 }
 
-/** Undefined until it is known. */
-type Outcome = { readonly version: number } | { readonly error: unknown } | undefined;
+interface Waiting {
+  /** Undefined until it is known. */
+  outcome: SetOutcome | undefined;
+}
 
 export class LinkSets {
   readonly #server: ServerContext;
@@ -30,7 +34,7 @@ export class LinkSets {
   readonly #sink: OutcomeSink;
   readonly #steps: SetSteps;
   /** Outcomes that wait for an earlier one: only with an engine that keeps later. */
-  readonly #waiting: { outcome: Outcome }[] = [];
+  readonly #waiting: Waiting[] = [];
   #whenTold: (() => void) | undefined;
 
   constructor(server: ServerContext, sessionId: string, sink: OutcomeSink) {
@@ -56,7 +60,7 @@ export class LinkSets {
   /** Resolves when all of them are made, and not before those behind may be. */
   async make(rows: LinkSetRows, work: Work, isEnded: () => boolean): Promise<void> {
     while (!isEnded() && rows.next()) {
-      const made = this.#makeOne(rows);
+      const made = rows.isFollowed ? this.#makeBatch(rows, work) : this.#makeOne(rows);
       if (made !== undefined) await made;
       const rest = work.spend(STEPS_A_SET);
       if (rest !== undefined) await rest;
@@ -76,6 +80,53 @@ export class LinkSets {
       return value.then(commit).catch((error: unknown) => this.#tell({ error }));
     } catch (error) {
       this.#tell({ error });
+      return undefined;
+    }
+  }
+
+  /** All of its rows, or none. */
+  async #makeBatch(rows: LinkSetRows, work: Work): Promise<void> {
+    const { source, custom } = rows;
+    const batch = new AtomicSets({ source, custom });
+    do {
+      const looking = this.#look(rows, batch);
+      const rest = work.spend(STEPS_A_SET);
+      if (looking !== undefined) await looking;
+      if (rest !== undefined) await rest;
+    } while (rows.isFollowed && rows.next());
+    const result = batch.commit(this.#server.clock.nowMs());
+    if (result instanceof Promise)
+      this.#tellLater(
+        batch.size,
+        result.then((outcomes) => this.#count(outcomes)),
+      );
+    else for (const outcome of this.#count(result)) this.#tell(outcome);
+  }
+
+  #count(outcomes: readonly SetOutcome[]): readonly SetOutcome[] {
+    for (const outcome of outcomes) if ('version' in outcome) this.#server.counters.sets += 1;
+    return outcomes;
+  }
+
+  /** A promise when its value is read in turns, or its match made elsewhere. */
+  #look(rows: LinkSetRows, batch: AtomicSets): Promise<void> | undefined {
+    const place = batch.add(rows.identifier);
+    try {
+      const session = this.#server.store.require(this.#sessionId, this.#server.clock.nowMs());
+      const { identifier, expectedVersion } = rows;
+      const variable = session.require(identifier);
+      const accept = (value: VariableValue): Promise<void> | undefined => {
+        const set = { session, identifier, variable, value, expectedVersion, setter: batch.setter };
+        const long = longMatchOf(variable.type, variable.constraints, value);
+        if (long === undefined) batch.accept(place, set);
+        else return this.#server.patterns.matches(long).then((isMatched) => batch.accept(place, set, isMatched));
+        return undefined;
+      };
+      const value = this.#valueOf(rows, variable, batch.setter);
+      if (!(value instanceof Promise)) return accept(value)?.catch((error: unknown) => batch.refuse(place, error));
+      return value.then(accept).catch((error: unknown) => batch.refuse(place, error));
+    } catch (error) {
+      batch.refuse(place, error);
       return undefined;
     }
   }
@@ -105,24 +156,29 @@ export class LinkSets {
 
   #commit(set: ReadSet, isMatched?: boolean): void {
     const result = this.#steps.commit(set, isMatched);
-    if (result instanceof Promise) this.#tellLater(result);
+    if (result instanceof Promise)
+      this.#tellLater(
+        1,
+        result.then(({ version }) => [{ version }]),
+      );
     else this.#tell({ version: result.version });
   }
 
-  #tellLater(result: Promise<{ readonly version: number }>): void {
-    const place: { outcome: Outcome } = { outcome: undefined };
-    this.#waiting.push(place);
+  /** One outcome for each of so many sets. */
+  #tellLater(sets: number, result: Promise<readonly SetOutcome[]>): void {
+    const places = Array.from({ length: sets }, (): Waiting => ({ outcome: undefined }));
+    for (const place of places) this.#waiting.push(place);
     result
-      .then(({ version }) => {
-        place.outcome = { version };
+      .then((outcomes) => {
+        for (const [index, place] of places.entries()) place.outcome = outcomes[index];
       })
       .catch((error: unknown) => {
-        place.outcome = { error };
+        for (const place of places) place.outcome = { error };
       })
       .finally(() => this.#tellWaiting());
   }
 
-  #tell(outcome: NonNullable<Outcome>): void {
+  #tell(outcome: SetOutcome): void {
     if (this.#waiting.length === 0) this.#say(outcome);
     else this.#waiting.push({ outcome });
   }
@@ -138,7 +194,7 @@ export class LinkSets {
     if (this.#waiting.length === 0) this.#whenTold?.();
   }
 
-  #say(outcome: NonNullable<Outcome>): void {
+  #say(outcome: SetOutcome): void {
     if ('version' in outcome) this.#sink.handleSetDone(outcome.version);
     else this.#sink.handleSetRefused(outcome.error);
   }

@@ -91,6 +91,15 @@ export interface SetsCommand {
   readonly metadata: readonly Metadata[] | undefined;
   /** 0 = whatever version it is at; undefined where that is so of all. */
   readonly expectedVersions: readonly number[] | undefined;
+  /** Those that were asked for together, by place, in order. */
+  readonly batches: readonly SetsOfBatch[];
+}
+
+/** The sets from one place on and before another; atomic: all of them or none. */
+export interface SetsOfBatch {
+  readonly from: number;
+  readonly upTo: number;
+  readonly atomic: boolean;
 }
 
 /** There is room in the lane again, for a worker that had asked for it. */

@@ -94,6 +94,7 @@ export const SETS = {
   EXPECTED_VERSION: 16,
   SOURCE: 32,
   METADATA: 64,
+  MORE: 128,
 } as const;
 
 export const SET_FORM_MASK = 7;

@@ -54,6 +54,8 @@ export class LinkSetRows {
   expectedVersion: number | undefined;
   source = '';
   custom: Metadata = EMPTY_METADATA;
+  /** More of its atomic batch is behind it. */
+  isFollowed = false;
 
   constructor(parts: readonly Message[], names: SetNames) {
     this.#columns = new Columns(parts);
@@ -64,7 +66,11 @@ export class LinkSetRows {
   next(): boolean {
     const columns = this.#columns;
     const kind = columns.kinds.next();
-    if (kind === undefined) return false;
+    if (kind === undefined) {
+      if (this.isFollowed) throw new InvalidArgumentError("the link's last set says that more of its batch follows");
+      return false;
+    }
+    this.isFollowed = (kind & SETS.MORE) !== 0;
     const target = columns.targets.take();
     if ((kind & SETS.NAME) !== 0) this.#names.name(target, columns.names.take());
     this.identifier = this.#names.find(target);

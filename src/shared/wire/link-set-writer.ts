@@ -17,6 +17,8 @@ export interface LinkSet {
   readonly metadata: Metadata;
   /** 0 = whatever version it is at. */
   readonly expectedVersion: number;
+  /** More of its atomic batch is behind it. */
+  readonly isFollowed: boolean;
 }
 
 export class LinkSetWriter {
@@ -39,8 +41,9 @@ export class LinkSetWriter {
     return this.#kinds.length === 0;
   }
 
-  add({ identifier, value, source, metadata, expectedVersion }: LinkSet): void {
+  add({ identifier, value, source, metadata, expectedVersion, isFollowed }: LinkSet): void {
     let kind = this.#value(value);
+    if (isFollowed) kind |= SETS.MORE;
     let number = this.#numbers.get(identifier);
     if (number === undefined) {
       number = this.#name(identifier);

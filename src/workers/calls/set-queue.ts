@@ -13,6 +13,8 @@ import type { SetsSoFar } from '../../shared/wire/link-writer.js';
 /** Settled once, by one of three. */
 export interface QueuedSet extends LinkSet {
   readonly deadlineMs: number;
+  /** Sets of its atomic batch from this one on, itself included: they go together. */
+  readonly batchLeft: number;
   /** Its time was up, its outcome is still to come. Written by the queue. */
   isOver: boolean;
   settle(version: number): void;
@@ -67,11 +69,13 @@ export class SetQueue {
   write(writer: LinkSetWriter, messageBytes: number): number {
     const sequence = this.#firstSent + this.#sent.length;
     if (this.#isResuming) return sequence;
-    while (this.#sent.length < MAX_UNANSWERED && writer.size < messageBytes) {
-      const set = this.#waiting.shift();
-      if (set === undefined) break;
-      writer.add(set);
-      this.#sent.push(set);
+    for (let set = this.#waiting.peekFront(); set !== undefined; set = this.#waiting.peekFront()) {
+      if (writer.size >= messageBytes || this.#sent.length + set.batchLeft > MAX_UNANSWERED) break;
+      for (let left = set.batchLeft; left > 0; left -= 1) {
+        const next = this.#waiting.shift()!;
+        writer.add(next);
+        this.#sent.push(next);
+      }
     }
     return sequence;
   }
@@ -166,4 +170,5 @@ function unknownOutcome(): UnknownOutcomeError {
   );
 }
 
+/** Above what an atomic batch may have. */
 const MAX_UNANSWERED = 8_192;

@@ -20,6 +20,8 @@ export class SlotSet implements QueuedSet {
   readonly metadata: Metadata;
   readonly expectedVersion: number;
   readonly deadlineMs: number;
+  readonly batchLeft = 1;
+  readonly isFollowed = false;
   isOver = false;
   readonly #owner: SlotSetOwner;
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SetBatch } from '../../../src/main/pool/set-batches.js';
 import { WorkerError } from '../../../src/shared/errors.js';
+import type { SetResults } from '../../../src/shared/port/replies.js';
 import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';
 
 const NOTHING = { places: [], versions: [], errors: [] };
@@ -11,7 +12,7 @@ test('a batch says by columns what was asked, and leaves out what nobody gave', 
   void plain.add('a', 1, EMPTY_METADATA, 0);
   assert.deepEqual(plain.command(8), {
     ...{ kind: 'sets', id: 8, bridge: 3, identifiers: ['a'], values: [1], source: 'me' },
-    ...{ metadata: undefined, expectedVersions: undefined },
+    ...{ metadata: undefined, expectedVersions: undefined, batches: [] },
   });
   void plain.add('b', 'x', { trace: '1' }, 0);
   void plain.add('c', true, EMPTY_METADATA, 4);
@@ -34,4 +35,67 @@ test('each set settles by its own result, once, in any order', async () => {
   batch.fail(gone);
   await assert.rejects(sets[1]!, gone);
   assert.ok(batch.isSettled);
+});
+
+const resultsOf = (versions: readonly number[], codes: readonly string[]): SetResults => ({
+  ...{ kind: 'set-results', id: 1, places: [...versions.keys()], versions: [...versions] },
+  errors: codes.map((code) => ({ code, message: 'no' })),
+});
+
+const VALUES = [
+  ['a', 1],
+  ['b', 2],
+] as const;
+
+test('the sets of one batch are settled together: what was refused is named, and what is not to blame is not', async () => {
+  for (const [versions, codes, refused] of [
+    [[5, 6], [], []],
+    [[0, 6], ['INVALID_VALUE'], ['a']],
+    [[0, 0], ['BATCH_REFUSED', 'VERSION_CONFLICT'], ['b']],
+    [
+      [0, 0],
+      ['INVALID_VALUE', 'CONSTRAINT_VIOLATION'],
+      ['a', 'b'],
+    ],
+    [[0, 6], ['UNAVAILABLE'], ['a']],
+  ] as const) {
+    const batch = new SetBatch(1, '');
+    const result = batch.addBatch(VALUES, EMPTY_METADATA, false);
+    assert.deepEqual(batch.command(1).batches, [{ from: 0, upTo: 2, atomic: false }]);
+    batch.handleResults(resultsOf(versions, codes));
+    const made = await result;
+    assert.deepEqual(
+      made.versions,
+      VALUES.flatMap(([name], place) => (versions[place]! > 0 ? [[name, versions[place]]] : [])),
+    );
+    assert.deepEqual(
+      made.refused.map(([name]) => name),
+      refused,
+    );
+  }
+});
+
+test('a batch fails as a whole by what was about none of its sets, and when nobody knows what became of one', async () => {
+  for (const [atomic, versions, codes, code] of [
+    [false, [5, 0], ['UNKNOWN_OUTCOME'], 'UNKNOWN_OUTCOME'],
+    [true, [0, 0], ['UNKNOWN_OUTCOME', 'UNAVAILABLE'], 'UNKNOWN_OUTCOME'],
+    [false, [0, 0], ['UNAVAILABLE', 'UNAVAILABLE'], 'UNAVAILABLE'],
+    [true, [0, 0], ['QUOTA_EXCEEDED', 'QUOTA_EXCEEDED'], 'QUOTA_EXCEEDED'],
+  ] as const) {
+    const batch = new SetBatch(1, '');
+    const result = batch.addBatch(VALUES, EMPTY_METADATA, atomic);
+    batch.handleResults(resultsOf(versions, codes));
+    await assert.rejects(result, { code });
+  }
+});
+
+test('batches and single sets of a turn keep their order in one command', () => {
+  const batch = new SetBatch(1, '');
+  void batch.add('first', 1, EMPTY_METADATA, 0);
+  void batch.addBatch(VALUES, { trace: '1' }, true);
+  void batch.add('last', 1, EMPTY_METADATA, 0);
+  const { identifiers, batches, metadata } = batch.command(1);
+  assert.deepEqual(identifiers, ['first', 'a', 'b', 'last']);
+  assert.deepEqual(batches, [{ from: 1, upTo: 3, atomic: true }]);
+  assert.deepEqual(metadata, [{}, { trace: '1' }, { trace: '1' }, {}]);
 });

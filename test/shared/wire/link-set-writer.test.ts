@@ -20,15 +20,20 @@ const set: fc.Arbitrary<LinkSet> = fc.record(
       fc.dictionary(text, text, { minKeys: 1, maxKeys: 3, noNullPrototype: true }),
     ),
     expectedVersion: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })),
+    isFollowed: fc.constant(false),
   },
   { noNullPrototype: true },
 );
 
+const ONE: LinkSet = {
+  ...{ identifier: 'a', value: 1, source: '', metadata: EMPTY_METADATA, expectedVersion: 0, isFollowed: false },
+};
+
 function read(rows: LinkSetRows): LinkSet[] {
   const sets: LinkSet[] = [];
   while (rows.next()) {
-    const { identifier, plain: value, source, custom: metadata, expectedVersion = 0 } = rows;
-    sets.push({ identifier, value, source, metadata, expectedVersion });
+    const { identifier, plain: value, source, custom: metadata, expectedVersion = 0, isFollowed } = rows;
+    sets.push({ identifier, value, source, metadata, expectedVersion, isFollowed });
   }
   return sets;
 }
@@ -52,9 +57,22 @@ describe('sets of the link', () => {
     );
   });
 
+  test('of an atomic batch say that more follows, and the last that none does', () => {
+    const writer = new LinkSetWriter();
+    for (const isFollowed of [true, true, false]) writer.add({ ...ONE, isFollowed });
+    const rows = new LinkSetRows([LINK_UP.decodeRequest(writer.take(1, 0))], new SetNames());
+    assert.deepEqual(
+      read(rows).map(({ isFollowed }) => isFollowed),
+      [true, true, false],
+    );
+    writer.add({ ...ONE, isFollowed: true });
+    const cut = new LinkSetRows([LINK_UP.decodeRequest(writer.take(4, 0))], new SetNames());
+    assert.throws(() => read(cut), InvalidArgumentError);
+  });
+
   test('name an identifier once a link', () => {
     const writer = new LinkSetWriter();
-    const one = { identifier: 'a'.repeat(100), value: 1, source: '', metadata: EMPTY_METADATA, expectedVersion: 0 };
+    const one = { ...ONE, identifier: 'a'.repeat(100) };
     writer.add(one);
     const first = writer.take(1, 0).length;
     writer.add(one);

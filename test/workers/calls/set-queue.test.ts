@@ -13,9 +13,10 @@ beforeEach(() => {
   told = [];
 });
 
-function push(identifier: string, deadlineMs = 1_000): void {
+function push(identifier: string, deadlineMs = 1_000, batchLeft = 1): void {
   const set: QueuedSet = {
     ...{ identifier, value: 1, source: '', metadata: EMPTY_METADATA, expectedVersion: 0, deadlineMs, isOver: false },
+    ...{ batchLeft, isFollowed: batchLeft > 1 },
     settle: (version) => told.push(`${identifier}=${version}`),
     fail: ({ code }) => told.push(`${identifier} ${code}`),
     reroute: () => told.push(`${identifier} rerouted`),
@@ -105,6 +106,29 @@ describe('the queue of sets', () => {
     assert.ok(queue.handleDone(2));
     assert.deepEqual(told.slice(2), ['b=2']);
     assert.equal(queue.nextDeadlineMs, undefined);
+  });
+
+  test('gives out an atomic batch as a whole, also when it does not fit the message or is sent again', () => {
+    push('before');
+    for (let left = 500; left > 0; left -= 1) push(`b${left}`, 1_000, left);
+    push('behind');
+    const writer = new LinkSetWriter();
+    assert.equal(queue.write(writer, 10), 1);
+    assert.equal(queue.takeWaiting().length, 501, 'one fills the message');
+    for (let left = 500; left > 0; left -= 1) push(`b${left}`, 1_000, left);
+    push('behind');
+    queue.write(new LinkSetWriter(), 10);
+    queue.handleBreak();
+    queue.handleWelcome({ setsContinue: true, setsMade: 1, setsLost: 0 });
+    assert.ok(queue.handleDone(1));
+    assert.equal(queue.write(new LinkSetWriter(), 10), 2);
+    for (let made = 0; made < 500; made += 1) assert.ok(queue.handleDone(1));
+    assert.equal(queue.handleDone(1), false);
+    assert.equal(told.length, 501);
+    for (let left = 8_000; left > 0; left -= 1) push('', 1_000, left);
+    for (let left = 200; left > 0; left -= 1) push('', 1_000, left);
+    queue.write(new LinkSetWriter(), 1e9);
+    assert.equal(queue.takeWaiting().length, 200, 'as many as may be unanswered');
   });
 
   test('gives out no more than a message takes, and no more than may be unanswered', () => {

@@ -6,7 +6,7 @@ import { SlotSet } from '../../../src/workers/calls/slot-set.js';
 
 const command: SetsCommand = {
   ...{ kind: 'sets', id: 1, bridge: 1, identifiers: ['a', 'b'], values: [1, true], source: 'me' },
-  ...{ metadata: undefined, expectedVersions: [0, 7] },
+  ...{ metadata: undefined, expectedVersions: [0, 7], batches: [] },
 };
 
 test('a set by a call is the same set, and settles with what the call comes to', async () => {

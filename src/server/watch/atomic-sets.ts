@@ -1,0 +1,71 @@
+/**
+ * One atomic batch of a link: its sets are looked at one after the other, and made together or not at all. Path: link sets -> [atomic sets] -> session.
+ * Pure: who reads the values and knows the time tells it.
+ */
+import { BatchRefusedError } from '../../shared/errors.js';
+import type { Accepted, BatchResult, Setter } from '../../shared/state/variable-table.js';
+import type { ReadSet } from '../handlers/set-steps.js';
+import type { Kept, Session } from '../session.js';
+
+/** Of one set. */
+export type SetOutcome = { readonly version: number } | { readonly error: unknown };
+
+export class AtomicSets {
+  /** Of its first set. */
+  readonly setter: Setter;
+  readonly #identifiers: string[] = [];
+  readonly #accepted: Accepted[] = [];
+  /** By place. */
+  readonly #refused = new Map<number, unknown>();
+  #session: Session | undefined;
+
+  constructor(setter: Setter) {
+    this.setter = setter;
+  }
+
+  get size(): number {
+    return this.#identifiers.length;
+  }
+
+  /** One more; returns its place. */
+  add(identifier: string): number {
+    this.#identifiers.push(identifier);
+    return this.#identifiers.length - 1;
+  }
+
+  accept(place: number, { session, identifier, variable, value, expectedVersion }: ReadSet, isMatched?: boolean): void {
+    this.#session = session;
+    try {
+      this.#accepted.push(session.acceptDecoded(identifier, variable, value, expectedVersion, isMatched));
+    } catch (error) {
+      this.refuse(place, error);
+    }
+  }
+
+  refuse(place: number, error: unknown): void {
+    this.#refused.set(place, error);
+  }
+
+  /** By place; what is not to blame for a refusal is refused with BATCH_REFUSED. */
+  commit(nowMs: number): Kept<readonly SetOutcome[]> {
+    if (this.#refused.size > 0 || this.#session === undefined) return this.#refusals();
+    try {
+      const result = this.#session.commitSeveral(this.#accepted, new Map(), true, this.setter, nowMs);
+      return result instanceof Promise ? result.then((kept) => this.#outcomes(kept)) : this.#outcomes(result);
+    } catch (error) {
+      return this.#identifiers.map(() => ({ error }));
+    }
+  }
+
+  #outcomes({ versions, refused }: BatchResult): readonly SetOutcome[] {
+    if (refused.size === 0) return this.#identifiers.map((identifier) => ({ version: versions.get(identifier) ?? 0 }));
+    // The last of a name that is there twice is the one that is one too many.
+    for (const [identifier, error] of refused) this.refuse(this.#identifiers.lastIndexOf(identifier), error);
+    return this.#refusals();
+  }
+
+  #refusals(): readonly SetOutcome[] {
+    const others = new BatchRefusedError('another of its batch was refused');
+    return this.#identifiers.map((_, place) => ({ error: this.#refused.get(place) ?? others }));
+  }
+}
