@@ -6,6 +6,7 @@ import { localStateKernels } from './local-state.js';
 import { updateLaneKernels } from './update-lane.js';
 import { updateMessageKernels } from './update-message.js';
 import { updateRingKernels } from './update-ring.js';
+import { valueCellsKernels } from './value-cells.js';
 import { valueCodecKernels } from './value-codec.js';
 import { variableTableKernels } from './variable-table.js';
 import { versionTrackerKernels } from './version-tracker.js';
@@ -17,6 +18,7 @@ export const KERNEL_GROUPS = {
   versionTracker: versionTrackerKernels,
   condition: conditionKernels,
   updateRing: updateRingKernels,
+  valueCells: valueCellsKernels,
   updateLane: updateLaneKernels,
   dispatcher: dispatcherKernels,
   localState: localStateKernels,

@@ -21,6 +21,7 @@ import { copyOptions, parseStateOptions } from '../shared/options.js';
 import type { AttachCommand, BridgeConfig, Call } from '../shared/port/commands.js';
 import { fromPortValue, toPortValue } from '../shared/port/port-value.js';
 import type { AttachResult, PortBatchResult, PortStats, PortVariable, PortVersion } from '../shared/port/replies.js';
+import type { CellValue } from '../shared/port/value-cells.js';
 import type { ExportedState, ExportedVariable } from '../shared/state/exported-state.js';
 import { checkExportedState, EXPORT_FORMAT } from '../shared/state/exported-state.js';
 import { systemClock } from '../shared/system-clock.js';
@@ -41,6 +42,7 @@ import {
   batchRefused,
   type CopiedBatch,
   checkExpectedVersionOption,
+  checkIdentifier,
   checkIdentifiers,
   checkLimit,
   checkPattern,
@@ -277,6 +279,11 @@ export class BridgedState implements StateProvider, SlotBridge {
     return this.watches.set.iterate(target, options);
   }
 
+  peek(identifier: string): CellValue | undefined {
+    checkIdentifier(identifier);
+    return this.watches.peek(identifier);
+  }
+
   unwatchVariables(refOrWatch: string | Watch): Promise<void> {
     return this.watches.set.stop(refOrWatch);
   }
@@ -332,7 +339,7 @@ export class BridgedState implements StateProvider, SlotBridge {
         const known = present.get(name)?.id;
         const { id, version } =
           known === undefined ? await this.#bringNew(variable) : await this.#bringValue(known, variable);
-        positions.set(name, { variableId: id, epoch: this.#epoch, version, value: value as VariableValue });
+        positions.set(name, { name, variableId: id, epoch: this.#epoch, version, value: value as VariableValue });
       });
       for (const result of await Promise.allSettled(imports)) if (result.status === 'rejected') throw result.reason;
     }

@@ -8,12 +8,14 @@ import { ClosedError, errorFromWire, MessageTooLargeError, VariablesNotFoundErro
 import type { Logger } from '../shared/logger.js';
 import type { PortStats } from '../shared/port/replies.js';
 import { joinStates } from '../shared/port/stream-states.js';
+import type { CellValue } from '../shared/port/value-cells.js';
 import { bytesToOpen, bytesToResume } from '../shared/wire/request-size.js';
 import { slotOf } from './pool/placement.js';
 import type { SlotClient } from './pool/slot-client.js';
 import type { WatcherInfo } from './state-provider.js';
 import type { WatchedVariable } from './watch/dispatcher.js';
 import { watchedVariable } from './watch/dispatcher.js';
+import { PeekIndex } from './watch/peek-index.js';
 import type { WatchOrigin, WatchPosition, WatchRun } from './watch/watch.js';
 import type { UpstreamStats, WatchSource } from './watch/watch-set.js';
 import { WatchSet } from './watch/watch-set.js';
@@ -29,9 +31,9 @@ export interface BridgedWatchesOptions {
   readonly deadlines: Deadlines;
   readonly verifies: boolean;
   readonly maxMessageBytes: number;
-  /** Which of them are there. */
   /** Of the server, as it was said when the state was opened. */
   readonly epoch: () => string;
+  /** Which of them are there. */
   readonly present: (identifiers: readonly string[]) => Promise<ReadonlySet<string>>;
   /** @throws ClosedError */
   readonly checkOpen: () => void;
@@ -43,6 +45,8 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
   readonly asksConditions = false;
   readonly #options: BridgedWatchesOptions;
   readonly #shares = new Map<WatchRun, WatchShare[]>();
+  /** Made by the first peek: who never peeks pays nothing for it. */
+  #index: PeekIndex | undefined;
 
   constructor(options: BridgedWatchesOptions) {
     this.#options = options;
@@ -68,6 +72,15 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
       slots.map((slot, place) => [slot, new Map(answers[place]!.subscriptions.map((one) => [one.subscription, one]))]),
     );
     return this.set.list((run) => upstreamOf(this.#shares.get(run) ?? [], stats));
+  }
+
+  /** As its worker has heard it, whatever of that has been dispatched. */
+  peek(identifier: string): CellValue | undefined {
+    if (this.#index === undefined) {
+      this.#index = new PeekIndex();
+      for (const shares of this.#shares.values()) for (const { variables } of shares) this.#index.add(variables);
+    }
+    return this.#index.peek(identifier);
   }
 
   // --- WatchSource
@@ -109,13 +122,19 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     await Promise.all([...shares].map((share) => this.#removeFrom(run, share, unwanted)));
   }
 
+  handleIdentified(variable: WatchedVariable, formerId: string): void {
+    this.#index?.handleIdentified(variable, formerId);
+  }
+
   forget(run: WatchRun, variable: WatchedVariable): void {
+    this.#index?.remove([variable]);
     for (const share of this.#shares.get(run) ?? []) share.forget(variable);
   }
 
   async stop(run: WatchRun): Promise<void> {
     const shares = this.#shares.get(run) ?? [];
     this.#shares.delete(run);
+    for (const { variables } of shares) this.#index?.remove(variables);
     await Promise.all(shares.map((share) => this.#closeShare(share)));
   }
 
@@ -131,6 +150,10 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
   }
 
   // --- WatchShareOwner
+
+  handleFound(variable: WatchedVariable): void {
+    this.#index?.add([variable]);
+  }
 
   handleShareState(run: WatchRun, error: ErrorWire | undefined): void {
     const shares = this.#shares.get(run);
@@ -178,7 +201,10 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     const failed = results.find((result) => result.status === 'rejected');
     if (failed === undefined) return;
     await Promise.all(shares.map((share) => this.#closeShare(share)));
-    for (const share of shares) for (const { identifier } of share.variables) run.variables.delete(identifier);
+    for (const { variables } of shares) {
+      for (const { identifier } of variables) run.variables.delete(identifier);
+      this.#index?.remove(variables);
+    }
     this.#forgetShares(run, shares);
     if (failed.reason instanceof VariablesNotFoundError) await this.#checkAllThere(identifiers);
     throw failed.reason;
@@ -188,6 +214,7 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     const { bridge, epoch } = this.#options;
     const share = new WatchShare(bridge, epoch, slot, run, variables, this, resumes);
     for (const variable of variables) run.variables.set(variable.identifier, variable);
+    this.#index?.add(variables);
     return share;
   }
 
@@ -199,6 +226,7 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
       run.dropHeld(variable);
       run.variables.delete(variable.identifier);
     }
+    this.#index?.remove(variables);
     if (variables.length < share.variables.length) {
       share.variables = share.variables.filter(({ identifier }) => !unwanted.has(identifier));
       await share.drop(variables);
@@ -259,7 +287,8 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
   }
 }
 
-function beginAt(variable: WatchedVariable, { variableId, epoch, version, value }: WatchPosition): void {
+function beginAt(variable: WatchedVariable, { name, variableId, epoch, version, value }: WatchPosition): void {
+  variable.name = name;
   variable.variableId = variableId;
   variable.epoch = epoch;
   variable.lastVersion = version;

@@ -39,6 +39,8 @@ export class Context implements StateProvider {
   #moving: Promise<BridgedState> | undefined;
   #isClosed = false;
   #watchesMade = 0;
+  /** The bridge's ids of variables that are watched by their ids of the local state. */
+  readonly #movedIds = new Map<string, string>();
 
   constructor(options: LocalStateOptions = {}) {
     this.#local = new LocalState(options);
@@ -125,6 +127,11 @@ export class Context implements StateProvider {
   watch(target: WatchTarget, options: AnyWatchOptionsInput = {}): AnyWatchIterable {
     const parsed = parseWatchOptions(options);
     return iterateWatch((watcher, onOver) => this.#watch(target, watcher, options, onOver), parsed);
+  }
+
+  /** While it moves, of the local state. Over a bridge by the identifiers that its watches were made with. */
+  peek(identifier: string): number | boolean | undefined {
+    return this.#provider.peek(this.#movedIds.get(identifier) ?? identifier);
   }
 
   async unwatchVariables(refOrWatch: string | Watch): Promise<void> {
@@ -228,6 +235,8 @@ export class Context implements StateProvider {
     }
     this.#provider = bridged;
     for (const move of moves) move.make();
+    for (const watch of this.#watches.values())
+      for (const [there, callers] of watch.movedIds) this.#movedIds.set(callers, there);
     await local.close();
     return bridged;
   }

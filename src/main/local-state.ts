@@ -207,6 +207,12 @@ export class LocalState implements StateProvider {
     return this.watches.set.iterate(target, options);
   }
 
+  peek(identifier: string): number | boolean | undefined {
+    checkIdentifier(identifier);
+    const value = this.#isClosed ? undefined : this.#table.find(identifier)?.current.value;
+    return typeof value === 'number' || typeof value === 'boolean' ? value : undefined;
+  }
+
   unwatchVariables(refOrWatch: string | Watch): Promise<void> {
     return this.watches.set.stop(refOrWatch);
   }

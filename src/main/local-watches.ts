@@ -168,6 +168,10 @@ export class LocalWatches implements WatchSource {
     this.#handleLive(run);
   }
 
+  handleIdentified(): void {
+    // The table knows its variables by both.
+  }
+
   forget(): void {
     // A variable that is gone has no observers any more.
   }

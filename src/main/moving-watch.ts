@@ -85,6 +85,11 @@ export class MovingWatch implements Watch {
     return this.#current.state;
   }
 
+  /** The caller's ids by those of the bridge. */
+  get movedIds(): ReadonlyMap<string, string> {
+    return this.#callersOf;
+  }
+
   get isOver(): boolean {
     return this.#isOver;
   }

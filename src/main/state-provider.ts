@@ -185,6 +185,13 @@ export interface StateProvider extends AsyncDisposable {
    * first `next()`, options that cannot be by this call.
    */
   watch(target: WatchTarget, options?: WatchOptionsInput): WatchIterable;
+  /**
+   * The present value of a number or a boolean at once, as far as this process has heard it: also while the main thread was busy and its
+   * watchers have not been called. By name or id. Undefined where it is neither, also for an integer beyond 2^53, and where nobody here knows
+   * the present value: LocalState knows all of its variables, a state over a bridge those that one of its watches covers while that is live
+   * and has caught up. Where the server asks a watch's condition, it is the last value that the condition let through. @throws InvalidArgumentError
+   */
+  peek(identifier: string): number | boolean | undefined;
   /** @throws WatchNotFoundError when no running watch has this ref */
   unwatchVariables(refOrWatch: string | Watch): Promise<void>;
   listWatchers(): Promise<WatcherInfo[]>;

@@ -85,6 +85,13 @@ export class Variables {
     return (await this.provider.getVariable(variable.name)) as ValueOf<T>;
   }
 
+  /** The present value at once, of a variable that is watched; undefined where it is not known, as `peek` of the provider says. */
+  peek<T extends 'float' | 'integer' | 'boolean'>(
+    variable: VariableHandle<T>,
+  ): Extract<ValueOf<T>, number | boolean> | undefined {
+    return this.provider.peek(variable.name) as Extract<ValueOf<T>, number | boolean> | undefined;
+  }
+
   set<T extends VariableType>(variable: VariableHandle<T>, value: InputOf<T>, options?: SetOptions): Promise<number> {
     return this.provider.setVariable(variable.name, value as VariableInput, options);
   }

@@ -11,9 +11,12 @@ import type { Reply, TurnMessage } from '../shared/port/replies.js';
 import type { StreamStateName } from '../shared/port/stream-states.js';
 import type { LaneMemory } from '../shared/port/update-lane.js';
 import { LaneWriter } from '../shared/port/update-lane.js';
+import { CellWriter } from '../shared/port/value-cells.js';
 import { PortLine, type PortQueue } from './port-line.js';
 
 export class PortWriter {
+  /** Present values: what is written there is read at once, whatever waits in the line. */
+  readonly cells = new CellWriter((index, chunk) => this.reply({ kind: 'cells', index, chunk }));
   readonly #port: MessagePort;
   readonly #lane: LaneWriter;
   readonly #line: PortLine;

@@ -10,6 +10,7 @@ import { silentLogger } from '../shared/logger.js';
 import { eventLoopUtilization } from '../shared/platform-timers.js';
 import type { AttachCommand, BridgeConfig, Call, Command, SetsCommand, SetsOfBatch } from '../shared/port/commands.js';
 import { changesState } from '../shared/port/commands.js';
+import { FoundHandles } from '../shared/port/handles.js';
 import type { AttachResult, PortBatchResult, PortStats } from '../shared/port/replies.js';
 import type { LaneMemory } from '../shared/port/update-lane.js';
 import { systemClock } from '../shared/system-clock.js';
@@ -47,8 +48,8 @@ export class Slot {
   readonly #deadlines = new Deadlines();
   readonly #bridges = new Map<number, Bridge>();
   readonly #subscriptions = new Map<number, Subscription>();
-  /** Of variables that patterns find: those of the main thread are above 0. */
-  #lastHandle = 0;
+  /** Of variables that patterns find. */
+  readonly #found = new FoundHandles();
   #utilization = eventLoopUtilization();
   #isStopped = false;
   #resolveClosed: () => void = () => undefined;
@@ -71,6 +72,9 @@ export class Slot {
     switch (command.kind) {
       case 'grant':
         this.#writer.handleGrant();
+        return;
+      case 'cells':
+        this.#writer.cells.handleChunk(command.index, command.chunk);
         return;
       case 'attach':
         void this.#answer(command.id, this.#attach(command));
@@ -161,10 +165,7 @@ export class Slot {
       bridge.connection,
       this.#writer,
       this.#deadlines,
-      () => {
-        this.#lastHandle -= 1;
-        return this.#lastHandle;
-      },
+      this.#found,
       onEnd,
     );
     this.#subscriptions.set(command.subscription, subscription);

@@ -16,6 +16,7 @@ export class TwoClients implements StateProvider {
   readonly getVariableInfo: StateProvider['getVariableInfo'];
   readonly watchVariables: StateProvider['watchVariables'];
   readonly watch: StateProvider['watch'];
+  readonly peek: StateProvider['peek'];
 
   constructor(setter: StateProvider, watcher: StateProvider) {
     this.#setter = setter;
@@ -33,6 +34,7 @@ export class TwoClients implements StateProvider {
     this.getVariableInfo = watcher.getVariableInfo.bind(watcher);
     this.watchVariables = watcher.watchVariables.bind(watcher);
     this.watch = watcher.watch.bind(watcher);
+    this.peek = watcher.peek.bind(watcher);
   }
 
   get supportsWatching(): boolean {

@@ -4,6 +4,7 @@
  * Full: `allot` throws QuotaExceededError.
  */
 import { QuotaExceededError } from '../../shared/errors.js';
+import { HANDLE_GENERATIONS, HANDLE_PLACES } from '../../shared/port/handles.js';
 
 export interface HandleLimits {
   /** At once: a power of two, up to 2^31. */
@@ -12,8 +13,7 @@ export interface HandleLimits {
   readonly generations: number;
 }
 
-/** Together they fill the 53 bits of a number. */
-export const HANDLE_LIMITS: HandleLimits = { places: 2 ** 24, generations: 2 ** 29 };
+export const HANDLE_LIMITS: HandleLimits = { places: HANDLE_PLACES, generations: HANDLE_GENERATIONS };
 
 export class HandleTable<T> {
   readonly #limits: HandleLimits;

@@ -12,6 +12,7 @@ import type { PortBatchResult, Reply, TurnMessage } from '../../shared/port/repl
 import type { StreamStateName } from '../../shared/port/stream-states.js';
 import type { LaneMemory, LaneSink } from '../../shared/port/update-lane.js';
 import { LaneReader } from '../../shared/port/update-lane.js';
+import { CellReader } from '../../shared/port/value-cells.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import type { PlainValue } from '../../shared/wire/link-set-writer.js';
@@ -61,6 +62,8 @@ export class SlotClient implements LaneSink, PolledLane {
   readonly number: number;
   /** What updates of this slot are addressed to, whichever state watches. */
   readonly handles = new HandleTable<WatchedVariable>();
+  /** Present values, as the worker has heard them. */
+  readonly cells = new CellReader();
   readonly #poller: LanePoller;
   #port: MessagePort | undefined;
   #lane: LaneReader | undefined;
@@ -102,6 +105,7 @@ export class SlotClient implements LaneSink, PolledLane {
       if (this.drain() > 0) this.#poller.start();
     });
     if (!this.#isReferenced) port.unref();
+    this.#postCells(0);
     return ready;
   }
 
@@ -110,6 +114,7 @@ export class SlotClient implements LaneSink, PolledLane {
     this.#port?.close();
     this.#port = undefined;
     this.#lane = undefined;
+    this.cells.handleWorkerLost();
     for (const [id, { command, resolve, reject }] of [...this.#pending]) {
       if (this.#isUnwanted(command)) {
         this.#pending.delete(id);
@@ -201,6 +206,14 @@ export class SlotClient implements LaneSink, PolledLane {
     // At once: a worker that dies meanwhile is not given it again.
     this.#bridges.delete(bridge.bridge);
     if (this.#closedBy === undefined) await this.#request({ kind: 'detach', bridge: bridge.bridge });
+  }
+
+  /** A handle for the variable, and memory for its present value. @throws QuotaExceededError */
+  allot(variable: WatchedVariable): number {
+    const handle = this.handles.allot(variable);
+    const made = this.cells.reserve(handle);
+    if (made > 0) this.#postCells(this.cells.chunks.length - made);
+    return handle;
   }
 
   /** A number that no other subscription of this slot has or had. */
@@ -397,7 +410,13 @@ export class SlotClient implements LaneSink, PolledLane {
     });
   }
 
-  /** Without a port, between two workers, `recover` will post it. */
+  #postCells(from: number): void {
+    const { chunks } = this.cells;
+    for (let index = from; index < chunks.length; index += 1)
+      this.#post({ kind: 'cells', index, chunk: chunks[index]! });
+  }
+
+  /** Without a port, between two workers, `recover` or `start` will post it. */
   #post(command: Command): void {
     this.#port?.postMessage(command);
   }
@@ -406,6 +425,9 @@ export class SlotClient implements LaneSink, PolledLane {
     switch (reply.kind) {
       case 'ready':
         this.#onReady();
+        return;
+      case 'cells':
+        this.cells.handleFoundChunk(reply.index, reply.chunk);
         return;
       case 'answer':
         this.#take(reply.id)?.resolve(reply.result);

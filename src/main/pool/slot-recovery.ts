@@ -35,6 +35,7 @@ export function fateOf(command: Command): Fate {
     case 'drop':
     case 'stop':
     case 'grant':
+    case 'cells':
       return { name: 'done' };
     default:
       return command satisfies never;
@@ -54,7 +55,8 @@ export function resumePoints(
 ): (ResumePoint | undefined)[] {
   return variables.map(({ lastVersion, epoch, variableId, lastValue }) => {
     if (lastVersion === 0) return undefined;
-    const last = hasCondition && lastValue !== undefined ? toPortValue(lastValue) : undefined;
+    const isPeeked = typeof lastValue === 'number' || typeof lastValue === 'boolean';
+    const last = (hasCondition || isPeeked) && lastValue !== undefined ? toPortValue(lastValue) : undefined;
     return { version: lastVersion, epoch, variableId, last };
   });
 }

@@ -18,6 +18,7 @@ import {
   UpdateRecord,
 } from '../../shared/delivery/update.js';
 import { type BridgeError, InternalError, WatcherError } from '../../shared/errors.js';
+import type { CellReader } from '../../shared/port/value-cells.js';
 import type { DeletedReason } from '../../shared/state/variable.js';
 import { followRejection, sentenceOf } from '../../shared/thrown.js';
 import type { Metadata } from '../../shared/values/metadata.js';
@@ -84,6 +85,8 @@ export interface DispatchedWatch {
   readonly filter: ((oldValue: VariableValue | undefined, newValue: VariableValue) => boolean) | undefined;
   /** Asked here only where no worker asks it. */
   readonly condition: Condition | undefined;
+  /** Asked anywhere: updates that do not meet it may not come. */
+  readonly hasCondition: boolean;
   readonly limit: RateLimit<WatchedVariable, DispatchedCall> | undefined;
   readonly stats: WatchStats;
   readonly context: CallerContext;
@@ -101,6 +104,8 @@ export interface DispatchedWatch {
   handleGateFull(): void;
   /** Its watcher has been told that the variable went. */
   handleGone(variable: WatchedVariable): void;
+  /** Its id is another than before. */
+  handleIdentified(variable: WatchedVariable, formerId: string): void;
   /** Some of its calls are held; `RateLimit.wakeAtMs` says until when. */
   handleHeld(): void;
   /** The first change of its batch is there: `releaseDue` has to be called when the turn is over. */
@@ -117,11 +122,15 @@ export interface ChangeBatch {
 export interface WatchedVariable {
   /** What updates for it are addressed to; 0 where nothing crosses a port. */
   handle: number;
+  /** Where its present value is read, if its worker writes it. */
+  cells: CellReader | undefined;
   readonly identifier: string;
   readonly watch: DispatchedWatch;
   /** Of a share whose updates come in atomic groups: those of a group that is not whole. */
   group: AtomicGroup | undefined;
   variableId: string;
+  /** Of one that is watched by its id; '' where nobody has said it. */
+  name: string;
   epoch: string;
   lastVersion: number;
   lastValue: VariableValue | undefined;
@@ -149,10 +158,12 @@ export type AtomicGroup = { readonly variable: WatchedVariable; readonly update:
 export function watchedVariable(watch: DispatchedWatch, identifier: string): WatchedVariable {
   return {
     handle: 0,
+    cells: undefined,
     identifier,
     watch,
     group: undefined,
     variableId: '',
+    name: '',
     epoch: '',
     lastVersion: 0,
     lastValue: undefined,
@@ -176,8 +187,11 @@ export function deliver(variable: WatchedVariable, update: Update, nowMs: number
   variable.lastValue = isDeleted ? undefined : value;
   variable.isGone = isDeleted;
   if (update.lineage !== undefined) {
+    const formerId = variable.variableId;
     variable.epoch = update.lineage.epoch;
     variable.variableId = update.lineage.variableId;
+    variable.name = update.lineage.name ?? '';
+    watch.handleIdentified(variable, formerId);
   }
   if ((flags & BASELINE) !== 0) return;
   stats.lastUpdateAt = nowMs;

@@ -15,6 +15,8 @@ import type { WatchRun } from './watch.js';
 export interface WatchShareOwner {
   handleShareState(run: WatchRun, error: ErrorWire | undefined): void;
   handleShareSynced(run: WatchRun): void;
+  /** One of its patterns has found it. */
+  handleFound(variable: WatchedVariable): void;
 }
 
 export class WatchShare implements SlotSubscriber {
@@ -56,7 +58,8 @@ export class WatchShare implements SlotSubscriber {
     this.#options = subscriptionOptions(run.options);
     this.#group = this.#options.atomic ? [] : undefined;
     for (const variable of variables) {
-      variable.handle = slot.handles.allot(variable);
+      variable.handle = slot.allot(variable);
+      variable.cells = slot.cells;
       variable.group = this.#group;
     }
   }
@@ -65,9 +68,11 @@ export class WatchShare implements SlotSubscriber {
     if (this.run.isStopped) return undefined;
     const variable = watchedVariable(this.run, name);
     variable.handle = handle;
+    variable.cells = this.slot.cells;
     variable.group = this.#group;
     this.variables.push(variable);
     this.run.variables.set(name, variable);
+    this.#owner.handleFound(variable);
     return variable;
   }
 
@@ -104,7 +109,7 @@ export class WatchShare implements SlotSubscriber {
 
   #allot(variable: WatchedVariable): void {
     this.slot.handles.release(variable.handle);
-    variable.handle = this.slot.handles.allot(variable);
+    variable.handle = this.slot.allot(variable);
   }
 
   #releaseHandles(): void {

@@ -44,6 +44,8 @@ export interface WatchBackend {
   releaseAtTurnEnd(run: WatchRun): void;
   add(run: WatchRun, identifiers: readonly string[]): Promise<void>;
   remove(run: WatchRun, identifiers: readonly string[]): Promise<void>;
+  /** The id of a variable is another than before. */
+  handleIdentified(variable: WatchedVariable, formerId: string): void;
   /** A variable that a pattern had found is gone. */
   forget(run: WatchRun, variable: WatchedVariable): void;
   stop(run: WatchRun): Promise<void>;
@@ -61,6 +63,7 @@ export interface WatchOrigin {
 
 /** The version of a variable that its watcher has seen, or will have seen, without this watch. */
 export interface WatchPosition {
+  readonly name: string;
   readonly variableId: string;
   readonly epoch: string;
   readonly version: number;
@@ -79,6 +82,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
   readonly stats = new WatchStats();
   readonly filter: DispatchedWatch['filter'];
   readonly condition: Condition | undefined;
+  readonly hasCondition: boolean;
   readonly limit: RateLimit<WatchedVariable, DispatchedCall> | undefined;
   readonly verifies: boolean;
   readonly clock = systemClock;
@@ -137,6 +141,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
     this.#onRemoved = onRemoved;
     const { filter } = options;
     this.filter = typeof filter === 'function' ? filter : undefined;
+    this.hasCondition = typeof filter === 'object';
     this.condition = typeof filter === 'object' && backend.asksConditions ? filter : undefined;
     this.limit = isLimited(options) ? new RateLimit(options) : undefined;
     this.verifies = verifies || options.verify;
@@ -200,6 +205,10 @@ export class WatchRun implements DispatchedWatch, Deadline {
     const { debounceMs, throttleMs } = this.options;
     if (debounceMs === 0 && throttleMs === 0) this.#backend.releaseAtTurnEnd(this);
     else if (this.wheelSlot < 0 || this.dueAtMs !== wakeAtMs) this.#backend.deadlines.schedule(this, wakeAtMs);
+  }
+
+  handleIdentified(variable: WatchedVariable, formerId: string): void {
+    this.#backend.handleIdentified(variable, formerId);
   }
 
   handleBatchBegun(): void {

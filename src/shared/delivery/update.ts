@@ -41,6 +41,8 @@ const SESSION_ENDED = 48;
 export interface Lineage {
   readonly epoch: string;
   readonly variableId: string;
+  /** Of a variable that is watched by its id; '' where the name is the identifier. */
+  readonly name?: string | undefined;
   /** Of a variable that a pattern has found: whose it is, since nobody on the main thread has asked for it. */
   readonly newcomer?: Newcomer | undefined;
 }

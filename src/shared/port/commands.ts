@@ -1,10 +1,11 @@
-/** Main -> worker: what one slot is told to do. Every command but `grant` has an id that is answered exactly once (replies.ts). */
+/** Main -> worker: what one slot is told to do. Every command but `grant` and `cells` has an id that is answered exactly once (replies.ts). */
 import type { Condition } from '../delivery/condition.js';
 import type { Overflow } from '../delivery/update-ring.js';
 import type { BackoffOptions } from '../resilience/backoff.js';
 import type { Metadata } from '../values/metadata.js';
 import type { PlainValue } from '../wire/link-set-writer.js';
 import type { PortValue } from './port-value.js';
+import type { CellChunk } from './value-cells.js';
 
 /** By what watches travel. */
 export type Transport = 'auto' | 'link' | 'stream';
@@ -54,7 +55,7 @@ export interface ResumePoint {
   readonly version: number;
   readonly epoch: string;
   readonly variableId: string;
-  /** The value seen last, for a watch with a condition. */
+  /** The value seen last: for a watch with a condition, and where it can be peeked. */
   readonly last: PortValue | undefined;
 }
 
@@ -68,7 +69,8 @@ export type Command =
   | SetsCommand
   | { readonly kind: 'stats'; readonly id: number }
   | { readonly kind: 'stop'; readonly id: number }
-  | GrantCommand;
+  | GrantCommand
+  | CellsCommand;
 
 export interface AttachCommand {
   readonly kind: 'attach';
@@ -105,6 +107,13 @@ export interface SetsOfBatch {
 /** There is room in the lane again, for a worker that had asked for it. */
 export interface GrantCommand {
   readonly kind: 'grant';
+}
+
+/** Memory for the present values of variables that are watched from now on. Sent before the `open` that needs it. */
+export interface CellsCommand {
+  readonly kind: 'cells';
+  readonly index: number;
+  readonly chunk: CellChunk;
 }
 
 /** Watches these variables on one upstream stream; `handles[i]` is what updates of `identifiers[i]` are addressed to. */

@@ -4,6 +4,7 @@ import type { ErrorWire } from '../errors.js';
 import type { Metadata } from '../values/metadata.js';
 import type { PortValue } from './port-value.js';
 import type { StreamStateName } from './stream-states.js';
+import type { CellChunk } from './value-cells.js';
 
 export interface TurnMessage {
   /** Position in the lane of the first record that this message is about, and of the one after the last. */
@@ -26,6 +27,8 @@ export interface Parcels {
 }
 
 export type Reply =
+  /** Memory for the present values of what patterns find. */
+  | { readonly kind: 'cells'; readonly index: number; readonly chunk: CellChunk }
   /** The worker runs and takes commands. */
   | { readonly kind: 'ready' }
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }

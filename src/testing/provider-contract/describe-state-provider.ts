@@ -23,6 +23,7 @@ import { describeNames } from './names.js';
 import { describeOverflow } from './overflow.js';
 import { describeOwners } from './owners.js';
 import { describePatterns } from './patterns.js';
+import { describePeeking } from './peeking.js';
 import { describeRateLimits } from './rate-limits.js';
 import { describeSignals } from './signals.js';
 import { describeStopping } from './stopping.js';
@@ -49,6 +50,7 @@ const TOPICS: readonly (readonly [topic: string, describeTopic: (promise: Promis
   ['rate limits', describeRateLimits],
   ['overflow', describeOverflow],
   ['changes together', describeChangesTogether],
+  ['peeking', describePeeking],
   ['iteration', describeIteration],
   ['signals', describeSignals],
   ['owners', describeOwners],

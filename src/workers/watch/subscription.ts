@@ -8,6 +8,7 @@ import type { Update } from '../../shared/delivery/update.js';
 import type { BridgeError } from '../../shared/errors.js';
 import { BufferOverflowError, ClosedError, errorToWire } from '../../shared/errors.js';
 import type { OpenCommand } from '../../shared/port/commands.js';
+import type { FoundHandles } from '../../shared/port/handles.js';
 import type { SubscriptionStats } from '../../shared/port/replies.js';
 import { joinStates } from '../../shared/port/stream-states.js';
 import { systemClock } from '../../shared/system-clock.js';
@@ -62,7 +63,7 @@ export class Subscription implements FeedSink, Deadline {
     connection: Connection,
     writer: PortWriter,
     deadlines: Deadlines,
-    nextHandle: () => number,
+    foundHandles: FoundHandles,
     onEnd: () => void,
   ) {
     const { options, identifiers, handles, resume, patterns, epoch, subscription } = command;
@@ -75,7 +76,7 @@ export class Subscription implements FeedSink, Deadline {
     this.#onEnd = onEnd;
     this.#queue = new PortQueue(options);
     const nowMs = systemClock.nowMs();
-    const found = patterns.length === 0 ? undefined : { patterns, epoch, subscription, nextHandle };
+    const found = patterns.length === 0 ? undefined : { patterns, epoch, subscription, handles: foundHandles };
     // A batch set atomically is whole on one stream only, and what fits a pattern is found by one.
     const parts =
       options.atomic || found !== undefined
@@ -83,7 +84,16 @@ export class Subscription implements FeedSink, Deadline {
         : partsThatResume(identifiers, connection.maxRequestBytes);
     this.#feeds = parts.map((places) => {
       const of = <T>(column: readonly T[]): T[] => places.map((place) => column[place]!);
-      return new WatchFeed(of(identifiers), of(handles), resume && of(resume), options, this, nowMs, found);
+      return new WatchFeed(
+        of(identifiers),
+        of(handles),
+        resume && of(resume),
+        options,
+        this,
+        nowMs,
+        found,
+        writer.cells,
+      );
     });
     this.#unregistered = new Set(this.#feeds);
     this.#unsynced = new Set(this.#feeds);

@@ -49,8 +49,8 @@ export class VariableFeed {
   }
 
   /** Its versions belong to another life from here on. */
-  handleLineage(epoch: string, variableId: string): void {
-    this.#lineage = { epoch, variableId, newcomer: this.#newcomer };
+  handleLineage(epoch: string, variableId: string, name: string): void {
+    this.#lineage = { epoch, variableId, name: name === this.identifier ? '' : name, newcomer: this.#newcomer };
   }
 
   /** A value that is no news, but that a condition may ask for later. */

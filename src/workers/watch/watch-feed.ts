@@ -11,6 +11,8 @@ import { DUPLICATE } from '../../shared/delivery/version-tracker.js';
 import type { BridgeError } from '../../shared/errors.js';
 import { ProtocolError } from '../../shared/errors.js';
 import type { ResumePoint, SubscriptionOptions } from '../../shared/port/commands.js';
+import type { FoundHandles } from '../../shared/port/handles.js';
+import type { CellWriter } from '../../shared/port/value-cells.js';
 import type { DeletedReason } from '../../shared/state/variable.js';
 import type { ExpectedNames, UpdateMessage } from '../../shared/wire/update-message.js';
 import { decodeUpdate, updateValue } from '../../shared/wire/update-message.js';
@@ -41,8 +43,8 @@ export interface FeedPatterns {
   /** Where they were asked before; '' when they were not. */
   readonly epoch: string;
   readonly subscription: number;
-  /** For a variable that is found: no other of this worker has or had it. */
-  nextHandle(): number;
+  /** For variables that are found. */
+  readonly handles: FoundHandles;
 }
 
 /** What a feed counts; sums of several. */
@@ -66,6 +68,7 @@ export class WatchFeed implements CarriedFeed {
   readonly #options: SubscriptionOptions;
   readonly #condition: Condition | undefined;
   readonly #patterns: FeedPatterns | undefined;
+  readonly #cells: CellWriter | undefined;
   #state: FeedState;
   #streamEpoch = '';
   #hasBeenLive = false;
@@ -97,8 +100,10 @@ export class WatchFeed implements CarriedFeed {
     sink: FeedSink,
     nowMs: number,
     patterns?: FeedPatterns,
+    cells?: CellWriter,
   ) {
     this.#sink = sink;
+    this.#cells = cells;
     this.#options = options;
     this.#patterns = patterns;
     // Three signs of life within the time that may pass without one.
@@ -111,8 +116,13 @@ export class WatchFeed implements CarriedFeed {
     this.#left = identifiers.length;
     this.#notCurrent = identifiers.length;
     identifiers.forEach((identifier, place) => {
-      this.#variables.set(identifier, new VariableFeed(identifier, handles[place]!, resume?.[place]));
+      const handle = handles[place]!;
+      this.#variables.set(identifier, new VariableFeed(identifier, handle, resume?.[place]));
+      const last = resume?.[place]?.last;
+      if (last !== undefined) cells?.keep(handle, last.value);
     });
+    // Before the main thread can hear of what is found.
+    if (patterns !== undefined) cells?.reserve(0);
     this.#bindKnown();
   }
 
@@ -252,6 +262,7 @@ export class WatchFeed implements CarriedFeed {
       const same = this.#byId.get(variable.tracker.variableId)?.filter((other) => other !== variable);
       if (same !== undefined) this.#byId.set(variable.tracker.variableId, same);
       this.#handleCurrent(variable);
+      this.#cells?.clear(variable.handle);
       if (!variable.isGone) this.#left -= 1;
     }
     return this.#left > 0;
@@ -368,8 +379,9 @@ export class WatchFeed implements CarriedFeed {
   }
 
   /** It fits a pattern, and the watch hears of it for the first time. */
-  #join(name: string, { subscription, nextHandle }: FeedPatterns): VariableFeed {
-    const variable = new VariableFeed(name, nextHandle(), undefined, { subscription, name });
+  #join(name: string, { subscription, handles }: FeedPatterns): VariableFeed {
+    const variable = new VariableFeed(name, handles.allot(), undefined, { subscription, name });
+    this.#cells?.reserve(variable.handle);
     variable.isCurrent = true;
     this.#variables.set(name, variable);
     this.#left += 1;
@@ -393,9 +405,12 @@ export class WatchFeed implements CarriedFeed {
     if (missed === DUPLICATE) {
       this.#duplicates += 1;
       if (this.#condition !== undefined) variable.remember(value);
+      if (update.version === tracker.version) this.#cells?.write(variable.handle, value);
     } else {
+      // Before anybody is told, and whether or not anybody is.
+      this.#cells?.write(variable.handle, value);
       if (tracker.epoch !== epochBefore || tracker.variableId !== idBefore) {
-        variable.handleLineage(tracker.epoch, tracker.variableId);
+        variable.handleLineage(tracker.epoch, tracker.variableId, update.name);
       }
       const flags = isFirst ? this.#flagsOfFirst(update) : tracker.isResync ? RESYNC : 0;
       if (flags !== BASELINE) this.#received += 1;
@@ -445,12 +460,16 @@ export class WatchFeed implements CarriedFeed {
     this.#received += 1;
     const record = this.#recordOf(update, version, flagsOfReason(reason), missed, nowMs);
     variable.end(record);
+    this.#cells?.clear(variable.handle);
     this.#handleCurrent(variable);
     this.#left -= 1;
     this.#deliver(record);
     this.#byId.delete(update.variableId);
     // Registered again it is found again.
-    if (this.#patterns !== undefined) this.#variables.delete(variable.identifier);
+    if (this.#patterns !== undefined) {
+      this.#variables.delete(variable.identifier);
+      this.#patterns.handles.release(variable.handle);
+    }
     if (this.#ready === undefined) this.#checkAnyLeft();
     this.#checkAllCurrent();
   }
@@ -504,13 +523,34 @@ export class WatchFeed implements CarriedFeed {
     if (this.#isSynced) return;
     this.#isSynced = true;
     this.#wasSynced = true;
+    this.#markCells();
     this.#sink.handleSynced(this);
   }
 
   #become(next: FeedState): void {
     checkMove(this.#state, next);
+    const isLive = next.name === 'live';
+    const changesCells = isLive !== (this.#state.name === 'live');
     this.#state = next;
+    if (changesCells) this.#markCells();
+    if (isOver(next)) this.#releaseFound();
     this.#sink.handleState(this);
+  }
+
+  /** A value is the present one while the feed is live, and has caught up with it. */
+  #markCells(): void {
+    const cells = this.#cells;
+    if (cells === undefined) return;
+    const isLive = this.#state.name === 'live';
+    for (const { handle, isCurrent } of this.#variables.values()) {
+      if (isLive && (this.#isSynced || isCurrent)) cells.show(handle);
+      else cells.hide(handle);
+    }
+  }
+
+  #releaseFound(): void {
+    if (this.#patterns === undefined) return;
+    for (const { handle } of this.#variables.values()) this.#patterns.handles.release(handle);
   }
 }
 

@@ -39,15 +39,17 @@ describe('the fate of a command whose worker died', () => {
 });
 
 describe('where a watch goes on', () => {
-  const variable = (lastVersion: number): WatchedVariable => ({
+  const variable = (lastVersion: number, lastValue: WatchedVariable['lastValue'] = 'eco'): WatchedVariable => ({
     handle: 1,
     identifier: 'fan',
+    cells: undefined,
     watch: {} as DispatchedWatch,
     group: undefined,
     variableId: 'v1',
+    name: '',
     epoch: 'e1',
     lastVersion,
-    lastValue: 20.5,
+    lastValue,
     missed: 0,
     isGone: false,
   });
@@ -60,7 +62,15 @@ describe('where a watch goes on', () => {
   });
 
   test('with the value seen last, for a condition', () => {
-    assert.deepEqual(resumePoints([variable(7)], true)[0]?.last, { value: 20.5, isOpaque: false });
+    assert.deepEqual(resumePoints([variable(7)], true)[0]?.last, { value: 'eco', isOpaque: false });
+  });
+
+  test('with the value seen last, where it can be peeked', () => {
+    const points = resumePoints([variable(7, 20.5), variable(7, false), variable(7, 2n ** 60n)], false);
+    assert.deepEqual(
+      points.map((point) => point?.last),
+      [{ value: 20.5, isOpaque: false }, { value: false, isOpaque: false }, undefined],
+    );
   });
 });
 

@@ -130,6 +130,7 @@ function debounced() {
     },
     filter: undefined,
     condition: undefined,
+    hasCondition: false,
     limit: new RateLimit<WatchedVariable, DispatchedCall>({
       debounceMs: 100,
       maxWaitMs: 0,
@@ -142,6 +143,7 @@ function debounced() {
     filterPromises: false,
     gate: undefined,
     batch: undefined,
+    handleIdentified: () => undefined,
     handleBatchBegun: () => undefined,
     handleGateFull: () => undefined,
     context: new AsyncResource('test'),

@@ -36,11 +36,15 @@ describe('a variable with a condition', () => {
 test('a lineage is said once, with the first update that is delivered after it began', () => {
   const fan = new VariableFeed('fan', 5, undefined);
   fan.offer(record(0, RESYNC), 10, changedBy2);
-  const lineage = { epoch: 'e', variableId: 'v', newcomer: undefined };
-  fan.handleLineage('e', 'v');
+  const lineage = { epoch: 'e', variableId: 'v', name: '', newcomer: undefined };
+  fan.handleLineage('e', 'v', 'fan');
   fan.offer(record(), 10, changedBy2);
   const [first, second] = [record(), record()];
   fan.offer(first, 20, changedBy2);
   fan.offer(second, 30, changedBy2);
   assert.deepEqual([first.lineage, second.lineage], [lineage, undefined]);
+  fan.handleLineage('e', 'w', 'the-fan');
+  const third = record();
+  fan.offer(third, 40, changedBy2);
+  assert.equal(third.lineage?.name, 'the-fan', 'another name than its identifier is said');
 });
