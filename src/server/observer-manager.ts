@@ -5,11 +5,11 @@
  */
 import { QuotaExceededError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
+import { OneOrMany } from '../shared/one-or-many.js';
 import type { Change, Variable } from '../shared/state/variable.js';
 import { compileWildcard } from '../shared/values/identifier.js';
 import type { EncodedValue } from '../shared/values/value-codec.js';
 import type { SharedChange } from '../shared/wire/update-encoder.js';
-import { OneOrMany } from './one-or-many.js';
 
 /** Told when all of an atomic batch is published. */
 export interface BatchHolder {

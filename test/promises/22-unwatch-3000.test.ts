@@ -52,7 +52,9 @@ describe('3,000 unwatches', () => {
       await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, ...ONE_CONNECTION });
       await state.registerVariable('fan', 'integer', 1);
       await unwatchMany(state, (value) => state.setVariable('fan', value));
-      for (let tries = 0; (await server.report()).metrics.observers !== KEPT; tries += 1) {
+      // On a link those of one variable share one.
+      const left = state.capabilities.transport === 'link' ? 1 : KEPT;
+      for (let tries = 0; (await server.report()).metrics.observers !== left; tries += 1) {
         assert.ok(tries < 200, 'only the observers of the watches left');
       }
     } finally {

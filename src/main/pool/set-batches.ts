@@ -75,8 +75,7 @@ class BatchOutcome {
     // All of them, by the same word: it was not about any of them.
     const [first] = this.#errors;
     const isOfAll = this.#errors.every((error) => error?.code === first?.code);
-    const isAnswer =
-      first !== undefined && (isRefusal(first) || (!this.#isAtomic && first instanceof QuotaExceededError));
+    const isAnswer = first !== undefined && (isRefusal(first) || (!this.#isAtomic && isOfSize(first)));
     return isOfAll && !isAnswer ? first : undefined;
   }
 
@@ -99,9 +98,13 @@ function isRefusal(error: BridgeError): boolean {
     error instanceof ConstraintViolationError ||
     error instanceof VariablesNotFoundError ||
     error instanceof VersionConflictError ||
-    error instanceof InvalidArgumentError ||
-    error instanceof MessageTooLargeError
+    error instanceof InvalidArgumentError
   );
+}
+
+/** Of an atomic batch that is about all of it. */
+function isOfSize(error: BridgeError): boolean {
+  return error instanceof QuotaExceededError || error instanceof MessageTooLargeError;
 }
 
 export class SetBatch {

@@ -1,9 +1,12 @@
 /**
  * What one link carries: its feeds by number, its handles, and what is still to be asked. Path: link carrier -> [link session] -> watch feed.
+ * Feeds of the client that ask for the same are one feed of the link: those that ask before the server has answered from the beginning, others
+ * as soon as what they were sent has come as far.
  * Pure: rows in, calls of feeds out; requests are taken when the carrier can send one. What comes for a feed that was closed is passed over.
  */
 import type { BridgeError } from '../../shared/errors.js';
 import { errorFromWire, MessageTooLargeError, ProtocolError } from '../../shared/errors.js';
+import { OneOrMany } from '../../shared/one-or-many.js';
 import { utf8Length } from '../../shared/values/utf8.js';
 import { LinkReader } from '../../shared/wire/link-reader.js';
 import type { LinkHello, LinkWatchRow } from '../../shared/wire/link-request.js';
@@ -24,12 +27,20 @@ export interface LinkSessionOwner {
   handleEnded(feed: CarriedFeed, error: BridgeError, status: number, code: string, liveForMs: number): void;
 }
 
+/** One feed of the link. */
 interface LinkedFeed {
-  readonly feed: CarriedFeed;
   readonly number: number;
+  /** What it asks for, and from where on, until it is registered; then '', as of one that asks for much. */
+  request: string;
+  /** What it asks for, where that is one variable; else ''. */
+  readonly interest: string;
   /** 0 before the server has registered it. */
   registeredAtMs: number;
-  readonly handles: Set<number>;
+  /** The server says when all has come that it has to say at first; else that is the first update. */
+  readonly wantsMark: boolean;
+  stage: 'opening' | 'current' | 'shared' | 'over';
+  /** Its variable, where it is one. */
+  only: Addressed | undefined;
 }
 
 /** What a handle stands for. */
@@ -47,6 +58,12 @@ export class LinkSession {
   readonly #update = new UpdateMessage();
   readonly #feeds = new Map<CarriedFeed, LinkedFeed>();
   readonly #byNumber = new Map<number, LinkedFeed>();
+  /** Those of the client that a feed of the link is for, by its number; each hears everything. */
+  readonly #members = new OneOrMany<number, CarriedFeed>();
+  /** Not registered, by request: who asks for the same is told the same. */
+  readonly #joinable = new Map<string, LinkedFeed>();
+  /** In step, by interest. */
+  readonly #shared = new Map<string, LinkedFeed>();
   readonly #handles = new Map<number, Addressed>();
   /** Feeds that ask to be told of silence. */
   readonly #watchful = new Set<CarriedFeed>();
@@ -89,12 +106,10 @@ export class LinkSession {
   }
 
   open(feed: CarriedFeed, request: FeedRequest): void {
-    const number = this.#nextNumber;
-    this.#nextNumber += 1;
-    const linked: LinkedFeed = { feed, number, registeredAtMs: 0, handles: new Set() };
+    const asked = textOf(request);
+    const linked = this.#joinable.get(asked) ?? this.#ask(asked, request);
+    this.#members.add(linked.number, feed);
     this.#feeds.set(feed, linked);
-    this.#byNumber.set(number, linked);
-    this.#asked.set(number, rowOf(number, request));
     const { heartbeatMs } = feed;
     if (heartbeatMs === 0) return;
     this.#watchful.add(feed);
@@ -105,9 +120,38 @@ export class LinkSession {
 
   /** Whatever comes for it from now on is passed over. */
   close(feed: CarriedFeed): void {
-    const linked = this.#remove(feed);
+    const linked = this.#feeds.get(feed);
+    if (linked === undefined) return;
+    this.#feeds.delete(feed);
+    this.#watchful.delete(feed);
+    this.#members.remove(linked.number, feed);
+    if (this.#members.count(linked.number) === 0) this.#unwatch(linked);
+  }
+
+  #ask(asked: string, request: FeedRequest): LinkedFeed {
+    const number = this.#nextNumber;
+    this.#nextNumber += 1;
+    const { identifiers, patterns, wantsMark } = request;
+    const linked: LinkedFeed = {
+      number,
+      request: asked,
+      interest: identifiers.length === 1 && patterns.length === 0 ? interestOf(request) : '',
+      registeredAtMs: 0,
+      wantsMark,
+      stage: 'opening',
+      only: undefined,
+    };
+    this.#byNumber.set(number, linked);
+    if (asked !== '') this.#joinable.set(asked, linked);
+    this.#asked.set(number, rowOf(number, request));
+    return linked;
+  }
+
+  /** Nobody hears it any more. */
+  #unwatch(linked: LinkedFeed): void {
+    this.#forget(linked);
     // What was not asked for yet is not asked for.
-    if (linked !== undefined && !this.#asked.delete(linked.number)) this.#unwatched.push(linked.number);
+    if (!this.#asked.delete(linked.number)) this.#unwatched.push(linked.number);
   }
 
   /** The next message to send; undefined when nothing is to be said. */
@@ -175,7 +219,7 @@ export class LinkSession {
   #handleRow(reader: LinkReader, nowMs: number): void {
     switch (reader.row) {
       case ROW.HEARTBEAT:
-        for (const { feed, registeredAtMs } of [...this.#feeds.values()]) {
+        for (const [feed, { registeredAtMs }] of [...this.#feeds]) {
           if (registeredAtMs > 0) feed.handleMark('heartbeat', nowMs);
         }
         return;
@@ -183,7 +227,7 @@ export class LinkSession {
         this.#handleRegistered(reader.target, nowMs);
         return;
       case ROW.SYNCED:
-        this.#byNumber.get(reader.target)?.feed.handleMark('synced', nowMs);
+        this.#handleSynced(reader.target, nowMs);
         return;
       case ROW.ENDED:
         this.#handleEnded(reader.end!, nowMs);
@@ -197,16 +241,51 @@ export class LinkSession {
     const linked = this.#byNumber.get(number);
     if (linked === undefined || linked.registeredAtMs > 0) return;
     linked.registeredAtMs = nowMs;
-    linked.feed.handleRegistered(this.#epoch ?? '', nowMs);
-    this.#owner.handleRegistered(linked.feed);
+    this.#joinable.delete(linked.request);
+    linked.request = '';
+    this.#members.forEach(number, (feed) => {
+      feed.handleRegistered(this.#epoch ?? '', nowMs);
+      this.#owner.handleRegistered(feed);
+    });
+  }
+
+  #handleSynced(number: number, nowMs: number): void {
+    const linked = this.#byNumber.get(number);
+    if (linked === undefined) return;
+    this.#members.forEach(number, (feed) => feed.handleMark('synced', nowMs));
+    if (linked.stage === 'opening') linked.stage = 'current';
+    this.#share(linked);
+  }
+
+  /**
+   * Where another feed of the link carries the same variable and is no further, this one is not needed: what follows comes by that one, and what
+   * comes twice is no news to whoever has it.
+   */
+  #share(linked: LinkedFeed): void {
+    if (linked.stage !== 'current' || linked.interest === '') return;
+    const other = this.#shared.get(linked.interest);
+    if (other === undefined) {
+      this.#shared.set(linked.interest, linked);
+      linked.stage = 'shared';
+      return;
+    }
+    const { only: mine } = linked;
+    const { only: theirs } = other;
+    if (mine === undefined || theirs === undefined) return;
+    if (mine.announcement.id !== theirs.announcement.id || mine.version < theirs.version) return;
+    this.#members.forEach(linked.number, (feed) => {
+      this.#members.add(other.number, feed);
+      this.#feeds.set(feed, other);
+    });
+    this.#members.removeAll(linked.number);
+    this.#unwatch(linked);
   }
 
   #handleEnded({ feed: number, status, code, message }: LinkEnd, nowMs: number): void {
     const linked = this.#byNumber.get(number);
     if (linked === undefined) return;
-    this.#remove(linked.feed);
     const error = errorFromWire({ code: code === '' ? 'UNAVAILABLE' : code, message });
-    this.#owner.handleEnded(linked.feed, error, status, code, liveForMs(linked, nowMs));
+    this.#end(linked, error, status, code, nowMs);
   }
 
   #handleUpdate(reader: LinkReader, nowMs: number): void {
@@ -231,9 +310,12 @@ export class LinkSession {
     if (reader.row === ROW.DELETED) {
       update.reason = reader.reason;
       this.#handles.delete(reader.target);
-      linked.handles.delete(reader.target);
+      linked.only = undefined;
     } else setValue(update, reader);
-    linked.feed.handleUpdate(update, nowMs);
+    this.#members.forEach(linked.number, (feed) => feed.handleUpdate(update, nowMs));
+    if (linked.stage === 'shared') return;
+    if (linked.stage === 'opening' && !linked.wantsMark) linked.stage = 'current';
+    if (!update.more) this.#share(linked);
   }
 
   /** Undefined for a feed that was closed, until its handle is announced again. */
@@ -241,38 +323,60 @@ export class LinkSession {
     const { target: handle, announcement } = reader;
     const known = this.#handles.get(handle);
     if (announcement === undefined) {
-      if (known !== undefined) known.version += reader.versionStep;
+      if (known === undefined || known.linked.stage === 'over') return undefined;
+      known.version += reader.versionStep;
       return known;
     }
-    known?.linked.handles.delete(handle);
     const linked = this.#byNumber.get(announcement.feed);
     if (linked === undefined) {
       this.#handles.delete(handle);
       return undefined;
     }
-    linked.handles.add(handle);
     const addressed = { linked, announcement, version: reader.announcedVersion };
     this.#handles.set(handle, addressed);
+    linked.only = addressed;
     return addressed;
   }
 
   #refuse(number: number, bytes: number, maxBytes: number): void {
     const linked = this.#byNumber.get(number);
     if (linked === undefined) return;
-    this.#remove(linked.feed);
     const error = MessageTooLargeError.of('Open', 'request', bytes, maxBytes);
-    this.#owner.handleEnded(linked.feed, error, statusOfCode(error.code), error.code, 0);
+    this.#end(linked, error, statusOfCode(error.code), error.code, 0);
   }
 
-  #remove(feed: CarriedFeed): LinkedFeed | undefined {
-    const linked = this.#feeds.get(feed);
-    if (linked === undefined) return undefined;
-    this.#feeds.delete(feed);
-    this.#byNumber.delete(linked.number);
-    this.#watchful.delete(feed);
-    for (const handle of linked.handles) this.#handles.delete(handle);
-    return linked;
+  #end(linked: LinkedFeed, error: BridgeError, status: number, code: string, nowMs: number): void {
+    this.#forget(linked);
+    const feeds: CarriedFeed[] = [];
+    this.#members.forEach(linked.number, (feed) => {
+      this.#feeds.delete(feed);
+      this.#watchful.delete(feed);
+      feeds.push(feed);
+    });
+    this.#members.removeAll(linked.number);
+    const live = liveForMs(linked, nowMs);
+    for (const feed of feeds) this.#owner.handleEnded(feed, error, status, code, live);
   }
+
+  /** What stands for its variables is overwritten when their handles are given anew. */
+  #forget(linked: LinkedFeed): void {
+    linked.stage = 'over';
+    this.#byNumber.delete(linked.number);
+    if (this.#joinable.get(linked.request) === linked) this.#joinable.delete(linked.request);
+    if (this.#shared.get(linked.interest) === linked) this.#shared.delete(linked.interest);
+  }
+}
+
+/** What a feed of one variable asks for: equal texts, equal interests. */
+function interestOf({ identifiers, keepsBatches, waitForMissing }: FeedRequest): string {
+  return `${keepsBatches ? 'b' : ''}${waitForMissing ? 'w' : ''} ${identifiers[0]!}`;
+}
+
+/** Equal texts: the same from the same place on. '' of one that asks for much, which costs more to compare than to ask. */
+function textOf(request: FeedRequest): string {
+  const { identifiers, patterns, resume, resumeEpoch, wantsMark, keepsBatches, waitForMissing } = request;
+  if (identifiers.length > MOST_COMPARED) return '';
+  return JSON.stringify([identifiers, patterns, resume, resumeEpoch, wantsMark, keepsBatches, waitForMissing]);
 }
 
 function rowOf(number: number, request: FeedRequest): LinkWatchRow {
@@ -343,5 +447,6 @@ const BYTES_AROUND_A_ROW = 64;
 const BYTES_AROUND_A_TEXT = 4;
 const BYTES_OF_A_VERSION = 8;
 const MOST_UNWATCHED = 8_192;
+const MOST_COMPARED = 8;
 /** Those that ask to be told of silence are told of words so often, ms: a tenth of the least heartbeat. */
 const WORD_SPACING_MS = 10;

@@ -249,3 +249,101 @@ describe('what a link hears', () => {
     assert.throws(() => session.handleMessage(Uint8Array.of(0x12, 0xff), 0), ProtocolError);
   });
 });
+
+describe('feeds that ask for the same', () => {
+  const plain: FeedRequest = { ...request('a'), wantsMark: false };
+  const sessionOf = (...feeds: NotingFeed[]) => feeds.forEach((feed) => void session.open(feed, plain));
+
+  test('are one row when they ask before it is registered, and hear all of it', () => {
+    const [a, b, c] = [new NotingFeed(), new NotingFeed(), new NotingFeed()];
+    sessionOf(a, b);
+    assert.equal(asked().watches.length, 1);
+    session.open(c, plain);
+    assert.equal(session.takeRequest(MAX_BYTES), undefined);
+    writer.registered(1);
+    say(0, 7, 1, { feed: 1, name: 'a' });
+    say(0, 8, 2);
+    hear();
+    assert.deepEqual(registered, [a, b, c]);
+    for (const feed of [a, b, c]) {
+      assert.deepEqual(feed.values, [
+        ['a', 7, 1],
+        ['a', 8, 2],
+      ]);
+    }
+  });
+
+  test('that come later have a row of their own until they are as far, and miss nothing meanwhile', () => {
+    const [first, late] = [new NotingFeed(), new NotingFeed()];
+    sessionOf(first);
+    asked();
+    writer.registered(1);
+    say(0, 7, 1, { feed: 1, name: 'a' });
+    hear();
+    session.open(late, plain);
+    assert.deepEqual(
+      asked().watches.map(({ feed }) => feed),
+      [2],
+    );
+    // The change came by the first row before the second one said where it begins.
+    writer.registered(2);
+    say(0, 8, 2);
+    say(1, 7, 1, { feed: 2, name: 'a' });
+    hear();
+    assert.equal(session.takeRequest(MAX_BYTES), undefined, 'it is behind');
+    say(1, 8, 2);
+    hear();
+    assert.deepEqual(asked().unwatched, [2]);
+    say(1, 9, 3);
+    say(0, 9, 3);
+    hear();
+    assert.deepEqual(late.values, [
+      ['a', 7, 1],
+      ['a', 8, 2],
+      ['a', 9, 3],
+    ]);
+    assert.deepEqual(first.values, late.values);
+  });
+
+  test('keep their row until the last of them is closed, and end with it', () => {
+    const [a, b, c] = [new NotingFeed(), new NotingFeed(), new NotingFeed()];
+    sessionOf(a, b);
+    asked();
+    session.close(a);
+    assert.equal(session.takeRequest(MAX_BYTES), undefined);
+    writer.registered(1);
+    say(0, 7, 1, { feed: 1, name: 'a' });
+    hear();
+    assert.equal(a.updates.length, 0);
+    session.close(b);
+    assert.deepEqual(asked().unwatched, [1]);
+    session.open(c, plain);
+    assert.equal(asked().watches.length, 1);
+    writer.registered(2);
+    writer.ended({ feed: 2, status: 8, code: 'QUOTA_EXCEEDED', message: 'no room' });
+    hear();
+    assert.deepEqual(
+      ended.map(([feed]) => feed),
+      [c],
+    );
+    assert.equal(session.size, 0);
+  });
+
+  test('are not joined across lives of a variable, nor where they ask for another thing', () => {
+    const [first, late, atomic] = [new NotingFeed(), new NotingFeed(), new NotingFeed()];
+    sessionOf(first);
+    asked();
+    writer.registered(1);
+    say(0, 7, 1, { feed: 1, name: 'a' });
+    hear();
+    session.open(late, plain);
+    session.open(atomic, { ...plain, keepsBatches: true });
+    assert.equal(asked().watches.length, 2);
+    writer.registered(2);
+    say(1, 9, 3, { feed: 2, name: 'another life of a' });
+    writer.registered(3);
+    say(2, 9, 3, { feed: 3, name: 'a' });
+    hear();
+    assert.equal(session.takeRequest(MAX_BYTES), undefined);
+  });
+});

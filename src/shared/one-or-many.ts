@@ -1,4 +1,4 @@
-/** Members by key, where most keys have one: a set around each would cost more than what it holds. Path: observer manager -> [one or many]. */
+/** Members by key, where most keys have one: a set around each would cost more than what it holds. Path: observer manager, link session -> [one or many]. */
 
 export class OneOrMany<K, T extends object> {
   readonly #byKey = new Map<K, T | Set<T>>();

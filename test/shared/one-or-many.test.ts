@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { OneOrMany } from '../../src/server/one-or-many.js';
+import { OneOrMany } from '../../src/shared/one-or-many.js';
 
 describe('members by key', () => {
   test('are those of a set a key', () => {
