@@ -29,8 +29,12 @@ export interface BenchOptions {
 
 export class UsageError extends Error {}
 
-/** @throws UsageError saying what is wrong; undefined when help was asked for */
-export function parseBenchOptions(args: readonly string[], known: readonly string[]): BenchOptions | undefined {
+/** Without names the `usual` ones run. @throws UsageError saying what is wrong; undefined when help was asked for */
+export function parseBenchOptions(
+  args: readonly string[],
+  known: readonly string[],
+  usual: readonly string[] = known,
+): BenchOptions | undefined {
   const { values, positionals } = parse(args);
   if (values.help === true) return undefined;
   if (values.quick === true && values.full === true) throw new UsageError('give --quick or --full, not both');
@@ -38,7 +42,7 @@ export function parseBenchOptions(args: readonly string[], known: readonly strin
   if (unknown !== undefined) throw new UsageError(`there is no "${unknown}": choose from ${known.join(', ')}`);
   const workers = (values.workers ?? '2').split(',').map((text) => number('workers', text, 0, 64));
   return {
-    names: positionals.length === 0 ? known : known.filter((name) => positionals.includes(name)),
+    names: positionals.length === 0 ? usual : known.filter((name) => positionals.includes(name)),
     size: values.quick === true ? 'quick' : values.full === true ? 'full' : 'normal',
     workers: [...new Set(workers)],
     transports: transportsOf(values.transport ?? 'link,stream'),
@@ -53,11 +57,25 @@ export function parseBenchOptions(args: readonly string[], known: readonly strin
   };
 }
 
-export function helpText(scenarios: readonly { readonly name: string; readonly summary: string }[]): string {
-  const names = scenarios.map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`);
+interface NamedScenario {
+  readonly name: string;
+  readonly summary: string;
+  readonly isLong?: boolean;
+}
+
+export function helpText(scenarios: readonly NamedScenario[]): string {
+  const linesOf = (isLong: boolean) =>
+    scenarios
+      .filter((scenario) => (scenario.isLong ?? false) === isLong)
+      .map(({ name, summary }) => `  ${name.padEnd(10)} ${summary}`)
+      .join('\n');
   return `Usage: npm run bench -- [names…] [options]
 
-${names.join('\n')}
+Without names, at most 5 minutes:
+${linesOf(false)}
+
+Only when named, a minute to ten each:
+${linesOf(true)}
 
   --quick          small loads, everything within 60 s      --full       30 s of each measurement
   --workers 1,2,4  worker threads, one or several (2)       --runs N     N times in turn with the others, medians (1)

@@ -9,17 +9,28 @@ import { formatHtml } from './report/html.js';
 import { reportOf } from './report/json.js';
 import type { Row } from './report/row.js';
 import { formatTable } from './report/table.js';
+import { burst } from './scenarios/burst.js';
 import { busy } from './scenarios/busy.js';
 import { churn } from './scenarios/churn.js';
 import { fanout } from './scenarios/fanout.js';
 import { local } from './scenarios/local.js';
+import { memory } from './scenarios/memory.js';
 import { micro } from './scenarios/micro.js';
+import { mixed } from './scenarios/mixed.js';
 import { open } from './scenarios/open.js';
+import { rates } from './scenarios/rates.js';
+import { restart } from './scenarios/restart.js';
 import type { Scenario } from './scenarios/scenario.js';
 import { sets } from './scenarios/sets.js';
+import { slow } from './scenarios/slow.js';
 import { steady } from './scenarios/steady.js';
+import { watches } from './scenarios/watches.js';
+import { workers } from './scenarios/workers.js';
 
-const SCENARIOS: readonly Scenario[] = [steady, busy, fanout, open, churn, sets, local, micro];
+const SCENARIOS: readonly Scenario[] = [
+  ...[steady, busy, fanout, open, churn, sets, local, micro],
+  ...[rates, watches, memory, workers, burst, slow, restart, mixed],
+];
 
 // Who reads the table may stop reading (`| head`); the figures are written all the same.
 process.stdout.on('error', () => {});
@@ -28,7 +39,8 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(args: readonly string[]): Promise<number> {
   try {
     const known = SCENARIOS.map(({ name }) => name);
-    const options = parseBenchOptions(args, known);
+    const usual = SCENARIOS.filter(({ isLong }) => isLong !== true).map(({ name }) => name);
+    const options = parseBenchOptions(args, known, usual);
     if (options === undefined) {
       say(helpText(SCENARIOS));
       return 0;

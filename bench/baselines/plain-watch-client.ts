@@ -14,12 +14,14 @@ type VariableUpdate = ResponseOf<'WatchVariables'>;
 export class PlainWatchClient implements WatchClient {
   readonly #port: number;
   readonly #sessionId: string;
+  readonly #read: (value: unknown) => number;
   readonly #calls: Client;
   readonly #channels: { readonly client: Client; streams: number }[] = [];
   #lastToken = 0;
 
-  constructor(port: number, sessionId: string) {
+  constructor(port: number, sessionId: string, read: (value: unknown) => number) {
     this.#port = port;
+    this.#read = read;
     this.#sessionId = sessionId;
     this.#calls = connectPlain(port);
   }
@@ -43,8 +45,10 @@ export class PlainWatchClient implements WatchClient {
     stream.on('data', (update: VariableUpdate) => {
       const { variable, updateType, missed } = update;
       if (updateType === 'heartbeat' || variable === null || variable === undefined) return;
-      const bytes = variable.value!.value as Buffer;
-      onUpdate(JSON.parse(bytes.toString()) as number, variable.version ?? 0, numberFromLong(missed));
+      const { value, binaryValue } = variable;
+      const isBinary = value!.type_url?.endsWith('.binary') === true;
+      const read = isBinary ? doublesOf(binaryValue!) : JSON.parse((value!.value as Buffer).toString());
+      onUpdate(this.#read(read), variable.version ?? 0, numberFromLong(missed));
     });
     const stop = async () => {
       await callPlain(this.#calls, 'UnwatchVariables', { sessionId: this.#sessionId, watchToken });
@@ -88,6 +92,11 @@ export class PlainWatchClient implements WatchClient {
     channel.streams += 1;
     return channel;
   }
+}
+
+/** Little-endian, as large embeddings travel. A copy, because they need not begin at a multiple of eight. */
+function doublesOf(bytes: Uint8Array): Float64Array {
+  return new Float64Array(new Uint8Array(bytes).buffer);
 }
 
 /** As many as the product puts on one. */

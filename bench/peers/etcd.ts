@@ -3,10 +3,10 @@
  * sets is one transaction. Its clients for Node search their watchers one by one for each event, which would be measured instead.
  */
 import { fileURLToPath } from 'node:url';
-import type { ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
+import type { CallOptions, ClientDuplexStream, ServiceError } from '@grpc/grpc-js';
 import { credentials, loadPackageDefinition } from '@grpc/grpc-js';
 import { loadSync } from '@grpc/proto-loader';
-import type { BatchSetter, Peer } from './peer.js';
+import type { BatchSetter, Peer, ReadTime } from './peer.js';
 
 interface EtcdEvent {
   readonly type: number;
@@ -19,7 +19,7 @@ interface WatchAnswer {
   readonly events: readonly EtcdEvent[];
 }
 
-type Call = (request: unknown, callback: (error: ServiceError | null) => void) => void;
+type Call = (request: unknown, options: CallOptions, callback: (error: ServiceError | null) => void) => void;
 
 interface EtcdKv {
   readonly Put: Call;
@@ -33,7 +33,7 @@ interface EtcdWatch {
 }
 
 export const etcd: Peer = {
-  openWatchClient: async (port) => {
+  openWatchClient: async (port, readTime) => {
     const { kv, watch } = connect(port);
     const calls = new Map<string, ((value: number, version: number) => void)[]>();
     let stream: Promise<ClientDuplexStream<unknown, WatchAnswer>> | undefined;
@@ -41,7 +41,7 @@ export const etcd: Peer = {
       watch: async (name, onUpdate, onError) => {
         const call = (value: number, version: number) => onUpdate(value, version, 0);
         calls.set(name, [...(calls.get(name) ?? []), call]);
-        stream ??= watchPrefix(watch, calls, onError);
+        stream ??= watchPrefix(watch, calls, readTime, onError);
         await stream;
         return async () => void calls.delete(name);
       },
@@ -72,14 +72,19 @@ function setterOf(kv: EtcdKv): BatchSetter {
       const success = Array.from(texts, ([name, text]) => ({
         request_put: { key: Buffer.from(name), value: Buffer.from(text) },
       }));
-      kv.Txn({ success }, (error) => onAnswer(error === null ? 0 : texts.size, error?.message));
+      kv.Txn({ success }, inTime(), (error) => onAnswer(error === null ? 0 : texts.size, error?.message));
     },
   };
 }
 
+/** A call without a deadline may wait for ever. */
+function inTime(): CallOptions {
+  return { deadline: Date.now() + CALL_MS };
+}
+
 function put(kv: EtcdKv, name: string, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
-    kv.Put({ key: Buffer.from(name), value: Buffer.from(text) }, (error) =>
+    kv.Put({ key: Buffer.from(name), value: Buffer.from(text) }, inTime(), (error) =>
       error === null ? resolve() : reject(error),
     );
   });
@@ -89,6 +94,7 @@ function put(kv: EtcdKv, name: string, text: string): Promise<void> {
 function watchPrefix(
   client: EtcdWatch,
   calls: ReadonlyMap<string, readonly ((value: number, version: number) => void)[]>,
+  readTime: ReadTime,
   onError: (error: Error) => void,
 ): Promise<ClientDuplexStream<unknown, WatchAnswer>> {
   const stream = client.Watch();
@@ -101,7 +107,7 @@ function watchPrefix(
       if (created) resolve(stream);
       if (canceled) onError(new Error('etcd ended the watch'));
       for (const { kv } of events) {
-        for (const call of calls.get(kv.key.toString()) ?? []) call(Number(kv.value.toString()), kv.version);
+        for (const call of calls.get(kv.key.toString()) ?? []) call(readTime(kv.value.toString()), kv.version);
       }
     });
   });
@@ -127,4 +133,5 @@ function connect(port: number): { readonly kv: EtcdKv; readonly watch: EtcdWatch
   return { kv: new KV(...place), watch: new Watch(...place) };
 }
 
+const CALL_MS = 10_000;
 const PUTS_AT_ONCE = 500;

@@ -7,11 +7,11 @@ import type { KV } from '@nats-io/kv';
 import { Kvm, KvWatchInclude } from '@nats-io/kv';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { connect } from '@nats-io/transport-node';
-import type { Peer } from './peer.js';
+import type { Peer, ReadTime } from './peer.js';
 import { WatchersByName } from './watchers-by-name.js';
 
 export const natsKv: Peer = {
-  openWatchClient: async (port) => {
+  openWatchClient: async (port, readTime) => {
     const [connection, bucket] = await open(port);
     const watchers = new WatchersByName();
     let watching: Promise<void> | undefined;
@@ -19,7 +19,7 @@ export const natsKv: Peer = {
       watch: async (name, onUpdate, onError) => {
         const call = (value: number, version: number) => onUpdate(value, version, 0);
         watchers.add(name, call);
-        watching ??= watchAll(bucket, watchers, onError);
+        watching ??= watchAll(bucket, watchers, readTime, onError);
         await watching;
         return async () => void watchers.remove(name, call);
       },
@@ -50,10 +50,15 @@ async function open(port: number): Promise<[NatsConnection, KV]> {
   return [connection, bucket];
 }
 
-async function watchAll(bucket: KV, watchers: WatchersByName, onError: (error: Error) => void): Promise<void> {
+async function watchAll(
+  bucket: KV,
+  watchers: WatchersByName,
+  readTime: ReadTime,
+  onError: (error: Error) => void,
+): Promise<void> {
   const entries = await bucket.watch({ key: '>', include: KvWatchInclude.UpdatesOnly });
   const read = async () => {
-    for await (const { key, value } of entries) watchers.call(key, Number(DECODER.decode(value)));
+    for await (const { key, value } of entries) watchers.call(key, readTime(DECODER.decode(value)));
   };
   read().catch(onError);
 }

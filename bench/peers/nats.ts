@@ -3,7 +3,7 @@ import { connect } from '@nats-io/transport-node';
 import type { Peer } from './peer.js';
 
 export const nats: Peer = {
-  openWatchClient: async (port) => {
+  openWatchClient: async (port, readTime) => {
     const connection = await connect({ servers: `127.0.0.1:${port}` });
     return {
       watch: async (name, onUpdate, onError) => {
@@ -12,7 +12,7 @@ export const nats: Peer = {
           callback: (error, message) => {
             if (error !== null) return onError(error);
             version += 1;
-            onUpdate(Number(message.string()), version, 0);
+            onUpdate(readTime(message.string()), version, 0);
           },
         });
         await connection.flush();

@@ -3,12 +3,15 @@ import type { WatchClient } from '../processes/watch-client.js';
 
 /** Sets in batches, as the writer sends them. */
 export interface BatchSetter {
-  /** Integers as text, by name. `onAnswer` is called once, with how many were refused and why. */
+  /** JSON by name. `onAnswer` is called once, with how many were refused and why. */
   set(texts: ReadonlyMap<string, string>, onAnswer: (refused: number, failure: string | undefined) => void): void;
 }
 
+export type ReadTime = (text: string) => number;
+
 export interface Peer {
-  openWatchClient(port: number): Promise<WatchClient>;
+  /** `readTime` says what time is in a value. */
+  openWatchClient(port: number, readTime: ReadTime): Promise<WatchClient>;
   /** Makes the variables, where the peer has such a thing, each with its first value. */
   openSetter(port: number, names: readonly string[]): Promise<BatchSetter>;
 }

@@ -7,11 +7,11 @@ import type { Peer } from './peer.js';
 import { WatchersByName } from './watchers-by-name.js';
 
 export const redis: Peer = {
-  openWatchClient: async (port) => {
+  openWatchClient: async (port, readTime) => {
     const subscriber = connect(port);
     const commands = connect(port);
     const watchers = new WatchersByName();
-    subscriber.on('message', (channel: string, text: string) => watchers.call(channel, Number(text)));
+    subscriber.on('message', (channel: string, text: string) => watchers.call(channel, readTime(text)));
     return {
       watch: async (name, onUpdate) => {
         const call = (value: number, version: number) => onUpdate(value, version, 0);

@@ -4,6 +4,8 @@ import { PlainWatchClient } from '../baselines/plain-watch-client.js';
 import type { BenchTransport } from '../bench-options.js';
 import { loadPeer } from '../peers/load-peer.js';
 import type { PeerName } from '../peers/peer-programs.js';
+import type { ValueKind } from './measured-value.js';
+import { MEASURED_VALUES } from './measured-value.js';
 import type { WatchClient } from './watch-client.js';
 
 export type ClientChoice =
@@ -22,12 +24,24 @@ export function peerOf(choice: ClientChoice): PeerName | undefined {
   return 'workers' in choice || choice.kind === 'plain' ? undefined : choice.kind;
 }
 
-export async function openWatchClient(choice: ClientChoice, port: number, sessionId: string): Promise<WatchClient> {
-  if (choice.kind === 'plain') return new PlainWatchClient(port, sessionId);
-  if (!('workers' in choice)) return (await loadPeer(choice.kind)).openWatchClient(port);
+export interface WatchPlace {
+  readonly choice: ClientChoice;
+  readonly port: number;
+  readonly session: string;
+  readonly values: ValueKind;
+}
+
+export async function openWatchClient({ choice, port, session, values }: WatchPlace): Promise<WatchClient> {
+  const { read } = MEASURED_VALUES[values];
+  if (choice.kind === 'plain') return new PlainWatchClient(port, session, read);
+  if (!('workers' in choice))
+    return (await loadPeer(choice.kind)).openWatchClient(
+      port,
+      values === 'number' ? Number : (text) => read(JSON.parse(text)),
+    );
   const state = await BridgedState.open({
     endpoint: `127.0.0.1:${port}`,
-    sessionId,
+    sessionId: session,
     workers: choice.workers,
     transport: choice.kind,
   });
@@ -35,7 +49,7 @@ export async function openWatchClient(choice: ClientChoice, port: number, sessio
     watch: async (name, onUpdate, onError) => {
       const watch = await state.watchVariables(
         name,
-        (_identifier, _old, value, { version, missed }) => onUpdate(value as number, version, missed),
+        (_identifier, _old, value, { version, missed }) => onUpdate(read(value), version, missed),
         { onError },
       );
       return () => watch.stop();

@@ -42,6 +42,8 @@ const port = await start(name);
 
 const calls = {
   port: (_: null) => port,
+  connections: (_: null): number => Number.NaN,
+  listeningSinceUs: (_: null): number => Number.NaN,
   usage: async ({ fromUs, toUs }: Interval): Promise<ServerUsage> => {
     await sleepUntil(fromUs);
     const before = cpuUs();

@@ -1,6 +1,8 @@
 /** The bridge server of a measurement, alone in its process. */
+import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
 import { startBridgeServer } from '../../src/server/index.js';
 import { answerParent } from './child-link.js';
+import { nowUs } from './monotonic-clock.js';
 import type { Interval, Memory, ServerUsage } from './usage.js';
 import { measureMemory, measureUsage } from './usage.js';
 
@@ -9,11 +11,29 @@ export interface OpenWatches {
   readonly observers: number;
 }
 
-const server = await startBridgeServer({ port: 0 });
+// One client holds here what the defaults allow many together: they are for servers that strangers reach.
+const channel = diagnosticsChannel('net.server.socket');
+const server = await startBridgeServer({
+  port: Number(process.argv[2] ?? 0),
+  maxStreams: 1_000_000,
+  maxConnectionBytes: 2 ** 40,
+  maxSessionBytes: 2 ** 40,
+  maxTotalBytes: 2 ** 50,
+});
+const listeningSinceUs = nowUs();
+
+/** Sockets that it was given. */
+let connections = 0;
+channel.subscribe(() => {
+  connections += 1;
+});
+
 let meteredFrom = process.cpuUsage();
 
 const calls = {
   port: (_: null) => server.port,
+  connections: (_: null) => connections,
+  listeningSinceUs: (_: null) => listeningSinceUs,
   usage: (interval: Interval): Promise<ServerUsage> => measureUsage(interval),
   memory: (_: null): Promise<Memory> => measureMemory(),
   /** CPU from here to `stopMeter`. */

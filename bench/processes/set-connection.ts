@@ -55,15 +55,16 @@ export class SetConnection {
     return new SetConnection(socket, headerBlock(`127.0.0.1:${port}`));
   }
 
-  /** Sets integers. `texts` are their values, by name. */
-  set(sessionId: string, texts: ReadonlyMap<string, string>, onAnswer: OnAnswer): void {
+  /** `texts` are the values as JSON, by name; all of one type. */
+  set(sessionId: string, typeUrl: string, texts: ReadonlyMap<string, string>, onAnswer: OnAnswer): void {
     if (this.#socket.destroyed) {
       onAnswer(undefined, 'the connection was lost');
       return;
     }
-    const request = this.#encode(sessionId, texts);
+    const request = this.#encode(sessionId, typeUrl, texts);
     const bytes = MESSAGE_HEADER_BYTES + request.length;
-    if (bytes > FIRST_WINDOW) throw new RangeError(`${bytes} bytes of one call: at most ${FIRST_WINDOW}, set fewer`);
+    if (bytes > MAX_CALL_BYTES)
+      throw new RangeError(`${bytes} bytes of one call: at most ${MAX_CALL_BYTES}, set fewer`);
     this.#lastStream += 2;
     const stream = this.#lastStream;
     this.#calls.set(stream, { onAnswer, message: undefined });
@@ -83,14 +84,14 @@ export class SetConnection {
     this.#socket.destroy();
   }
 
-  #encode(sessionId: string, texts: ReadonlyMap<string, string>): Uint8Array {
+  #encode(sessionId: string, typeUrl: string, texts: ReadonlyMap<string, string>): Uint8Array {
     const writer = this.#writer;
     writer.text(1, sessionId);
     for (const [name, text] of texts) {
       const entry = writer.open(2);
       writer.text(1, name);
       const value = writer.open(2);
-      writer.text(1, INTEGER_TYPE);
+      writer.text(1, typeUrl);
       writer.text(2, text);
       writer.close(value);
       writer.close(entry);
@@ -218,6 +219,8 @@ const END_HEADERS = 0x4;
 const HEADER_TABLE_SIZE = 0x1;
 const INITIAL_WINDOW_SIZE = 0x4;
 const FIRST_WINDOW = 65_535;
+/** A server gives room back when half of it is used: a call that needs more could wait for ever, because it goes whole. */
+export const MAX_CALL_BYTES = FIRST_WINDOW >> 1;
 const LARGEST_WINDOW = 2 ** 31 - 1;
 const MAX_FRAME_BYTES = 16_384;
 const FRAME_HEADER_BYTES = 9;
@@ -232,4 +235,3 @@ const NEW_NAME = 0x00;
 /** Of gRPC: one byte says whether the message is compressed, four its length. */
 const MESSAGE_HEADER_BYTES = 5;
 const EMPTY = Buffer.alloc(0);
-const INTEGER_TYPE = 'type.googleapis.com/snakepit.integer';

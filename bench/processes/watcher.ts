@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { answerParent } from './child-link.js';
 import { MainThreadWork } from './main-thread-work.js';
 import { nowUs } from './monotonic-clock.js';
-import type { ClientChoice } from './open-watch-client.js';
+import type { WatchPlace } from './open-watch-client.js';
 import { openWatchClient } from './open-watch-client.js';
 import type { SetLoopPlan } from './set-loop.js';
 import { setInFlight } from './set-loop.js';
@@ -17,6 +17,8 @@ interface WatchPlan {
   readonly watches: number;
   readonly variables: number;
   readonly firstVariable?: number;
+  /** The first watch's callback holds the main thread for so long, ms. */
+  readonly slowMs?: number;
 }
 
 let client: WatchClient | undefined;
@@ -26,18 +28,23 @@ let errors = 0;
 let firstError: string | undefined;
 
 const calls = {
-  connect: async ({ choice, port, session }: { choice: ClientChoice; port: number; session: string }) => {
-    client = await openWatchClient(choice, port, session);
+  connect: async (place: WatchPlace) => {
+    client = await openWatchClient(place);
   },
   /** Watch w is on variable w modulo `variables`, counted from `firstVariable`. Resolves with the time until all of them were registered. */
-  watch: async ({ watches, variables, firstVariable = 0 }: WatchPlan) => {
+  watch: async ({ watches, variables, firstVariable = 0, slowMs = 0 }: WatchPlan) => {
     const recording = new UpdateRecorder(watches, variables, nowUs);
     recorder = recording;
     const startedUs = nowUs();
     const opened = Array.from({ length: watches }, (_, watch) =>
       client!.watch(
         variableName(firstVariable + (watch % variables)),
-        (value, version, missed) => recording.handleUpdate(watch, value, version, missed),
+        watch === 0 && slowMs > 0
+          ? (value, version, missed) => {
+              recording.handleUpdate(watch, value, version, missed);
+              hold(slowMs);
+            }
+          : (value, version, missed) => recording.handleUpdate(watch, value, version, missed),
         noteError,
       ),
     );
@@ -79,6 +86,13 @@ const calls = {
 export type WatcherCalls = typeof calls;
 
 answerParent(calls);
+
+function hold(ms: number): void {
+  const untilUs = nowUs() + ms * 1_000;
+  while (nowUs() < untilUs) {
+    // A watcher of the user's that computes.
+  }
+}
 
 function noteError(error: Error): void {
   errors += 1;

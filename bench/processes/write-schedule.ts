@@ -5,9 +5,20 @@
 
 export interface WritePlan {
   readonly startUs: number;
+  /** Between bursts. */
   readonly setsPerSecond: number;
   readonly sets: number;
   readonly variables: number;
+  readonly burst?: Burst | undefined;
+  /** Sets of one call at most, where values are large. Default MAX_BATCH. */
+  readonly maxBatch?: number | undefined;
+}
+
+/** For `lengthMs` at the end of every `everyMs`, `factor` times as many sets. */
+export interface Burst {
+  readonly everyMs: number;
+  readonly lengthMs: number;
+  readonly factor: number;
 }
 
 /** Sets `first` to `first + count - 1`, all of different variables: one call. */
@@ -16,18 +27,27 @@ export interface SetBatch {
   readonly count: number;
 }
 
+/** Over whole periods. */
+export function meanSetsPerSecond({ setsPerSecond, burst }: Pick<WritePlan, 'setsPerSecond' | 'burst'>): number {
+  if (burst === undefined) return setsPerSecond;
+  return setsPerSecond * (1 + ((burst.factor - 1) * burst.lengthMs) / burst.everyMs);
+}
+
 export class WriteSchedule {
   readonly #plan: WritePlan;
+  readonly #largestBatch: number;
   #next = 0;
 
   /** @throws RangeError when one variable would be set more than once in a millisecond: the second value would be the first again */
   constructor(plan: WritePlan) {
-    if (plan.setsPerSecond > plan.variables * 1_000) {
+    const peak = plan.setsPerSecond * (plan.burst?.factor ?? 1);
+    if (peak > plan.variables * 1_000) {
       throw new RangeError(
-        `${plan.setsPerSecond} sets a second on ${plan.variables} variables are more than one a millisecond and variable: take fewer, or more variables`,
+        `${peak} sets a second on ${plan.variables} variables are more than one a millisecond and variable: take fewer, or more variables`,
       );
     }
     this.#plan = plan;
+    this.#largestBatch = Math.min(plan.maxBatch ?? MAX_BATCH, plan.variables);
   }
 
   get isDone(): boolean {
@@ -44,21 +64,36 @@ export class WriteSchedule {
   }
 
   scheduledAtUs(set: number): number {
-    return this.#plan.startUs + Math.floor((set * 1_000) / this.#plan.setsPerSecond) * 1_000;
+    return this.#plan.startUs + Math.floor(this.#offsetMs(set)) * 1_000;
   }
 
   /** What is due by now, in order. */
   takeDue(nowUs: number): SetBatch[] {
     const batches: SetBatch[] = [];
-    const largest = Math.min(MAX_BATCH, this.#plan.variables);
     while (!this.isDone && this.nextAtUs <= nowUs) {
       const first = this.#next;
-      while (!this.isDone && this.#next - first < largest && this.nextAtUs <= nowUs) this.#next += 1;
+      while (!this.isDone && this.#next - first < this.#largestBatch && this.nextAtUs <= nowUs) this.#next += 1;
       batches.push({ first, count: this.#next - first });
     }
     return batches;
   }
+
+  #offsetMs(set: number): number {
+    const { setsPerSecond, burst } = this.#plan;
+    if (burst === undefined) return (set * 1_000) / setsPerSecond;
+    const { everyMs, lengthMs, factor } = burst;
+    const calmMs = everyMs - lengthMs;
+    const calmSets = (setsPerSecond * calmMs) / 1_000;
+    const periodSets = calmSets + (setsPerSecond * factor * lengthMs) / 1_000;
+    const period = Math.floor(set / periodSets);
+    const rest = set - period * periodSets;
+    const restMs =
+      rest < calmSets
+        ? (rest * 1_000) / setsPerSecond
+        : calmMs + ((rest - calmSets) * 1_000) / (setsPerSecond * factor);
+    return period * everyMs + restMs;
+  }
 }
 
-/** Sets of one call: of 80 bytes each, they fit into the room that an HTTP/2 stream has from the start. */
-export const MAX_BATCH = 500;
+/** Sets of one call: of 80 bytes each, they fit into the half of the room that an HTTP/2 connection has from the start. */
+export const MAX_BATCH = 400;

@@ -1,11 +1,13 @@
 /** Registers the variables of a measurement and sets them by schedule; the same for the product and its baselines. */
 import { createHistogram } from 'node:perf_hooks';
 import { setTimeout as pause, setImmediate as turn } from 'node:timers/promises';
-import { callPlain, connectPlain, integerValue } from '../baselines/plain-calls.js';
+import { callPlain, connectPlain } from '../baselines/plain-calls.js';
 import { loadPeer } from '../peers/load-peer.js';
 import type { BatchSetter } from '../peers/peer.js';
 import type { PeerName } from '../peers/peer-programs.js';
 import { answerParent } from './child-link.js';
+import type { ValueKind } from './measured-value.js';
+import { MEASURED_VALUES, typeUrlOf } from './measured-value.js';
 import { nowUs } from './monotonic-clock.js';
 import { SetConnection } from './set-connection.js';
 import { variableName } from './variable-name.js';
@@ -27,13 +29,16 @@ interface Preparation {
   readonly variables: number;
   /** Whose server that is; ours when undefined. */
   readonly peer: PeerName | undefined;
+  readonly values: ValueKind;
 }
 
 let setter: BatchSetter | undefined;
+let valueKind: ValueKind = 'number';
 
 const calls = {
   /** Makes the session and its variables, all at version 1. */
-  prepare: async ({ port, session, variables, peer }: Preparation) => {
+  prepare: async ({ port, session, variables, peer, values }: Preparation) => {
+    valueKind = values;
     if (peer === undefined) {
       await register(port, session, variables);
       setter = await openSetter(port, session);
@@ -42,7 +47,7 @@ const calls = {
       setter = await (await loadPeer(peer)).openSetter(port, names);
     }
   },
-  write: (plan: WritePlan) => write(new WriteSchedule(plan)),
+  write: (plan: WritePlan) => follow(new WriteSchedule(plan)),
 };
 
 export type WriterCalls = typeof calls;
@@ -56,8 +61,8 @@ async function register(port: number, sessionId: string, variables: number): Pro
     const { success, errorMessage } = await callPlain(client, 'RegisterVariable', {
       sessionId,
       name: variableName(variable),
-      type: 'integer',
-      initialValue: integerValue(0),
+      type: MEASURED_VALUES[valueKind].type,
+      initialValue: { type_url: typeUrlOf(valueKind), value: Buffer.from(MEASURED_VALUES[valueKind].write(0)) },
     });
     if (success !== true) throw new Error(`variable ${variable} was refused: ${errorMessage}`);
   });
@@ -66,9 +71,10 @@ async function register(port: number, sessionId: string, variables: number): Pro
 
 async function openSetter(port: number, sessionId: string): Promise<BatchSetter> {
   const connection = await SetConnection.open(port);
+  const typeUrl = typeUrlOf(valueKind);
   return {
     set: (texts, onAnswer) => {
-      connection.set(sessionId, texts, (answer, callFailure) => {
+      connection.set(sessionId, typeUrl, texts, (answer, callFailure) => {
         const errors = answer?.errors ?? {};
         const refused = answer === undefined ? texts.size : answer.success === true ? 0 : Object.keys(errors).length;
         onAnswer(refused, Object.values(errors)[0] ?? callFailure);
@@ -77,7 +83,7 @@ async function openSetter(port: number, sessionId: string): Promise<BatchSetter>
   };
 }
 
-async function write(schedule: WriteSchedule): Promise<WriteReport> {
+async function follow(schedule: WriteSchedule): Promise<WriteReport> {
   let acknowledged = 0;
   let failed = 0;
   let failure: string | undefined;
@@ -109,9 +115,10 @@ async function write(schedule: WriteSchedule): Promise<WriteReport> {
 }
 
 function textsOf(schedule: WriteSchedule, { first, count }: SetBatch): Map<string, string> {
+  const { write } = MEASURED_VALUES[valueKind];
   const texts = new Map<string, string>();
   for (let set = first; set < first + count; set += 1) {
-    texts.set(variableName(schedule.variableOf(set)), String(schedule.scheduledAtUs(set)));
+    texts.set(variableName(schedule.variableOf(set)), write(schedule.scheduledAtUs(set)));
   }
   return texts;
 }

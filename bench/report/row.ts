@@ -36,6 +36,14 @@ export interface Row {
   readonly client_heap_kb_per_watch?: number;
   readonly server_kb_per_watch?: number;
   readonly server_heap_kb_per_watch?: number;
+  /** CPU while nothing happens, of one core. */
+  readonly client_idle_percent?: number;
+  readonly server_idle_percent?: number;
+  /** From the moment at which a server that was started again listened: until all watches were registered again, and until all had its value. */
+  readonly back_ms?: number;
+  readonly resynced_ms?: number;
+  /** That it took from each client until then, on average. */
+  readonly connections_per_client?: number;
   /** Watching and unwatching again, per watch. */
   readonly watch_unwatch_us?: number;
   /** Resident memory and the main thread's heap after all rounds, less what they were after the first. */

@@ -10,7 +10,7 @@ export const local: Scenario = {
   summary: 'LocalState: a set with one watcher, and the notification',
   run: async (options) => {
     const seconds = options.seconds ?? (options.size === 'quick' ? 0.5 : 2);
-    const [ours, emitter] = await measureInTurn(
+    const measured = await measureInTurn(
       options.runs,
       (['local', 'emitter'] as const).map((transport) => async () => {
         await using kernels = await BenchProcess.start<KernelCalls>('kernels');
@@ -21,10 +21,11 @@ export const local: Scenario = {
         };
       }),
     );
-    const ratios = ratiosTo(ours!.row, emitter!.row, ['set_us', 'notify_us']);
+    const [ours, emitter] = measured.flatMap(({ row }) => row ?? []);
+    const ratios = ratiosTo(ours!, emitter!, ['set_us', 'notify_us']);
     return {
       title: 'local: sets of one process, one watcher; emitter = a Map and EventEmitter, without versions or history',
-      rows: [withRatios(ours!.row, 'emitter', ratios), emitter!.row],
+      rows: [withRatios(ours!, 'emitter', ratios), emitter!],
       problems: [],
     };
   },

@@ -7,6 +7,8 @@ export interface Scenario {
   readonly name: string;
   /** For --help: what is measured, in a line. */
   readonly summary: string;
+  /** Takes minutes: runs only when it is named. */
+  readonly isLong?: boolean;
   run(options: BenchOptions): Promise<Outcome>;
 }
 
@@ -19,7 +21,8 @@ export interface Outcome {
 }
 
 export interface Measured {
-  readonly row: Row;
+  /** Undefined when it could not be measured, which has been told. */
+  readonly row: Row | undefined;
   readonly problems: readonly string[];
 }
 
@@ -49,10 +52,13 @@ export async function measureInTurn(runs: number, measure: readonly (() => Promi
     const order = measure.map((_, place) => (run % 2 === 0 ? place : measure.length - 1 - place));
     for (const place of order) made[place]!.push(await measure[place]!());
   }
-  return made.map((runs) => ({
-    row: medianRow(runs.map(({ row }) => row)),
-    problems: runs.flatMap(({ problems }) => problems),
-  }));
+  return made.map((runs) => {
+    const rows = runs.flatMap(({ row }) => row ?? []);
+    return {
+      row: rows.length === 0 ? undefined : medianRow(rows),
+      problems: runs.flatMap(({ problems }) => problems),
+    };
+  });
 }
 
 /** One outcome of a scenario that varies something: its cases one after the other. */

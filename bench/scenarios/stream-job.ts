@@ -1,9 +1,12 @@
 /** One-way latency from a writer's schedule to a watcher's callback, through a server: the job of `steady`, `busy` and `fanout`. */
 import { deadlineForMs } from '../processes/bench-process.js';
+import type { ValueKind } from '../processes/measured-value.js';
+import { MEASURED_VALUES } from '../processes/measured-value.js';
 import { nowUs } from '../processes/monotonic-clock.js';
 import type { ClientChoice } from '../processes/open-watch-client.js';
 import { peerOf, workersOf } from '../processes/open-watch-client.js';
-import { WriteSchedule } from '../processes/write-schedule.js';
+import type { Burst } from '../processes/write-schedule.js';
+import { MAX_BATCH, meanSetsPerSecond, WriteSchedule } from '../processes/write-schedule.js';
 import type { RawRow } from '../report/row.js';
 import { mbOf, rowOf } from '../report/row.js';
 import type { Load, Measured } from './scenario.js';
@@ -15,13 +18,22 @@ export interface StreamJob extends Load {
   readonly variables: number;
   /** Whether the watching thread also works 5 ms in every 20. */
   readonly worksBeside: boolean;
+  /** What the scenario varies, in words. */
+  readonly case?: string;
+  readonly burst?: Burst;
+  /** The first watch's callback holds the main thread for so long, ms. */
+  readonly slowMs?: number;
+  /** Numbers when left out. */
+  readonly values?: ValueKind;
+  /** More than others may stand: what a baseline does not deliver in time is told, and no failure. */
+  readonly overloads?: boolean;
 }
 
 export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promise<Measured> {
-  await using processes = await StreamProcesses.start(choice, job.variables);
+  await using processes = await StreamProcesses.start(choice, job.variables, job.values);
   const { server, writer, watcher } = processes;
   const { watches, variables } = job;
-  await watcher.call('watch', { watches, variables }, deadlineForMs(watches));
+  await watcher.call('watch', { watches, variables, slowMs: job.slowMs ?? 0 }, deadlineForMs(watches));
 
   const { plan, part } = planOf(job, Math.round(nowUs()) + LEAD_US);
   const deadlineMs = (part.toUs - nowUs()) / 1_000 + GRACE_MS;
@@ -40,6 +52,7 @@ export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promis
   const raw: RawRow = {
     scenario: job.scenario,
     transport: choice.kind,
+    case: job.case,
     workers: workersOf(choice),
     watches,
     rate: job.rate,
@@ -72,7 +85,8 @@ export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promis
   complain(recording.errors, `errors were told to watches: ${recording.firstError}`);
   const unaccounted = Math.max(0, expectedInAll - recording.deliveredInAll - recording.missedInAll - recording.lost);
   complain(unaccounted, `of ${expectedInAll} updates were neither delivered nor counted as missed`);
-  if (peerOf(choice) === undefined) return { row: rowOf(raw), problems };
+  const mayFail = peerOf(choice) !== undefined || (job.overloads === true && choice.kind !== 'link');
+  if (!mayFail) return { row: rowOf(raw), problems };
   // A peer promises less, and what it cannot do at this load is a finding, no failure.
   for (const problem of problems) process.stderr.write(`bench: ${problem}\n`);
   return { row: rowOf(raw), problems: [] };
@@ -81,9 +95,15 @@ export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promis
 /** From the load to single sets: the warm-up's first, then those that count. */
 export function planOf(job: StreamJob, startUs: number) {
   const setsPerSecond = (job.rate * job.variables) / job.watches;
-  const firstSet = Math.ceil(setsPerSecond * job.warmupSeconds);
-  const sets = firstSet + Math.ceil(setsPerSecond * job.seconds);
-  const plan = { startUs, setsPerSecond, sets, variables: job.variables };
+  const mean = meanSetsPerSecond({ setsPerSecond, burst: job.burst });
+  const firstSet = Math.ceil(mean * job.warmupSeconds);
+  const sets = firstSet + Math.ceil(mean * job.seconds);
+  const { variables, burst } = job;
+  const maxBatch = Math.min(
+    MAX_BATCH,
+    Math.floor(CALL_BYTES / (64 + MEASURED_VALUES[job.values ?? 'number'].jsonBytes)),
+  );
+  const plan = { startUs, setsPerSecond, sets, variables, burst, maxBatch };
   const fromUs = new WriteSchedule(plan).scheduledAtUs(firstSet);
   return { plan, part: { firstSet, fromUs, toUs: fromUs + job.seconds * 1e6 } };
 }
@@ -91,6 +111,8 @@ export function planOf(job: StreamJob, startUs: number) {
 /** Time for the three processes to get their parts. */
 const LEAD_US = 200_000;
 const GRACE_MS = 40_000;
+/** Of the values of one call, so that SetConnection takes it with its names. */
+const CALL_BYTES = 32_000;
 
 /** Compared with the baselines. */
 export const LATENCY_FIGURES = [

@@ -1,5 +1,6 @@
 /** The three processes of a measurement: server (ours, or that of a peer), writer, watching service. Owner: the scenario, by `await using`. */
 import { BenchProcess, deadlineForMs } from '../processes/bench-process.js';
+import type { ValueKind } from '../processes/measured-value.js';
 import type { ClientChoice } from '../processes/open-watch-client.js';
 import { peerOf } from '../processes/open-watch-client.js';
 import type { ServerCalls } from '../processes/server.js';
@@ -18,7 +19,7 @@ export class StreamProcesses implements AsyncDisposable {
   }
 
   /** Started, connected, and with so many variables registered. */
-  static async start(choice: ClientChoice, variables: number): Promise<StreamProcesses> {
+  static async start(choice: ClientChoice, variables: number, values: ValueKind = 'number'): Promise<StreamProcesses> {
     const peer = peerOf(choice);
     const starting = [
       peer === undefined
@@ -30,8 +31,12 @@ export class StreamProcesses implements AsyncDisposable {
     try {
       const processes = new StreamProcesses(await Promise.all(starting));
       const port = await processes.server.call('port', null);
-      await processes.writer.call('prepare', { port, session: SESSION, variables, peer }, deadlineForMs(variables));
-      await processes.watcher.call('connect', { choice, port, session: SESSION });
+      await processes.writer.call(
+        'prepare',
+        { port, session: SESSION, variables, peer, values },
+        deadlineForMs(variables),
+      );
+      await processes.watcher.call('connect', { choice, port, session: SESSION, values });
       return processes;
     } catch (error) {
       for (const result of await Promise.allSettled(starting)) {
@@ -50,4 +55,4 @@ export class StreamProcesses implements AsyncDisposable {
 
 type Started = [BenchProcess<ServerCalls>, BenchProcess<WriterCalls>, BenchProcess<WatcherCalls>];
 
-const SESSION = 'bench';
+export const SESSION = 'bench';

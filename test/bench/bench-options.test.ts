@@ -16,6 +16,12 @@ describe('command line', () => {
     assert.deepEqual(parse('micro', 'steady').names, ['steady', 'micro']);
   });
 
+  test('what takes minutes runs only when it is named', () => {
+    const usual = ['steady', 'busy'];
+    assert.deepEqual(parseBenchOptions([], KNOWN, usual).names, usual);
+    assert.deepEqual(parseBenchOptions(['micro'], KNOWN, usual).names, ['micro']);
+  });
+
   test('a sweep of workers names each number once', () => {
     assert.deepEqual(parse('--workers', '1,2,4,2').workers, [1, 2, 4]);
   });

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { benchModule } from './bench-module.js';
 
-const { WriteSchedule, MAX_BATCH } = await import(benchModule('processes/write-schedule'));
+const { WriteSchedule, MAX_BATCH, meanSetsPerSecond } = await import(benchModule('processes/write-schedule'));
 
 interface SetBatch {
   readonly first: number;
@@ -45,6 +45,29 @@ describe('write schedule', () => {
   test('more than one set of a variable in a millisecond is refused: both would carry one value', () => {
     assert.throws(
       () => new WriteSchedule({ startUs: 0, setsPerSecond: 1_001, sets: 1, variables: 1 }),
+      /more than one a millisecond/,
+    );
+  });
+
+  test('a burst makes ten times as many sets in the last part of each period, and the calm goes on after it', () => {
+    const burst = { everyMs: 1_000, lengthMs: 100, factor: 10 };
+    const plan = { startUs: 0, setsPerSecond: 1_000, sets: 3_800, variables: 5_000, burst };
+    assert.equal(meanSetsPerSecond(plan), 1_900);
+    const schedule = new WriteSchedule(plan);
+    const dueIn = (fromMs: number, toMs: number) =>
+      Array.from({ length: plan.sets }, (_, set) => schedule.scheduledAtUs(set) / 1_000).filter(
+        (ms) => ms >= fromMs && ms < toMs,
+      ).length;
+    assert.deepEqual(
+      [dueIn(0, 900), dueIn(900, 1_000), dueIn(1_000, 1_900), dueIn(1_900, 2_000), dueIn(2_000, 9_000)],
+      [900, 1_000, 900, 1_000, 0],
+    );
+  });
+
+  test('a burst of more than one set of a variable in a millisecond is refused', () => {
+    const burst = { everyMs: 1_000, lengthMs: 100, factor: 10 };
+    assert.throws(
+      () => new WriteSchedule({ startUs: 0, setsPerSecond: 101, sets: 1, variables: 1, burst }),
       /more than one a millisecond/,
     );
   });

@@ -1,0 +1,81 @@
+/** Many clients in one process, each a state with a connection of its own and all with the same watches: what a restarted server has to take back. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { BridgedState } from '../../src/main/index.js';
+import type { BenchTransport } from '../bench-options.js';
+import { answerParent } from './child-link.js';
+import { nowUs } from './monotonic-clock.js';
+import { variableName } from './variable-name.js';
+
+interface ClientsPlan {
+  readonly transport: BenchTransport;
+  readonly port: number;
+  readonly session: string;
+  readonly clients: number;
+  readonly watches: number;
+}
+
+let states: BridgedState[] = [];
+let watchesInAll = 0;
+/** Watches that are live, and when the last one became it. */
+let live = 0;
+let liveAtUs = 0;
+/** Watches that a later server has given a value, and when the last one got it. */
+let resynced = 0;
+let resyncedAtUs = 0;
+let firstError: string | undefined;
+
+const calls = {
+  open: async ({ transport, port, session, clients, watches }: ClientsPlan) => {
+    watchesInAll = clients * watches;
+    for (let client = 0; client < clients; client += 1) {
+      const state = await BridgedState.open({
+        endpoint: `127.0.0.1:${port}`,
+        sessionId: session,
+        transport,
+        workers: 0,
+      });
+      states.push(state);
+      await Promise.all(Array.from({ length: watches }, (_, watch) => watchOne(state, variableName(watch))));
+    }
+  },
+  /** Resolves when all are live and have a value of the server that was started again, with the moments, us; or with what is lacking. */
+  back: async ({ deadlineMs }: { deadlineMs: number }) => {
+    const deadlineUs = nowUs() + deadlineMs * 1_000;
+    while ((resynced < watchesInAll || live < watchesInAll) && nowUs() < deadlineUs) await pause(20);
+    const lacking = watchesInAll - Math.min(resynced, live);
+    return { liveAtUs, resyncedAtUs, lacking, firstError };
+  },
+  close: async (_: null) => {
+    await Promise.all(states.map((state) => state.close()));
+    states = [];
+  },
+};
+
+export type ClientsCalls = typeof calls;
+
+answerParent(calls);
+
+async function watchOne(state: BridgedState, name: string): Promise<void> {
+  let isLive = false;
+  let isResynced = false;
+  await state.watchVariables(
+    name,
+    (_identifier, _old, _value, { resync }) => {
+      if (!resync || isResynced) return;
+      isResynced = true;
+      resynced += 1;
+      resyncedAtUs = nowUs();
+    },
+    {
+      onState: (name) => {
+        if ((name === 'live') === isLive) return;
+        isLive = !isLive;
+        live += isLive ? 1 : -1;
+        if (isLive) liveAtUs = nowUs();
+      },
+      onError: (error) => {
+        firstError ??= String(error);
+      },
+    },
+  );
+}

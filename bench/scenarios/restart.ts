@@ -1,0 +1,95 @@
+/**
+ * A server with a hundred clients is killed and started again without its state: how long from the moment at which it listens until every
+ * watch is registered again, and until each has a value of the new server.
+ */
+
+import type { BenchOptions, BenchTransport } from '../bench-options.js';
+import { BenchProcess, deadlineForMs } from '../processes/bench-process.js';
+import type { ClientsCalls } from '../processes/clients.js';
+import type { ServerCalls } from '../processes/server.js';
+import type { WriterCalls } from '../processes/writer.js';
+import { rowOf } from '../report/row.js';
+import type { Measured, Scenario } from './scenario.js';
+import { measureInTurn } from './scenario.js';
+import { SESSION } from './stream-processes.js';
+
+export const restart: Scenario = {
+  name: 'restart',
+  summary: 'a server killed and started again: until 100 clients have all their watches back',
+  isLong: true,
+  run: async (options: BenchOptions) => {
+    const isQuick = options.size === 'quick';
+    const clients = isQuick ? 8 : 100;
+    const watches = Math.max(1, Math.round((options.watches ?? (isQuick ? 400 : 100_000)) / clients));
+    const measured = await measureInTurn(
+      options.runs,
+      options.transports
+        // 100,000 streams of one machine are more than it opens in minutes.
+        .filter((transport) => transport === 'link' || clients * watches <= MAX_STREAMS)
+        .map((transport) => () => restartOnce(transport, clients, watches)),
+    );
+    return {
+      title: `restart: ${clients} clients of ${watches} watches in ${PROCESSES} processes, workers: 0; times from listening`,
+      rows: measured.flatMap(({ row }) => row ?? []),
+      problems: measured.flatMap(({ problems }) => problems),
+    };
+  },
+};
+
+async function restartOnce(transport: BenchTransport, clients: number, watches: number): Promise<Measured> {
+  const owned: { close(): Promise<void> }[] = [];
+  try {
+    const server = await BenchProcess.start<ServerCalls>('server');
+    owned.push(server);
+    const port = await server.call('port', null);
+    const place = { port, session: SESSION, variables: watches, peer: undefined, values: 'number' } as const;
+    const writer = await BenchProcess.start<WriterCalls>('writer');
+    owned.push(writer);
+    await writer.call('prepare', place);
+    const groups: BenchProcess<ClientsCalls>[] = [];
+    for (let group = 0; group < PROCESSES; group += 1) {
+      const started = await BenchProcess.start<ClientsCalls>('clients');
+      owned.push(started);
+      groups.push(started);
+    }
+    const each = clients / PROCESSES;
+    const plan = { transport, port, session: SESSION, clients: each, watches };
+    const openDeadlineMs = deadlineForMs(clients * watches);
+    await Promise.all(groups.map((group) => group.call('open', plan, openDeadlineMs)));
+
+    server.kill();
+    const again = await BenchProcess.start<ServerCalls>('server', [String(port)]);
+    owned.push(again);
+    const listeningSinceUs = await again.call('listeningSinceUs', null);
+    const registrar = await BenchProcess.start<WriterCalls>('writer');
+    owned.push(registrar);
+    await registrar.call('prepare', place);
+    const returns = await Promise.all(groups.map((group) => group.call('back', { deadlineMs: BACK_MS }, 2 * BACK_MS)));
+    const connections = await again.call('connections', null);
+    const latest = (moment: 'liveAtUs' | 'resyncedAtUs') => Math.max(...returns.map((back) => back[moment]));
+    const lacking = returns.reduce((sum, back) => sum + back.lacking, 0);
+    const row = rowOf({
+      scenario: 'restart',
+      transport,
+      workers: 0,
+      watches: clients * watches,
+      back_ms: (latest('liveAtUs') - listeningSinceUs) / 1_000,
+      resynced_ms: (latest('resyncedAtUs') - listeningSinceUs) / 1_000,
+      connections_per_client: (connections - WRITER_CONNECTIONS) / clients,
+    });
+    const why = returns.find(({ firstError }) => firstError !== undefined)?.firstError ?? 'none told an error';
+    return {
+      row,
+      problems: lacking === 0 ? [] : [`restart, ${transport}: ${lacking} watches did not come back (${why})`],
+    };
+  } finally {
+    // The clients before the servers that they would miss.
+    for (const process of owned.reverse()) await process.close();
+  }
+}
+
+const PROCESSES = 4;
+const MAX_STREAMS = 10_000;
+/** One that registers, one that sets. */
+const WRITER_CONNECTIONS = 2;
+const BACK_MS = 60_000;
