@@ -70,7 +70,7 @@ async function runAll(options: BenchOptions): Promise<number> {
       problems.push(`${scenario.name}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  const report = reportOf(rows);
+  const report = reportOf(rows, options.runs);
   if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, `${JSON.stringify(report, undefined, 2)}\n`);
   if (options.htmlFile !== undefined) writeFileSync(options.htmlFile, formatHtml(report));
   for (const problem of problems) process.stderr.write(`bench: FAILED: ${problem}\n`);

@@ -38,6 +38,8 @@ export interface Latency {
   readonly p99: number;
   readonly p999: number;
   readonly max: number;
+  /** At each of CURVE_PERCENTILES. */
+  readonly curve: readonly number[];
 }
 
 export class UpdateRecorder {
@@ -117,8 +119,18 @@ export class UpdateRecorder {
 
 export function readLatency(histogram: RecordableHistogram): Latency {
   const ms = (percentile: number) => histogram.percentile(percentile) / 1e6;
-  return { p50: ms(50), p90: ms(90), p99: ms(99), p999: ms(99.9), max: histogram.max / 1e6 };
+  return {
+    p50: ms(50),
+    p90: ms(90),
+    p99: ms(99),
+    p999: ms(99.9),
+    max: histogram.max / 1e6,
+    curve: CURVE_PERCENTILES.map(ms),
+  };
 }
+
+/** Where the plots of latency by percentile have their points. */
+export const CURVE_PERCENTILES = [25, 50, 75, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.99] as const;
 
 /** A minute: longer ones count as that. */
 const HIGHEST_NS = 60e9;

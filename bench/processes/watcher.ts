@@ -48,7 +48,7 @@ const calls = {
         noteError,
       ),
     );
-    stops.push(...(await Promise.all(opened)));
+    stops = stops.concat(await Promise.all(opened));
     return { openMs: (nowUs() - startedUs) / 1_000 };
   },
   unwatch: async (_: null) => {

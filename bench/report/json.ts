@@ -1,6 +1,6 @@
 /** The figures as a file: machine, commit, rows. Shape: docs/performance.md. */
 import { execFileSync } from 'node:child_process';
-import { cpus, totalmem } from 'node:os';
+import { cpus, release, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Row } from './row.js';
 
@@ -10,18 +10,30 @@ export interface Machine {
   readonly memory_mb: number;
   readonly node: string;
   readonly platform: string;
+  /** Release of the system's kernel. */
+  readonly kernel?: string;
 }
 
 export interface Report {
   readonly machine: Machine;
   /** Absent where there is no git. */
   readonly commit?: string;
+  /** When it was made, ISO 8601. */
+  readonly date?: string;
+  /** How often each was measured, in turn with the others: figures are medians. */
+  readonly runs?: number;
   readonly rows: readonly Row[];
 }
 
-export function reportOf(rows: readonly Row[]): Report {
+export function reportOf(rows: readonly Row[], runs: number): Report {
   const commit = readCommit();
-  return { machine: readMachine(), ...(commit === undefined ? {} : { commit }), rows };
+  return {
+    machine: readMachine(),
+    ...(commit === undefined ? {} : { commit }),
+    date: new Date().toISOString(),
+    runs,
+    rows,
+  };
 }
 
 function readMachine(): Machine {
@@ -32,6 +44,7 @@ function readMachine(): Machine {
     memory_mb: Math.round(totalmem() / 2 ** 20),
     node: process.version,
     platform: `${process.platform} ${process.arch}`,
+    kernel: release(),
   };
 }
 

@@ -58,18 +58,21 @@ export interface Row {
   readonly p50_ns?: number;
   readonly p99_ns?: number;
   readonly per_second?: number;
+  /** Latency at each of CURVE_PERCENTILES (processes/update-recorder.ts), ms. */
+  readonly curve_ms?: readonly number[];
   /** By baseline, by figure: ours divided by the baseline's. */
   readonly ratios?: Readonly<Record<string, Readonly<Record<string, number>>>>;
 }
 
 /** The keys of a row that hold numbers. */
-export type Figure = Exclude<keyof Row, 'scenario' | 'transport' | 'case' | 'ratios'>;
+export type Figure = Exclude<keyof Row, 'scenario' | 'transport' | 'case' | 'curve_ms' | 'ratios'>;
 
 /** As a scenario makes them: what it did not measure is undefined. */
 export type RawRow = { readonly [K in Figure]?: number | undefined } & {
   readonly scenario: string;
   readonly transport: string;
   readonly case?: string | undefined;
+  readonly curve_ms?: readonly number[] | undefined;
 };
 
 /** Leaves out what is not a finite number, and rounds to four digits: the noise is in the second. */
@@ -77,6 +80,7 @@ export function rowOf(raw: RawRow): Row {
   const row: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(raw)) {
     if (typeof value === 'string') row[key] = value;
+    else if (Array.isArray(value)) row[key] = value.map(roundTo4);
     else if (typeof value === 'number' && Number.isFinite(value)) row[key] = roundTo4(value);
   }
   return row as unknown as Row;
@@ -96,7 +100,10 @@ export function medianRow(rows: readonly Row[]): Row {
     const values = rows.map((row) => row[key]).filter((value) => value !== undefined);
     figures[key] = TOTALLED.has(key) ? values.reduce((sum, value) => sum + value, 0) : median(values);
   }
-  return rowOf({ scenario: first.scenario, transport: first.transport, case: first.case, ...figures });
+  const curves = rows.flatMap(({ curve_ms }) => (curve_ms === undefined ? [] : [curve_ms]));
+  const curve = curves[0]?.map((_, place) => median(curves.map((points) => points[place]!)));
+  const { scenario, transport } = first;
+  return rowOf({ scenario, transport, case: first.case, ...figures, curve_ms: curve });
 }
 
 /** `ours / baseline` for each named figure that both have. */

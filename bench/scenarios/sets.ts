@@ -51,6 +51,7 @@ async function setOnce(choice: ClientChoice, { inFlight, seconds, warmupSeconds 
     p99_ms: report.latencyMs.p99,
     p999_ms: report.latencyMs.p999,
     max_ms: report.latencyMs.max,
+    curve_ms: report.latencyMs.curve,
     main_busy_us: report.mainActiveUs / report.sets,
     main_elu: report.mainActiveUs / report.us,
     client_cpu_us: report.cpuUs / report.sets,

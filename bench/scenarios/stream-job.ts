@@ -65,6 +65,7 @@ export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promis
     p99_ms: recording.latencyMs?.p99,
     p999_ms: recording.latencyMs?.p999,
     max_ms: recording.latencyMs?.max,
+    curve_ms: recording.latencyMs?.curve,
     main_busy_us: perUpdate(Math.max(0, usage.mainActiveUs - recorded.workUs)),
     main_elu: usage.mainElu,
     loop_delay_p99_ms: usage.loopDelayP99Ms,

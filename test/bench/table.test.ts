@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { runInNewContext } from 'node:vm';
 import { benchModule } from './bench-module.js';
 
 const { formatFigure, formatTable } = await import(benchModule('report/table'));
@@ -92,10 +93,77 @@ describe('page', () => {
       assert.ok(page.includes(title), title);
     }
     assert.equal(page.match(/<svg/g)?.length, page.match(/<\/svg>/g)?.length);
-    assert.doesNotMatch(page, /NaN|undefined|Infinity/);
+    const figures = page.replace(/<script id="library">.*?<\/script>|<script type="module">.*?<\/script>/gs, '');
+    assert.ok(figures.length < page.length - 40_000, 'the page has its library in it');
+    assert.doesNotMatch(figures, /NaN|undefined|Infinity/);
+  });
+
+  test('each plot says what to read from it, and its marks are where its points are', () => {
+    const rates = [1_000, 100_000].map((rate) => ({ ...ours, scenario: 'rates', case: `${rate}/s`, rate }));
+    const memory = [1_000, 1_000_000].map((watches) => ({
+      ...ours,
+      scenario: 'memory',
+      watches,
+      server_kb_per_watch: 0.4,
+    }));
+    const curve_ms = [1, 1.1, 1.2, 2.3, 4, 8, 12, 20, 50, 100, 150, 200];
+    const drawn = draw(formatHtml({ machine, rows: [{ ...ours, curve_ms }, ...rates, ...memory] }));
+    assert.ok(drawn.length >= 5, `${drawn.length} plots`);
+    for (const { plot, options, data } of drawn) {
+      assert.match(plot.reading, /[.]$/);
+      assert.ok(plot.x.label !== '' && plot.y.label !== '');
+      for (const [place, axis] of ['x', 'y'].entries()) {
+        const [least, most] = options.scales[axis].range();
+        const { splits, values, filter } = options.axes[place];
+        const marks: number[] = splits({}, 0, least, most);
+        const names: string[] = values({}, filter === undefined ? marks : filter({}, marks));
+        assert.ok(
+          marks.some((mark) => mark >= least && mark <= most),
+          `${plot.title}: ${axis} has no mark`,
+        );
+        for (const name of names) assert.match(name, /^p?[\d.]+( [kM])?$/);
+      }
+      for (const value of data.flat()) assert.ok(value === null || Number.isFinite(value), `${plot.title}: ${value}`);
+    }
   });
 
   test('what it quotes is escaped', () => {
     assert.ok(page.includes('a &lt;fast> one'));
   });
 });
+
+interface Drawn {
+  readonly plot: {
+    readonly title: string;
+    readonly reading: string;
+    readonly x: { readonly label: string };
+    readonly y: { readonly label: string };
+  };
+  // biome-ignore lint/suspicious/noExplicitAny: what the page gives to its plotting library.
+  readonly options: any;
+  readonly data: (number | null)[][];
+}
+
+/** What the page's own code asks its library to draw, in a world that has of a browser only what it needs. */
+function draw(page: string): Drawn[] {
+  const plots = JSON.parse(/<script id="plots" type="application\/json">(.*?)<\/script>/s.exec(page)![1]!);
+  const code = /<script type="module">(.*?)<\/script>/s.exec(page)![1]!.replace('export {};', '');
+  const drawn: Drawn[] = [];
+  const element = { clientWidth: 400, replaceChildren: () => undefined, textContent: JSON.stringify(plots) };
+  runInNewContext(code, {
+    document: {
+      documentElement: element,
+      getElementById: () => element,
+      querySelectorAll: (selector: string) => (selector === '.plot' ? plots.map(() => element) : []),
+    },
+    getComputedStyle: () => ({ getPropertyValue: () => '#000' }),
+    matchMedia: () => ({ addEventListener: () => undefined }),
+    addEventListener: () => undefined,
+    uPlot: class {
+      constructor(options: object, data: (number | null)[][]) {
+        drawn.push({ plot: plots[drawn.length], options, data });
+      }
+    },
+  });
+  return drawn;
+}
