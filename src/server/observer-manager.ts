@@ -1,8 +1,10 @@
 /**
  * Who wants to know of a change. Path: session store -> engine -> [observer manager] -> watch.
+ * Conditions are asked here, each once a change and variable (condition index): who does not want a change does not hear of it.
  * Knows neither streams nor gRPC. Slow observers are their own matter: `handleChange` only takes in. One that throws is counted,
  * unregistered and told; the others get theirs. Full: holds what its observers registered; the server's maxStreams and maxMessageBytes bound that.
  */
+import type { AskedCondition } from '../shared/delivery/condition-text.js';
 import { QuotaExceededError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import { OneOrMany } from '../shared/one-or-many.js';
@@ -10,6 +12,8 @@ import type { Change, Variable } from '../shared/state/variable.js';
 import { compileWildcard } from '../shared/values/identifier.js';
 import type { EncodedValue } from '../shared/values/value-codec.js';
 import type { SharedChange } from '../shared/wire/update-encoder.js';
+import { ConditionIndex } from './watch/condition-index.js';
+import type { ChangeFollower } from './watch/kept-marks.js';
 
 /** Told when all of an atomic batch is published. */
 export interface BatchHolder {
@@ -42,6 +46,7 @@ export class PublishedChange implements SharedChange {
   bytes: Uint8Array | undefined = undefined;
   bytesWithOldValue: Uint8Array | undefined = undefined;
   encoded: EncodedValue | undefined = undefined;
+  encodedBefore: EncodedValue | undefined = undefined;
 
   constructor(change: Change, atMs: number, batch: PublishedBatch | undefined = undefined) {
     this.change = change;
@@ -53,14 +58,12 @@ export class PublishedChange implements SharedChange {
   letGoOfLarge(): void {
     if ((this.bytes?.length ?? 0) > LARGE_BYTES) this.bytes = undefined;
     if ((this.bytesWithOldValue?.length ?? 0) > LARGE_BYTES) this.bytesWithOldValue = undefined;
-    const { encoded } = this;
-    if (encoded !== undefined && encoded.value.length + (encoded.binary?.length ?? 0) > LARGE_BYTES) {
-      this.encoded = undefined;
-    }
+    if (isLarge(this.encoded)) this.encoded = undefined;
+    if (isLarge(this.encodedBefore)) this.encodedBefore = undefined;
   }
 }
 
-/** Told of every change of the variable it is registered for, the deletion too, by which it is unregistered. */
+/** Told of every change of the variable it is registered for that its condition lets through, the deletion too, by which it is unregistered. */
 export interface Observer {
   handleChange(published: PublishedChange): void;
   /** It threw, and is no longer registered. */
@@ -79,6 +82,12 @@ interface Waiting {
   readonly patterns: Map<string, WaitingPattern>;
 }
 
+/** Those of one variable that have a condition. */
+interface AskingObservers {
+  readonly index: ConditionIndex<Observer>;
+  followers: ChangeFollower[];
+}
+
 interface WaitingPattern {
   readonly matches: (name: string) => boolean;
   readonly observers: Set<NewcomerObserver>;
@@ -88,6 +97,7 @@ export class ObserverManager {
   readonly #logger: Logger;
   readonly #maxPatterns: number;
   readonly #observers = new OneOrMany<Variable, Observer>();
+  readonly #asking = new Map<Variable, AskingObservers>();
   readonly #waiting = new Map<string, Waiting>();
   #size = 0;
   #published = 0;
@@ -122,7 +132,7 @@ export class ObserverManager {
 
   /** Observers of one variable. */
   observersOf(variable: Variable): number {
-    return this.#observers.count(variable);
+    return this.#observers.count(variable) + (this.#asking.get(variable)?.index.size ?? 0);
   }
 
   /** Different patterns that observers of a session wait with. */
@@ -130,15 +140,26 @@ export class ObserverManager {
     return this.#waiting.get(sessionId)?.patterns.size ?? 0;
   }
 
-  register(variable: Variable, observer: Observer): void {
-    if (this.#observers.add(variable, observer)) this.#size += 1;
+  /** `asked`: what a change has to meet, by the value before it; the registration and the deletion are told whatever it says. */
+  register(variable: Variable, observer: Observer, asked?: AskedCondition): void {
+    const isAdded =
+      asked === undefined
+        ? this.#observers.add(variable, observer)
+        : this.#askingOf(variable).index.add(asked, observer);
+    if (isAdded) this.#size += 1;
   }
 
-  /** False when it was not registered, or no longer. */
-  unregister(variable: Variable, observer: Observer): boolean {
-    if (!this.#observers.remove(variable, observer)) return false;
-    this.#size -= 1;
-    return true;
+  /** `asked` as it was registered. False when it was not, or no longer. */
+  unregister(variable: Variable, observer: Observer, asked?: AskedCondition): boolean {
+    const isRemoved =
+      asked === undefined ? this.#observers.remove(variable, observer) : this.#removeAsking(variable, observer, asked);
+    if (isRemoved) this.#size -= 1;
+    return isRemoved;
+  }
+
+  /** Tells one change of a variable that somebody observes with a condition, whether anybody wants it or not; the deletion is none. */
+  followNext(variable: Variable, follower: ChangeFollower): void {
+    this.#asking.get(variable)?.followers.push(follower);
   }
 
   /** Waits for a variable of this name in the session. */
@@ -203,19 +224,43 @@ export class ObserverManager {
     this.#published += 1;
     const { variable } = change;
     if (change.previous === undefined) this.#announce(sessionId, variable);
-    if (this.#observers.count(variable) === 0) return;
+    const asking = this.#asking.get(variable);
+    if (this.#observers.count(variable) === 0 && asking === undefined) return;
     const published = new PublishedChange(change, nowMs, batch);
-    this.#observers.forEach(variable, (observer) => {
+    const tell = (observer: Observer, asked?: AskedCondition): void => {
       try {
         observer.handleChange(published);
         this.#delivered += 1;
       } catch (error) {
-        this.unregister(variable, observer);
+        this.unregister(variable, observer, asked);
         this.#handleFailure(observer, variable, error);
       }
-    });
+    };
+    this.#observers.forEach(variable, tell);
+    if (asking !== undefined) publishAsking(asking, change, tell);
     published.letGoOfLarge();
-    if (change.reason !== undefined) this.#size -= this.#observers.removeAll(variable);
+    if (change.reason !== undefined) this.#removeAll(variable);
+  }
+
+  #removeAll(variable: Variable): void {
+    this.#size -= this.#observers.removeAll(variable) + (this.#asking.get(variable)?.index.size ?? 0);
+    this.#asking.delete(variable);
+  }
+
+  #askingOf(variable: Variable): AskingObservers {
+    let asking = this.#asking.get(variable);
+    if (asking === undefined) {
+      asking = { index: new ConditionIndex(), followers: [] };
+      this.#asking.set(variable, asking);
+    }
+    return asking;
+  }
+
+  #removeAsking(variable: Variable, observer: Observer, asked: AskedCondition): boolean {
+    const asking = this.#asking.get(variable);
+    if (asking?.index.remove(asked, observer) !== true) return false;
+    if (asking.index.size === 0) this.#asking.delete(variable);
+    return true;
   }
 
   #announce(sessionId: string, variable: Variable): void {
@@ -264,6 +309,27 @@ export class ObserverManager {
   #forgetIfEmpty(sessionId: string, waiting: Waiting): void {
     if (waiting.byName.size === 0 && waiting.patterns.size === 0) this.#waiting.delete(sessionId);
   }
+}
+
+function publishAsking(
+  asking: AskingObservers,
+  { previous, current, reason }: Change,
+  tell: (observer: Observer, asked: AskedCondition) => void,
+): void {
+  const { index } = asking;
+  if (previous === undefined || reason !== undefined) {
+    index.forEach(tell);
+    return;
+  }
+  index.forEachConcerned(previous.value, current.value, tell);
+  if (asking.followers.length === 0) return;
+  const { followers } = asking;
+  asking.followers = [];
+  for (const follower of followers) follower.handleChanged();
+}
+
+function isLarge(encoded: EncodedValue | undefined): boolean {
+  return encoded !== undefined && encoded.value.length + (encoded.binary?.length ?? 0) > LARGE_BYTES;
 }
 
 /** Encoded changes above this are not shared beyond the turn in which they were made. */

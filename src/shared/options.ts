@@ -24,7 +24,7 @@ const ms = (least: number) => whole(least, 2 ** 31 - 1);
 
 const TRANSPORTS = ['auto', 'link', 'stream'] as const satisfies readonly Transport[];
 
-/** A function asked on the main thread, or a condition as data asked in the worker at no main-thread cost. */
+/** A function asked on the main thread, or a condition as data asked at no main-thread cost: by the server of a link, else in the worker. */
 export type WatchFilter = ((oldValue: VariableValue | undefined, newValue: VariableValue) => boolean) | Condition;
 
 const ReconnectSchema = v.strictObject({
@@ -321,7 +321,7 @@ export const WatchOptionsSchema = v.strictObject({
     v.pipe(
       Filter,
       v.description(
-        'Lets an update through or not: a function on the main thread, or a condition as data in the worker.',
+        'Lets an update through or not: a function on the main thread, or a condition as data: over a link at the server, else in the worker.',
       ),
     ),
   ),

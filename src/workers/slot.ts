@@ -101,7 +101,7 @@ export class Slot {
         this.#sets(command);
         return;
       case 'stats':
-        this.#writer.reply({ kind: 'answer', id: command.id, result: this.#stats() });
+        this.#answerStats(command.id);
         return;
       case 'stop':
         void this.#answer(command.id, this.#closeAll()).then(() => this.#stop());
@@ -272,6 +272,21 @@ export class Slot {
     phases.push(isByLink ? 'link' : 'call', () => {
       for (const set of batch.sets) if (!isByLink || !connection.set(set)) set.reroute();
     });
+  }
+
+  /** Of conditions that the server asks only it knows what they kept out since the last update. */
+  #answerStats(id: number): void {
+    const asked: Promise<void>[] = [];
+    for (const { connection } of this.#bridges.values()) {
+      const answer = connection.askKept();
+      if (answer !== undefined) asked.push(answer);
+    }
+    if (asked.length === 0) this.#writer.reply({ kind: 'answer', id, result: this.#stats() });
+    else
+      void this.#answer(
+        id,
+        Promise.all(asked).then(() => this.#stats()),
+      );
   }
 
   #stats(): PortStats {

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { NewcomerObserver, Observer, PublishedChange } from '../../src/server/observer-manager.js';
 import { ObserverManager } from '../../src/server/observer-manager.js';
+import { parseCondition } from '../../src/shared/delivery/condition-text.js';
 import { QuotaExceededError } from '../../src/shared/errors.js';
 import { silentLogger } from '../../src/shared/logger.js';
 import type { Variable } from '../../src/shared/state/variable.js';
@@ -140,6 +141,57 @@ describe('observers of a variable', () => {
     manager.publish('s', sample.delete(fan), 0);
     assert.deepEqual(behind.versions, []);
     assert.equal(manager.size, 0);
+  });
+});
+
+describe('observers with a condition', () => {
+  const above10 = parseCondition('{"gt":10}');
+
+  test('are told of changes that meet it, of the registration and of the deletion', () => {
+    const { sample, manager } = setup();
+    const registered = sample.register('fan');
+    const fan = registered.variable;
+    const [asking, other] = [new Recorder(), new Recorder()];
+    manager.register(fan, asking, above10);
+    manager.register(fan, other);
+    manager.publish('s', registered, 0);
+    for (const value of [5, 11, 9]) manager.publish('s', sample.set(fan, value), 0);
+    assert.deepEqual([manager.size, manager.observersOf(fan)], [2, 2]);
+    manager.publish('s', sample.delete(fan), 0);
+    assert.deepEqual(asking.versions, [1, 3, 5]);
+    assert.deepEqual(other.versions, [1, 2, 3, 4, 5]);
+    assert.deepEqual([manager.size, manager.observersOf(fan)], [0, 0]);
+  });
+
+  test('are unregistered with it alone, and when they throw', () => {
+    const { sample, manager } = setup();
+    const fan = sample.variable('fan');
+    const asking = new Recorder();
+    manager.register(fan, asking, above10);
+    assert.equal(manager.unregister(fan, asking), false);
+    assert.equal(manager.unregister(fan, asking, above10), true);
+    const failing = new FailingObserver();
+    manager.register(fan, failing, above10);
+    manager.publish('s', sample.set(fan, 20), 0);
+    manager.publish('s', sample.set(fan, 30), 0);
+    assert.deepEqual([failing.versions, manager.failed, manager.size], [[2], 1, 0]);
+  });
+
+  test('a follower hears of the next change alone, whether anybody wants it or not', () => {
+    const { sample, manager } = setup();
+    const fan = sample.variable('fan');
+    let heard = 0;
+    const follower = {
+      handleChanged: () => {
+        heard += 1;
+      },
+    };
+    manager.followNext(fan, follower);
+    const asking = new Recorder();
+    manager.register(fan, asking, above10);
+    manager.followNext(fan, follower);
+    for (const value of [1, 2]) manager.publish('s', sample.set(fan, value), 0);
+    assert.deepEqual([heard, asking.versions], [1, []]);
   });
 });
 

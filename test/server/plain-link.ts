@@ -5,7 +5,7 @@ import { snakepit } from '../../src/shared/wire/gen/bridge.js';
 import { LINK_PATH } from '../../src/shared/wire/services.js';
 import { until, within } from '../support/deadline.js';
 
-type Up = snakepit.bridge.ILinkUp;
+export type Up = snakepit.bridge.ILinkUp;
 type Down = snakepit.bridge.LinkDown;
 
 export class PlainLink {
@@ -13,13 +13,15 @@ export class PlainLink {
   readonly call: ClientDuplexStream<Uint8Array, Buffer>;
   readonly ended: Promise<StatusObject>;
   readonly messages: Down[] = [];
-  /** `registered 1`, `initial fan=2 to 1`, `change fan=3 to 1`, `ended 1 VARIABLE_NOT_FOUND`, … */
+  /** `registered 1`, `initial fan=2 to 1`, `change fan=3 to 1 before 20`, `kept ID to 7`, `answer 1`, `ended 1 VARIABLE_NOT_FOUND`, … */
   readonly rows: string[] = [];
   /** Of sets: a version, or the code of a refusal. */
   readonly outcomes: (number | string)[] = [];
   /** Versions told and missed. */
   versions = 0;
   missed = 0;
+  readonly #missedOf = new Map<number, number>();
+  readonly #kept = new Map<number, string>();
   readonly #handles = new Map<number, { readonly feed: number; readonly name: string; version: number }>();
 
   constructor(port: number, metadata?: Metadata) {
@@ -47,6 +49,10 @@ export class PlainLink {
       this.#tell(message);
     });
     return this;
+  }
+
+  missedOf(feed: number): number {
+    return this.#missedOf.get(feed) ?? 0;
   }
 
   send(message: Up): void {
@@ -109,11 +115,33 @@ export class PlainLink {
         }
         const { feed, name, version } = this.#handles.get(target)!;
         this.versions += 1;
-        if ((kind & 512) !== 0) this.missed += take<number>('missed');
-        this.rows.push(`${row} ${name}=${version} to ${feed}`);
+        if ((kind & 512) !== 0) {
+          const missed = take<number>('missed');
+          this.missed += missed;
+          this.#missedOf.set(feed, this.missedOf(feed) + missed);
+        }
+        const before = (kind & 4096) === 0 ? '' : ` before ${valueIn((kind >> 13) & 7, take)}`;
+        valueIn((kind >> 3) & 7, take);
+        this.rows.push(`${row} ${name}=${version} to ${feed}${before}`);
       }
     }
+    for (const target of message.keptTargets ?? []) {
+      if (target % 2 === 1) this.#kept.set(target >> 1, take('keptIds'));
+      this.rows.push(`kept ${this.#kept.get(target >> 1)} to ${take<number>('keptVersions')}`);
+    }
+    for (const answer of message.keptAnswers ?? []) this.rows.push(`answer ${answer}`);
   }
+}
+
+/** Numbers as they are, anything else by its column. */
+function valueIn(form: number, take: <T>(name: string) => T): unknown {
+  if (form === 1) return take('doubles');
+  if (form === 2) return take('integers');
+  if (form === 3 || form === 4) return form === 3;
+  if (form === 5) return take('texts');
+  if (form === 7) take('payloads');
+  if (form >= 6) take('payloads');
+  return form === 0 ? undefined : 'payload';
 }
 
 export const watch = (feed: number, identifiers: readonly string[], flags = 0): Up => ({

@@ -11,10 +11,11 @@ import type { ServerOptions } from '../server-options.js';
 import type { Session } from '../session.js';
 import type { Work } from '../work-turns.js';
 import type { CarrierBudget } from './carrier-budget.js';
+import type { KeptMarks } from './kept-marks.js';
 import type { Opening, OutboxOptions, OutboxPace } from './outbox.js';
 import { Outbox } from './outbox.js';
 import type { SentState } from './sent-state.js';
-import type { WatchOwner } from './watch.js';
+import type { WatchAsks, WatchOwner } from './watch.js';
 import { Watch } from './watch.js';
 import { openingOf } from './watch-opening.js';
 import { registerWatch } from './watch-registration.js';
@@ -23,6 +24,8 @@ import type { LiveWatch } from './watch-streams.js';
 
 /** What carries it: a stream of its own, or a link with others. */
 export interface WatchCarrier {
+  /** Of one that asks conditions for its client. */
+  readonly marks: KeptMarks | undefined;
   /** Its client is told that it is registered. */
   handleRegistered(): void;
   /** Something waits that the carrier did not take: it shall go on before long. */
@@ -43,6 +46,7 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
   #request: WatchRequest | undefined;
   readonly #connection: string;
   readonly #carrier: WatchCarrier;
+  readonly #asks: WatchAsks | undefined;
   readonly #watch: Watch;
   #state: CarriedState = 'opening';
 
@@ -66,7 +70,9 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
     this.#connection = connection;
     this.#carrier = carrier;
     this.outbox = new Outbox(outboxOptions(options, keepsBatches), encoder, pace, counters, budget);
-    this.#watch = new Watch(observers, session.id, budget, this);
+    const { asked } = request;
+    this.#asks = asked && carrier.marks && { asked, marks: carrier.marks };
+    this.#watch = new Watch(observers, session.id, budget, this, this.#asks);
     watchStreams.add(this);
     session.addWatch(connection);
   }
@@ -94,6 +100,16 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
     const captured = { states, gone: gone.concat(goneMeanwhile), epoch, revision: at.revision };
     this.#request = undefined;
     this.#begin(await openingOf(request, captured, work), at, request.wantsSynced);
+    if (this.#asks !== undefined) await this.#renewMarks(this.#asks.marks, states, work);
+  }
+
+  /** What was kept out at last while the watch was away. */
+  async #renewMarks(marks: KeptMarks, states: readonly SentState[], work: Work): Promise<void> {
+    for (const { variable, kept } of states) {
+      const rest = work.spend(1);
+      if (rest !== undefined) await rest;
+      if (kept?.isBehind === true && !this.isEnded) marks.renew(variable);
+    }
   }
 
   #begin(opening: readonly Opening[], at: Moment, wantsSynced: boolean): void {

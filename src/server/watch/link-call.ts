@@ -4,6 +4,7 @@
  * slowStreamMs is cut. Full: maxStreams refuses a watch, maxConnectionBytes what it holds. Closed: every watch ends, exactly once.
  */
 import type { Metadata, ServerDuplexStream, ServerInterceptingCallInterface } from '@grpc/grpc-js';
+import { type AskedCondition, parseCondition } from '../../shared/delivery/condition-text.js';
 import {
   AbortedError,
   BridgeError,
@@ -17,6 +18,7 @@ import type { AskedWatch, LinkHello, LinkUpMessage } from '../../shared/wire/lin
 import {
   heartbeatMsOf,
   helloOf,
+  keptQuestionOf,
   LINK_UP,
   setNumbersOf,
   unwatchedOf,
@@ -35,6 +37,9 @@ import type { Work } from '../work-turns.js';
 import { CarriedWatch } from './carried-watch.js';
 import type { CarrierBudget, RoomSeeker } from './carrier-budget.js';
 import { takeDirectCall } from './direct-write.js';
+import type { KeptMarks } from './kept-marks.js';
+import type { SayingLink } from './kept-sayer.js';
+import { KeptSayer } from './kept-sayer.js';
 import type { FeedLink } from './link-feed.js';
 import { LinkFeed } from './link-feed.js';
 import { LinkHandles } from './link-handles.js';
@@ -50,13 +55,14 @@ import type { LiveLink } from './watch-streams.js';
 export type OpenCall = ServerDuplexStream<Buffer, Uint8Array>;
 
 export class LinkCall
-  implements FeedLink, Deadline, MessageSink, MessageSource, RoomSeeker, LiveLink, OutcomeSink, WindowOwner
+  implements FeedLink, Deadline, MessageSink, MessageSource, RoomSeeker, LiveLink, OutcomeSink, WindowOwner, SayingLink
 {
   dueAtMs = 0;
   wheelSlot = -1;
   wheelPlace = 0;
   readonly writer = new LinkWriter();
   readonly handles = new LinkHandles();
+  readonly #kept: KeptSayer;
   maxBytes: number;
   largeBytes = LARGE_ROW_BYTES;
   readonly #server: ServerContext;
@@ -82,6 +88,11 @@ export class LinkCall
   #flushTurn: NodeJS.Immediate | undefined;
   /** Taken by the pace. */
   #message: Uint8Array | undefined;
+  /** Read lately. */
+  readonly #conditions = new Map<string, AskedCondition>();
+  #conditionUnits = 0;
+  /** Feeds that are not open: what was kept out of them is not all said. */
+  #opening = 0;
   #isEnded = false;
 
   /** Owner: itself, until its end. */
@@ -93,6 +104,7 @@ export class LinkCall
     this.#connection = call.getPeer();
     this.#heartbeatMs = options.heartbeatMs;
     this.maxBytes = options.maxMessageBytes;
+    this.#kept = new KeptSayer(server, this);
     this.#budget = watchStreams.handleCallBegun(this.#connection);
     this.#pace = new MessagePace(this, this, this.#budget, options.slowStreamMs, MAX_BYTES_UNDER_WAY);
     watchStreams.addLink(this);
@@ -157,7 +169,13 @@ export class LinkCall
       const { epoch, maxMessageBytes } = this.#server.options;
       const sets = await this.#takeWindow(hello, session);
       if (this.#isEnded) return;
-      this.#message = encodeWelcome({ epoch, heartbeatMs: this.#heartbeatMs, maxBytes: maxMessageBytes, ...sets });
+      this.#message = encodeWelcome({
+        epoch,
+        heartbeatMs: this.#heartbeatMs,
+        maxBytes: maxMessageBytes,
+        asksConditions: true,
+        ...sets,
+      });
       this.#pace.send(this.#server.clock.nowMs());
       this.#tellAgain(hello, sets);
     }
@@ -165,7 +183,7 @@ export class LinkCall
       this.#server.deadlines.schedule(this, this.#server.clock.nowMs() + this.#heartbeatMs);
     }
     for (const row of watchesOf(parts)) {
-      const rest = work.spend(row === undefined ? 1 : STEPS_A_WATCH) ?? this.#room();
+      const rest = work.spend(row === undefined ? 1 : stepsOf(row)) ?? this.#room();
       if (rest !== undefined) await rest;
       if (this.#isEnded) return;
       if (row !== undefined) this.#watch(row, work);
@@ -175,6 +193,7 @@ export class LinkCall
       if (rest !== undefined) await rest;
       this.#feeds.get(feed)?.end();
     }
+    this.#kept.handleQuestion(keptQuestionOf(parts));
   }
 
   /** Undefined: go on. Who does not take what it is answered asks for nothing more. */
@@ -271,17 +290,43 @@ export class LinkCall
       throw new InvalidArgumentError(`the link has a feed ${row.feed} already: give each watch a number of its own`);
     }
     try {
-      const request = watchRequestOf(row, this.#sessionId!);
+      const asked = row.condition === undefined ? undefined : this.#askedOf(row.condition);
+      const request = watchRequestOf(row, this.#sessionId!, asked);
       const session = store.require(request.sessionId, clock.nowMs());
       watchStreams.checkQuota();
       const feed = new LinkFeed(this, row.feed);
       const watch = new CarriedWatch(this.#server, session, request, this.#connection, this.#budget, feed, feed, feed);
       feed.carry(watch);
       this.#feeds.set(row.feed, feed);
-      watch.open(work).catch((error: unknown) => watch.fail(error));
+      this.#opening += 1;
+      watch
+        .open(work)
+        .catch((error: unknown) => watch.fail(error))
+        .finally(() => {
+          this.#opening -= 1;
+          this.#kept.handleRoom();
+        });
     } catch (error) {
       new LinkFeed(this, row.feed).handleEnded(error);
     }
+  }
+
+  /** Many watches ask the same. @throws InvalidArgumentError */
+  #askedOf(text: string): AskedCondition {
+    const known = this.#conditions.get(text);
+    if (known !== undefined) return known;
+    const asked = parseCondition(text);
+    this.#conditionUnits += text.length;
+    if (this.#conditionUnits > MOST_CONDITION_UNITS) {
+      this.#conditions.clear();
+      this.#conditionUnits = text.length;
+    }
+    this.#conditions.set(text, asked);
+    return asked;
+  }
+
+  isAllWritten(): boolean {
+    return !this.#isEnded && this.#opening === 0 && this.#seekers.size === 0 && this.#pace.takesWrites(this);
   }
 
   /** Ends the call with OK. */
@@ -292,6 +337,10 @@ export class LinkCall
   }
 
   // --- from its feeds
+
+  get marks(): KeptMarks {
+    return this.#kept.marks;
+  }
 
   takesRows(seeker: RoomSeeker): boolean {
     if (this.#isEnded) return false;
@@ -345,7 +394,10 @@ export class LinkCall
 
   /** One feed after another goes on, as far as there is room: those that have to wait again are last. */
   handleRoom(nowMs: number): void {
-    if (this.#seekers.size === 0) return;
+    if (this.#seekers.size === 0) {
+      this.#kept.handleRoom();
+      return;
+    }
     const seekers = this.#seekers;
     this.#seekers = new Set();
     for (const seeker of seekers) {
@@ -359,6 +411,7 @@ export class LinkCall
         return;
       }
     }
+    this.#kept.handleRoom();
   }
 
   handleDeadline(nowMs: number): void {
@@ -391,6 +444,7 @@ export class LinkCall
     this.#leaveWindow?.();
     this.#pace.close(this.#server.clock.nowMs());
     this.#server.deadlines.cancel(this);
+    this.#kept.close();
     this.#server.watchStreams.removeLink(this);
   }
 
@@ -408,6 +462,10 @@ export class LinkCall
 const NO_SETS: SetsSoFar = { setsContinue: false, setsMade: 0, setsLost: 0 };
 const LINK_ID_BYTES = 16;
 
+function stepsOf({ condition }: AskedWatch): number {
+  return STEPS_A_WATCH + (condition?.length ?? 0) / UNITS_A_STEP;
+}
+
 function ignore(): void {
   // Said by whoever waits for the sets themselves.
 }
@@ -415,5 +473,9 @@ function ignore(): void {
 const LARGE_ROW_BYTES = 16 * 1024;
 /** Given to HTTP/2 and not gone through: more would wait where nothing conflates. */
 const MAX_BYTES_UNDER_WAY = 512 * 1024;
+/** Of the texts of conditions that need not be read again. */
+const MOST_CONDITION_UNITS = 64 * 1024;
+/** Of a condition's text that are read in about a microsecond. */
+const UNITS_A_STEP = 50;
 const STEPS_A_WATCH = 10;
 const STEPS_AN_END = 2;

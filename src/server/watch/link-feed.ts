@@ -6,13 +6,14 @@ import { type BridgeError, MessageTooLargeError } from '../../shared/errors.js';
 import { metadataBytes } from '../../shared/state/held-bytes.js';
 import type { Change, DeletedReason, VersionedValue } from '../../shared/state/variable.js';
 import { EMPTY_METADATA } from '../../shared/values/metadata.js';
-import type { VariableType } from '../../shared/values/variable-type.js';
+import type { VariableType, VariableValue } from '../../shared/values/variable-type.js';
 import { ROW, type UpdateRow } from '../../shared/wire/link-row.js';
 import type { Announcement, LinkUpdate, LinkWriter, ValueBytes } from '../../shared/wire/link-writer.js';
 import { payloadBytes } from '../../shared/wire/link-writer.js';
 import { statusOfCode } from '../../shared/wire/status.js';
 import type {
   GoneVariable,
+  KeptOut,
   Moment,
   SentVariable,
   SharedChange,
@@ -20,6 +21,7 @@ import type {
 } from '../../shared/wire/update-encoder.js';
 import type { CarriedWatch, WatchCarrier } from './carried-watch.js';
 import type { RoomSeeker } from './carrier-budget.js';
+import type { KeptMarks } from './kept-marks.js';
 import type { LinkHandles } from './link-handles.js';
 import type { OutboxPace } from './outbox.js';
 
@@ -27,6 +29,7 @@ import type { OutboxPace } from './outbox.js';
 export interface FeedLink {
   readonly writer: LinkWriter;
   readonly handles: LinkHandles;
+  readonly marks: KeptMarks;
   /** Largest message that the client takes, bytes. */
   readonly maxBytes: number;
   /** Rows that are this large have a message of their own. */
@@ -53,6 +56,10 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
     this.number = number;
   }
 
+  get marks(): KeptMarks {
+    return this.#link.marks;
+  }
+
   /** Once, at its beginning. */
   carry(watch: CarriedWatch): void {
     this.#watch = watch;
@@ -60,11 +67,19 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
 
   // --- as the encoder and the pace of its outbox
 
-  change(sent: SentVariable, shared: SharedChange, more: boolean): void {
+  change(sent: SentVariable, shared: SharedChange, more: boolean, kept: KeptOut | undefined): void {
     const { current, reason } = shared.change;
     const row = reason === undefined ? ROW.CHANGE : ROW.DELETED;
-    const missed = current.version - sent.version - 1;
-    this.#say(row, sent, current, missed, reason, more, shared);
+    if (kept?.before === undefined) {
+      const missed = kept === undefined ? current.version - sent.version - 1 : kept.missed;
+      this.#say(row, sent, current, missed, reason, more, shared, undefined);
+      return;
+    }
+    // All that are told of this change and were not of the one before it say the same.
+    const isShared = kept.before === shared.change.previous;
+    const before = { value: kept.before.value, encoded: isShared ? shared.encodedBefore : undefined };
+    this.#say(row, sent, current, kept.missed, reason, more, shared, before);
+    if (isShared) shared.encodedBefore = before.encoded;
   }
 
   snapshot(
@@ -75,14 +90,14 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
     more: boolean,
   ): void {
     const row = kind === 'resync' ? ROW.RESYNC : ROW.INITIAL;
-    this.#say(row, sent, current, missed, undefined, more, { encoded: undefined });
+    this.#say(row, sent, current, missed, undefined, more, { encoded: undefined }, undefined);
   }
 
   gone({ id, change, identifiers }: GoneVariable, { revision, timestamp }: Moment, more: boolean): void {
     const variable = change?.variable ?? { id, name: '', type: '' };
     const sent = { variable, version: 0, unsaidIdentifiers: identifiers, handle: -1 };
     const current = change?.current ?? { ...GONE, timestamp, revision };
-    this.#say(ROW.DELETED, sent, current, 0, change?.reason ?? 'deleted', more, { encoded: undefined });
+    this.#say(ROW.DELETED, sent, current, 0, change?.reason ?? 'deleted', more, { encoded: undefined }, undefined);
   }
 
   mark(kind: 'heartbeat' | 'synced'): void {
@@ -146,11 +161,13 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
     reason: DeletedReason | undefined,
     more: boolean,
     shared: ValueBytes,
+    before: (ValueBytes & { readonly value: VariableValue }) | undefined,
   ): void {
     const { writer, maxBytes, largeBytes } = this.#link;
     const type = sent.variable.type as VariableType;
     const value = row === ROW.DELETED ? undefined : current.value;
     let bytes = value === undefined ? 0 : payloadBytes(type, value, shared);
+    if (before !== undefined) bytes += payloadBytes(type, before.value, before);
     if (current.custom !== EMPTY_METADATA) bytes += metadataBytes(current.custom);
     const isLarge = bytes > largeBytes;
     if (isLarge) this.#link.flush();
@@ -167,7 +184,8 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
     update.missed = missed;
     update.reason = reason ?? '';
     update.more = more;
-    writer.update(update, type, value, shared);
+    update.before = before?.value;
+    writer.update(update, type, value, shared, before);
     if (row === ROW.DELETED) this.#giveBack(sent.handle);
     if (!isLarge) return;
     const { size } = writer;
@@ -219,6 +237,7 @@ class FilledUpdate implements LinkUpdate {
   missed = 0;
   reason = '';
   more = false;
+  before: VariableValue | undefined = undefined;
 }
 
 /** Filled again for each row. */

@@ -70,7 +70,14 @@ export class OpeningQueue {
 }
 
 /** One that the history has let go of stands where the one before it stood: it is passed over at once. */
-function nextOf({ type, sent, version, upTo, revision }: Replay): Replay {
-  const next = version + 1;
-  return { type, sent, version: next, upTo, revision: sent.variable.history.find(next)?.revision ?? revision };
+function nextOf({ type, sent, version, upTo, revision, wanted }: Replay): Replay {
+  const next = wanted === undefined ? version + 1 : wanted.versions[wanted.place + 1]!;
+  return {
+    type,
+    sent,
+    version: next,
+    upTo,
+    revision: sent.variable.history.find(next)?.revision ?? revision,
+    wanted: wanted && { versions: wanted.versions, place: wanted.place + 1 },
+  };
 }

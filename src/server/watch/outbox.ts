@@ -6,8 +6,9 @@
  * A watch that keeps batches is sent groups: all messages of one but the last say `more`, and after the last the watch is of one revision of
  * the session. That is a batch; all that waits, where something was left out; an opening that tells present values.
  */
+import { versionBytes } from '../../shared/state/held-bytes.js';
 import type { VersionedValue } from '../../shared/state/variable.js';
-import type { GoneVariable, Moment, UpdateEncoder } from '../../shared/wire/update-encoder.js';
+import type { GoneVariable, KeptOut, Moment, UpdateEncoder } from '../../shared/wire/update-encoder.js';
 import type { BatchHolder, PublishedChange } from '../observer-manager.js';
 import type { CarrierBudget, RoomSeeker } from './carrier-budget.js';
 import { OpeningQueue } from './opening-queue.js';
@@ -51,6 +52,8 @@ export type Opening =
       readonly revision: number;
       /** Versions skipped right before. */
       readonly missed: number;
+      /** Of a watch with a condition: the version itself, because no later one may come for it. */
+      readonly current?: VersionedValue | undefined;
     }
   /** `version` and those behind it, up to `upTo`. */
   | {
@@ -59,6 +62,8 @@ export type Opening =
       readonly version: number;
       readonly upTo: number;
       readonly revision: number;
+      /** Of a watch with a condition: the versions that it lets through, and which of them is next. */
+      readonly wanted?: { readonly versions: readonly number[]; readonly place: number } | undefined;
     }
   | { readonly type: 'gone'; readonly variable: GoneVariable; readonly revision: number };
 
@@ -128,7 +133,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
     this.#openingAt = at;
     this.#awaitsMark = wantsMark;
     this.#isOpeningWhole = this.#options.keepsBatches && opening.some(isSnapshot);
-    this.#openingBytes = opening.length * BYTES_AN_OPENING;
+    this.#openingBytes = bytesOf(opening);
     this.#hold(this.#openingBytes);
     this.#flush(nowMs);
   }
@@ -139,7 +144,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
     const { keepsBatches, limit, maxBytes } = this.#options;
     const isFollowed = keepsBatches && published.batch !== undefined;
     if (!isFollowed && this.#isOpen && !this.#isHolding && !this.isWaiting && this.#pace.takesWrites(this)) {
-      this.#writeChange(sent, published, false, published.atMs);
+      this.#writeChange(sent, published, published, false, published.atMs);
       return;
     }
     if (isFollowed && !this.#isHolding) {
@@ -213,7 +218,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
       return;
     }
     const { type, sent, version } = opening;
-    const current = sent.variable.history.find(version);
+    const current = heldOf(opening);
     if (current === undefined) {
       this.#owe(opening);
       return;
@@ -226,15 +231,28 @@ export class Outbox implements RoomSeeker, BatchHolder {
   }
 
   #encodeReplay(sent: SentState, current: VersionedValue, more: boolean): void {
-    const { variable, version } = sent;
-    const change = { variable, previous: variable.history.find(version), current, reason: undefined };
-    this.#encoder.change(sent, { change, bytes: undefined, bytesWithOldValue: undefined, encoded: undefined }, more);
+    const { variable, version, kept } = sent;
+    const previous = variable.history.find(kept === undefined ? version : current.version - 1);
+    const change = { variable, previous, current, reason: undefined };
+    const shared = {
+      change,
+      bytes: undefined,
+      bytesWithOldValue: undefined,
+      encoded: undefined,
+      encodedBefore: undefined,
+    };
+    const missed = kept?.leftOutOfReplay ?? 0;
+    if (kept !== undefined) kept.leftOutOfReplay = 0;
+    this.#encoder.change(sent, shared, more, kept && keptOut(sent, current, missed, previous));
   }
 
   /** Superseded: its next change tells it. */
   #owe(opening: Exclude<Opening, { readonly type: 'gone' }>): void {
     this.#isTorn = this.#options.keepsBatches;
-    if (opening.type === 'replay') return;
+    if (opening.type === 'replay') {
+      if (opening.sent.kept !== undefined) opening.sent.kept.leftOutOfReplay += 1;
+      return;
+    }
     const { sent, type, version, missed } = opening;
     sent.owed = type;
     this.#owed += 1;
@@ -245,7 +263,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
   #isFollowed({ revision }: Opening, queue: OpeningQueue): boolean {
     if (!this.#options.keepsBatches) return false;
     let next = queue.peek();
-    while (next !== undefined && next.type !== 'gone' && next.sent.variable.history.find(next.version) === undefined) {
+    while (next !== undefined && next.type !== 'gone' && heldOf(next) === undefined) {
       this.#owe(next);
       queue.take();
       next = queue.peek();
@@ -277,11 +295,11 @@ export class Outbox implements RoomSeeker, BatchHolder {
   }
 
   #flushSealed(nowMs: number): void {
-    const { sent, published } = this.#sealed[this.#sealedIndex]!;
+    const { sent, published, first } = this.#sealed[this.#sealedIndex]!;
     if (sent.waiting === this.#sealed[this.#sealedIndex]) sent.waiting = undefined;
     this.#sealedIndex += 1;
     const more = this.#sealedIndex < this.#sealed.length;
-    this.#writeChange(sent, published!, more, nowMs);
+    this.#writeChange(sent, published!, first, more, nowMs);
     if (!more) this.#handleGroupEnd();
   }
 
@@ -298,19 +316,31 @@ export class Outbox implements RoomSeeker, BatchHolder {
     const waiting = this.#waiting!;
     const next = waiting.take()!;
     this.#hold(-next.bytes);
-    const { sent, published } = next;
+    const { sent, published, first } = next;
     // It never shrinks: a watch that has caught up needs none.
     if (waiting.size === 0) this.#waiting = undefined;
-    if (published!.change.current.version > sent.version) this.#writeChange(sent, published!, false, nowMs);
+    if (published!.change.current.version > sent.version) this.#writeChange(sent, published!, first, false, nowMs);
   }
 
-  #writeChange(sent: SentState, published: PublishedChange, more: boolean, nowMs: number): void {
+  #writeChange(
+    sent: SentState,
+    published: PublishedChange,
+    first: PublishedChange | undefined,
+    more: boolean,
+    nowMs: number,
+  ): void {
     const { current, reason } = published.change;
-    if (sent.owed === undefined) {
-      this.#encoder.change(sent, published, more);
+    const { kept } = sent;
+    if (kept !== undefined) {
+      const missed = kept.leftOut + kept.leftOutOfReplay;
+      kept.leftOut = 0;
+      kept.leftOutOfReplay = 0;
+      this.#encoder.change(sent, published, more, keptOut(sent, current, missed, first?.change.previous));
+    } else if (sent.owed === undefined) {
+      this.#encoder.change(sent, published, more, undefined);
     } else {
       this.#owed -= 1;
-      if (reason !== undefined) this.#encoder.change(sent, published, more);
+      if (reason !== undefined) this.#encoder.change(sent, published, more, undefined);
       else {
         const missed = sent.owed === 'resync' ? current.version - sent.version - 1 : 0;
         this.#encoder.snapshot(sent, current, sent.owed, missed, more);
@@ -339,6 +369,34 @@ export class Outbox implements RoomSeeker, BatchHolder {
     this.#heldBytes += moreBytes;
     this.#budget.held += moreBytes;
   }
+}
+
+/** What is to be told, as far as it is still there. */
+function heldOf(opening: Exclude<Opening, { readonly type: 'gone' }>): VersionedValue | undefined {
+  const { sent, version } = opening;
+  return (opening.type === 'replay' ? undefined : opening.current) ?? sent.variable.history.find(version);
+}
+
+/** `before`: the version right before those that were not kept out. */
+function keptOut(
+  { handle, version }: SentState,
+  current: VersionedValue,
+  missed: number,
+  before: VersionedValue | undefined,
+): KeptOut {
+  // A watch that has returned may not know the value that it was at.
+  const knowsBefore = handle >= 0 && current.version - version - 1 === missed;
+  return { missed, before: knowsBefore ? undefined : before };
+}
+
+function bytesOf(openings: readonly Opening[]): number {
+  let bytes = openings.length * BYTES_AN_OPENING;
+  for (const opening of openings) {
+    if (opening.type === 'gone') continue;
+    if (opening.type === 'replay') bytes += 8 * (opening.wanted?.versions.length ?? 0);
+    else if (opening.current !== undefined) bytes += versionBytes(opening.current);
+  }
+  return bytes;
 }
 
 /** It tells where a variable is, and not each step to there. */

@@ -1,7 +1,19 @@
 /** One variable of one watch: what the watch was sent of it last, and what it is owed. Path: watch -> [sent state] -> outbox. */
-import type { Variable } from '../../shared/state/variable.js';
+import type { Variable, VersionedValue } from '../../shared/state/variable.js';
 import type { SentVariable } from '../../shared/wire/update-encoder.js';
 import type { WaitingChange } from './waiting-changes.js';
+
+/** What the condition of its watch makes necessary. */
+export interface KeptState {
+  /** Changes that it let through, and that were left out of the outbox since the last one. */
+  leftOut: number;
+  /** The same of those that were to be replayed. */
+  leftOutOfReplay: number;
+  /** The value at registration, until the opening is made of it: a later change may never come. */
+  captured: VersionedValue | undefined;
+  /** The watch was away for changes that were kept out at last: nothing that it is sent tells it. */
+  isBehind: boolean;
+}
 
 export class SentState implements SentVariable {
   readonly variable: Variable;
@@ -13,6 +25,8 @@ export class SentState implements SentVariable {
   owed: 'initial_value' | 'resync' | undefined = undefined;
   /** On a link: what its updates are addressed to; -1 before it is announced. Owner: link feed. */
   handle = -1;
+  /** Of a watch whose condition is asked here. */
+  readonly kept: KeptState | undefined;
   /** Its newest change in the outbox. Owner: outbox. */
   waiting: WaitingChange | undefined = undefined;
 
@@ -22,10 +36,12 @@ export class SentState implements SentVariable {
     version: number,
     unsaidIdentifiers: readonly string[] | undefined = undefined,
     isNewcomer = false,
+    isAsked = false,
   ) {
     this.variable = variable;
     this.version = version;
     this.unsaidIdentifiers = unsaidIdentifiers;
     this.isNewcomer = isNewcomer;
+    this.kept = isAsked ? { leftOut: 0, leftOutOfReplay: 0, captured: undefined, isBehind: false } : undefined;
   }
 }

@@ -29,6 +29,8 @@ export class StreamCall implements Deadline, MessageSink, WatchCarrier {
   readonly #header: Metadata;
   readonly #pace: MessagePace;
   readonly #watch: CarriedWatch;
+  /** Its client asks its condition itself. */
+  readonly marks = undefined;
 
   /** Owner: itself, until its end. */
   constructor(

@@ -29,6 +29,7 @@ export class StreamEncoder implements UpdateEncoder {
     this.#includesOldValues = includesOldValues;
   }
 
+  /** The condition of a watch on a stream is asked by its client. */
   change(sent: SentVariable, shared: SharedChange, more: boolean): void {
     const { change } = shared;
     const missed = change.current.version - sent.version - 1;

@@ -12,6 +12,8 @@ export interface WaitingChange {
   readonly sent: SentState;
   /** Undefined: superseded. */
   published: PublishedChange | undefined;
+  /** Of a watch with a condition: the first of the changes right before one another that end with this one. What was kept out is before it. */
+  first: PublishedChange | undefined;
   readonly bytes: number;
   /** Taken out, to be sent with others as one: never superseded. */
   isSealed: boolean;
@@ -52,7 +54,8 @@ export class WaitingChanges {
     const bytes = BYTES_AROUND_A_CHANGE + versionBytes(current) + (previous === undefined ? 0 : versionBytes(previous));
     const before = this.#leftOut;
     const elder = sent.waiting;
-    const entry: WaitingChange = { sent, published, bytes, isSealed: false };
+    const first = sent.kept === undefined ? undefined : firstOf(elder, published);
+    const entry: WaitingChange = { sent, published, first, bytes, isSealed: false };
     sent.waiting = entry;
     if (!this.#isConflating && (isPressed || this.#size >= this.#limit || this.#bytes + bytes > this.#maxBytes)) {
       this.#isConflating = true;
@@ -98,6 +101,8 @@ export class WaitingChanges {
     if (published === undefined || sent.waiting === elder || elder.isSealed) return;
     if (published.change.reason !== undefined) return;
     elder.published = undefined;
+    elder.first = undefined;
+    if (sent.kept !== undefined) sent.kept.leftOut += 1;
     this.#size -= 1;
     this.#bytes -= elder.bytes;
     this.#leftOut += 1;
@@ -108,6 +113,11 @@ export class WaitingChanges {
     this.#queue.clear();
     for (const entry of entries) if (entry.published !== undefined) this.#queue.push(entry);
   }
+}
+
+function firstOf(elder: WaitingChange | undefined, published: PublishedChange): PublishedChange {
+  const isNext = elder?.published?.change.current.version === published.change.current.version - 1;
+  return isNext ? (elder.first ?? published) : published;
 }
 
 /** The entry, what it points to, and its place in the queue. */

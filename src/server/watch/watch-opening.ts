@@ -1,8 +1,12 @@
 /**
  * What a watch is sent before its first change: initial values, or what it missed while it was away, in the order in which it happened.
  * What the history still holds is replayed; else one resync brings the present value and says how many versions were skipped.
- * Path: watch, watch registration -> [watch opening] -> outbox. In turns, from what was captured in one.
+ * A condition that is asked here
+ * is asked of each version that is replayed. Path: watch, watch registration -> [watch opening] -> outbox. In turns, from what was captured in one.
  */
+import { meets } from '../../shared/delivery/condition.js';
+import type { AskedCondition } from '../../shared/delivery/condition-text.js';
+import type { VersionedValue } from '../../shared/state/variable.js';
 import type { GoneVariable } from '../../shared/wire/update-encoder.js';
 import type { Work } from '../work-turns.js';
 import type { Opening } from './outbox.js';
@@ -31,13 +35,19 @@ export async function openingOf(request: WatchRequest, captured: Captured, work:
     const decision = decide(request, sent, hasForgotten, epoch);
     switch (decision.type) {
       case 'nothing':
+        takeCaptured(sent);
         break;
       case 'initial_value':
       case 'resync':
-        openings.push({ ...decision, sent, version, revision: at });
+        openings.push({ ...decision, sent, version, revision: at, current: takeCaptured(sent) });
         break;
       case 'replay': {
         const { from } = decision;
+        if (request.asked !== undefined) {
+          const opening = await replayAsked(sent, from, request.asked, work, at);
+          if (opening !== undefined) openings.push(opening);
+          break;
+        }
         sent.version = from;
         const next = from + 1;
         const revisionOfNext = history.find(next)?.revision ?? at;
@@ -55,6 +65,52 @@ export async function openingOf(request: WatchRequest, captured: Captured, work:
   }
   // Revisions rise within a stream: the values of many variables are said in the order in which they were set.
   return sortInTurns(openings, (a, b) => a.revision - b.revision, work);
+}
+
+/** What the condition lets through of the versions behind `from`; undefined when that is nothing. */
+async function replayAsked(
+  sent: SentState,
+  from: number,
+  { condition, steps }: AskedCondition,
+  work: Work,
+  at: number,
+): Promise<Opening | undefined> {
+  const { version: upTo, variable, kept } = sent;
+  const { history, firstVersion } = variable;
+  const versions: number[] = [];
+  for (let version = from + 1; version <= upTo; version += 1) {
+    const rest = work.spend(1 + steps / STEPS_ASKED_AT_ONCE);
+    if (rest !== undefined) await rest;
+    const current = history.find(version);
+    const previous = history.find(version - 1);
+    // Its first is told whatever it is: by it the watch hears that there is such a variable.
+    if (version === firstVersion) versions.push(version);
+    else if (current === undefined || previous === undefined) {
+      return {
+        type: 'resync',
+        sent,
+        version: upTo,
+        revision: at,
+        missed: upTo - from - 1,
+        current: takeCaptured(sent),
+      };
+    } else if (meets(condition, previous.value, current.value)) versions.push(version);
+  }
+  sent.version = from;
+  const last = versions.at(-1);
+  kept!.captured = undefined;
+  kept!.isBehind = last !== upTo;
+  const [version] = versions;
+  if (version === undefined || last === undefined) return undefined;
+  const revision = history.find(version)?.revision ?? at;
+  return { type: 'replay', sent, version, upTo: last, revision, wanted: { versions, place: 0 } };
+}
+
+function takeCaptured({ kept }: SentState): VersionedValue | undefined {
+  if (kept === undefined) return undefined;
+  const { captured } = kept;
+  kept.captured = undefined;
+  return captured;
 }
 
 type Decision =
@@ -94,3 +150,6 @@ function since(seen: number, { variable, version }: SentState): Decision {
   const isHeld = variable.history.find(seen + 1) !== undefined;
   return isHeld ? { type: 'replay', from: seen } : { type: 'resync', missed: version - seen - 1 };
 }
+
+/** Parts of a condition that are asked in about a microsecond. */
+const STEPS_ASKED_AT_ONCE = 50;

@@ -1,4 +1,5 @@
 /** What a watch asks for, parsed once from its message. */
+import type { AskedCondition } from '../../shared/delivery/condition-text.js';
 import { InvalidArgumentError } from '../../shared/errors.js';
 import { ownValue, putOwn } from '../../shared/values/metadata.js';
 import type { AskedWatch } from '../../shared/wire/link-request.js';
@@ -24,6 +25,8 @@ export interface WatchRequest {
   /** Undefined: the server's. */
   readonly heartbeatMs: number | undefined;
   readonly resume: WatchResume | undefined;
+  /** Asked here; of a stream by its client. */
+  readonly asked: AskedCondition | undefined;
 }
 
 /** Where an earlier stream of the same watch was. */
@@ -135,12 +138,13 @@ class Draft {
       token: ownValue(options, 'watch_token') ?? '',
       heartbeatMs: heartbeatOf(this.#heartbeatMs),
       resume: isResuming ? new WatchResume(this.#resumeEpoch, this.#seen) : undefined,
+      asked: undefined,
     };
   }
 }
 
 /** A row of a link. @throws InvalidArgumentError */
-export function watchRequestOf(row: AskedWatch, sessionId: string): WatchRequest {
+export function watchRequestOf(row: AskedWatch, sessionId: string, asked: AskedCondition | undefined): WatchRequest {
   const { identifiers, patterns } = row;
   checkNames(identifiers, patterns);
   return {
@@ -155,6 +159,7 @@ export function watchRequestOf(row: AskedWatch, sessionId: string): WatchRequest
     token: '',
     heartbeatMs: undefined,
     resume: row.resume === undefined ? undefined : new WatchResume(row.resume.epoch, row.resume.seen),
+    asked,
   };
 }
 

@@ -3,12 +3,14 @@
  * Registered piece by piece, in turns; until `capture` it only notes what comes and goes. Full: the connection's budget refuses what is
  * registered. Closed: `close` unregisters all of it, exactly once, many in turns.
  */
+import type { AskedCondition } from '../../shared/delivery/condition-text.js';
 import { QuotaExceededError } from '../../shared/errors.js';
 import type { Variable } from '../../shared/state/variable.js';
 import type { GoneVariable } from '../../shared/wire/update-encoder.js';
 import type { NewcomerObserver, Observer, ObserverManager, PublishedChange } from '../observer-manager.js';
 import type { Work } from '../work-turns.js';
 import type { CarrierBudget } from './carrier-budget.js';
+import type { KeptMarks } from './kept-marks.js';
 import { SentState } from './sent-state.js';
 
 export interface WatchOwner {
@@ -18,6 +20,12 @@ export interface WatchOwner {
   handleFailure(error: unknown): void;
 }
 
+/** Of a watch whose condition is asked here. */
+export interface WatchAsks {
+  readonly asked: AskedCondition;
+  readonly marks: KeptMarks;
+}
+
 type WatchState = 'registering' | 'live' | 'closed';
 
 export class Watch implements NewcomerObserver {
@@ -25,6 +33,7 @@ export class Watch implements NewcomerObserver {
   readonly #sessionId: string;
   readonly #budget: CarrierBudget;
   readonly #owner: WatchOwner;
+  readonly #asks: WatchAsks | undefined;
   readonly #observed = new Map<Variable, ObservedVariable>();
   /** Of most watches there are none. */
   #names: Set<string> | undefined;
@@ -34,11 +43,18 @@ export class Watch implements NewcomerObserver {
   #heldBytes = 0;
   #state: WatchState = 'registering';
 
-  constructor(observers: ObserverManager, sessionId: string, budget: CarrierBudget, owner: WatchOwner) {
+  constructor(
+    observers: ObserverManager,
+    sessionId: string,
+    budget: CarrierBudget,
+    owner: WatchOwner,
+    asks?: WatchAsks,
+  ) {
     this.#observers = observers;
     this.#sessionId = sessionId;
     this.#budget = budget;
     this.#owner = owner;
+    this.#asks = asks;
   }
 
   get isClosed(): boolean {
@@ -54,8 +70,7 @@ export class Watch implements NewcomerObserver {
   observe(variable: Variable, identifier: string | undefined): void {
     const known = this.#observed.get(variable);
     if (known === undefined) {
-      this.#claim(BYTES_AN_OBSERVER);
-      const observed = new ObservedVariable(this, variable, variable.current.version, false);
+      const observed = this.#observedOf(variable, variable.current.version, false);
       if (identifier !== undefined && identifier !== variable.name) observed.unsaidIdentifiers = [identifier];
       this.#register(observed);
     } else if (identifier !== undefined) {
@@ -85,7 +100,9 @@ export class Watch implements NewcomerObserver {
   capture(): { readonly states: SentState[]; readonly gone: readonly GoneVariable[] } {
     const states: SentState[] = [];
     for (const observed of this.#observed.values()) {
-      observed.version = observed.variable.current.version;
+      const { current } = observed.variable;
+      observed.version = current.version;
+      if (observed.kept !== undefined) observed.kept.captured = current;
       states.push(observed);
     }
     const gone = this.#gone ?? [];
@@ -96,7 +113,10 @@ export class Watch implements NewcomerObserver {
 
   handleChange(observed: ObservedVariable, published: PublishedChange): void {
     const isGone = published.change.reason !== undefined;
-    if (isGone && this.#observed.delete(observed.variable)) this.#release(BYTES_AN_OBSERVER);
+    if (isGone && this.#observed.delete(observed.variable)) {
+      this.#release(this.#bytesAnObserver());
+      this.#asks?.marks.unwatch(observed.variable);
+    }
     switch (this.#state) {
       case 'registering':
         if (isGone) {
@@ -120,8 +140,7 @@ export class Watch implements NewcomerObserver {
   handleNewcomer(variable: Variable): void {
     if (this.#names?.delete(variable.name) === true) this.#release(BYTES_A_NAME + 2 * variable.name.length);
     if (this.#state === 'closed' || this.#observed.has(variable)) return;
-    this.#claim(BYTES_AN_OBSERVER);
-    this.#register(new ObservedVariable(this, variable, variable.firstVersion - 1, true));
+    this.#register(this.#observedOf(variable, variable.firstVersion - 1, true));
   }
 
   handleFailure(error: unknown): void {
@@ -149,7 +168,8 @@ export class Watch implements NewcomerObserver {
     for (const pattern of this.#patterns ?? []) this.#observers.unregisterPattern(this.#sessionId, pattern, this);
     this.#patterns = undefined;
     for (const observed of this.#observed.values()) {
-      this.#observers.unregister(observed.variable, observed);
+      this.#observers.unregister(observed.variable, observed, this.#asks?.asked);
+      this.#asks?.marks.unwatch(observed.variable);
       yield;
     }
     this.#observed.clear();
@@ -163,7 +183,21 @@ export class Watch implements NewcomerObserver {
 
   #register(observed: ObservedVariable): void {
     this.#observed.set(observed.variable, observed);
-    this.#observers.register(observed.variable, observed);
+    this.#observers.register(observed.variable, observed, this.#asks?.asked);
+    this.#asks?.marks.watch(observed.variable);
+  }
+
+  /** @throws QuotaExceededError */
+  #observedOf(variable: Variable, version: number, isNewcomer: boolean): ObservedVariable {
+    this.#claim(this.#bytesAnObserver());
+    return new ObservedVariable(this, variable, version, isNewcomer, this.#asks !== undefined);
+  }
+
+  /** Each of them may be the only one of its variable that asks this. */
+  #bytesAnObserver(): number {
+    return this.#asks === undefined
+      ? BYTES_AN_OBSERVER
+      : BYTES_AN_ASKING_OBSERVER + BYTES_A_UNIT * this.#asks.asked.text.length;
   }
 
   #claim(bytes: number): void {
@@ -186,8 +220,8 @@ export class Watch implements NewcomerObserver {
 class ObservedVariable extends SentState implements Observer {
   readonly #watch: Watch;
 
-  constructor(watch: Watch, variable: Variable, version: number, isNewcomer: boolean) {
-    super(variable, version, undefined, isNewcomer);
+  constructor(watch: Watch, variable: Variable, version: number, isNewcomer: boolean, isAsked: boolean) {
+    super(variable, version, undefined, isNewcomer, isAsked);
     this.#watch = watch;
   }
 
@@ -202,6 +236,10 @@ class ObservedVariable extends SentState implements Observer {
 
 /** Estimates: about what a heap snapshot shows. */
 const BYTES_AN_OBSERVER = 160;
+/** Its part of the variable's index, and of what the link says of it. */
+const BYTES_AN_ASKING_OBSERVER = 640;
+/** Of a condition's text and of what is read from it. */
+const BYTES_A_UNIT = 6;
 const BYTES_A_NAME = 320;
 const MOST_AT_ONCE = 1_000;
 const STEPS_AN_OBSERVER = 1;

@@ -23,6 +23,11 @@ export function parseJson(text: string, subject = 'JSON text'): JsonValue {
   return value;
 }
 
+/** The same, with infinities where a number is too large for a double, and not frozen. */
+export function parseLosslessJson(text: string, subject: string): unknown {
+  return parseText(text, subject, scanJson(text, subject) ? readLosslessJson : JSON.parse);
+}
+
 /** The same with every number a double, and not frozen: for embeddings and tensors, whose lists are copied to typed arrays anyway. */
 export function parseJsonAsDoubles(text: string, subject: string): unknown {
   scanJson(text, subject);

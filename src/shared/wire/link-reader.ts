@@ -6,10 +6,26 @@ import { ProtocolError } from '../errors.js';
 import { EMPTY_METADATA, type Metadata, putOwn } from '../values/metadata.js';
 import { decodeUtf8 } from '../values/utf8.js';
 import { snakepit } from './gen/bridge.js';
-import { DOWN, DOWN_FIELDS, FORM, FORM_SHIFT, HAS, ROW, ROW_MASK } from './link-row.js';
+import { DOWN, DOWN_FIELDS, FORM, FORM_BEFORE_SHIFT, FORM_SHIFT, HAS, ROW, ROW_MASK } from './link-row.js';
 import type { Announcement, LinkEnd, Welcome } from './link-writer.js';
 
-export class LinkReader {
+/** Where a value is, and what was read of it. */
+export interface ReadValue {
+  readonly form: number;
+  readonly number: number;
+  readonly payload: Uint8Array;
+  readonly binary: Uint8Array | undefined;
+}
+
+/** Up to which version all changes that were not told were kept out. */
+export interface ReadKept {
+  readonly number: number;
+  /** Where the number is given to a variable. */
+  readonly id: string | undefined;
+  readonly version: number;
+}
+
+export class LinkReader implements ReadValue {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
   /** Where each packed column goes on, and where it ends. */
@@ -33,6 +49,8 @@ export class LinkReader {
   announcement: Announcement | undefined;
   announcedVersion = 0;
   end: LinkEnd | undefined;
+  /** The value before it, where it is said. */
+  before: ReadValue | undefined;
   number = 0;
   payload: Uint8Array = NO_BYTES;
   binary: Uint8Array | undefined;
@@ -75,6 +93,20 @@ export class LinkReader {
     return true;
   }
 
+  /** Behind the rows. @throws ProtocolError */
+  nextKept(): ReadKept | undefined {
+    if (this.#at[DOWN.KEPT_TARGETS] === this.#end[DOWN.KEPT_TARGETS]) return undefined;
+    const target = this.#count(DOWN.KEPT_TARGETS);
+    const id = target % 2 === 0 ? undefined : this.#text(DOWN.KEPT_IDS);
+    return { number: Math.floor(target / 2), id, version: this.#double(DOWN.KEPT_VERSIONS) };
+  }
+
+  /** Behind what was kept out. @throws ProtocolError */
+  nextKeptAnswer(): number | undefined {
+    if (this.#at[DOWN.KEPT_ANSWERS] === this.#end[DOWN.KEPT_ANSWERS]) return undefined;
+    return this.#count(DOWN.KEPT_ANSWERS);
+  }
+
   /** Of the next set: its version, 0 when it was refused, undefined when no outcome is left. @throws ProtocolError */
   nextOutcome(): number | undefined {
     if (this.#at[DOWN.SET_VERSIONS] === this.#end[DOWN.SET_VERSIONS]) return undefined;
@@ -99,11 +131,18 @@ export class LinkReader {
     this.custom = (kind & HAS.METADATA) === 0 ? EMPTY_METADATA : this.#metadata();
     if (this.row === ROW.DELETED) this.reason = this.#text(DOWN.REASONS);
     this.announcement = (kind & HAS.ANNOUNCEMENT) === 0 ? undefined : this.#announcement();
-    this.#readValue();
+    this.before = (kind & HAS.BEFORE) === 0 ? undefined : this.#before((kind >> FORM_BEFORE_SHIFT) & 7);
+    this.#readValue(this.form);
   }
 
-  #readValue(): void {
-    switch (this.form) {
+  #before(form: number): ReadValue {
+    this.#readValue(form);
+    const { number, payload, binary } = this;
+    return { form, number, payload, binary };
+  }
+
+  #readValue(form: number): void {
+    switch (form) {
       case FORM.DOUBLE:
         this.number = this.#double(DOWN.DOUBLES);
         break;
@@ -278,6 +317,7 @@ function welcomeOf(bytes: Uint8Array): Welcome {
       setsContinue: welcome.setsContinue ?? false,
       setsMade: welcome.setsMade ?? 0,
       setsLost: welcome.setsLost ?? 0,
+      asksConditions: welcome.asksConditions ?? false,
     };
   } catch (cause) {
     throw new ProtocolError('the link’s welcome cannot be read', { cause });
@@ -289,23 +329,28 @@ function cut(): ProtocolError {
 }
 
 function isKeyed(field: number): boolean {
-  return (KEYED_FIELDS & (1 << field)) !== 0;
+  return KEYED_FIELDS[field] === 1;
 }
 
-const KEYED_FIELDS =
-  (1 << DOWN.TEXTS) |
-  (1 << DOWN.PAYLOADS) |
-  (1 << DOWN.SOURCES) |
-  (1 << DOWN.METADATA_TEXTS) |
-  (1 << DOWN.REASONS) |
-  (1 << DOWN.ANNOUNCED_IDS) |
-  (1 << DOWN.ANNOUNCED_NAMES) |
-  (1 << DOWN.ANNOUNCED_TYPES) |
-  (1 << DOWN.ANNOUNCED_IDENTIFIERS) |
-  (1 << DOWN.END_CODES) |
-  (1 << DOWN.END_MESSAGES) |
-  (1 << DOWN.REFUSAL_CODES) |
-  (1 << DOWN.REFUSAL_MESSAGES);
+const KEYED_FIELDS = new Uint8Array(DOWN_FIELDS);
+for (const field of [
+  DOWN.TEXTS,
+  DOWN.PAYLOADS,
+  DOWN.SOURCES,
+  DOWN.METADATA_TEXTS,
+  DOWN.REASONS,
+  DOWN.ANNOUNCED_IDS,
+  DOWN.ANNOUNCED_NAMES,
+  DOWN.ANNOUNCED_TYPES,
+  DOWN.ANNOUNCED_IDENTIFIERS,
+  DOWN.END_CODES,
+  DOWN.END_MESSAGES,
+  DOWN.REFUSAL_CODES,
+  DOWN.REFUSAL_MESSAGES,
+  DOWN.KEPT_IDS,
+]) {
+  KEYED_FIELDS[field] = 1;
+}
 
 const LENGTH_DELIMITED = 2;
 const LAST_ASCII = 0x7f;

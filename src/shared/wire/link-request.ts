@@ -21,6 +21,8 @@ interface WatchAsk {
   readonly keepsBatches: boolean;
   readonly waitsForMissing: boolean;
   readonly wantsMark: boolean;
+  /** As text, for the server to ask. */
+  readonly condition: string | undefined;
 }
 
 /** A watch as it is asked for on a link. */
@@ -38,12 +40,15 @@ export interface LinkRequest {
   readonly unwatched: readonly number[];
   /** Silence before a heartbeat from now on; 0 = as before. */
   readonly heartbeatMs: number;
+  /** What conditions have kept out shall be said; 0 = as it comes. */
+  readonly keptQuestion: number;
 }
 
 export type LinkUpMessage = snakepit.bridge.ILinkUp;
 type Message = LinkUpMessage;
 
-export function encodeLinkRequest({ hello, watches, unwatched, heartbeatMs }: LinkRequest): Uint8Array {
+export function encodeLinkRequest(request: LinkRequest): Uint8Array {
+  const { hello, watches, unwatched, heartbeatMs, keptQuestion } = request;
   const message = {
     ...(hello === undefined ? {} : { hello }),
     watchFeeds: [] as number[],
@@ -58,6 +63,8 @@ export function encodeLinkRequest({ hello, watches, unwatched, heartbeatMs }: Li
     resumeVersions: [] as number[],
     unwatchFeeds: [...unwatched],
     heartbeatMs,
+    watchConditions: [] as string[],
+    keptQuestion,
   };
   for (const row of watches) {
     message.watchFeeds.push(row.feed);
@@ -66,6 +73,7 @@ export function encodeLinkRequest({ hello, watches, unwatched, heartbeatMs }: Li
     for (const identifier of row.identifiers) message.watchIdentifiers.push(identifier);
     message.watchPatternCounts.push(row.patterns.length);
     for (const pattern of row.patterns) message.watchPatterns.push(pattern);
+    if (row.condition !== undefined) message.watchConditions.push(row.condition);
     if (row.resume === undefined) continue;
     message.resumeEpochs.push(row.resume.epoch);
     message.resumeCounts.push(row.resume.seen.length);
@@ -106,6 +114,11 @@ export function heartbeatMsOf(parts: readonly Message[]): number {
   return parts.find((part) => (part.heartbeatMs ?? 0) !== 0)?.heartbeatMs ?? 0;
 }
 
+/** 0 = none. */
+export function keptQuestionOf(parts: readonly Message[]): number {
+  return parts.find((part) => (part.keptQuestion ?? 0) !== 0)?.keptQuestion ?? 0;
+}
+
 export function* unwatchedOf(parts: readonly Message[]): Generator<number> {
   for (const { unwatchFeeds } of parts) yield* unwatchFeeds ?? [];
 }
@@ -122,6 +135,7 @@ export function* watchesOf(parts: readonly Message[]): Generator<AskedWatch | un
   const resumeCounts = columnOf(parts, ({ resumeCounts: counts }) => counts);
   const ids = columnOf(parts, ({ resumeIds }) => resumeIds);
   const versions = columnOf(parts, ({ resumeVersions }) => resumeVersions);
+  const conditions = columnOf(parts, ({ watchConditions }) => watchConditions);
   for (let feed = feeds.next(); feed !== undefined; feed = feeds.next()) {
     const flags = flagsOfRows.take();
     const identifiers = new Set<string>();
@@ -150,6 +164,7 @@ export function* watchesOf(parts: readonly Message[]): Generator<AskedWatch | un
       keepsBatches: (flags & ASKS.BATCHES) !== 0,
       waitsForMissing: (flags & ASKS.WAIT) !== 0,
       wantsMark: (flags & ASKS.MARK) !== 0,
+      condition: (flags & ASKS.CONDITION) === 0 ? undefined : conditions.take(),
       identifiers,
       patterns,
       resume,
@@ -178,6 +193,7 @@ function flagsOf(row: LinkWatchRow): number {
     (row.keepsBatches ? ASKS.BATCHES : 0) |
     (row.waitsForMissing ? ASKS.WAIT : 0) |
     (row.wantsMark ? ASKS.MARK : 0) |
-    (row.resume === undefined ? 0 : ASKS.RESUMES)
+    (row.resume === undefined ? 0 : ASKS.RESUMES) |
+    (row.condition === undefined ? 0 : ASKS.CONDITION)
   );
 }

@@ -28,6 +28,8 @@ export const FORM = {
 } as const;
 
 export const FORM_SHIFT = 3;
+/** Of the value before. */
+export const FORM_BEFORE_SHIFT = 13;
 
 export const HAS = {
   MOMENT: 64,
@@ -36,6 +38,7 @@ export const HAS = {
   MISSED: 512,
   METADATA: 1024,
   ANNOUNCEMENT: 2048,
+  BEFORE: 4096,
 } as const;
 
 /** Of `LinkUp.watch_flags`. */
@@ -45,6 +48,7 @@ export const ASKS = {
   WAIT: 4,
   MARK: 8,
   RESUMES: 16,
+  CONDITION: 32,
 } as const;
 
 /** Fields of LinkDown. */
@@ -78,9 +82,13 @@ export const DOWN = {
   SET_VERSIONS: 27,
   REFUSAL_CODES: 28,
   REFUSAL_MESSAGES: 29,
+  KEPT_TARGETS: 36,
+  KEPT_IDS: 37,
+  KEPT_VERSIONS: 38,
+  KEPT_ANSWERS: 39,
 } as const;
 
-export const DOWN_FIELDS = 30;
+export const DOWN_FIELDS = 40;
 
 /** The type URL of a value that is a header and bytes: readers mind its end alone. */
 export const BINARY_TYPE_URL = 'link.binary';

@@ -9,7 +9,7 @@ import { encodeValue } from '../values/value-codec.js';
 import type { VariableType, VariableValue } from '../values/variable-type.js';
 import { ColumnMessage, isStep, writeMetadata, writeNumber } from './column-message.js';
 import { snakepit } from './gen/bridge.js';
-import { DOWN, FORM, FORM_SHIFT, HAS, ROW, type UpdateRow } from './link-row.js';
+import { DOWN, FORM, FORM_BEFORE_SHIFT, FORM_SHIFT, HAS, ROW, type UpdateRow } from './link-row.js';
 
 /** What a handle stands for, said with its first update. */
 export interface Announcement {
@@ -35,6 +35,8 @@ export interface LinkUpdate {
   readonly missed: number;
   readonly reason: string;
   readonly more: boolean;
+  /** The value before it, where it is said. */
+  readonly before?: VariableValue | undefined;
 }
 
 /** About how many bytes a value needs beside its row: 0 for numbers and booleans. Encodes it where that says. */
@@ -84,6 +86,7 @@ export interface SetsSoFar {
 }
 
 export interface Welcome extends SetsSoFar {
+  readonly asksConditions: boolean;
   readonly epoch: string;
   readonly heartbeatMs: number;
   readonly maxBytes: number;
@@ -106,6 +109,9 @@ export class LinkWriter {
   readonly #identifierCounts = this.#message.packed(DOWN.ANNOUNCED_IDENTIFIER_COUNTS);
   readonly #endStatuses = this.#message.packed(DOWN.END_STATUSES);
   readonly #setVersions = this.#message.packed(DOWN.SET_VERSIONS);
+  readonly #keptTargets = this.#message.packed(DOWN.KEPT_TARGETS);
+  readonly #keptVersions = this.#message.packed(DOWN.KEPT_VERSIONS);
+  readonly #keptAnswers = this.#message.packed(DOWN.KEPT_ANSWERS);
   readonly #keyed = this.#message.keyed;
   #rows = 0;
   #hasMoment = false;
@@ -122,10 +128,21 @@ export class LinkWriter {
     return this.#message.size;
   }
 
-  /** `value` is undefined for a variable that is gone. */
-  update(update: LinkUpdate, type: VariableType, value: VariableValue | undefined, shared: ValueBytes): void {
+  /** `value` is undefined for a variable that is gone. `sharedBefore`: of the value before it. */
+  update(
+    update: LinkUpdate,
+    type: VariableType,
+    value: VariableValue | undefined,
+    shared: ValueBytes,
+    sharedBefore?: ValueBytes,
+  ): void {
     const { row, announcement, version, revision, timestamp, source, custom, missed } = update;
-    let kind: number = row | (value === undefined ? FORM.NONE : this.#value(type, value, shared) << FORM_SHIFT);
+    let kind: number = row;
+    if (update.before !== undefined) {
+      kind |=
+        HAS.BEFORE | (this.#value(type, update.before, sharedBefore ?? { encoded: undefined }) << FORM_BEFORE_SHIFT);
+    }
+    if (value !== undefined) kind |= this.#value(type, value, shared) << FORM_SHIFT;
     const versionStep = announcement === undefined ? version - update.versionBefore : 0;
     const revisionStep = revision - this.#revision;
     if (this.#hasMoment && timestamp === this.#timestamp && isStep(revisionStep)) {
@@ -177,6 +194,20 @@ export class LinkWriter {
     this.#keyed.text(DOWN.END_CODES, code);
     this.#keyed.text(DOWN.END_MESSAGES, message);
     this.#row(ROW.ENDED, feed);
+  }
+
+  /** Every change of a variable up to a version that was not told was kept out. `id`: whose number it is from now on. */
+  kept(number: number, id: string | undefined, version: number): void {
+    this.#keptTargets.count(2 * number + (id === undefined ? 0 : 1));
+    if (id !== undefined) this.#keyed.text(DOWN.KEPT_IDS, id);
+    this.#keptVersions.double(version);
+    this.#rows += 1;
+  }
+
+  /** All is said that this question asked for. */
+  keptAnswer(question: number): void {
+    this.#keptAnswers.count(question);
+    this.#rows += 1;
   }
 
   /** The outcome of the next set. */

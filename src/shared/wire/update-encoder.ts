@@ -24,6 +24,16 @@ export interface SharedChange {
   bytesWithOldValue: Uint8Array | undefined;
   /** Its value as links say it, where that is more than a number or text. */
   encoded: EncodedValue | undefined;
+  /** The same of the value before it. */
+  encodedBefore: EncodedValue | undefined;
+}
+
+/** What a condition that is asked here has kept out of a watch, right before a change that it lets through. */
+export interface KeptOut {
+  /** Versions that it let through and that were left out all the same; the others since the last update it kept out. */
+  readonly missed: number;
+  /** What the watch would have seen last; undefined where that is what it was sent last. */
+  readonly before: VersionedValue | undefined;
 }
 
 /** A variable that a resumed watch knew and that is no more. */
@@ -44,7 +54,8 @@ export interface Moment {
 
 /** `more`: another update follows before the watch is of one revision again. */
 export interface UpdateEncoder {
-  change(sent: SentVariable, shared: SharedChange, more: boolean): void;
+  /** `kept`: of a watch with a condition; any other has missed all versions in between. */
+  change(sent: SentVariable, shared: SharedChange, more: boolean, kept: KeptOut | undefined): void;
   /** The present value. `missed`: versions skipped right before. */
   snapshot(
     sent: SentVariable,

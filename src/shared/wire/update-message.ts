@@ -183,6 +183,8 @@ export class UpdateMessage {
   /** Over a link: the value itself, or `value` as its plain text. */
   decoded: number | boolean | undefined = undefined;
   isText = false;
+  /** Over a link, where a condition kept it out: the value before it, of the same type. */
+  before: UpdateMessage | undefined = undefined;
 
   /** As new, but for what every update of a link says. */
   reset(): this {
@@ -194,6 +196,7 @@ export class UpdateMessage {
     this.binary = undefined;
     this.decoded = undefined;
     this.isText = false;
+    this.before = undefined;
     return this;
   }
 }

@@ -118,6 +118,11 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     return this.#carrier.kind;
   }
 
+  /** What conditions kept out at the server; undefined where it asks none. */
+  askKept(): Promise<void> | undefined {
+    return this.#carrier.askKept?.();
+  }
+
   get connections(): number {
     return this.#pool.size;
   }

@@ -14,13 +14,15 @@ export interface CarriedFeed {
   /** What to ask for now. `serverEpoch` is the one that the connection said, '' when it said none. */
   request(serverEpoch: string): FeedRequest;
   handleOpening(nowMs: number): void;
-  /** The server has registered it. */
-  handleRegistered(epoch: string, nowMs: number): void;
+  /** The server has registered it; `isAskedThere`: with the condition of its request. */
+  handleRegistered(epoch: string, nowMs: number, isAskedThere?: boolean): void;
   /** By a stream: bytes of one VariableUpdate. */
   handleMessage(bytes: Uint8Array, nowMs: number): void;
   /** By a link: an update, read. */
   handleUpdate(update: UpdateMessage, nowMs: number): void;
   handleMark(kind: string, nowMs: number): void;
+  /** By a link whose server asks conditions. */
+  handleKept(variableId: string, version: number): void;
   /** The server was heard on what carries it. */
   handleWord(nowMs: number): void;
 }
@@ -60,6 +62,8 @@ export interface CarrierOwner {
 
 export interface Carrier {
   readonly kind: CarrierKind;
+  /** Resolves when it is known what conditions kept out so far, or nobody says so before long; undefined where the server asks none. */
+  askKept?(): Promise<void> | undefined;
   /** `attempt`: how often this feed failed to open in a row. */
   open(feed: CarriedFeed, attempt: number): void;
   /** Ends it at the server too; nothing is delivered from now on. */

@@ -43,6 +43,8 @@ export class LinkCarrier implements Carrier {
   #link: Link | undefined;
   #sendTurn: NodeJS.Immediate | undefined;
   #whenDecided: ((hasLink: boolean) => void) | undefined;
+  /** Of what conditions kept out, in their order. */
+  #questions: { readonly number: number; readonly handleAnswer: () => void }[] = [];
 
   constructor(
     config: BridgeConfig,
@@ -88,6 +90,25 @@ export class LinkCarrier implements Carrier {
     this.#openings.set(feed, opening);
     this.#deadlines.schedule(opening, nowMs + timeoutMs);
     this.#sendSoon();
+  }
+
+  askKept(): Promise<void> | undefined {
+    const number = this.#link?.session.askKept();
+    if (number === undefined) return undefined;
+    this.#sendSoon();
+    return new Promise((resolve) => {
+      const timeout = deadlineOf(() => resolve());
+      this.#deadlines.schedule(timeout, systemClock.nowMs() + ANSWER_TIMEOUT_MS);
+      const handleAnswer = (): void => {
+        this.#deadlines.cancel(timeout);
+        resolve();
+      };
+      this.#questions.push({ number, handleAnswer });
+    });
+  }
+
+  #handleAnswer(upTo: number): void {
+    while (this.#questions.length > 0 && this.#questions[0]!.number <= upTo) this.#questions.shift()!.handleAnswer();
   }
 
   /** Sets wait in the queue. */
@@ -192,6 +213,7 @@ export class LinkCarrier implements Carrier {
       this.#owner.handleLinkEnded(error, 'INTERNAL');
     }
     if (link.session.isWelcome) this.#decide(true);
+    this.#handleAnswer(link.session.keptAnswer);
     // Sets may have waited for the welcome, or for places that outcomes have made free.
     if (this.#sets.hasWaiting) this.#sendSoon();
   }
@@ -203,6 +225,7 @@ export class LinkCarrier implements Carrier {
     if (link.isMuted) return;
     link.isMuted = true;
     if (this.#link === link) this.#link = undefined;
+    this.#handleAnswer(Number.POSITIVE_INFINITY);
     this.#sets.handleBreak();
     const hasNoLink = status.code === STATUS.UNIMPLEMENTED && trailer === undefined && !link.session.isWelcome;
     if (hasNoLink) {
@@ -259,6 +282,7 @@ export class LinkCarrier implements Carrier {
   #mute(link: Link): void {
     if (this.#link === link) this.#link = undefined;
     this.#decide(true);
+    this.#handleAnswer(Number.POSITIVE_INFINITY);
     if (link.isMuted) return;
     link.isMuted = true;
     this.#sets.handleBreak();
@@ -270,3 +294,6 @@ export class LinkCarrier implements Carrier {
     this.#whenDecided = undefined;
   }
 }
+
+/** A busy server says what conditions kept out when it has written what they let through. */
+const ANSWER_TIMEOUT_MS = 1_000;

@@ -8,6 +8,7 @@ import type { BridgeError } from '../../shared/errors.js';
 import { errorFromWire, MessageTooLargeError, ProtocolError } from '../../shared/errors.js';
 import { OneOrMany } from '../../shared/one-or-many.js';
 import { utf8Length } from '../../shared/values/utf8.js';
+import type { ReadValue } from '../../shared/wire/link-reader.js';
 import { LinkReader } from '../../shared/wire/link-reader.js';
 import type { LinkHello, LinkWatchRow } from '../../shared/wire/link-request.js';
 import { encodeLinkRequest } from '../../shared/wire/link-request.js';
@@ -19,6 +20,7 @@ import { concatBytes, UpdateMessage } from '../../shared/wire/update-message.js'
 import type { SetQueue } from '../calls/set-queue.js';
 import type { FeedRequest } from '../watch/resume-request.js';
 import type { CarriedFeed } from './carrier.js';
+import { KeptFeeds } from './kept-feeds.js';
 
 export interface LinkSessionOwner {
   /** The server has registered it. */
@@ -41,6 +43,8 @@ interface LinkedFeed {
   stage: 'opening' | 'current' | 'shared' | 'over';
   /** Its variable, where it is one. */
   only: Addressed | undefined;
+  /** With a condition that the server may ask. */
+  readonly hasCondition: boolean;
 }
 
 /** What a handle stands for. */
@@ -75,6 +79,14 @@ export class LinkSession {
   #heartbeatMs = 0;
   #isHeartbeatSaid = true;
   #epoch: string | undefined;
+  /** The server asks conditions. */
+  #asksConditions = false;
+  readonly #kept = new KeptFeeds<LinkedFeed>((linked, id, version) => {
+    this.#members.forEach(linked.number, (feed) => feed.handleKept(id, version));
+  });
+  #keptQuestion = 0;
+  #isQuestionSaid = true;
+  #keptAnswer = 0;
   #lastWordAtMs = 0;
 
   constructor(hello: LinkHello, sets: SetQueue, owner: LinkSessionOwner) {
@@ -140,7 +152,9 @@ export class LinkSession {
       wantsMark,
       stage: 'opening',
       only: undefined,
+      hasCondition: request.condition !== undefined,
     };
+    if (linked.hasCondition) for (const id of Object.keys(request.resume ?? {})) this.#kept.add(id, linked);
     this.#byNumber.set(number, linked);
     if (asked !== '') this.#joinable.set(asked, linked);
     this.#asked.set(number, rowOf(number, request));
@@ -152,6 +166,19 @@ export class LinkSession {
     this.#forget(linked);
     // What was not asked for yet is not asked for.
     if (!this.#asked.delete(linked.number)) this.#unwatched.push(linked.number);
+  }
+
+  /** Asks what conditions have kept out; the number of the question, or undefined where nothing can be. */
+  askKept(): number | undefined {
+    if (!this.#asksConditions || this.#kept.isEmpty) return undefined;
+    this.#keptQuestion += 1;
+    this.#isQuestionSaid = false;
+    return this.#keptQuestion;
+  }
+
+  /** The newest question that was answered. */
+  get keptAnswer(): number {
+    return this.#keptAnswer;
   }
 
   /** The next message to send; undefined when nothing is to be said. */
@@ -172,7 +199,11 @@ export class LinkSession {
     const unwatched = this.#unwatched.splice(0, MOST_UNWATCHED);
     const sequence = this.#sets.write(this.#setWriter, Math.min(MESSAGE_BYTES, maxBytes / 2));
     const hasWatches =
-      this.#hello !== undefined || watches.length > 0 || unwatched.length > 0 || !this.#isHeartbeatSaid;
+      this.#hello !== undefined ||
+      watches.length > 0 ||
+      unwatched.length > 0 ||
+      !this.#isHeartbeatSaid ||
+      !this.#isQuestionSaid;
     if (this.#setWriter.isEmpty) return hasWatches ? this.#encode(watches, unwatched) : undefined;
     const sets = this.#setWriter.take(sequence, this.#sets.answered);
     // Fields of one message may stand in any order.
@@ -181,7 +212,9 @@ export class LinkSession {
 
   #encode(watches: readonly LinkWatchRow[], unwatched: readonly number[]): Uint8Array {
     const heartbeatMs = this.#isHeartbeatSaid ? 0 : this.#heartbeatMs;
-    const request = encodeLinkRequest({ hello: this.#hello, watches, unwatched, heartbeatMs });
+    const keptQuestion = this.#isQuestionSaid ? 0 : this.#keptQuestion;
+    const request = encodeLinkRequest({ hello: this.#hello, watches, unwatched, heartbeatMs, keptQuestion });
+    this.#isQuestionSaid = true;
     this.#hello = undefined;
     this.#isHeartbeatSaid = true;
     return request;
@@ -196,12 +229,21 @@ export class LinkSession {
       for (const feed of this.#watchful) if (this.isRegistered(feed)) feed.handleWord(nowMs);
     }
     while (reader.next()) this.#handleRow(reader, nowMs);
+    this.#handleKept(reader);
     this.#handleOutcomes(reader);
   }
 
   #handleWelcome(welcome: Welcome): void {
     this.#epoch = welcome.epoch;
+    this.#asksConditions = welcome.asksConditions;
     this.#sets.handleWelcome(welcome);
+  }
+
+  #handleKept(reader: LinkReader): void {
+    for (let kept = reader.nextKept(); kept !== undefined; kept = reader.nextKept()) this.#kept.handle(kept);
+    for (let answer = reader.nextKeptAnswer(); answer !== undefined; answer = reader.nextKeptAnswer()) {
+      this.#keptAnswer = answer;
+    }
   }
 
   #handleOutcomes(reader: LinkReader): void {
@@ -244,7 +286,7 @@ export class LinkSession {
     this.#joinable.delete(linked.request);
     linked.request = '';
     this.#members.forEach(number, (feed) => {
-      feed.handleRegistered(this.#epoch ?? '', nowMs);
+      feed.handleRegistered(this.#epoch ?? '', nowMs, linked.hasCondition && this.#asksConditions);
       this.#owner.handleRegistered(feed);
     });
   }
@@ -273,6 +315,8 @@ export class LinkSession {
     const { only: theirs } = other;
     if (mine === undefined || theirs === undefined) return;
     if (mine.announcement.id !== theirs.announcement.id || mine.version < theirs.version) return;
+    // What a condition kept out and what was left out of an outbox is told apart by the update that follows, for who has the one before it.
+    if (linked.hasCondition && mine.version !== theirs.version) return;
     this.#members.forEach(linked.number, (feed) => {
       this.#members.add(other.number, feed);
       this.#feeds.set(feed, other);
@@ -305,6 +349,7 @@ export class LinkSession {
     update.more = reader.isMore;
     update.source = reader.source;
     update.custom = reader.custom;
+    if (reader.before !== undefined) update.before = beforeOf(reader.before, announcement);
     // Said with its first update.
     if (reader.announcement?.identifiers !== undefined) update.identifiers = reader.announcement.identifiers;
     if (reader.row === ROW.DELETED) {
@@ -332,6 +377,7 @@ export class LinkSession {
       this.#handles.delete(handle);
       return undefined;
     }
+    if (linked.hasCondition) this.#kept.add(announcement.id, linked);
     const addressed = { linked, announcement, version: reader.announcedVersion };
     this.#handles.set(handle, addressed);
     linked.only = addressed;
@@ -362,25 +408,27 @@ export class LinkSession {
   #forget(linked: LinkedFeed): void {
     linked.stage = 'over';
     this.#byNumber.delete(linked.number);
+    if (linked.hasCondition) this.#kept.remove(linked);
     if (this.#joinable.get(linked.request) === linked) this.#joinable.delete(linked.request);
     if (this.#shared.get(linked.interest) === linked) this.#shared.delete(linked.interest);
   }
 }
 
 /** What a feed of one variable asks for: equal texts, equal interests. */
-function interestOf({ identifiers, keepsBatches, waitForMissing }: FeedRequest): string {
-  return `${keepsBatches ? 'b' : ''}${waitForMissing ? 'w' : ''} ${identifiers[0]!}`;
+function interestOf({ identifiers, keepsBatches, waitForMissing, condition = '' }: FeedRequest): string {
+  return `${keepsBatches ? 'b' : ''}${waitForMissing ? 'w' : ''}${condition} ${identifiers[0]!}`;
 }
 
 /** Equal texts: the same from the same place on. '' of one that asks for much, which costs more to compare than to ask. */
 function textOf(request: FeedRequest): string {
-  const { identifiers, patterns, resume, resumeEpoch, wantsMark, keepsBatches, waitForMissing } = request;
+  const { identifiers, patterns, resume, resumeEpoch, condition, wantsMark, keepsBatches, waitForMissing } = request;
   if (identifiers.length > MOST_COMPARED) return '';
-  return JSON.stringify([identifiers, patterns, resume, resumeEpoch, wantsMark, keepsBatches, waitForMissing]);
+  const said = [identifiers, patterns, condition, resume, resumeEpoch, wantsMark, keepsBatches, waitForMissing];
+  return JSON.stringify(said);
 }
 
 function rowOf(number: number, request: FeedRequest): LinkWatchRow {
-  const { identifiers, patterns, keepsBatches, waitForMissing, wantsMark, resume, resumeEpoch } = request;
+  const { identifiers, patterns, keepsBatches, waitForMissing, wantsMark, resume, resumeEpoch, condition } = request;
   return {
     feed: number,
     includesInitialValues: true,
@@ -390,12 +438,13 @@ function rowOf(number: number, request: FeedRequest): LinkWatchRow {
     identifiers,
     patterns,
     resume: resume === undefined ? undefined : { epoch: resumeEpoch, seen: Object.entries(resume) },
+    condition,
   };
 }
 
 /** By estimate, not below what is sent. */
-function bytesOfRow({ identifiers, patterns, resume }: LinkWatchRow): number {
-  let bytes = BYTES_AROUND_A_ROW;
+function bytesOfRow({ identifiers, patterns, resume, condition }: LinkWatchRow): number {
+  let bytes = BYTES_AROUND_A_ROW + (condition === undefined ? 0 : utf8Length(condition) + BYTES_AROUND_A_TEXT);
   for (const pattern of patterns) bytes += utf8Length(pattern) + BYTES_AROUND_A_TEXT;
   for (const identifier of identifiers) bytes += utf8Length(identifier) + BYTES_AROUND_A_TEXT;
   for (const [id] of resume?.seen ?? []) bytes += utf8Length(id) + BYTES_AROUND_A_TEXT + BYTES_OF_A_VERSION;
@@ -406,7 +455,16 @@ function liveForMs(linked: LinkedFeed | undefined, nowMs: number): number {
   return linked === undefined || linked.registeredAtMs === 0 ? 0 : nowMs - linked.registeredAtMs;
 }
 
-function setValue(update: UpdateMessage, reader: LinkReader): void {
+function beforeOf(value: ReadValue, { name, id, type }: Announcement): UpdateMessage {
+  const before = new UpdateMessage();
+  before.name = name;
+  before.variableId = id;
+  before.type = type;
+  setValue(before, value);
+  return before;
+}
+
+function setValue(update: UpdateMessage, reader: ReadValue): void {
   switch (reader.form) {
     case FORM.DOUBLE:
     case FORM.INTEGER:

@@ -12,6 +12,8 @@ export interface FeedRequest {
   readonly wantsMark: boolean;
   /** Changes set atomically say whether more of them follow. */
   readonly keepsBatches: boolean;
+  /** For a carrier whose server asks it; left out where there is none, or it cannot be said. */
+  readonly condition?: string;
 }
 
 export interface RequestOptions {

@@ -58,6 +58,16 @@ export class VariableFeed {
     this.#last ??= value;
   }
 
+  /** Right before its next update: what a condition that is asked elsewhere kept out at last. */
+  handleBefore(value: VariableValue): void {
+    this.#last = value;
+  }
+
+  /** Versions that a condition that is asked elsewhere kept out. */
+  keepOut(count: number): void {
+    this.#filtered += count;
+  }
+
   /** Whether the update is delivered; `record` then says what its elders left to tell. */
   offer(record: UpdateRecord, value: VariableValue, condition: Condition | undefined): boolean {
     if (condition !== undefined) {

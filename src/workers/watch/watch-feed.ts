@@ -4,6 +4,7 @@
  * Slow: it never waits; the ring behind the sink does. Closed: after `handleStop` it delivers nothing.
  */
 import type { Condition } from '../../shared/delivery/condition.js';
+import { conditionText } from '../../shared/delivery/condition-text.js';
 import type { Update } from '../../shared/delivery/update.js';
 import { BASELINE, flagsOfReason, INITIAL, MORE, RESYNC, UpdateRecord } from '../../shared/delivery/update.js';
 import type { VersionTracker } from '../../shared/delivery/version-tracker.js';
@@ -67,6 +68,10 @@ export class WatchFeed implements CarriedFeed {
   readonly #sink: FeedSink;
   readonly #options: SubscriptionOptions;
   readonly #condition: Condition | undefined;
+  /** For the server to ask. */
+  readonly #conditionText: string | undefined;
+  /** On the present stream the server asks it: what is not told was kept out. Asked here again, since what waited there may have been left out. */
+  #isAskedThere = false;
   readonly #patterns: FeedPatterns | undefined;
   readonly #cells: CellWriter | undefined;
   #state: FeedState;
@@ -109,6 +114,7 @@ export class WatchFeed implements CarriedFeed {
     // Three signs of life within the time that may pass without one.
     this.heartbeatMs = options.staleAfterMs === 0 ? 0 : Math.max(100, Math.floor(options.staleAfterMs / 3));
     this.#condition = options.condition;
+    this.#conditionText = options.condition && conditionText(options.condition);
     this.#waitsForMissing = options.waitForMissing;
     this.#state = { name: 'connecting', sinceMs: nowMs };
     this.#lastWordAtMs = nowMs;
@@ -160,7 +166,7 @@ export class WatchFeed implements CarriedFeed {
       serverEpoch,
     });
     this.#awaitsMark = request.wantsMark;
-    return request;
+    return this.#conditionText === undefined ? request : { ...request, condition: this.#conditionText };
   }
 
   /** After a NOT_FOUND of a watch that was live before: the variables are waited for. */
@@ -180,9 +186,10 @@ export class WatchFeed implements CarriedFeed {
     this.#bindKnown();
   }
 
-  /** Response headers are there: the server has registered the watch. */
-  handleRegistered(epoch: string, nowMs: number): void {
+  /** The server has registered the watch; `isAskedThere`: with its condition. */
+  handleRegistered(epoch: string, nowMs: number, isAskedThere = false): void {
     this.#streamEpoch = epoch;
+    this.#isAskedThere = isAskedThere;
     this.#lastWordAtMs = nowMs;
     if (this.#hasBeenLive) this.#reconnects += 1;
     this.#hasBeenLive = true;
@@ -230,6 +237,20 @@ export class WatchFeed implements CarriedFeed {
       default:
         // Counted, and not ours to judge.
         this.#errors += 1;
+    }
+  }
+
+  /** Changes of the variable up to this version that were not told were kept out by the condition. */
+  handleKept(variableId: string, version: number): void {
+    // Until it is in step, others may be on their way.
+    if (isOver(this.#state) || !this.#isSynced || !this.#isAskedThere) return;
+    for (const variable of this.#byId.get(variableId) ?? []) {
+      const { tracker, isGone } = variable;
+      const keptOut = version - tracker.version;
+      if (isGone || tracker.version === 0 || keptOut <= 0) continue;
+      tracker.version = version;
+      this.#received += keptOut;
+      variable.keepOut(keptOut);
     }
   }
 
@@ -398,6 +419,7 @@ export class WatchFeed implements CarriedFeed {
     const isSnapshot = update.updateType !== 'value_change';
     // Read before the tracker moves: an update that cannot be read counts as missed.
     const value = updateValue(update);
+    const before = update.before === undefined ? undefined : updateValue(update.before);
     const epochBefore = tracker.epoch;
     const idBefore = tracker.variableId;
     const epoch = this.#epochOf(update, tracker);
@@ -413,14 +435,12 @@ export class WatchFeed implements CarriedFeed {
         variable.handleLineage(tracker.epoch, tracker.variableId, update.name);
       }
       const flags = isFirst ? this.#flagsOfFirst(update) : tracker.isResync ? RESYNC : 0;
-      if (flags !== BASELINE) this.#received += 1;
-      const record = this.#recordOf(
-        update,
-        update.version,
-        flags,
-        isFirst ? this.#missedBeforeFirst(update, flags) : missed,
-        nowMs,
-      );
+      const skipped = isFirst ? this.#missedBeforeFirst(update, flags) : missed;
+      const keptOut = isSnapshot ? 0 : this.#keptOut(update, skipped);
+      if (flags !== BASELINE) this.#received += 1 + keptOut;
+      const record = this.#recordOf(update, update.version, flags, skipped - keptOut, nowMs);
+      variable.keepOut(keptOut);
+      if (before !== undefined) variable.handleBefore(before);
       if (variable.offer(record, value, this.#condition)) this.#deliver(record);
     }
     this.#handleCurrent(variable);
@@ -446,6 +466,11 @@ export class WatchFeed implements CarriedFeed {
     return this.#streamEpoch === '' ? version - 1 : missed;
   }
 
+  /** Of the versions skipped right before a change: the server says which of them its outbox left out. */
+  #keptOut({ missed }: UpdateMessage, skipped: number): number {
+    return this.#isAskedThere ? Math.max(0, skipped - missed) : 0;
+  }
+
   #handleDeleted(variable: VariableFeed, update: UpdateMessage, nowMs: number): void {
     const { tracker } = variable;
     if (update.variableId !== '' && tracker.variableId !== '' && update.variableId !== tracker.variableId) {
@@ -454,11 +479,14 @@ export class WatchFeed implements CarriedFeed {
       return;
     }
     const version = Math.max(update.version, tracker.version + 1);
-    const missed = tracker.version === 0 ? update.missed : version - tracker.version - 1;
+    const skipped = tracker.version === 0 ? update.missed : version - tracker.version - 1;
+    const keptOut = this.#keptOut(update, skipped);
     const reason: DeletedReason = isDeletedReason(update.reason) ? update.reason : 'deleted';
     tracker.version = version;
-    this.#received += 1;
-    const record = this.#recordOf(update, version, flagsOfReason(reason), missed, nowMs);
+    this.#received += 1 + keptOut;
+    const record = this.#recordOf(update, version, flagsOfReason(reason), skipped - keptOut, nowMs);
+    variable.keepOut(keptOut);
+    if (update.before !== undefined) variable.handleBefore(updateValue(update.before));
     variable.end(record);
     this.#cells?.clear(variable.handle);
     this.#handleCurrent(variable);

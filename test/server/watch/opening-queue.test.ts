@@ -53,6 +53,16 @@ describe('the queue of an opening', () => {
     );
   });
 
+  test('of a watch with a condition says the versions that it lets through', () => {
+    const sample = new SampleTable();
+    const [a, b] = [sample.variable('a'), sample.variable('b')];
+    for (let value = 1; value <= 6; value += 1) for (const variable of [a, b]) sample.set(variable, value);
+    const wanted = { versions: [2, 5, 7], place: 0 };
+    const queue = new OpeningQueue([{ ...replay(a, 1), wanted } as Opening, replay(b, 5)]);
+    const said = taken(queue).map((one) => (one.type === 'replay' ? `${one.sent.variable.name}=${one.version}` : ''));
+    assert.deepEqual(said, ['a=2', 'a=5', 'b=6', 'a=7', 'b=7']);
+  });
+
   test('passes over a version that is no longer held where the one before it stood', () => {
     const sample = new SampleTable({ maxVersions: 16, maxAgeMs: 0 });
     const [a, b] = [sample.variable('a'), sample.variable('b')];

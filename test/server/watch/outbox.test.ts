@@ -11,6 +11,7 @@ import { SentState } from '../../../src/server/watch/sent-state.js';
 import { StreamEncoder } from '../../../src/server/watch/stream-encoder.js';
 import type { Change, Variable } from '../../../src/shared/state/variable.js';
 import { METHODS } from '../../../src/shared/wire/services.js';
+import type { KeptOut, SentVariable, SharedChange, UpdateEncoder } from '../../../src/shared/wire/update-encoder.js';
 import type { VariableUpdate } from '../plain-client.js';
 import { long, newValue, oldValue } from '../plain-client.js';
 import { SampleTable } from '../sample-table.js';
@@ -73,6 +74,26 @@ function setup({
     return published;
   };
   return { sample, sink, counters, outbox, pace, watch, push, budget };
+}
+
+/** Notes what a watch with a condition is told. */
+class NotingEncoder implements UpdateEncoder {
+  readonly rows: { version: number; missed: number; before: unknown }[] = [];
+
+  change(sent: SentVariable, { change }: SharedChange, _: boolean, kept: KeptOut | undefined): void {
+    sent.handle = 1;
+    this.rows.push({ version: change.current.version, missed: kept!.missed, before: kept!.before?.value });
+  }
+
+  snapshot(): void {
+    throw new Error('it was not away');
+  }
+  gone(): void {
+    throw new Error('nothing went');
+  }
+  mark(): void {
+    throw new Error('it wants none');
+  }
 }
 
 /** Messages that a stream is given before it has let one through. */
@@ -417,4 +438,59 @@ test('streams of one connection wait for each other when what is under way is fu
   for (let round = 0; round < 10; round += 1) for (const { sink } of streams) sink.letThrough(1, 0);
   assert.equal(written(), 10);
   assert.equal(budget.underWay, 0);
+});
+
+describe('a watch with a condition', () => {
+  test('is told what was left out as missed and what was kept out by the value before, however slow it is', () => {
+    const step = fc.oneof(
+      { weight: 4, arbitrary: fc.boolean().map((passes) => ({ passes })) },
+      fc.nat(3).map((room) => ({ room })),
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 80 }), fc.integer({ min: 1, max: 4 }), (steps, limit) => {
+        const sample = new SampleTable();
+        const encoder = new NotingEncoder();
+        let room = 0;
+        const spend = (): void => {
+          room -= 1;
+        };
+        const pace = { takesWrites: () => room > 0, send: spend, isUnderWay: false };
+        const counters = { updatesSent: 0, updatesConflated: 0 };
+        const outbox = new Outbox(
+          { limit, maxBytes: 1e6, keepsBatches: false },
+          encoder,
+          pace,
+          counters,
+          new CarrierBudget(1e9),
+        );
+        outbox.open([], { revision: 0, timestamp: 0 }, false, 0);
+        const fan = sample.variable('fan');
+        const sent = new SentState(fan, 1, undefined, false, true);
+        const passed = new Set<number>();
+        for (const one of steps) {
+          if ('room' in one) {
+            room += one.room;
+            outbox.handleRoom(0);
+            continue;
+          }
+          const change = sample.set(fan, fan.current.version + 1);
+          if (!one.passes) continue;
+          passed.add(change.current.version);
+          outbox.push(sent, new PublishedChange(change, 0));
+        }
+        room = 1_000;
+        outbox.handleRoom(0);
+        let last = 1;
+        for (const [place, { version, missed, before }] of encoder.rows.entries()) {
+          const between = Array.from({ length: version - last - 1 }, (_, index) => last + 1 + index);
+          assert.equal(missed, between.filter((one) => passed.has(one)).length);
+          // Values are versions. A watch that was told nothing yet may not know the value that it was at.
+          const keptOut = between.findLast((one) => !passed.has(one));
+          if (keptOut !== undefined || place > 0) assert.equal(before, keptOut);
+          last = version;
+        }
+        assert.deepEqual([last], [[...passed].at(-1) ?? 1], 'the newest is told');
+      }),
+    );
+  });
 });

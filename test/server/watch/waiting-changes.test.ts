@@ -47,6 +47,21 @@ describe('changes that wait', () => {
     assert.deepEqual(takeAll().map(nameOf), ['v0=4', 'v0=5']);
   });
 
+  test('of a watch with a condition count what is left out, and know which were right before one another', () => {
+    const sample = new SampleTable();
+    const fan = sample.variable('fan');
+    const sent = new SentState(fan, 1, undefined, false, true);
+    const waiting = new WaitingChanges(2, 1e9);
+    // Versions 2, 4, 5 and 6 are let through, 3 is not.
+    for (const value of [1, 2, 3, 4, 5]) {
+      const change = sample.set(fan, value);
+      if (value !== 2) waiting.push(sent, new PublishedChange(change, 0), false);
+    }
+    const entry = waiting.take();
+    assert.deepEqual([entry?.published?.change.current.version, entry?.first?.change.current.version], [6, 4]);
+    assert.equal(sent.kept?.leftOut, 3);
+  });
+
   test('keep only the newest as soon as their bytes are too many, or their connection is pressed', () => {
     for (const { maxBytes, isPressed } of [
       { maxBytes: 1_000, isPressed: false },

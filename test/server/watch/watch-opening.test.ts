@@ -3,20 +3,27 @@ import { describe, test } from 'node:test';
 import { SentState } from '../../../src/server/watch/sent-state.js';
 import { openingOf } from '../../../src/server/watch/watch-opening.js';
 import { parseWatchRequest } from '../../../src/server/watch/watch-request.js';
+import { parseCondition } from '../../../src/shared/delivery/condition-text.js';
 import type { Variable } from '../../../src/shared/state/variable.js';
 import { SampleTable } from '../sample-table.js';
 
 const message = { variableIdentifiers: ['v0'], includeInitialValues: true };
 
-async function opening(request: object, variables: readonly Variable[], isNewcomer = false) {
-  const states = variables.map((variable) => new SentState(variable, variable.current.version, undefined, isNewcomer));
+async function opening(request: object, variables: readonly Variable[], isNewcomer = false, condition = '') {
+  const asked = condition === '' ? undefined : parseCondition(condition);
+  const states = variables.map((variable) => {
+    const sent = new SentState(variable, variable.current.version, undefined, isNewcomer, asked !== undefined);
+    if (sent.kept !== undefined) sent.kept.captured = variable.current;
+    return sent;
+  });
   let steps = 0;
   const spend = (more: number): Promise<void> => {
     steps += more;
     return Promise.resolve();
   };
   const captured = { states, gone: [], epoch: 'e1', revision: 1_000 };
-  const openings = await openingOf(parseWatchRequest({ ...message, ...request }), captured, { spend });
+  const parsed = { ...parseWatchRequest({ ...message, ...request }), asked };
+  const openings = await openingOf(parsed, captured, { spend });
   const said = openings.map((one) => {
     if (one.type === 'gone') return one.type;
     const upTo = one.type === 'replay' && one.upTo > one.version ? `-${one.upTo}` : '';
@@ -52,6 +59,35 @@ describe('an opening', () => {
     const fan = sample.variable('fan');
     sample.set(fan, 1);
     assert.deepEqual((await opening({ includeInitialValues: false }, [fan], true)).said, ['replay fan=1-2']);
+  });
+
+  test('with a condition replays what it lets through, and says of the rest at the end that it is behind', async () => {
+    const sample = new SampleTable();
+    const fan = sample.variable('fan');
+    for (const value of [1, 50, 2, 60, 61, 3]) sample.set(fan, value);
+    const resumed = (version: number, text: string) =>
+      opening({ resume: { [fan.id]: version }, resumeEpoch: 'e1' }, [fan], false, text);
+    const { said, openings } = await resumed(2, '{"gte":50}');
+    assert.deepEqual(said, ['replay fan=3-6']);
+    const [replay] = openings;
+    assert.ok(replay?.type === 'replay');
+    assert.deepEqual([replay.wanted?.versions, replay.sent.version, replay.sent.kept?.isBehind], [[3, 5, 6], 2, true]);
+    assert.deepEqual((await resumed(3, '{"crosses":55}')).openings[0]?.type, 'replay');
+    assert.deepEqual((await resumed(2, '{"gt":100}')).said, []);
+    assert.deepEqual((await resumed(7, '{"gt":100}')).said, []);
+  });
+
+  test('with a condition is a resync where the value before what is to be asked is not held', async () => {
+    const sample = new SampleTable({ maxAgeMs: 0 });
+    const fan = sample.variable('fan');
+    for (let value = 1; value < 30; value += 1) sample.set(fan, value);
+    const resumed = (version: number) =>
+      opening({ resume: { [fan.id]: version }, resumeEpoch: 'e1' }, [fan], false, '{"crosses":28.5}');
+    assert.deepEqual((await resumed(15)).said, ['replay fan=30']);
+    const { said, openings } = await resumed(14);
+    assert.deepEqual(said, ['resync fan=30']);
+    assert.equal(openings[0]?.type === 'resync' && openings[0].missed, 15);
+    assert.equal(openings[0]?.type === 'resync' && openings[0].current, fan.current, 'it is held until it is told');
   });
 
   test('takes steps in proportion to what it says', async () => {

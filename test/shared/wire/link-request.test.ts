@@ -7,6 +7,7 @@ import {
   encodeLinkRequest,
   heartbeatMsOf,
   helloOf,
+  keptQuestionOf,
   LINK_UP,
   unwatchedOf,
   watchesOf,
@@ -23,6 +24,7 @@ const watch = record({
   keepsBatches: fc.boolean(),
   waitsForMissing: fc.boolean(),
   wantsMark: fc.boolean(),
+  condition: fc.option(text, { nil: undefined }),
   identifiers: fc.uniqueArray(text, { maxLength: 4 }),
   patterns: fc.uniqueArray(text, { maxLength: 2 }),
   resume: fc.option(
@@ -50,6 +52,7 @@ const request = record({
   watches: fc.array(watch, { maxLength: 5 }),
   unwatched: fc.array(feed, { maxLength: 4 }),
   heartbeatMs: fc.nat(60_000),
+  keptQuestion: fc.nat(0xffff_ffff),
 });
 
 function read(parts: readonly LinkUpMessage[]): LinkRequest {
@@ -61,7 +64,9 @@ function read(parts: readonly LinkUpMessage[]): LinkRequest {
       patterns: [...patterns],
       resume: resume && { epoch: resume.epoch, seen: [...resume.seen] },
     }));
-  return { hello: helloOf(parts), watches, unwatched: [...unwatchedOf(parts)], heartbeatMs: heartbeatMsOf(parts) };
+  const unwatched = [...unwatchedOf(parts)];
+  const heartbeatMs = heartbeatMsOf(parts);
+  return { hello: helloOf(parts), watches, unwatched, heartbeatMs, keptQuestion: keptQuestionOf(parts) };
 }
 
 describe('what is asked on the link', () => {

@@ -6,6 +6,7 @@ import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';
 import { decodeUtf8 } from '../../../src/shared/values/utf8.js';
 import type { VariableType, VariableValue } from '../../../src/shared/values/variable-type.js';
 import { snakepit } from '../../../src/shared/wire/gen/bridge.js';
+import type { ReadValue } from '../../../src/shared/wire/link-reader.js';
 import { LinkReader } from '../../../src/shared/wire/link-reader.js';
 import { ROW } from '../../../src/shared/wire/link-row.js';
 import type { LinkEnd, LinkUpdate } from '../../../src/shared/wire/link-writer.js';
@@ -46,14 +47,29 @@ const value = fc.oneof(
   text.map((one): [VariableType, VariableValue] => ['string', one]),
 );
 type Row =
-  | { readonly name: 'update'; readonly update: LinkUpdate; readonly typed: [VariableType, VariableValue] }
+  | {
+      readonly name: 'update';
+      readonly update: LinkUpdate;
+      readonly typed: [VariableType, VariableValue];
+      readonly hasBefore: boolean;
+    }
+  | { readonly name: 'kept'; readonly number: number; readonly id: string | undefined; readonly version: number }
   | { readonly name: 'registered' | 'synced'; readonly feed: number }
   | { readonly name: 'heartbeat' }
   | { readonly name: 'ended'; readonly end: LinkEnd };
 const feed = fc.nat(0xffff_ffff);
 const end = record({ feed, status: fc.nat(16), code: text, message: text });
 const row: fc.Arbitrary<Row> = fc.oneof(
-  { weight: 5, arbitrary: record({ name: fc.constant('update' as const), update, typed: value }) },
+  {
+    weight: 5,
+    arbitrary: record({ name: fc.constant('update' as const), update, typed: value, hasBefore: fc.boolean() }),
+  },
+  record({
+    name: fc.constant('kept' as const),
+    number: fc.nat(0x7fff_ffff),
+    id: fc.option(text, { nil: undefined }),
+    version: safe,
+  }),
   record({ name: fc.constantFrom('registered' as const, 'synced' as const), feed }),
   fc.constant<Row>({ name: 'heartbeat' }),
   record({ name: fc.constant('ended' as const), end }),
@@ -66,8 +82,11 @@ function written(all: readonly Row[], writer = new LinkWriter()): Uint8Array {
     else if (one.name === 'ended') writer.ended(one.end);
     else if (one.name === 'update') {
       const [type, given] = one.typed;
-      writer.update(one.update, type, one.update.row === ROW.DELETED ? undefined : given, { encoded: undefined });
-    } else writer[one.name](one.feed);
+      const before = one.hasBefore ? given : undefined;
+      const isGone = one.update.row === ROW.DELETED;
+      writer.update({ ...one.update, before }, type, isGone ? undefined : given, { encoded: undefined });
+    } else if (one.name === 'kept') writer.kept(one.number, one.id, one.version);
+    else writer[one.name](one.feed);
   }
   return writer.take();
 }
@@ -76,6 +95,7 @@ function written(all: readonly Row[], writer = new LinkWriter()): Uint8Array {
 function checkRead(bytes: Uint8Array, all: readonly Row[]): void {
   const reader = new LinkReader(bytes);
   for (const one of all) {
+    if (one.name === 'kept') continue;
     assert.ok(reader.next());
     switch (one.name) {
       case 'update': {
@@ -89,6 +109,8 @@ function checkRead(bytes: Uint8Array, all: readonly Row[]): void {
         for (const key of ['revision', 'timestamp', 'source', 'missed', 'custom'] as const) {
           assert.deepEqual(reader[key], one.update[key], key);
         }
+        if (one.hasBefore) assert.deepEqual(valueRead(reader.before!), one.typed[1]);
+        else assert.equal(reader.before, undefined);
         if (kind === ROW.DELETED) assert.equal(reader.reason, one.update.reason);
         else assert.deepEqual(valueRead(reader), one.typed[1]);
         break;
@@ -105,9 +127,15 @@ function checkRead(bytes: Uint8Array, all: readonly Row[]): void {
     }
   }
   assert.equal(reader.next(), false);
+  for (const one of all) {
+    if (one.name !== 'kept') continue;
+    const { name: _, ...kept } = one;
+    assert.deepEqual(reader.nextKept(), kept);
+  }
+  assert.equal(reader.nextKept(), undefined);
 }
 
-function valueRead(reader: LinkReader): unknown {
+function valueRead(reader: ReadValue): unknown {
   switch (reader.form) {
     case 1:
     case 2:
@@ -131,7 +159,9 @@ describe('rows of the link', () => {
     fc.assert(
       fc.property(rows, (all) => {
         const message = snakepit.bridge.LinkDown.decode(written(all));
-        assert.equal(message.kinds?.length ?? 0, all.length);
+        const kept = all.filter((one) => one.name === 'kept');
+        assert.equal(message.kinds?.length ?? 0, all.length - kept.length);
+        assert.equal(message.keptTargets?.length ?? 0, kept.length);
         const updates = all.filter((one) => one.name === 'update');
         assert.equal(message.versionSteps?.length ?? 0, updates.length);
         const announced = updates.filter((one) => one.update.announcement !== undefined);
@@ -194,6 +224,7 @@ describe('a message of the link that was changed on its way', () => {
           const reader = new LinkReader(bytes.subarray(0, bytes.length - (cut % (bytes.length + 1))));
           let read = 0;
           while (reader.next()) read += 1;
+          while (reader.nextKept() !== undefined) read += 1;
           assert.ok(read <= bytes.length);
         } catch (error) {
           assert.ok(error instanceof ProtocolError, String(error));
@@ -207,7 +238,7 @@ describe('a message of the link that was changed on its way', () => {
 test('a welcome is read', () => {
   const welcome = {
     ...{ epoch: 'e1', heartbeatMs: 5_000, maxBytes: 4_194_304 },
-    ...{ setsContinue: true, setsMade: 7, setsLost: 2 },
+    ...{ setsContinue: true, setsMade: 7, setsLost: 2, asksConditions: true },
   };
   const reader = new LinkReader(encodeWelcome(welcome));
   assert.deepEqual(reader.welcome, welcome);

@@ -116,9 +116,9 @@ function expected(encoded: Uint8Array): Record<string, unknown> {
   };
 }
 
-function plain({ decoded, isText, ...message }: UpdateMessage): Record<string, unknown> {
+function plain({ decoded, isText, before, ...message }: UpdateMessage): Record<string, unknown> {
   // Of links alone.
-  assert.deepEqual([decoded, isText], [undefined, false]);
+  assert.deepEqual([decoded, isText, before], [undefined, false, undefined]);
   return {
     ...message,
     custom: Object.entries(message.custom),

@@ -3,7 +3,14 @@ import { beforeEach, describe, test } from 'node:test';
 import type { BridgeError } from '../../../src/shared/errors.js';
 import { ProtocolError } from '../../../src/shared/errors.js';
 import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';
-import { heartbeatMsOf, helloOf, LINK_UP, unwatchedOf, watchesOf } from '../../../src/shared/wire/link-request.js';
+import {
+  heartbeatMsOf,
+  helloOf,
+  keptQuestionOf,
+  LINK_UP,
+  unwatchedOf,
+  watchesOf,
+} from '../../../src/shared/wire/link-request.js';
 import { ROW } from '../../../src/shared/wire/link-row.js';
 import type { LinkUpdate } from '../../../src/shared/wire/link-writer.js';
 import { encodeWelcome, LinkWriter } from '../../../src/shared/wire/link-writer.js';
@@ -34,12 +41,15 @@ class NotingFeed implements CarriedFeed {
   handleMessage(): void {
     throw new Error('streams do');
   }
-  handleRegistered(epoch: string): void {
-    this.told.push(`registered ${epoch}`);
+  handleRegistered(epoch: string, _: number, isAskedThere: boolean): void {
+    this.told.push(`registered ${epoch}${isAskedThere ? ', asked there' : ''}`);
   }
   handleUpdate(update: UpdateMessage): void {
     // It is its carrier's again afterwards.
     this.updates.push(Object.assign(new UpdateMessage(), update));
+  }
+  handleKept(variableId: string, version: number): void {
+    this.told.push(`kept ${variableId} to ${version}`);
   }
   handleMark(kind: string): void {
     this.told.push(kind);
@@ -63,7 +73,10 @@ const request = (...identifiers: string[]): FeedRequest => ({
 });
 const MAX_BYTES = 4 << 20;
 const HELLO = { sessionId: 's', maxBytes: 1_000, linkId: new Uint8Array(16), setsAnswered: 0 };
-const WELCOME = { epoch: 'e1', heartbeatMs: 1, maxBytes: 1, setsContinue: false, setsMade: 0, setsLost: 0 };
+const WELCOME = {
+  ...{ epoch: 'e1', heartbeatMs: 1, maxBytes: 1, asksConditions: true },
+  ...{ setsContinue: false, setsMade: 0, setsLost: 0 },
+};
 
 let ended: [CarriedFeed, BridgeError, number, string, number][];
 let registered: CarriedFeed[];
@@ -187,6 +200,46 @@ describe('what a link hears', () => {
       ['b', 4, 4.5],
     ]);
     assert.equal(session.liveForMs(a, 150), 50);
+  });
+
+  test('says what conditions kept out, to the feeds of the variable that have one, and answers who asks', () => {
+    const [a, b, plain] = [new NotingFeed(), new NotingFeed(), new NotingFeed()];
+    const condition = '{"gt":1}';
+    session.open(a, { ...request('v'), condition });
+    session.open(b, { ...request('v'), condition, resume: { 'id of v': 3 }, resumeEpoch: 'e1' });
+    session.open(plain, request('v'));
+    assert.deepEqual(
+      asked().watches.map((row) => row.condition),
+      [condition, condition, undefined],
+    );
+    assert.equal(session.askKept(), undefined, 'the server has not said that it asks conditions');
+    session.handleMessage(encodeWelcome(WELCOME), 1);
+    for (const feed of [1, 2, 3]) writer.registered(feed);
+    for (const feed of [1, 3]) say(feed, 7, 1.5, { feed, name: 'v' });
+    writer.kept(0, 'id of v', 9);
+    hear();
+    assert.equal(session.askKept(), 1);
+    assert.deepEqual(keptQuestionOf([LINK_UP.decodeRequest(session.takeRequest(MAX_BYTES)!)]), 1);
+    assert.equal(session.takeRequest(MAX_BYTES), undefined, 'once');
+    session.close(a);
+    writer.kept(0, undefined, 12);
+    writer.keptAnswer(1);
+    hear();
+    assert.equal(session.keptAnswer, 1);
+    assert.deepEqual(a.told, ['registered e1, asked there', 'kept id of v to 9']);
+    assert.deepEqual(b.told, ['registered e1, asked there', 'kept id of v to 9', 'kept id of v to 12']);
+    assert.deepEqual(plain.told, ['registered e1']);
+  });
+
+  test('of an older server says that it asks no condition', () => {
+    const feed = new NotingFeed();
+    session.open(feed, { ...request('v'), condition: '{"gt":1}' });
+    session.handleMessage(encodeWelcome({ ...WELCOME, asksConditions: false }), 1);
+    writer.registered(1);
+    say(1, 7, 1.5, { feed: 1, name: 'v' });
+    hear();
+    assert.deepEqual(feed.told, ['registered e1']);
+    assert.equal(session.askKept(), undefined);
   });
 
   test('is passed over for a feed that was closed, until its handle is given to another', () => {

@@ -19,6 +19,19 @@ describe('a variable with a condition', () => {
     assert.equal(fan.missedWaiting, 0);
   });
 
+  test('that is asked at the server counts what was kept out there, and chains to the value before', () => {
+    const fan = new VariableFeed('fan', 5, undefined);
+    fan.offer(record(0, RESYNC), 10, changedBy2);
+    fan.keepOut(3);
+    fan.handleBefore(11);
+    const told = record(1);
+    assert.equal(fan.offer(told, 20, changedBy2), true);
+    assert.deepEqual([told.old, told.filtered, told.missed, told.flags], [11, 3, 1, HAS_OLD]);
+    // What the server let through against a value that was left out there.
+    assert.equal(fan.offer(record(1), 20.5, changedBy2), false);
+    assert.deepEqual([fan.filteredWaiting, fan.missedWaiting], [1, 1]);
+  });
+
   test('that goes tells what was filtered before', () => {
     const fan = new VariableFeed('fan', 5, {
       version: 1,

@@ -22,6 +22,7 @@ import { NO_SETTER, VariableTable } from '../../../src/shared/state/variable-tab
 import type { VariableValue } from '../../../src/shared/values/variable-type.js';
 import { snakepit } from '../../../src/shared/wire/gen/bridge.js';
 import {
+  decodeUpdate,
   encodeChange,
   encodeMark,
   encodeMissedTail,
@@ -826,6 +827,59 @@ describe('a condition', () => {
       { version: 4, value: 5, old: 2, missed: 0, filtered: 2, flags: 0 },
     ]);
     assert.equal(statsOf(feed).filteredWaiting, 0);
+  });
+
+  test('that the server asks: what is not told was kept out, but for what it says was missed', () => {
+    const server = new Server();
+    server.register('fan', 0);
+    const { feed, receiver } = feedOf(['fan'], { condition: changedBy2 });
+    assert.equal(feed.request('e1').condition, '{"changedBy":2}');
+    feed.handleRegistered('e1', 0, true);
+    feed.handleMessage(server.initial('fan'), 0);
+    for (const value of [1, 2, 9, 3]) server.change('fan', value);
+    const update = decodeUpdate(server.set('fan', 30));
+    update.missed = 1;
+    update.before = decodeUpdate(server.encode(server.change('fan', 3.5)));
+    feed.handleUpdate(update, 0);
+    assert.deepEqual(receiver.deliveries.slice(1).map(brief), [
+      { version: 6, value: 30, old: 3.5, missed: 1, filtered: 3, flags: 0 },
+    ]);
+    assert.equal(statsOf(feed).received, 4);
+  });
+
+  test('that the server asks: what it says it kept out is in the books, and the watch resumes behind it', () => {
+    const server = new Server();
+    server.register('fan', 0);
+    const { feed, receiver } = feedOf(['fan', 'fan 2'], { condition: changedBy2 });
+    server.register('fan 2', 0);
+    const { id } = server.table.require('fan');
+    feed.handleRegistered('e1', 0, true);
+    feed.handleMessage(server.initial('fan'), 0);
+    feed.handleKept(id, 9);
+    assert.equal(statsOf(feed).filteredWaiting, 0, 'it is not in step: changes may be on their way');
+    feed.handleMessage(server.initial('fan 2'), 0);
+    feed.handleKept(id, 9);
+    feed.handleKept(id, 5);
+    feed.handleKept('nobody', 50);
+    assert.deepEqual([statsOf(feed).filteredWaiting, statsOf(feed).received], [8, 8]);
+    assert.equal(feed.request('e1').resume?.[id], 9);
+    for (let value = 1; value < 9; value += 1) server.change('fan', value);
+    feed.handleMessage(server.set('fan', 100), 0);
+    assert.deepEqual(receiver.deliveries.slice(2).map(brief), [
+      { version: 10, value: 100, old: 0, missed: 0, filtered: 8, flags: 0 },
+    ]);
+  });
+
+  test('that the server does not ask is asked here, and what is skipped was missed', () => {
+    const server = new Server();
+    server.register('fan', 0);
+    const { feed, receiver } = live(server, ['fan'], { condition: changedBy2 });
+    feed.handleKept(server.table.require('fan').id, 5);
+    server.change('fan', 1);
+    feed.handleMessage(server.set('fan', 9), 0);
+    assert.deepEqual(receiver.deliveries.slice(1).map(brief), [
+      { version: 3, value: 9, old: 0, missed: 1, filtered: 0, flags: 0 },
+    ]);
   });
 
   test('keeps what was missed before filtered ones for the next delivery', () => {

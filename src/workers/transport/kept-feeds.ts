@@ -1,0 +1,52 @@
+/**
+ * Which feeds of a link watch a variable with a condition that the server asks: what it has kept out is said once a variable, by a number.
+ * Path: link session -> [kept feeds] -> watch feed. Bounded by the feeds of the link and their variables. Closed: with its link.
+ */
+import { ProtocolError } from '../../shared/errors.js';
+import { OneOrMany } from '../../shared/one-or-many.js';
+import type { ReadKept } from '../../shared/wire/link-reader.js';
+
+/** Changes of the variable up to this version that were not told were kept out. */
+export type TellKept<F> = (feed: F, variableId: string, version: number) => void;
+
+export class KeptFeeds<F extends object> {
+  readonly #tell: TellKept<F>;
+  /** By the variable's id. */
+  readonly #feeds = new OneOrMany<string, F>();
+  /** Most have one. */
+  readonly #ids = new Map<F, string | Set<string>>();
+  readonly #numbers = new Map<number, string>();
+
+  constructor(tell: TellKept<F>) {
+    this.#tell = tell;
+  }
+
+  get isEmpty(): boolean {
+    return this.#ids.size === 0;
+  }
+
+  add(id: string, feed: F): void {
+    if (!this.#feeds.add(id, feed)) return;
+    const ids = this.#ids.get(feed);
+    if (ids === undefined) this.#ids.set(feed, id);
+    else if (ids instanceof Set) ids.add(id);
+    else this.#ids.set(feed, new Set([ids, id]));
+  }
+
+  remove(feed: F): void {
+    const ids = this.#ids.get(feed);
+    if (ids === undefined) return;
+    this.#ids.delete(feed);
+    if (ids instanceof Set) for (const id of ids) this.#feeds.remove(id, feed);
+    else this.#feeds.remove(ids, feed);
+  }
+
+  /** @throws ProtocolError */
+  handle({ number, id, version }: ReadKept): void {
+    if (!Number.isSafeInteger(version)) throw new ProtocolError(`the link kept out versions up to ${version}`);
+    if (id !== undefined) this.#numbers.set(number, id);
+    const variableId = this.#numbers.get(number);
+    if (variableId === undefined) throw new ProtocolError(`the link has not said which variable number ${number} is`);
+    this.#feeds.forEach(variableId, (feed) => this.#tell(feed, variableId, version));
+  }
+}
