@@ -62,7 +62,9 @@ export class Slot {
     this.closed = new Promise((resolve) => {
       this.#resolveClosed = resolve;
     });
-    port.on('message', (command: Command) => this.#handle(command));
+    port.on('message', (commands: readonly Command[]) => {
+      for (const command of commands) this.#handle(command);
+    });
     // The main thread, or its state, is gone: nobody is left to answer.
     port.on('close', () => void this.#stop());
     this.#writer.reply({ kind: 'ready' });

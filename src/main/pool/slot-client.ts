@@ -6,7 +6,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { receiveMessageOnPort } from 'node:worker_threads';
 import type { ErrorWire } from '../../shared/errors.js';
 import { type BridgeError, ClosedError, errorFromWire, InvalidValueError } from '../../shared/errors.js';
-import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
+import { clearImmediate, queueMicrotask, setImmediate } from '../../shared/platform-timers.js';
 import type { AttachCommand, Command, OpenCommand } from '../../shared/port/commands.js';
 import type { PortBatchResult, Reply, TurnMessage } from '../../shared/port/replies.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
@@ -73,6 +73,8 @@ export class SlotClient implements LaneSink, PolledLane {
   readonly #pending = new Map<number, Pending>();
   /** Sets that are not all answered, by the id of their command. */
   readonly #setBatches = new Map<number, SetBatch>();
+  /** What is asked in one go is one message. */
+  #outgoing: Command[] = [];
   /** Of this turn, not posted. */
   #collecting: SetBatch | undefined;
   #setTurn: NodeJS.Immediate | undefined;
@@ -293,7 +295,7 @@ export class SlotClient implements LaneSink, PolledLane {
     const id = this.#nextId;
     this.#nextId += 1;
     this.#setBatches.set(id, batch);
-    this.#port.postMessage(batch.command(id));
+    this.#post(batch.command(id));
   }
 
   /** Sets that were under way may have been made. */
@@ -394,19 +396,7 @@ export class SlotClient implements LaneSink, PolledLane {
     const command = { ...body, id } as Command;
     return new Promise((resolve, reject) => {
       this.#pending.set(id, { command, resolve, reject });
-      try {
-        this.#post(command);
-      } catch (cause) {
-        // Functions and symbols are no values of any type; structured clone is the first to notice.
-        this.#pending.delete(id);
-        const sentence = cause instanceof Error ? cause.message : String(cause);
-        reject(
-          new InvalidValueError(
-            `${subjectOf(command)}: a value cannot leave this thread (${sentence}): give plain data`,
-            { cause },
-          ),
-        );
-      }
+      this.#post(command);
     });
   }
 
@@ -416,9 +406,40 @@ export class SlotClient implements LaneSink, PolledLane {
       this.#post({ kind: 'cells', index, chunk: chunks[index]! });
   }
 
-  /** Without a port, between two workers, `recover` or `start` will post it. */
+  /** Together with what else is said before anything awaited goes on: to wake the worker costs as much as 20 commands. */
   #post(command: Command): void {
-    this.#port?.postMessage(command);
+    if (this.#outgoing.length === 0) queueMicrotask(() => this.#postAll());
+    this.#outgoing.push(command);
+    if (this.#outgoing.length >= COMMANDS_A_MESSAGE) this.#postAll();
+  }
+
+  #postAll(): void {
+    const commands = this.#outgoing;
+    if (commands.length === 0) return;
+    this.#outgoing = [];
+    // Without a port, between two workers, `recover` or `start` will post them.
+    if (this.#port === undefined) return;
+    try {
+      this.#port.postMessage(commands);
+    } catch {
+      for (const command of commands) this.#postAlone(command);
+    }
+  }
+
+  #postAlone(command: Command): void {
+    try {
+      this.#port?.postMessage([command]);
+    } catch (cause) {
+      // Functions and symbols are no values of any type; structured clone is the first to notice.
+      const sentence = cause instanceof Error ? cause.message : String(cause);
+      if (!('id' in command)) return;
+      this.#take(command.id)?.reject(
+        new InvalidValueError(
+          `${subjectOf(command)}: a value cannot leave this thread (${sentence}): give plain data`,
+          { cause },
+        ),
+      );
+    }
   }
 
   handleReply(reply: Reply): void {
@@ -480,6 +501,9 @@ function subjectOf(command: Command): string {
 }
 
 export const closedPool = (): ClosedError => new ClosedError('the worker pool was closed: open another');
+
+/** A worker reads a message in one go: those behind it, and what comes from servers, have their turn in between. */
+const COMMANDS_A_MESSAGE = 256;
 
 function ignore(): void {
   // A state that cannot be attached again tells so by its watches.
