@@ -172,6 +172,32 @@ describe('a link', () => {
   });
 });
 
+test('a server that drains says on each link over how long its clients shall return, then ends it', async () => {
+  await using draining = await startBridgeServer({ port: 0 });
+  const plain = new PlainClient(draining.port);
+  await plain.initSession();
+  await plain.register('fan', 0);
+  const links = [new PlainLink(draining.port).read(), new PlainLink(draining.port).read()];
+  for (const link of links) {
+    const watches = Array.from({ length: 200 }, (_, place) => place + 1);
+    link.hello({
+      watchFeeds: watches,
+      watchFlags: watches.map(() => 0),
+      watchIdentifierCounts: watches.map(() => 1),
+      watchIdentifiers: watches.map(() => 'fan'),
+      watchPatternCounts: watches.map(() => 0),
+    });
+    await link.when('registered 200');
+  }
+  await draining.drain();
+  for (const link of links) {
+    assert.equal((await link.end()).code, status.UNAVAILABLE);
+    assert.deepEqual(link.messages.at(-1)!.drainingMs, [10]);
+    link.close();
+  }
+  plain.close();
+});
+
 describe('sets on a link', () => {
   const sets = (names: readonly string[], values: readonly number[], more: object = {}) => ({
     setKinds: names.map(() => 9),

@@ -124,6 +124,13 @@ export class LinkCall
     this.#call.emit('error', failureOf(this.#server, error, 'Open'));
   }
 
+  drain(error: unknown, spreadMs: number): void {
+    if (this.#isEnded) return;
+    this.writer.draining(spreadMs);
+    this.flush();
+    this.fail(error);
+  }
+
   // --- from the client
 
   #handleMessage(bytes: Buffer): void {

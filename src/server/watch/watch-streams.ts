@@ -20,6 +20,8 @@ export interface LiveWatch {
 /** Carries many watches, and ends with all of them. */
 export interface LiveLink {
   fail(error: unknown): void;
+  /** As `fail`, behind what is ready to go and the word over how many ms its clients shall spread their return. */
+  drain(error: unknown, spreadMs: number): void;
 }
 
 export class WatchStreams {
@@ -100,7 +102,9 @@ export class WatchStreams {
   }
 
   endAll(error: unknown): void {
-    for (const link of [...this.#links]) link.fail(error);
+    // As fast as an idle server registers them again.
+    const spreadMs = Math.min(LONGEST_SPREAD_MS, Math.ceil(this.#size / WATCHES_A_MS));
+    for (const link of [...this.#links]) link.drain(error, spreadMs);
     for (const streams of [...this.#streams.values()]) for (const stream of [...streams]) stream.fail(error);
   }
 
@@ -139,3 +143,7 @@ export class WatchStreams {
     if (tokens.size === 0) this.#byToken.delete(stream.session);
   }
 }
+
+/** Measured: 10,000 watches of one client return in 0.25 s. */
+const WATCHES_A_MS = 40;
+const LONGEST_SPREAD_MS = 1_000;

@@ -107,6 +107,12 @@ export class LinkReader implements ReadValue {
     return this.#count(DOWN.KEPT_ANSWERS);
   }
 
+  /** Behind everything else: over how many ms clients shall spread their return, where the server goes. @throws ProtocolError */
+  drainingMs(): number | undefined {
+    if (this.#at[DOWN.DRAINING_MS] === this.#end[DOWN.DRAINING_MS]) return undefined;
+    return this.#count(DOWN.DRAINING_MS);
+  }
+
   /** Of the next set: its version, 0 when it was refused, undefined when no outcome is left. @throws ProtocolError */
   nextOutcome(): number | undefined {
     if (this.#at[DOWN.SET_VERSIONS] === this.#end[DOWN.SET_VERSIONS]) return undefined;

@@ -112,6 +112,7 @@ export class LinkWriter {
   readonly #keptTargets = this.#message.packed(DOWN.KEPT_TARGETS);
   readonly #keptVersions = this.#message.packed(DOWN.KEPT_VERSIONS);
   readonly #keptAnswers = this.#message.packed(DOWN.KEPT_ANSWERS);
+  readonly #drainingMs = this.#message.packed(DOWN.DRAINING_MS);
   readonly #keyed = this.#message.keyed;
   #rows = 0;
   #hasMoment = false;
@@ -207,6 +208,12 @@ export class LinkWriter {
   /** All is said that this question asked for. */
   keptAnswer(question: number): void {
     this.#keptAnswers.count(question);
+    this.#rows += 1;
+  }
+
+  /** The last word: its client returns within so many ms. */
+  draining(spreadMs: number): void {
+    this.#drainingMs.count(spreadMs);
     this.#rows += 1;
   }
 

@@ -296,6 +296,10 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     else await this.#rejoinFor(feed, end);
   }
 
+  handleDraining(spreadMs: number): void {
+    this.#unit.handleDraining(spreadMs);
+  }
+
   handleNoLink(): void {
     const { endpoint } = this.#pool;
     const feeds = this.#carrier.end() as WatchFeed[];

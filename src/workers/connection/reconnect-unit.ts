@@ -18,6 +18,8 @@ export class ReconnectUnit {
   readonly #config: BridgeConfig;
   #backoff: Backoff;
   #failedAttempts = 0;
+  /** As the server said when it went; 0 = it said nothing. */
+  #drainSpreadMs = 0;
   #state: UnitState = { name: 'attempting' };
 
   constructor(config: BridgeConfig) {
@@ -63,6 +65,11 @@ export class ReconnectUnit {
     }
   }
 
+  /** The server goes, and many clients with this one lose it: they come back spread over so many ms, at least over what is configured. */
+  handleDraining(spreadMs: number): void {
+    this.#drainSpreadMs = Math.min(spreadMs, LONGEST_SPREAD_MS);
+  }
+
   handleAttempt(): void {
     this.#state = { name: 'attempting' };
   }
@@ -84,9 +91,18 @@ export class ReconnectUnit {
   #wait(nowMs: number, random: Random): number {
     const { failures, openMs } = this.#config.breaker;
     const isCircuitOpen = this.#failedAttempts >= failures;
-    const attemptAtMs = nowMs + (isCircuitOpen ? openMs * (1 - random.next() / 4) : this.#backoff.delayMs(random));
+    const attemptAtMs = nowMs + (isCircuitOpen ? openMs * (1 - random.next() / 4) : this.#delayMs(random));
     this.#backoff = this.#backoff.next();
     this.#state = { name: 'waiting', attemptAtMs, isCircuitOpen };
     return attemptAtMs;
   }
+
+  #delayMs(random: Random): number {
+    const spreadMs = this.#drainSpreadMs;
+    this.#drainSpreadMs = 0;
+    return Math.max(this.#backoff.delayMs(random), spreadMs * random.next());
+  }
 }
+
+/** Whatever a server says. */
+const LONGEST_SPREAD_MS = 60_000;

@@ -58,6 +58,8 @@ export interface CarrierOwner {
   handleLinkEnded(error: BridgeError, trailer: string | undefined): void;
   /** The server has no link: nothing of what was opened on it ended. */
   handleNoLink(): void;
+  /** The server goes, and what it carries ends behind this: its clients shall return spread over so many ms. */
+  handleDraining(spreadMs: number): void;
 }
 
 export interface Carrier {

@@ -144,6 +144,10 @@ export class LinkCarrier implements Carrier {
 
   // --- from its session
 
+  handleDraining(spreadMs: number): void {
+    this.#owner.handleDraining(spreadMs);
+  }
+
   handleRegistered(feed: CarriedFeed): void {
     this.#forgetOpening(feed);
     this.#owner.handleFeedRegistered(feed);

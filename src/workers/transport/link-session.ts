@@ -23,6 +23,8 @@ import type { CarriedFeed } from './carrier.js';
 import { KeptFeeds } from './kept-feeds.js';
 
 export interface LinkSessionOwner {
+  /** The server goes: its clients shall return spread over so many ms. */
+  handleDraining(spreadMs: number): void;
   /** The server has registered it. */
   handleRegistered(feed: CarriedFeed): void;
   /** By the server, or because its request is too large; it is not the session's any more. */
@@ -231,6 +233,8 @@ export class LinkSession {
     while (reader.next()) this.#handleRow(reader, nowMs);
     this.#handleKept(reader);
     this.#handleOutcomes(reader);
+    const drainingMs = reader.drainingMs();
+    if (drainingMs !== undefined) this.#owner.handleDraining(drainingMs);
   }
 
   #handleWelcome(welcome: Welcome): void {

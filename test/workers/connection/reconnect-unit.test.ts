@@ -45,6 +45,17 @@ describe('a reconnect unit', () => {
     assert.deepEqual(unit.state, { name: 'waiting', attemptAtMs: 1_020, isCircuitOpen: false });
   });
 
+  test('spreads the return from a server that drains as that says, once', () => {
+    const unit = unitOf();
+    unit.handleConnected(0);
+    unit.handleDraining(800);
+    assert.equal(unit.handleStreamLost(1_000, half), 1_400);
+    assert.equal(fail(unit, 1_400), 1_500, 'then by its backoff');
+    unit.handleConnected(2_000);
+    unit.handleDraining(10);
+    assert.equal(unit.handleStreamLost(20_000, half), 20_020, 'not below what is configured');
+  });
+
   test('lets all streams of a connection wait for the same attempt', () => {
     const unit = lostAt(1_000);
     assert.equal(unit.handleStreamLost(1_010, half), 1_020);

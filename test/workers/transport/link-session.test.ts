@@ -80,13 +80,16 @@ const WELCOME = {
 
 let ended: [CarriedFeed, BridgeError, number, string, number][];
 let registered: CarriedFeed[];
+let draining: number[];
 let session: LinkSession;
 let writer: LinkWriter;
 
 beforeEach(() => {
   ended = [];
   registered = [];
+  draining = [];
   session = new LinkSession(HELLO, new SetQueue(new Uint8Array(16)), {
+    handleDraining: (spreadMs) => draining.push(spreadMs),
     handleRegistered: (feed) => registered.push(feed),
     handleEnded: (...end) => ended.push(end),
   });
@@ -296,6 +299,15 @@ describe('what a link hears', () => {
     hear(300);
     assert.deepEqual(minding.told, ['registered ', 'word', 'word', 'heartbeat']);
     assert.deepEqual(other.told, ['registered ', 'heartbeat']);
+  });
+
+  test('may be that the server drains, behind everything else that it says', () => {
+    const a = new NotingFeed();
+    session.open(a, request('a'));
+    writer.draining(250);
+    say(0, 1, 1, { feed: 1, name: 'a' });
+    hear();
+    assert.deepEqual([draining, a.updates.length], [[250], 1]);
   });
 
   test('is refused when it cannot be read', () => {
