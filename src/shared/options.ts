@@ -6,6 +6,7 @@ import { availableParallelism } from 'node:os';
 import * as v from 'valibot';
 import type { Condition } from './delivery/condition.js';
 import { checkCondition } from './delivery/condition.js';
+import { PRIORITIES } from './delivery/priority.js';
 import { InvalidNameError, InvalidOptionsError, InvalidValueError } from './errors.js';
 import type { Logger } from './logger.js';
 import { silentLogger } from './logger.js';
@@ -400,6 +401,15 @@ export const WatchOptionsSchema = v.strictObject({
       v.description('Keeps all variables on one worker, so that a batch set atomically arrives in one turn.'),
     ),
     false,
+  ),
+  priority: v.optional(
+    v.pipe(
+      v.picklist(PRIORITIES),
+      v.description(
+        'Who is told first in a turn, and whose updates cross first to a main thread that is behind; background waits, though not for ever.',
+      ),
+    ),
+    'normal',
   ),
   staleAfterMs: v.optional(
     v.pipe(

@@ -1,8 +1,11 @@
 /**
  * Who is next at the port, and what waits for it. Path: subscription -> ring -> [port line] -> lane.
  * Slow: without room in the lane updates wait in their watch's ring, whose overflow decides. A queue that is idle is passed by; one that
- * holds anything, or has still to tell what it left out, is not. Closed: a queue that is dropped gives and tells nothing more.
+ * holds anything, or has still to tell what it left out, is not. Room goes to urgent watches first and to those of the background last; but
+ * to one that was passed over so often in a row that its turn has come. Closed: a queue that is dropped gives and tells nothing more.
  */
+
+import { BACKGROUND, NORMAL, type Priority, RANKS, type Rank, rankOf } from '../shared/delivery/priority.js';
 import type { Update } from '../shared/delivery/update.js';
 import { MORE, WaitingUpdate } from '../shared/delivery/update.js';
 import type { Overflow } from '../shared/delivery/update-ring.js';
@@ -22,11 +25,13 @@ export interface PortQueueOptions {
   readonly overflow: Overflow;
   /** What comes with MORE crosses together with what follows. */
   readonly atomic: boolean;
+  readonly priority: Priority;
 }
 
 /** One watch's place in the line. Owner: its subscription. Only the line takes from the rings. */
 export class PortQueue {
   readonly options: PortQueueOptions;
+  readonly rank: Rank;
   ring: UpdateRing<WaitingUpdate> | undefined;
   /** A ring that is larger than the lane, on its way across: what comes meanwhile waits behind it. */
   crossing: UpdateRing<WaitingUpdate> | undefined;
@@ -40,6 +45,7 @@ export class PortQueue {
 
   constructor(options: PortQueueOptions) {
     this.options = options;
+    this.rank = rankOf(options.priority);
   }
 
   /** Updates that wait. */
@@ -65,8 +71,14 @@ export class PortQueue {
 export class PortLine {
   readonly #lane: LaneRoom;
   readonly #reply: (reply: Reply) => void;
-  /** Queues that are not empty, first come first served. */
-  #line: PortQueue[] = [];
+  /** Queues that are not empty, by rank, first come first served. */
+  readonly #lines: [PortQueue[], PortQueue[], PortQueue[]] = [[], [], []];
+  /** The rank of the first that waits for room; of an idle queue behind it no update passes by. */
+  #firstRank: number = NOBODY;
+  /** Drains in a row that left something of a lower rank waiting. */
+  #passedOver = 0;
+  /** Of which rank a watch went before all others last. */
+  #favourite = NORMAL;
 
   constructor(lane: LaneRoom, reply: (reply: Reply) => void) {
     this.#lane = lane;
@@ -75,14 +87,15 @@ export class PortLine {
 
   /** Something waits that room would let through. */
   get awaitsRoom(): boolean {
-    for (const queue of this.#line) if (!queue.isGroupOpen || queue.crossing !== undefined) return true;
+    for (const line of this.#lines) if (line.some(awaitsRoom)) return true;
     return false;
   }
 
   /** Takes an update in: into the lane, or into the queue. False when the queue is full and asked for an error: then it was not taken in. */
   offer(queue: PortQueue, update: Update): boolean {
     const isFollowed = (update.flags & MORE) !== 0;
-    if (!isFollowed && !queue.isGroupOpen && queue.isIdle && this.#lane.hasRoom(1)) {
+    const isOutranked = queue.rank > this.#firstRank;
+    if (!isFollowed && !queue.isGroupOpen && queue.isIdle && !isOutranked && this.#lane.hasRoom(1)) {
       this.#lane.append(update);
       return true;
     }
@@ -93,7 +106,10 @@ export class PortLine {
     queue.isGroupOpen = isFollowed;
     if (!isFollowed) queue.group += 1;
     this.#enter(queue);
-    if (!isFollowed) this.#drain(queue);
+    if (!isFollowed) {
+      if (!isOutranked) this.#drain(queue);
+      if (queue.size > 0 && queue.rank < this.#firstRank) this.#firstRank = queue.rank;
+    }
     return true;
   }
 
@@ -127,22 +143,45 @@ export class PortLine {
 
   /** There may be room again. */
   drain(): void {
-    const line = this.#line;
-    this.#line = [];
-    for (const queue of line) {
-      this.#drain(queue);
-      if (queue.size > 0) {
-        this.#line.push(queue);
-        continue;
-      }
-      queue.isInLine = false;
-      for (const reply of queue.afterUpdates ?? []) this.#reply(reply);
-      queue.afterUpdates = undefined;
+    if (this.#passedOver >= PASSED_OVER_AT_MOST) {
+      this.#passedOver = 0;
+      this.#favourite = this.#favourite === NORMAL ? BACKGROUND : NORMAL;
+      this.#drainOne(this.#favourite);
     }
+    this.#firstRank = NOBODY;
+    for (const rank of RANKS) {
+      const line = this.#lines[rank];
+      this.#lines[rank] = [];
+      for (const queue of line) {
+        this.#drain(queue);
+        if (queue.size > 0) this.#lines[rank].push(queue);
+        else this.#leave(queue);
+      }
+      if (this.#firstRank === NOBODY && this.#lines[rank].some(awaitsRoom)) this.#firstRank = rank;
+    }
+    const isPassedOver = this.#lines[NORMAL].length + this.#lines[BACKGROUND].length > 0;
+    this.#passedOver = isPassedOver ? this.#passedOver + 1 : 0;
   }
 
   clear(): void {
-    this.#line = [];
+    for (const rank of RANKS) this.#lines[rank] = [];
+  }
+
+  /** The watch of this rank that waits longest gives what it has, whoever outranks it; then it goes behind the others of its rank. */
+  #drainOne(rank: Rank): void {
+    const line = this.#lines[rank];
+    const place = line.findIndex(awaitsRoom);
+    if (place < 0) return;
+    const [queue] = line.splice(place, 1) as [PortQueue];
+    this.#drain(queue);
+    if (queue.size > 0) line.push(queue);
+    else this.#leave(queue);
+  }
+
+  #leave(queue: PortQueue): void {
+    queue.isInLine = false;
+    for (const reply of queue.afterUpdates ?? []) this.#reply(reply);
+    queue.afterUpdates = undefined;
   }
 
   /** What would make it whole will not come: none of it is told. */
@@ -155,7 +194,7 @@ export class PortLine {
   #enter(queue: PortQueue): void {
     if (queue.isInLine) return;
     queue.isInLine = true;
-    this.#line.push(queue);
+    this.#lines[queue.rank].push(queue);
   }
 
   #drain(queue: PortQueue): void {
@@ -198,6 +237,15 @@ export class PortLine {
     return true;
   }
 }
+
+function awaitsRoom(queue: PortQueue): boolean {
+  return !queue.isGroupOpen || queue.crossing !== undefined;
+}
+
+/** No rank. */
+const NOBODY = 3;
+/** Then one watch of a lower rank goes before all others, of the two ranks in turn: each of W of a rank goes at least once in 18 W drains that have room. */
+const PASSED_OVER_AT_MOST = 8;
 
 function makeRing({ bufferLimit, overflow, atomic }: PortQueueOptions): UpdateRing<WaitingUpdate> {
   return new UpdateRing(bufferLimit, overflow, atomic ? ({ group }) => group : undefined);

@@ -27,7 +27,7 @@ class Lane implements LaneRoom {
   }
 }
 
-const OPTIONS: PortQueueOptions = { bufferLimit: 1_024, overflow: 'conflate', atomic: false };
+const OPTIONS: PortQueueOptions = { bufferLimit: 1_024, overflow: 'conflate', atomic: false, priority: 'normal' };
 
 function lineOf(credits: number): { lane: Lane; line: PortLine; replies: Reply[] } {
   const lane = new Lane(credits);
@@ -103,6 +103,103 @@ describe('a queue', () => {
   });
 });
 
+describe('queues of different priority', () => {
+  const queueOf = (priority: PortQueueOptions['priority']) => new PortQueue({ ...OPTIONS, priority });
+
+  test('are given room by it: urgent, normal, background, whoever waited first', () => {
+    const { lane, line } = lineOf(1);
+    const [background, normal, urgent] = [queueOf('background'), queueOf('normal'), queueOf('urgent')];
+    for (const version of [1, 2])
+      for (const [handle, queue] of [background, normal, urgent].entries())
+        line.offer(queue, updateOf(handle, version));
+    while (line.awaitsRoom) {
+      lane.read = lane.written.length;
+      line.drain();
+    }
+    assert.deepEqual(
+      written(lane).map(([handle]) => handle),
+      [0, 2, 2, 1, 1, 0],
+    );
+  });
+
+  test('do not pass by one that outranks them and waits, though they are idle and there is room', () => {
+    const { lane, line } = lineOf(1);
+    const [urgent, normal] = [queueOf('urgent'), queueOf('normal')];
+    line.offer(urgent, updateOf(1, 1));
+    line.offer(urgent, updateOf(1, 2));
+    lane.read = 1;
+    line.offer(normal, updateOf(2, 1));
+    assert.equal(lane.written.length, 1);
+    line.drain();
+    lane.read = 2;
+    line.drain();
+    assert.deepEqual(written(lane), [
+      [1, 1, 0],
+      [1, 2, 0],
+      [2, 1, 0],
+    ]);
+  });
+
+  test('and of low priority go at least once in 18 drains for each of their rank that waits, although urgent ones take all there is', () => {
+    const { lane, line } = lineOf(2);
+    const urgent = queueOf('urgent');
+    const lower = [queueOf('background'), queueOf('background'), queueOf('normal'), queueOf('normal')];
+    let version = 0;
+    const urge = () => {
+      for (let n = 0; n < 4; n += 1) {
+        version += 1;
+        line.offer(urgent, updateOf(0, version));
+      }
+    };
+    urge();
+    for (const [place, queue] of lower.entries())
+      for (let n = 1; n <= 50; n += 1) line.offer(queue, updateOf(place + 1, n));
+    for (let drains = 0; drains < 18 * 2; drains += 1) {
+      lane.read = lane.written.length;
+      line.drain();
+      urge();
+    }
+    const told = new Set(lane.written.map(({ handle }) => handle));
+    assert.deepEqual([...told].sort(), [0, 1, 2, 3, 4]);
+    assert.ok(lane.written.filter(({ handle }) => handle === 0).length > 36, 'most of the room is the urgent one’s');
+  });
+
+  test('each keep their order and their books, whatever comes and goes', () => {
+    const step = fc.oneof(
+      fc.record({ what: fc.constant('offer' as const), place: fc.nat(3) }),
+      fc.record({ what: fc.constant('read' as const), place: fc.nat(4) }),
+    );
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 4 }), fc.array(step, { maxLength: 120 }), (credits, steps) => {
+        const { lane, line } = lineOf(credits);
+        const queues = (['urgent', 'normal', 'normal', 'background'] as const).map((priority) => {
+          return new PortQueue({ ...OPTIONS, bufferLimit: 2, priority });
+        });
+        const versions = [0, 0, 0, 0];
+        for (const { what, place } of steps) {
+          if (what === 'offer') {
+            versions[place]! += 1;
+            line.offer(queues[place]!, updateOf(place, versions[place]!));
+            continue;
+          }
+          lane.read = Math.min(lane.written.length, lane.read + place);
+          line.drain();
+        }
+        for (let n = 0; n < 200 && line.awaitsRoom; n += 1) {
+          lane.read = lane.written.length;
+          line.drain();
+        }
+        const told = [0, 0, 0, 0];
+        for (const { handle, version, missed } of lane.written) {
+          assert.equal(version, told[handle]! + 1 + missed);
+          told[handle] = version;
+        }
+        assert.deepEqual(told, versions);
+      }),
+    );
+  });
+});
+
 describe('a reply that may not overtake updates', () => {
   test('comes when they are across, and at once when none waits', () => {
     const { lane, line, replies } = lineOf(1);
@@ -167,7 +264,7 @@ describe('an atomic queue', () => {
         fc.array(fc.integer({ min: -8, max: 5 }), { maxLength: 60 }),
         (credits, bufferLimit, overflow, steps) => {
           const { lane, line } = lineOf(credits);
-          const queue = new PortQueue({ bufferLimit, overflow, atomic: true });
+          const queue = new PortQueue({ ...OPTIONS, bufferLimit, overflow, atomic: true });
           let revision = 0;
           const turnEnds: number[] = [];
           const drainedAll = () => {

@@ -190,6 +190,7 @@ function subscriptionOptions(options: WatchOptions): SubscriptionOptions {
       atomic: options.atomic,
       bufferLimit: options.bufferLimit,
       overflow: options.overflow,
+      priority: options.priority,
       staleAfterMs: options.staleAfterMs,
     };
     parsedOptions.set(options, parsed);

@@ -1,5 +1,6 @@
 /** Main -> worker: what one slot is told to do. Every command but `grant` and `cells` has an id that is answered exactly once (replies.ts). */
 import type { Condition } from '../delivery/condition.js';
+import type { Priority } from '../delivery/priority.js';
 import type { Overflow } from '../delivery/update-ring.js';
 import type { BackoffOptions } from '../resilience/backoff.js';
 import type { Metadata } from '../values/metadata.js';
@@ -46,6 +47,7 @@ export interface SubscriptionOptions {
   readonly atomic: boolean;
   readonly bufferLimit: number;
   readonly overflow: Overflow;
+  readonly priority: Priority;
   /** 0 = never stale. */
   readonly staleAfterMs: number;
 }

@@ -41,6 +41,7 @@ const OPTIONS: SubscriptionOptions = {
   atomic: false,
   bufferLimit: 1024,
   overflow: 'conflate',
+  priority: 'normal',
   staleAfterMs: 0,
 };
 
