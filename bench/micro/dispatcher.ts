@@ -25,6 +25,7 @@ export function dispatcherKernels(): Kernel[] {
     filterPromises: false,
     gate: undefined,
     batch: undefined,
+    turns: undefined,
     handleIdentified: () => undefined,
     handleBatchBegun: () => undefined,
     handleGateFull: () => undefined,

@@ -24,7 +24,6 @@ import type { AttachResult, PortBatchResult, PortStats, PortVariable, PortVersio
 import type { CellValue } from '../shared/port/value-cells.js';
 import type { ExportedState, ExportedVariable } from '../shared/state/exported-state.js';
 import { checkExportedState, EXPORT_FORMAT } from '../shared/state/exported-state.js';
-import { systemClock } from '../shared/system-clock.js';
 import type { Constraints } from '../shared/values/constraint.js';
 import { NO_CONSTRAINTS, parseConstraints } from '../shared/values/constraint.js';
 import { constraintsToJson } from '../shared/values/constraint-text.js';
@@ -114,6 +113,7 @@ export class BridgedState implements StateProvider, SlotBridge {
       deadlines: this.#deadlines,
       verifies: options.verify,
       maxMessageBytes: options.limits.maxMessageBytes,
+      maxMainMs: options.maxMainMs,
       epoch: () => this.#epoch,
       present: async (identifiers) => new Set((await this.#get(identifiers)).map(([identifier]) => identifier)),
       checkOpen: () => {
@@ -367,7 +367,7 @@ export class BridgedState implements StateProvider, SlotBridge {
   }
 
   handleTurnEnd(): void {
-    this.watches.set.handleTurnEnd(systemClock.nowMs());
+    this.watches.handleTurnEnd();
   }
 
   // --- inside

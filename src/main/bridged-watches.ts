@@ -9,6 +9,7 @@ import type { Logger } from '../shared/logger.js';
 import type { PortStats } from '../shared/port/replies.js';
 import { joinStates } from '../shared/port/stream-states.js';
 import type { CellValue } from '../shared/port/value-cells.js';
+import { systemClock } from '../shared/system-clock.js';
 import { bytesToOpen, bytesToResume } from '../shared/wire/request-size.js';
 import { slotOf } from './pool/placement.js';
 import type { SlotClient } from './pool/slot-client.js';
@@ -21,6 +22,7 @@ import type { UpstreamStats, WatchSource } from './watch/watch-set.js';
 import { WatchSet } from './watch/watch-set.js';
 import type { WatchShareOwner } from './watch/watch-share.js';
 import { WatchShare } from './watch/watch-share.js';
+import { type TurnStats, WatchTurns } from './watch/watch-turns.js';
 
 /** What the watches have to know of their state. */
 export interface BridgedWatchesOptions {
@@ -31,6 +33,7 @@ export interface BridgedWatchesOptions {
   readonly deadlines: Deadlines;
   readonly verifies: boolean;
   readonly maxMessageBytes: number;
+  readonly maxMainMs: number;
   /** Of the server, as it was said when the state was opened. */
   readonly epoch: () => string;
   /** Which of them are there. */
@@ -41,6 +44,7 @@ export interface BridgedWatchesOptions {
 
 export class BridgedWatches implements WatchSource, WatchShareOwner {
   readonly set: WatchSet;
+  readonly turns: WatchTurns;
   /** Conditions are asked in the workers. */
   readonly asksConditions = false;
   readonly #options: BridgedWatchesOptions;
@@ -51,6 +55,7 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
   constructor(options: BridgedWatchesOptions) {
     this.#options = options;
     this.set = new WatchSet(this, options.verifies);
+    this.turns = new WatchTurns(options.maxMainMs, () => this.set.handleTurnEnd(systemClock.nowMs()));
   }
 
   get deadlines(): Deadlines {
@@ -71,7 +76,13 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     const stats: SlotStats = new Map(
       slots.map((slot, place) => [slot, new Map(answers[place]!.subscriptions.map((one) => [one.subscription, one]))]),
     );
-    return this.set.list((run) => upstreamOf(this.#shares.get(run) ?? [], stats));
+    return this.set.list((run) => upstreamOf(this.#shares.get(run) ?? [], stats, this.turns.statsOf(run)));
+  }
+
+  /** The updates that came together have all been seen. */
+  handleTurnEnd(): void {
+    this.turns.run();
+    this.set.handleTurnEnd(systemClock.nowMs());
   }
 
   /** As its worker has heard it, whatever of that has been dispatched. */
@@ -90,12 +101,14 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
   }
 
   async open(run: WatchRun, identifiers: readonly string[]): Promise<void> {
+    this.turns.open(run);
     this.#shares.set(run, []);
     await this.#openShares(run, identifiers, run.origin);
   }
 
   async openPatterns(run: WatchRun): Promise<void> {
     this.#checkFits(run.patterns, false);
+    this.turns.open(run);
     const variables = [...(run.origin?.positions ?? [])].map(([identifier, position]) => {
       const variable = watchedVariable(run, identifier);
       beginAt(variable, position);
@@ -131,7 +144,12 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     for (const share of this.#shares.get(run) ?? []) share.forget(variable);
   }
 
+  tellDue(run: WatchRun, nowMs: number): void {
+    this.turns.tellDue(run, nowMs);
+  }
+
   async stop(run: WatchRun): Promise<void> {
+    this.turns.close(run);
     const shares = this.#shares.get(run) ?? [];
     this.#shares.delete(run);
     for (const { variables } of shares) this.#index?.remove(variables);
@@ -155,16 +173,24 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     this.#index?.add([variable]);
   }
 
+  handleShareLost(run: WatchRun, variables: readonly WatchedVariable[]): void {
+    this.turns.remove(run, variables);
+  }
+
   handleShareState(run: WatchRun, error: ErrorWire | undefined): void {
     const shares = this.#shares.get(run);
     if (shares === undefined || run.isStopped) return;
     const state = joinStates(shares.map((share) => share.state));
+    const isOver = state === 'failed' || shares.every((share) => share.isOver);
+    // Behind what waits to be told.
+    if (isOver && this.turns.defer(run, () => this.handleShareState(run, error))) return;
     if (state === 'failed') run.handleEnded(error === undefined ? undefined : errorFromWire(error));
-    else if (shares.every((share) => share.isOver)) run.handleEnded(undefined);
+    else if (isOver) run.handleEnded(undefined);
     else run.handleState(state);
   }
 
   handleShareSynced(run: WatchRun): void {
+    if (this.turns.defer(run, () => this.handleShareSynced(run))) return;
     const shares = this.#shares.get(run) ?? [];
     if (shares.every((share) => share.isSynced || share.isOver)) run.handleSynced();
   }
@@ -227,6 +253,7 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
       run.variables.delete(variable.identifier);
     }
     this.#index?.remove(variables);
+    this.turns.remove(run, variables);
     if (variables.length < share.variables.length) {
       share.variables = share.variables.filter(({ identifier }) => !unwanted.has(identifier));
       await share.drop(variables);
@@ -297,9 +324,9 @@ function beginAt(variable: WatchedVariable, { name, variableId, epoch, version, 
 
 type SlotStats = ReadonlyMap<SlotClient, ReadonlyMap<number, PortStats['subscriptions'][number]>>;
 
-function upstreamOf(shares: readonly WatchShare[], stats: SlotStats): UpstreamStats {
+function upstreamOf(shares: readonly WatchShare[], stats: SlotStats, turns: TurnStats): UpstreamStats {
   let transport: WatcherInfo['transport'] | undefined;
-  const sum = { received: 0, filteredWaiting: 0, missedWaiting: 0, reconnects: 0, buffered: 0 };
+  const sum = { ...turns, received: 0, reconnects: 0 };
   for (const share of shares) {
     const one = stats.get(share.slot)?.get(share.subscription);
     if (one === undefined) continue;

@@ -60,6 +60,8 @@ export interface LocalStateOptions {
   readonly sessionId?: string;
   /** Who sets, unless a set says its own source. Default `typescript`. */
   readonly source?: string;
+  /** Time that watchers may take in one turn of the event loop, ms; what is over waits for the next turn, and conflates. Default 0 = no limit. */
+  readonly maxMainMs?: number;
   readonly logger?: Logger;
 }
 
@@ -88,13 +90,14 @@ export class LocalState implements StateProvider {
   #isClosed = false;
 
   constructor(options: LocalStateOptions = {}) {
-    const { sessionId, source, logger } = parseLocalOptions(options);
+    const { sessionId, source, maxMainMs, logger } = parseLocalOptions(options);
     this.#sessionId = sessionId;
     this.#source = source;
     this.watches = new LocalWatches({
       sessionId: this.#sessionId,
       logger,
       deadlines: this.#deadlines,
+      maxMainMs,
       find: (identifier) => this.#table.find(identifier),
       list: (pattern) => this.#table.list(pattern),
       checkOpen: () => void this.#open(),

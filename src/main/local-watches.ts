@@ -3,6 +3,7 @@
  * Watchers are called after the set, never inside it. Slow: each watch has a bounded ring and its `overflow`; what it begins with takes no room there.
  */
 import type { Deadlines } from '../shared/deadlines.js';
+import { rankOf } from '../shared/delivery/priority.js';
 import { BASELINE, DELETED_MASK, flagsOfReason, INITIAL, UpdateRecord } from '../shared/delivery/update.js';
 import type { RingEntry } from '../shared/delivery/update-ring.js';
 import { UpdateRing } from '../shared/delivery/update-ring.js';
@@ -16,6 +17,8 @@ import type { VariableValue } from '../shared/values/variable-type.js';
 import type { LastTold } from './watch/call-gate.js';
 import type { WatchedVariable } from './watch/dispatcher.js';
 import { deliver, releaseDue, watchedVariable } from './watch/dispatcher.js';
+import { MainTurns } from './watch/main-turns.js';
+import { type LineItem, NOT_IN_LINE } from './watch/turn-line.js';
 import type { WatchRun } from './watch/watch.js';
 import type { UpstreamStats, WatchSource } from './watch/watch-set.js';
 import { WatchSet } from './watch/watch-set.js';
@@ -25,6 +28,7 @@ export interface LocalWatchesOptions {
   readonly sessionId: string;
   readonly logger: Logger;
   readonly deadlines: Deadlines;
+  readonly maxMainMs: number;
   readonly find: (identifier: string) => Variable | undefined;
   readonly list: (pattern: string) => Variable[];
   /** @throws ClosedError */
@@ -44,7 +48,7 @@ interface LocalEntry extends RingEntry {
   readonly entry: VersionedValue;
 }
 
-interface Observation {
+interface Observation extends LineItem {
   readonly run: WatchRun;
   readonly ring: UpdateRing<LocalEntry>;
   /** Values at registration that have not been told yet: they come first. */
@@ -53,7 +57,10 @@ interface Observation {
   readonly fits: ((name: string) => boolean) | undefined;
   /** Variables that are neither deleted, as far as was told, nor removed; without end for a watch of patterns. */
   left: number;
-  isInLine: boolean;
+  /** All that waits is told in one go: it is one array, or one atomic whole, or only held back for now. */
+  readonly isWhole: boolean;
+  /** It is told that it is in step when what waits has been told. */
+  owesSynced: boolean;
   /** Why it ends when what waits has been told. */
   failure: BridgeError | undefined;
 }
@@ -64,6 +71,8 @@ export class LocalWatches implements WatchSource {
   readonly logger: Logger;
   readonly sessionId: string;
   readonly asksConditions = true;
+  /** They come by no port. */
+  readonly turns = undefined;
   readonly checkOpen: () => void;
   readonly #find: (identifier: string) => Variable | undefined;
   readonly #list: (pattern: string) => Variable[];
@@ -74,13 +83,20 @@ export class LocalWatches implements WatchSource {
   /** Those that wait for what fits a pattern. */
   readonly #searching = new Set<Observation>();
   readonly #observations = new Map<WatchRun, Observation>();
-  /** Watches with updates to deliver, in the order that they got them. */
-  #line: Observation[] = [];
+  /** Watches with updates to deliver, of one priority in the order that they got them. */
+  readonly #main: MainTurns<Observation>;
+  /** Of the flush, ms. */
+  #nowMs = 0;
   #isFlushScheduled = false;
   #isFlushing = false;
   #flushesThisTurn = 0;
 
-  constructor({ sessionId, logger, deadlines, find, list, checkOpen }: LocalWatchesOptions) {
+  constructor({ sessionId, logger, deadlines, maxMainMs, find, list, checkOpen }: LocalWatchesOptions) {
+    this.#main = new MainTurns<Observation>(
+      maxMainMs,
+      (observation) => this.#serve(observation),
+      () => this.#flush(),
+    );
     this.sessionId = sessionId;
     this.logger = logger;
     this.deadlines = deadlines;
@@ -137,7 +153,8 @@ export class LocalWatches implements WatchSource {
     const last = new Map<string, LastTold>();
     const observation = this.#observations.get(run);
     if (observation === undefined) return last;
-    this.#deliverAll(observation, systemClock.nowMs());
+    this.#nowMs = systemClock.nowMs();
+    this.#tell(observation, false);
     releaseDue(run, Number.POSITIVE_INFINITY);
     for (const [identifier, watched] of run.variables) {
       if (watched.isGone) continue;
@@ -202,6 +219,7 @@ export class LocalWatches implements WatchSource {
     const observation = this.#observations.get(run);
     this.#observations.delete(run);
     if (observation === undefined) return;
+    this.#main.line.leave(observation);
     this.#searching.delete(observation);
     observation.ring.clear();
     observation.initial = [];
@@ -210,6 +228,17 @@ export class LocalWatches implements WatchSource {
   lastWordAtMs(): number {
     // In process there is no silence.
     return systemClock.nowMs();
+  }
+
+  tellDue(run: WatchRun, nowMs: number): void {
+    const observation = this.#observations.get(run);
+    if (observation !== undefined && this.#main.budget.isUsedUp) {
+      this.#main.line.enter(observation);
+      return;
+    }
+    this.#main.begin();
+    run.releaseHeld(nowMs);
+    this.#main.spend();
   }
 
   releaseAtTurnEnd(run: WatchRun): void {
@@ -228,6 +257,7 @@ export class LocalWatches implements WatchSource {
       missedWaiting: observation?.ring.missedWaiting() ?? 0,
       reconnects: 0,
       buffered,
+      yields: observation === undefined ? 0 : this.#main.line.yieldsOf(observation),
     };
   }
 
@@ -252,9 +282,14 @@ export class LocalWatches implements WatchSource {
   }
 
   #begin(run: WatchRun, fits: Observation['fits'], left: number): Observation {
-    const { bufferLimit, overflow } = run.options;
+    const { bufferLimit, overflow, priority, atomic } = run.options;
     const ring = new UpdateRing<LocalEntry>(bufferLimit, overflow);
-    const observation: Observation = { run, ring, fits, initial: [], left, isInLine: false, failure: undefined };
+    const rank = rankOf(priority);
+    const isWhole = atomic || run.batch !== undefined || run.limit !== undefined;
+    const observation: Observation = {
+      ...{ run, ring, fits, initial: [], left, isWhole, owesSynced: false, failure: undefined },
+      ...{ rank, ...NOT_IN_LINE },
+    };
     this.#observations.set(run, observation);
     return observation;
   }
@@ -262,7 +297,11 @@ export class LocalWatches implements WatchSource {
   #handleLive(run: WatchRun): void {
     run.handleState('live');
     // In a turn of its own, behind the initial values: nothing is told before the caller has the watch.
-    setImmediate(() => run.handleSynced());
+    setImmediate(() => {
+      const observation = this.#observations.get(run);
+      if (observation?.isInLine === true) observation.owesSynced = true;
+      else run.handleSynced();
+    });
   }
 
   #watched(run: WatchRun, identifier: string, variable: Variable | undefined): LocalVariable {
@@ -326,11 +365,9 @@ export class LocalWatches implements WatchSource {
   }
 
   #putInLine(observation: Observation): void {
-    if (!observation.isInLine) {
-      observation.isInLine = true;
-      this.#line.push(observation);
-    }
-    if (this.#isFlushScheduled) return;
+    this.#main.line.enter(observation);
+    // The next turn comes by itself.
+    if (this.#isFlushScheduled || this.#main.budget.isUsedUp) return;
     this.#isFlushScheduled = true;
     // What watchers cause comes in a later turn: a watcher that sets must not keep the loop from everything else.
     // One that sets after an await, and a loop of awaited sets, neither: after so many flushes they wait for a turn too.
@@ -340,37 +377,58 @@ export class LocalWatches implements WatchSource {
 
   #flush(): void {
     this.#isFlushScheduled = false;
+    if (this.#main.budget.isUsedUp) return;
     this.#isFlushing = true;
     if (this.#flushesThisTurn === 0) setImmediate(() => (this.#flushesThisTurn = 0));
     this.#flushesThisTurn += 1;
-    const line = this.#line;
-    this.#line = [];
-    const nowMs = systemClock.nowMs();
-    for (const observation of line) {
-      observation.isInLine = false;
-      this.#deliverAll(observation, nowMs);
-    }
-    this.set.handleTurnEnd(nowMs);
+    this.#nowMs = systemClock.nowMs();
+    this.#main.run();
+    this.set.handleTurnEnd(this.#nowMs);
     this.#isFlushing = false;
   }
 
-  #deliverAll(observation: Observation, nowMs: number): void {
-    const { run, ring } = observation;
-    // Only what is there now: a watcher that sets its own variable gets that in a later turn.
+  #serve(observation: Observation): boolean {
+    const { run, isWhole } = observation;
+    if (!this.#tell(observation, !isWhole)) return true;
+    if (isWhole) {
+      run.releaseHeld(this.#nowMs);
+      this.#main.spend();
+    }
+    if (observation.owesSynced) {
+      observation.owesSynced = false;
+      run.handleSynced();
+    }
+    return false;
+  }
+
+  /** What is there now: a watcher that sets its own variable gets that in a later turn. False when the turn's time was used up before all was told. */
+  #tell(observation: Observation, mayBeCut: boolean): boolean {
+    const { run, ring, initial } = observation;
     let left = ring.size;
-    const { initial } = observation;
     observation.initial = [];
-    for (const entry of initial) {
-      if (run.isStopped) return;
-      this.#deliver(entry, nowMs);
+    for (let place = 0; place < initial.length; place += 1) {
+      if (run.isStopped) return true;
+      this.#deliver(initial[place]!, this.#nowMs);
+      if (!mayBeCut || !this.#main.spend()) continue;
+      const rest = initial.slice(place + 1);
+      if (rest.length + left === 0) break;
+      observation.initial = [...rest, ...observation.initial];
+      return run.isStopped;
     }
     for (; left > 0 && !run.isStopped; left -= 1) {
       const entry = ring.take();
       if (entry === undefined) break;
       const wasGone = entry.key.isGone;
-      this.#deliver(entry, nowMs);
+      this.#deliver(entry, this.#nowMs);
       if (!wasGone && (entry.flags & DELETED_MASK) !== 0) observation.left -= 1;
+      if (mayBeCut && this.#main.spend() && left > 1) return run.isStopped;
     }
+    this.#checkOver(observation);
+    return true;
+  }
+
+  #checkOver(observation: Observation): void {
+    const { run } = observation;
     if (observation.failure !== undefined) run.handleEnded(observation.failure);
     else if (observation.left === 0) run.handleEnded(undefined);
   }

@@ -102,6 +102,8 @@ export interface WatcherInfo {
     readonly updatesMissed: number;
     readonly errors: number;
     readonly reconnects: number;
+    /** Turns at whose end updates of it still waited, because the watchers told before had used up `maxMainMs`. */
+    readonly yields: number;
     readonly buffered: number;
     readonly uptimeMs: number;
     /** Ms since 1970; undefined before the first. */

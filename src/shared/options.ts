@@ -153,6 +153,10 @@ const Source = v.pipe(
   v.check(isWellFormed, 'give text without half of a surrogate pair'),
 );
 
+const MaxMainMs = v.pipe(v.number(), v.minValue(0), v.maxValue(1_000));
+const MAX_MAIN_MS_IS =
+  'Time that watchers of this state may take in one turn of the event loop, ms; what is over waits for the next turn, and conflates. 0 = no limit.';
+
 /** Retries from 1 s to 30 s with 10 % jitter: for servers that many clients share. */
 const GENTLE = { baseMs: 1_000, capMs: 30_000, jitter: 0.1 } as const;
 
@@ -227,6 +231,7 @@ export const StateOptionsSchema = v.strictObject({
     v.pipe(v.boolean(), v.description('Checks the books of every watch at each update; a difference goes to onError.')),
     false,
   ),
+  maxMainMs: v.optional(v.pipe(MaxMainMs, v.description(MAX_MAIN_MS_IS)), 0),
   logger: v.optional(v.pipe(LoggerSchema, v.description('Where the library says what it did.')), () => silentLogger),
 });
 
@@ -250,6 +255,7 @@ export function parseStateOptions(input: unknown) {
 const LocalOptionsSchema = v.strictObject({
   sessionId: v.optional(v.string(), 'local'),
   source: v.optional(Source, 'typescript'),
+  maxMainMs: v.optional(MaxMainMs, 0),
   logger: v.optional(LoggerSchema, () => silentLogger),
 });
 

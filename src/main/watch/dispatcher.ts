@@ -77,6 +77,14 @@ export interface CallerContext {
   runInAsyncScope<A extends unknown[], R>(call: (...args: A) => R, thisArg: undefined, ...args: A): R;
 }
 
+/** Decides what cannot be told at once. */
+export interface Turns {
+  /** Everything can. */
+  readonly isPlain: boolean;
+  /** Delivers the update, or keeps it for later in this turn or in another. */
+  offer(variable: WatchedVariable, update: Update, nowMs: number): void;
+}
+
 /** What the dispatcher has to know of a watch. Owner: watch.ts. */
 export interface DispatchedWatch {
   readonly ref: string;
@@ -95,6 +103,8 @@ export interface DispatchedWatch {
   readonly isStopped: boolean;
   /** Closed while another watch still speaks for this one. */
   readonly gate: CallGate | undefined;
+  /** Of a watch whose updates come by a port. */
+  readonly turns: Turns | undefined;
   /** Of a watch whose watcher gets its changes together. */
   readonly batch: ChangeBatch | undefined;
   /** The filter has returned a promise, and that was told. */
@@ -233,12 +243,18 @@ export function deliverInGroup(variable: WatchedVariable, update: Update, nowMs:
   const { group } = variable;
   const isFollowed = (update.flags & MORE) !== 0;
   if (group === undefined || (!isFollowed && group.length === 0)) {
-    deliver(variable, update, nowMs);
+    take(variable, update, nowMs);
     return;
   }
   group.push({ variable, update: new UpdateRecord().assign(update) });
   if (isFollowed) return;
-  for (const waiting of group.splice(0)) deliver(waiting.variable, waiting.update, nowMs);
+  for (const waiting of group.splice(0)) take(waiting.variable, waiting.update, nowMs);
+}
+
+function take(variable: WatchedVariable, update: Update, nowMs: number): void {
+  const { turns } = variable.watch;
+  if (turns === undefined || turns.isPlain) deliver(variable, update, nowMs);
+  else turns.offer(variable, update, nowMs);
 }
 
 /** The turn is over, or time has passed: calls what the watch held back and is due now, and tells its batch. */

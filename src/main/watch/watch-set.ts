@@ -34,6 +34,7 @@ export interface UpstreamStats {
   readonly missedWaiting: number;
   readonly reconnects: number;
   readonly buffered: number;
+  readonly yields: number;
 }
 
 /** Told when a watch is over, with the error if it failed. */
@@ -145,6 +146,7 @@ function infoOf(run: WatchRun, upstream: UpstreamStats, nowMs: number): WatcherI
       updatesMissed: stats.missed + upstream.missedWaiting,
       errors: stats.errors,
       reconnects: upstream.reconnects,
+      yields: upstream.yields,
       buffered: upstream.buffered + (run.limit?.size ?? 0) + (run.batch?.changes.length ?? 0),
       uptimeMs: nowMs - run.createdAt,
       lastUpdateAt: stats.lastUpdateAtOn(systemClock),

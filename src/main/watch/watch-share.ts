@@ -17,6 +17,8 @@ export interface WatchShareOwner {
   handleShareSynced(run: WatchRun): void;
   /** One of its patterns has found it. */
   handleFound(variable: WatchedVariable): void;
+  /** Its worker is gone: what has not been dispatched comes again. */
+  handleShareLost(run: WatchRun, variables: readonly WatchedVariable[]): void;
 }
 
 export class WatchShare implements SlotSubscriber {
@@ -145,6 +147,7 @@ export class WatchShare implements SlotSubscriber {
   handleWorkerLost(): void {
     // Nothing has moved for a group that was not whole: it comes again.
     if (this.#group !== undefined) this.#group.length = 0;
+    this.#owner.handleShareLost(this.run, this.variables);
     this.handleState('connecting', undefined);
   }
 

@@ -20,6 +20,7 @@ import type {
   ChangeBatch,
   DispatchedCall,
   DispatchedWatch,
+  Turns,
   WatchedVariable,
   Watcher,
 } from './dispatcher.js';
@@ -49,6 +50,10 @@ export interface WatchBackend {
   /** A variable that a pattern had found is gone. */
   forget(run: WatchRun, variable: WatchedVariable): void;
   stop(run: WatchRun): Promise<void>;
+  /** Of watches whose updates come by a port. */
+  readonly turns: Turns | undefined;
+  /** Time has come for what the watch holds back: it is told, by `releaseHeld`, when there is time for that. */
+  tellDue(run: WatchRun, nowMs: number): void;
   /** When the source of this watch was last heard, ms, as deadlines count them. */
   lastWordAtMs(run: WatchRun): number;
 }
@@ -76,6 +81,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
   readonly sessionId: string;
   readonly watcher: Watcher;
   readonly batch: ChangeBatch | undefined;
+  readonly turns: Turns | undefined;
   readonly options: WatchOptions;
   /** Instead of identifiers: its variables are those that have been found so far. */
   readonly patterns: readonly string[];
@@ -138,6 +144,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
     const { owner, ...rest } = options;
     this.options = rest;
     this.#backend = backend;
+    this.turns = backend.turns;
     this.#onRemoved = onRemoved;
     const { filter } = options;
     this.filter = typeof filter === 'function' ? filter : undefined;
@@ -224,8 +231,13 @@ export class WatchRun implements DispatchedWatch, Deadline {
   }
 
   handleDeadline(nowMs: number): void {
+    this.#backend.tellDue(this, nowMs);
+  }
+
+  /** Tells what is due by now. */
+  releaseHeld(nowMs: number): void {
     releaseDue(this, nowMs);
-    this.handleHeld();
+    if (!this.isStopped) this.handleHeld();
   }
 
   /** It ended by itself: without an error when no variable is left. */

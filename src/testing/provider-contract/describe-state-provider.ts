@@ -24,6 +24,7 @@ import { describeOverflow } from './overflow.js';
 import { describeOwners } from './owners.js';
 import { describePatterns } from './patterns.js';
 import { describePeeking } from './peeking.js';
+import { describePriorities } from './priorities.js';
 import { describeRateLimits } from './rate-limits.js';
 import { describeSignals } from './signals.js';
 import { describeStopping } from './stopping.js';
@@ -50,6 +51,7 @@ const TOPICS: readonly (readonly [topic: string, describeTopic: (promise: Promis
   ['rate limits', describeRateLimits],
   ['overflow', describeOverflow],
   ['changes together', describeChangesTogether],
+  ['priorities', describePriorities],
   ['peeking', describePeeking],
   ['iteration', describeIteration],
   ['signals', describeSignals],

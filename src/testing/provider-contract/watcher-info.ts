@@ -31,6 +31,7 @@ export function describeWatcherInfo(promise: Promised): void {
       updatesMissed: 0,
       errors: 0,
       reconnects: 0,
+      yields: 0,
       buffered: 0,
       lastUpdateAt: undefined,
       latencyMs: undefined,

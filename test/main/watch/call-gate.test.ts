@@ -23,6 +23,7 @@ const watch: DispatchedWatch = {
   filterPromises: false,
   gate: undefined,
   batch: undefined,
+  turns: undefined,
   handleIdentified: () => undefined,
   handleBatchBegun: () => undefined,
   handleError: () => undefined,

@@ -56,6 +56,7 @@ function watchOf(options: Partial<DispatchedWatch> = {}): TestWatch {
     filterPromises: false,
     gate: undefined,
     batch: undefined,
+    turns: undefined,
     handleIdentified: () => undefined,
     handleBatchBegun: () => undefined,
     handleGateFull: () => undefined,

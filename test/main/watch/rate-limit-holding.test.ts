@@ -143,6 +143,7 @@ function debounced() {
     filterPromises: false,
     gate: undefined,
     batch: undefined,
+    turns: undefined,
     handleIdentified: () => undefined,
     handleBatchBegun: () => undefined,
     handleGateFull: () => undefined,

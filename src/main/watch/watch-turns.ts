@@ -1,0 +1,216 @@
+/**
+ * Updates of a state over a bridge that cannot be told where they stand in the lane: behind urgent ones, or because the turn's time is used up.
+ * Path: slot client -> dispatcher -> [watch turns] -> dispatcher. Slow: a ring a watch, with its `bufferLimit` and `overflow`; what is left out is
+ * told by `missed`. While no watch has a priority and no budget is set, everything goes past it. Closed: a watch that stops takes its ring along.
+ */
+import { NORMAL, type Rank, rankOf, URGENT } from '../../shared/delivery/priority.js';
+import type { Update } from '../../shared/delivery/update.js';
+import { MORE, UpdateRecord } from '../../shared/delivery/update.js';
+import { UpdateRing } from '../../shared/delivery/update-ring.js';
+import { BufferOverflowError } from '../../shared/errors.js';
+import { systemClock } from '../../shared/system-clock.js';
+import type { Turns, WatchedVariable } from './dispatcher.js';
+import { deliver } from './dispatcher.js';
+import { MainTurns } from './main-turns.js';
+import { type LineItem, NOT_IN_LINE } from './turn-line.js';
+import type { WatchRun } from './watch.js';
+
+class TurnUpdate extends UpdateRecord {
+  readonly key: WatchedVariable;
+  /** What was set atomically is dropped together. */
+  readonly group: number;
+
+  constructor(key: WatchedVariable, group: number) {
+    super();
+    this.key = key;
+    this.group = group;
+  }
+}
+
+/** What one watch waits with. */
+interface RunQueue extends LineItem {
+  readonly run: WatchRun;
+  /** All that waits is told in one go: it is one array, or one atomic whole, or only held back for now. */
+  readonly isWhole: boolean;
+  ring: UpdateRing<TurnUpdate> | undefined;
+  /** Counts the groups that were taken in. */
+  group: number;
+  /** What may not overtake the updates. */
+  after: (() => void)[];
+  isFailed: boolean;
+}
+
+/** What waits of a watch, for listWatchers. */
+export interface TurnStats {
+  readonly buffered: number;
+  readonly missedWaiting: number;
+  readonly filteredWaiting: number;
+  readonly yields: number;
+}
+
+export class WatchTurns implements Turns {
+  isPlain: boolean;
+  readonly #main: MainTurns<RunQueue>;
+  readonly #queues = new Map<WatchRun, RunQueue>();
+  /** Watches that are urgent, and those of any priority but normal. */
+  #urgents = 0;
+  #others = 0;
+  /** When the updates that come now were taken, and those that waited are told. */
+  #drainMs = 0;
+  #runMs = 0;
+
+  /** `onTurn`: what waited was told in a turn of its own. */
+  constructor(maxMainMs: number, onTurn: () => void) {
+    this.#main = new MainTurns<RunQueue>(
+      maxMainMs,
+      (queue) => this.#serve(queue),
+      () => {
+        this.run();
+        onTurn();
+      },
+    );
+    this.isPlain = !this.#main.budget.isOn;
+  }
+
+  open(run: WatchRun): void {
+    const { priority, atomic } = run.options;
+    const rank = rankOf(priority);
+    const isWhole = run.batch !== undefined || run.limit !== undefined || (atomic && this.#main.budget.isOn);
+    this.#queues.set(run, {
+      run,
+      rank,
+      isWhole,
+      ring: undefined,
+      group: 0,
+      after: [],
+      isFailed: false,
+      ...NOT_IN_LINE,
+    });
+    this.#count(rank, 1);
+    this.#settle();
+  }
+
+  close(run: WatchRun): void {
+    const queue = this.#queues.get(run);
+    if (queue === undefined) return;
+    this.#queues.delete(run);
+    this.#main.line.leave(queue);
+    queue.ring = undefined;
+    queue.after = [];
+    this.#count(queue.rank, -1);
+    this.#settle();
+  }
+
+  offer(variable: WatchedVariable, update: Update, nowMs: number): void {
+    const queue = this.#queues.get(variable.watch as WatchRun);
+    if (queue === undefined || queue.isFailed) return;
+    const isIdle = !queue.isInLine && (queue.ring === undefined || queue.ring.isIdle);
+    if (!isIdle || !this.#isDirect(queue)) {
+      this.#push(queue, variable, update);
+      return;
+    }
+    if (nowMs !== this.#drainMs) {
+      this.#drainMs = nowMs;
+      this.#main.begin();
+    }
+    deliver(variable, update, nowMs);
+    this.#main.spend();
+  }
+
+  /** These will not come, or will come again. */
+  remove(run: WatchRun, variables: readonly WatchedVariable[]): void {
+    const ring = this.#queues.get(run)?.ring;
+    if (ring === undefined) return;
+    const unwanted = new Set(variables);
+    ring.removeWhere(({ key }) => unwanted.has(key));
+  }
+
+  /** Does it when all that waits of the watch has been told. False when nothing does: then it is the caller's. */
+  defer(run: WatchRun, tell: () => void): boolean {
+    const queue = this.#queues.get(run);
+    if (queue?.isInLine !== true) return false;
+    queue.after.push(tell);
+    return true;
+  }
+
+  /** Time has come for what a rate limit holds. */
+  tellDue(run: WatchRun, nowMs: number): void {
+    const queue = this.#queues.get(run);
+    if (queue !== undefined && this.#main.budget.isUsedUp) {
+      this.#main.line.enter(queue);
+      return;
+    }
+    this.#main.begin();
+    run.releaseHeld(nowMs);
+    this.#main.spend();
+  }
+
+  /** The updates that came together have all been offered: tells what waits, as far as there is time. */
+  run(): void {
+    if (this.#main.line.isEmpty) return;
+    this.#runMs = systemClock.nowMs();
+    this.#main.run();
+    this.#settle();
+  }
+
+  statsOf(run: WatchRun): TurnStats {
+    const queue = this.#queues.get(run);
+    const ring = queue?.ring;
+    return {
+      buffered: ring?.size ?? 0,
+      missedWaiting: ring?.missedWaiting() ?? 0,
+      filteredWaiting: ring?.filteredWaiting() ?? 0,
+      yields: queue === undefined ? 0 : this.#main.line.yieldsOf(queue),
+    };
+  }
+
+  #isDirect({ rank, isWhole }: RunQueue): boolean {
+    if (isWhole || this.#main.budget.isUsedUp) return false;
+    return rank === URGENT || (rank === NORMAL && this.#urgents === 0);
+  }
+
+  #push(queue: RunQueue, variable: WatchedVariable, update: Update): void {
+    const { bufferLimit, overflow, atomic } = queue.run.options;
+    queue.ring ??= new UpdateRing(bufferLimit, overflow, atomic ? ({ group }) => group : undefined);
+    const isTaken = queue.ring.push(new TurnUpdate(variable, queue.group).assign(update));
+    if ((update.flags & MORE) === 0) queue.group += 1;
+    this.#main.line.enter(queue);
+    if (isTaken) return;
+    queue.isFailed = true;
+    queue.after.push(() =>
+      queue.run.handleEnded(
+        new BufferOverflowError(
+          `the watcher fell ${bufferLimit} updates behind and asked for overflow 'error': take updates faster, raise bufferLimit, or conflate`,
+        ),
+      ),
+    );
+  }
+
+  #serve(queue: RunQueue): boolean {
+    const { run, isWhole, ring } = queue;
+    let isUsedUp = false;
+    for (let left = ring?.size ?? 0; left > 0 && !isUsedUp && !run.isStopped; left -= 1) {
+      const update = ring!.take();
+      if (update === undefined) break;
+      deliver(update.key, update, this.#runMs);
+      if (!isWhole) isUsedUp = this.#main.spend();
+    }
+    if (isWhole) {
+      run.releaseHeld(this.#runMs);
+      this.#main.spend();
+    }
+    if (ring !== undefined && ring.size > 0) return !run.isStopped;
+    for (const tell of queue.after.splice(0)) tell();
+    return false;
+  }
+
+  #count(rank: Rank, change: 1 | -1): void {
+    if (rank === URGENT) this.#urgents += change;
+    if (rank !== NORMAL) this.#others += change;
+  }
+
+  /** Not while something waits: it would be overtaken. */
+  #settle(): void {
+    this.isPlain = !this.#main.budget.isOn && this.#others === 0 && this.#main.line.isEmpty;
+  }
+}
