@@ -6,6 +6,7 @@ import { loadPeer } from '../peers/load-peer.js';
 import type { BatchSetter } from '../peers/peer.js';
 import type { PeerName } from '../peers/peer-programs.js';
 import { answerParent } from './child-link.js';
+import { openLinkSetter } from './link-setter.js';
 import type { ValueKind } from './measured-value.js';
 import { MEASURED_VALUES, typeUrlOf } from './measured-value.js';
 import { nowUs } from './monotonic-clock.js';
@@ -30,18 +31,23 @@ interface Preparation {
   /** Whose server that is; ours when undefined. */
   readonly peer: PeerName | undefined;
   readonly values: ValueKind;
+  /** How sets reach our server. */
+  readonly setsBy: 'link' | 'calls';
 }
 
 let setter: BatchSetter | undefined;
 let valueKind: ValueKind = 'number';
+/** Turns of the loop until what was set is on its way: the link has a port in between. */
+let turnsToFlush = 3;
 
 const calls = {
   /** Makes the session and its variables, all at version 1. */
-  prepare: async ({ port, session, variables, peer, values }: Preparation) => {
+  prepare: async ({ port, session, variables, peer, values, setsBy }: Preparation) => {
     valueKind = values;
     if (peer === undefined) {
       await register(port, session, variables);
-      setter = await openSetter(port, session);
+      setter = setsBy === 'link' ? await openLinkSetter(port, session) : await openCallSetter(port, session);
+      turnsToFlush = setsBy === 'link' ? 8 : 3;
     } else {
       const names = Array.from({ length: variables }, (_, variable) => variableName(variable));
       setter = await (await loadPeer(peer)).openSetter(port, names);
@@ -69,7 +75,7 @@ async function register(port: number, sessionId: string, variables: number): Pro
   client.close();
 }
 
-async function openSetter(port: number, sessionId: string): Promise<BatchSetter> {
+async function openCallSetter(port: number, sessionId: string): Promise<BatchSetter> {
   const connection = await SetConnection.open(port);
   const typeUrl = typeUrlOf(valueKind);
   return {
@@ -128,7 +134,7 @@ async function waitUntil(atUs: number): Promise<void> {
   const aheadMs = (atUs - nowUs()) / 1_000;
   if (aheadMs > 3) await pause(aheadMs - 2);
   // What was written goes out in these turns: the thread sleeps after them.
-  for (let turns = 0; turns < TURNS_TO_FLUSH; turns += 1) await turn();
+  for (let turns = 0; turns < turnsToFlush; turns += 1) await turn();
   const leftMs = (atUs - nowUs()) / 1_000;
   if (leftMs > 0) Atomics.wait(SLEEP, 0, 0, leftMs);
 }
@@ -145,5 +151,4 @@ async function inFlight(count: number, limit: number, task: (index: number) => P
 }
 
 const SLEEP = new Int32Array(new SharedArrayBuffer(4));
-const TURNS_TO_FLUSH = 3;
 const MAX_OPEN_CALLS = 5_000;

@@ -10,13 +10,11 @@ export const busy: Scenario = {
   run: (options) => {
     const load = loadOf(options, {
       quick: { watches: 500, rate: 1_000, seconds: 1.5, warmupSeconds: 0.5 },
-      normal: { watches: 2_000, rate: 5_000, seconds: 8, warmupSeconds: 2 },
+      normal: { watches: 2_000, rate: 5_000, seconds: 5, warmupSeconds: 2 },
     });
     const { watches, rate, seconds } = load;
     const title = `busy: main thread at work 5 ms of every 20, ${watches} watches, ${rate} updates/s, ${seconds} s`;
     const job = { ...load, scenario: 'busy', variables: watches, worksBeside: true };
-    return compareClients(options, title, LATENCY_FIGURES, { able: ['redis', 'nats'] }, (choice) =>
-      runStreamJob(choice, job),
-    );
+    return compareClients(options, title, LATENCY_FIGURES, { able: ['redis'] }, (choice) => runStreamJob(choice, job));
   },
 };

@@ -13,7 +13,7 @@ export const churn: Scenario = {
   run: (options) => {
     const isQuick = options.size === 'quick';
     const watches = options.watches ?? (isQuick ? 300 : 1_000);
-    const rounds = isQuick ? 3 : 10;
+    const rounds = isQuick ? 2 : 6;
     const title = `churn: ${rounds} rounds of ${watches} watches opened and stopped, after a first one`;
     return compareClients(options, title, COMPARED, { able: [] }, (choice) => churnOnce(choice, watches, rounds));
   },

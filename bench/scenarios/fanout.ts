@@ -10,7 +10,7 @@ export const fanout: Scenario = {
   run: (options) => {
     const load = loadOf(options, {
       quick: { watches: 300, rate: 3_000, seconds: 1.5, warmupSeconds: 0.5 },
-      normal: { watches: 1_000, rate: 10_000, seconds: 8, warmupSeconds: 2 },
+      normal: { watches: 1_000, rate: 10_000, seconds: 5, warmupSeconds: 2 },
     });
     const { watches, rate, seconds } = load;
     const title = `fanout: 1 variable, ${watches} watches, ${rate} updates/s, ${seconds} s`;

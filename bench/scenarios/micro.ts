@@ -11,7 +11,7 @@ export const micro: Scenario = {
   name: 'micro',
   summary: 'single kernels: codec, condition, ring, tracker, batch, dispatcher, table, update message',
   run: async (options) => {
-    const timeMs = options.size === 'quick' ? 40 : 500;
+    const timeMs = options.size === 'quick' ? 25 : 300;
     const results: KernelResult[] = [];
     for (const group of Object.keys(KERNEL_GROUPS) as KernelGroup[]) {
       await using kernels = await BenchProcess.start<KernelCalls>('kernels');

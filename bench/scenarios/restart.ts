@@ -42,7 +42,14 @@ async function restartOnce(transport: BenchTransport, clients: number, watches: 
     const server = await BenchProcess.start<ServerCalls>('server');
     owned.push(server);
     const port = await server.call('port', null);
-    const place = { port, session: SESSION, variables: watches, peer: undefined, values: 'number' } as const;
+    const place = {
+      port,
+      session: SESSION,
+      variables: watches,
+      peer: undefined,
+      values: 'number',
+      setsBy: 'calls',
+    } as const;
     const writer = await BenchProcess.start<WriterCalls>('writer');
     owned.push(writer);
     await writer.call('prepare', place);

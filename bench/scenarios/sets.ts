@@ -15,7 +15,7 @@ export const sets: Scenario = {
   summary: 'single sets, one awaited after another and 64 in flight: rate reached, CPU of one',
   run: async (options) => {
     const isQuick = options.size === 'quick';
-    const seconds = options.seconds ?? (isQuick ? 1 : 4);
+    const seconds = options.seconds ?? (isQuick ? 1 : 2);
     const title = `sets: single setVariable calls, each awaited, ${seconds} s; times until they were answered`;
     return outcomeOfCases(title, isQuick ? [64] : [1, 64], (inFlight) =>
       compareClients(options, title, COMPARED, PEERS, (choice) =>

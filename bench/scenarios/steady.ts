@@ -14,8 +14,8 @@ export const steady: Scenario = {
   summary: 'updates at a steady rate to thousands of watches: latency, CPU, main thread',
   run: async (options) => {
     const load = loadOf(options, {
-      quick: { watches: 1_000, rate: 2_000, seconds: 3, warmupSeconds: 1 },
-      normal: { watches: 5_000, rate: 10_000, seconds: 10, warmupSeconds: 2 },
+      quick: { watches: 1_000, rate: 2_000, seconds: 2, warmupSeconds: 1 },
+      normal: { watches: 5_000, rate: 10_000, seconds: 6, warmupSeconds: 2 },
     });
     const { watches, rate, seconds } = load;
     const title = `steady: ${watches} watches, ${rate} updates/s, ${seconds} s`;

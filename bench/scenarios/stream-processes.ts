@@ -21,6 +21,8 @@ export class StreamProcesses implements AsyncDisposable {
   /** Started, connected, and with so many variables registered. */
   static async start(choice: ClientChoice, variables: number, values: ValueKind = 'number'): Promise<StreamProcesses> {
     const peer = peerOf(choice);
+    // Each way as a service uses it: sets travel with the watches where they can.
+    const setsBy = choice.kind === 'link' ? 'link' : 'calls';
     const starting = [
       peer === undefined
         ? BenchProcess.start<ServerCalls>('server')
@@ -33,7 +35,7 @@ export class StreamProcesses implements AsyncDisposable {
       const port = await processes.server.call('port', null);
       await processes.writer.call(
         'prepare',
-        { port, session: SESSION, variables, peer, values },
+        { port, session: SESSION, variables, peer, values, setsBy },
         deadlineForMs(variables),
       );
       await processes.watcher.call('connect', { choice, port, session: SESSION, values });
