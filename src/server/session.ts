@@ -53,6 +53,11 @@ export class Session {
   readonly #expiries = new Map<Variable, Expiry>();
   /** Deleted variables by id, for watches that come back after a break. The oldest go first. */
   readonly #gone = new Map<string, Change>();
+  /** The last of each name among them. */
+  readonly #goneByName = new Map<string, Change>();
+  /** Of the newest deletion that is not remembered. */
+  #forgottenRevision = 0;
+  #toldRevision = 0;
   #goneBytes = 0;
   readonly #whole: WholeBudget | undefined;
   /** Of the session itself, its metadata and what it remembers of deleted variables, as the whole was told. */
@@ -117,6 +122,26 @@ export class Session {
   /** How a variable went, for as long as that is remembered. */
   findGone(variableId: string): Change | undefined {
     return this.#gone.get(variableId);
+  }
+
+  /** How the last variable of that name went. */
+  findGoneByName(name: string): Change | undefined {
+    return this.#goneByName.get(name);
+  }
+
+  /** Those that are remembered, in the order in which they went. */
+  gone(): IterableIterator<Change> {
+    return this.#gone.values();
+  }
+
+  /** Whoever has everything up to this revision can be told what went since. */
+  remembersSince(revision: number): boolean {
+    return revision >= this.#forgottenRevision && revision <= this.#table.revision;
+  }
+
+  /** Every change up to this revision has been told to whoever observes it. */
+  get toldRevision(): number {
+    return this.#toldRevision;
   }
 
   register(registration: Registration, nowMs: number): Kept<Variable> {
@@ -199,6 +224,7 @@ export class Session {
     }
     if (changes.length > 0) keeping.push(this.#keep(undefined, changes));
     this.#gone.clear();
+    this.#goneByName.clear();
     this.setWindows.close();
     this.#tell(-this.#besideBytes);
     await Promise.all(keeping);
@@ -238,10 +264,13 @@ export class Session {
     if (change.reason === 'session-ended') return;
     const before = this.#goneBytes;
     this.#gone.set(change.variable.id, change);
+    this.#goneByName.set(change.variable.name, change);
     this.#goneBytes += goneBytes(change);
     for (const [id, oldest] of this.#gone) {
       if (this.#gone.size <= MAX_GONE && this.#goneBytes <= MAX_GONE_BYTES) break;
       this.#gone.delete(id);
+      if (this.#goneByName.get(oldest.variable.name) === oldest) this.#goneByName.delete(oldest.variable.name);
+      this.#forgottenRevision = oldest.current.revision;
       this.#goneBytes -= goneBytes(oldest);
     }
     this.#tell(this.#goneBytes - before);
@@ -259,8 +288,16 @@ export class Session {
   }
 
   #keep<T>(result: T, changes: readonly Change[]): Kept<T> {
+    const { revision } = changes.at(-1)!.current;
     const keeping = this.#engine.commit({ sessionId: this.id, changes });
-    return keeping === undefined ? result : whenKept(keeping, result);
+    if (keeping === undefined) {
+      this.#toldRevision = revision;
+      return result;
+    }
+    const told = (): void => {
+      this.#toldRevision = Math.max(this.#toldRevision, revision);
+    };
+    return whenKept(keeping.then(told), result);
   }
 }
 

@@ -14,6 +14,8 @@ export class TcpProxy implements AsyncDisposable {
   #swallowsNew = false;
   /** Connections accepted so far. */
   accepted = 0;
+  #up = 0;
+  #down = 0;
 
   private constructor(targetPort: number) {
     this.#targetPort = targetPort;
@@ -30,6 +32,11 @@ export class TcpProxy implements AsyncDisposable {
 
   get endpoint(): string {
     return `127.0.0.1:${(this.#server.address() as AddressInfo).port}`;
+  }
+
+  /** Passed on so far: `up` to the server. */
+  get bytes(): { readonly up: number; readonly down: number } {
+    return { up: this.#up, down: this.#down };
   }
 
   /** Breaks every connection; new ones break too until `mend`. */
@@ -87,6 +94,12 @@ export class TcpProxy implements AsyncDisposable {
     }
     const upstream = connect(this.#targetPort, '127.0.0.1');
     this.#upstreams.add(upstream);
+    client.on('data', ({ length }: Buffer) => {
+      this.#up += length;
+    });
+    upstream.on('data', ({ length }: Buffer) => {
+      this.#down += length;
+    });
     upstream.on('close', () => this.#upstreams.delete(upstream));
     for (const [socket, other] of [
       [client, upstream],

@@ -77,6 +77,10 @@ export class LinkCall
   readonly #inbox: Buffer[] = [];
   #isReading = false;
   #sessionId: string | undefined;
+  #session: Session | undefined;
+  /** The epoch that the client's revisions belong to. */
+  #clientEpoch = '';
+  #saidPosition = 0;
   #sets: LinkSets | undefined;
   readonly #setNames = new SetNames();
   #setNameBytes = 0;
@@ -171,6 +175,8 @@ export class LinkCall
       checkSession(this.#server, this.#call.metadata, sessionId);
       const session = this.#server.store.require(sessionId, this.#server.clock.nowMs());
       this.#sessionId = sessionId;
+      this.#session = session;
+      this.#clientEpoch = hello.epoch;
       this.#sets = new LinkSets(this.#server, sessionId, this);
       if (maxBytes > 0) this.#limitTo(maxBytes);
       const { epoch, maxMessageBytes } = this.#server.options;
@@ -300,6 +306,9 @@ export class LinkCall
       const asked = row.condition === undefined ? undefined : this.#askedOf(row.condition);
       const request = watchRequestOf(row, this.#sessionId!, asked);
       const session = store.require(request.sessionId, clock.nowMs());
+      if (row.fromRevision !== undefined && this.#clientEpoch !== this.#server.options.epoch) {
+        throw new AbortedError('the revision to resume from is of another epoch: resume by versions');
+      }
       watchStreams.checkQuota();
       const feed = new LinkFeed(this, row.feed);
       const watch = new CarriedWatch(this.#server, session, request, this.#connection, this.#budget, feed, feed, feed);
@@ -366,9 +375,18 @@ export class LinkCall
     clearImmediate(this.#flushTurn);
     this.#flushTurn = undefined;
     if (this.#isEnded || this.writer.isEmpty) return;
+    this.#tellPosition();
     this.#message = this.writer.take();
     this.#pace.send(this.#server.clock.nowMs());
     if (this.dueAtMs > this.#pace.stuckAtMs) this.#server.deadlines.schedule(this, this.#pace.stuckAtMs);
+  }
+
+  /** So that a client that comes back can say where it was by one number. */
+  #tellPosition(): void {
+    const { toldRevision } = this.#session!;
+    if (toldRevision <= this.#saidPosition || !this.isAllWritten()) return;
+    this.#saidPosition = toldRevision;
+    this.writer.position(toldRevision);
   }
 
   handleFeedEnded(feed: LinkFeed): void {

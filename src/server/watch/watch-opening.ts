@@ -125,6 +125,7 @@ function decide(request: WatchRequest, sent: SentState, hasForgotten: boolean, e
   const { resume, includesInitialValues, patterns, waitsForMissing } = request;
   const { version, isNewcomer } = sent;
   const { id, firstVersion } = sent.variable;
+  if (request.fromRevision !== undefined) return decideFrom(request.fromRevision, sent);
   if (resume === undefined) {
     if (includesInitialValues) return INITIAL;
     // Registered while the watch was: its registration is a change.
@@ -144,6 +145,17 @@ function decide(request: WatchRequest, sent: SentState, hasForgotten: boolean, e
   if (seen > version) return fromTheStart;
   if (seen === version) return NOTHING;
   return since(seen, sent);
+}
+
+/** Where the history does not say what its version was then, whoever has seen one knows how many it missed. */
+function decideFrom(revision: number, sent: SentState): Decision {
+  const { version } = sent;
+  const { firstVersion, history } = sent.variable;
+  const seen = history.upTo(revision)?.version;
+  if (seen !== undefined) return seen >= version ? NOTHING : since(seen, sent);
+  // All that is held is newer: the variable is, too, if its first version is there.
+  const isNew = history.find(firstVersion) !== undefined;
+  return isNew ? since(firstVersion - 1, sent) : { type: 'resync', missed: version - firstVersion };
 }
 
 function since(seen: number, { variable, version }: SentState): Decision {

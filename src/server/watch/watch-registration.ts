@@ -3,7 +3,7 @@
  * Each variable, name and pattern is registered in the turn in which it is looked up, so that nothing which happens between the turns is
  * lost. Full: the watch refuses. The watch ended between the turns: it stops.
  */
-import { VariablesNotFoundError } from '../../shared/errors.js';
+import { AbortedError, VariablesNotFoundError } from '../../shared/errors.js';
 import type { Change, Variable } from '../../shared/state/variable.js';
 import { checkName } from '../../shared/values/identifier.js';
 import type { GoneVariable } from '../../shared/wire/update-encoder.js';
@@ -17,6 +17,11 @@ export interface WatchedSession {
   find(identifier: string): Variable | undefined;
   findById(id: string): Variable | undefined;
   findGone(variableId: string): Change | undefined;
+  /** The last of that name. */
+  findGoneByName(name: string): Change | undefined;
+  gone(): Iterable<Change>;
+  /** Whoever has everything up to this revision can be told what went since. */
+  remembersSince(revision: number): boolean;
   /** The first variable registered behind a place. */
   after(place: number): Variable | undefined;
 }
@@ -32,7 +37,8 @@ export async function registerWatch(
   epoch: string,
   work: Work,
 ): Promise<GoneVariable[]> {
-  const { identifiers, patterns, resume, waitsForMissing } = request;
+  const { identifiers, patterns, resume, waitsForMissing, fromRevision } = request;
+  if (fromRevision !== undefined) return registerFrom(fromRevision, watch, request, session, work);
   const gone: GoneById = new Map();
   const goneByName = new Map<string, string>();
   let forgotten = 0;
@@ -73,6 +79,11 @@ export async function registerWatch(
   // Names of variables whose deletion is known by id alone.
   if (missing.length > forgotten) throw VariablesNotFoundError.of(missing);
   if (patterns.size > 0) await registerPatterns(watch, patterns, session, work);
+  // Most often nothing is: what was asked for behind the watch finds it registered then.
+  return gone.size === 0 ? [] : goneVariables(gone, work);
+}
+
+async function goneVariables(gone: GoneById, work: Work): Promise<GoneVariable[]> {
   const variables: GoneVariable[] = [];
   for (const [id, { change, identifiers: called }] of gone) {
     const rest = work.spend(1);
@@ -83,12 +94,62 @@ export async function registerWatch(
   return variables;
 }
 
+/**
+ * A watch that has everything up to a revision, of each variable that it names.
+ * @throws AbortedError when it is not known what went since, and as `registerWatch`
+ */
+async function registerFrom(
+  revision: number,
+  watch: Watch,
+  { identifiers, patterns, waitsForMissing }: WatchRequest,
+  session: WatchedSession,
+  work: Work,
+): Promise<GoneVariable[]> {
+  const gone: GoneById = new Map();
+  const missing: string[] = [];
+  const checkMemory = (): void => {
+    if (session.remembersSince(revision)) return;
+    throw new AbortedError(`what went since revision ${revision} is not known any more: resume by versions`);
+  };
+  checkMemory();
+  for (const identifier of identifiers) {
+    const rest = work.spend(1);
+    if (rest !== undefined) await rest;
+    if (watch.isClosed) return [];
+    const change = session.findGoneByName(identifier) ?? session.findGone(identifier);
+    const variable = session.find(identifier);
+    if (change !== undefined && change.current.revision > revision) {
+      // What a live watch would have ended by is not watched anew under its name.
+      const { id } = change.variable;
+      const same = gone.get(id)?.identifiers;
+      if (same === undefined) gone.set(id, { change, identifiers: [identifier] });
+      else same.push(identifier);
+    } else if (variable !== undefined) watch.observe(variable, identifier);
+    else if (waitsForMissing) watch.waitFor(identifier);
+    else missing.push(identifier);
+  }
+  if (missing.length > 0) throw VariablesNotFoundError.of(missing);
+  if (patterns.size > 0) {
+    const matchers = await registerPatterns(watch, patterns, session, work);
+    for (const change of session.gone()) {
+      const rest = work.spend(STEPS_A_MATCH);
+      if (rest !== undefined) await rest;
+      const { id, name } = change.variable;
+      const isNews = change.current.revision > revision && !gone.has(id);
+      if (isNews && matchers.some((matches) => matches(name))) gone.set(id, { change, identifiers: undefined });
+    }
+  }
+  // It may have been forgotten between two turns.
+  checkMemory();
+  return goneVariables(gone, work);
+}
+
 async function registerPatterns(
   watch: Watch,
   patterns: ReadonlySet<string>,
   session: WatchedSession,
   work: Work,
-): Promise<void> {
+): Promise<readonly ((name: string) => boolean)[]> {
   const matchers: ((name: string) => boolean)[] = [];
   for (const pattern of patterns) matchers.push(watch.waitForAll(pattern));
   for (let variable = session.after(0); variable !== undefined; variable = session.after(variable.place)) {
@@ -98,9 +159,10 @@ async function registerPatterns(
       if (isThere && matches(variable.name)) watch.observe(variable, undefined);
       const rest = work.spend(STEPS_A_MATCH);
       if (rest !== undefined) await rest;
-      if (watch.isClosed) return;
+      if (watch.isClosed) return matchers;
     }
   }
+  return matchers;
 }
 
 /** At worst: a name of 256 characters and a pattern of as many. */

@@ -25,6 +25,8 @@ export interface WatchRequest {
   /** Undefined: the server's. */
   readonly heartbeatMs: number | undefined;
   readonly resume: WatchResume | undefined;
+  /** Of the session: everything up to it has come. Then there is no `resume`. */
+  readonly fromRevision: number | undefined;
   /** Asked here; of a stream by its client. */
   readonly asked: AskedCondition | undefined;
 }
@@ -138,6 +140,7 @@ class Draft {
       token: ownValue(options, 'watch_token') ?? '',
       heartbeatMs: heartbeatOf(this.#heartbeatMs),
       resume: isResuming ? new WatchResume(this.#resumeEpoch, this.#seen) : undefined,
+      fromRevision: undefined,
       asked: undefined,
     };
   }
@@ -159,6 +162,7 @@ export function watchRequestOf(row: AskedWatch, sessionId: string, asked: AskedC
     token: '',
     heartbeatMs: undefined,
     resume: row.resume === undefined ? undefined : new WatchResume(row.resume.epoch, row.resume.seen),
+    fromRevision: row.fromRevision,
     asked,
   };
 }

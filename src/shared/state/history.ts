@@ -108,6 +108,18 @@ export class History {
     return entry?.version === version ? entry : undefined;
   }
 
+  /** The newest entry of at most that revision; undefined when it is gone or never was. */
+  upTo(revision: number): VersionedValue | undefined {
+    let from = 0;
+    let to = this.#entries.length;
+    while (from < to) {
+      const middle = (from + to) >> 1;
+      if (this.#entries.peekAt(middle)!.revision <= revision) from = middle + 1;
+      else to = middle;
+    }
+    return from === 0 ? undefined : this.#entries.peekAt(from - 1);
+  }
+
   #shrinkLarge({ maxSessionBytes }: HistoryLimits): void {
     while (this.#entries.length > 1 && this.#bytes > LARGE_HISTORY_BYTES && this.#budget.bytes > maxSessionBytes) {
       this.#dropOldest();

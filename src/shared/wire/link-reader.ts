@@ -107,6 +107,12 @@ export class LinkReader implements ReadValue {
     return this.#count(DOWN.KEPT_ANSWERS);
   }
 
+  /** Behind the rows: up to which revision of the session all has come. @throws ProtocolError */
+  position(): number | undefined {
+    if (this.#at[DOWN.POSITIONS] === this.#end[DOWN.POSITIONS]) return undefined;
+    return this.#double(DOWN.POSITIONS);
+  }
+
   /** Behind everything else: over how many ms clients shall spread their return, where the server goes. @throws ProtocolError */
   drainingMs(): number | undefined {
     if (this.#at[DOWN.DRAINING_MS] === this.#end[DOWN.DRAINING_MS]) return undefined;

@@ -12,6 +12,8 @@ export interface LinkHello {
   readonly linkId: Uint8Array;
   /** The last set whose outcome the client has. */
   readonly setsAnswered: number;
+  /** The server's, as the client knows it: revisions that watches resume from belong to it. */
+  readonly epoch: string;
 }
 
 /** What a row says of a watch beside its names. */
@@ -21,6 +23,8 @@ interface WatchAsk {
   readonly keepsBatches: boolean;
   readonly waitsForMissing: boolean;
   readonly wantsMark: boolean;
+  /** Of the session, in the hello's epoch: everything up to it has come. */
+  readonly fromRevision: number | undefined;
   /** As text, for the server to ask. */
   readonly condition: string | undefined;
 }
@@ -63,6 +67,7 @@ export function encodeLinkRequest(request: LinkRequest): Uint8Array {
     resumeVersions: [] as number[],
     unwatchFeeds: [...unwatched],
     heartbeatMs,
+    resumeRevisions: [] as number[],
     watchConditions: [] as string[],
     keptQuestion,
   };
@@ -73,6 +78,7 @@ export function encodeLinkRequest(request: LinkRequest): Uint8Array {
     for (const identifier of row.identifiers) message.watchIdentifiers.push(identifier);
     message.watchPatternCounts.push(row.patterns.length);
     for (const pattern of row.patterns) message.watchPatterns.push(pattern);
+    if (row.fromRevision !== undefined) message.resumeRevisions.push(row.fromRevision);
     if (row.condition !== undefined) message.watchConditions.push(row.condition);
     if (row.resume === undefined) continue;
     message.resumeEpochs.push(row.resume.epoch);
@@ -106,6 +112,7 @@ export function helloOf(parts: readonly Message[]): LinkHello | undefined {
     maxBytes: hello.maxBytes ?? 0,
     linkId: new Uint8Array(hello.linkId ?? NO_BYTES),
     setsAnswered: hello.setsAnswered ?? 0,
+    epoch: hello.epoch ?? '',
   };
 }
 
@@ -135,6 +142,7 @@ export function* watchesOf(parts: readonly Message[]): Generator<AskedWatch | un
   const resumeCounts = columnOf(parts, ({ resumeCounts: counts }) => counts);
   const ids = columnOf(parts, ({ resumeIds }) => resumeIds);
   const versions = columnOf(parts, ({ resumeVersions }) => resumeVersions);
+  const revisions = columnOf(parts, ({ resumeRevisions }) => resumeRevisions);
   const conditions = columnOf(parts, ({ watchConditions }) => watchConditions);
   for (let feed = feeds.next(); feed !== undefined; feed = feeds.next()) {
     const flags = flagsOfRows.take();
@@ -164,6 +172,7 @@ export function* watchesOf(parts: readonly Message[]): Generator<AskedWatch | un
       keepsBatches: (flags & ASKS.BATCHES) !== 0,
       waitsForMissing: (flags & ASKS.WAIT) !== 0,
       wantsMark: (flags & ASKS.MARK) !== 0,
+      fromRevision: (flags & ASKS.FROM_REVISION) === 0 ? undefined : revisions.take(),
       condition: (flags & ASKS.CONDITION) === 0 ? undefined : conditions.take(),
       identifiers,
       patterns,
@@ -194,6 +203,7 @@ function flagsOf(row: LinkWatchRow): number {
     (row.waitsForMissing ? ASKS.WAIT : 0) |
     (row.wantsMark ? ASKS.MARK : 0) |
     (row.resume === undefined ? 0 : ASKS.RESUMES) |
+    (row.fromRevision === undefined ? 0 : ASKS.FROM_REVISION) |
     (row.condition === undefined ? 0 : ASKS.CONDITION)
   );
 }

@@ -49,6 +49,7 @@ export const ASKS = {
   MARK: 8,
   RESUMES: 16,
   CONDITION: 32,
+  FROM_REVISION: 64,
 } as const;
 
 /** Fields of LinkDown. */
@@ -83,6 +84,7 @@ export const DOWN = {
   REFUSAL_CODES: 28,
   REFUSAL_MESSAGES: 29,
   DRAINING_MS: 30,
+  POSITIONS: 31,
   KEPT_TARGETS: 36,
   KEPT_IDS: 37,
   KEPT_VERSIONS: 38,

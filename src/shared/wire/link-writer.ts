@@ -112,6 +112,7 @@ export class LinkWriter {
   readonly #keptTargets = this.#message.packed(DOWN.KEPT_TARGETS);
   readonly #keptVersions = this.#message.packed(DOWN.KEPT_VERSIONS);
   readonly #keptAnswers = this.#message.packed(DOWN.KEPT_ANSWERS);
+  readonly #positions = this.#message.packed(DOWN.POSITIONS);
   readonly #drainingMs = this.#message.packed(DOWN.DRAINING_MS);
   readonly #keyed = this.#message.keyed;
   #rows = 0;
@@ -209,6 +210,11 @@ export class LinkWriter {
   keptAnswer(question: number): void {
     this.#keptAnswers.count(question);
     this.#rows += 1;
+  }
+
+  /** Everything up to this revision is written, here or before. */
+  position(revision: number): void {
+    this.#positions.double(revision);
   }
 
   /** The last word: its client returns within so many ms. */

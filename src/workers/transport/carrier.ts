@@ -11,8 +11,10 @@ export interface CarriedFeed {
   readonly hasBeenLive: boolean;
   /** For sentences: a few of its identifiers. */
   readonly subject: string;
-  /** What to ask for now. `serverEpoch` is the one that the connection said, '' when it said none. */
-  request(serverEpoch: string): FeedRequest;
+  /** What to ask for now. `serverEpoch` is the one that the connection said, '' when it said none; `takesRevisions`: it may say by a revision where it was. */
+  request(serverEpoch: string, takesRevisions: boolean): FeedRequest;
+  /** What carried it ends, and everything up to this revision of the session has come by it. */
+  handlePosition(epoch: string, revision: number): void;
   handleOpening(nowMs: number): void;
   /** The server has registered it; `isAskedThere`: with the condition of its request. */
   handleRegistered(epoch: string, nowMs: number, isAskedThere?: boolean): void;

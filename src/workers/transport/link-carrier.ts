@@ -81,7 +81,7 @@ export class LinkCarrier implements Carrier {
   }
 
   open(feed: CarriedFeed, attempt: number): void {
-    const request = feed.request(this.#server().epoch);
+    const request = feed.request(this.#server().epoch, true);
     const nowMs = systemClock.nowMs();
     feed.handleOpening(nowMs);
     this.#connect().session.open(feed, request);
@@ -137,6 +137,7 @@ export class LinkCarrier implements Carrier {
     const link = this.#link;
     if (link === undefined) return [];
     this.#mute(link);
+    link.session.tellPosition();
     const feeds = link.session.feeds();
     for (const feed of feeds) this.#forgetOpening(feed);
     return feeds;
@@ -165,10 +166,10 @@ export class LinkCarrier implements Carrier {
 
   #connect(): Link {
     if (this.#link !== undefined) return this.#link;
-    const { maxBytes } = this.#server();
+    const { maxBytes, epoch } = this.#server();
     const channel = this.#pool.lease();
     const { linkId, answered: setsAnswered } = this.#sets;
-    const hello = { sessionId: this.#config.sessionId, maxBytes, linkId, setsAnswered };
+    const hello = { sessionId: this.#config.sessionId, maxBytes, linkId, setsAnswered, epoch };
     const session = new LinkSession(hello, this.#sets, this);
     const call = openLink(channel, this.#config, {
       handleHeaders: () => channel.handleWord(systemClock.nowMs()),
@@ -249,6 +250,7 @@ export class LinkCarrier implements Carrier {
   /** All that it carried, by the same word. */
   #endFeeds(link: Link, end: Omit<FeedEnd, 'liveForMs'>): void {
     const nowMs = systemClock.nowMs();
+    link.session.tellPosition();
     for (const feed of link.session.feeds()) {
       this.#forgetOpening(feed);
       this.#owner.handleFeedEnded(feed, { ...end, liveForMs: link.session.liveForMs(feed, nowMs) });

@@ -81,6 +81,8 @@ export class LinkSession {
   #heartbeatMs = 0;
   #isHeartbeatSaid = true;
   #epoch: string | undefined;
+  /** Everything up to this revision has come; 0 = nobody said so. */
+  #position = 0;
   /** The server asks conditions. */
   #asksConditions = false;
   readonly #kept = new KeptFeeds<LinkedFeed>((linked, id, version) => {
@@ -233,8 +235,15 @@ export class LinkSession {
     while (reader.next()) this.#handleRow(reader, nowMs);
     this.#handleKept(reader);
     this.#handleOutcomes(reader);
+    this.#position = reader.position() ?? this.#position;
     const drainingMs = reader.drainingMs();
     if (drainingMs !== undefined) this.#owner.handleDraining(drainingMs);
+  }
+
+  /** The link has ended: its feeds can come back from there. */
+  tellPosition(): void {
+    if (this.#position === 0) return;
+    for (const feed of this.#feeds.keys()) feed.handlePosition(this.#epoch ?? '', this.#position);
   }
 
   #handleWelcome(welcome: Welcome): void {
@@ -426,13 +435,34 @@ function interestOf({ identifiers, keepsBatches, waitForMissing, condition = '' 
 /** Equal texts: the same from the same place on. '' of one that asks for much, which costs more to compare than to ask. */
 function textOf(request: FeedRequest): string {
   const { identifiers, patterns, resume, resumeEpoch, condition, wantsMark, keepsBatches, waitForMissing } = request;
+  const { fromRevision } = request;
   if (identifiers.length > MOST_COMPARED) return '';
-  const said = [identifiers, patterns, condition, resume, resumeEpoch, wantsMark, keepsBatches, waitForMissing];
+  const said = [
+    identifiers,
+    patterns,
+    condition,
+    resume,
+    resumeEpoch,
+    fromRevision,
+    wantsMark,
+    keepsBatches,
+    waitForMissing,
+  ];
   return JSON.stringify(said);
 }
 
 function rowOf(number: number, request: FeedRequest): LinkWatchRow {
-  const { identifiers, patterns, keepsBatches, waitForMissing, wantsMark, resume, resumeEpoch, condition } = request;
+  const {
+    identifiers,
+    patterns,
+    keepsBatches,
+    waitForMissing,
+    wantsMark,
+    resume,
+    resumeEpoch,
+    condition,
+    fromRevision,
+  } = request;
   return {
     feed: number,
     includesInitialValues: true,
@@ -443,6 +473,7 @@ function rowOf(number: number, request: FeedRequest): LinkWatchRow {
     patterns,
     resume: resume === undefined ? undefined : { epoch: resumeEpoch, seen: Object.entries(resume) },
     condition,
+    fromRevision,
   };
 }
 

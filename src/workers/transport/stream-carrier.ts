@@ -74,7 +74,7 @@ export class StreamCarrier implements Carrier {
 
   open(feed: CarriedFeed, attempt: number): void {
     const { epoch, maxBytes } = this.#server();
-    const request = feed.request(epoch);
+    const request = feed.request(epoch, false);
     const token = randomId('w');
     const options: Record<string, string> = { watch_token: token, old_value: 'none' };
     if (request.wantsMark) options.synced = '1';

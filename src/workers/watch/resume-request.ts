@@ -7,6 +7,8 @@ export interface FeedRequest {
   /** Last versions by variable id, of those that belong to `resumeEpoch`. */
   readonly resume: Readonly<Record<string, number>> | undefined;
   readonly resumeEpoch: string;
+  /** Instead: everything up to this revision of the session has come, of all that it asks for. */
+  readonly fromRevision?: number;
   readonly waitForMissing: boolean;
   /** A `synced` mark behind what the server has to say at first. */
   readonly wantsMark: boolean;
@@ -25,12 +27,26 @@ export interface RequestOptions {
   readonly keepsBatches: boolean;
   /** The epoch that the connection said, '' when it said none. */
   readonly serverEpoch: string;
+  /** Where a link of that server was when it ended with the feed in step; undefined for a carrier that takes no revisions. */
+  readonly position: Position | undefined;
+}
+
+/** Everything up to a revision of the session, of one epoch. */
+export interface Position {
+  readonly epoch: string;
+  readonly revision: number;
 }
 
 export function feedRequest(
   variables: readonly VariableFeed[],
-  { patterns, patternEpoch, waitForMissing, keepsBatches, serverEpoch }: RequestOptions,
+  { patterns, patternEpoch, waitForMissing, keepsBatches, serverEpoch, position }: RequestOptions,
 ): FeedRequest {
+  if (position !== undefined && position.epoch === serverEpoch && areAllOf(position.epoch, variables)) {
+    return {
+      ...{ identifiers: patterns.length === 0 ? left(variables) : [], patterns, keepsBatches, waitForMissing },
+      ...{ resume: undefined, resumeEpoch: '', fromRevision: position.revision, wantsMark: true },
+    };
+  }
   const identifiers: string[] = [];
   let ofServer: string | undefined;
   let ofOthers: string | undefined;
@@ -67,6 +83,15 @@ export function feedRequest(
     wantsMark: serverEpoch !== '' && (isResuming || waits || patterns.length > 0),
     keepsBatches,
   };
+}
+
+/** A version of that epoch has come of each that is not gone. */
+function areAllOf(epoch: string, variables: readonly VariableFeed[]): boolean {
+  return variables.every(({ isGone, tracker }) => isGone || (tracker.version > 0 && tracker.epoch === epoch));
+}
+
+function left(variables: readonly VariableFeed[]): string[] {
+  return variables.filter(({ isGone }) => !isGone).map(({ identifier }) => identifier);
 }
 
 /** Whether an epoch, or an era within it (`epoch.n`), is that of a server. */

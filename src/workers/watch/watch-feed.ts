@@ -18,7 +18,7 @@ import type { DeletedReason } from '../../shared/state/variable.js';
 import type { ExpectedNames, UpdateMessage } from '../../shared/wire/update-message.js';
 import { decodeUpdate, updateValue } from '../../shared/wire/update-message.js';
 import type { CarriedFeed } from '../transport/carrier.js';
-import type { FeedRequest } from './resume-request.js';
+import type { FeedRequest, Position } from './resume-request.js';
 import { feedRequest, isSameServer } from './resume-request.js';
 import { VariableFeed } from './variable-feed.js';
 import type { FeedState } from './watch-state.js';
@@ -78,6 +78,7 @@ export class WatchFeed implements CarriedFeed {
   #streamEpoch = '';
   #hasBeenLive = false;
   #isSynced = false;
+  #position: Position | undefined;
   #awaitsMark = false;
   /** Of an atomic group that is not whole: nothing has moved for it yet, so that a break forgets it and the server says it again. */
   #group: UpdateMessage[] = [];
@@ -157,8 +158,13 @@ export class WatchFeed implements CarriedFeed {
   }
 
   /** What to ask for now. `serverEpoch` is the one that the connection said, '' when it said none. */
-  request(serverEpoch: string): FeedRequest {
+  request(serverEpoch: string, takesRevisions: boolean): FeedRequest {
+    // Once: where the server does not remember it, versions say where it was.
+    const position = this.#position;
+    this.#position = undefined;
     const request = feedRequest([...this.#variables.values()], {
+      // What a condition has kept out is known by versions.
+      position: takesRevisions && this.#condition === undefined ? position : undefined,
       patterns: this.#patterns?.patterns ?? [],
       patternEpoch: this.#hasBeenLive ? this.#streamEpoch || (this.#patterns?.epoch ?? '') : '',
       waitForMissing: this.#waitsForMissing,
@@ -167,6 +173,10 @@ export class WatchFeed implements CarriedFeed {
     });
     this.#awaitsMark = request.wantsMark;
     return this.#conditionText === undefined ? request : { ...request, condition: this.#conditionText };
+  }
+
+  handlePosition(epoch: string, revision: number): void {
+    if (this.#isSynced) this.#position = { epoch, revision };
   }
 
   /** After a NOT_FOUND of a watch that was live before: the variables are waited for. */

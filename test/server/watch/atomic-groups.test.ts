@@ -61,6 +61,9 @@ class Life {
       find: (identifier) => table.find(identifier),
       findById: (id) => table.findById(id),
       findGone: () => undefined,
+      findGoneByName: () => undefined,
+      gone: () => [],
+      remembersSince: () => true,
       after: (place) => table.after(place),
     };
     this.#note();

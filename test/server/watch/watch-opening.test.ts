@@ -9,7 +9,13 @@ import { SampleTable } from '../sample-table.js';
 
 const message = { variableIdentifiers: ['v0'], includeInitialValues: true };
 
-async function opening(request: object, variables: readonly Variable[], isNewcomer = false, condition = '') {
+async function opening(
+  request: object,
+  variables: readonly Variable[],
+  isNewcomer = false,
+  condition = '',
+  fromRevision?: number,
+) {
   const asked = condition === '' ? undefined : parseCondition(condition);
   const states = variables.map((variable) => {
     const sent = new SentState(variable, variable.current.version, undefined, isNewcomer, asked !== undefined);
@@ -22,7 +28,7 @@ async function opening(request: object, variables: readonly Variable[], isNewcom
     return Promise.resolve();
   };
   const captured = { states, gone: [], epoch: 'e1', revision: 1_000 };
-  const parsed = { ...parseWatchRequest({ ...message, ...request }), asked };
+  const parsed = { ...parseWatchRequest({ ...message, ...request }), asked, fromRevision };
   const openings = await openingOf(parsed, captured, { spend });
   const said = openings.map((one) => {
     if (one.type === 'gone') return one.type;
@@ -59,6 +65,21 @@ describe('an opening', () => {
     const fan = sample.variable('fan');
     sample.set(fan, 1);
     assert.deepEqual((await opening({ includeInitialValues: false }, [fan], true)).said, ['replay fan=1-2']);
+  });
+
+  test('from a revision tells what came since, and is a resync where the history does not say', async () => {
+    const sample = new SampleTable({ maxAgeMs: 0 });
+    const [fan, lamp] = [sample.variable('fan'), sample.variable('lamp')];
+    for (let value = 1; value < 30; value += 1) sample.set(fan, value);
+    const since = async (fromRevision: number) => (await opening({}, [fan, lamp], false, '', fromRevision)).said;
+    assert.deepEqual(await since(31), []);
+    assert.deepEqual(await since(28), ['replay fan=28-30']);
+    // Its versions up to then are not held: whoever has one knows how many it missed. The other has not changed since its first.
+    assert.deepEqual(await since(5), ['resync fan=30']);
+    assert.deepEqual(await since(1), ['replay lamp=1', 'resync fan=30']);
+    const late = sample.variable('late');
+    sample.set(late, 1);
+    assert.deepEqual((await opening({}, [late], false, '', 31)).said, ['replay late=1-2']);
   });
 
   test('with a condition replays what it lets through, and says of the rest at the end that it is behind', async () => {

@@ -6,7 +6,7 @@ import { Watch } from '../../../src/server/watch/watch.js';
 import { registerWatch } from '../../../src/server/watch/watch-registration.js';
 import type { WatchRequest } from '../../../src/server/watch/watch-request.js';
 import { parseWatchRequest } from '../../../src/server/watch/watch-request.js';
-import { VariablesNotFoundError } from '../../../src/shared/errors.js';
+import { AbortedError, VariablesNotFoundError } from '../../../src/shared/errors.js';
 import { silentLogger } from '../../../src/shared/logger.js';
 import type { Change } from '../../../src/shared/state/variable.js';
 import { SampleTable } from '../sample-table.js';
@@ -22,11 +22,15 @@ function setup(message: Parameters<typeof parseWatchRequest>[0]) {
     handleNothingLeft: () => undefined,
     handleFailure: () => undefined,
   });
+  const remembers = { all: true };
   const session = {
     id: 's',
     find: (identifier: string) => table.find(identifier),
     findById: (id: string) => table.findById(id),
     findGone: (id: string) => gone.get(id),
+    findGoneByName: (name: string) => [...gone.values()].findLast(({ variable }) => variable.name === name),
+    gone: () => gone.values(),
+    remembersSince: () => remembers.all,
     after: (place: number) => table.after(place),
   };
   let steps = 0;
@@ -38,7 +42,7 @@ function setup(message: Parameters<typeof parseWatchRequest>[0]) {
         return steps % 2 === 0 ? Promise.resolve() : undefined;
       },
     });
-  return { sample, manager, gone, watch, told, register, steps: () => steps };
+  return { sample, manager, gone, watch, told, register, remembers, steps: () => steps };
 }
 
 describe('registering for what a request means', () => {
@@ -119,5 +123,32 @@ describe('registering for what a request means', () => {
         ['var_9', undefined, undefined],
       ],
     );
+  });
+
+  test('from a revision tells what went since of what it names and of what fits, and refuses where that is forgotten', async () => {
+    const { sample, gone, watch, register, remembers } = setup({});
+    const variables = ['stays', 'went before', 'goes', 'comes again', 'p1', 'other'].map((name) =>
+      sample.variable(name),
+    );
+    const byName = new Map(variables.map((variable) => [variable.name, variable]));
+    const goes = (name: string): void => {
+      const change = sample.delete(byName.get(name)!);
+      gone.set(change.variable.id, change);
+    };
+    goes('went before');
+    const { revision } = sample.table;
+    for (const name of ['goes', 'comes again', 'p1', 'other']) goes(name);
+    sample.variable('comes again');
+    sample.variable('p2');
+    const request: WatchRequest = {
+      ...parseWatchRequest({ sessionId: 's', variableIdentifiers: ['stays', 'goes', 'comes again'], patterns: ['p*'] }),
+      fromRevision: revision,
+    };
+    const said = await register(undefined, request);
+    assert.deepEqual(said.map(({ change }) => change?.variable.name).sort(), ['comes again', 'goes', 'p1']);
+    const { states } = watch.capture();
+    assert.deepEqual(states.map(({ variable }) => variable.name).sort(), ['p2', 'stays']);
+    remembers.all = false;
+    await assert.rejects(register(undefined, request), AbortedError);
   });
 });

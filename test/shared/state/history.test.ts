@@ -77,6 +77,20 @@ describe('a history', () => {
     );
   });
 
+  test('finds the newest entry up to a revision, where it is held', () => {
+    const history = new History({ bytes: 0 });
+    for (const [version, revision] of [
+      [5, 10],
+      [6, 13],
+      [7, 20],
+    ] as const) {
+      history.push({ ...entry(version), revision }, limits(), 0);
+    }
+    const found = [9, 10, 12, 13, 19, 20, 99].map((revision) => history.upTo(revision)?.version);
+    assert.deepEqual(found, [undefined, 5, 5, 6, 6, 7, 7]);
+    assert.equal(new History({ bytes: 0 }).upTo(5), undefined);
+  });
+
   test('finds exactly the versions that it holds', () => {
     fc.assert(
       fc.property(

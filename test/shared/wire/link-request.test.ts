@@ -25,6 +25,7 @@ const watch = record({
   waitsForMissing: fc.boolean(),
   wantsMark: fc.boolean(),
   condition: fc.option(text, { nil: undefined }),
+  fromRevision: fc.option(fc.maxSafeNat(), { nil: undefined }),
   identifiers: fc.uniqueArray(text, { maxLength: 4 }),
   patterns: fc.uniqueArray(text, { maxLength: 2 }),
   resume: fc.option(
@@ -44,6 +45,7 @@ const request = record({
       maxBytes: fc.nat(2 ** 31 - 1),
       linkId: fc.uint8Array({ maxLength: 3 }),
       setsAnswered: fc.maxSafeNat(),
+      epoch: text,
     }),
     {
       nil: undefined,

@@ -51,6 +51,9 @@ class NotingFeed implements CarriedFeed {
   handleKept(variableId: string, version: number): void {
     this.told.push(`kept ${variableId} to ${version}`);
   }
+  handlePosition(epoch: string, revision: number): void {
+    this.told.push(`at ${revision} of ${epoch}`);
+  }
   handleMark(kind: string): void {
     this.told.push(kind);
   }
@@ -72,7 +75,7 @@ const request = (...identifiers: string[]): FeedRequest => ({
   keepsBatches: false,
 });
 const MAX_BYTES = 4 << 20;
-const HELLO = { sessionId: 's', maxBytes: 1_000, linkId: new Uint8Array(16), setsAnswered: 0 };
+const HELLO = { sessionId: 's', maxBytes: 1_000, linkId: new Uint8Array(16), setsAnswered: 0, epoch: 'e1' };
 const WELCOME = {
   ...{ epoch: 'e1', heartbeatMs: 1, maxBytes: 1, asksConditions: true },
   ...{ setsContinue: false, setsMade: 0, setsLost: 0 },
@@ -299,6 +302,23 @@ describe('what a link hears', () => {
     hear(300);
     assert.deepEqual(minding.told, ['registered ', 'word', 'word', 'heartbeat']);
     assert.deepEqual(other.told, ['registered ', 'heartbeat']);
+  });
+
+  test('says where its feeds are when it ends', () => {
+    const a = new NotingFeed();
+    session.open(a, request('a'));
+    session.handleMessage(encodeWelcome(WELCOME), 90);
+    session.tellPosition();
+    assert.deepEqual(a.told, []);
+    for (const revision of [7, 9]) {
+      writer.heartbeat();
+      writer.position(revision);
+      hear();
+    }
+    writer.heartbeat();
+    hear();
+    session.tellPosition();
+    assert.deepEqual(a.told, ['at 9 of e1']);
   });
 
   test('may be that the server drains, behind everything else that it says', () => {

@@ -5,9 +5,36 @@ import { VariableFeed } from '../../../src/workers/watch/variable-feed.js';
 
 const seen = (identifier: string, version: number, epoch: string, variableId: string) =>
   new VariableFeed(identifier, 0, { version, epoch, variableId, last: undefined });
-const OPTIONS = { patterns: [], patternEpoch: '', waitForMissing: false, keepsBatches: false, serverEpoch: 'e1' };
+const OPTIONS = {
+  patterns: [],
+  patternEpoch: '',
+  position: undefined,
+  waitForMissing: false,
+  keepsBatches: false,
+  serverEpoch: 'e1',
+};
 
 describe('the request of a feed', () => {
+  test('that has everything up to a revision names no versions', () => {
+    const position = { epoch: 'e1', revision: 9 };
+    const gone = seen('door', 3, 'e1', 'v3');
+    gone.isGone = true;
+    const feeds = [seen('fan', 7, 'e1', 'v1'), gone];
+    const { identifiers, resume, fromRevision, wantsMark } = feedRequest(feeds, { ...OPTIONS, position });
+    assert.deepEqual([identifiers, resume, fromRevision, wantsMark], [['fan'], undefined, 9, true]);
+    const patterns = feedRequest(feeds, { ...OPTIONS, position, patterns: ['f*'] });
+    assert.deepEqual([patterns.identifiers, patterns.fromRevision], [[], 9]);
+    for (const other of [
+      new VariableFeed('new', 0, undefined),
+      seen('lamp', 1, 'e0', 'v2'),
+      seen('x', 1, 'e1.1', 'v4'),
+    ]) {
+      assert.equal(feedRequest([...feeds, other], { ...OPTIONS, position }).fromRevision, undefined);
+    }
+    const elsewhere = feedRequest(feeds, { ...OPTIONS, position: { epoch: 'e0', revision: 9 } });
+    assert.deepEqual([elsewhere.fromRevision, elsewhere.resume], [undefined, { v1: 7 }]);
+  });
+
   test('that has seen nothing asks for its variables as they are', () => {
     const request = feedRequest([new VariableFeed('fan', 0, undefined)], OPTIONS);
     assert.deepEqual([request.identifiers, request.resume, request.wantsMark], [['fan'], undefined, false]);

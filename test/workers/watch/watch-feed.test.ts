@@ -389,7 +389,7 @@ describe('after a break', () => {
     feed.handleMessage(server.set('fan', 2), 0);
     breakStream(feed);
 
-    assert.deepEqual(feed.request('e1'), {
+    assert.deepEqual(feed.request('e1', false), {
       identifiers: ['fan', 'lamp'],
       patterns: [],
       resume: { v1: 2, v2: 1 },
@@ -466,7 +466,7 @@ describe('after a break', () => {
       const restarted = new Server('e2', 'w');
       restarted.register('fan', 7, version);
 
-      assert.equal(feed.request('e2').waitForMissing, true);
+      assert.equal(feed.request('e2', false).waitForMissing, true);
       returnTo(feed, restarted);
       feed.handleMessage(restarted.resync('fan'), 0);
       feed.handleMessage(restarted.set('fan', 8), 0);
@@ -499,22 +499,22 @@ describe('after a break', () => {
       { version: 3, epoch: 'e1', variableId: 'v1', last: undefined },
       { version: 4, epoch: 'e2', variableId: 'v2', last: undefined },
     ]);
-    assert.deepEqual(feed.request('e2').resume, { v2: 4 });
-    assert.equal(feed.request('e2').resumeEpoch, 'e2');
+    assert.deepEqual(feed.request('e2', false).resume, { v2: 4 });
+    assert.equal(feed.request('e2', false).resumeEpoch, 'e2');
   });
 
   test('a server without epochs is not asked to resume', () => {
     const server = new Server('');
     server.register('fan', 1);
     const { feed } = live(server, ['fan']);
-    assert.equal(feed.request('').resume, undefined);
+    assert.equal(feed.request('', false).resume, undefined);
   });
 
   test('a NOT_FOUND of a watch that was live makes it wait for its variables', () => {
     const { feed } = feedOf(['fan']);
-    assert.equal(feed.request('e1').waitForMissing, false);
+    assert.equal(feed.request('e1', false).waitForMissing, false);
     feed.waitForMissing();
-    assert.equal(feed.request('e1').waitForMissing, true);
+    assert.equal(feed.request('e1', false).waitForMissing, true);
   });
 });
 
@@ -609,7 +609,7 @@ describe('within one stream', () => {
       { version: 1, value: 2, old: 1, missed: 0, filtered: 0, flags: RESYNC },
       { version: 2, value: 3, old: 2, missed: 0, filtered: 0, flags: 0 },
     ]);
-    assert.deepEqual(feed.request('e1'), {
+    assert.deepEqual(feed.request('e1', false), {
       identifiers: ['fan'],
       patterns: [],
       resume: { v1: 2 },
@@ -834,7 +834,7 @@ describe('a condition', () => {
     const server = new Server();
     server.register('fan', 0);
     const { feed, receiver } = feedOf(['fan'], { condition: changedBy2 });
-    assert.equal(feed.request('e1').condition, '{"changedBy":2}');
+    assert.equal(feed.request('e1', false).condition, '{"changedBy":2}');
     feed.handleRegistered('e1', 0, true);
     feed.handleMessage(server.initial('fan'), 0);
     for (const value of [1, 2, 9, 3]) server.change('fan', value);
@@ -863,7 +863,7 @@ describe('a condition', () => {
     feed.handleKept(id, 5);
     feed.handleKept('nobody', 50);
     assert.deepEqual([statsOf(feed).filteredWaiting, statsOf(feed).received], [8, 8]);
-    assert.equal(feed.request('e1').resume?.[id], 9);
+    assert.equal(feed.request('e1', false).resume?.[id], 9);
     for (let value = 1; value < 9; value += 1) server.change('fan', value);
     feed.handleMessage(server.set('fan', 100), 0);
     assert.deepEqual(receiver.deliveries.slice(2).map(brief), [
@@ -983,7 +983,7 @@ describe('dropped handles', () => {
       [2, 1],
     );
     assert.deepEqual(feed.identifiers, ['lamp', 'v1']);
-    assert.deepEqual(Object.keys(feed.request('e1').resume ?? {}).sort(), ['v1', 'v2']);
+    assert.deepEqual(Object.keys(feed.request('e1', false).resume ?? {}).sort(), ['v1', 'v2']);
   });
 
   test('of the last variables leave nothing', () => {
@@ -1037,7 +1037,7 @@ describe('an atomic batch', () => {
     feed.handleMessage(concat(fan, MORE_TAIL), 0);
     breakStream(feed);
     assert.deepEqual(told(receiver), []);
-    assert.deepEqual(feed.request(server.epoch).resume, { v1: 1, v2: 1 });
+    assert.deepEqual(feed.request(server.epoch, false).resume, { v1: 1, v2: 1 });
     returnTo(feed, server);
     feed.handleMessage(concat(fan, MORE_TAIL), 0);
     feed.handleMessage(lamp, 0);
@@ -1066,7 +1066,7 @@ describe('being in step', () => {
     assert.equal(receiver.synced, 1);
 
     breakStream(feed);
-    assert.equal(feed.request(server.epoch).wantsMark, true);
+    assert.equal(feed.request(server.epoch, false).wantsMark, true);
     returnTo(feed, server);
     assert.equal(receiver.synced, 1);
     feed.handleMessage(SYNCED, 0);
@@ -1289,7 +1289,7 @@ class Storm {
   }
 
   #resume(replays: boolean): void {
-    const { resume, resumeEpoch } = this.feed.request(this.server.epoch);
+    const { resume, resumeEpoch } = this.feed.request(this.server.epoch, false);
     this.#sentOnThisStream = [];
     returnTo(this.feed, this.server);
     for (const variable of this.server.table.variables()) {
