@@ -6,8 +6,8 @@ import { BridgedState, UnsupportedError } from '../../src/main/index.js';
 import type { BridgeServer } from '../../src/server/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
 import { within } from '../support/deadline.js';
+import { PassingServer } from '../support/passing-server.js';
 import { SeenUpdates } from '../support/seen-updates.js';
-import { ServerWithoutLinks } from '../support/server-without-links.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
 let server: BridgeServer;
@@ -20,7 +20,7 @@ after(() => server.close());
 
 describe('a server without links', () => {
   test('is watched by streams, and says so', async () => {
-    await using old = await ServerWithoutLinks.start(server.port);
+    await using old = await PassingServer.start(server.port);
     await using state = await BridgedState.open({
       endpoint: old.endpoint,
       sessionId: 'old',
@@ -37,7 +37,7 @@ describe('a server without links', () => {
   });
 
   test('is refused where links alone are asked for', async () => {
-    await using old = await ServerWithoutLinks.start(server.port);
+    await using old = await PassingServer.start(server.port);
     const opening = BridgedState.open({ endpoint: old.endpoint, sessionId: 'old', workers: 1, transport: 'link' });
     await assert.rejects(within(5_000, opening, 'the refusal'), (error: unknown) => {
       assert.ok(error instanceof UnsupportedError);
@@ -48,7 +48,7 @@ describe('a server without links', () => {
 
   test('at another endpoint takes over what a link carried, and nothing is missed', async () => {
     await using proxy = await TcpProxy.start(server.port);
-    await using old = await ServerWithoutLinks.start(server.port);
+    await using old = await PassingServer.start(server.port);
     await using state = await BridgedState.open({
       endpoints: [proxy.endpoint, old.endpoint],
       sessionId: 'both',

@@ -5,9 +5,9 @@ import type { Watcher } from '../../src/main/index.js';
 import { BridgedState, UnsupportedError, WorkerPool } from '../../src/main/index.js';
 import { block } from '../support/block.js';
 import { within } from '../support/deadline.js';
+import { PassingServer } from '../support/passing-server.js';
 import { SeenUpdates, SOON } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
-import { ServerWithoutLinks } from '../support/server-without-links.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
 const ROOMS = { pattern: 'room/*' };
@@ -209,7 +209,7 @@ test('a pattern that overflows tells exactly how many versions of each variable 
 test('a server that knows only the published contract has no patterns, and that is said', async () => {
   const server = await ServerProcess.start();
   try {
-    await using foreign = await ServerWithoutLinks.start(server.port, true);
+    await using foreign = await PassingServer.start(server.port, { isForeign: true });
     await using state = await BridgedState.open({ endpoint: foreign.endpoint, workers: 1 });
     const watching = state.watchVariables(ROOMS, () => undefined);
     await assert.rejects(within(10_000, watching, 'the refusal'), UnsupportedError);

@@ -9,7 +9,8 @@ export type Up = snakepit.bridge.ILinkUp;
 type Down = snakepit.bridge.LinkDown;
 
 export class PlainLink {
-  readonly #client: Client;
+  /** Undefined where it is another's, which others share. */
+  readonly #client: Client | undefined;
   readonly call: ClientDuplexStream<Uint8Array, Buffer>;
   readonly ended: Promise<StatusObject>;
   readonly messages: Down[] = [];
@@ -22,22 +23,29 @@ export class PlainLink {
   missed = 0;
   readonly #missedOf = new Map<number, number>();
   readonly #kept = new Map<number, string>();
+  isOver = false;
+  #onWord: () => void = () => undefined;
   readonly #handles = new Map<number, { readonly feed: number; readonly name: string; version: number }>();
 
-  constructor(port: number, metadata?: Metadata) {
-    this.#client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
-      'grpc.use_local_subchannel_pool': 1,
-      'grpc.max_receive_message_length': -1,
-    });
+  /** `on`: a port, or a client whose connection it shares. */
+  constructor(on: number | Client, metadata?: Metadata) {
+    const client = typeof on === 'number' ? clientOf(on) : on;
+    this.#client = typeof on === 'number' ? client : undefined;
     const pass = <T>(bytes: T): T => bytes;
     const args = metadata === undefined ? [] : [metadata];
-    this.call = this.#client.makeBidiStreamRequest(
+    this.call = client.makeBidiStreamRequest(
       LINK_PATH,
       (bytes: Uint8Array) => Buffer.from(bytes),
       pass,
       ...(args as [Metadata]),
     );
-    this.ended = new Promise((resolve) => this.call.on('status', resolve));
+    this.ended = new Promise((resolve) =>
+      this.call.on('status', (status) => {
+        this.isOver = true;
+        this.#onWord();
+        resolve(status);
+      }),
+    );
     this.call.on('error', () => undefined);
   }
 
@@ -47,6 +55,7 @@ export class PlainLink {
       const message = snakepit.bridge.LinkDown.decode(bytes);
       this.messages.push(message);
       this.#tell(message);
+      this.#onWord();
     });
     return this;
   }
@@ -71,13 +80,28 @@ export class PlainLink {
     return until(5_000, () => this.rows.includes(row), `"${row}" among ${this.rows.join(', ')}`);
   }
 
+  /** Whether the question was answered before the link ended, and in time. */
+  async whenAnswered(question: number, ms: number): Promise<boolean> {
+    const row = `answer ${question}`;
+    let timer: NodeJS.Timeout | undefined;
+    await new Promise<void>((resolve) => {
+      this.#onWord = () => {
+        if (this.isOver || this.rows.includes(row)) resolve();
+      };
+      this.#onWord();
+      timer = setTimeout(resolve, ms);
+    });
+    clearTimeout(timer);
+    return this.rows.includes(row);
+  }
+
   end(): Promise<StatusObject> {
     return within(5_000, this.ended, 'the end of the link');
   }
 
   close(): void {
     this.call.cancel();
-    this.#client.close();
+    this.#client?.close();
   }
 
   #tell(message: Down): void {
@@ -142,6 +166,13 @@ function valueIn(form: number, take: <T>(name: string) => T): unknown {
   if (form === 7) take('payloads');
   if (form >= 6) take('payloads');
   return form === 0 ? undefined : 'payload';
+}
+
+export function clientOf(port: number): Client {
+  return new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
+    'grpc.use_local_subchannel_pool': 1,
+    'grpc.max_receive_message_length': -1,
+  });
 }
 
 export const watch = (feed: number, identifiers: readonly string[], flags = 0): Up => ({

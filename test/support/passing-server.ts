@@ -1,9 +1,31 @@
-/** A server of ours as it was before it had links: passes every published call on to a real one, and knows no StreamLink. */
-import type { Metadata, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
+/**
+ * Passes every published call on to a real server. As it is it stands for one of ours before it had links; with a tap it passes links on as
+ * well, and what they say through the tap.
+ */
+import type {
+  Metadata,
+  ServerDuplexStream,
+  ServiceDefinition,
+  StatusObject,
+  UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { Client, credentials, Server, ServerCredentials } from '@grpc/grpc-js';
-import { METHODS, methodPath, SERVICE_NAMES } from '../../src/shared/wire/services.js';
+import { LINK_PATH, METHODS, methodPath, SERVICE_NAMES } from '../../src/shared/wire/services.js';
 
-export class ServerWithoutLinks implements AsyncDisposable {
+/** Hears what links say, and may change what the server says. */
+export interface LinkTap {
+  up(bytes: Buffer): void;
+  /** What the client gets for it. */
+  down(bytes: Buffer): Buffer;
+}
+
+export interface PassingOptions {
+  /** It says nothing that only our servers say. */
+  readonly isForeign?: boolean;
+  readonly tap?: LinkTap;
+}
+
+export class PassingServer implements AsyncDisposable {
   readonly #server = new Server();
   readonly #client: Client;
   readonly #isForeign: boolean;
@@ -14,10 +36,10 @@ export class ServerWithoutLinks implements AsyncDisposable {
     this.#client = new Client(`127.0.0.1:${targetPort}`, credentials.createInsecure());
   }
 
-  /** `isForeign`: nor does it say anything that only ours say. */
-  static async start(targetPort: number, isForeign = false): Promise<ServerWithoutLinks> {
-    const server = new ServerWithoutLinks(targetPort, isForeign);
+  static async start(targetPort: number, { isForeign = false, tap }: PassingOptions = {}): Promise<PassingServer> {
+    const server = new PassingServer(targetPort, isForeign);
     server.#addService();
+    if (tap !== undefined) server.#addLinks(tap);
     server.port = await new Promise<number>((resolve, reject) => {
       server.#server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, port) =>
         error === null ? resolve(port) : reject(error),
@@ -55,6 +77,31 @@ export class ServerWithoutLinks implements AsyncDisposable {
       handlers[name] = isServerStream ? this.#streamHandler(path) : this.#unaryHandler(path);
     }
     this.#server.addService(definition, handlers);
+  }
+
+  #addLinks(tap: LinkTap): void {
+    const pass = <T>(bytes: T): T => bytes;
+    const open = {
+      ...{ path: LINK_PATH, requestStream: true, responseStream: true },
+      ...{ requestSerialize: pass, requestDeserialize: pass, responseSerialize: pass, responseDeserialize: pass },
+    };
+    const handle = (call: ServerDuplexStream<Buffer, Buffer>): void => {
+      const passed = this.#client.makeBidiStreamRequest<Buffer, Buffer>(LINK_PATH, pass, pass, call.metadata);
+      call.on('data', (bytes: Buffer) => {
+        tap.up(bytes);
+        passed.write(bytes);
+      });
+      call.on('end', () => passed.end());
+      call.on('cancelled', () => passed.cancel());
+      passed.on('metadata', (metadata: Metadata) => call.sendMetadata(metadata));
+      passed.on('data', (bytes: Buffer) => call.write(tap.down(bytes)));
+      passed.on('error', () => undefined);
+      passed.on('status', (status: StatusObject) => {
+        if (status.code === 0) call.end(status.metadata);
+        else call.emit('error', status);
+      });
+    };
+    this.#server.addService({ Open: open }, { Open: handle as never });
   }
 
   #unaryHandler(path: string): UntypedServiceImplementation[string] {
