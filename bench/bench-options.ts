@@ -23,6 +23,8 @@ export interface BenchOptions {
   readonly seconds: number | undefined;
   readonly watches: number | undefined;
   readonly rate: number | undefined;
+  /** Reports that are joined and shown instead of measuring anything. */
+  readonly fromFiles: readonly string[];
   readonly jsonFile: string | undefined;
   readonly htmlFile: string | undefined;
 }
@@ -52,6 +54,7 @@ export function parseBenchOptions(
     seconds: optional('seconds', values.seconds, 0.1, 3_600),
     watches: optional('watches', values.watches, 1, 1_000_000),
     rate: optional('rate', values.rate, 1, 10_000_000),
+    fromFiles: values.from === undefined ? [] : values.from.split(','),
     jsonFile: values.json,
     htmlFile: values.html,
   };
@@ -83,6 +86,7 @@ ${linesOf(true)}
   --rate N         updates per second, in all               --json FILE  the figures
   --html FILE      a page with plots, standing alone        --transport  link,stream or one of them (link,stream)
   --peers LIST     none, or some of ${PEER_NAMES.join(',')}: measured beside us where their servers are installed
+  --from FILES     measures nothing: joins what --json wrote, a comma between, for --html and --json
   --help           this
 
 Exit code: 0 measured, 1 something was neither delivered nor counted as missed, or a process failed, 2 wrong use.`;
@@ -104,6 +108,7 @@ function parse(args: readonly string[]) {
         seconds: { type: 'string' },
         watches: { type: 'string' },
         rate: { type: 'string' },
+        from: { type: 'string' },
         json: { type: 'string' },
         html: { type: 'string' },
       },

@@ -1,12 +1,13 @@
 /** `npm run bench`: runs the scenarios one after the other, prints a table of each, writes the figures. */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import type { BenchOptions } from './bench-options.js';
 import { helpText, parseBenchOptions, UsageError } from './bench-options.js';
 import type { PeerName } from './peers/peer-programs.js';
 import { isInstalled, missingPeerText } from './peers/peer-programs.js';
 import { judgeBudgets } from './report/budgets.js';
 import { formatHtml } from './report/html.js';
-import { reportOf } from './report/json.js';
+import type { Report } from './report/json.js';
+import { joinReports, reportOf } from './report/json.js';
 import type { Row } from './report/row.js';
 import { formatTable } from './report/table.js';
 import { burst } from './scenarios/burst.js';
@@ -45,7 +46,7 @@ async function main(args: readonly string[]): Promise<number> {
       say(helpText(SCENARIOS));
       return 0;
     }
-    return await runAll({ ...options, peers: installedPeers(options) });
+    return await runAll(options.fromFiles.length > 0 ? options : { ...options, peers: installedPeers(options) });
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     process.stderr.write(`bench: ${error.message}; --help lists everything\n`);
@@ -54,15 +55,13 @@ async function main(args: readonly string[]): Promise<number> {
 }
 
 async function runAll(options: BenchOptions): Promise<number> {
+  if (options.fromFiles.length > 0) return joinFiles(options);
   const rows: Row[] = [];
   const problems: string[] = [];
   for (const scenario of SCENARIOS.filter(({ name }) => options.names.includes(name))) {
     try {
       const outcome = await scenario.run(options);
-      say(`\n${outcome.title}`);
-      for (const [name, rows] of byCase(outcome.rows))
-        say(`${name === undefined ? '' : `${name}:\n`}${formatTable(rows)}`);
-      for (const verdict of judgeBudgets(outcome.rows)) say(`  ${verdict}`);
+      show(outcome.title, outcome.rows);
       rows.push(...outcome.rows);
       problems.push(...outcome.problems);
     } catch (error) {
@@ -70,11 +69,33 @@ async function runAll(options: BenchOptions): Promise<number> {
       problems.push(`${scenario.name}: ${error instanceof Error ? error.message : String(error)}`);
     }
   }
-  const report = reportOf(rows, options.runs);
-  if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, `${JSON.stringify(report, undefined, 2)}\n`);
-  if (options.htmlFile !== undefined) writeFileSync(options.htmlFile, formatHtml(report));
+  write(reportOf(rows, options.runs), options);
   for (const problem of problems) process.stderr.write(`bench: FAILED: ${problem}\n`);
   return problems.length === 0 ? 0 : 1;
+}
+
+/** Shows what was measured before, as one. */
+function joinFiles(options: BenchOptions): number {
+  const joined = joinReports(options.fromFiles.map((file) => JSON.parse(readFileSync(file, 'utf8')) as Report));
+  for (const scenario of new Set(joined.rows.map((row) => row.scenario))) {
+    show(
+      scenario,
+      joined.rows.filter((row) => row.scenario === scenario),
+    );
+  }
+  write(joined, options);
+  return 0;
+}
+
+function show(title: string, rows: readonly Row[]): void {
+  say(`\n${title}`);
+  for (const [name, own] of byCase(rows)) say(`${name === undefined ? '' : `${name}:\n`}${formatTable(own)}`);
+  for (const verdict of judgeBudgets(rows)) say(`  ${verdict}`);
+}
+
+function write(report: Report, { jsonFile, htmlFile }: BenchOptions): void {
+  if (jsonFile !== undefined) writeFileSync(jsonFile, `${JSON.stringify(report, undefined, 2)}\n`);
+  if (htmlFile !== undefined) writeFileSync(htmlFile, formatHtml(report));
 }
 
 /** The rows of a scenario in tables, one a case. */

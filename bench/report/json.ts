@@ -36,6 +36,20 @@ export function reportOf(rows: readonly Row[], runs: number): Report {
   };
 }
 
+/** What was measured in several sittings, as one. @throws Error when they are of different machines, versions of Node or commits */
+export function joinReports(reports: readonly Report[]): Report {
+  const [first, ...others] = reports;
+  if (first === undefined) throw new RangeError('there is nothing to join');
+  for (const { machine, commit } of others) {
+    if (JSON.stringify(machine) !== JSON.stringify(first.machine) || commit !== first.commit) {
+      throw new Error(
+        'these reports are of different machines, versions of Node or commits: figures of one page are compared',
+      );
+    }
+  }
+  return { ...first, rows: reports.flatMap(({ rows }) => rows) };
+}
+
 function readMachine(): Machine {
   const cores = cpus();
   return {

@@ -3,9 +3,30 @@ import { describe, test } from 'node:test';
 import { benchModule } from './bench-module.js';
 
 const { median, medianRow, ratiosTo, rowOf, withRatios } = await import(benchModule('report/row'));
+const { joinReports } = await import(benchModule('report/json'));
 const { judgeBudgets } = await import(benchModule('report/budgets'));
 
 const identity = { scenario: 'steady', transport: 'stream' };
+
+describe('joined reports', () => {
+  const machine = { cpu: 'one', cores: 2, memory_mb: 1, node: 'v20', platform: 'linux x64' };
+  const report = (scenario: string) => ({ machine, commit: 'abc', runs: 3, rows: [{ ...identity, scenario }] });
+
+  test('what was measured in several sittings of one machine and commit is one report', () => {
+    const { rows, runs } = joinReports([report('steady'), report('sets')]);
+    assert.deepEqual(
+      rows.map(({ scenario }: { scenario: string }) => scenario),
+      ['steady', 'sets'],
+    );
+    assert.equal(runs, 3);
+  });
+
+  test('figures of another commit or another Node do not come onto the same page', () => {
+    assert.throws(() => joinReports([report('a'), { ...report('b'), commit: 'def' }]), /different/);
+    const other = { ...report('b'), machine: { ...machine, node: 'v22' } };
+    assert.throws(() => joinReports([report('a'), other]), /different/);
+  });
+});
 
 describe('row', () => {
   test('a figure that was not measured is absent', () => {
