@@ -3,7 +3,7 @@
  * Path: slot client -> dispatcher -> [watch turns] -> dispatcher. Slow: a ring a watch, with its `bufferLimit` and `overflow`; what is left out is
  * told by `missed`. While no watch has a priority and no budget is set, everything goes past it. Closed: a watch that stops takes its ring along.
  */
-import { NORMAL, type Rank, rankOf, URGENT } from '../../shared/delivery/priority.js';
+import { NORMAL, rankOf, URGENT } from '../../shared/delivery/priority.js';
 import type { Update } from '../../shared/delivery/update.js';
 import { MORE, UpdateRecord } from '../../shared/delivery/update.js';
 import { UpdateRing } from '../../shared/delivery/update-ring.js';
@@ -36,7 +36,7 @@ interface RunQueue extends LineItem {
   /** Counts the groups that were taken in. */
   group: number;
   /** What may not overtake the updates. */
-  after: (() => void)[];
+  after: (() => void)[] | undefined;
   isFailed: boolean;
 }
 
@@ -51,10 +51,11 @@ export interface TurnStats {
 export class WatchTurns implements Turns {
   isPlain: boolean;
   readonly #main: MainTurns<RunQueue>;
+  /** Made when something of a watch first cannot be told at once. */
   readonly #queues = new Map<WatchRun, RunQueue>();
-  /** Watches that are urgent, and those of any priority but normal. */
+  /** Watches of any priority but normal, and how many of them are urgent. */
+  readonly #others = new Set<WatchRun>();
   #urgents = 0;
-  #others = 0;
   /** When the updates that come now were taken, and those that waited are told. */
   #drainMs = 0;
   #runMs = 0;
@@ -73,37 +74,30 @@ export class WatchTurns implements Turns {
   }
 
   open(run: WatchRun): void {
-    const { priority, atomic } = run.options;
-    const rank = rankOf(priority);
-    const isWhole = run.batch !== undefined || run.limit !== undefined || (atomic && this.#main.budget.isOn);
-    this.#queues.set(run, {
-      run,
-      rank,
-      isWhole,
-      ring: undefined,
-      group: 0,
-      after: [],
-      isFailed: false,
-      ...NOT_IN_LINE,
-    });
-    this.#count(rank, 1);
+    const { priority } = run.options;
+    if (priority === 'normal') return;
+    this.#others.add(run);
+    if (priority === 'urgent') this.#urgents += 1;
     this.#settle();
   }
 
   close(run: WatchRun): void {
+    if (this.#others.delete(run) && run.options.priority === 'urgent') this.#urgents -= 1;
     const queue = this.#queues.get(run);
-    if (queue === undefined) return;
-    this.#queues.delete(run);
-    this.#main.line.leave(queue);
-    queue.ring = undefined;
-    queue.after = [];
-    this.#count(queue.rank, -1);
+    if (queue !== undefined) {
+      this.#queues.delete(run);
+      this.#main.line.leave(queue);
+      queue.ring = undefined;
+      queue.after = undefined;
+    }
     this.#settle();
   }
 
   offer(variable: WatchedVariable, update: Update, nowMs: number): void {
-    const queue = this.#queues.get(variable.watch as WatchRun);
-    if (queue === undefined || queue.isFailed) return;
+    const run = variable.watch as WatchRun;
+    if (run.isStopped) return;
+    const queue = this.#queueOf(run);
+    if (queue.isFailed) return;
     const isIdle = !queue.isInLine && (queue.ring === undefined || queue.ring.isIdle);
     if (!isIdle || !this.#isDirect(queue)) {
       this.#push(queue, variable, update);
@@ -129,15 +123,16 @@ export class WatchTurns implements Turns {
   defer(run: WatchRun, tell: () => void): boolean {
     const queue = this.#queues.get(run);
     if (queue?.isInLine !== true) return false;
+    queue.after ??= [];
     queue.after.push(tell);
     return true;
   }
 
   /** Time has come for what a rate limit holds. */
   tellDue(run: WatchRun, nowMs: number): void {
-    const queue = this.#queues.get(run);
-    if (queue !== undefined && this.#main.budget.isUsedUp) {
-      this.#main.line.enter(queue);
+    if (run.isStopped) return;
+    if (this.#main.budget.isUsedUp) {
+      this.#main.line.enter(this.#queueOf(run));
       return;
     }
     this.#main.begin();
@@ -164,6 +159,20 @@ export class WatchTurns implements Turns {
     };
   }
 
+  #queueOf(run: WatchRun): RunQueue {
+    let queue = this.#queues.get(run);
+    if (queue === undefined) {
+      const { priority, atomic } = run.options;
+      const isWhole = run.batch !== undefined || run.limit !== undefined || (atomic && this.#main.budget.isOn);
+      queue = {
+        ...{ run, rank: rankOf(priority), isWhole, ring: undefined, group: 0, after: undefined, isFailed: false },
+        ...NOT_IN_LINE,
+      };
+      this.#queues.set(run, queue);
+    }
+    return queue;
+  }
+
   #isDirect({ rank, isWhole }: RunQueue): boolean {
     if (isWhole || this.#main.budget.isUsedUp) return false;
     return rank === URGENT || (rank === NORMAL && this.#urgents === 0);
@@ -177,7 +186,7 @@ export class WatchTurns implements Turns {
     this.#main.line.enter(queue);
     if (isTaken) return;
     queue.isFailed = true;
-    queue.after.push(() =>
+    this.defer(queue.run, () =>
       queue.run.handleEnded(
         new BufferOverflowError(
           `the watcher fell ${bufferLimit} updates behind and asked for overflow 'error': take updates faster, raise bufferLimit, or conflate`,
@@ -200,17 +209,14 @@ export class WatchTurns implements Turns {
       this.#main.spend();
     }
     if (ring !== undefined && ring.size > 0) return !run.isStopped;
-    for (const tell of queue.after.splice(0)) tell();
+    const { after } = queue;
+    queue.after = undefined;
+    for (const tell of after ?? []) tell();
     return false;
-  }
-
-  #count(rank: Rank, change: 1 | -1): void {
-    if (rank === URGENT) this.#urgents += change;
-    if (rank !== NORMAL) this.#others += change;
   }
 
   /** Not while something waits: it would be overtaken. */
   #settle(): void {
-    this.isPlain = !this.#main.budget.isOn && this.#others === 0 && this.#main.line.isEmpty;
+    this.isPlain = !this.#main.budget.isOn && this.#others.size === 0 && this.#main.line.isEmpty;
   }
 }

@@ -38,6 +38,8 @@ export interface PoolPlan {
 
 export interface StatePlan {
   readonly transport: 'link' | 'stream';
+  /** 0 = its watchers have all the time that they need. */
+  readonly maxMainMs: number;
   readonly session: number;
   readonly pool: number;
 }
@@ -62,6 +64,8 @@ export function planLife(seed: number, life: number, lengthMs: number, asked?: P
     pool: random.whole(0, pools.length - 1),
     // Not drawn, so that a seed plans what it planned before there were links.
     transport: (seed + life + place) % 3 === 0 ? ('stream' as const) : ('link' as const),
+    // Nor this. Less than a few calls take.
+    maxMainMs: (seed + 2 * life + place) % 2 === 0 ? 0.05 : 0,
   }));
   const house = { program, variables, states, sessions, pools };
   const steps: Step[] = [];

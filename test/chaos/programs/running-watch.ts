@@ -4,6 +4,7 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import type {
   StateProvider,
   UpdateMetadata,
+  VariableChange,
   VariableValue,
   Watch,
   WatchIterable,
@@ -16,6 +17,8 @@ import { decodeTag } from '../history/value-tag.js';
 import { codeOf, nowMs, pause } from './clock.js';
 import type { WatchPlan } from './step.js';
 
+type Iterable = WatchIterable | WatchIterable<readonly VariableChange[]>;
+
 export class RunningWatch {
   readonly record: WatchRecord;
   /** That the provider gave it; undefined while it opens, and for a loop. */
@@ -27,7 +30,7 @@ export class RunningWatch {
   /** Of one that is ended by it. A port is there until it is closed. */
   readonly #owner: MessagePort | undefined;
   #watch: Promise<Watch | undefined> | undefined;
-  #iterable: WatchIterable | undefined;
+  #iterable: Iterable | undefined;
   #loop: Promise<void> | undefined;
   #isEnding = false;
 
@@ -48,11 +51,15 @@ export class RunningWatch {
     const options = this.#options();
     const identifiers = this.record.firstIdentifiers;
     if (this.#plan.form === 'iterator') {
-      this.#iterable = this.#state.watch(identifiers, options);
+      this.#iterable = this.#plan.isBatch
+        ? this.#state.watch(identifiers, { ...options, batch: true })
+        : this.#state.watch(identifiers, options);
       this.#loop = this.#take(this.#iterable);
       return;
     }
-    const opening = this.#state.watchVariables(identifiers, (...call) => this.#handleCall(...call), options);
+    const opening = this.#plan.isBatch
+      ? this.#state.watchVariables(identifiers, (changes) => this.#handleChanges(changes), { ...options, batch: true })
+      : this.#state.watchVariables(identifiers, (...call) => this.#handleCall(...call), options);
     this.#watch = this.#recorder.track(`watch ${this.record.label}`, opening).then((watch) => {
       if (watch !== undefined) this.record.readyMs = nowMs();
       this.ref = watch?.ref;
@@ -137,12 +144,12 @@ export class RunningWatch {
     if (!isRefused) this.#note({ kind: done, identifiers, atMs: nowMs(), turn: this.#recorder.turn });
   }
 
-  async #take(iterable: WatchIterable): Promise<void> {
+  async #take(iterable: Iterable): Promise<void> {
     try {
       for (;;) {
-        const { done, value } = await iterable.next();
+        const { done, value }: IteratorResult<VariableChange | readonly VariableChange[]> = await iterable.next();
         if (done === true) return;
-        this.#handleCall(value.identifier, value.oldValue, value.newValue, value.metadata);
+        this.#handleChanges('identifier' in value ? [value] : value);
         // One that is slow, so that its buffer fills.
         if (this.#plan.bufferLimit < SLOW_BELOW) await pause(1);
       }
@@ -158,6 +165,7 @@ export class RunningWatch {
     return {
       ...{ includeInitial, debounceMs, maxWaitMs, throttleMs, bufferLimit, overflow, staleAfterMs },
       conflate: plan.conflates,
+      priority: plan.priority,
       atomic: plan.isAtomic,
       missing: plan.waitsForMissing ? 'wait' : 'fail',
       ...(plan.filter === 'function' ? { filter: (old, now) => this.#asksFilter(old, now) } : {}),
@@ -181,6 +189,11 @@ export class RunningWatch {
     const passes = now === undefined || now.seq % 3 !== 0;
     this.#note({ kind: 'filter', old: decodeTag(oldValue), now, passes, turn: this.#recorder.turn });
     return passes;
+  }
+
+  #handleChanges(changes: readonly VariableChange[]): void {
+    for (const { identifier, oldValue, newValue, metadata } of changes)
+      this.#handleCall(identifier, oldValue, newValue, metadata);
   }
 
   #handleCall(

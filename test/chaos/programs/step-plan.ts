@@ -23,7 +23,7 @@ export function drawStep(random: Random, does: StepKind, house: House, watches: 
     : random.whole(0, Math.max(0, watches - 1));
   switch (does) {
     case 'watch':
-      return { does, pauseMs, state, ...drawWatch(random, house), isHasty: random.chance(0.06) };
+      return { does, pauseMs, state, ...drawWatch(random, house, watches), isHasty: random.chance(0.06) };
     case 'add':
     case 'remove':
       return { does, pauseMs, watch, variables: random.some(plain, random.whole(1, 3)), byId: random.chance(0.1) };
@@ -76,7 +76,11 @@ export function drawStep(random: Random, does: StepKind, house: House, watches: 
   }
 }
 
-function drawWatch(random: Random, { program, variables }: House): { variables: number[]; plan: WatchPlan } {
+function drawWatch(
+  random: Random,
+  { program, variables }: House,
+  place: number,
+): { variables: number[]; plan: WatchPlan } {
   const isAtomic = random.chance(program.atomicShare);
   const isRateLimited = random.chance(isAtomic ? 0.1 : 0.25);
   const rate = random.one(['debounce', 'throttle', 'conflate'] as const);
@@ -93,6 +97,10 @@ function drawWatch(random: Random, { program, variables }: House): { variables: 
     maxWaitMs: of('debounce', random.one([0, 100])),
     throttleMs: of('throttle', random.whole(5, 80)),
     conflates: isRateLimited && rate === 'conflate',
+    // By its place, and not drawn, so that a seed plans what it planned before there were any.
+    priority: (['normal', 'urgent', 'background', 'normal', 'background'] as const)[place % 5]!,
+    // Of an array the filter is asked before anything of it is told: the judge reads what was asked and told as one order.
+    isBatch: place % 4 === 2 && filter !== 'function',
     waitsForMissing: random.chance(0.3),
     bufferLimit: random.one(program.bufferLimits),
     // What drops the oldest tears batches by its nature.

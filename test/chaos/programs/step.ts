@@ -1,4 +1,5 @@
 /** What a program may do, as data: a seed makes the same steps, whatever the machine does with them. Numbers are places in the plan. */
+import type { Priority } from '../../../src/shared/delivery/priority.js';
 import type { WatchTraits } from '../history/history.js';
 
 /** How a watch is asked for. `above` and rates are said here, the objects are made when it starts. */
@@ -7,6 +8,9 @@ export interface WatchPlan extends Omit<WatchTraits, 'isOneStream' | 'isRateLimi
   readonly maxWaitMs: number;
   readonly throttleMs: number;
   readonly conflates: boolean;
+  readonly priority: Priority;
+  /** It is told arrays. */
+  readonly isBatch: boolean;
   readonly bufferLimit: number;
   /** What can end it, beside `stop()`. */
   readonly endedBy: 'nothing' | 'signal' | 'owner';

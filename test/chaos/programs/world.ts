@@ -31,7 +31,8 @@ export function openWorld(plan: LifePlan, recorder: Recorder, steadyServer: Serv
 
 async function openLocalWorld(plan: LifePlan): Promise<World> {
   const sessionIds = sessionIdsOf(plan);
-  const open = async ({ session }: StatePlan) => new LocalState({ sessionId: sessionIds[session]! });
+  const open = async ({ session, maxMainMs }: StatePlan) =>
+    new LocalState({ sessionId: sessionIds[session]!, maxMainMs });
   const states: StateProvider[] = await Promise.all(plan.states.map(open));
   return {
     ...{ sessionIds, states, pools: [], proxy: undefined, server: undefined, open },
@@ -46,12 +47,13 @@ async function openBridgedWorld(plan: LifePlan, recorder: Recorder, steady: Serv
   const proxy = await FaultyProxy.start(server.port);
   const writer = await OutsideWriter.start(`127.0.0.1:${server.port}`, sessionIds);
   const pools = await Promise.all(plan.pools.map((pool) => WorkerPool.open({ ...pool, logger: logger() })));
-  const open = ({ session, pool, transport }: StatePlan): Promise<StateProvider> =>
+  const open = ({ session, pool, transport, maxMainMs }: StatePlan): Promise<StateProvider> =>
     BridgedState.open({
       endpoint: proxy.endpoint,
       sessionId: sessionIds[session]!,
       pool: pools[pool]!,
       transport,
+      maxMainMs,
       verify: true,
       logger: logger(),
       ...SOON,
