@@ -85,7 +85,8 @@ interface Waiting {
 /** Those of one variable that have a condition. */
 interface AskingObservers {
   readonly index: ConditionIndex<Observer>;
-  followers: ChangeFollower[];
+  /** Most have one, and an array that grows has room for many. */
+  followers: ChangeFollower | ChangeFollower[] | undefined;
 }
 
 interface WaitingPattern {
@@ -159,7 +160,12 @@ export class ObserverManager {
 
   /** Tells one change of a variable that somebody observes with a condition, whether anybody wants it or not; the deletion is none. */
   followNext(variable: Variable, follower: ChangeFollower): void {
-    this.#asking.get(variable)?.followers.push(follower);
+    const asking = this.#asking.get(variable);
+    if (asking === undefined) return;
+    const { followers } = asking;
+    if (followers === undefined) asking.followers = follower;
+    else if (Array.isArray(followers)) followers.push(follower);
+    else asking.followers = [followers, follower];
   }
 
   /** Waits for a variable of this name in the session. */
@@ -250,7 +256,7 @@ export class ObserverManager {
   #askingOf(variable: Variable): AskingObservers {
     let asking = this.#asking.get(variable);
     if (asking === undefined) {
-      asking = { index: new ConditionIndex(), followers: [] };
+      asking = { index: new ConditionIndex(), followers: undefined };
       this.#asking.set(variable, asking);
     }
     return asking;
@@ -322,10 +328,11 @@ function publishAsking(
     return;
   }
   index.forEachConcerned(previous.value, current.value, tell);
-  if (asking.followers.length === 0) return;
   const { followers } = asking;
-  asking.followers = [];
-  for (const follower of followers) follower.handleChanged();
+  if (followers === undefined) return;
+  asking.followers = undefined;
+  if (!Array.isArray(followers)) followers.handleChanged();
+  else for (const follower of followers) follower.handleChanged();
 }
 
 function isLarge(encoded: EncodedValue | undefined): boolean {

@@ -9,8 +9,9 @@ import type { AskingGroup } from './condition-groups.js';
 import { ConditionGroups, meetsGroup } from './condition-groups.js';
 import type { StepCount } from './sorted-thresholds.js';
 
-export class ConditionIndex<M extends object> {
-  readonly #count: StepCount = { steps: 0 };
+export class ConditionIndex<M extends object> implements StepCount {
+  /** What searching, asking and telling have cost so far: comparisons, parts of conditions, members. */
+  steps = 0;
   /** While they are few: asked one by one. */
   #few: Group<M>[] | undefined = [];
   #many: ConditionGroups<Group<M>> | undefined;
@@ -19,11 +20,6 @@ export class ConditionIndex<M extends object> {
   /** Members. */
   get size(): number {
     return this.#size;
-  }
-
-  /** What searching, asking and telling have cost so far: comparisons, parts of conditions, members. */
-  get steps(): number {
-    return this.#count.steps;
   }
 
   /** False when it is there already with that condition. */
@@ -51,13 +47,13 @@ export class ConditionIndex<M extends object> {
   forEachConcerned(old: VariableValue, value: VariableValue, tell: (member: M, asked: AskedCondition) => void): void {
     const found: Group<M>[] = [];
     if (this.#few !== undefined) {
-      for (const group of this.#few) if (meetsGroup(group, old, value, this.#count)) found.push(group);
+      for (const group of this.#few) if (meetsGroup(group, old, value, this)) found.push(group);
     } else this.#many!.find(old, value, found);
-    for (const group of found) group.forEach(tell, this.#count);
+    for (const group of found) group.forEach(tell, this);
   }
 
   forEach(tell: (member: M, asked: AskedCondition) => void): void {
-    for (const group of this.#few ?? [...this.#many!.groups.values()]) group.forEach(tell, this.#count);
+    for (const group of this.#few ?? [...this.#many!.groups.values()]) group.forEach(tell, this);
   }
 
   #find(text: string): Group<M> | undefined {
@@ -72,7 +68,7 @@ export class ConditionIndex<M extends object> {
       return;
     }
     if (this.#many === undefined) {
-      this.#many = new ConditionGroups(this.#count);
+      this.#many = new ConditionGroups(this);
       for (const one of this.#few ?? []) this.#many.add(one);
       this.#few = undefined;
     }

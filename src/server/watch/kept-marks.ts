@@ -53,7 +53,7 @@ export class KeptMarks {
       known.watches += 1;
       return;
     }
-    const mark = new Mark(variable, (changed) => this.#wait(changed));
+    const mark = new Mark(variable, this);
     this.#marks.set(variable, mark);
     this.#source.followNext(variable, mark);
   }
@@ -72,7 +72,7 @@ export class KeptMarks {
     const mark = this.#marks.get(variable);
     if (mark === undefined) return;
     mark.saidVersion = 0;
-    this.#wait(mark);
+    this.handleChanged(mark);
   }
 
   /** What waits, oldest first; one that is not taken waits again by `putBack`. */
@@ -100,7 +100,8 @@ export class KeptMarks {
     return { number: mark.number, id: variable.id, version };
   }
 
-  #wait(mark: Mark): void {
+  /** Of one of its marks. */
+  handleChanged(mark: Mark): void {
     if (mark.isWaiting || mark.watches === 0) return;
     mark.isWaiting = true;
     this.#waiting.push(mark);
@@ -110,21 +111,21 @@ export class KeptMarks {
 
 class Mark implements ChangeFollower {
   readonly variable: Variable;
-  readonly #onChanged: (mark: Mark) => void;
+  readonly #marks: KeptMarks;
   watches = 1;
   /** -1 before it was said first. */
   number = -1;
   saidVersion: number;
   isWaiting = false;
 
-  constructor(variable: Variable, onChanged: (mark: Mark) => void) {
+  constructor(variable: Variable, marks: KeptMarks) {
     this.variable = variable;
-    this.#onChanged = onChanged;
+    this.#marks = marks;
     this.saidVersion = variable.current.version;
   }
 
   handleChanged(): void {
-    this.#onChanged(this);
+    this.#marks.handleChanged(this);
   }
 }
 
