@@ -2,7 +2,7 @@
  * What a watch is still to be sent of its opening, in the order of revisions. Path: watch opening -> [opening queue] -> outbox.
  * A variable that is replayed has one entry, whatever the number of its versions: each that is taken makes room for its next.
  */
-import type { Opening } from './outbox.js';
+import type { Opening } from './opening.js';
 
 type Replay = Extract<Opening, { readonly type: 'replay' }>;
 

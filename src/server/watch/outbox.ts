@@ -6,11 +6,12 @@
  * A watch that keeps batches is sent groups: all messages of one but the last say `more`, and after the last the watch is of one revision of
  * the session. That is a batch; all that waits, where something was left out; an opening that tells present values.
  */
-import { versionBytes } from '../../shared/state/held-bytes.js';
 import type { VersionedValue } from '../../shared/state/variable.js';
-import type { GoneVariable, KeptOut, Moment, UpdateEncoder } from '../../shared/wire/update-encoder.js';
+import type { KeptOut, Moment, UpdateEncoder } from '../../shared/wire/update-encoder.js';
 import type { BatchHolder, PublishedChange } from '../observer-manager.js';
 import type { CarrierBudget, RoomSeeker } from './carrier-budget.js';
+import type { Opening } from './opening.js';
+import { bytesOfOpening, heldOf, isSnapshot } from './opening.js';
 import { OpeningQueue } from './opening-queue.js';
 import type { SentState } from './sent-state.js';
 import type { WaitingChange } from './waiting-changes.js';
@@ -39,33 +40,6 @@ export interface OutboxOptions {
   readonly maxBytes: number;
   readonly keepsBatches: boolean;
 }
-
-/**
- * What a watch is sent at its beginning, in this order and before any change. It names versions and holds no value: one that the history
- * has let go of when its turn comes is superseded, and the newer one is told as it would have been.
- */
-export type Opening =
-  | {
-      readonly type: 'initial_value' | 'resync';
-      readonly sent: SentState;
-      readonly version: number;
-      readonly revision: number;
-      /** Versions skipped right before. */
-      readonly missed: number;
-      /** Of a watch with a condition: the version itself, because no later one may come for it. */
-      readonly current?: VersionedValue | undefined;
-    }
-  /** `version` and those behind it, up to `upTo`. */
-  | {
-      readonly type: 'replay';
-      readonly sent: SentState;
-      readonly version: number;
-      readonly upTo: number;
-      readonly revision: number;
-      /** Of a watch with a condition: the versions that it lets through, and which of them is next. */
-      readonly wanted?: { readonly versions: readonly number[]; readonly place: number } | undefined;
-    }
-  | { readonly type: 'gone'; readonly variable: GoneVariable; readonly revision: number };
 
 export class Outbox implements RoomSeeker, BatchHolder {
   readonly #options: OutboxOptions;
@@ -133,7 +107,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
     this.#openingAt = at;
     this.#awaitsMark = wantsMark;
     this.#isOpeningWhole = this.#options.keepsBatches && opening.some(isSnapshot);
-    this.#openingBytes = bytesOf(opening);
+    this.#openingBytes = bytesOfOpening(opening);
     this.#hold(this.#openingBytes);
     this.#flush(nowMs);
   }
@@ -371,12 +345,6 @@ export class Outbox implements RoomSeeker, BatchHolder {
   }
 }
 
-/** What is to be told, as far as it is still there. */
-function heldOf(opening: Exclude<Opening, { readonly type: 'gone' }>): VersionedValue | undefined {
-  const { sent, version } = opening;
-  return (opening.type === 'replay' ? undefined : opening.current) ?? sent.variable.history.find(version);
-}
-
 /** `before`: the version right before those that were not kept out. */
 function keptOut(
   { handle, version }: SentState,
@@ -388,21 +356,3 @@ function keptOut(
   const knowsBefore = handle >= 0 && current.version - version - 1 === missed;
   return { missed, before: knowsBefore ? undefined : before };
 }
-
-function bytesOf(openings: readonly Opening[]): number {
-  let bytes = openings.length * BYTES_AN_OPENING;
-  for (const opening of openings) {
-    if (opening.type === 'gone') continue;
-    if (opening.type === 'replay') bytes += 8 * (opening.wanted?.versions.length ?? 0);
-    else if (opening.current !== undefined) bytes += versionBytes(opening.current);
-  }
-  return bytes;
-}
-
-/** It tells where a variable is, and not each step to there. */
-function isSnapshot(opening: Opening): boolean {
-  if (opening.type === 'gone') return opening.variable.change === undefined;
-  return opening.type !== 'replay';
-}
-
-const BYTES_AN_OPENING = 80;

@@ -9,7 +9,7 @@ import type { AskedCondition } from '../../shared/delivery/condition-text.js';
 import type { VersionedValue } from '../../shared/state/variable.js';
 import type { GoneVariable } from '../../shared/wire/update-encoder.js';
 import type { Work } from '../work-turns.js';
-import type { Opening } from './outbox.js';
+import type { Opening } from './opening.js';
 import type { SentState } from './sent-state.js';
 import { sortInTurns } from './sort-in-turns.js';
 import type { WatchRequest } from './watch-request.js';

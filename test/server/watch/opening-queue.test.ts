@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import type { Opening } from '../../../src/server/watch/opening.js';
 import { OpeningQueue } from '../../../src/server/watch/opening-queue.js';
-import type { Opening } from '../../../src/server/watch/outbox.js';
 import { SentState } from '../../../src/server/watch/sent-state.js';
 import type { Variable } from '../../../src/shared/state/variable.js';
 import { SampleTable } from '../sample-table.js';

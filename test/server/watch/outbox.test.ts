@@ -5,7 +5,8 @@ import { PublishedBatch, PublishedChange } from '../../../src/server/observer-ma
 import { CarrierBudget } from '../../../src/server/watch/carrier-budget.js';
 import type { MessageSink } from '../../../src/server/watch/message-pace.js';
 import { MessagePace } from '../../../src/server/watch/message-pace.js';
-import type { Opening, StreamCounters } from '../../../src/server/watch/outbox.js';
+import type { Opening } from '../../../src/server/watch/opening.js';
+import type { StreamCounters } from '../../../src/server/watch/outbox.js';
 import { Outbox } from '../../../src/server/watch/outbox.js';
 import { SentState } from '../../../src/server/watch/sent-state.js';
 import { StreamEncoder } from '../../../src/server/watch/stream-encoder.js';
