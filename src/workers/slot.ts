@@ -161,7 +161,9 @@ export class Slot {
       });
       return;
     }
-    const onEnd = () => this.#subscriptions.delete(command.subscription);
+    // Not the command: it would stay as long as the watch.
+    const { subscription: number } = command;
+    const onEnd = () => this.#subscriptions.delete(number);
     const subscription = new Subscription(
       command,
       bridge.connection,

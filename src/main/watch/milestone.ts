@@ -3,51 +3,64 @@
  * A watch that nobody asks keeps no promise and, at its end, makes no error: an error holds what was on the stack when it was made.
  */
 export class Milestone {
-  #isReached = false;
-  #failure: (() => Error) | undefined;
-  #promise: Promise<void> | undefined;
-  #resolve: () => void = nothing;
-  #reject: (error: Error) => void = nothing;
+  /** Reached, or what makes the error that says why it will not be. */
+  #end: 'reached' | (() => Error) | undefined;
+  #asked: Asked | undefined;
 
   get isReached(): boolean {
-    return this.#isReached;
+    return this.#end === 'reached';
   }
 
   /** Whoever has it may leave its rejection alone. */
   get promise(): Promise<void> {
-    if (this.#promise === undefined) {
-      this.#promise = new Promise((resolve, reject) => {
-        this.#resolve = resolve;
-        this.#reject = reject;
-      });
-      this.#promise.catch(nothing);
-      if (this.#isReached) this.#resolve();
-      else if (this.#failure !== undefined) this.#reject(this.#failure());
+    if (this.#asked === undefined) {
+      this.#asked = ask();
+      this.#settle();
     }
-    return this.#promise;
+    return this.#asked.promise;
   }
 
   handleReached(): void {
-    if (this.#failure !== undefined) return;
-    this.#isReached = true;
-    this.#resolve();
+    if (this.#end !== undefined) return;
+    this.#end = 'reached';
+    this.#settle();
   }
 
   /** It will not be reached any more, unless it was; `failure` makes the error that says why. */
   handleOver(failure: () => Error): void {
-    if (this.#isReached || this.#failure !== undefined) return;
-    this.#failure = failure;
-    if (this.#promise !== undefined) this.#reject(failure());
+    if (this.#end !== undefined) return;
+    this.#end = failure;
+    this.#settle();
   }
 
   /** It has to be reached again: by a new promise. One that was not reached goes on. */
   reset(): void {
-    if (!this.#isReached) return;
-    this.#isReached = false;
-    this.#promise = undefined;
-    this.#resolve = nothing;
-    this.#reject = nothing;
+    if (!this.isReached) return;
+    this.#end = undefined;
+    this.#asked = undefined;
   }
+
+  #settle(): void {
+    if (this.#asked === undefined || this.#end === undefined) return;
+    if (this.#end === 'reached') this.#asked.resolve();
+    else this.#asked.reject(this.#end());
+  }
+}
+
+interface Asked {
+  readonly promise: Promise<void>;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+function ask(): Asked {
+  let resolve: () => void = nothing;
+  let reject: (error: Error) => void = nothing;
+  const promise = new Promise<void>((...settlers) => {
+    [resolve, reject] = settlers;
+  });
+  promise.catch(nothing);
+  return { promise, resolve, reject };
 }
 
 function nothing(): void {

@@ -106,7 +106,7 @@ export class WatchHandle implements Watch {
 }
 
 /** A deleted variable is none that a watch could still hear of. */
-function isAnyLeft(variables: ReadonlyMap<string, WatchedVariable>, without: ReadonlySet<string>): boolean {
+function isAnyLeft(variables: Iterable<readonly [string, WatchedVariable]>, without: ReadonlySet<string>): boolean {
   for (const [identifier, { isGone }] of variables) if (!isGone && !without.has(identifier)) return true;
   return false;
 }

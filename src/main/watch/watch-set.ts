@@ -44,6 +44,7 @@ export class WatchSet {
   readonly #source: WatchSource;
   readonly #verifies: boolean;
   readonly #registry = new WatchRegistry<WatchRun>();
+  readonly #remove = (run: WatchRun): void => this.#registry.remove(run);
   /** Watches that hold back calls, or collect them, until their turn is over. */
   readonly #heldThisTurn = new Set<WatchRun>();
 
@@ -71,9 +72,8 @@ export class WatchSet {
       );
     const options = parseWatchOptions(input);
     this.#source.checkOpen();
-    const remove = (one: WatchRun) => this.#registry.remove(one);
     const ref = this.#registry.nextRef();
-    const run = new WatchRun(ref, watcher, patterns, options, this.#source, remove, this.#verifies, origin);
+    const run = new WatchRun(ref, watcher, patterns, options, this.#source, this.#remove, this.#verifies, origin);
     // Before it is registered: it may end while it is.
     run.onOver = onOver;
     this.#registry.add(run);

@@ -9,6 +9,7 @@ import { BufferOverflowError, ClosedError, errorToWire, InternalError } from '..
 import type { Logger } from '../../shared/logger.js';
 import type { WatchOptions } from '../../shared/options.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
+import { SmallMap } from '../../shared/small-map.js';
 import { systemClock } from '../../shared/system-clock.js';
 import { followRejection, sentenceOf } from '../../shared/thrown.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
@@ -100,7 +101,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
   gate: CallGate | undefined;
   /** Ms, as deadlines count them. */
   readonly createdAt = systemClock.nowMs();
-  readonly variables = new Map<string, WatchedVariable>();
+  readonly variables = new SmallMap<string, WatchedVariable>();
   readonly handle: Watch;
   /** Of the wheel that releases held calls. */
   dueAtMs = 0;
@@ -114,7 +115,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
   error: BridgeError | undefined;
   readonly #backend: WatchBackend;
   readonly #onRemoved: (run: WatchRun) => void;
-  #unfollow: (() => void)[] = [];
+  #unfollow: (() => void)[] | undefined;
   #isRetired = false;
   #stopping: Promise<void> | undefined;
   /** It ended by itself while its gate was closed. */
@@ -140,9 +141,9 @@ export class WatchRun implements DispatchedWatch, Deadline {
     this.watcher = options.batch ? ignore : (watcher as Watcher);
     this.patterns = patterns;
     this.batch = options.batch ? { watcher: watcher as BatchWatcher, changes: [] } : undefined;
-    // An owner that only its watch holds could never be collected.
+    // An owner that only its watch holds could never be collected; without one many watches share their options.
     const { owner, ...rest } = options;
-    this.options = rest;
+    this.options = owner === undefined ? options : rest;
     this.#backend = backend;
     this.turns = backend.turns;
     this.#onRemoved = onRemoved;
@@ -298,13 +299,21 @@ export class WatchRun implements DispatchedWatch, Deadline {
 
   /** Ends it with its signal and its owner. @throws AbortedError when one of them is over */
   #follow(ends: readonly (object | undefined)[]): void {
-    const end = () => void this.stop();
     try {
-      for (const one of ends) if (one !== undefined) this.#unfollow.push(followOwner(one, end));
+      for (const one of ends) {
+        if (one === undefined) continue;
+        this.#unfollow ??= [];
+        this.#unfollow.push(followOwner(one, () => void this.stop()));
+      }
     } catch (error) {
-      for (const unfollow of this.#unfollow.splice(0)) unfollow();
+      this.#followNobody();
       throw error;
     }
+  }
+
+  #followNobody(): void {
+    for (const unfollow of this.#unfollow ?? []) unfollow();
+    this.#unfollow = undefined;
   }
 
   #end(error: BridgeError | undefined): Promise<void> {
@@ -314,7 +323,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
     const { state } = this;
     // From here no watcher call happens any more.
     this.isStopped = true;
-    for (const unfollow of this.#unfollow.splice(0)) unfollow();
+    this.#followNobody();
     this.#backend.deadlines.cancel(this);
     this.#onRemoved(this);
     const { ref } = this;

@@ -5,6 +5,7 @@
 import { ProtocolError } from '../errors.js';
 import { EMPTY_METADATA, type Metadata, putOwn } from '../values/metadata.js';
 import { decodeUtf8 } from '../values/utf8.js';
+import { VARIABLE_TYPES } from '../values/variable-type.js';
 import { snakepit } from './gen/bridge.js';
 import { DOWN, DOWN_FIELDS, FORM, FORM_BEFORE_SHIFT, FORM_SHIFT, HAS, ROW, ROW_MASK } from './link-row.js';
 import type { Announcement, LinkEnd, Welcome } from './link-writer.js';
@@ -195,7 +196,7 @@ export class LinkReader implements ReadValue {
       feed: this.#count(DOWN.ANNOUNCED_FEEDS),
       id: this.#text(DOWN.ANNOUNCED_IDS),
       name: this.#text(DOWN.ANNOUNCED_NAMES),
-      type: this.#text(DOWN.ANNOUNCED_TYPES),
+      type: sameType(this.#text(DOWN.ANNOUNCED_TYPES)),
       identifiers: identifiers.length === 0 ? undefined : identifiers,
     };
   }
@@ -317,6 +318,11 @@ function decoded(bytes: Uint8Array): string {
   } catch (cause) {
     throw new ProtocolError('the link sent a text that is not UTF-8', { cause });
   }
+}
+
+/** One text for all variables of a type. */
+function sameType(type: string): string {
+  return VARIABLE_TYPES.find((known) => known === type) ?? type;
 }
 
 function welcomeOf(bytes: Uint8Array): Welcome {

@@ -429,7 +429,9 @@ export class LinkSession {
 
 /** What a feed of one variable asks for: equal texts, equal interests. */
 function interestOf({ identifiers, keepsBatches, waitForMissing, condition = '' }: FeedRequest): string {
-  return `${keepsBatches ? 'b' : ''}${waitForMissing ? 'w' : ''}${condition} ${identifiers[0]!}`;
+  const asks = `${keepsBatches ? 'b' : ''}${waitForMissing ? 'w' : ''}${condition}`;
+  // Most ask for nothing else: their identifier is enough. No identifier begins so.
+  return asks === '' ? identifiers[0]! : `\u0000${asks} ${identifiers[0]!}`;
 }
 
 /** Equal texts: the same from the same place on. '' of one that asks for much, which costs more to compare than to ask. */

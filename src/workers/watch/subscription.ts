@@ -11,6 +11,7 @@ import type { OpenCommand } from '../../shared/port/commands.js';
 import type { FoundHandles } from '../../shared/port/handles.js';
 import type { SubscriptionStats } from '../../shared/port/replies.js';
 import { joinStates } from '../../shared/port/stream-states.js';
+import { SmallMap } from '../../shared/small-map.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import { partsThatResume } from '../../shared/wire/request-size.js';
@@ -42,18 +43,11 @@ export class Subscription implements FeedSink, Deadline {
   /** Several where the requests of one would not fit a message. Those whose variables are gone leave it. */
   #feeds: WatchFeed[];
   /** Feeds that the server has not registered for the first time. */
-  #unregistered: Set<WatchFeed>;
+  readonly #unregistered = new SmallMap<WatchFeed, true>();
   /** Feeds that are not in step on their present stream. */
-  readonly #unsynced: Set<WatchFeed>;
+  readonly #unsynced = new SmallMap<WatchFeed, true>();
   /** What the feeds counted that have left. */
-  readonly #past: FeedStats = {
-    received: 0,
-    filteredWaiting: 0,
-    missedWaiting: 0,
-    duplicates: 0,
-    errors: 0,
-    reconnects: 0,
-  };
+  #past: FeedStats | undefined;
   /** The `open` command, until it is answered. */
   #openId: number | undefined;
   #isOver = false;
@@ -95,8 +89,10 @@ export class Subscription implements FeedSink, Deadline {
         writer.cells,
       );
     });
-    this.#unregistered = new Set(this.#feeds);
-    this.#unsynced = new Set(this.#feeds);
+    for (const feed of this.#feeds) {
+      this.#unregistered.set(feed, true);
+      this.#unsynced.set(feed, true);
+    }
     if (options.staleAfterMs > 0) deadlines.schedule(this, nowMs + options.staleAfterMs);
   }
 
@@ -119,7 +115,7 @@ export class Subscription implements FeedSink, Deadline {
   }
 
   stats(): SubscriptionStats {
-    const sum = { ...this.#past };
+    const sum = { ...NOTHING, ...this.#past };
     for (const feed of this.#feeds) feed.addStats(sum);
     sum.filteredWaiting += this.#queue.filteredWaiting();
     sum.missedWaiting += this.#queue.missedWaiting();
@@ -160,7 +156,7 @@ export class Subscription implements FeedSink, Deadline {
     if (this.#isOver) return;
     const { state } = feed;
     // Each stream catches up by itself after a break.
-    if (state.name !== 'live' && state.name !== 'stale') this.#unsynced.add(feed);
+    if (state.name !== 'live' && state.name !== 'stale') this.#unsynced.set(feed, true);
     const cause = 'cause' in state ? state.cause : undefined;
     this.#writer.state(this.#number, joinStates(this.#feeds.map((one) => one.state.name)), cause);
   }
@@ -197,6 +193,7 @@ export class Subscription implements FeedSink, Deadline {
     this.#feeds = this.#feeds.filter((other) => other !== feed);
     this.#unregistered.delete(feed);
     const wasUnsynced = this.#unsynced.delete(feed);
+    this.#past ??= { ...NOTHING };
     feed.addStats(this.#past);
     feed.handleStop();
     this.#connection.unwatch(feed);
@@ -237,3 +234,12 @@ export class Subscription implements FeedSink, Deadline {
     this.#writer.reply({ kind: 'refusal', id, error: errorToWire(error) });
   }
 }
+
+const NOTHING: FeedStats = {
+  received: 0,
+  filteredWaiting: 0,
+  missedWaiting: 0,
+  duplicates: 0,
+  errors: 0,
+  reconnects: 0,
+};

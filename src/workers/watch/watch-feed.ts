@@ -14,6 +14,7 @@ import { ProtocolError } from '../../shared/errors.js';
 import type { ResumePoint, SubscriptionOptions } from '../../shared/port/commands.js';
 import type { FoundHandles } from '../../shared/port/handles.js';
 import type { CellWriter } from '../../shared/port/value-cells.js';
+import { SmallMap } from '../../shared/small-map.js';
 import type { DeletedReason } from '../../shared/state/variable.js';
 import type { ExpectedNames, UpdateMessage } from '../../shared/wire/update-message.js';
 import { decodeUpdate, updateValue } from '../../shared/wire/update-message.js';
@@ -62,9 +63,9 @@ export interface FeedStats {
 export class WatchFeed implements CarriedFeed {
   readonly heartbeatMs: number;
   /** By identifier, as its watch calls them. */
-  readonly #variables = new Map<string, VariableFeed>();
+  readonly #variables = new SmallMap<string, VariableFeed>();
   /** By the server's id, on the present stream; a variable asked for by name and by id is there twice. */
-  readonly #byId = new Map<string, VariableFeed[]>();
+  readonly #byId = new SmallMap<string, VariableFeed[]>();
   readonly #sink: FeedSink;
   readonly #options: SubscriptionOptions;
   readonly #condition: Condition | undefined;
@@ -81,10 +82,9 @@ export class WatchFeed implements CarriedFeed {
   #position: Position | undefined;
   #awaitsMark = false;
   /** Of an atomic group that is not whole: nothing has moved for it yet, so that a break forgets it and the server says it again. */
-  #group: UpdateMessage[] = [];
+  #group: UpdateMessage[] = NO_GROUP;
   /** What a whole group delivers; undefined while no group is handled. */
   #ready: UpdateRecord[] | undefined;
-  readonly #record = new UpdateRecord();
   /** Variables that are not gone, and those of them whose present value has not come on the present stream. */
   #left: number;
   #notCurrent: number;
@@ -92,7 +92,7 @@ export class WatchFeed implements CarriedFeed {
   #wasSynced = false;
   #waitsForMissing: boolean;
   #lastWordAtMs: number;
-  #lastNames: ExpectedNames = { variableId: '', name: '' };
+  #lastNames: ExpectedNames = NO_NAMES;
   #received = 0;
   #duplicates = 0;
   #errors = 0;
@@ -192,7 +192,7 @@ export class WatchFeed implements CarriedFeed {
       if (!variable.isGone) this.#notCurrent += 1;
     }
     this.#isSynced = false;
-    this.#group = [];
+    this.#group = NO_GROUP;
     this.#bindKnown();
   }
 
@@ -281,7 +281,7 @@ export class WatchFeed implements CarriedFeed {
   }
 
   handleWaiting(state: Extract<FeedState, { name: 'backoff' | 'open-circuit' | 'draining' }>): void {
-    this.#group = [];
+    this.#group = NO_GROUP;
     if (!isOver(this.#state)) this.#become(state);
   }
 
@@ -320,7 +320,7 @@ export class WatchFeed implements CarriedFeed {
 
   #takeGroup(): UpdateMessage[] {
     const group = this.#group;
-    this.#group = [];
+    this.#group = NO_GROUP;
     return group;
   }
 
@@ -357,8 +357,13 @@ export class WatchFeed implements CarriedFeed {
     );
   }
 
+  #addToGroup(update: UpdateMessage): void {
+    if (this.#group === NO_GROUP) this.#group = [];
+    this.#group.push(update);
+  }
+
   #handleOneOrGroup(update: UpdateMessage, nowMs: number): void {
-    if (update.more) this.#group.push(update);
+    if (update.more) this.#addToGroup(update);
     else if (this.#group.length > 0) this.#handleGroup([...this.#takeGroup(), update], nowMs);
     else this.#handleOne(update, nowMs);
   }
@@ -518,7 +523,7 @@ export class WatchFeed implements CarriedFeed {
 
   /** Addressed and given its value by its variable. */
   #recordOf(update: UpdateMessage, version: number, flags: number, missed: number, nowMs: number): UpdateRecord {
-    const record = this.#ready === undefined ? this.#record : new UpdateRecord();
+    const record = this.#ready === undefined ? RECORD : new UpdateRecord();
     record.version = version;
     record.old = undefined;
     record.timestamp = update.timestamp;
@@ -591,6 +596,12 @@ export class WatchFeed implements CarriedFeed {
     for (const { handle } of this.#variables.values()) this.#patterns.handles.release(handle);
   }
 }
+
+/** What one update is said by, of any feed: who takes it copies it. */
+const RECORD = new UpdateRecord();
+/** Never filled. */
+const NO_GROUP: UpdateMessage[] = [];
+const NO_NAMES: ExpectedNames = { variableId: '', name: '' };
 
 /** No update of a variable. */
 function isMark({ updateType }: UpdateMessage): boolean {
