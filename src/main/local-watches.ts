@@ -1,24 +1,21 @@
 /**
- * Who watches what of a LocalState, and the turns in which they are told. Path: variable table -> [local watches] -> ring -> dispatcher -> watcher.
- * Watchers are called after the set, never inside it. Slow: each watch has a bounded ring and its `overflow`; what it begins with takes no room there.
+ * Who watches what of a LocalState. Path: variable table -> [local watches] -> ring -> local turns -> dispatcher -> watcher.
+ * Slow: each watch has a bounded ring and its `overflow`; what it begins with takes no room there.
  */
 import type { Deadlines } from '../shared/deadlines.js';
 import { rankOf } from '../shared/delivery/priority.js';
-import { BASELINE, DELETED_MASK, flagsOfReason, INITIAL, UpdateRecord } from '../shared/delivery/update.js';
-import type { RingEntry } from '../shared/delivery/update-ring.js';
+import { BASELINE, flagsOfReason, INITIAL } from '../shared/delivery/update.js';
 import { UpdateRing } from '../shared/delivery/update-ring.js';
-import { type BridgeError, BufferOverflowError, VariablesNotFoundError } from '../shared/errors.js';
+import { BufferOverflowError, VariablesNotFoundError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
-import { queueMicrotask, setImmediate } from '../shared/platform-timers.js';
+import { setImmediate } from '../shared/platform-timers.js';
 import type { Change, Variable, VersionedValue } from '../shared/state/variable.js';
 import { systemClock } from '../shared/system-clock.js';
 import { compileWildcard } from '../shared/values/identifier.js';
-import type { VariableValue } from '../shared/values/variable-type.js';
 import type { LastTold } from './watch/call-gate.js';
-import type { WatchedVariable } from './watch/dispatcher.js';
-import { deliver, releaseDue, watchedVariable } from './watch/dispatcher.js';
-import { MainTurns } from './watch/main-turns.js';
-import { type LineItem, NOT_IN_LINE } from './watch/turn-line.js';
+import { releaseDue, watchedVariable } from './watch/dispatcher.js';
+import { type LocalEntry, LocalTurns, type LocalVariable, type Observation } from './watch/local-turns.js';
+import { NOT_IN_LINE } from './watch/turn-line.js';
 import type { WatchRun } from './watch/watch.js';
 import type { UpstreamStats, WatchSource } from './watch/watch-set.js';
 import { WatchSet } from './watch/watch-set.js';
@@ -35,36 +32,6 @@ export interface LocalWatchesOptions {
   readonly checkOpen: () => void;
 }
 
-/** A variable of a watch, and the one of the table that it observes: not the one that has its name later. */
-interface LocalVariable extends WatchedVariable {
-  variable: Variable | undefined;
-}
-
-/** One change on its way to one watch. */
-interface LocalEntry extends RingEntry {
-  readonly key: LocalVariable;
-  readonly value: VariableValue;
-  old: VariableValue | undefined;
-  readonly entry: VersionedValue;
-}
-
-interface Observation extends LineItem {
-  readonly run: WatchRun;
-  readonly ring: UpdateRing<LocalEntry>;
-  /** Values at registration that have not been told yet: they come first. */
-  initial: LocalEntry[];
-  /** Whether a name fits one of its patterns; undefined for a watch of names. */
-  readonly fits: ((name: string) => boolean) | undefined;
-  /** Variables that are neither deleted, as far as was told, nor removed; without end for a watch of patterns. */
-  left: number;
-  /** All that waits is told in one go: it is one array, or one atomic whole, or only held back for now. */
-  readonly isWhole: boolean;
-  /** It is told that it is in step when what waits has been told. */
-  owesSynced: boolean;
-  /** Why it ends when what waits has been told. */
-  failure: BridgeError | undefined;
-}
-
 export class LocalWatches implements WatchSource {
   readonly set = new WatchSet(this, false);
   readonly deadlines: Deadlines;
@@ -76,27 +43,16 @@ export class LocalWatches implements WatchSource {
   readonly checkOpen: () => void;
   readonly #find: (identifier: string) => Variable | undefined;
   readonly #list: (pattern: string) => Variable[];
-  readonly #update = new UpdateRecord();
   readonly #observers = new Map<Variable, Set<LocalVariable>>();
   /** Watched variables that do not exist yet, by name. */
   readonly #awaited = new Map<string, Set<LocalVariable>>();
   /** Those that wait for what fits a pattern. */
   readonly #searching = new Set<Observation>();
   readonly #observations = new Map<WatchRun, Observation>();
-  /** Watches with updates to deliver, of one priority in the order that they got them. */
-  readonly #main: MainTurns<Observation>;
-  /** Of the flush, ms. */
-  #nowMs = 0;
-  #isFlushScheduled = false;
-  #isFlushing = false;
-  #flushesThisTurn = 0;
+  readonly #turns: LocalTurns;
 
   constructor({ sessionId, logger, deadlines, maxMainMs, find, list, checkOpen }: LocalWatchesOptions) {
-    this.#main = new MainTurns<Observation>(
-      maxMainMs,
-      (observation) => this.#serve(observation),
-      () => this.#flush(),
-    );
+    this.#turns = new LocalTurns(maxMainMs, (nowMs) => this.set.handleTurnEnd(nowMs));
     this.sessionId = sessionId;
     this.logger = logger;
     this.deadlines = deadlines;
@@ -107,8 +63,7 @@ export class LocalWatches implements WatchSource {
 
   /** Something to wait for, when a loop of awaited sets has kept the event loop from turning for long. */
   turnIfBusy(): Promise<void> | undefined {
-    if (this.#flushesThisTurn < FLUSHES_A_TURN) return undefined;
-    return new Promise((resolve) => setImmediate(resolve));
+    return this.#turns.turnIfBusy();
   }
 
   // --- from the table
@@ -153,8 +108,7 @@ export class LocalWatches implements WatchSource {
     const last = new Map<string, LastTold>();
     const observation = this.#observations.get(run);
     if (observation === undefined) return last;
-    this.#nowMs = systemClock.nowMs();
-    this.#tell(observation, false);
+    this.#turns.tellNow(observation);
     releaseDue(run, Number.POSITIVE_INFINITY);
     for (const [identifier, watched] of run.variables) {
       if (watched.isGone) continue;
@@ -219,7 +173,7 @@ export class LocalWatches implements WatchSource {
     const observation = this.#observations.get(run);
     this.#observations.delete(run);
     if (observation === undefined) return;
-    this.#main.line.leave(observation);
+    this.#turns.leave(observation);
     this.#searching.delete(observation);
     observation.ring.clear();
     observation.initial = [];
@@ -232,13 +186,7 @@ export class LocalWatches implements WatchSource {
 
   tellDue(run: WatchRun, nowMs: number): void {
     const observation = this.#observations.get(run);
-    if (observation !== undefined && this.#main.budget.isUsedUp) {
-      this.#main.line.enter(observation);
-      return;
-    }
-    this.#main.begin();
-    run.releaseHeld(nowMs);
-    this.#main.spend();
+    if (observation !== undefined) this.#turns.tellDue(observation, nowMs);
   }
 
   releaseAtTurnEnd(run: WatchRun): void {
@@ -257,7 +205,7 @@ export class LocalWatches implements WatchSource {
       missedWaiting: observation?.ring.missedWaiting() ?? 0,
       reconnects: 0,
       buffered,
-      yields: observation === undefined ? 0 : this.#main.line.yieldsOf(observation),
+      yields: observation === undefined ? 0 : this.#turns.yieldsOf(observation),
     };
   }
 
@@ -320,14 +268,14 @@ export class LocalWatches implements WatchSource {
   #tellPresent(observation: Observation, present: LocalEntry[]): void {
     if (observation.run.options.includeInitial) this.#putFirst(observation, present);
     // A baseline is told to nobody: it is where the watch stands.
-    else for (const entry of present) this.#deliver(entry, systemClock.nowMs());
+    else for (const entry of present) this.#turns.deliver(entry, systemClock.nowMs());
   }
 
   /** In the order that they were set: revisions rise. */
   #putFirst(observation: Observation, initial: LocalEntry[]): void {
     initial.sort((a, b) => a.entry.revision - b.entry.revision);
     for (const entry of initial) observation.initial.push(entry);
-    this.#putInLine(observation);
+    this.#turns.enter(observation);
   }
 
   #attach(watched: LocalVariable, variable: Variable): void {
@@ -351,7 +299,7 @@ export class LocalWatches implements WatchSource {
     const observation = this.#observations.get(watched.watch as WatchRun);
     if (observation === undefined) return;
     if (!observation.ring.push(entryOf(watched, entry, flags))) this.#handleOverflow(observation);
-    this.#putInLine(observation);
+    this.#turns.enter(observation);
   }
 
   /** It hears no more; its end comes behind what waits, in a turn of its own: not inside somebody's set. */
@@ -362,91 +310,6 @@ export class LocalWatches implements WatchSource {
     observation.failure = new BufferOverflowError(
       `the watcher fell ${run.options.bufferLimit} updates behind and asked for overflow 'error': take updates faster, raise bufferLimit, or conflate`,
     );
-  }
-
-  #putInLine(observation: Observation): void {
-    this.#main.line.enter(observation);
-    // The next turn comes by itself.
-    if (this.#isFlushScheduled || this.#main.budget.isUsedUp) return;
-    this.#isFlushScheduled = true;
-    // What watchers cause comes in a later turn: a watcher that sets must not keep the loop from everything else.
-    // One that sets after an await, and a loop of awaited sets, neither: after so many flushes they wait for a turn too.
-    if (this.#isFlushing || this.#flushesThisTurn >= FLUSHES_A_TURN) setImmediate(() => this.#flush());
-    else queueMicrotask(() => this.#flush());
-  }
-
-  #flush(): void {
-    this.#isFlushScheduled = false;
-    if (this.#main.budget.isUsedUp) return;
-    this.#isFlushing = true;
-    if (this.#flushesThisTurn === 0) setImmediate(() => (this.#flushesThisTurn = 0));
-    this.#flushesThisTurn += 1;
-    this.#nowMs = systemClock.nowMs();
-    this.#main.run();
-    this.set.handleTurnEnd(this.#nowMs);
-    this.#isFlushing = false;
-  }
-
-  #serve(observation: Observation): boolean {
-    const { run, isWhole } = observation;
-    if (!this.#tell(observation, !isWhole)) return true;
-    if (isWhole) {
-      run.releaseHeld(this.#nowMs);
-      this.#main.spend();
-    }
-    if (observation.owesSynced) {
-      observation.owesSynced = false;
-      run.handleSynced();
-    }
-    return false;
-  }
-
-  /** What is there now: a watcher that sets its own variable gets that in a later turn. False when the turn's time was used up before all was told. */
-  #tell(observation: Observation, mayBeCut: boolean): boolean {
-    const { run, ring, initial } = observation;
-    let left = ring.size;
-    observation.initial = [];
-    for (let place = 0; place < initial.length; place += 1) {
-      if (run.isStopped) return true;
-      this.#deliver(initial[place]!, this.#nowMs);
-      if (!mayBeCut || !this.#main.spend()) continue;
-      const rest = initial.slice(place + 1);
-      if (rest.length + left === 0) break;
-      observation.initial = [...rest, ...observation.initial];
-      return run.isStopped;
-    }
-    for (; left > 0 && !run.isStopped; left -= 1) {
-      const entry = ring.take();
-      if (entry === undefined) break;
-      const wasGone = entry.key.isGone;
-      this.#deliver(entry, this.#nowMs);
-      if (!wasGone && (entry.flags & DELETED_MASK) !== 0) observation.left -= 1;
-      if (mayBeCut && this.#main.spend() && left > 1) return run.isStopped;
-    }
-    this.#checkOver(observation);
-    return true;
-  }
-
-  #checkOver(observation: Observation): void {
-    const { run } = observation;
-    if (observation.failure !== undefined) run.handleEnded(observation.failure);
-    else if (observation.left === 0) run.handleEnded(undefined);
-  }
-
-  #deliver({ key, entry, missed, filtered, flags, old }: LocalEntry, nowMs: number): void {
-    const update = this.#update;
-    update.version = entry.version;
-    update.value = entry.value;
-    update.old = old;
-    update.timestamp = entry.timestamp;
-    update.receivedAt = nowMs;
-    update.revision = entry.revision;
-    update.missed = missed;
-    update.filtered = filtered;
-    update.flags = flags;
-    update.source = entry.source;
-    update.custom = entry.custom;
-    deliver(key, update, nowMs);
   }
 }
 
@@ -466,6 +329,3 @@ function removeFrom<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
   set.delete(value);
   if (set.size === 0) sets.delete(key);
 }
-
-/** Flushes in microtasks, which nothing else comes between, before the loop goes round. */
-const FLUSHES_A_TURN = 1_000;

@@ -33,6 +33,7 @@ export class MainTurns<T extends LineItem> {
 
   /** A watcher was called. Returns whether that was all for this turn. */
   spend(): boolean {
+    if (!this.budget.isOn) return false;
     const isUsedUp = this.budget.spend();
     if (this.budget.isTouched && !this.#isTurnAwaited) {
       this.#isTurnAwaited = true;

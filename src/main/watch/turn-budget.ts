@@ -3,6 +3,7 @@
  * Off (0) it reads no clock. A single call that takes longer is not cut: nothing can.
  */
 export class TurnBudget {
+  readonly isOn: boolean;
   readonly #limitMs: number;
   readonly #nowMs: () => number;
   #sinceMs = 0;
@@ -12,12 +13,9 @@ export class TurnBudget {
 
   /** `limitMs`: of one turn; 0 = no limit. */
   constructor(limitMs: number, nowMs: () => number) {
+    this.isOn = limitMs > 0;
     this.#limitMs = limitMs;
     this.#nowMs = nowMs;
-  }
-
-  get isOn(): boolean {
-    return this.#limitMs > 0;
   }
 
   /** Something was used in this turn. */

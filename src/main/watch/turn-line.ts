@@ -29,6 +29,8 @@ export interface LineServer<T> {
 export class TurnLine<T extends LineItem> {
   readonly #server: LineServer<T>;
   readonly #lines = [new Denque<T>(), new Denque<T>(), new Denque<T>()] as const;
+  /** Of each rank, when this turn began. */
+  readonly #waiting: [number, number, number] = [0, 0, 0];
   #size = 0;
   #yields = 0;
   /** Turns in a row that ended with something waiting. */
@@ -67,10 +69,12 @@ export class TurnLine<T extends LineItem> {
   /** Serves those that wait now, each once, as long as there is time. */
   run(): void {
     const server = this.#server;
-    const waiting = this.#lines.map((line) => line.length);
+    const waiting = this.#waiting;
+    for (const rank of RANKS) waiting[rank] = this.#lines[rank].length;
     for (const rank of this.#order()) {
+      if (waiting[rank] === 0) continue;
       const line = this.#lines[rank];
-      for (let left = waiting[rank]!; left > 0 && !server.isUsedUp; left -= 1) {
+      for (let left = waiting[rank]; left > 0 && !server.isUsedUp; left -= 1) {
         const item = line.shift()!;
         if (!item.isInLine) continue;
         this.#count(item);
@@ -93,6 +97,7 @@ export class TurnLine<T extends LineItem> {
   }
 
   #order(): readonly Rank[] {
+    if (this.#behind === 0) return RANKS;
     switch (this.#behind % FAIR_TURNS) {
       case FAIR_TURNS / 2 - 1:
         return NORMAL_FIRST;
