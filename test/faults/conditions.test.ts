@@ -112,6 +112,30 @@ test('by link what is kept out is not sent: of 1,000 changes that concern none o
   }
 });
 
+test('by link watches of more conditions than the server asks of a variable are told what meets theirs, and nothing else', async () => {
+  await using writer = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });
+  await using state = await BridgedState.open({
+    ...{ endpoint: `127.0.0.1:${server.port}`, workers: 1, transport: 'link', verify: true },
+  });
+  await writer.registerVariable('many', 'float', 0);
+  const parts = Array.from({ length: 250 }, (_, part) => part);
+  const told: number[][] = [];
+  // About 500 steps each: the server asks some 40 of them.
+  for (let watch = 0; watch < 60; watch += 1) {
+    const seen: number[] = [];
+    told.push(seen);
+    const filter = { or: [{ eq: watch }, ...parts.map((part) => ({ gt: 1_000 + watch + part }))] };
+    await state.watchVariables('many', (_, __, now) => seen.push(now as number), { filter });
+  }
+  for (let value = 1; value < 60; value += 1) await writer.setVariable('many', value);
+  await writer.setVariable('many', 1_030.5);
+  await until(() => told.slice(0, 31).every((seen) => seen.at(-1) === 1_030.5), 'all who are above their lines');
+  for (const [watch, seen] of told.entries()) {
+    assert.deepEqual(seen, [...(watch === 0 ? [] : [watch]), ...(watch <= 30 ? [1_030.5] : [])], `watch ${watch}`);
+  }
+  for (const info of await state.listWatchers()) assert.equal(booked(info), 60);
+});
+
 test('a watch that was kept everything from for longer than the history reaches returns without a gap', async () => {
   const small = await ServerProcess.start({ history: { maxVersions: 20 } });
   after(() => small.close());

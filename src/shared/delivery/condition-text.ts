@@ -106,13 +106,15 @@ function mapText(map: Readonly<Record<string, unknown>>): string | undefined {
   return `{${parts.join(',')}}`;
 }
 
-/** Every list element, map value and scalar is one. */
+/** Every list element, map value and scalar is one, and a long text some more: it is compared character by character. */
 function stepsOf(value: unknown): number {
+  if (typeof value === 'string') return 1 + Math.floor(value.length / UNITS_A_STEP);
   if (typeof value !== 'object' || value === null) return 1;
   let steps = 1;
   for (const part of Array.isArray(value) ? value : Object.values(value)) steps += stepsOf(part);
   return steps;
 }
 
+const UNITS_A_STEP = 64;
 /** JSON has no word for it, and every reader makes it of a number that is too large. */
 const INFINITY_TEXT = '1e999';
