@@ -44,6 +44,8 @@ export async function openWatchClient({ choice, port, session, values }: WatchPl
     sessionId: session,
     workers: choice.workers,
     transport: choice.kind,
+    // A hundred thousand at once are measured to their end, however long this machine takes.
+    limits: { openTimeoutMs: OPEN_TIMEOUT_MS },
   });
   return {
     watch: async (name, onUpdate, onError) => {
@@ -58,3 +60,5 @@ export async function openWatchClient({ choice, port, session, values }: WatchPl
     close: () => state.close(),
   };
 }
+
+const OPEN_TIMEOUT_MS = 300_000;

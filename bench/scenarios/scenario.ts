@@ -67,13 +67,19 @@ export async function outcomeOfCases<C>(
   cases: readonly C[],
   measure: (value: C) => Promise<Outcome>,
 ): Promise<Outcome> {
-  const outcomes: Outcome[] = [];
-  for (const value of cases) outcomes.push(await measure(value));
-  return {
-    title,
-    rows: outcomes.flatMap(({ rows }) => rows),
-    problems: outcomes.flatMap(({ problems }) => problems),
-  };
+  const rows: Row[] = [];
+  const problems: string[] = [];
+  for (const value of cases) {
+    try {
+      const outcome = await measure(value);
+      rows.push(...outcome.rows);
+      problems.push(...outcome.problems);
+    } catch (error) {
+      // The cases before are worth having all the same, and so may be those behind.
+      problems.push(`${title}, at ${value}: ${error instanceof Error ? error.message : String(error)}`);
+    }
+  }
+  return { title, rows, problems };
 }
 
 const FULL_SECONDS = 30;
