@@ -237,9 +237,9 @@ class ObservedVariable extends SentState implements Observer {
 /** Estimates: about what a heap snapshot shows. */
 const BYTES_AN_OBSERVER = 160;
 /** Its part of the variable's index, and of what the link says of it. */
-const BYTES_AN_ASKING_OBSERVER = 640;
+const BYTES_AN_ASKING_OBSERVER = 320;
 /** Of a condition's text and of what is read from it. */
-const BYTES_A_UNIT = 6;
+const BYTES_A_UNIT = 4;
 const BYTES_A_NAME = 320;
 const MOST_AT_ONCE = 1_000;
 const STEPS_AN_OBSERVER = 1;
