@@ -230,7 +230,7 @@ test('10,000 watches of one variable with lines of their own: a change is sent t
     up.watchConditions!.push(`{"crosses":${feed - 0.5}}`);
   }
   link.hello(up);
-  await link.when('registered 10000');
+  await until(30_000, () => link.rows.includes('registered 10000'), 'all are registered');
   const { updatesSent } = server.metrics();
   await client.set(name, 3);
   // The first that a watch without an initial value is told says the value before it too.
