@@ -41,6 +41,10 @@ export interface OutboxOptions {
   readonly keepsBatches: boolean;
 }
 
+/** Of most watches nothing waits for the end of its opening, and no group is sealed. */
+const NO_MOMENT: Moment = { revision: 0, timestamp: 0 };
+const NOTHING: readonly WaitingChange[] = [];
+
 export class Outbox implements RoomSeeker, BatchHolder {
   readonly #options: OutboxOptions;
   readonly #encoder: UpdateEncoder;
@@ -50,7 +54,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
   #isOpen = false;
   #opening: OpeningQueue | undefined;
   #openingBytes = 0;
-  #openingAt: Moment = { revision: 0, timestamp: 0 };
+  #openingAt = NO_MOMENT;
   /** The opening is one group. */
   #isOpeningWhole = false;
   /** To be marked as `synced` once nothing of the opening is owed. */
@@ -60,7 +64,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
   #waiting: WaitingChanges | undefined;
   #heldBytes = 0;
   /** Of a group: taken out of those that wait, to be sent to its end whatever comes. */
-  #sealed: WaitingChange[] = [];
+  #sealed: readonly WaitingChange[] = NOTHING;
   #sealedIndex = 0;
   #sealedBytes = 0;
   /** Of sealed changes that are no longer the newest: nobody else may hold their values. */
@@ -110,6 +114,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
     this.#openingBytes = bytesOfOpening(opening);
     this.#hold(this.#openingBytes);
     this.#flush(nowMs);
+    if (!this.isWaiting && !this.#awaitsMark) this.#openingAt = NO_MOMENT;
   }
 
   /** A change of one of its variables; one that the watch knows already is left out. */
@@ -158,7 +163,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
     this.#hold(-this.#heldBytes);
     this.#isClosed = true;
     this.#opening = undefined;
-    this.#sealed = [];
+    this.#sealed = NOTHING;
     this.#sealedIndex = 0;
     this.#waiting = undefined;
     this.#awaitsMark = false;
@@ -279,7 +284,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
 
   #handleGroupEnd(): void {
     this.#isTorn = false;
-    this.#sealed = [];
+    this.#sealed = NOTHING;
     this.#sealedIndex = 0;
     this.#outdatedBytes = 0;
     this.#hold(-this.#sealedBytes);
@@ -334,6 +339,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
   #writeMark(nowMs: number): void {
     this.#awaitsMark = false;
     this.#encoder.mark('synced', this.#openingAt);
+    this.#openingAt = NO_MOMENT;
     this.#pace.send(nowMs);
   }
 

@@ -5,6 +5,7 @@
  */
 import type { AskedCondition } from '../../shared/delivery/condition-text.js';
 import { QuotaExceededError } from '../../shared/errors.js';
+import { SmallMap } from '../../shared/small-map.js';
 import type { Variable } from '../../shared/state/variable.js';
 import type { GoneVariable } from '../../shared/wire/update-encoder.js';
 import type { NewcomerObserver, Observer, ObserverManager, PublishedChange } from '../observer-manager.js';
@@ -34,7 +35,7 @@ export class Watch implements NewcomerObserver {
   readonly #budget: CarrierBudget;
   readonly #owner: WatchOwner;
   readonly #asks: WatchAsks | undefined;
-  readonly #observed = new Map<Variable, ObservedVariable>();
+  readonly #observed = new SmallMap<Variable, ObservedVariable>();
   /** Of most watches there are none. */
   #names: Set<string> | undefined;
   #patterns: string[] | undefined;
