@@ -3,6 +3,7 @@ import type { ServerLife } from './faults/server-life.js';
 import type { History, PresentVariable, PresentWatch, TroubleRecord } from './history/history.js';
 import { emptyHistory } from './history/history.js';
 import { Recorder } from './history/recorder.js';
+import { decodeTag } from './history/value-tag.js';
 import { nowMs, pause } from './programs/clock.js';
 import type { LifePlan } from './programs/life-plan.js';
 import { Performer } from './programs/performer.js';
@@ -47,6 +48,7 @@ export async function live(plan: LifePlan, steadyServer: ServerLife | undefined)
     endPhase('settle');
     await performer.setAllOnce();
     await beQuiet(history, world, performer);
+    checkPeeks(plan, history, world, performer);
     endPhase('quiet');
     await end(history, world, performer, recorder);
     endPhase('end');
@@ -71,6 +73,24 @@ async function beQuiet(history: History, world: World, performer: Performer): Pr
     const isHeld = history.quiet.watchers.some(({ buffered }) => buffered > 0);
     if ((isCalm && !isHeld) || nowMs() > endMs) return;
     await pause(20);
+  }
+}
+
+/** What a state peeks of a variable, where it knows anything, is the server's present value. Where a condition is asked, it may know less. */
+function checkPeeks(plan: LifePlan, history: History, world: World, performer: Performer): void {
+  for (const [place, state] of world.states.entries()) {
+    const { session } = plan.states[place]!;
+    const filtered = new Set<number>();
+    for (const { provider, record } of performer.watches)
+      if (provider === state && record.traits.filter === 'condition')
+        for (const variable of record.identifiers.values()) filtered.add(variable);
+    for (const present of history.quiet?.variables ?? []) {
+      if (present.session !== session || filtered.has(present.variable)) continue;
+      const peeked = state.peek(present.id);
+      if (peeked === undefined || decodeTag(peeked)?.seq === present.tag.seq) continue;
+      const what = `state ${place} peeks ${peeked} (#${decodeTag(peeked)?.seq}) of ${present.id}, which is at #${present.tag.seq}`;
+      history.troubles.push({ kind: 'stale-peek', what });
+    }
   }
 }
 

@@ -77,7 +77,7 @@ export interface RejectionRecord {
 }
 
 export interface TroubleRecord {
-  readonly kind: 'unsettled' | 'unanswered' | 'unhandled' | 'logged-error' | 'left-over' | 'stuck';
+  readonly kind: 'unsettled' | 'unanswered' | 'unhandled' | 'logged-error' | 'left-over' | 'stuck' | 'stale-peek';
   readonly what: string;
 }
 
