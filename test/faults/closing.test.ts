@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { BridgedState, WorkerPool } from '../../src/main/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
-import { within } from '../support/deadline.js';
+import { until, within } from '../support/deadline.js';
 
 test('sets that were made before close() get their answers, with a pool of its own, a shared one and none', async () => {
   await using server = await startBridgeServer({ port: 0 });
@@ -29,6 +29,34 @@ test('sets that were made before close() get their answers, with a pool of its o
     await assert.rejects(state.setVariable('a', 1), { code: 'CLOSED' });
   }
 });
+
+for (const transport of ['stream', 'link'] as const)
+  test(`what is watched and given up in one go leaves nothing at the server, by ${transport}`, async () => {
+    await using server = await startBridgeServer({ port: 0 });
+    await using pool = await WorkerPool.open({ workers: 1 });
+    const options = { endpoint: `127.0.0.1:${server.port}`, pool, transport };
+    await using state = await BridgedState.open(options);
+    const names = ['a', 'b', 'c', 'd'];
+    for (const name of names) await state.registerVariable(name, 'integer', 0);
+    const kept = await state.watchVariables('a', () => undefined);
+    for (let round = 0; round < 5; round += 1) {
+      const adding = names.slice(1).map((name) => kept.add(name));
+      const given = await state.watchVariables('a', () => undefined);
+      const more = given.add('b').catch(() => undefined);
+      await within(10_000, Promise.all([given.stop(), more, ...adding]), 'the end of a watch');
+      await kept.remove(names.slice(1));
+    }
+    await until(10_000, () => server.metrics().observers === 1, 'one observer');
+
+    const another = await BridgedState.open(options);
+    const watch = await another.watchVariables('a', () => undefined);
+    const adding = watch.add('b').catch(() => undefined);
+    await within(10_000, Promise.all([another.close(), adding]), 'the end of a state');
+
+    await until(10_000, () => server.metrics().streams === 1 && server.metrics().observers === 1, 'only what is kept');
+    await kept.stop();
+    await until(10_000, () => server.metrics().observers === 0, 'no observer');
+  });
 
 test('a state whose server is gone closes without waiting for calls that cannot be made', async () => {
   const server = await startBridgeServer({ port: 0 });

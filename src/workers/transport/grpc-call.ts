@@ -5,7 +5,7 @@
 import type { ChannelInterface, ServiceError, StatusObject } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
 import { type BridgeError, MessageTooLargeError, UnavailableError, UnknownOutcomeError } from '../../shared/errors.js';
-import { dateNowMs } from '../../shared/platform-timers.js';
+import { dateNowMs, setImmediate } from '../../shared/platform-timers.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Method, MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
@@ -137,6 +137,12 @@ function openCall(channel: PooledChannel, path: string, config: BridgeConfig, li
   });
   call.startRead();
   return call;
+}
+
+/** grpc-js forgets what is cancelled in the turn in which it was opened, and opens it all the same: so it is told once more. */
+export function cancelCall(call: StreamCall, sentence: string): void {
+  call.cancelWithStatus(STATUS.CANCELLED, sentence);
+  setImmediate(() => call.cancelWithStatus(STATUS.CANCELLED, sentence));
 }
 
 const WATCH_PATH = methodPath(SERVICE_NAMES[0], 'WatchVariables');

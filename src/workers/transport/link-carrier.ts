@@ -16,7 +16,7 @@ import type { SetQueue } from '../calls/set-queue.js';
 import type { CarriedFeed, Carrier, CarrierOwner, CarrierServer, FeedEnd } from './carrier.js';
 import type { ChannelPool, PooledChannel } from './channel-pool.js';
 import type { StreamCall } from './grpc-call.js';
-import { headerOf, openLink, streamError } from './grpc-call.js';
+import { cancelCall, headerOf, openLink, streamError } from './grpc-call.js';
 import { LinkSession } from './link-session.js';
 import { openTimeoutMs } from './open-timeout.js';
 
@@ -292,7 +292,7 @@ export class LinkCarrier implements Carrier {
     if (link.isMuted) return;
     link.isMuted = true;
     this.#sets.handleBreak();
-    link.call.cancelWithStatus(STATUS.CANCELLED, 'the link is not used any more');
+    cancelCall(link.call, 'the link is not used any more');
   }
 
   #decide(hasLink: boolean): void {

@@ -21,7 +21,7 @@ import { EPOCH_HEADER, ERROR_TRAILER, STATUS } from '../../shared/wire/status.js
 import type { CarriedFeed, Carrier, CarrierOwner, CarrierServer, FeedEnd } from './carrier.js';
 import type { ChannelPool, PooledChannel } from './channel-pool.js';
 import type { StreamCall, StreamListener } from './grpc-call.js';
-import { headerOf, openStream, streamError, unaryCall } from './grpc-call.js';
+import { cancelCall, headerOf, openStream, streamError, unaryCall } from './grpc-call.js';
 import { openTimeoutMs } from './open-timeout.js';
 import { UNWATCH_GRACE_MS } from './stream-ending.js';
 
@@ -289,7 +289,7 @@ function liveForMs({ registeredAtMs }: OpenStream): number {
 }
 
 function cancel({ call }: OpenStream): void {
-  call?.cancelWithStatus(STATUS.CANCELLED, 'the watch was stopped');
+  if (call !== undefined) cancelCall(call, 'the watch was stopped');
 }
 
 const LOST = { status: STATUS.UNAVAILABLE, trailer: undefined } as const;
