@@ -1,26 +1,25 @@
 /**
  * What one link carries: its feeds by number, its handles, and what is still to be asked. Path: link carrier -> [link session] -> watch feed.
- * Feeds of the client that ask for the same are one feed of the link: those that ask before the server has answered from the beginning, others
- * as soon as what they were sent has come as far.
  * Pure: rows in, calls of feeds out; requests are taken when the carrier can send one. What comes for a feed that was closed is passed over.
  */
 import type { BridgeError } from '../../shared/errors.js';
 import { errorFromWire, MessageTooLargeError, ProtocolError } from '../../shared/errors.js';
-import { OneOrMany } from '../../shared/one-or-many.js';
 import { utf8Length } from '../../shared/values/utf8.js';
-import type { ReadValue } from '../../shared/wire/link-reader.js';
 import { LinkReader } from '../../shared/wire/link-reader.js';
 import type { LinkHello, LinkWatchRow } from '../../shared/wire/link-request.js';
 import { encodeLinkRequest } from '../../shared/wire/link-request.js';
-import { BINARY_TYPE_URL, FORM, MESSAGE_BYTES, ROW } from '../../shared/wire/link-row.js';
+import { MESSAGE_BYTES, ROW } from '../../shared/wire/link-row.js';
 import { LinkSetWriter } from '../../shared/wire/link-set-writer.js';
-import type { Announcement, LinkEnd, Welcome } from '../../shared/wire/link-writer.js';
+import type { LinkEnd, Welcome } from '../../shared/wire/link-writer.js';
 import { statusOfCode } from '../../shared/wire/status.js';
 import { concatBytes, UpdateMessage } from '../../shared/wire/update-message.js';
 import type { SetQueue } from '../calls/set-queue.js';
 import type { FeedRequest } from '../watch/resume-request.js';
 import type { CarriedFeed } from './carrier.js';
 import { KeptFeeds } from './kept-feeds.js';
+import { fillUpdate } from './link-update.js';
+import type { Addressed, LinkedFeed } from './linked-feeds.js';
+import { LinkedFeeds } from './linked-feeds.js';
 
 export interface LinkSessionOwner {
   /** The server goes: its clients shall return spread over so many ms. */
@@ -31,52 +30,19 @@ export interface LinkSessionOwner {
   handleEnded(feed: CarriedFeed, error: BridgeError, status: number, code: string, liveForMs: number): void;
 }
 
-/** One feed of the link. */
-interface LinkedFeed {
-  readonly number: number;
-  /** What it asks for, and from where on, until it is registered; then '', as of one that asks for much. */
-  request: string;
-  /** What it asks for, where that is one variable; else ''. */
-  readonly interest: string;
-  /** 0 before the server has registered it. */
-  registeredAtMs: number;
-  /** The server says when all has come that it has to say at first; else that is the first update. */
-  readonly wantsMark: boolean;
-  stage: 'opening' | 'current' | 'shared' | 'over';
-  /** Its variable, where it is one. */
-  only: Addressed | undefined;
-  /** With a condition that the server may ask. */
-  readonly hasCondition: boolean;
-}
-
-/** What a handle stands for. */
-interface Addressed {
-  readonly linked: LinkedFeed;
-  readonly announcement: Announcement;
-  version: number;
-}
-
 export class LinkSession {
   readonly #owner: LinkSessionOwner;
   /** Of the state: they outlive this link. */
   readonly #sets: SetQueue;
   readonly #setWriter = new LinkSetWriter();
   readonly #update = new UpdateMessage();
-  readonly #feeds = new Map<CarriedFeed, LinkedFeed>();
-  readonly #byNumber = new Map<number, LinkedFeed>();
-  /** Those of the client that a feed of the link is for, by its number; each hears everything. */
-  readonly #members = new OneOrMany<number, CarriedFeed>();
-  /** Not registered, by request: who asks for the same is told the same. */
-  readonly #joinable = new Map<string, LinkedFeed>();
-  /** In step, by interest. */
-  readonly #shared = new Map<string, LinkedFeed>();
+  readonly #feeds = new LinkedFeeds();
   readonly #handles = new Map<number, Addressed>();
   /** Feeds that ask to be told of silence. */
   readonly #watchful = new Set<CarriedFeed>();
   #hello: LinkHello | undefined;
   readonly #asked = new Map<number, LinkWatchRow>();
   #unwatched: number[] = [];
-  #nextNumber = 1;
   /** Least that was asked for, ms; 0 = the server's own. */
   #heartbeatMs = 0;
   #isHeartbeatSaid = true;
@@ -86,7 +52,7 @@ export class LinkSession {
   /** The server asks conditions. */
   #asksConditions = false;
   readonly #kept = new KeptFeeds<LinkedFeed>((linked, id, version) => {
-    this.#members.forEach(linked.number, (feed) => feed.handleKept(id, version));
+    this.#feeds.forEach(linked, (feed) => feed.handleKept(id, version));
   });
   #keptQuestion = 0;
   #isQuestionSaid = true;
@@ -109,23 +75,21 @@ export class LinkSession {
   }
 
   feeds(): CarriedFeed[] {
-    return [...this.#feeds.keys()];
+    return [...this.#feeds.feeds()];
   }
 
   isRegistered(feed: CarriedFeed): boolean {
-    return (this.#feeds.get(feed)?.registeredAtMs ?? 0) > 0;
+    return (this.#feeds.of(feed)?.registeredAtMs ?? 0) > 0;
   }
 
   /** Ms that the feed was registered; 0 when it was not. */
   liveForMs(feed: CarriedFeed, nowMs: number): number {
-    return liveForMs(this.#feeds.get(feed), nowMs);
+    return liveForMs(this.#feeds.of(feed), nowMs);
   }
 
   open(feed: CarriedFeed, request: FeedRequest): void {
-    const asked = textOf(request);
-    const linked = this.#joinable.get(asked) ?? this.#ask(asked, request);
-    this.#members.add(linked.number, feed);
-    this.#feeds.set(feed, linked);
+    const { linked, isNew } = this.#feeds.join(feed, request);
+    if (isNew) this.#ask(linked, request);
     const { heartbeatMs } = feed;
     if (heartbeatMs === 0) return;
     this.#watchful.add(feed);
@@ -136,40 +100,26 @@ export class LinkSession {
 
   /** Whatever comes for it from now on is passed over. */
   close(feed: CarriedFeed): void {
-    const linked = this.#feeds.get(feed);
-    if (linked === undefined) return;
-    this.#feeds.delete(feed);
     this.#watchful.delete(feed);
-    this.#members.remove(linked.number, feed);
-    if (this.#members.count(linked.number) === 0) this.#unwatch(linked);
+    const linked = this.#feeds.leave(feed);
+    if (linked !== undefined) this.#unwatch(linked);
   }
 
-  #ask(asked: string, request: FeedRequest): LinkedFeed {
-    const number = this.#nextNumber;
-    this.#nextNumber += 1;
-    const { identifiers, patterns, wantsMark } = request;
-    const linked: LinkedFeed = {
-      number,
-      request: asked,
-      interest: identifiers.length === 1 && patterns.length === 0 ? interestOf(request) : '',
-      registeredAtMs: 0,
-      wantsMark,
-      stage: 'opening',
-      only: undefined,
-      hasCondition: request.condition !== undefined,
-    };
+  #ask(linked: LinkedFeed, request: FeedRequest): void {
     if (linked.hasCondition) for (const id of Object.keys(request.resume ?? {})) this.#kept.add(id, linked);
-    this.#byNumber.set(number, linked);
-    if (asked !== '') this.#joinable.set(asked, linked);
-    this.#asked.set(number, rowOf(number, request));
-    return linked;
+    this.#asked.set(linked.number, rowOf(linked.number, request));
   }
 
   /** Nobody hears it any more. */
   #unwatch(linked: LinkedFeed): void {
-    this.#forget(linked);
+    this.#handleOver(linked);
     // What was not asked for yet is not asked for.
     if (!this.#asked.delete(linked.number)) this.#unwatched.push(linked.number);
+  }
+
+  /** What its handles stand for is overwritten when they are given anew. */
+  #handleOver(linked: LinkedFeed): void {
+    if (linked.hasCondition) this.#kept.remove(linked);
   }
 
   /** Asks what conditions have kept out; the number of the question, or undefined where nothing can be. */
@@ -243,7 +193,7 @@ export class LinkSession {
   /** The link has ended: its feeds can come back from there. */
   tellPosition(): void {
     if (this.#position === 0) return;
-    for (const feed of this.#feeds.keys()) feed.handlePosition(this.#epoch ?? '', this.#position);
+    for (const feed of this.#feeds.feeds()) feed.handlePosition(this.#epoch ?? '', this.#position);
   }
 
   #handleWelcome(welcome: Welcome): void {
@@ -274,9 +224,7 @@ export class LinkSession {
   #handleRow(reader: LinkReader, nowMs: number): void {
     switch (reader.row) {
       case ROW.HEARTBEAT:
-        for (const [feed, { registeredAtMs }] of [...this.#feeds]) {
-          if (registeredAtMs > 0) feed.handleMark('heartbeat', nowMs);
-        }
+        for (const feed of this.feeds()) if (this.isRegistered(feed)) feed.handleMark('heartbeat', nowMs);
         return;
       case ROW.REGISTERED:
         this.#handleRegistered(reader.target, nowMs);
@@ -293,53 +241,29 @@ export class LinkSession {
   }
 
   #handleRegistered(number: number, nowMs: number): void {
-    const linked = this.#byNumber.get(number);
+    const linked = this.#feeds.find(number);
     if (linked === undefined || linked.registeredAtMs > 0) return;
-    linked.registeredAtMs = nowMs;
-    this.#joinable.delete(linked.request);
-    linked.request = '';
-    this.#members.forEach(number, (feed) => {
+    this.#feeds.handleRegistered(linked, nowMs);
+    this.#feeds.forEach(linked, (feed) => {
       feed.handleRegistered(this.#epoch ?? '', nowMs, linked.hasCondition && this.#asksConditions);
       this.#owner.handleRegistered(feed);
     });
   }
 
   #handleSynced(number: number, nowMs: number): void {
-    const linked = this.#byNumber.get(number);
+    const linked = this.#feeds.find(number);
     if (linked === undefined) return;
-    this.#members.forEach(number, (feed) => feed.handleMark('synced', nowMs));
-    if (linked.stage === 'opening') linked.stage = 'current';
+    this.#feeds.forEach(linked, (feed) => feed.handleMark('synced', nowMs));
     this.#share(linked);
   }
 
-  /**
-   * Where another feed of the link carries the same variable and is no further, this one is not needed: what follows comes by that one, and what
-   * comes twice is no news to whoever has it.
-   */
   #share(linked: LinkedFeed): void {
-    if (linked.stage !== 'current' || linked.interest === '') return;
-    const other = this.#shared.get(linked.interest);
-    if (other === undefined) {
-      this.#shared.set(linked.interest, linked);
-      linked.stage = 'shared';
-      return;
-    }
-    const { only: mine } = linked;
-    const { only: theirs } = other;
-    if (mine === undefined || theirs === undefined) return;
-    if (mine.announcement.id !== theirs.announcement.id || mine.version < theirs.version) return;
-    // What a condition kept out and what was left out of an outbox is told apart by the update that follows, for who has the one before it.
-    if (linked.hasCondition && mine.version !== theirs.version) return;
-    this.#members.forEach(linked.number, (feed) => {
-      this.#members.add(other.number, feed);
-      this.#feeds.set(feed, other);
-    });
-    this.#members.removeAll(linked.number);
-    this.#unwatch(linked);
+    const left = this.#feeds.share(linked);
+    if (left !== undefined) this.#unwatch(left);
   }
 
   #handleEnded({ feed: number, status, code, message }: LinkEnd, nowMs: number): void {
-    const linked = this.#byNumber.get(number);
+    const linked = this.#feeds.find(number);
     if (linked === undefined) return;
     const error = errorFromWire({ code: code === '' ? 'UNAVAILABLE' : code, message });
     this.#end(linked, error, status, code, nowMs);
@@ -348,32 +272,17 @@ export class LinkSession {
   #handleUpdate(reader: LinkReader, nowMs: number): void {
     const addressed = this.#addressed(reader);
     if (addressed === undefined) return;
-    const { linked, announcement } = addressed;
+    const { linked } = addressed;
     // What a group waits for is kept by its feed; any other is read and done with.
     const update = reader.isMore ? new UpdateMessage() : this.#update.reset();
-    update.updateType = UPDATE_TYPES[reader.row]!;
-    update.variableId = announcement.id;
-    update.name = announcement.name;
-    update.type = announcement.type;
-    update.version = addressed.version;
-    update.timestamp = reader.timestamp;
-    update.revision = reader.revision;
-    update.missed = reader.missed;
-    update.more = reader.isMore;
-    update.source = reader.source;
-    update.custom = reader.custom;
-    if (reader.before !== undefined) update.before = beforeOf(reader.before, announcement);
-    // Said with its first update.
-    if (reader.announcement?.identifiers !== undefined) update.identifiers = reader.announcement.identifiers;
+    fillUpdate(update, reader, addressed);
     if (reader.row === ROW.DELETED) {
-      update.reason = reader.reason;
       this.#handles.delete(reader.target);
       linked.only = undefined;
-    } else setValue(update, reader);
-    this.#members.forEach(linked.number, (feed) => feed.handleUpdate(update, nowMs));
-    if (linked.stage === 'shared') return;
-    if (linked.stage === 'opening' && !linked.wantsMark) linked.stage = 'current';
-    if (!update.more) this.#share(linked);
+    }
+    this.#feeds.forEach(linked, (feed) => feed.handleUpdate(update, nowMs));
+    const isOpening = linked.stage === 'opening' && linked.wantsMark;
+    if (linked.stage !== 'shared' && !isOpening && !update.more) this.#share(linked);
   }
 
   /** Undefined for a feed that was closed, until its handle is announced again. */
@@ -385,7 +294,7 @@ export class LinkSession {
       known.version += reader.versionStep;
       return known;
     }
-    const linked = this.#byNumber.get(announcement.feed);
+    const linked = this.#feeds.find(announcement.feed);
     if (linked === undefined) {
       this.#handles.delete(handle);
       return undefined;
@@ -398,59 +307,19 @@ export class LinkSession {
   }
 
   #refuse(number: number, bytes: number, maxBytes: number): void {
-    const linked = this.#byNumber.get(number);
+    const linked = this.#feeds.find(number);
     if (linked === undefined) return;
     const error = MessageTooLargeError.of('Open', 'request', bytes, maxBytes);
     this.#end(linked, error, statusOfCode(error.code), error.code, 0);
   }
 
   #end(linked: LinkedFeed, error: BridgeError, status: number, code: string, nowMs: number): void {
-    this.#forget(linked);
-    const feeds: CarriedFeed[] = [];
-    this.#members.forEach(linked.number, (feed) => {
-      this.#feeds.delete(feed);
-      this.#watchful.delete(feed);
-      feeds.push(feed);
-    });
-    this.#members.removeAll(linked.number);
+    this.#handleOver(linked);
+    const feeds = this.#feeds.end(linked);
+    for (const feed of feeds) this.#watchful.delete(feed);
     const live = liveForMs(linked, nowMs);
     for (const feed of feeds) this.#owner.handleEnded(feed, error, status, code, live);
   }
-
-  /** What stands for its variables is overwritten when their handles are given anew. */
-  #forget(linked: LinkedFeed): void {
-    linked.stage = 'over';
-    this.#byNumber.delete(linked.number);
-    if (linked.hasCondition) this.#kept.remove(linked);
-    if (this.#joinable.get(linked.request) === linked) this.#joinable.delete(linked.request);
-    if (this.#shared.get(linked.interest) === linked) this.#shared.delete(linked.interest);
-  }
-}
-
-/** What a feed of one variable asks for: equal texts, equal interests. */
-function interestOf({ identifiers, keepsBatches, waitForMissing, condition = '' }: FeedRequest): string {
-  const asks = `${keepsBatches ? 'b' : ''}${waitForMissing ? 'w' : ''}${condition}`;
-  // Most ask for nothing else: their identifier is enough. No identifier begins so.
-  return asks === '' ? identifiers[0]! : `\u0000${asks} ${identifiers[0]!}`;
-}
-
-/** Equal texts: the same from the same place on. '' of one that asks for much, which costs more to compare than to ask. */
-function textOf(request: FeedRequest): string {
-  const { identifiers, patterns, resume, resumeEpoch, condition, wantsMark, keepsBatches, waitForMissing } = request;
-  const { fromRevision } = request;
-  if (identifiers.length > MOST_COMPARED) return '';
-  const said = [
-    identifiers,
-    patterns,
-    condition,
-    resume,
-    resumeEpoch,
-    fromRevision,
-    wantsMark,
-    keepsBatches,
-    waitForMissing,
-  ];
-  return JSON.stringify(said);
 }
 
 function rowOf(number: number, request: FeedRequest): LinkWatchRow {
@@ -492,56 +361,10 @@ function liveForMs(linked: LinkedFeed | undefined, nowMs: number): number {
   return linked === undefined || linked.registeredAtMs === 0 ? 0 : nowMs - linked.registeredAtMs;
 }
 
-function beforeOf(value: ReadValue, { name, id, type }: Announcement): UpdateMessage {
-  const before = new UpdateMessage();
-  before.name = name;
-  before.variableId = id;
-  before.type = type;
-  setValue(before, value);
-  return before;
-}
-
-function setValue(update: UpdateMessage, reader: ReadValue): void {
-  switch (reader.form) {
-    case FORM.DOUBLE:
-    case FORM.INTEGER:
-      update.decoded = reader.number;
-      break;
-    case FORM.TRUE:
-      update.decoded = true;
-      break;
-    case FORM.FALSE:
-      update.decoded = false;
-      break;
-    case FORM.TEXT:
-      update.isText = true;
-      update.value = reader.payload;
-      break;
-    case FORM.PAYLOAD:
-      update.value = reader.payload;
-      break;
-    case FORM.HEADER_AND_BYTES:
-      update.typeUrl = BINARY_TYPE_URL;
-      update.value = reader.payload;
-      update.binary = reader.binary;
-      break;
-    default:
-      update.isText = true;
-  }
-}
-
-const UPDATE_TYPES: Readonly<Record<number, string>> = {
-  [ROW.CHANGE]: 'value_change',
-  [ROW.INITIAL]: 'initial_value',
-  [ROW.RESYNC]: 'resync',
-  [ROW.DELETED]: 'deleted',
-};
-
 /** Epoch, counts, flags. */
 const BYTES_AROUND_A_ROW = 64;
 const BYTES_AROUND_A_TEXT = 4;
 const BYTES_OF_A_VERSION = 8;
 const MOST_UNWATCHED = 8_192;
-const MOST_COMPARED = 8;
 /** Those that ask to be told of silence are told of words so often, ms: a tenth of the least heartbeat. */
 const WORD_SPACING_MS = 10;
