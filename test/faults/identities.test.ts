@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { BridgedState, WorkerPool } from '../../src/main/index.js';
-import { block } from '../support/block.js';
+import { blockBehindTurn } from '../support/block.js';
 import { SeenUpdates } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
 
@@ -26,7 +26,7 @@ async function withBacklog(session: string) {
     const sets = [];
     // Its own worker makes them while this thread stands still.
     for (let value = 1; value <= 600; value += 1) sets.push(writer.setVariable('busy', value));
-    block(1_000);
+    await blockBehindTurn(1_000);
     return Promise.all(sets);
   };
   return {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { BridgedState, WorkerPool } from '../../src/main/index.js';
-import { block } from '../support/block.js';
+import { blockBehindTurn } from '../support/block.js';
 import { SeenUpdates } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
@@ -37,7 +37,7 @@ test('an atomic watch with overflow error takes a batch larger than its buffer w
   await setAll(1);
   await seen.when(5_000, () => seen.all.length === names.length, 'the batch');
   const sets = Array.from({ length: 60 }, (_, round) => setAll(round + 2));
-  block(500);
+  await blockBehindTurn(500);
   await Promise.all(sets);
   await seen.when(5_000, () => seen.states.includes('failed'), 'the end of the watch');
   assert.equal(watch.state, 'failed');
@@ -144,11 +144,11 @@ test('what a full buffer dropped is told by the next update of that variable, al
   const sets: Promise<number>[] = [];
   for (let value = 2; value <= 120; value += 1) sets.push(writer.setVariable('b', value));
   for (let value = 2; value <= 6; value += 1) sets.push(sets.at(-1)!.then(() => writer.setVariable('a', value)));
-  block(300);
+  await blockBehindTurn(300);
   await Promise.all(sets);
   const more: Promise<number>[] = [];
   for (let value = 121; value <= 260; value += 1) more.push(writer.setVariable('b', value));
-  block(500);
+  await blockBehindTurn(500);
   await Promise.all(more);
   await writer.setVariable('a', 7);
   await seen.when(
