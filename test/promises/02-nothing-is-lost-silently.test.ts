@@ -57,8 +57,8 @@ test('what the server leaves out for a slow stream is told exactly too', async (
     const errors: Error[] = [];
     await state.watchVariables(names, chain.watcher, { onError: (error) => errors.push(error) });
 
-    // More bytes than the flow-control window of a stream that nobody reads.
-    const rounds = 200;
+    // More bytes than the flow-control window of a stream that nobody reads: of a link, whose rows are small, too.
+    const rounds = 1_000;
     burstWhileBlocked(endpoint, VARIABLES, rounds);
 
     const isAtLast = () => names.every((name) => chain.versionOf(name) === rounds + 1);
