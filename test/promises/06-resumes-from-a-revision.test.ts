@@ -151,3 +151,26 @@ test('where the server has forgotten what went, the watch comes back by its vers
   ]);
   assert.deepEqual(seen.errors, []);
 });
+
+test('a watch by id does not take what happens to a variable that is named like its id for its own', async () => {
+  await using house = await House.open();
+  const { writer, state, seen } = house;
+  const id = await writer.registerVariable('watched', 'integer', 0);
+  const { onError, onState } = seen;
+  const watch = await state.watchVariables(id, seen.watcher, { onError, onState });
+  await within(5_000, watch.synced, 'the first synced');
+  await writer.registerVariable(id, 'integer', 7);
+  await writer.setVariable('watched', 1);
+  await seen.when(5_000, () => seen.all.length === 1, 'the update before the first cut');
+  await house.cut(() => writer.setVariable(id, 8));
+  await within(5_000, watch.synced, 'the second synced');
+  await house.cut(() => writer.deleteVariable(id));
+  await within(5_000, watch.synced, 'the third synced');
+  await writer.setVariable('watched', 2);
+  await seen.when(5_000, () => seen.last?.newValue === 2, 'the update behind both');
+  assert.deepEqual(seen.rows(), [
+    [0, 1, 2, 0, false],
+    [1, 2, 3, 0, false],
+  ]);
+  assert.deepEqual(seen.errors, []);
+});

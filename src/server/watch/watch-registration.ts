@@ -116,8 +116,10 @@ async function registerFrom(
     const rest = work.spend(1);
     if (rest !== undefined) await rest;
     if (watch.isClosed) return [];
-    const change = session.findGoneByName(identifier) ?? session.findGone(identifier);
     const variable = session.find(identifier);
+    // As an id only where nothing is named so: another that went may have had it.
+    const change =
+      session.findGoneByName(identifier) ?? (variable === undefined ? session.findGone(identifier) : undefined);
     if (change !== undefined && change.current.revision > revision) {
       // What a live watch would have ended by is not watched anew under its name.
       const { id } = change.variable;

@@ -85,9 +85,12 @@ export function feedRequest(
   };
 }
 
-/** A version of that epoch has come of each that is not gone. */
+/** A version of that epoch has come of each that is not gone, and each is asked for by its name: an id alone does not say that no other is named like it. */
 function areAllOf(epoch: string, variables: readonly VariableFeed[]): boolean {
-  return variables.every(({ isGone, tracker }) => isGone || (tracker.version > 0 && tracker.epoch === epoch));
+  return variables.every(
+    ({ isGone, identifier, tracker }) =>
+      isGone || (tracker.version > 0 && tracker.epoch === epoch && tracker.variableId !== identifier),
+  );
 }
 
 function left(variables: readonly VariableFeed[]): string[] {

@@ -28,6 +28,7 @@ describe('the request of a feed', () => {
       new VariableFeed('new', 0, undefined),
       seen('lamp', 1, 'e0', 'v2'),
       seen('x', 1, 'e1.1', 'v4'),
+      seen('v5', 1, 'e1', 'v5'),
     ]) {
       assert.equal(feedRequest([...feeds, other], { ...OPTIONS, position }).fromRevision, undefined);
     }
