@@ -102,7 +102,7 @@ function isRefusal(error: BridgeError): boolean {
   );
 }
 
-/** Of an atomic batch that is about all of it. */
+/** Where the batch is atomic it is about all of it, and else about one. */
 function isOfSize(error: BridgeError): boolean {
   return error instanceof QuotaExceededError || error instanceof MessageTooLargeError;
 }

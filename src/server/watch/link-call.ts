@@ -76,7 +76,6 @@ export class LinkCall
   #seekers = new Set<RoomSeeker>();
   readonly #inbox: Buffer[] = [];
   #isReading = false;
-  #sessionId: string | undefined;
   #session: Session | undefined;
   /** The epoch that the client's revisions belong to. */
   #clientEpoch = '';
@@ -167,14 +166,13 @@ export class LinkCall
     const hello = helloOf(parts);
     const heartbeatMs = heartbeatMsOf(parts);
     this.#heartbeatMs = heartbeatOf(heartbeatMs) ?? this.#heartbeatMs;
-    if ((hello === undefined) !== (this.#sessionId !== undefined)) {
+    if ((hello === undefined) !== (this.#session !== undefined)) {
       throw new InvalidArgumentError('a link begins with one hello: send it in the first message, and in no other');
     }
     if (hello !== undefined) {
       const { sessionId, maxBytes } = hello;
       checkSession(this.#server, this.#call.metadata, sessionId);
       const session = this.#server.store.require(sessionId, this.#server.clock.nowMs());
-      this.#sessionId = sessionId;
       this.#session = session;
       this.#clientEpoch = hello.epoch;
       this.#sets = new LinkSets(this.#server, sessionId, this);
@@ -304,7 +302,7 @@ export class LinkCall
     }
     try {
       const asked = row.condition === undefined ? undefined : this.#askedOf(row.condition);
-      const request = watchRequestOf(row, this.#sessionId!, asked);
+      const request = watchRequestOf(row, this.#session!.id, asked);
       const session = store.require(request.sessionId, clock.nowMs());
       if (row.fromRevision !== undefined && this.#clientEpoch !== this.#server.options.epoch) {
         throw new AbortedError('the revision to resume from is of another epoch: resume by versions');

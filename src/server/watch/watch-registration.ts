@@ -70,17 +70,28 @@ export async function registerWatch(
       }
       if (seen.has(identifier)) variable = session.findById(identifier) ?? variable;
     }
-    if (variable !== undefined) watch.observe(variable, identifier);
-    else if (waitsForMissing) {
-      checkName(identifier);
-      watch.waitFor(identifier);
-    } else missing.push(identifier);
+    registerOne(watch, identifier, variable, waitsForMissing, missing);
   }
   // Names of variables whose deletion is known by id alone.
   if (missing.length > forgotten) throw VariablesNotFoundError.of(missing);
   if (patterns.size > 0) await registerPatterns(watch, patterns, session, work);
   // Most often nothing is: what was asked for behind the watch finds it registered then.
   return gone.size === 0 ? [] : goneVariables(gone, work);
+}
+
+/** What it means now, or that it is waited for. @throws InvalidNameError, QuotaExceededError */
+function registerOne(
+  watch: Watch,
+  identifier: string,
+  variable: Variable | undefined,
+  waitsForMissing: boolean,
+  missing: string[],
+): void {
+  if (variable !== undefined) watch.observe(variable, identifier);
+  else if (waitsForMissing) {
+    checkName(identifier);
+    watch.waitFor(identifier);
+  } else missing.push(identifier);
 }
 
 async function goneVariables(gone: GoneById, work: Work): Promise<GoneVariable[]> {
@@ -126,9 +137,7 @@ async function registerFrom(
       const same = gone.get(id)?.identifiers;
       if (same === undefined) gone.set(id, { change, identifiers: [identifier] });
       else same.push(identifier);
-    } else if (variable !== undefined) watch.observe(variable, identifier);
-    else if (waitsForMissing) watch.waitFor(identifier);
-    else missing.push(identifier);
+    } else registerOne(watch, identifier, variable, waitsForMissing, missing);
   }
   if (missing.length > 0) throw VariablesNotFoundError.of(missing);
   if (patterns.size > 0) {

@@ -77,7 +77,7 @@ export class LinkReader implements ReadValue {
 
   /** False when there is no further row. @throws ProtocolError */
   next(): boolean {
-    if (this.#at[DOWN.KINDS] === this.#end[DOWN.KINDS]) return false;
+    if (this.#isAtEnd(DOWN.KINDS)) return false;
     this.kind = this.#count(DOWN.KINDS);
     const row = this.row;
     if (row === ROW.HEARTBEAT) return true;
@@ -96,7 +96,7 @@ export class LinkReader implements ReadValue {
 
   /** Behind the rows. @throws ProtocolError */
   nextKept(): ReadKept | undefined {
-    if (this.#at[DOWN.KEPT_TARGETS] === this.#end[DOWN.KEPT_TARGETS]) return undefined;
+    if (this.#isAtEnd(DOWN.KEPT_TARGETS)) return undefined;
     const target = this.#count(DOWN.KEPT_TARGETS);
     const id = target % 2 === 0 ? undefined : this.#text(DOWN.KEPT_IDS);
     return { number: Math.floor(target / 2), id, version: this.#double(DOWN.KEPT_VERSIONS) };
@@ -104,31 +104,35 @@ export class LinkReader implements ReadValue {
 
   /** Behind what was kept out. @throws ProtocolError */
   nextKeptAnswer(): number | undefined {
-    if (this.#at[DOWN.KEPT_ANSWERS] === this.#end[DOWN.KEPT_ANSWERS]) return undefined;
+    if (this.#isAtEnd(DOWN.KEPT_ANSWERS)) return undefined;
     return this.#count(DOWN.KEPT_ANSWERS);
   }
 
   /** Behind the rows: up to which revision of the session all has come. @throws ProtocolError */
   position(): number | undefined {
-    if (this.#at[DOWN.POSITIONS] === this.#end[DOWN.POSITIONS]) return undefined;
+    if (this.#isAtEnd(DOWN.POSITIONS)) return undefined;
     return this.#double(DOWN.POSITIONS);
   }
 
   /** Behind everything else: over how many ms clients shall spread their return, where the server goes. @throws ProtocolError */
   drainingMs(): number | undefined {
-    if (this.#at[DOWN.DRAINING_MS] === this.#end[DOWN.DRAINING_MS]) return undefined;
+    if (this.#isAtEnd(DOWN.DRAINING_MS)) return undefined;
     return this.#count(DOWN.DRAINING_MS);
   }
 
   /** Of the next set: its version, 0 when it was refused, undefined when no outcome is left. @throws ProtocolError */
   nextOutcome(): number | undefined {
-    if (this.#at[DOWN.SET_VERSIONS] === this.#end[DOWN.SET_VERSIONS]) return undefined;
+    if (this.#isAtEnd(DOWN.SET_VERSIONS)) return undefined;
     return this.#double(DOWN.SET_VERSIONS);
   }
 
   /** Why the set was refused whose outcome was 0. @throws ProtocolError */
   refusal(): { readonly code: string; readonly message: string } {
     return { code: this.#text(DOWN.REFUSAL_CODES), message: this.#text(DOWN.REFUSAL_MESSAGES) };
+  }
+
+  #isAtEnd(column: number): boolean {
+    return this.#at[column] === this.#end[column];
   }
 
   #readUpdate(): void {

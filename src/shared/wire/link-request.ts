@@ -116,14 +116,23 @@ export function helloOf(parts: readonly Message[]): LinkHello | undefined {
   };
 }
 
+/** A field of one part or of none; 0 where no part has it. */
+function numberOf(parts: readonly Message[], of: (part: Message) => number | null | undefined): number {
+  for (const part of parts) {
+    const number = of(part) ?? 0;
+    if (number !== 0) return number;
+  }
+  return 0;
+}
+
 /** 0 = as before. */
 export function heartbeatMsOf(parts: readonly Message[]): number {
-  return parts.find((part) => (part.heartbeatMs ?? 0) !== 0)?.heartbeatMs ?? 0;
+  return numberOf(parts, ({ heartbeatMs }) => heartbeatMs);
 }
 
 /** 0 = none. */
 export function keptQuestionOf(parts: readonly Message[]): number {
-  return parts.find((part) => (part.keptQuestion ?? 0) !== 0)?.keptQuestion ?? 0;
+  return numberOf(parts, ({ keptQuestion }) => keptQuestion);
 }
 
 export function* unwatchedOf(parts: readonly Message[]): Generator<number> {
@@ -189,8 +198,8 @@ function checkVersion(id: string, version: number): number {
 /** Of the sets of a message: the number of the first, and up to which the client has outcomes. */
 export function setNumbersOf(parts: readonly Message[]): { readonly sequence: number; readonly answered: number } {
   return {
-    sequence: parts.find(({ setSequence }) => (setSequence ?? 0) !== 0)?.setSequence ?? 0,
-    answered: parts.find(({ setsAnswered }) => (setsAnswered ?? 0) !== 0)?.setsAnswered ?? 0,
+    sequence: numberOf(parts, ({ setSequence }) => setSequence),
+    answered: numberOf(parts, ({ setsAnswered }) => setsAnswered),
   };
 }
 

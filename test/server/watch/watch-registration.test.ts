@@ -6,7 +6,7 @@ import { Watch } from '../../../src/server/watch/watch.js';
 import { registerWatch } from '../../../src/server/watch/watch-registration.js';
 import type { WatchRequest } from '../../../src/server/watch/watch-request.js';
 import { parseWatchRequest } from '../../../src/server/watch/watch-request.js';
-import { AbortedError, VariablesNotFoundError } from '../../../src/shared/errors.js';
+import { AbortedError, InvalidNameError, VariablesNotFoundError } from '../../../src/shared/errors.js';
 import { silentLogger } from '../../../src/shared/logger.js';
 import type { Change } from '../../../src/shared/state/variable.js';
 import { SampleTable } from '../sample-table.js';
@@ -150,5 +150,13 @@ describe('registering for what a request means', () => {
     assert.deepEqual(states.map(({ variable }) => variable.name).sort(), ['p2', 'stays']);
     remembers.all = false;
     await assert.rejects(register(undefined, request), AbortedError);
+  });
+
+  test('from a revision refuses to wait for what can be no name, as from the start', async () => {
+    const { register } = setup({});
+    const message = { sessionId: 's', variableIdentifiers: ['a\u0000'], options: { missing: 'wait' } };
+    for (const fromRevision of [undefined, 0]) {
+      await assert.rejects(register(undefined, { ...parseWatchRequest(message), fromRevision }), InvalidNameError);
+    }
   });
 });
