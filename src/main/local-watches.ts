@@ -8,6 +8,7 @@ import { BASELINE, flagsOfReason, INITIAL } from '../shared/delivery/update.js';
 import { UpdateRing } from '../shared/delivery/update-ring.js';
 import { BufferOverflowError, VariablesNotFoundError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
+import { OneOrMany } from '../shared/one-or-many.js';
 import { setImmediate } from '../shared/platform-timers.js';
 import type { Change, Variable, VersionedValue } from '../shared/state/variable.js';
 import { systemClock } from '../shared/system-clock.js';
@@ -43,9 +44,9 @@ export class LocalWatches implements WatchSource {
   readonly checkOpen: () => void;
   readonly #find: (identifier: string) => Variable | undefined;
   readonly #list: (pattern: string) => Variable[];
-  readonly #observers = new Map<Variable, Set<LocalVariable>>();
+  readonly #observers = new OneOrMany<Variable, LocalVariable>();
   /** Watched variables that do not exist yet, by name. */
-  readonly #awaited = new Map<string, Set<LocalVariable>>();
+  readonly #awaited = new OneOrMany<string, LocalVariable>();
   /** Those that wait for what fits a pattern. */
   readonly #searching = new Set<Observation>();
   readonly #observations = new Map<WatchRun, Observation>();
@@ -69,18 +70,15 @@ export class LocalWatches implements WatchSource {
   // --- from the table
 
   handleChange(change: Change): void {
-    const observers = this.#observers.get(change.variable);
-    if (observers === undefined) return;
     const flags = flagsOfReason(change.reason);
-    for (const watched of observers) this.#offer(watched, change.current, flags);
+    for (const watched of this.#observers.of(change.variable)) this.#offer(watched, change.current, flags);
   }
 
   handleRegistered(change: Change): void {
     const { variable } = change;
     const { name } = variable;
-    const awaited = this.#awaited.get(name);
-    this.#awaited.delete(name);
-    for (const watched of awaited ?? []) this.#attach(watched, variable);
+    this.#awaited.forEach(name, (watched) => this.#attach(watched, variable));
+    this.#awaited.removeAll(name);
     for (const { run, fits } of this.#searching) {
       if (fits?.(name) === true) this.#attach(this.#watched(run, name, variable), variable);
     }
@@ -89,7 +87,7 @@ export class LocalWatches implements WatchSource {
 
   handleRemoved(change: Change): void {
     this.handleChange(change);
-    this.#observers.delete(change.variable);
+    this.#observers.removeAll(change.variable);
   }
 
   // --- for a context
@@ -224,7 +222,7 @@ export class LocalWatches implements WatchSource {
     const present: LocalEntry[] = [];
     for (const { identifier, variable } of found) {
       if (variable !== undefined) present.push(this.#present(run, identifier, variable));
-      else addTo(this.#awaited, identifier, this.#watched(run, identifier, undefined));
+      else this.#awaited.add(identifier, this.#watched(run, identifier, undefined));
     }
     this.#tellPresent(observation, present);
   }
@@ -281,7 +279,7 @@ export class LocalWatches implements WatchSource {
   #attach(watched: LocalVariable, variable: Variable): void {
     watched.variable = variable;
     watched.variableId = variable.id;
-    addTo(this.#observers, variable, watched);
+    this.#observers.add(variable, watched);
   }
 
   /** Nothing more comes for it, and what waits is told to nobody. */
@@ -291,8 +289,8 @@ export class LocalWatches implements WatchSource {
   }
 
   #unobserve(watched: LocalVariable): void {
-    if (watched.variable === undefined) removeFrom(this.#awaited, watched.identifier, watched);
-    else removeFrom(this.#observers, watched.variable, watched);
+    if (watched.variable === undefined) this.#awaited.remove(watched.identifier, watched);
+    else this.#observers.remove(watched.variable, watched);
   }
 
   #offer(watched: LocalVariable, entry: VersionedValue, flags: number): void {
@@ -315,17 +313,4 @@ export class LocalWatches implements WatchSource {
 
 function entryOf(key: LocalVariable, entry: VersionedValue, flags: number): LocalEntry {
   return { key, value: entry.value, old: undefined, missed: 0, filtered: 0, flags, entry };
-}
-
-function addTo<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
-  const set = sets.get(key);
-  if (set === undefined) sets.set(key, new Set([value]));
-  else set.add(value);
-}
-
-function removeFrom<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
-  const set = sets.get(key);
-  if (set === undefined) return;
-  set.delete(value);
-  if (set.size === 0) sets.delete(key);
 }

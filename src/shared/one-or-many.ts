@@ -1,6 +1,34 @@
-/** Members by key, where most keys have one: a set around each would cost more than what it holds. Path: observer manager, link session -> [one or many]. */
+/**
+ * Members of which there is most often one: a set around it would cost more than what it holds. Path: [one or many] wherever much is watched by
+ * little. `Members` stands in a field, `OneOrMany` by key.
+ */
 
-export class OneOrMany<K, T extends object> {
+/** None, one, or many. */
+export type Members<T> = T | Set<T> | undefined;
+
+export function countOf<T>(members: Members<T>): number {
+  if (members === undefined) return 0;
+  return members instanceof Set ? members.size : 1;
+}
+
+export function hasMember<T>(members: Members<T>, member: T): boolean {
+  return members instanceof Set ? members.has(member) : members === member;
+}
+
+/** With one that was not there. */
+export function withMember<T>(members: Members<T>, member: T): Members<T> {
+  if (members === undefined) return member;
+  return members instanceof Set ? members.add(member) : new Set([members, member]);
+}
+
+/** Without one that was there. */
+export function withoutMember<T>(members: Members<T>, member: T): Members<T> {
+  if (!(members instanceof Set)) return undefined;
+  members.delete(member);
+  return members.size === 0 ? undefined : members;
+}
+
+export class OneOrMany<K, T> {
   readonly #byKey = new Map<K, T | Set<T>>();
 
   /** Keys. */
@@ -9,35 +37,26 @@ export class OneOrMany<K, T extends object> {
   }
 
   count(key: K): number {
-    const members = this.#byKey.get(key);
-    if (members === undefined) return 0;
-    return members instanceof Set ? members.size : 1;
+    return countOf(this.#byKey.get(key));
+  }
+
+  has(key: K, member: T): boolean {
+    return hasMember(this.#byKey.get(key), member);
   }
 
   /** False when it is there already. */
   add(key: K, member: T): boolean {
     const members = this.#byKey.get(key);
-    if (members === undefined) this.#byKey.set(key, member);
-    else if (!(members instanceof Set)) {
-      if (members === member) return false;
-      this.#byKey.set(key, new Set([members, member]));
-    } else {
-      if (members.has(member)) return false;
-      members.add(member);
-    }
+    if (hasMember(members, member)) return false;
+    this.#put(key, members, withMember(members, member));
     return true;
   }
 
   /** False when it is not there. */
   remove(key: K, member: T): boolean {
     const members = this.#byKey.get(key);
-    if (members instanceof Set) {
-      if (!members.delete(member)) return false;
-      if (members.size === 0) this.#byKey.delete(key);
-      return true;
-    }
-    if (members !== member) return false;
-    this.#byKey.delete(key);
+    if (!hasMember(members, member)) return false;
+    this.#put(key, members, withoutMember(members, member));
     return true;
   }
 
@@ -46,6 +65,13 @@ export class OneOrMany<K, T extends object> {
     const count = this.count(key);
     this.#byKey.delete(key);
     return count;
+  }
+
+  /** Those that are there: one that goes or comes meanwhile may or may not be among them. */
+  of(key: K): Iterable<T> {
+    const members = this.#byKey.get(key);
+    if (members === undefined) return NOBODY;
+    return members instanceof Set ? members : [members];
   }
 
   /** Each that is there, those that come meanwhile too, none that has gone. */
@@ -61,4 +87,11 @@ export class OneOrMany<K, T extends object> {
     }
     for (const member of members) use(member);
   }
+
+  #put(key: K, before: Members<T>, members: Members<T>): void {
+    if (members === undefined) this.#byKey.delete(key);
+    else if (members !== before) this.#byKey.set(key, members);
+  }
 }
+
+const NOBODY: readonly never[] = [];

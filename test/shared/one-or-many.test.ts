@@ -29,6 +29,8 @@ describe('members by key', () => {
           const told = new Set<object>();
           tested.forEach(key, (one) => told.add(one));
           assert.deepEqual(told, set);
+          assert.deepEqual(new Set(tested.of(key)), set);
+          for (const one of tested.of(key)) assert.ok(tested.has(key, one));
         }
         assert.equal(tested.size, [...model.values()].filter(({ size }) => size > 0).length);
       }),

@@ -7,6 +7,7 @@
 import type { Condition } from '../../shared/delivery/condition.js';
 import { meets } from '../../shared/delivery/condition.js';
 import type { AskedCondition } from '../../shared/delivery/condition-text.js';
+import { OneOrMany } from '../../shared/one-or-many.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { StepCount } from './sorted-thresholds.js';
 import { SortedThresholds } from './sorted-thresholds.js';
@@ -26,7 +27,7 @@ export class ConditionGroups<G extends AskingGroup> {
   readonly #numbers = new Map<Comparison, SortedThresholds<number | bigint, G>>();
   readonly #texts = new Map<Comparison, SortedThresholds<string, G>>();
   /** As a map compares its keys: NaN is NaN, 0 is -0, and a bigint is no number. */
-  readonly #equal = new Map<unknown, Set<G>>();
+  readonly #equal = new OneOrMany<unknown, G>();
   readonly #asked = new Set<G>();
   #askedSteps = 0;
   readonly #told = new Set<G>();
@@ -73,7 +74,7 @@ export class ConditionGroups<G extends AskingGroup> {
       if (!isNotANumber(value)) findByComparison(this.#numbers, value, candidates);
     } else if (typeof value === 'string') findByComparison(this.#texts, value, candidates);
     this.#count.steps += 1;
-    for (const group of this.#equal.get(value) ?? []) candidates.push(group);
+    for (const group of this.#equal.of(value)) candidates.push(group);
     for (const group of candidates) {
       if (!('and' in group.asked.condition) || meetsGroup(group, old, value, this.#count)) found.push(group);
     }
@@ -99,24 +100,16 @@ export class ConditionGroups<G extends AskingGroup> {
         fileThreshold(this.#changed, key.threshold, group, isThere);
         return;
       case 'equal':
-        for (const operand of key.operands) this.#fileEqual(operand, group, isThere);
+        for (const operand of key.operands) {
+          if (isThere) this.#equal.add(operand, group);
+          else this.#equal.remove(operand, group);
+        }
         return;
       default:
         if (typeof key.threshold === 'string') {
           fileThreshold(this.#comparing(this.#texts, key.kind), key.threshold, group, isThere);
         } else fileThreshold(this.#comparing(this.#numbers, key.kind), key.threshold, group, isThere);
     }
-  }
-
-  #fileEqual(operand: unknown, group: G, isThere: boolean): void {
-    const groups = this.#equal.get(operand);
-    if (isThere) {
-      if (groups === undefined) this.#equal.set(operand, new Set([group]));
-      else groups.add(group);
-      return;
-    }
-    groups?.delete(group);
-    if (groups?.size === 0) this.#equal.delete(operand);
   }
 
   #comparing<T extends number | bigint | string>(

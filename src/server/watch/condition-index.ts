@@ -4,6 +4,8 @@
  * Full: the server's limits on watches bound it. Closed: it is let go of with its last member.
  */
 import type { AskedCondition } from '../../shared/delivery/condition-text.js';
+import type { Members } from '../../shared/one-or-many.js';
+import { hasMember, withMember, withoutMember } from '../../shared/one-or-many.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { AskingGroup } from './condition-groups.js';
 import { ConditionGroups, meetsGroup } from './condition-groups.js';
@@ -86,8 +88,7 @@ class Group<M extends object> implements AskingGroup {
   readonly asked: AskedCondition;
   /** Of those beyond the steps of a change. */
   isTold = false;
-  /** Most have one. */
-  #members: M | Set<M> | undefined;
+  #members: Members<M>;
 
   constructor(asked: AskedCondition) {
     this.asked = asked;
@@ -98,25 +99,14 @@ class Group<M extends object> implements AskingGroup {
   }
 
   add(member: M): boolean {
-    const members = this.#members;
-    if (members === undefined) this.#members = member;
-    else if (!(members instanceof Set)) {
-      if (members === member) return false;
-      this.#members = new Set([members, member]);
-    } else if (members.has(member)) return false;
-    else members.add(member);
+    if (hasMember(this.#members, member)) return false;
+    this.#members = withMember(this.#members, member);
     return true;
   }
 
   remove(member: M): boolean {
-    const members = this.#members;
-    if (!(members instanceof Set)) {
-      if (members !== member) return false;
-      this.#members = undefined;
-      return true;
-    }
-    if (!members.delete(member)) return false;
-    if (members.size === 0) this.#members = undefined;
+    if (!hasMember(this.#members, member)) return false;
+    this.#members = withoutMember(this.#members, member);
     return true;
   }
 

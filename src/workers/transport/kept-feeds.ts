@@ -13,8 +13,7 @@ export class KeptFeeds<F extends object> {
   readonly #tell: TellKept<F>;
   /** By the variable's id. */
   readonly #feeds = new OneOrMany<string, F>();
-  /** Most have one. */
-  readonly #ids = new Map<F, string | Set<string>>();
+  readonly #ids = new OneOrMany<F, string>();
   readonly #numbers = new Map<number, string>();
 
   constructor(tell: TellKept<F>) {
@@ -26,19 +25,13 @@ export class KeptFeeds<F extends object> {
   }
 
   add(id: string, feed: F): void {
-    if (!this.#feeds.add(id, feed)) return;
-    const ids = this.#ids.get(feed);
-    if (ids === undefined) this.#ids.set(feed, id);
-    else if (ids instanceof Set) ids.add(id);
-    else this.#ids.set(feed, new Set([ids, id]));
+    this.#feeds.add(id, feed);
+    this.#ids.add(feed, id);
   }
 
   remove(feed: F): void {
-    const ids = this.#ids.get(feed);
-    if (ids === undefined) return;
-    this.#ids.delete(feed);
-    if (ids instanceof Set) for (const id of ids) this.#feeds.remove(id, feed);
-    else this.#feeds.remove(ids, feed);
+    for (const id of this.#ids.of(feed)) this.#feeds.remove(id, feed);
+    this.#ids.removeAll(feed);
   }
 
   /** @throws ProtocolError */
