@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { HANDLE_LIMITS, HandleTable } from '../../../src/main/pool/handle-table.js';
+import { HandleTable } from '../../../src/main/pool/handle-table.js';
 import { QuotaExceededError } from '../../../src/shared/errors.js';
+import { HANDLE_LIMITS } from '../../../src/shared/port/handles.js';
 
 describe('a handle', () => {
   test('is never given twice, and finds its owner until it is released', () => {
