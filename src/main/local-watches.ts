@@ -8,7 +8,8 @@ import { BASELINE, flagsOfReason, INITIAL } from '../shared/delivery/update.js';
 import { UpdateRing } from '../shared/delivery/update-ring.js';
 import { BufferOverflowError, VariablesNotFoundError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
-import { OneOrMany } from '../shared/one-or-many.js';
+import type { Audience } from '../shared/one-or-many.js';
+import { addListener, forEachListener, OneOrMany, removeListener, removeListeners } from '../shared/one-or-many.js';
 import { setImmediate } from '../shared/platform-timers.js';
 import type { Change, Variable, VersionedValue } from '../shared/state/variable.js';
 import { systemClock } from '../shared/system-clock.js';
@@ -44,7 +45,6 @@ export class LocalWatches implements WatchSource {
   readonly checkOpen: () => void;
   readonly #find: (identifier: string) => Variable | undefined;
   readonly #list: (pattern: string) => Variable[];
-  readonly #observers = new OneOrMany<Variable, LocalVariable>();
   /** Watched variables that do not exist yet, by name. */
   readonly #awaited = new OneOrMany<string, LocalVariable>();
   /** Those that wait for what fits a pattern. */
@@ -71,7 +71,7 @@ export class LocalWatches implements WatchSource {
 
   handleChange(change: Change): void {
     const flags = flagsOfReason(change.reason);
-    for (const watched of this.#observers.of(change.variable)) this.#offer(watched, change.current, flags);
+    forEachListener(observed(change.variable), (watched) => this.#offer(watched, change.current, flags));
   }
 
   handleRegistered(change: Change): void {
@@ -87,7 +87,7 @@ export class LocalWatches implements WatchSource {
 
   handleRemoved(change: Change): void {
     this.handleChange(change);
-    this.#observers.removeAll(change.variable);
+    removeListeners(observed(change.variable));
   }
 
   // --- for a context
@@ -279,7 +279,7 @@ export class LocalWatches implements WatchSource {
   #attach(watched: LocalVariable, variable: Variable): void {
     watched.variable = variable;
     watched.variableId = variable.id;
-    this.#observers.add(variable, watched);
+    addListener(observed(variable), watched);
   }
 
   /** Nothing more comes for it, and what waits is told to nobody. */
@@ -290,7 +290,7 @@ export class LocalWatches implements WatchSource {
 
   #unobserve(watched: LocalVariable): void {
     if (watched.variable === undefined) this.#awaited.remove(watched.identifier, watched);
-    else this.#observers.remove(watched.variable, watched);
+    else removeListener(observed(watched.variable), watched);
   }
 
   #offer(watched: LocalVariable, entry: VersionedValue, flags: number): void {
@@ -309,6 +309,11 @@ export class LocalWatches implements WatchSource {
       `the watcher fell ${run.options.bufferLimit} updates behind and asked for overflow 'error': take updates faster, raise bufferLimit, or conflate`,
     );
   }
+}
+
+/** Nobody but these watches has listeners of a LocalState's variables. */
+function observed(variable: Variable): Audience<LocalVariable> {
+  return variable as Audience<LocalVariable>;
 }
 
 function entryOf(key: LocalVariable, entry: VersionedValue, flags: number): LocalEntry {

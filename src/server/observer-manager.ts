@@ -7,7 +7,15 @@
 import type { AskedCondition } from '../shared/delivery/condition-text.js';
 import { QuotaExceededError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
-import { OneOrMany } from '../shared/one-or-many.js';
+import type { Audience } from '../shared/one-or-many.js';
+import {
+  addListener,
+  countOf,
+  forEachListener,
+  OneOrMany,
+  removeListener,
+  removeListeners,
+} from '../shared/one-or-many.js';
 import type { Change, Variable } from '../shared/state/variable.js';
 import { compileWildcard } from '../shared/values/identifier.js';
 import type { EncodedValue } from '../shared/values/value-codec.js';
@@ -97,7 +105,6 @@ interface WaitingPattern {
 export class ObserverManager {
   readonly #logger: Logger;
   readonly #maxPatterns: number;
-  readonly #observers = new OneOrMany<Variable, Observer>();
   readonly #asking = new Map<Variable, AskingObservers>();
   readonly #waiting = new Map<string, Waiting>();
   #size = 0;
@@ -133,7 +140,7 @@ export class ObserverManager {
 
   /** Observers of one variable. */
   observersOf(variable: Variable): number {
-    return this.#observers.count(variable) + (this.#asking.get(variable)?.index.size ?? 0);
+    return countOf(variable.listeners) + (this.#asking.get(variable)?.index.size ?? 0);
   }
 
   /** Different patterns that observers of a session wait with. */
@@ -145,7 +152,7 @@ export class ObserverManager {
   register(variable: Variable, observer: Observer, asked?: AskedCondition): void {
     const isAdded =
       asked === undefined
-        ? this.#observers.add(variable, observer)
+        ? addListener(observed(variable), observer)
         : this.#askingOf(variable).index.add(asked, observer);
     if (isAdded) this.#size += 1;
   }
@@ -153,7 +160,9 @@ export class ObserverManager {
   /** `asked` as it was registered. False when it was not, or no longer. */
   unregister(variable: Variable, observer: Observer, asked?: AskedCondition): boolean {
     const isRemoved =
-      asked === undefined ? this.#observers.remove(variable, observer) : this.#removeAsking(variable, observer, asked);
+      asked === undefined
+        ? removeListener(observed(variable), observer)
+        : this.#removeAsking(variable, observer, asked);
     if (isRemoved) this.#size -= 1;
     return isRemoved;
   }
@@ -230,8 +239,8 @@ export class ObserverManager {
     this.#published += 1;
     const { variable } = change;
     if (change.previous === undefined) this.#announce(sessionId, variable);
-    const asking = this.#asking.get(variable);
-    if (this.#observers.count(variable) === 0 && asking === undefined) return;
+    const asking = this.#asking.size === 0 ? undefined : this.#asking.get(variable);
+    if (variable.listeners === undefined && asking === undefined) return;
     const published = new PublishedChange(change, nowMs, batch);
     const tell = (observer: Observer, asked?: AskedCondition): void => {
       try {
@@ -242,14 +251,14 @@ export class ObserverManager {
         this.#handleFailure(observer, variable, error);
       }
     };
-    this.#observers.forEach(variable, tell);
+    forEachListener(observed(variable), tell);
     if (asking !== undefined) publishAsking(asking, change, tell);
     published.letGoOfLarge();
     if (change.reason !== undefined) this.#removeAll(variable);
   }
 
   #removeAll(variable: Variable): void {
-    this.#size -= this.#observers.removeAll(variable) + (this.#asking.get(variable)?.index.size ?? 0);
+    this.#size -= removeListeners(observed(variable)) + (this.#asking.get(variable)?.index.size ?? 0);
     this.#asking.delete(variable);
   }
 
@@ -315,6 +324,11 @@ export class ObserverManager {
   #forgetIfEmpty(sessionId: string, waiting: Waiting): void {
     if (waiting.byName.size === 0 && waiting.patterns.size === 0) this.#waiting.delete(sessionId);
   }
+}
+
+/** Nobody but this one has listeners of the server's variables. */
+function observed(variable: Variable): Audience<Observer> {
+  return variable as Audience<Observer>;
 }
 
 function publishAsking(

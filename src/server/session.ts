@@ -93,6 +93,11 @@ export class Session {
     return this.#table.revision;
   }
 
+  /** Variables that have gone. */
+  get removals(): number {
+    return this.#table.removals;
+  }
+
   get isWatched(): boolean {
     return this.#watches.size > 0;
   }

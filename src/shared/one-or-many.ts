@@ -1,6 +1,6 @@
 /**
  * Members of which there is most often one: a set around it would cost more than what it holds. Path: [one or many] wherever much is watched by
- * little. `Members` stands in a field, `OneOrMany` by key.
+ * little. `Members` stands in a field, as the listeners of an `Audience` do; `OneOrMany` has them by key.
  */
 
 /** None, one, or many. */
@@ -26,6 +26,46 @@ export function withoutMember<T>(members: Members<T>, member: T): Members<T> {
   if (!(members instanceof Set)) return undefined;
   members.delete(member);
   return members.size === 0 ? undefined : members;
+}
+
+/** Has its listeners in a field of its own. */
+export interface Audience<T> {
+  listeners: Members<T>;
+}
+
+/** False when it is there already. */
+export function addListener<T>(audience: Audience<T>, listener: T): boolean {
+  if (hasMember(audience.listeners, listener)) return false;
+  audience.listeners = withMember(audience.listeners, listener);
+  return true;
+}
+
+/** False when it is not there. */
+export function removeListener<T>(audience: Audience<T>, listener: T): boolean {
+  if (!hasMember(audience.listeners, listener)) return false;
+  audience.listeners = withoutMember(audience.listeners, listener);
+  return true;
+}
+
+/** Returns how many there were. */
+export function removeListeners<T>(audience: Audience<T>): number {
+  const count = countOf(audience.listeners);
+  audience.listeners = undefined;
+  return count;
+}
+
+/** Each that is there, those that come meanwhile too, none that has gone. */
+export function forEachListener<T>(audience: Audience<T>, use: (listener: T) => void): void {
+  const { listeners } = audience;
+  if (listeners === undefined) return;
+  if (listeners instanceof Set) {
+    for (const listener of listeners) use(listener);
+    return;
+  }
+  use(listeners);
+  // It may have let another in.
+  const now = audience.listeners;
+  if (now instanceof Set) for (const listener of now) if (listener !== listeners) use(listener);
 }
 
 export class OneOrMany<K, T> {

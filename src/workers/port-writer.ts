@@ -84,10 +84,7 @@ export class PortWriter {
     const isTaken = this.#line.offer(queue, update);
     if (queue.isInLine && queue.size > 0) {
       if (!queue.isGroupOpen) this.#awaitRoom();
-    } else {
-      // A turn that reads a backlog may take many ms.
-      if (this.#lane.unpublished >= EARLY_RECORDS) this.#lane.publishEarly();
-    }
+    } else this.#showEarly();
     this.#schedule();
     return isTaken;
   }
@@ -114,6 +111,13 @@ export class PortWriter {
     clearImmediate(this.#roomTurn);
     this.#isClosed = true;
     this.#line.clear();
+  }
+
+  /** A turn that reads a backlog, or that tells a change to a thousand watches, may take many ms: the main thread begins meanwhile. */
+  #showEarly(): void {
+    const { unpublished } = this.#lane;
+    if (unpublished >= EARLY_RECORDS) this.#lane.publishEarly();
+    if (unpublished >= RECORDS_WORTH_WAKING && this.#spacingMs === 0) this.#flush();
   }
 
   #drain(): void {
@@ -176,3 +180,5 @@ export class PortWriter {
 
 /** So many updates take a worker about half a ms. */
 const EARLY_RECORDS = 16;
+/** Two wake-ups of a thread cost half as much as to write these. */
+const RECORDS_WORTH_WAKING = 128;

@@ -13,6 +13,7 @@ import type { LinkSetRows } from '../../shared/wire/link-set-rows.js';
 import type { ReadSet } from '../handlers/set-steps.js';
 import { SetSteps } from '../handlers/set-steps.js';
 import type { ServerContext } from '../server-context.js';
+import type { Session } from '../session.js';
 import type { Work } from '../work-turns.js';
 import type { SetOutcome } from './atomic-sets.js';
 import { AtomicSets } from './atomic-sets.js';
@@ -36,6 +37,10 @@ export class LinkSets {
   /** Outcomes that wait for an earlier one: only with an engine that keeps later. */
   readonly #waiting: Waiting[] = [];
   #whenTold: (() => void) | undefined;
+  /** By number: found in this session while this many variables had gone from it. */
+  #found: (Variable | undefined)[] = [];
+  #foundIn: Session | undefined;
+  #removals = 0;
 
   constructor(server: ServerContext, sessionId: string, sink: OutcomeSink) {
     this.#server = server;
@@ -71,8 +76,8 @@ export class LinkSets {
     const { identifier, expectedVersion, source, custom } = rows;
     const setter: Setter = { source, custom };
     try {
-      const session = this.#server.store.require(this.#sessionId, this.#server.clock.nowMs());
-      const variable = session.require(identifier);
+      const session = this.#session();
+      const variable = this.#require(session, rows);
       const value = this.#valueOf(rows, variable, setter);
       const commit = (read: VariableValue): Promise<void> | undefined =>
         this.#commitWhenMatched({ session, identifier, variable, value: read, expectedVersion, setter });
@@ -82,6 +87,26 @@ export class LinkSets {
       this.#tell({ error });
       return undefined;
     }
+  }
+
+  /** @throws SessionNotFoundError */
+  #session(): Session {
+    return this.#server.store.require(this.#sessionId, this.#server.clock.nowMs());
+  }
+
+  /** A name stands for its variable until that is gone; what an id stands for may become another one's name. @throws VariablesNotFoundError */
+  #require(session: Session, { target, identifier }: LinkSetRows): Variable {
+    const { removals } = session;
+    if (session !== this.#foundIn || removals !== this.#removals) {
+      this.#found = [];
+      this.#foundIn = session;
+      this.#removals = removals;
+    }
+    const known = this.#found[target];
+    if (known?.name === identifier) return known;
+    const variable = session.require(identifier);
+    this.#found[target] = variable;
+    return variable;
   }
 
   /** All of its rows, or none. */
@@ -112,9 +137,9 @@ export class LinkSets {
   #look(rows: LinkSetRows, batch: AtomicSets): Promise<void> | undefined {
     const place = batch.add(rows.identifier);
     try {
-      const session = this.#server.store.require(this.#sessionId, this.#server.clock.nowMs());
+      const session = this.#session();
       const { identifier, expectedVersion } = rows;
-      const variable = session.require(identifier);
+      const variable = this.#require(session, rows);
       const accept = (value: VariableValue): Promise<void> | undefined => {
         const set = { session, identifier, variable, value, expectedVersion, setter: batch.setter };
         const long = longMatchOf(variable.type, variable.constraints, value);

@@ -112,6 +112,7 @@ export class VariableTable {
   #toldBytes = 0;
   #evicting: Iterator<Variable> | undefined;
   #revision = 0;
+  #removals = 0;
 
   constructor(options: TableOptions) {
     this.#options = options;
@@ -126,6 +127,11 @@ export class VariableTable {
 
   get size(): number {
     return this.#byName.size;
+  }
+
+  /** Variables that have gone: who keeps some for later looks again when this has risen. */
+  get removals(): number {
+    return this.#removals;
   }
 
   get historyBytes(): number {
@@ -218,6 +224,8 @@ export class VariableTable {
       firstVersion: version,
       history: new History(this.#budget),
       current,
+      listeners: undefined,
+      isGone: false,
     };
     const bytes = registrationBytes(variable);
     const valueBytes = bytesOfVersion(value, current.custom, current.source);
@@ -327,6 +335,8 @@ export class VariableTable {
     const variable = this.require(identifier);
     this.#byName.delete(variable.name);
     this.#byId.delete(variable.id);
+    variable.isGone = true;
+    this.#removals += 1;
     this.#order.remove(variable);
     this.#revision += 1;
     const { current: last } = variable;
@@ -377,7 +387,7 @@ export class VariableTable {
 
   /** @throws VariablesNotFoundError, VersionConflictError, InvalidArgumentError */
   #isChange({ identifier, variable, value, expectedVersion }: Accepted): boolean {
-    if (this.#byName.get(variable.name) !== variable) throw VariablesNotFoundError.of([identifier]);
+    if (variable.isGone) throw VariablesNotFoundError.of([identifier]);
     checkExpectedVersion(variable, expectedVersion);
     return !changesNothing(variable, value);
   }

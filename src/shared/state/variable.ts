@@ -1,5 +1,6 @@
 /** One versioned variable: a set is a change, no change, or a conflict. Path: handlers or LocalState -> variable table -> [variable] -> history. */
 import { VersionConflictError } from '../errors.js';
+import type { Members } from '../one-or-many.js';
 import type { Constraints } from '../values/constraint.js';
 import { checkConstraints } from '../values/constraint.js';
 import type { Metadata } from '../values/metadata.js';
@@ -41,6 +42,10 @@ export interface Variable {
   readonly firstVersion: number;
   readonly history: History;
   current: VersionedValue;
+  /** Who is told of its changes, by whoever tells them: in a map beside it each change would look for them twice, mostly past the caches. */
+  listeners: Members<object>;
+  /** Its table does not know it any more. */
+  isGone: boolean;
 }
 
 export type DeletedReason = 'deleted' | 'expired' | 'session-ended';

@@ -44,6 +44,8 @@ export class SetNames {
 export class LinkSetRows {
   readonly #names: SetNames;
   readonly #columns: Columns;
+  /** The identifier's number. */
+  target = 0;
   identifier = '';
   form = 0;
   /** By its form: what it says itself, or the payload and the bytes beside it. */
@@ -71,9 +73,9 @@ export class LinkSetRows {
       return false;
     }
     this.isFollowed = (kind & SETS.MORE) !== 0;
-    const target = columns.targets.take();
-    if ((kind & SETS.NAME) !== 0) this.#names.name(target, columns.names.take());
-    this.identifier = this.#names.find(target);
+    this.target = columns.targets.take();
+    if ((kind & SETS.NAME) !== 0) this.#names.name(this.target, columns.names.take());
+    this.identifier = this.#names.find(this.target);
     this.form = kind & SET_FORM_MASK;
     this.#readValue();
     this.expectedVersion = (kind & SETS.EXPECTED_VERSION) === 0 ? undefined : checkVersion(columns.versions.take());

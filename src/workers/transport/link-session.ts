@@ -4,6 +4,7 @@
  */
 import type { BridgeError } from '../../shared/errors.js';
 import { errorFromWire, MessageTooLargeError, ProtocolError } from '../../shared/errors.js';
+import { forEachListener } from '../../shared/one-or-many.js';
 import { utf8Length } from '../../shared/values/utf8.js';
 import { LinkReader } from '../../shared/wire/link-reader.js';
 import type { LinkHello, LinkWatchRow } from '../../shared/wire/link-request.js';
@@ -52,7 +53,7 @@ export class LinkSession {
   /** The server asks conditions. */
   #asksConditions = false;
   readonly #kept = new KeptFeeds<LinkedFeed>((linked, id, version) => {
-    this.#feeds.forEach(linked, (feed) => feed.handleKept(id, version));
+    forEachListener(linked, (feed) => feed.handleKept(id, version));
   });
   #keptQuestion = 0;
   #isQuestionSaid = true;
@@ -244,7 +245,7 @@ export class LinkSession {
     const linked = this.#feeds.find(number);
     if (linked === undefined || linked.registeredAtMs > 0) return;
     this.#feeds.handleRegistered(linked, nowMs);
-    this.#feeds.forEach(linked, (feed) => {
+    forEachListener(linked, (feed) => {
       feed.handleRegistered(this.#epoch ?? '', nowMs, linked.hasCondition && this.#asksConditions);
       this.#owner.handleRegistered(feed);
     });
@@ -253,7 +254,7 @@ export class LinkSession {
   #handleSynced(number: number, nowMs: number): void {
     const linked = this.#feeds.find(number);
     if (linked === undefined) return;
-    this.#feeds.forEach(linked, (feed) => feed.handleMark('synced', nowMs));
+    forEachListener(linked, (feed) => feed.handleMark('synced', nowMs));
     this.#share(linked);
   }
 
@@ -280,7 +281,7 @@ export class LinkSession {
       this.#handles.delete(reader.target);
       linked.only = undefined;
     }
-    this.#feeds.forEach(linked, (feed) => feed.handleUpdate(update, nowMs));
+    forEachListener(linked, (feed) => feed.handleUpdate(update, nowMs));
     const isOpening = linked.stage === 'opening' && linked.wantsMark;
     if (linked.stage !== 'shared' && !isOpening && !update.more) this.#share(linked);
   }

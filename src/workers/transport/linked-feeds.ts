@@ -4,7 +4,8 @@
  * what it was sent has come as far as the other, and then leaves it. Versions make what comes twice no news, so that nothing is held meanwhile.
  * Bounded by the feeds of the client. Closed: with its link.
  */
-import { OneOrMany } from '../../shared/one-or-many.js';
+import type { Members } from '../../shared/one-or-many.js';
+import { addListener, forEachListener, removeListener } from '../../shared/one-or-many.js';
 import type { Announcement } from '../../shared/wire/link-writer.js';
 import type { FeedRequest } from '../watch/resume-request.js';
 import type { CarriedFeed } from './carrier.js';
@@ -25,6 +26,8 @@ export interface LinkedFeed {
   only: Addressed | undefined;
   /** With a condition that the server may ask. */
   readonly hasCondition: boolean;
+  /** Those of the client. */
+  listeners: Members<CarriedFeed>;
 }
 
 /** What a handle stands for. */
@@ -37,8 +40,6 @@ export interface Addressed {
 export class LinkedFeeds {
   readonly #byFeed = new Map<CarriedFeed, LinkedFeed>();
   readonly #byNumber = new Map<number, LinkedFeed>();
-  /** Those of the client, by its number. */
-  readonly #members = new OneOrMany<number, CarriedFeed>();
   /** Not registered, by request: who asks for the same is told the same. */
   readonly #joinable = new Map<string, LinkedFeed>();
   /** In step, by interest. */
@@ -61,16 +62,12 @@ export class LinkedFeeds {
     return this.#byNumber.get(number);
   }
 
-  forEach({ number }: LinkedFeed, use: (feed: CarriedFeed) => void): void {
-    this.#members.forEach(number, use);
-  }
-
   /** `isNew`: it has to be asked for. */
   join(feed: CarriedFeed, request: FeedRequest): { readonly linked: LinkedFeed; readonly isNew: boolean } {
     const asked = textOf(request);
     const known = this.#joinable.get(asked);
     const linked = known ?? this.#make(asked, request);
-    this.#members.add(linked.number, feed);
+    addListener(linked, feed);
     this.#byFeed.set(feed, linked);
     return { linked, isNew: known === undefined };
   }
@@ -80,8 +77,8 @@ export class LinkedFeeds {
     const linked = this.#byFeed.get(feed);
     if (linked === undefined) return undefined;
     this.#byFeed.delete(feed);
-    this.#members.remove(linked.number, feed);
-    if (this.#members.count(linked.number) > 0) return undefined;
+    removeListener(linked, feed);
+    if (linked.listeners !== undefined) return undefined;
     this.#forget(linked);
     return linked;
   }
@@ -106,11 +103,11 @@ export class LinkedFeeds {
       return undefined;
     }
     if (!isAsFar(linked, other)) return undefined;
-    this.#members.forEach(linked.number, (feed) => {
-      this.#members.add(other.number, feed);
+    forEachListener(linked, (feed) => {
+      addListener(other, feed);
       this.#byFeed.set(feed, other);
     });
-    this.#members.removeAll(linked.number);
+    linked.listeners = undefined;
     this.#forget(linked);
     return linked;
   }
@@ -119,11 +116,11 @@ export class LinkedFeeds {
   end(linked: LinkedFeed): CarriedFeed[] {
     this.#forget(linked);
     const feeds: CarriedFeed[] = [];
-    this.#members.forEach(linked.number, (feed) => {
+    forEachListener(linked, (feed) => {
       this.#byFeed.delete(feed);
       feeds.push(feed);
     });
-    this.#members.removeAll(linked.number);
+    linked.listeners = undefined;
     return feeds;
   }
 
@@ -138,6 +135,7 @@ export class LinkedFeeds {
       stage: 'opening',
       only: undefined,
       hasCondition: condition !== undefined,
+      listeners: undefined,
     };
     this.#nextNumber += 1;
     this.#byNumber.set(linked.number, linked);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { forEachListener } from '../../../src/shared/one-or-many.js';
 import type { CarriedFeed } from '../../../src/workers/transport/carrier.js';
 import type { LinkedFeed } from '../../../src/workers/transport/linked-feeds.js';
 import { LinkedFeeds } from '../../../src/workers/transport/linked-feeds.js';
@@ -10,9 +11,9 @@ const request = (...identifiers: string[]): FeedRequest => ({
   ...{ identifiers, patterns: [], resume: undefined, resumeEpoch: '' },
   ...{ waitForMissing: false, wantsMark: false, keepsBatches: false },
 });
-const heard = (feeds: LinkedFeeds, linked: LinkedFeed): CarriedFeed[] => {
+const heard = (linked: LinkedFeed): CarriedFeed[] => {
   const all: CarriedFeed[] = [];
-  feeds.forEach(linked, (one) => all.push(one));
+  forEachListener(linked, (one) => all.push(one));
   return all;
 };
 const at = (linked: LinkedFeed, version: number): void => {
@@ -29,7 +30,7 @@ describe('feeds of a link', () => {
     assert.ok(feeds.join(c, { ...request('a'), fromRevision: 3 }).isNew, 'from another place on');
     feeds.handleRegistered(first.linked, 5);
     assert.ok(feeds.join(d, request('a')).isNew, 'it has missed what that said at first');
-    assert.deepEqual(heard(feeds, first.linked), [a, b]);
+    assert.deepEqual(heard(first.linked), [a, b]);
     assert.equal(feeds.size, 4);
   });
 
@@ -54,7 +55,7 @@ describe('feeds of a link', () => {
     at(late, 7);
     assert.equal(feeds.share(late), late);
     assert.deepEqual([late.stage, feeds.find(late.number)], ['over', undefined]);
-    assert.deepEqual(heard(feeds, first), [a, b]);
+    assert.deepEqual(heard(first), [a, b]);
     assert.equal(feeds.of(b), first);
   });
 
