@@ -1,5 +1,6 @@
 /** The command line of the benchmarks, parsed once. */
 import { parseArgs } from 'node:util';
+import { defaultWorkers } from '../src/shared/options.js';
 import type { PeerName } from './peers/peer-programs.js';
 import { PEER_NAMES } from './peers/peer-programs.js';
 
@@ -42,7 +43,7 @@ export function parseBenchOptions(
   if (values.quick === true && values.full === true) throw new UsageError('give --quick or --full, not both');
   const unknown = positionals.find((name) => !known.includes(name));
   if (unknown !== undefined) throw new UsageError(`there is no "${unknown}": choose from ${known.join(', ')}`);
-  const workers = (values.workers ?? '2').split(',').map((text) => number('workers', text, 0, 64));
+  const workers = (values.workers ?? String(defaultWorkers())).split(',').map((text) => number('workers', text, 0, 64));
   return {
     names: positionals.length === 0 ? usual : known.filter((name) => positionals.includes(name)),
     size: values.quick === true ? 'quick' : values.full === true ? 'full' : 'normal',
@@ -81,7 +82,7 @@ Only when named, a minute to ten each:
 ${linesOf(true)}
 
   --quick          small loads, everything within 60 s      --full       30 s of each measurement
-  --workers 1,2,4  worker threads, one or several (2)       --runs N     N times in turn with the others, medians (1)
+  --workers 1,2,4  worker threads (the library's default)   --runs N     N times in turn with the others, medians (1)
   --seconds N      measured time                            --watches N  watches
   --rate N         updates per second, in all               --json FILE  the figures
   --html FILE      a page with plots, standing alone        --transport  link,stream or one of them (link,stream)

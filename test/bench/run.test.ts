@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { defaultWorkers } from '../../src/shared/options.js';
 import { benchModule } from './bench-module.js';
 
 const { isInstalled } = await import(benchModule('peers/peer-programs'));
@@ -38,7 +39,7 @@ describe('npm run bench', () => {
       for (const figure of POSITIVE) assert.ok(row[figure] > 0, `${row.transport}: ${figure} is ${row[figure]}`);
       assert.ok(row.p50_ms <= row.p90_ms && row.p90_ms <= row.p99_ms && row.p99_ms <= row.max_ms);
     }
-    assert.equal(ours.workers, 2);
+    assert.equal(ours.workers, defaultWorkers());
     assert.equal('workers' in plain, false, 'plain has no workers: that is absent, not 0');
     assert.equal('delivered' in tcp, false);
     for (const ratio of ['p99', 'main_elu', 'client_cpu']) assert.ok(ours.ratios.plain[ratio] > 0, ratio);
