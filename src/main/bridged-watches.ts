@@ -4,7 +4,13 @@
  */
 import type { Deadlines } from '../shared/deadlines.js';
 import type { ErrorWire } from '../shared/errors.js';
-import { ClosedError, errorFromWire, MessageTooLargeError, VariablesNotFoundError } from '../shared/errors.js';
+import {
+  ClosedError,
+  errorFromWire,
+  MessageTooLargeError,
+  UnsupportedError,
+  VariablesNotFoundError,
+} from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { PortStats } from '../shared/port/replies.js';
 import { joinStates } from '../shared/port/stream-states.js';
@@ -232,7 +238,12 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
       this.#index?.remove(variables);
     }
     this.#forgetShares(run, shares);
-    if (failed.reason instanceof VariablesNotFoundError) await this.#checkAllThere(identifiers);
+    if (failed.reason instanceof VariablesNotFoundError) {
+      const missing = await this.#missingOf(identifiers);
+      // A server of ours waits for them.
+      if (run.options.missing === 'wait') throw cannotWait(missing.length > 0 ? missing : identifiers, failed.reason);
+      if (missing.length > 0) throw VariablesNotFoundError.of(missing);
+    }
     throw failed.reason;
   }
 
@@ -280,9 +291,13 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
 
   /** @throws VariablesNotFoundError naming every one that is not there */
   async #checkAllThere(identifiers: readonly string[]): Promise<void> {
-    const present = await this.#options.present(identifiers);
-    const missing = identifiers.filter((identifier) => !present.has(identifier));
+    const missing = await this.#missingOf(identifiers);
     if (missing.length > 0) throw VariablesNotFoundError.of(missing);
+  }
+
+  async #missingOf(identifiers: readonly string[]): Promise<string[]> {
+    const present = await this.#options.present(identifiers);
+    return identifiers.filter((identifier) => !present.has(identifier));
   }
 
   #slotFor(run: WatchRun, identifier: string): SlotClient {
@@ -339,4 +354,12 @@ function upstreamOf(shares: readonly WatchShare[], stats: SlotStats, turns: Turn
   }
   // One whose worker is being made again is carried by nothing.
   return { workerId: shares[0]?.slot.number ?? -1, transport: transport ?? 'stream', ...sum };
+}
+
+function cannotWait(missing: readonly string[], cause: Error): UnsupportedError {
+  return new UnsupportedError(
+    `watch of ${missing.join(', ')}: the server knows only the published contract, in which no watch waits for a variable: ` +
+      'register it first, or use a bridged-state server',
+    { cause },
+  );
 }
