@@ -1,0 +1,202 @@
+"""What a message of the link tells its owner. Path: link frame -> link session -> [link events] -> watch feeds.
+
+An update is the hot path: it has no copy of what its variable says, and reads a payload when somebody wants its value.
+"""
+
+from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
+
+from ..errors import BridgeError
+from .value_codec import EncodedValue, decode_value
+
+CHANGE = "change"
+INITIAL = "initial"
+RESYNC = "resync"
+DELETED = "deleted"
+
+EMPTY_METADATA: Mapping[str, str] = {}
+
+
+class LinkedVariable:
+    """A variable of a feed: what a handle stands for until it is announced again. One object for all updates of it."""
+
+    __slots__ = ("feed", "id", "name", "type", "version", "identifiers", "state")
+
+    def __init__(self, feed: int, id: str, name: str, type: str, version: int, identifiers: Tuple[str, ...]) -> None:
+        self.feed = feed
+        self.id = id
+        self.name = name
+        self.type = type
+        # Of its newest update.
+        self.version = version
+        # Those of the watch that mean it, where one of them is not its name.
+        self.identifiers = identifiers
+        # Whatever the owner of the feed keeps with it.
+        self.state: Any = None
+
+
+class UndecodedValue:
+    """A payload as it came."""
+
+    __slots__ = ("sent",)
+
+    def __init__(self, sent: EncodedValue) -> None:
+        self.sent = sent
+
+
+class Update:
+    """One row: a change, an initial value, a resync or a deletion."""
+
+    __slots__ = (
+        "variable", "kind", "version", "_value", "missed", "revision", "timestamp",
+        "source", "metadata", "more", "reason", "has_before", "_before",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        variable: LinkedVariable,
+        kind: str,
+        version: int,
+        value: Any,
+        revision: int,
+        timestamp: float,
+        source: str,
+        missed: int = 0,
+        metadata: Mapping[str, str] = EMPTY_METADATA,
+        more: bool = False,
+        reason: Optional[str] = None,
+    ) -> None:
+        self.variable = variable
+        self.kind = kind
+        self.version = version
+        self._value = value
+        self.revision = revision
+        # Milliseconds since 1970, the server's clock.
+        self.timestamp = timestamp
+        self.source = source
+        self.missed = missed
+        self.metadata = metadata
+        # Others follow before the watch is of one revision of the session again.
+        self.more = more
+        self.reason = reason
+        self.has_before = False
+        self._before: Any = None
+
+    @property
+    def feed(self) -> int:
+        return self.variable.feed
+
+    @property
+    def id(self) -> str:
+        return self.variable.id
+
+    @property
+    def name(self) -> str:
+        return self.variable.name
+
+    @property
+    def type(self) -> str:
+        return self.variable.type
+
+    @property
+    def identifiers(self) -> Tuple[str, ...]:
+        return self.variable.identifiers
+
+    @property
+    def value(self) -> Any:
+        """None of a deletion. Raises InvalidValueError or InvalidTypeError where it is not of its variable's type."""
+        value = self._value
+        if type(value) is UndecodedValue:
+            value = self._value = self._decoded(value)
+        return value
+
+    @property
+    def before(self) -> Any:
+        """Of a watch with a condition: the value before it, where it is said (`has_before`)."""
+        value = self._before
+        if type(value) is UndecodedValue:
+            value = self._before = self._decoded(value)
+        return value
+
+    def say_before(self, value: Any) -> None:
+        self.has_before = True
+        self._before = value
+
+    def _decoded(self, value: UndecodedValue) -> Any:
+        return decode_value(self.variable.type, value.sent, f'variable "{self.variable.name or self.variable.id}"')
+
+
+class Welcome(NamedTuple):
+    """The server has taken the link."""
+
+    epoch: str
+    heartbeat_ms: int
+    max_bytes: int
+    sets_continue: bool
+    asks_conditions: bool
+
+
+class Registered(NamedTuple):
+    """A set made from now on is seen by this feed."""
+
+    feed: int
+
+
+class Synced(NamedTuple):
+    """All has come that the server had to say of the feed at first."""
+
+    feed: int
+
+
+class Ended(NamedTuple):
+    """The feed is over. `code` is '' for OK."""
+
+    feed: int
+    status: int
+    code: str
+    message: str
+    error: BridgeError
+
+
+class SetResult(NamedTuple):
+    """What became of a set: its version, or why it was refused."""
+
+    sequence: int
+    version: int
+    error: Optional[BridgeError]
+
+
+class Draining(NamedTuple):
+    """The server goes: come back spread over so many milliseconds."""
+
+    spread_ms: int
+
+
+class Position(NamedTuple):
+    """Everything up to this revision of the session has come, of every feed that is registered."""
+
+    revision: int
+
+
+class Heartbeat(NamedTuple):
+    """Nothing has happened."""
+
+
+class KeptOut(NamedTuple):
+    """Every change of the variable up to this version that was not told was kept out by the feed's condition."""
+
+    feed: int
+    variable_id: str
+    version: int
+
+
+class KeptAnswer(NamedTuple):
+    """Everything is said that the question (`ask_kept`) asked for."""
+
+    question: int
+
+
+Event = Union[
+    Update, Welcome, Registered, Synced, Ended, SetResult, Draining, Position, Heartbeat, KeptOut, KeptAnswer
+]
+
+REASONS: Dict[str, str] = {"deleted": "deleted", "expired": "expired", "session-ended": "session-ended"}

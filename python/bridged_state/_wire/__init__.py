@@ -1,0 +1,1 @@
+"""The wire contract: its messages, calls, headers. Path: _core and the transport -> [_wire] -> protobuf."""

@@ -1,0 +1,136 @@
+"""What users of the package hold: updates, variables, entries of a history, and the values that are more than plain Python."""
+
+from dataclasses import dataclass, field
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+
+VARIABLE_TYPES: Tuple[str, ...] = (
+    "float",
+    "integer",
+    "string",
+    "boolean",
+    "choice",
+    "module",
+    "embedding",
+    "tensor",
+    "map",
+    "list",
+)
+"""The ten types of a variable."""
+
+
+class Embedding(List[float]):
+    """
+    The numbers of an embedding: a list that knows whether they travelled as `float32` or `float64`, so that it is set again as it came.
+    `numpy()` gives an array where numpy is installed. Shared by everybody who holds the value: copy it before writing into it.
+    """
+
+    dtype: str
+
+    def __init__(self, numbers: Sequence[float] = (), dtype: str = "float64") -> None:
+        super().__init__(numbers)
+        self.dtype = dtype
+
+    def numpy(self) -> Any:
+        """A numpy array of its dtype. Raises ImportError where there is no numpy."""
+        import numpy
+
+        return numpy.array(self, dtype=self.dtype)
+
+
+class Tensor(Dict[str, Any]):
+    """
+    `{"shape": […], "data": […]}` with the numbers in row-major order, as its JSON says it. `numpy()` gives an array where numpy is
+    installed. Shared by everybody who holds the value: copy it before writing into it.
+    """
+
+    dtype: str
+
+    def __init__(self, shape: Sequence[int], data: Sequence[float], dtype: str = "float64") -> None:
+        super().__init__(shape=list(shape), data=data if isinstance(data, list) else list(data))
+        self.dtype = dtype
+
+    @property
+    def shape(self) -> Tuple[int, ...]:
+        """How long each axis is."""
+        return tuple(self["shape"])
+
+    @property
+    def data(self) -> List[float]:
+        """The numbers, flat."""
+        numbers: List[float] = self["data"]
+        return numbers
+
+    def numpy(self) -> Any:
+        """A numpy array of its dtype and shape. Raises ImportError where there is no numpy."""
+        import numpy
+
+        return numpy.array(self.data, dtype=self.dtype).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class OpaqueBinary:
+    """The binary payload of an embedding or tensor in a form that is not ours, such as a pickle: carried as it came, never read."""
+
+    header: str
+    """The JSON text that came with the bytes and says what they are."""
+    bytes: bytes
+
+
+@dataclass(frozen=True)
+class VariableUpdate:
+    """One update of a watch."""
+
+    variable_id: str
+    variable_name: str
+    value: Any
+    """None where the variable is gone."""
+    old_value: Any = None
+    """What this watch saw last of the variable; None with its first update."""
+    version: int = 0
+    missed: int = 0
+    """Versions of this variable skipped right before this one."""
+    is_initial: bool = False
+    resync: bool = False
+    """The present value: what came between could not be replayed, or the server lost its state."""
+    deleted: Optional[str] = None
+    """'deleted', 'expired' or 'session-ended' where the variable is gone."""
+    source: str = ""
+    timestamp: float = 0.0
+    """Milliseconds since 1970, the server's clock."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    """The setter's own map."""
+    revision: int = 0
+    """The session's; updates of one atomic batch share it."""
+    received_at: float = 0.0
+    """Milliseconds since 1970, this process's clock."""
+
+
+@dataclass(frozen=True)
+class VariableInfo:
+    """A variable as the server holds it."""
+
+    id: str
+    name: str
+    type: str
+    value: Any
+    version: int
+    constraints: Mapping[str, Any] = field(default_factory=dict)
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+    ttl_ms: int = 0
+    """Milliseconds after its last set until it expires; 0 = never."""
+    last_updated_at: float = 0.0
+    """Milliseconds since 1970, the server's clock."""
+
+
+@dataclass(frozen=True)
+class VersionedValue:
+    """An entry of a history."""
+
+    version: int
+    value: Any
+    timestamp: float = 0.0
+    """Milliseconds since 1970, the server's clock."""
+    source: str = ""
+    """Who set it, as the setter said."""
+    metadata: Mapping[str, str] = field(default_factory=dict)
