@@ -5,8 +5,10 @@ An update is the hot path: it has no copy of what its variable says, and reads a
 
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
 
-from ..errors import BridgeError
-from .value_codec import EncodedValue, decode_value
+from ..errors import BridgeError, InvalidTypeError
+from ..types import VARIABLE_TYPES
+from .link_row import FORM_DOUBLE, FORM_FALSE, FORM_INTEGER, FORM_TEXT, FORM_TRUE
+from .value_codec import EncodedValue, decode_value, normalize_value
 
 CHANGE = "change"
 INITIAL = "initial"
@@ -16,13 +18,31 @@ DELETED = "deleted"
 EMPTY_METADATA: Mapping[str, str] = {}
 
 
+class LinkedFeed:
+    """One feed of the link."""
+
+    __slots__ = ("number", "is_over", "is_registered", "is_in_step", "is_by_id", "has_condition")
+
+    def __init__(self, number: int, has_condition: bool) -> None:
+        self.number = number
+        self.is_over = False
+        self.is_registered = False
+        # All has come that the server had to say at first.
+        self.is_in_step = False
+        # A variable of it was asked for by its id.
+        self.is_by_id = False
+        self.has_condition = has_condition
+
+
 class LinkedVariable:
     """A variable of a feed: what a handle stands for until it is announced again. One object for all updates of it."""
 
-    __slots__ = ("feed", "id", "name", "type", "version", "identifiers", "state")
+    __slots__ = ("linked", "id", "name", "type", "version", "identifiers", "fits", "state")
 
-    def __init__(self, feed: int, id: str, name: str, type: str, version: int, identifiers: Tuple[str, ...]) -> None:
-        self.feed = feed
+    def __init__(
+        self, linked: LinkedFeed, id: str, name: str, type: str, version: int, identifiers: Tuple[str, ...]
+    ) -> None:
+        self.linked = linked
         self.id = id
         self.name = name
         self.type = type
@@ -30,17 +50,34 @@ class LinkedVariable:
         self.version = version
         # Those of the watch that mean it, where one of them is not its name.
         self.identifiers = identifiers
+        # A bit for each form in which a value of its type comes as it is.
+        self.fits = _FITS.get(type, 0)
         # Whatever the owner of the feed keeps with it.
         self.state: Any = None
 
+    @property
+    def feed(self) -> int:
+        return self.linked.number
+
+
+_FITS: Dict[str, int] = {
+    "float": 1 << FORM_DOUBLE,
+    "integer": 1 << FORM_INTEGER,
+    "boolean": 1 << FORM_TRUE | 1 << FORM_FALSE,
+    "string": 1 << FORM_TEXT,
+    "choice": 1 << FORM_TEXT,
+    "module": 1 << FORM_TEXT,
+}
+
 
 class UndecodedValue:
-    """A payload as it came."""
+    """A value as it came: a payload, or what is not in the form of its variable's type and may be a value of it nevertheless."""
 
-    __slots__ = ("sent",)
+    __slots__ = ("sent", "plain")
 
-    def __init__(self, sent: EncodedValue) -> None:
+    def __init__(self, sent: Optional[EncodedValue], plain: Any = None) -> None:
         self.sent = sent
+        self.plain = plain
 
 
 class Update:
@@ -83,7 +120,7 @@ class Update:
 
     @property
     def feed(self) -> int:
-        return self.variable.feed
+        return self.variable.linked.number
 
     @property
     def id(self) -> str:
@@ -122,7 +159,13 @@ class Update:
         self._before = value
 
     def _decoded(self, value: UndecodedValue) -> Any:
-        return decode_value(self.variable.type, value.sent, f'variable "{self.variable.name or self.variable.id}"')
+        variable = self.variable
+        subject = f'variable "{variable.name or variable.id}"'
+        if variable.type not in VARIABLE_TYPES:
+            raise InvalidTypeError(f'{subject} has type "{variable.type}", which this version does not know')
+        if value.sent is None:
+            return normalize_value(variable.type, value.plain, subject)
+        return decode_value(variable.type, value.sent, subject)
 
 
 class Welcome(NamedTuple):
@@ -198,5 +241,3 @@ class KeptAnswer(NamedTuple):
 Event = Union[
     Update, Welcome, Registered, Synced, Ended, SetResult, Draining, Position, Heartbeat, KeptOut, KeptAnswer
 ]
-
-REASONS: Dict[str, str] = {"deleted": "deleted", "expired": "expired", "session-ended": "session-ended"}

@@ -1,18 +1,45 @@
-"""What one link carries: its feeds by number, its handles, its sets, and what is still to be asked. (Skeleton: being filled.)"""
+"""What one link carries: its feeds by number, its handles, its sets, and what is still to be asked. Path: shell -> [link session] -> shell.
 
-from typing import Any, List, Mapping, NamedTuple, Optional, Sequence, Tuple, Union
+Pure: a shell asks, sends what `take_message` gives, and hands over what comes. What comes for a feed that was closed is passed over. It outlives
+the stream: after `handle_break` it begins anew, with the sets that are not answered.
+"""
 
-from .link_events import EMPTY_METADATA, Event
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
+
+from .._wire.messages import LinkUp, Message
+from ..errors import InvalidArgumentError, MessageTooLargeError, ProtocolError
+from .link_events import (
+    EMPTY_METADATA,
+    Draining,
+    Event,
+    LinkedFeed,
+    Position,
+    Welcome,
+)
+from .link_frame import LinkReader, cut, parse_down
+from .link_row import (
+    ASKS_BATCHES,
+    ASKS_CONDITION,
+    ASKS_FROM_REVISION,
+    ASKS_INITIAL,
+    ASKS_MARK,
+    ASKS_RESUMES,
+    ASKS_WAIT,
+    MESSAGE_BYTES,
+)
+from .set_queue import QueuedSet, SetColumns, SetQueue
+from .set_value import form_of_value
 
 
 class FromRevision(NamedTuple):
-    """Resumes from a revision of the session, in the epoch that the session was told (`epoch`, sent in the hello)."""
+    """Everything up to this revision of the session has come, in this epoch: `resume_of` says it after a break."""
 
+    epoch: str
     revision: int
 
 
 class FromVersions(NamedTuple):
-    """Resumes from the last version seen of each variable, by id, all of one epoch."""
+    """The last version seen of each variable, by its id, all of one epoch."""
 
     epoch: str
     versions: Mapping[str, int]
@@ -30,19 +57,54 @@ class LinkSet(NamedTuple):
     expected_version: int = 0
 
 
-class LinkSession:
-    """A shell drives it: what it asks goes out by `take_message`, what comes in by `handle_message`. Pure: no clock, no socket."""
+class _Watch(NamedTuple):
+    feed: int
+    flags: int
+    identifiers: Sequence[str]
+    patterns: Sequence[str]
+    resume: Optional[Resume]
+    condition: Optional[str]
+    size: int
 
-    def __init__(self, session_id: str, link_id: bytes, max_bytes: int = 4 * 1024 * 1024, epoch: str = "") -> None:
+
+class LinkSession:
+    def __init__(
+        self,
+        session_id: str,
+        link_id: bytes,
+        max_bytes: int = 4 * 1024 * 1024,
+        epoch: str = "",
+        max_request_bytes: int = 4 * 1024 * 1024,
+    ) -> None:
         self.session_id = session_id
+        # 16 bytes of the shell's choice, kept over breaks; b"" for one that sends no set again.
         self.link_id = link_id
+        # The largest message that we take, and that the server takes.
         self.max_bytes = max_bytes
-        # The server's; '' before the first welcome.
+        self.max_request_bytes = max_request_bytes
+        # The server's; '' before anybody said it.
         self.epoch = epoch
         self.is_welcome = False
         self.asks_conditions = False
-        # Everything up to this revision has come; 0 = nobody said so.
+        # Everything up to this revision has come on the present link; 0 = nobody said so.
         self.position = 0
+        self._sets = SetQueue()
+        self._next_sequence = 1
+        self._resumes: Dict[int, FromRevision] = {}
+        self._heartbeat_ms = 0
+        self._begin()
+
+    def _begin(self) -> None:
+        self._reader = LinkReader()
+        self._set_columns = SetColumns()
+        self._is_hello_said = False
+        self._asked: Dict[int, _Watch] = {}
+        self._unwatched: List[int] = []
+        self._is_heartbeat_said = self._heartbeat_ms == 0
+        self._kept_question = 0
+        self._is_question_said = True
+
+    # --- watches
 
     def watch(
         self,
@@ -52,23 +114,80 @@ class LinkSession:
         *,
         include_initial: bool = True,
         wait_missing: bool = False,
-        wants_mark: bool = False,
+        wants_mark: bool = True,
         atomic: bool = False,
         condition: Optional[str] = None,
         resume: Optional[Resume] = None,
     ) -> None:
-        """`feed`: a number that this link has not had. `condition`: as `condition_text` says it. `wants_mark`: asks for Synced."""
-        raise NotImplementedError
+        """
+        `feed`: a number from 0 to 2^32 - 1 that this link has not had. `condition`: as `condition_text` says it. `wants_mark`: asks for Synced,
+        without which a feed cannot resume from a revision. Raises MessageTooLargeError and InvalidArgumentError, and asks for nothing then.
+        """
+        if feed in self._reader.feeds:
+            raise InvalidArgumentError(f"feed {feed} is watched already: give each watch of a link a number of its own")
+        flags = (
+            (ASKS_INITIAL if include_initial else 0)
+            | (ASKS_BATCHES if atomic else 0)
+            | (ASKS_WAIT if wait_missing else 0)
+            | (ASKS_MARK if wants_mark else 0)
+            | (ASKS_CONDITION if condition is not None else 0)
+        )
+        if isinstance(resume, FromRevision):
+            if resume.epoch != self.epoch:
+                raise InvalidArgumentError(
+                    f'feed {feed} cannot resume from a revision of epoch "{resume.epoch}" in epoch "{self.epoch}": give versions'
+                )
+            flags |= ASKS_FROM_REVISION
+        elif resume is not None:
+            flags |= ASKS_RESUMES
+        size = _BYTES_AROUND_A_ROW + _texts_size(identifiers) + _texts_size(patterns)
+        if condition is not None:
+            size += _text_size(condition)
+        if isinstance(resume, FromVersions):
+            size += _text_size(resume.epoch) + sum(_text_size(id) + 8 for id in resume.versions)
+        if size > self.max_request_bytes:
+            raise MessageTooLargeError.of("Open", "request", size, self.max_request_bytes)
+        self._resumes.pop(feed, None)
+        linked = self._reader.feeds[feed] = LinkedFeed(feed, condition is not None)
+        if linked.has_condition and isinstance(resume, FromVersions):
+            for id in resume.versions:
+                self._reader.kept.add(id, feed)
+        self._asked[feed] = _Watch(feed, flags, identifiers, patterns, resume, condition, size)
 
     def unwatch(self, feed: int) -> None:
         """Whatever comes for it from now on is passed over."""
-        raise NotImplementedError
+        self._resumes.pop(feed, None)
+        if self._reader.forget(feed) is None:
+            return
+        # What was not asked for yet is not asked for.
+        if self._asked.pop(feed, None) is None:
+            self._unwatched.append(feed)
+
+    def is_registered(self, feed: int) -> bool:
+        linked = self._reader.feeds.get(feed)
+        return linked is not None and linked.is_registered
+
+    def resume_of(self, feed: int) -> Optional[FromRevision]:
+        """
+        After a break: where the feed can resume, if it was in step. None where it has to resume by versions: it has a condition, is watched by
+        an id, or had not been told everything. The same epoch has to be there.
+        """
+        return self._resumes.get(feed)
 
     def set_heartbeat(self, heartbeat_ms: int) -> None:
-        raise NotImplementedError
+        """How long the server may be silent."""
+        self._heartbeat_ms = heartbeat_ms
+        self._is_heartbeat_said = False
 
     def ask_kept(self) -> Optional[int]:
-        raise NotImplementedError
+        """Asks what conditions have kept out: a KeptAnswer with this number follows what there is to say. None where nothing can be asked."""
+        if not self.asks_conditions or self._reader.kept.is_empty:
+            return None
+        self._kept_question += 1
+        self._is_question_said = False
+        return self._kept_question
+
+    # --- sets
 
     def set(
         self,
@@ -80,37 +199,192 @@ class LinkSession:
         metadata: Mapping[str, str] = EMPTY_METADATA,
         expected_version: int = 0,
     ) -> int:
-        """Its sequence, by which SetResult names it. Raises InvalidValueError for what cannot travel."""
-        raise NotImplementedError
+        """
+        Its number, by which SetResult names it. `value_type`: the variable's, where somebody knows it; without it the server refuses what is
+        not of its type. `metadata` is kept, not copied. Raises InvalidValueError, and MessageTooLargeError.
+        """
+        one = self._queued(LinkSet(identifier, value, value_type, expected_version), source, metadata)
+        if one.size > self.max_request_bytes:
+            raise MessageTooLargeError.of("Open", "set", one.size, self.max_request_bytes)
+        self._sets.push((one,))
+        return one.sequence
 
     def set_batch(
         self, sets: Sequence[LinkSet], *, source: str = "", metadata: Mapping[str, str] = EMPTY_METADATA
     ) -> List[int]:
-        """Atomic: made or refused as a whole."""
-        raise NotImplementedError
+        """Made under one revision, or refused as a whole."""
+        batch = [
+            self._queued(one, source if place == 0 else "", metadata if place == 0 else EMPTY_METADATA)
+            for place, one in enumerate(sets)
+        ]
+        size = sum(one.size for one in batch)
+        if size > self.max_request_bytes:
+            raise MessageTooLargeError.of("Open", "batch", size, self.max_request_bytes)
+        self._sets.push(batch)
+        return [one.sequence for one in batch]
 
     def cancel_set(self, sequence: int) -> bool:
-        """True: it was not sent and is taken out. False: it was sent (or is answered); no SetResult comes for it any more."""
-        raise NotImplementedError
+        """
+        No result comes for it any more. True: it was not sent, and will not be, nor will the others of its batch: cancel them too. False: it
+        may be made, or is answered.
+        """
+        return self._sets.cancel(sequence)
 
     @property
     def unanswered(self) -> int:
-        """Sets that wait or were sent."""
-        raise NotImplementedError
+        """Sets that wait, or were sent."""
+        return self._sets.unanswered
 
-    def take_message(self) -> Optional[bytes]:
-        """What is to be sent now; None when nothing is. Call it again until it says None."""
-        raise NotImplementedError
-
-    def handle_message(self, data: bytes, now: float) -> List[Event]:
-        """Raises ProtocolError: nothing that follows it can be read."""
-        raise NotImplementedError
-
-    def handle_break(self) -> List[Event]:
-        """The link is gone: a new stream may be opened, `take_message` begins with the hello again. Feeds are forgotten: watch them anew.
-        Sets that were sent stay, until the next welcome says what became of them."""
-        raise NotImplementedError
+    @property
+    def has_waiting_sets(self) -> bool:
+        """`take_message` may give them now, when outcomes have come, or when the link is welcome."""
+        return self._sets.has_waiting
 
     def fail_sets(self) -> List[Event]:
-        """No link will come: what was sent has an unknown outcome, what waits was not made."""
-        raise NotImplementedError
+        """No link will come: what became of those that were sent is unknown, the others were not made."""
+        events: List[Event] = []
+        self._sets.fail_all(events)
+        return events
+
+    def _queued(self, one: LinkSet, source: str, metadata: Mapping[str, str]) -> QueuedSet:
+        identifier = one.identifier
+        form, value, binary, value_size = form_of_value(one.value, one.value_type, identifier)
+        size = _BYTES_AROUND_A_SET + _text_size(identifier) + value_size + len(source) * 4
+        for key, text in metadata.items():
+            size += _text_size(key) + _text_size(text)
+        sequence = self._next_sequence
+        self._next_sequence += 1
+        return QueuedSet(sequence, identifier, form, value, binary, source, metadata, one.expected_version, size)
+
+    # --- messages
+
+    def take_message(self) -> Optional[bytes]:
+        """What is to be sent now, of about 64 KB; None when nothing is. Call it again until it says None."""
+        message = LinkUp()
+        has_more = False
+        if not self._is_hello_said:
+            self._is_hello_said = has_more = True
+            self._write_hello(message)
+        size = self._write_watches(message)
+        if self._unwatched:
+            message.unwatch_feeds.extend(self._unwatched[:_MOST_UNWATCHED])
+            del self._unwatched[:_MOST_UNWATCHED]
+            has_more = True
+        if not self._is_heartbeat_said:
+            message.heartbeat_ms = self._heartbeat_ms
+            self._is_heartbeat_said = has_more = True
+        if not self._is_question_said:
+            message.kept_question = self._kept_question
+            self._is_question_said = has_more = True
+        self._sets.take(self._set_columns, message, size)
+        if not has_more and size == 0 and not message.set_kinds:
+            return None
+        data: bytes = message.SerializeToString()
+        return data
+
+    def _write_hello(self, message: Message) -> None:
+        hello = message.hello
+        hello.session_id = self.session_id
+        hello.max_bytes = self.max_bytes
+        hello.link_id = self.link_id
+        hello.sets_answered = self._sets.answered
+        hello.epoch = self.epoch
+
+    def _write_watches(self, message: Message) -> int:
+        size = 0
+        while self._asked:
+            watch = next(iter(self._asked.values()))
+            if size > 0 and size + watch.size > MESSAGE_BYTES:
+                break
+            size += watch.size
+            del self._asked[watch.feed]
+            message.watch_feeds.append(watch.feed)
+            message.watch_flags.append(watch.flags)
+            message.watch_identifier_counts.append(len(watch.identifiers))
+            message.watch_identifiers.extend(watch.identifiers)
+            message.watch_pattern_counts.append(len(watch.patterns))
+            message.watch_patterns.extend(watch.patterns)
+            if watch.condition is not None:
+                message.watch_conditions.append(watch.condition)
+            resume = watch.resume
+            if isinstance(resume, FromRevision):
+                message.resume_revisions.append(resume.revision)
+            elif resume is not None:
+                message.resume_epochs.append(resume.epoch)
+                message.resume_counts.append(len(resume.versions))
+                message.resume_ids.extend(resume.versions.keys())
+                message.resume_versions.extend(resume.versions.values())
+        return size
+
+    def handle_message(self, data: bytes, now: float = 0.0) -> List[Event]:
+        """
+        What a message of the server says, in order. Raises ProtocolError: nothing that follows it can be read, so end the stream, then
+        `handle_break`. What was said before the fault is lost with it: watches resume from what their owner has seen.
+        """
+        message = parse_down(data)
+        events: List[Event] = []
+        welcome: Optional[Welcome] = None
+        try:
+            if message.HasField("welcome"):
+                welcome = self._welcome_of(message.welcome)
+                events.append(welcome)
+            self._reader.read_rows(message, events)
+            self._reader.kept.read(message, events)
+            for revision in message.positions:
+                self.position = int(revision)
+                events.append(Position(self.position))
+            for spread_ms in message.draining_ms:
+                events.append(Draining(spread_ms))
+            # Last: a result that is said once is not lost with a fault elsewhere.
+            if welcome is not None:
+                sets_made, sets_lost = int(message.welcome.sets_made), int(message.welcome.sets_lost)
+                self._sets.handle_welcome(welcome.sets_continue, sets_made, sets_lost, events)
+            self._sets.handle_outcomes(message, events)
+        except (ValueError, OverflowError) as cause:
+            # NaN or an infinity for a whole number.
+            raise cut() from cause
+        return events
+
+    def _welcome_of(self, welcome: Message) -> Welcome:
+        if self.is_welcome:
+            raise ProtocolError("the link is welcomed twice: check that a bridge server is at the endpoint")
+        self.is_welcome = True
+        self.epoch = welcome.epoch
+        self.asks_conditions = welcome.asks_conditions
+        if welcome.max_bytes > 0:
+            self.max_request_bytes = welcome.max_bytes
+        return Welcome(
+            welcome.epoch, welcome.heartbeat_ms, welcome.max_bytes, welcome.sets_continue, welcome.asks_conditions
+        )
+
+    def handle_break(self) -> None:
+        """
+        The stream is gone; on the next one `take_message` begins with the hello. Its feeds are forgotten: watch them again, under any number,
+        from `resume_of` or from versions. Sets stay; the next welcome says what became of those that were sent.
+        """
+        if self.position > 0:
+            for linked in self._reader.feeds.values():
+                if linked.is_in_step and not linked.has_condition and not linked.is_by_id:
+                    self._resumes[linked.number] = FromRevision(self.epoch, self.position)
+        for linked in self._reader.feeds.values():
+            linked.is_over = True
+        self.position = 0
+        self.is_welcome = False
+        self.asks_conditions = False
+        self._sets.handle_break()
+        self._begin()
+
+
+def _text_size(text: str) -> int:
+    """By estimate, not below what is sent."""
+    return (len(text) if text.isascii() else 4 * len(text)) + 4
+
+
+def _texts_size(texts: Sequence[str]) -> int:
+    return sum(_text_size(text) for text in texts)
+
+
+# Epoch, counts, flags.
+_BYTES_AROUND_A_ROW = 64
+_BYTES_AROUND_A_SET = 24
+_MOST_UNWATCHED = 8_192

@@ -1,0 +1,292 @@
+"""The server's messages of a link, columns -> updates and other events. Path: HTTP/2 -> [link frame] -> link session.
+
+The protobuf runtime reads the columns in C; the loop here takes one element of each that a row has. Whatever the bytes are, it reads rows or
+raises ProtocolError. What comes for a feed that is over is read and passed over.
+"""
+
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from .._wire.messages import LinkDown, Message
+from ..errors import ProtocolError, error_of
+from .kept_feeds import KeptFeeds
+from .link_events import (
+    CHANGE,
+    DELETED,
+    EMPTY_METADATA,
+    INITIAL,
+    RESYNC,
+    Ended,
+    Event,
+    Heartbeat,
+    LinkedFeed,
+    LinkedVariable,
+    Registered,
+    Synced,
+    UndecodedValue,
+    Update,
+)
+from .link_row import (
+    BINARY_TYPE_URL,
+    FORM_BEFORE_SHIFT,
+    FORM_DOUBLE,
+    FORM_FALSE,
+    FORM_HEADER_AND_BYTES,
+    FORM_INTEGER,
+    FORM_PAYLOAD,
+    FORM_SHIFT,
+    FORM_TEXT,
+    FORM_TRUE,
+    HAS_ANNOUNCEMENT,
+    HAS_BEFORE,
+    HAS_METADATA,
+    HAS_MISSED,
+    HAS_MOMENT,
+    HAS_MORE,
+    HAS_SOURCE,
+    ROW_DELETED,
+    ROW_ENDED,
+    ROW_HEARTBEAT,
+    ROW_MASK,
+    ROW_REGISTERED,
+)
+from .value_codec import EncodedValue
+
+Next = Callable[[], Any]
+
+
+def column(elements: Any) -> Next:
+    """Its next element; StopIteration behind the last. A list first: the containers of protobuf are slow to step through."""
+    return iter(list(elements)).__next__
+
+
+def parse_down(data: bytes) -> Message:
+    """Raises ProtocolError."""
+    try:
+        return LinkDown.FromString(data)
+    except Exception as cause:
+        # DecodeError of every runtime, and UnicodeDecodeError of some.
+        raise ProtocolError("the link sent a message that cannot be read: check that a bridge server is at the endpoint") from cause
+
+
+class LinkReader:
+    """Keeps what handles stand for from message to message of one link."""
+
+    def __init__(self) -> None:
+        self.feeds: Dict[int, LinkedFeed] = {}
+        self.kept = KeptFeeds()
+        self._handles: Dict[int, LinkedVariable] = {}
+
+    def forget(self, feed: int) -> Optional[LinkedFeed]:
+        """Nothing is told of it any more. None where it is no feed."""
+        linked = self.feeds.pop(feed, None)
+        if linked is not None:
+            linked.is_over = True
+            if linked.has_condition:
+                self.kept.remove(feed)
+        return linked
+
+    def read_rows(self, message: Message, events: List[Event]) -> None:
+        """Appends what the rows of the message say. Raises ProtocolError where its columns do not fit each other."""
+        try:
+            self._read_rows(message, events)
+        except (StopIteration, ValueError, OverflowError) as cause:
+            # Of a missing element, of NaN or an infinity for a whole number.
+            raise cut() from cause
+
+    def _read_rows(self, message: Message, events: List[Event]) -> None:
+        handles = self._handles
+        kinds = list(message.kinds)
+        if not kinds:
+            return
+        rare = _RareColumns(message)
+        targets = column(message.targets)
+        version_steps = column(message.version_steps)
+        revision_steps = column(message.revision_steps)
+        doubles = column(message.doubles)
+        timestamp = 0.0
+        revision = 0
+        source = ""
+        append = events.append
+        value: Any
+        for kind in kinds:
+            row = kind & ROW_MASK
+            if row > ROW_DELETED:
+                event = _HEARTBEAT if row == ROW_HEARTBEAT else self._other_row(row, targets(), rare)
+                if event is not None:
+                    append(event)
+                continue
+            target = targets()
+            step = version_steps()
+            if kind & HAS_MOMENT:
+                timestamp, revision = rare.moment()
+            else:
+                revision += revision_steps()
+            if kind & HAS_SOURCE:
+                source = rare.source()
+            if kind & _HAS_RARE or row == ROW_DELETED:
+                update = self._rare_row(kind, target, step, rare, doubles, (revision, timestamp, source))
+                if update is not None:
+                    append(update)
+                continue
+            form = kind >> FORM_SHIFT & 7
+            value = doubles() if form == FORM_DOUBLE else rare.value(form)
+            variable = handles.get(target)
+            if variable is None or variable.linked.is_over:
+                continue
+            version = variable.version = variable.version + step
+            if not variable.fits >> form & 1:
+                value = misfit(value)
+            append(Update(variable, _KINDS[row], version, value, revision, timestamp, source))
+
+    def _other_row(self, row: int, feed: int, rare: "_RareColumns") -> Optional[Event]:
+        if row == ROW_ENDED:
+            status, code, text = rare.end()
+            error = error_of(code or "UNAVAILABLE", text)
+            return None if self.forget(feed) is None else Ended(feed, status, code, text, error)
+        linked = self.feeds.get(feed)
+        if linked is None:
+            return None
+        if row == ROW_REGISTERED:
+            if linked.is_registered:
+                return None
+            linked.is_registered = True
+            return Registered(feed)
+        linked.is_in_step = True
+        return Synced(feed)
+
+    def _rare_row(
+        self,
+        kind: int,
+        target: int,
+        step: int,
+        rare: "_RareColumns",
+        doubles: Next,
+        moment: Tuple[int, float, str],
+    ) -> Optional[Update]:
+        row = kind & ROW_MASK
+        missed = rare.missed() if kind & HAS_MISSED else 0
+        metadata = rare.metadata() if kind & HAS_METADATA else EMPTY_METADATA
+        reason = rare.reason() if row == ROW_DELETED else None
+        handles = self._handles
+        variable = handles.get(target)
+        if kind & HAS_ANNOUNCEMENT:
+            feed, *announced = rare.announcement()
+            linked = self.feeds.get(feed)
+            variable = None if linked is None else LinkedVariable(linked, *announced)
+            if variable is None:
+                handles.pop(target, None)
+            else:
+                handles[target] = variable
+                if variable.identifiers:
+                    variable.linked.is_by_id = True
+                if variable.linked.has_condition:
+                    self.kept.add(variable.id, feed)
+        elif variable is not None:
+            variable.version += step
+        before: Any = None
+        if kind & HAS_BEFORE:
+            form = kind >> FORM_BEFORE_SHIFT & 7
+            before = doubles() if form == FORM_DOUBLE else rare.value(form)
+            if variable is not None and not variable.fits >> form & 1:
+                before = misfit(before)
+        form = kind >> FORM_SHIFT & 7
+        value = doubles() if form == FORM_DOUBLE else rare.value(form)
+        if variable is None or variable.linked.is_over:
+            return None
+        if row == ROW_DELETED:
+            value = None
+            handles.pop(target, None)
+        elif not variable.fits >> form & 1:
+            value = misfit(value)
+        more = bool(kind & HAS_MORE)
+        revision, timestamp, source = moment
+        update = Update(
+            variable, _KINDS[row], variable.version, value, revision, timestamp, source, missed, metadata, more, reason
+        )
+        if kind & HAS_BEFORE:
+            update.say_before(before)
+        return update
+
+
+class _RareColumns:
+    """Columns that most messages do not have: taken out of the message when a row asks for one."""
+
+    def __init__(self, message: Message) -> None:
+        self._message = message
+        self._columns: Dict[str, Next] = {}
+
+    def next_of(self, name: str) -> Any:
+        known = self._columns.get(name)
+        if known is None:
+            known = self._columns[name] = column(getattr(self._message, name))
+        return known()
+
+    def moment(self) -> Tuple[float, int]:
+        next_of = self.next_of
+        return next_of("timestamps"), int(next_of("revisions"))
+
+    def source(self) -> str:
+        source: str = self.next_of("sources")
+        return source
+
+    def missed(self) -> int:
+        return int(self.next_of("missed"))
+
+    def reason(self) -> str:
+        reason: str = self.next_of("reasons")
+        return reason
+
+    def metadata(self) -> Dict[str, str]:
+        next_of = self.next_of
+        metadata: Dict[str, str] = {}
+        for _ in range(next_of("metadata_counts")):
+            key = next_of("metadata_texts")
+            metadata[key] = next_of("metadata_texts")
+        return metadata
+
+    def announcement(self) -> Tuple[int, str, str, str, int, Tuple[str, ...]]:
+        """The feed, and what a LinkedVariable is made of."""
+        next_of = self.next_of
+        feed = next_of("announced_feeds")
+        id, name, type = next_of("announced_ids"), next_of("announced_names"), next_of("announced_types")
+        version = int(next_of("announced_versions"))
+        count = next_of("announced_identifier_counts")
+        # A loop: a generator would turn the end of the column into a RuntimeError.
+        identifiers: List[str] = []
+        for _ in range(count):
+            identifiers.append(next_of("announced_identifiers"))
+        return feed, id, name, type, version, tuple(identifiers)
+
+    def end(self) -> Tuple[int, str, str]:
+        next_of = self.next_of
+        return next_of("end_statuses"), next_of("end_codes"), next_of("end_messages")
+
+    def value(self, form: int) -> Any:
+        if form == FORM_INTEGER:
+            return self.next_of("integers")
+        if form == FORM_TRUE:
+            return True
+        if form == FORM_FALSE:
+            return False
+        if form == FORM_TEXT:
+            return self.next_of("texts")
+        if form == FORM_PAYLOAD:
+            return UndecodedValue(EncodedValue("", self.next_of("payloads")))
+        if form == FORM_HEADER_AND_BYTES:
+            header = self.next_of("payloads")
+            return UndecodedValue(EncodedValue(BINARY_TYPE_URL, header, self.next_of("payloads")))
+        return None
+
+
+def misfit(value: Any) -> UndecodedValue:
+    """Is read, or refused, when somebody wants it: the other updates of the link are none the worse for it."""
+    return value if type(value) is UndecodedValue else UndecodedValue(None, value)
+
+
+def cut() -> ProtocolError:
+    return ProtocolError("the link sent a message whose columns do not fit each other: check that a bridge server is at the endpoint")
+
+
+_KINDS = (CHANGE, INITIAL, RESYNC, DELETED)
+_HAS_RARE = HAS_MORE | HAS_MISSED | HAS_METADATA | HAS_ANNOUNCEMENT | HAS_BEFORE
+_HEARTBEAT = Heartbeat()

@@ -1,0 +1,304 @@
+"""Sets that go by the link, in their order: those that wait for it, and those that were sent and not answered.
+
+Path: caller -> [set queue] -> link session. It outlives the link: what was sent and not answered when one breaks is sent again on the next, in
+its order and under its number, unless the server has it already; where the server knows nothing of the link before, its outcome is unknown.
+Bounded by what its owner lets in; 8,192 of them are unanswered at a time.
+"""
+
+from collections import deque
+from typing import Any, Deque, Dict, List, Mapping, Optional, Sequence
+
+from .._wire.messages import Message
+from ..errors import (
+    ErrorDetails,
+    InvalidArgumentError,
+    ProtocolError,
+    UnavailableError,
+    UnknownOutcomeError,
+    error_of,
+)
+from .link_events import Event, SetResult
+from .link_row import (
+    FORM_DOUBLE,
+    FORM_HEADER_AND_BYTES,
+    FORM_INTEGER,
+    FORM_PAYLOAD,
+    FORM_TEXT,
+    MAX_NAMES,
+    MESSAGE_BYTES,
+    SETS_EXPECTED_VERSION,
+    SETS_METADATA,
+    SETS_MORE,
+    SETS_NAME,
+    SETS_SOURCE,
+)
+
+MAX_VERSION = 2**53
+MAX_UNANSWERED = 8_192
+"""Above what an atomic batch may have."""
+
+
+class QueuedSet:
+    """One set; `value` by its form: a number, a text, a payload, or the header and the bytes."""
+
+    __slots__ = (
+        "sequence", "identifier", "form", "value", "binary", "source", "metadata", "expected_version", "size",
+        "batch", "batch_place", "is_sent", "is_over",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        sequence: int,
+        identifier: str,
+        form: int,
+        value: Any,
+        binary: Optional[bytes],
+        source: str,
+        metadata: Mapping[str, str],
+        expected_version: int,
+        size: int,
+    ) -> None:
+        self.sequence = sequence
+        self.identifier = identifier
+        self.form = form
+        self.value = value
+        self.binary = binary
+        self.source = source
+        self.metadata = metadata
+        self.expected_version = expected_version
+        # About how many bytes it takes in a message.
+        self.size = size
+        # Itself and the others of its atomic batch, where there is one.
+        self.batch: Optional[Sequence["QueuedSet"]] = None
+        self.batch_place = 0
+        self.is_sent = False
+        # Nobody asks for its outcome any more.
+        self.is_over = False
+
+
+class SetColumns:
+    """Writes sets into a LinkUp message. Identifiers are named once a link and are numbers from then on."""
+
+    def __init__(self) -> None:
+        self._numbers: Dict[str, int] = {}
+
+    def write(self, message: Message, sets: Sequence[QueuedSet]) -> None:
+        kinds: List[int] = []
+        targets: List[int] = []
+        names: List[str] = []
+        doubles: List[float] = []
+        integers: List[int] = []
+        texts: List[str] = []
+        payloads: List[bytes] = []
+        last_source = ""
+        numbers = self._numbers
+        for one in sets:
+            kind = form = one.form
+            if form == FORM_DOUBLE:
+                doubles.append(one.value)
+            elif form == FORM_INTEGER:
+                integers.append(one.value)
+            elif form == FORM_TEXT:
+                texts.append(one.value)
+            elif form == FORM_PAYLOAD:
+                payloads.append(one.value)
+            elif form == FORM_HEADER_AND_BYTES:
+                payloads.append(one.value)
+                payloads.append(one.binary or b"")
+            if one.batch is not None and one.batch_place + 1 < len(one.batch):
+                kind |= SETS_MORE
+            number = numbers.get(one.identifier)
+            if number is None:
+                # Begun anew rather than without an end: the server takes a number's last name.
+                if len(numbers) >= MAX_NAMES:
+                    numbers.clear()
+                number = numbers[one.identifier] = len(numbers)
+                names.append(one.identifier)
+                kind |= SETS_NAME
+            targets.append(number)
+            if one.expected_version:
+                kind |= SETS_EXPECTED_VERSION
+                message.set_expected_versions.append(one.expected_version)
+            if one.source != last_source:
+                kind |= SETS_SOURCE
+                last_source = one.source
+                message.set_sources.append(last_source)
+            if one.metadata:
+                kind |= SETS_METADATA
+                message.set_metadata_counts.append(len(one.metadata))
+                for entry in one.metadata.items():
+                    message.set_metadata_texts.extend(entry)
+            kinds.append(kind)
+        message.set_kinds.extend(kinds)
+        message.set_targets.extend(targets)
+        message.set_names.extend(names)
+        message.set_doubles.extend(doubles)
+        message.set_integers.extend(integers)
+        message.set_texts.extend(texts)
+        message.set_payloads.extend(payloads)
+
+
+class SetQueue:
+    def __init__(self) -> None:
+        self._waiting: Deque[QueuedSet] = deque()
+        self._sent: Deque[QueuedSet] = deque()
+        self._by_sequence: Dict[int, QueuedSet] = {}
+        # On the wire, of the first that was sent and is not answered.
+        self._first_sent = 1
+        # The link broke with sets on it: what became of them is known when the next one is welcome.
+        self._is_resuming = False
+
+    @property
+    def answered(self) -> int:
+        """The last set, as the wire numbers them, whose outcome came."""
+        return self._first_sent - 1
+
+    @property
+    def unanswered(self) -> int:
+        return len(self._waiting) + len(self._sent)
+
+    @property
+    def has_waiting(self) -> bool:
+        return bool(self._waiting)
+
+    def push(self, batch: Sequence[QueuedSet]) -> None:
+        """One set, or an atomic batch."""
+        if len(batch) > MAX_UNANSWERED:
+            raise InvalidArgumentError(f"a batch of {len(batch)} sets is too large: give at most {MAX_UNANSWERED}")
+        for place, one in enumerate(batch):
+            if len(batch) > 1:
+                one.batch = batch
+                one.batch_place = place
+            self._by_sequence[one.sequence] = one
+        self._waiting.extend(batch)
+
+    def cancel(self, sequence: int) -> bool:
+        """
+        No result comes for it any more. True: it was not sent, and will not be, nor will the others of its batch: cancel them too. False: it
+        may be made, or is answered.
+        """
+        one = self._by_sequence.pop(sequence, None)
+        if one is None:
+            return False
+        one.is_over = True
+        if one.is_sent:
+            return False
+        for other in one.batch or ():
+            other.is_over = True
+        return True
+
+    def take(self, columns: SetColumns, message: Message, size: int) -> None:
+        """Writes what fits into a message that has `size` bytes already, and as many as may be unanswered."""
+        if self._is_resuming or not self._waiting:
+            return
+        waiting, sent = self._waiting, self._sent
+        taken: List[QueuedSet] = []
+        sequence = self._first_sent + len(sent)
+        while waiting:
+            first = waiting[0]
+            batch = first.batch or (first,)
+            if all(one.is_over for one in batch):
+                for one in batch:
+                    waiting.popleft()
+                    self._by_sequence.pop(one.sequence, None)
+                continue
+            own = sum(one.size for one in batch)
+            if len(sent) + len(taken) + len(batch) > MAX_UNANSWERED or (size > 0 and size + own > MESSAGE_BYTES):
+                break
+            size += own
+            for one in batch:
+                one.is_sent = True
+                taken.append(waiting.popleft())
+        if not taken:
+            return
+        sent.extend(taken)
+        columns.write(message, taken)
+        message.set_sequence = sequence
+        message.sets_answered = self.answered
+
+    def handle_outcomes(self, message: Message, events: List[Event]) -> None:
+        """Raises ProtocolError for more than were sent."""
+        versions = list(message.set_versions)
+        if not versions:
+            return
+        if len(versions) > len(self._sent):
+            raise ProtocolError("the link answers a set that was not sent")
+        codes, sentences = list(message.refusal_codes), list(message.refusal_messages)
+        if not all(0 <= version <= MAX_VERSION for version in versions):
+            raise ProtocolError("the link answers a set with a version that is none")
+        if versions.count(0) > min(len(codes), len(sentences)):
+            raise ProtocolError("the link refuses a set and does not say why")
+        refusals = iter(zip(codes, sentences))
+        for version in versions:
+            one = self._take_sent()
+            if version > 0:
+                self._settle(one, SetResult(one.sequence, int(version), None), events)
+            else:
+                code, sentence = next(refusals)
+                self._settle(one, SetResult(one.sequence, 0, error_of(code, sentence, _about(one))), events)
+
+    def handle_break(self) -> None:
+        """The link they were sent on is gone."""
+        if self._sent:
+            self._is_resuming = True
+
+    def handle_welcome(self, sets_continue: bool, sets_made: int, sets_lost: int, events: List[Event]) -> None:
+        """The next link is taken, and says of the one before whether it is known, which sets were made, and of which nobody knows."""
+        if not self._is_resuming:
+            return
+        self._is_resuming = False
+        if not sets_continue:
+            self._fail_sent(events)
+            return
+        while self._sent and self._first_sent <= sets_lost:
+            self._fail_one(self._take_sent(), events)
+        # Outcomes of those that were made follow; the others go again, as the numbers behind.
+        made = max(0, sets_made - self.answered)
+        back: List[QueuedSet] = []
+        while len(self._sent) > made:
+            one = self._sent.pop()
+            one.is_sent = False
+            back.append(one)
+        back.reverse()
+        # A batch is made whole or not at all.
+        while back and back[0].batch_place > 0:
+            self._sent.append(back.pop(0))
+        self._waiting.extendleft(reversed(back))
+
+    def fail_all(self, events: List[Event]) -> None:
+        """No link will come: what became of those that were sent is unknown, the others were not made."""
+        self._is_resuming = False
+        self._fail_sent(events)
+        while self._waiting:
+            one = self._waiting.popleft()
+            error = UnavailableError(
+                f'variable "{one.identifier}": no link to the server came in time: it was not set', details=_about(one)
+            )
+            self._settle(one, SetResult(one.sequence, 0, error), events)
+
+    def _fail_sent(self, events: List[Event]) -> None:
+        while self._sent:
+            self._fail_one(self._take_sent(), events)
+
+    def _fail_one(self, one: QueuedSet, events: List[Event]) -> None:
+        self._settle(one, SetResult(one.sequence, 0, unknown_outcome(one)), events)
+
+    def _take_sent(self) -> QueuedSet:
+        self._first_sent += 1
+        return self._sent.popleft()
+
+    def _settle(self, one: QueuedSet, result: SetResult, events: List[Event]) -> None:
+        if self._by_sequence.pop(one.sequence, None) is not None and not one.is_over:
+            events.append(result)
+
+
+def _about(one: QueuedSet) -> ErrorDetails:
+    return ErrorDetails(identifiers=(one.identifier,))
+
+
+def unknown_outcome(one: QueuedSet) -> UnknownOutcomeError:
+    return UnknownOutcomeError(
+        f'variable "{one.identifier}": the answer to its set was lost: it may or may not have been made, '
+        "so read before you repeat it",
+        details=_about(one),
+    )
