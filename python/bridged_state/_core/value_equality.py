@@ -1,0 +1,28 @@
+"""When two values of one variable are the same, whatever Python says of True and 1."""
+
+from typing import Any
+
+from ..types import Embedding, OpaqueBinary, Tensor
+
+
+def values_equal(a: Any, b: Any) -> bool:
+    """NaN is NaN, 0 is -0, 3 is 3.0, maps whatever the order of their keys, embeddings and tensors element by element if they are of one dtype."""
+    if isinstance(a, bool) or isinstance(b, bool):
+        return a is b
+    if isinstance(a, (int, float)):
+        return isinstance(b, (int, float)) and (a == b or (a != a and b != b))
+    if isinstance(a, str) or isinstance(b, str) or isinstance(a, OpaqueBinary):
+        return bool(a == b)
+    if isinstance(a, (Embedding, Tensor)) or isinstance(b, (Embedding, Tensor)):
+        return type(a) is type(b) and a.dtype == b.dtype and _elements_equal(a, b)
+    return _elements_equal(a, b)
+
+
+def _elements_equal(a: Any, b: Any) -> bool:
+    if isinstance(a, dict):
+        if not isinstance(b, dict) or len(a) != len(b):
+            return False
+        return all(key in b and values_equal(element, b[key]) for key, element in a.items())
+    if isinstance(a, (list, tuple)):
+        return isinstance(b, (list, tuple)) and len(a) == len(b) and all(map(values_equal, a, b))
+    return bool(a == b)
