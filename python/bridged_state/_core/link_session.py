@@ -214,7 +214,7 @@ class LinkSession:
     ) -> List[int]:
         """Made under one revision, or refused as a whole."""
         batch = [
-            self._queued(one, source if place == 0 else "", metadata if place == 0 else EMPTY_METADATA)
+            self._queued(one, source, metadata if place == 0 else EMPTY_METADATA)
             for place, one in enumerate(sets)
         ]
         size = sum(one.size for one in batch)
