@@ -1,6 +1,7 @@
 """What users of the package hold: updates, variables, entries of a history, and the values that are more than plain Python."""
 
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 VARIABLE_TYPES: Tuple[str, ...] = (
@@ -32,9 +33,7 @@ class Embedding(List[float]):
 
     def numpy(self) -> Any:
         """A numpy array of its dtype. Raises ImportError where there is no numpy."""
-        import numpy
-
-        return numpy.array(self, dtype=self.dtype)
+        return import_module("numpy").array(self, dtype=self.dtype)
 
 
 class Tensor(Dict[str, Any]):
@@ -62,9 +61,7 @@ class Tensor(Dict[str, Any]):
 
     def numpy(self) -> Any:
         """A numpy array of its dtype and shape. Raises ImportError where there is no numpy."""
-        import numpy
-
-        return numpy.array(self.data, dtype=self.dtype).reshape(self.shape)
+        return import_module("numpy").array(self.data, dtype=self.dtype).reshape(self.shape)
 
 
 @dataclass(frozen=True)

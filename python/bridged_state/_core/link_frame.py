@@ -55,8 +55,9 @@ Next = Callable[[], Any]
 
 
 def column(elements: Any) -> Next:
-    """Its next element; StopIteration behind the last. A list first: the containers of protobuf are slow to step through."""
-    return iter(list(elements)).__next__
+    """Its next element; StopIteration behind the last. A copy first: the containers of protobuf are slow to step through."""
+    next_element: Next = iter(elements[:]).__next__
+    return next_element
 
 
 def parse_down(data: bytes) -> Message:
@@ -94,15 +95,16 @@ class LinkReader:
             raise cut() from cause
 
     def _read_rows(self, message: Message, events: List[Event]) -> None:
-        handles = self._handles
-        kinds = list(message.kinds)
+        kinds = message.kinds[:]
         if not kinds:
             return
+        handles = self._handles
         rare = _RareColumns(message)
         targets = column(message.targets)
         version_steps = column(message.version_steps)
-        revision_steps = column(message.revision_steps)
         doubles = column(message.doubles)
+        # Most messages have few moments and many steps, or one moment and no step.
+        timestamps = revisions = revision_steps = None
         timestamp = 0.0
         revision = 0
         source = ""
@@ -118,8 +120,13 @@ class LinkReader:
             target = targets()
             step = version_steps()
             if kind & HAS_MOMENT:
-                timestamp, revision = rare.moment()
+                if timestamps is None or revisions is None:
+                    timestamps, revisions = column(message.timestamps), column(message.revisions)
+                timestamp = timestamps()
+                revision = int(revisions())
             else:
+                if revision_steps is None:
+                    revision_steps = column(message.revision_steps)
                 revision += revision_steps()
             if kind & HAS_SOURCE:
                 source = rare.source()
@@ -170,17 +177,7 @@ class LinkReader:
         handles = self._handles
         variable = handles.get(target)
         if kind & HAS_ANNOUNCEMENT:
-            feed, *announced = rare.announcement()
-            linked = self.feeds.get(feed)
-            variable = None if linked is None else LinkedVariable(linked, *announced)
-            if variable is None:
-                handles.pop(target, None)
-            else:
-                handles[target] = variable
-                if variable.identifiers:
-                    variable.linked.is_by_id = True
-                if variable.linked.has_condition:
-                    self.kept.add(variable.id, feed)
+            variable = self._announced(target, rare.announcement())
         elif variable is not None:
             variable.version += step
         before: Any = None
@@ -208,6 +205,24 @@ class LinkReader:
         return update
 
 
+    def _announced(self, target: int, announcement: "_Announcement") -> Optional[LinkedVariable]:
+        """What the handle stands for from now on; None for a feed that is over."""
+        feed, id, name, type, version, identifiers = announcement
+        linked = self.feeds.get(feed)
+        if linked is None:
+            self._handles.pop(target, None)
+            return None
+        if identifiers:
+            linked.is_by_id = True
+        if linked.has_condition:
+            self.kept.add(id, feed)
+        variable = self._handles[target] = LinkedVariable(linked, id, name, type, version, identifiers)
+        return variable
+
+
+_Announcement = Tuple[int, str, str, str, int, Tuple[str, ...]]
+
+
 class _RareColumns:
     """Columns that most messages do not have: taken out of the message when a row asks for one."""
 
@@ -220,10 +235,6 @@ class _RareColumns:
         if known is None:
             known = self._columns[name] = column(getattr(self._message, name))
         return known()
-
-    def moment(self) -> Tuple[float, int]:
-        next_of = self.next_of
-        return next_of("timestamps"), int(next_of("revisions"))
 
     def source(self) -> str:
         source: str = self.next_of("sources")
@@ -244,7 +255,7 @@ class _RareColumns:
             metadata[key] = next_of("metadata_texts")
         return metadata
 
-    def announcement(self) -> Tuple[int, str, str, str, int, Tuple[str, ...]]:
+    def announcement(self) -> _Announcement:
         """The feed, and what a LinkedVariable is made of."""
         next_of = self.next_of
         feed = next_of("announced_feeds")

@@ -145,8 +145,7 @@ class LinkSession:
             size += _text_size(condition)
         if isinstance(resume, FromVersions):
             size += _text_size(resume.epoch) + sum(_text_size(id) + 8 for id in resume.versions)
-        if size > self.max_request_bytes:
-            raise MessageTooLargeError.of("Open", "request", size, self.max_request_bytes)
+        self._check_size("request", size)
         self._resumes.pop(feed, None)
         linked = self._reader.feeds[feed] = LinkedFeed(feed, condition is not None)
         if linked.has_condition and isinstance(resume, FromVersions):
@@ -204,8 +203,7 @@ class LinkSession:
         not of its type. `metadata` is kept, not copied. Raises InvalidValueError, and MessageTooLargeError.
         """
         one = self._queued(LinkSet(identifier, value, value_type, expected_version), source, metadata)
-        if one.size > self.max_request_bytes:
-            raise MessageTooLargeError.of("Open", "set", one.size, self.max_request_bytes)
+        self._check_size("set", one.size)
         self._sets.push((one,))
         return one.sequence
 
@@ -217,9 +215,7 @@ class LinkSession:
             self._queued(one, source, metadata if place == 0 else EMPTY_METADATA)
             for place, one in enumerate(sets)
         ]
-        size = sum(one.size for one in batch)
-        if size > self.max_request_bytes:
-            raise MessageTooLargeError.of("Open", "batch", size, self.max_request_bytes)
+        self._check_size("batch", sum(one.size for one in batch))
         self._sets.push(batch)
         return [one.sequence for one in batch]
 
@@ -237,7 +233,7 @@ class LinkSession:
 
     @property
     def has_waiting_sets(self) -> bool:
-        """`take_message` may give them now, when outcomes have come, or when the link is welcome."""
+        """`take_message` gives them now, or when outcomes have come, or when the link is welcome."""
         return self._sets.has_waiting
 
     def fail_sets(self) -> List[Event]:
@@ -245,6 +241,10 @@ class LinkSession:
         events: List[Event] = []
         self._sets.fail_all(events)
         return events
+
+    def _check_size(self, what: str, size: int) -> None:
+        if size + _BYTES_AROUND_A_MESSAGE > self.max_request_bytes:
+            raise MessageTooLargeError.of("Open", what, size, self.max_request_bytes)
 
     def _queued(self, one: LinkSet, source: str, metadata: Mapping[str, str]) -> QueuedSet:
         identifier = one.identifier
@@ -267,16 +267,19 @@ class LinkSession:
             self._write_hello(message)
         size = self._write_watches(message)
         if self._unwatched:
-            message.unwatch_feeds.extend(self._unwatched[:_MOST_UNWATCHED])
+            unwatched = self._unwatched[:_MOST_UNWATCHED]
             del self._unwatched[:_MOST_UNWATCHED]
-            has_more = True
+            message.unwatch_feeds.extend(unwatched)
+            size += _BYTES_OF_A_NUMBER * len(unwatched)
         if not self._is_heartbeat_said:
             message.heartbeat_ms = self._heartbeat_ms
             self._is_heartbeat_said = has_more = True
         if not self._is_question_said:
             message.kept_question = self._kept_question
             self._is_question_said = has_more = True
-        self._sets.take(self._set_columns, message, size)
+        # Before its welcome the server may never hear of this link: what became of sets that break with it would be unknown.
+        if self.is_welcome:
+            self._sets.take(self._set_columns, message, size)
         if not has_more and size == 0 and not message.set_kinds:
             return None
         data: bytes = message.SerializeToString()
@@ -387,4 +390,6 @@ def _texts_size(texts: Sequence[str]) -> int:
 # Epoch, counts, flags.
 _BYTES_AROUND_A_ROW = 64
 _BYTES_AROUND_A_SET = 24
+_BYTES_AROUND_A_MESSAGE = 256
+_BYTES_OF_A_NUMBER = 5
 _MOST_UNWATCHED = 8_192

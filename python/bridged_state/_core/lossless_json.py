@@ -6,7 +6,7 @@ Path: value codec, conditions <-> [lossless json]. Python's own integers hold ev
 import json
 import math
 import re
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 from ..errors import InvalidValueError
 from .describe_value import describe_value
@@ -30,7 +30,9 @@ def parse_json(text: str, subject: str, allows_infinity: bool = False) -> Any:
     """
     if len(text) > MAX_INTEGER_DIGITS and _TOO_MANY_DIGITS.search(text) is not None:
         raise InvalidValueError(f"{subject}: a number has more than {MAX_INTEGER_DIGITS} digits: send fewer")
-    read_float = float if allows_infinity or _MAYBE_INFINITE.search(text) is None else _finite_float
+    read_float: Callable[[str], Any] = float
+    if not allows_infinity and _MAYBE_INFINITE.search(text) is not None:
+        read_float = _finite_float
     try:
         if read_float is not float or "-0" in text:
             value = json.loads(text, parse_constant=_refuse_constant, parse_float=read_float, parse_int=_signed_integer)

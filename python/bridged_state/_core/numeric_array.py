@@ -122,7 +122,7 @@ def _floats_of_array(value: Any, subject: str) -> Optional[Floats]:
     if isinstance(value, array):
         if value.typecode not in ("f", "d"):
             raise InvalidValueError(f'{subject}: an array of typecode "{value.typecode}" has no floats: give "f" or "d"')
-        return Floats(value.tolist(), "float32" if value.typecode == "f" else "float64", None)
+        return Floats([float(number) for number in value], "float32" if value.typecode == "f" else "float64", None)
     if not is_array(value):
         return None
     if value.dtype.kind not in "fiu" or value.dtype.itemsize > 8:

@@ -218,7 +218,7 @@ class SetQueue:
 
     def handle_outcomes(self, message: Message, events: List[Event]) -> None:
         """Raises ProtocolError for more than were sent."""
-        versions = list(message.set_versions)
+        versions: List[float] = message.set_versions[:]
         if not versions:
             return
         if len(versions) > len(self._sent):

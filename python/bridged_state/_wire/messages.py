@@ -4,10 +4,9 @@ The classes are made at import in a descriptor pool of their own: the same packa
 `bridge_pb2` of the program's own.
 """
 
+from importlib import import_module
 from typing import Any as Untyped
 from typing import Dict, NamedTuple
-
-from google.protobuf import any_pb2, descriptor_pool, message_factory, timestamp_pb2
 
 from .descriptor import BRIDGE_FILE
 
@@ -17,8 +16,10 @@ MessageClass = Untyped
 
 
 def _message_classes() -> Dict[str, MessageClass]:
-    pool = descriptor_pool.DescriptorPool()
-    for module in (any_pb2, timestamp_pb2):
+    # By name: whether there are types for protobuf is the program's own matter.
+    message_factory: Untyped = import_module("google.protobuf.message_factory")
+    pool: Untyped = import_module("google.protobuf.descriptor_pool").DescriptorPool()
+    for module in (import_module("google.protobuf.any_pb2"), import_module("google.protobuf.timestamp_pb2")):
         pool.AddSerializedFile(module.DESCRIPTOR.serialized_pb)
     pool.AddSerializedFile(BRIDGE_FILE)
     if hasattr(message_factory, "GetMessageClass"):
@@ -51,6 +52,7 @@ HeartbeatRequest: MessageClass = MESSAGE_CLASSES["HeartbeatRequest"]
 HeartbeatResponse: MessageClass = MESSAGE_CLASSES["HeartbeatResponse"]
 
 Variable: MessageClass = MESSAGE_CLASSES["Variable"]
+OptimizationStatus: MessageClass = MESSAGE_CLASSES["OptimizationStatus"]
 Setter: MessageClass = MESSAGE_CLASSES["Setter"]
 RegisterVariableRequest: MessageClass = MESSAGE_CLASSES["RegisterVariableRequest"]
 RegisterVariableResponse: MessageClass = MESSAGE_CLASSES["RegisterVariableResponse"]
@@ -79,6 +81,8 @@ GetVariableHistoryResponse: MessageClass = MESSAGE_CLASSES["GetVariableHistoryRe
 VariableHistoryEntry: MessageClass = MESSAGE_CLASSES["VariableHistoryEntry"]
 RollbackVariableRequest: MessageClass = MESSAGE_CLASSES["RollbackVariableRequest"]
 RollbackVariableResponse: MessageClass = MESSAGE_CLASSES["RollbackVariableResponse"]
+ToolSpec: MessageClass = MESSAGE_CLASSES["ToolSpec"]
+ParameterSpec: MessageClass = MESSAGE_CLASSES["ParameterSpec"]
 GetExposedElixirToolsRequest: MessageClass = MESSAGE_CLASSES["GetExposedElixirToolsRequest"]
 GetExposedElixirToolsResponse: MessageClass = MESSAGE_CLASSES["GetExposedElixirToolsResponse"]
 

@@ -103,6 +103,7 @@ def test_down(link: Dict[str, Any]) -> None:
         elif "unwatch" in step:
             session.unwatch(step["unwatch"])
         elif "sets" in step:
+            assert session.is_welcome
             for _ in range(step["sets"]):
                 session.set("x", 1)
         else:
@@ -133,6 +134,8 @@ def test_up(asked: Dict[str, Any]) -> None:
     if asked["heartbeatMs"]:
         session.set_heartbeat(asked["heartbeatMs"])
     make_sets(session, asked["sets"])
+    # As on a link that is welcome already.
+    session.is_welcome = True
     message = session.take_message()
     assert message is not None
     wanted = LinkUp.FromString(base64.b64decode(asked["frame"]))

@@ -1,0 +1,485 @@
+"""A link session over breaks: what is asked once, what is sent again, what is passed over."""
+
+import random
+from typing import Any, Dict, List
+
+import pytest
+from bridged_state._core import set_queue
+from bridged_state._core.link_events import Ended, Event, Position, Registered, SetResult, Synced, Update, Welcome
+from bridged_state._core.link_session import FromRevision, FromVersions, LinkSession, LinkSet
+from bridged_state._wire.messages import LinkDown, LinkUp, Message
+from bridged_state.errors import (
+    BatchRefusedError,
+    InvalidArgumentError,
+    InvalidValueError,
+    MessageTooLargeError,
+    ProtocolError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from plain_server import PlainServer
+
+LINK_ID = bytes(range(16))
+
+
+def new_session(**options: Any) -> LinkSession:
+    return LinkSession("house", LINK_ID, **options)
+
+
+def welcomed(**options: Any) -> LinkSession:
+    """One whose server has taken the link."""
+    session = new_session(**options)
+    exchange(session, PlainServer())
+    return session
+
+
+def sent(session: LinkSession) -> List[Message]:
+    messages: List[Message] = []
+    data = session.take_message()
+    while data is not None:
+        messages.append(LinkUp.FromString(data))
+        data = session.take_message()
+    return messages
+
+
+def exchange(session: LinkSession, server: PlainServer) -> List[Event]:
+    """Until nobody has anything to say."""
+    events: List[Event] = []
+    while True:
+        data = session.take_message()
+        if data is not None:
+            server.handle(data)
+        elif server.outbox:
+            events += session.handle_message(server.outbox.pop(0), 0.0)
+        else:
+            return events
+
+
+def results(events: List[Event]) -> Dict[int, Any]:
+    return {one.sequence: one.error or one.version for one in events if isinstance(one, SetResult)}
+
+
+def announce(down: Message, handle: int, feed: int, name: str, version: int = 1, kind: int = 1, type: str = "float") -> None:
+    """An initial value of 1.5."""
+    down.kinds.append(kind | 1 << 3 | 64 | 2048)
+    down.targets.append(handle)
+    down.version_steps.append(0)
+    down.timestamps.append(5.0)
+    down.revisions.append(7)
+    down.doubles.append(1.5)
+    down.announced_feeds.append(feed)
+    down.announced_ids.append(f"var_{name}")
+    down.announced_names.append(name)
+    down.announced_types.append(type)
+    down.announced_versions.append(version)
+    down.announced_identifier_counts.append(0)
+
+
+def mark(down: Message, row: int, feed: int) -> None:
+    down.kinds.append(row)
+    down.targets.append(feed)
+
+
+class TestAsking:
+    def test_the_hello_comes_first_and_once_a_stream(self) -> None:
+        session = new_session(epoch="e1")
+        (first,) = sent(session)
+        assert (first.hello.session_id, first.hello.link_id, first.hello.epoch) == ("house", LINK_ID, "e1")
+        assert sent(session) == []
+        session.watch(1, ["x"])
+        (second,) = sent(session)
+        assert not second.HasField("hello")
+        session.handle_break()
+        (again,) = sent(session)
+        assert again.hello.link_id == LINK_ID
+
+    def test_many_watches_go_in_messages_of_about_64_kb(self) -> None:
+        session = new_session()
+        for feed in range(10_000):
+            session.watch(feed, [f"sensor/{feed}/temperature"])
+        messages = sent(session)
+        assert [feed for message in messages for feed in message.watch_feeds] == list(range(10_000))
+        assert len(messages) > 5 and all(message.ByteSize() < 80 * 1024 for message in messages)
+
+    def test_what_was_not_asked_for_yet_is_not_asked_for(self) -> None:
+        session = new_session()
+        session.watch(1, ["a"])
+        session.watch(2, ["b"])
+        session.unwatch(1)
+        (message,) = sent(session)
+        assert (list(message.watch_feeds), list(message.unwatch_feeds)) == ([2], [])
+        session.unwatch(2)
+        session.unwatch(2)
+        session.unwatch(99)
+        (message,) = sent(session)
+        assert (list(message.watch_feeds), list(message.unwatch_feeds)) == ([], [2])
+
+    def test_a_request_above_the_limit_is_refused_where_it_is_made(self) -> None:
+        session = new_session(max_request_bytes=1_000)
+        with pytest.raises(MessageTooLargeError, match="limit of 1000"):
+            session.watch(1, ["x" * 1_000])
+        with pytest.raises(MessageTooLargeError):
+            session.set("x", "y" * 1_000)
+        with pytest.raises(MessageTooLargeError):
+            session.set_batch([LinkSet("x", "y" * 600), LinkSet("z", "y" * 600)])
+        assert session.unanswered == 0
+        (message,) = sent(session)
+        assert not message.watch_feeds and not message.set_kinds
+        session.watch(1, ["x"])
+
+    def test_a_feed_is_watched_once_at_a_time(self) -> None:
+        session = new_session()
+        session.watch(1, ["x"])
+        with pytest.raises(InvalidArgumentError):
+            session.watch(1, ["x"])
+
+    def test_a_revision_of_another_epoch_is_no_place_to_resume_from(self) -> None:
+        session = new_session(epoch="e2")
+        with pytest.raises(InvalidArgumentError, match="give versions"):
+            session.watch(1, ["x"], resume=FromRevision("e1", 5))
+        session.watch(1, ["x"], resume=FromVersions("e1", {"var_x": 5}))
+
+    def test_heartbeat_is_said_on_every_stream(self) -> None:
+        session = new_session()
+        session.set_heartbeat(500)
+        assert [message.heartbeat_ms for message in sent(session)] == [500]
+        session.handle_break()
+        assert [message.heartbeat_ms for message in sent(session)] == [500]
+
+    def test_large_sets_go_alone_and_small_ones_together(self) -> None:
+        session = welcomed()
+        for value in ("a", "b", "x" * 100_000, "c", "y" * 3_000_000, "z" * 3_000_000):
+            session.set("s", value)
+        sizes = [[len(text) for text in message.set_texts] for message in sent(session)]
+        assert sizes == [[1, 1], [100_000], [1], [3_000_000], [3_000_000]]
+
+    def test_a_bad_value_is_refused_where_it_is_set(self) -> None:
+        session = new_session()
+        for value, type in ((None, None), (object(), None), (True, "float"), ("1", "integer"), ({1: 2}, None)):
+            with pytest.raises(InvalidValueError, match='variable "x"'):
+                session.set("x", value, type)
+        assert session.unanswered == 0
+
+
+class TestFeeds:
+    def linked(self) -> LinkSession:
+        session = new_session()
+        session.watch(1, ["a"])
+        session.watch(2, ["b"])
+        down = LinkDown()
+        down.welcome.epoch = "e1"
+        for feed, name in ((1, "a"), (2, "b")):
+            mark(down, 4, feed)
+            announce(down, feed, feed, name)
+        mark(down, 5, 1)
+        down.positions.append(7)
+        events = session.handle_message(down.SerializeToString())
+        kinds = [type(event) for event in events]
+        assert kinds == [Welcome, Registered, Update, Registered, Update, Synced, Position]
+        return session
+
+    def test_where_a_feed_resumes(self) -> None:
+        session = self.linked()
+        assert session.resume_of(1) is None
+        session.handle_break()
+        assert session.position == 0 and not session.is_welcome
+        # The second was not told everything.
+        assert session.resume_of(1) == FromRevision("e1", 7)
+        assert session.resume_of(2) is None
+        session.watch(5, ["a"], resume=session.resume_of(1))
+        (message,) = sent(session)
+        assert (message.hello.epoch, list(message.resume_revisions)) == ("e1", [7])
+
+    def test_a_second_break_before_it_is_in_step_leaves_versions(self) -> None:
+        session = self.linked()
+        session.handle_break()
+        session.watch(1, ["a"], resume=session.resume_of(1))
+        session.handle_break()
+        assert session.resume_of(1) is None
+
+    def test_an_ended_feed_is_told_once_and_nothing_after(self) -> None:
+        session = self.linked()
+        down = LinkDown()
+        for _ in range(2):
+            mark(down, 7, 2)
+            down.end_statuses.append(5)
+            down.end_codes.append("VARIABLE_NOT_FOUND")
+            down.end_messages.append("Variable not found: b")
+        down.kinds.append(0 | 1 << 3 | 64)
+        down.targets.append(2)
+        down.version_steps.append(1)
+        down.timestamps.append(1.0)
+        down.revisions.append(8)
+        down.doubles.append(2.5)
+        mark(down, 5, 2)
+        (event,) = session.handle_message(down.SerializeToString())
+        assert isinstance(event, Ended) and event.error.code == "VARIABLE_NOT_FOUND" and event.feed == 2
+        session.unwatch(2)
+        assert not any(message.unwatch_feeds for message in sent(session)[1:])
+
+    def test_a_value_that_is_not_of_its_type_spoils_one_update_alone(self) -> None:
+        session = self.linked()
+        down = LinkDown()
+        announce(down, 3, 1, "text", type="string")
+        announce(down, 4, 1, "newer", type="quaternion")
+        announce(down, 5, 1, "fine")
+        bad, unknown, fine = session.handle_message(down.SerializeToString())
+        assert isinstance(bad, Update) and isinstance(unknown, Update) and isinstance(fine, Update)
+        with pytest.raises(InvalidValueError, match='variable "text"'):
+            bad.value
+        with pytest.raises(Exception, match="quaternion"):
+            unknown.value
+        assert fine.value == 1.5
+
+    def test_a_whole_number_beyond_32_bits_is_an_integer_again(self) -> None:
+        session = self.linked()
+        down = LinkDown()
+        announce(down, 3, 1, "big", type="integer")
+        down.doubles[0] = 2.0**53 - 1
+        (update,) = session.handle_message(down.SerializeToString())
+        assert isinstance(update, Update)
+        assert type(update.value) is int and update.value == 2**53 - 1
+
+
+class TestSets:
+    def test_outcomes_come_in_order(self) -> None:
+        session, server = new_session(), PlainServer()
+        first = session.set("x", 1.5, source="me", metadata={"unit": "C"})
+        second = session.set("x", "bad")
+        batch = session.set_batch([LinkSet("x", 2.5), LinkSet("y", True)])
+        refused = session.set_batch([LinkSet("x", 3.5), LinkSet("y", "bad")])
+        told = results(exchange(session, server))
+        assert told[first] == 1 and told[second].code == "INVALID_VALUE"
+        assert told[second].details.identifiers == ("x",)
+        assert [told[one] for one in batch] == [2, 1]
+        assert isinstance(told[refused[0]], BatchRefusedError) and told[refused[1]].code == "INVALID_VALUE"
+        assert server.made == [("x", 1.5), ("x", 2.5), ("y", True)]
+        assert session.unanswered == 0
+
+    @pytest.mark.parametrize("seed", range(40))
+    def test_each_is_made_once_and_in_order_whatever_breaks(self, seed: int) -> None:
+        chance = random.Random(seed)
+        session, server = new_session(), PlainServer()
+        wanted: List[Any] = []
+        told: Dict[int, Any] = {}
+        for value in range(400):
+            if chance.random() < 0.2:
+                session.set_batch([LinkSet(f"v{value % 5}", value), LinkSet("w", value)])
+                wanted += [(f"v{value % 5}", value), ("w", value)]
+            else:
+                session.set(f"v{value % 5}", value)
+                wanted.append((f"v{value % 5}", value))
+            if chance.random() < 0.3:
+                data = session.take_message()
+                # It may be lost on its way.
+                if data is not None and chance.random() < 0.9:
+                    server.handle(data)
+                elif data is not None:
+                    session.handle_break()
+                    server.begin()
+            if chance.random() < 0.3 and server.outbox:
+                told.update(results(session.handle_message(server.outbox.pop(0))))
+            if chance.random() < 0.05:
+                session.handle_break()
+                server.begin()
+        told.update(results(exchange(session, server)))
+        assert server.made == wanted
+        assert len(told) == len(wanted) and all(isinstance(one, int) for one in told.values())
+        assert session.unanswered == 0
+
+    def test_a_server_that_forgot_the_link_leaves_what_was_sent_unknown(self) -> None:
+        session, server = new_session(), PlainServer()
+        exchange(session, server)
+        one = session.set("x", 1)
+        data = session.take_message()
+        assert data is not None
+        session.handle_break()
+        waiting = session.set("x", 2)
+        other = PlainServer("e2")
+        told = results(exchange(session, other))
+        assert isinstance(told[one], UnknownOutcomeError) and told[waiting] == 1
+        assert other.made == [("x", 2)]
+        assert server.made == []
+
+    def test_outcomes_outside_the_window_are_unknown(self) -> None:
+        session, server = new_session(), PlainServer(window=2)
+        exchange(session, server)
+        sequences = [session.set("x", value) for value in range(5)]
+        data = session.take_message()
+        assert data is not None
+        server.handle(data)
+        session.handle_break()
+        server.begin()
+        told = results(exchange(session, server))
+        assert [isinstance(told[one], UnknownOutcomeError) for one in sequences] == [True, True, True, False, False]
+        assert server.made == [("x", value) for value in range(5)]
+
+    def test_nothing_new_is_sent_before_the_welcome_says_what_was_made(self) -> None:
+        session, server = new_session(), PlainServer()
+        session.set("x", 1)
+        assert [len(message.set_kinds) for message in sent(session)] == [0]
+        session.handle_break()
+        exchange(session, server)
+        assert server.made == [("x", 1)]
+        session.set("x", 2)
+        assert session.take_message() is not None
+        session.handle_break()
+        session.set("x", 3)
+        assert [len(message.set_kinds) for message in sent(session)] == [0]
+        assert session.has_waiting_sets
+
+    def test_cancelled_sets(self) -> None:
+        session, server = new_session(), PlainServer()
+        exchange(session, server)
+        waiting = session.set("x", 1)
+        batch = session.set_batch([LinkSet("x", 2), LinkSet("y", 2)])
+        kept = session.set("x", 3)
+        assert session.cancel_set(waiting) and not session.cancel_set(waiting)
+        assert session.cancel_set(batch[0]) and session.cancel_set(batch[1])
+        data = session.take_message()
+        assert data is not None
+        assert not session.cancel_set(kept)
+        server.handle(data)
+        assert results(exchange(session, server)) == {}
+        assert server.made == [("x", 3)] and session.unanswered == 0
+
+    def test_no_link_will_come(self) -> None:
+        session = welcomed()
+        lost = session.set("x", 1)
+        session.take_message()
+        waiting = session.set("x", 2)
+        told = results(session.fail_sets())
+        assert isinstance(told[lost], UnknownOutcomeError) and isinstance(told[waiting], UnavailableError)
+        assert session.unanswered == 0
+        session.handle_break()
+        assert results(exchange(session, PlainServer())) == {}
+
+    def test_sets_after_a_failure_begin_where_the_numbers_are(self) -> None:
+        session, server = new_session(), PlainServer()
+        session.set("x", 1)
+        exchange(session, server)
+        session.handle_break()
+        # The server lives anew and knows nothing of the link.
+        other = PlainServer("e2")
+        one = session.set("x", 2)
+        assert results(exchange(session, other)) == {one: 1}
+        assert other.ups[-1].set_sequence == 2
+
+    def test_8192_are_unanswered_at_most(self) -> None:
+        session = welcomed()
+        for value in range(10_000):
+            session.set("x", value)
+        assert sum(len(message.set_kinds) for message in sent(session)) == 8_192
+        down = LinkDown()
+        down.set_versions.extend([1.0] * 8_192)
+        assert len(session.handle_message(down.SerializeToString())) == 8_192
+        assert sum(len(message.set_kinds) for message in sent(session)) == 10_000 - 8_192
+
+    def test_identifiers_begin_anew_when_there_are_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(set_queue, "MAX_NAMES", 10)
+        session, server = new_session(), PlainServer()
+        wanted = [(f"n{value % 13}", value) for value in range(200)]
+        for place, (name, value) in enumerate(wanted):
+            session.set(name, value)
+            if place % 30 == 0:
+                exchange(session, server)
+        exchange(session, server)
+        assert server.made == wanted
+
+
+def broken_frames() -> Dict[str, bytes]:
+    """Messages that say more than they have."""
+    frames = {"no message": b"\xff\xff\xff", "half a message": LinkDown(texts=["abc"]).SerializeToString()[:-1]}
+
+    def frame(name: str, **columns: Any) -> None:
+        frames[name] = LinkDown(**columns).SerializeToString()
+
+    update = {"kinds": [8 | 64], "targets": [1], "version_steps": [1], "timestamps": [1.0], "revisions": [1.0]}
+    frame("no targets", kinds=[0])
+    frame("no target of a mark", kinds=[4])
+    frame("no value", **update)
+    frame("no revision", **{**update, "revisions": [], "doubles": [1.0]})
+    frame("NaN for a revision", **{**update, "revisions": [float("nan")], "doubles": [1.0]})
+    frame("infinity for a revision", **{**update, "revisions": [float("inf")], "doubles": [1.0]})
+    frame("no source", **{**update, "kinds": [8 | 64 | 128], "doubles": [1.0]})
+    frame("no missed", **{**update, "kinds": [8 | 64 | 512], "doubles": [1.0]})
+    frame("4 billion of metadata", **{**update, "kinds": [8 | 64 | 1024], "doubles": [1.0], "metadata_counts": [2**32 - 1]})
+    frame("half an announcement", **{**update, "kinds": [8 | 64 | 2048], "doubles": [1.0], "announced_feeds": [1]})
+    announced = {"announced_ids": ["i"], "announced_names": ["n"], "announced_types": ["float"], "announced_feeds": [1]}
+    many = {"announced_versions": [1.0], "announced_identifier_counts": [2**32 - 1]}
+    frame("4 billion identifiers", **{**update, "kinds": [8 | 64 | 2048], "doubles": [1.0], **announced, **many})
+    frame("no reason", **{**update, "kinds": [3 | 64]})
+    frame("no end", kinds=[7], targets=[1])
+    frame("no value before", **{**update, "kinds": [8 | 64 | 4096 | 1 << 13], "doubles": [1.0]})
+    frame("no bytes beside a header", **{**update, "kinds": [7 << 3 | 64], "payloads": [b"{}"]})
+    frame("an answer to nothing", set_versions=[1.0])
+    frame("kept without versions", kept_targets=[2])
+    frame("kept without id", kept_targets=[1], kept_versions=[1.0])
+    frame("kept of nobody", kept_targets=[2], kept_versions=[1.0])
+    frame("NaN kept", kept_targets=[1], kept_ids=["a"], kept_versions=[float("nan")])
+    frame("NaN for a position", positions=[float("nan")])
+    return frames
+
+
+class TestBrokenFrames:
+    @pytest.mark.parametrize("name", list(broken_frames()))
+    def test_is_a_protocol_error(self, name: str) -> None:
+        session = new_session()
+        session.watch(1, ["a"])
+        with pytest.raises(ProtocolError):
+            session.handle_message(broken_frames()[name])
+
+    def test_a_refusal_without_a_reason_and_versions_that_are_none(self) -> None:
+        for versions in ([0.0], [float("nan")], [float("inf")], [-1.0], [1e300]):
+            session = welcomed()
+            session.set("x", 1)
+            sent(session)
+            with pytest.raises(ProtocolError):
+                session.handle_message(LinkDown(set_versions=versions).SerializeToString())
+            # Its outcome is still to be told.
+            session.handle_break()
+            assert results(exchange(session, PlainServer()))
+
+    def test_two_welcomes(self) -> None:
+        session = new_session()
+        down = LinkDown()
+        down.welcome.epoch = "e1"
+        session.handle_message(down.SerializeToString())
+        with pytest.raises(ProtocolError):
+            session.handle_message(down.SerializeToString())
+
+    def test_a_text_that_is_not_utf8(self) -> None:
+        data = LinkDown(kinds=[5 << 3 | 64], texts=["abc"]).SerializeToString().replace(b"abc", b"a\xffc")
+        with pytest.raises(ProtocolError):
+            new_session().handle_message(data)
+
+    # A runtime that stops in the middle says so by a warning.
+    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
+    def test_any_bytes_are_read_or_refused(self) -> None:
+        chance = random.Random(1)
+        down = LinkDown()
+        for handle in range(6):
+            announce(down, handle, 1, f"v{handle}")
+        mark(down, 5, 1)
+        down.set_versions.append(1.0)
+        down.texts.append("text")
+        good = down.SerializeToString()
+        for _ in range(3_000):
+            session = new_session()
+            session.watch(1, ["a"])
+            session.is_welcome = True
+            session.set("x", 1)
+            sent(session)
+            data = bytearray(good)
+            for _ in range(chance.randrange(1, 6)):
+                data[chance.randrange(len(data))] = chance.randrange(256)
+            try:
+                events = session.handle_message(bytes(data))
+            except ProtocolError:
+                continue
+            for event in events:
+                if isinstance(event, Update):
+                    try:
+                        event.value
+                    except Exception as error:
+                        assert type(error).__module__ == "bridged_state.errors"
