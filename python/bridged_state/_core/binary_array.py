@@ -16,12 +16,9 @@ WIDTHS = {"float32": 4, "float64": 8}
 _TYPECODES = {"float32": "f", "float64": "d"}
 
 
-def write_binary(shape: Sequence[int], numbers: Sequence[float], dtype: str, subject: str) -> Tuple[bytes, bytes]:
+def write_binary(shape: Sequence[int], numbers: Sequence[float], dtype: str) -> Tuple[bytes, bytes]:
     """Header and bytes."""
-    try:
-        elements = array(_TYPECODES[dtype], numbers)
-    except OverflowError:
-        raise InvalidValueError(f"{subject}: a number is too large for {dtype}: give float64") from None
+    elements = array(_TYPECODES[dtype], numbers)
     if sys.byteorder != "little":
         elements.byteswap()
     header = f'{{"dtype":"{dtype}","shape":[{",".join(map(str, shape))}]}}'

@@ -14,7 +14,8 @@ def describe_value(value: Any) -> str:
         return int.__repr__(value) if value.bit_length() <= _SHOWN_BITS else "a huge integer"
     if isinstance(value, str):
         shown = value if len(value) <= _SHOWN_CHARACTERS else f"{value[:_SHOWN_CHARACTERS]}…"
-        return json.dumps(shown, ensure_ascii=False)
+        # A sentence can be written anywhere, whatever it tells of.
+        return json.dumps(shown.encode("utf-8", "backslashreplace").decode("utf-8"), ensure_ascii=False)
     if isinstance(value, dict):
         return "a map"
     if isinstance(value, (list, tuple)):

@@ -98,7 +98,7 @@ class Update:
         timestamp: float,
         source: str,
         missed: int = 0,
-        metadata: Mapping[str, str] = EMPTY_METADATA,
+        metadata: Optional[Mapping[str, str]] = None,
         more: bool = False,
         reason: Optional[str] = None,
     ) -> None:
@@ -111,7 +111,8 @@ class Update:
         self.timestamp = timestamp
         self.source = source
         self.missed = missed
-        self.metadata = metadata
+        # One of its own: users may write into it.
+        self.metadata: Mapping[str, str] = {} if metadata is None else metadata
         # Others follow before the watch is of one revision of the session again.
         self.more = more
         self.reason = reason

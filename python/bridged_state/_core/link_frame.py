@@ -12,7 +12,6 @@ from .kept_feeds import KeptFeeds
 from .link_events import (
     CHANGE,
     DELETED,
-    EMPTY_METADATA,
     INITIAL,
     RESYNC,
     Ended,
@@ -172,7 +171,7 @@ class LinkReader:
     ) -> Optional[Update]:
         row = kind & ROW_MASK
         missed = rare.missed() if kind & HAS_MISSED else 0
-        metadata = rare.metadata() if kind & HAS_METADATA else EMPTY_METADATA
+        metadata = rare.metadata() if kind & HAS_METADATA else None
         reason = rare.reason() if row == ROW_DELETED else None
         handles = self._handles
         variable = handles.get(target)

@@ -16,6 +16,7 @@ from .link_events import (
     Position,
     Welcome,
 )
+from .describe_value import describe_value
 from .link_frame import LinkReader, cut, parse_down
 from .link_row import (
     ASKS_BATCHES,
@@ -27,6 +28,7 @@ from .link_row import (
     ASKS_WAIT,
     MESSAGE_BYTES,
 )
+from .metadata import check_text, copy_metadata
 from .set_queue import QueuedSet, SetColumns, SetQueue
 from .set_value import form_of_value
 
@@ -140,6 +142,8 @@ class LinkSession:
             flags |= ASKS_FROM_REVISION
         elif resume is not None:
             flags |= ASKS_RESUMES
+        for text in (*identifiers, *patterns, condition or ""):
+            check_text(text, "watch")
         size = _BYTES_AROUND_A_ROW + _texts_size(identifiers) + _texts_size(patterns)
         if condition is not None:
             size += _text_size(condition)
@@ -200,7 +204,7 @@ class LinkSession:
     ) -> int:
         """
         Its number, by which SetResult names it. `value_type`: the variable's, where somebody knows it; without it the server refuses what is
-        not of its type. `metadata` is kept, not copied. Raises InvalidValueError, and MessageTooLargeError.
+        not of its type. Raises InvalidValueError, InvalidArgumentError and MessageTooLargeError, and sets nothing then.
         """
         one = self._queued(LinkSet(identifier, value, value_type, expected_version), source, metadata)
         self._check_size("set", one.size)
@@ -248,13 +252,18 @@ class LinkSession:
 
     def _queued(self, one: LinkSet, source: str, metadata: Mapping[str, str]) -> QueuedSet:
         identifier = one.identifier
+        check_text(identifier, "set")
+        check_text(source, f'variable "{identifier}"')
+        _check_version(one.expected_version, identifier)
         form, value, binary, value_size = form_of_value(one.value, one.value_type, identifier)
-        size = _BYTES_AROUND_A_SET + _text_size(identifier) + value_size + len(source) * 4
-        for key, text in metadata.items():
-            size += _text_size(key) + _text_size(text)
+        size = _BYTES_AROUND_A_SET + _text_size(identifier) + value_size + _text_size(source)
+        own = EMPTY_METADATA
+        if metadata:
+            own = copy_metadata(metadata, f'variable "{identifier}"')
+            size += _texts_size(list(own.keys())) + _texts_size(list(own.values()))
         sequence = self._next_sequence
         self._next_sequence += 1
-        return QueuedSet(sequence, identifier, form, value, binary, source, metadata, one.expected_version, size)
+        return QueuedSet(sequence, identifier, form, value, binary, source, own, one.expected_version, size)
 
     # --- messages
 
@@ -376,6 +385,13 @@ class LinkSession:
         self.asks_conditions = False
         self._sets.handle_break()
         self._begin()
+
+
+def _check_version(version: Any, identifier: str) -> None:
+    if isinstance(version, bool) or not isinstance(version, int) or not 0 <= version < 2**53:
+        raise InvalidArgumentError(
+            f'variable "{identifier}": expected_version is {describe_value(version)}: give the version that you have read'
+        )
 
 
 def _text_size(text: str) -> int:

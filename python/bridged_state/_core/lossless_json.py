@@ -6,6 +6,7 @@ Path: value codec, conditions <-> [lossless json]. Python's own integers hold ev
 import json
 import math
 import re
+import sys
 from typing import Any, Callable, Dict, List
 
 from ..errors import InvalidValueError
@@ -118,9 +119,8 @@ def check_digits(value: int, subject: str) -> int:
 
 def numpy_scalar(value: Any) -> Any:
     """The Python number or boolean that a numpy scalar stands for; anything else as it is."""
-    if type(value).__module__ == "numpy" and getattr(value, "shape", None) == () and not hasattr(value, "__array_finalize__"):
-        return value.item()
-    return value
+    numpy: Any = sys.modules.get("numpy")
+    return value.item() if numpy is not None and isinstance(value, numpy.generic) else value
 
 
 def too_deep(subject: str) -> InvalidValueError:

@@ -39,8 +39,8 @@ def read_embedding(value: Any, is_json: bool, subject: str) -> Embedding:
         raise InvalidValueError(
             f"{subject}: {describe_value(value)} is not an embedding: give a list of numbers, an array of floats or a numpy array"
         )
-    dtype = value.dtype if isinstance(value, Embedding) else "float64"
-    return Embedding(_read_numbers(value, is_json, subject), dtype)
+    numbers = _read_numbers(value, is_json, subject)
+    return Embedding(numbers, _fitting_dtype(value, numbers))
 
 
 def read_tensor(value: Any, is_json: bool, subject: str) -> Tensor:
@@ -58,12 +58,12 @@ def read_tensor(value: Any, is_json: bool, subject: str) -> Tensor:
             f"{subject}: the shape {shape_text(value['shape'])} is not a shape: give up to {MAX_TENSOR_AXES} whole numbers from 0"
         )
     data = value["data"]
-    dtype = value.dtype if isinstance(value, Tensor) else "float64"
     inner = None if is_json else _floats_of_array(data, subject)
     if inner is not None:
         numbers, dtype = inner.numbers, inner.dtype
     else:
         numbers = _read_data(data, shape, is_json, subject)
+        dtype = _fitting_dtype(value, numbers)
     if len(numbers) != elements_of(shape):
         raise InvalidValueError(
             f"{subject}: {len(numbers)} elements do not fill the shape {shape_text(shape)}, which holds {elements_of(shape)}: "
@@ -116,6 +116,17 @@ def elements_text(numbers: Sequence[float]) -> str:
 def float_named(name: Any) -> Optional[float]:
     """The float that JSON says by a string, or None."""
     return _NAMED.get(name) if isinstance(name, str) else None
+
+
+def _fitting_dtype(value: Any, numbers: List[float]) -> str:
+    """That of an embedding or tensor that came, unless somebody has written what it does not hold into it."""
+    if getattr(value, "dtype", "") != "float32":
+        return "float64"
+    try:
+        singles = array("d", array("f", numbers))
+    except OverflowError:
+        return "float64"
+    return "float32" if singles.tobytes() == array("d", numbers).tobytes() else "float64"
 
 
 def _floats_of_array(value: Any, subject: str) -> Optional[Floats]:

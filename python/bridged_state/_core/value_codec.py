@@ -142,7 +142,7 @@ def type_url_of(type: str) -> str:
 
 
 def _normalize_float(value: Any, subject: str) -> float:
-    plain = numpy_scalar(value)
+    plain = value if isinstance(value, float) else numpy_scalar(value)
     if isinstance(plain, float):
         return float(plain)
     if isinstance(plain, bool) or not isinstance(plain, int):
@@ -225,7 +225,7 @@ def _encode_array(type: str, value: Any, threshold_bytes: float) -> EncodedValue
     numbers = value.data if isinstance(value, Tensor) else value
     shape = value.shape if isinstance(value, Tensor) else (len(value),)
     if len(numbers) * WIDTHS[value.dtype] > threshold_bytes:
-        header, data = write_binary(shape, numbers, value.dtype, type)
+        header, data = write_binary(shape, numbers, value.dtype)
         return EncodedValue(f"{_TYPE_URL_PREFIX}{type}{_BINARY_SUFFIX}", header, data)
     elements = elements_text(numbers)
     if type == "embedding":

@@ -161,6 +161,29 @@ class TestAsking:
         assert session.unanswered == 0
 
 
+    def test_what_no_message_can_carry_is_refused_where_it_is_given(self) -> None:
+        session = welcomed()
+        for call in (
+            lambda: session.watch(1, ["\ud800"]),
+            lambda: session.watch(1, [], ["\udc00*"]),
+            lambda: session.watch(1, [5]),  # type: ignore[list-item]
+            lambda: session.set("\ud800", 1),
+            lambda: session.set("x", 1, source="\ud800"),
+            lambda: session.set("x", 1, source=None),  # type: ignore[arg-type]
+            lambda: session.set("x", 1, metadata={"a": 1}),  # type: ignore[dict-item]
+            lambda: session.set("x", 1, metadata={"\ud800": ""}),
+            lambda: session.set("x", 1, metadata="ab"),  # type: ignore[arg-type]
+            lambda: session.set("x", 1, expected_version=-1),
+            lambda: session.set("x", 1, expected_version=1.5),  # type: ignore[arg-type]
+            lambda: session.set("x", 1, expected_version=2**53),
+            lambda: session.set("x", "\ud800"),
+            lambda: session.set("x", {"a": "\ud800"}),
+        ):
+            with pytest.raises((InvalidArgumentError, InvalidValueError)):
+                call()
+        assert sent(session) == [] and session.unanswered == 0
+
+
 class TestFeeds:
     def linked(self) -> LinkSession:
         session = new_session()

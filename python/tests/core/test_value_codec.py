@@ -110,6 +110,16 @@ def test_json_of_float32_is_read_as_doubles() -> None:
     assert bits(decode_value("embedding", encode_value("embedding", value), SUBJECT)) == bits(Embedding([0.5, -0.0]))
 
 
+def test_what_float32_does_not_hold_makes_it_float64() -> None:
+    value = Embedding([0.5, 1.5], "float32")
+    assert normalize_value("embedding", value, SUBJECT).dtype == "float32"
+    for number in (0.1, 1e300):
+        value[0] = number
+        assert bits(normalize_value("embedding", value, SUBJECT)) == bits(Embedding([number, 1.5]))
+    tensor = Tensor([1], [0.1], "float32")
+    assert bits(normalize_value("tensor", tensor, SUBJECT)) == bits(Tensor([1], [0.1]))
+
+
 class Mode(str, Enum):
     ECO = "eco"
 
