@@ -4,50 +4,21 @@ Pure: a shell asks, sends what `take_message` gives, and hands over what comes. 
 the stream: after `handle_break` it begins anew, with the sets that are not answered.
 """
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from .._wire.messages import LinkUp, Message
 from ..errors import InvalidArgumentError, MessageTooLargeError, ProtocolError
-from .link_events import (
-    EMPTY_METADATA,
-    Draining,
-    Event,
-    LinkedFeed,
-    Position,
-    Welcome,
-)
 from .describe_value import describe_value
+from .link_events import EMPTY_METADATA, Draining, Event, LinkedFeed, Position, Welcome
 from .link_frame import LinkReader, cut, parse_down
-from .link_row import (
-    ASKS_BATCHES,
-    ASKS_CONDITION,
-    ASKS_FROM_REVISION,
-    ASKS_INITIAL,
-    ASKS_MARK,
-    ASKS_RESUMES,
-    ASKS_WAIT,
-    MESSAGE_BYTES,
-)
+from .link_request import FromRevision as FromRevision
+from .link_request import FromVersions as FromVersions
+from .link_request import Resume as Resume
+from .link_request import WatchRow, text_size, texts_size
+from .link_row import MESSAGE_BYTES
 from .metadata import check_text, copy_metadata
 from .set_queue import QueuedSet, SetColumns, SetQueue
 from .set_value import form_of_value
-
-
-class FromRevision(NamedTuple):
-    """Everything up to this revision of the session has come, in this epoch: `resume_of` says it after a break."""
-
-    epoch: str
-    revision: int
-
-
-class FromVersions(NamedTuple):
-    """The last version seen of each variable, by its id, all of one epoch."""
-
-    epoch: str
-    versions: Mapping[str, int]
-
-
-Resume = Union[FromRevision, FromVersions]
 
 
 class LinkSet(NamedTuple):
@@ -57,16 +28,6 @@ class LinkSet(NamedTuple):
     value: Any
     value_type: Optional[str] = None
     expected_version: int = 0
-
-
-class _Watch(NamedTuple):
-    feed: int
-    flags: int
-    identifiers: Sequence[str]
-    patterns: Sequence[str]
-    resume: Optional[Resume]
-    condition: Optional[str]
-    size: int
 
 
 class LinkSession:
@@ -100,7 +61,7 @@ class LinkSession:
         self._reader = LinkReader()
         self._set_columns = SetColumns()
         self._is_hello_said = False
-        self._asked: Dict[int, _Watch] = {}
+        self._asked: Dict[int, WatchRow] = {}
         self._unwatched: List[int] = []
         self._is_heartbeat_said = self._heartbeat_ms == 0
         self._kept_question = 0
@@ -127,35 +88,20 @@ class LinkSession:
         """
         if feed in self._reader.feeds:
             raise InvalidArgumentError(f"feed {feed} is watched already: give each watch of a link a number of its own")
-        flags = (
-            (ASKS_INITIAL if include_initial else 0)
-            | (ASKS_BATCHES if atomic else 0)
-            | (ASKS_WAIT if wait_missing else 0)
-            | (ASKS_MARK if wants_mark else 0)
-            | (ASKS_CONDITION if condition is not None else 0)
+        if isinstance(resume, FromRevision) and resume.epoch != self.epoch:
+            raise InvalidArgumentError(
+                f'feed {feed} cannot resume from a revision of epoch "{resume.epoch}" in epoch "{self.epoch}": give versions'
+            )
+        row = WatchRow(
+            feed, identifiers, patterns, include_initial, wait_missing, wants_mark, atomic, condition, resume
         )
-        if isinstance(resume, FromRevision):
-            if resume.epoch != self.epoch:
-                raise InvalidArgumentError(
-                    f'feed {feed} cannot resume from a revision of epoch "{resume.epoch}" in epoch "{self.epoch}": give versions'
-                )
-            flags |= ASKS_FROM_REVISION
-        elif resume is not None:
-            flags |= ASKS_RESUMES
-        for text in (*identifiers, *patterns, condition or ""):
-            check_text(text, "watch")
-        size = _BYTES_AROUND_A_ROW + _texts_size(identifiers) + _texts_size(patterns)
-        if condition is not None:
-            size += _text_size(condition)
-        if isinstance(resume, FromVersions):
-            size += _text_size(resume.epoch) + sum(_text_size(id) + 8 for id in resume.versions)
-        self._check_size("request", size)
+        self._check_size("request", row.size)
         self._resumes.pop(feed, None)
         linked = self._reader.feeds[feed] = LinkedFeed(feed, condition is not None)
         if linked.has_condition and isinstance(resume, FromVersions):
             for id in resume.versions:
                 self._reader.kept.add(id, feed)
-        self._asked[feed] = _Watch(feed, flags, identifiers, patterns, resume, condition, size)
+        self._asked[feed] = row
 
     def unwatch(self, feed: int) -> None:
         """Whatever comes for it from now on is passed over."""
@@ -256,11 +202,11 @@ class LinkSession:
         check_text(source, f'variable "{identifier}"')
         _check_version(one.expected_version, identifier)
         form, value, binary, value_size = form_of_value(one.value, one.value_type, identifier)
-        size = _BYTES_AROUND_A_SET + _text_size(identifier) + value_size + _text_size(source)
+        size = _BYTES_AROUND_A_SET + text_size(identifier) + value_size + text_size(source)
         own = EMPTY_METADATA
         if metadata:
             own = copy_metadata(metadata, f'variable "{identifier}"')
-            size += _texts_size(list(own.keys())) + _texts_size(list(own.values()))
+            size += texts_size(list(own.keys())) + texts_size(list(own.values()))
         sequence = self._next_sequence
         self._next_sequence += 1
         return QueuedSet(sequence, identifier, form, value, binary, source, own, one.expected_version, size)
@@ -310,22 +256,7 @@ class LinkSession:
                 break
             size += watch.size
             del self._asked[watch.feed]
-            message.watch_feeds.append(watch.feed)
-            message.watch_flags.append(watch.flags)
-            message.watch_identifier_counts.append(len(watch.identifiers))
-            message.watch_identifiers.extend(watch.identifiers)
-            message.watch_pattern_counts.append(len(watch.patterns))
-            message.watch_patterns.extend(watch.patterns)
-            if watch.condition is not None:
-                message.watch_conditions.append(watch.condition)
-            resume = watch.resume
-            if isinstance(resume, FromRevision):
-                message.resume_revisions.append(resume.revision)
-            elif resume is not None:
-                message.resume_epochs.append(resume.epoch)
-                message.resume_counts.append(len(resume.versions))
-                message.resume_ids.extend(resume.versions.keys())
-                message.resume_versions.extend(resume.versions.values())
+            watch.write(message)
         return size
 
     def handle_message(self, data: bytes, now: float = 0.0) -> List[Event]:
@@ -394,17 +325,6 @@ def _check_version(version: Any, identifier: str) -> None:
         )
 
 
-def _text_size(text: str) -> int:
-    """By estimate, not below what is sent."""
-    return (len(text) if text.isascii() else 4 * len(text)) + 4
-
-
-def _texts_size(texts: Sequence[str]) -> int:
-    return sum(_text_size(text) for text in texts)
-
-
-# Epoch, counts, flags.
-_BYTES_AROUND_A_ROW = 64
 _BYTES_AROUND_A_SET = 24
 _BYTES_AROUND_A_MESSAGE = 256
 _BYTES_OF_A_NUMBER = 5

@@ -1,84 +1,23 @@
 """A link session over breaks: what is asked once, what is sent again, what is passed over."""
 
 import random
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 import pytest
 from bridged_state._core import set_queue
-from bridged_state._core.link_events import Ended, Event, Position, Registered, SetResult, Synced, Update, Welcome
+from bridged_state._core.link_events import Ended, Position, Registered, Synced, Update, Welcome
 from bridged_state._core.link_session import FromRevision, FromVersions, LinkSession, LinkSet
-from bridged_state._wire.messages import LinkDown, LinkUp, Message
+from bridged_state._wire.messages import LinkDown
 from bridged_state.errors import (
     BatchRefusedError,
     InvalidArgumentError,
     InvalidValueError,
     MessageTooLargeError,
-    ProtocolError,
     UnavailableError,
     UnknownOutcomeError,
 )
+from link_helpers import LINK_ID, announce, exchange, mark, new_session, results, sent, welcomed
 from plain_server import PlainServer
-
-LINK_ID = bytes(range(16))
-
-
-def new_session(**options: Any) -> LinkSession:
-    return LinkSession("house", LINK_ID, **options)
-
-
-def welcomed(**options: Any) -> LinkSession:
-    """One whose server has taken the link."""
-    session = new_session(**options)
-    exchange(session, PlainServer())
-    return session
-
-
-def sent(session: LinkSession) -> List[Message]:
-    messages: List[Message] = []
-    data = session.take_message()
-    while data is not None:
-        messages.append(LinkUp.FromString(data))
-        data = session.take_message()
-    return messages
-
-
-def exchange(session: LinkSession, server: PlainServer) -> List[Event]:
-    """Until nobody has anything to say."""
-    events: List[Event] = []
-    while True:
-        data = session.take_message()
-        if data is not None:
-            server.handle(data)
-        elif server.outbox:
-            events += session.handle_message(server.outbox.pop(0), 0.0)
-        else:
-            return events
-
-
-def results(events: List[Event]) -> Dict[int, Any]:
-    return {one.sequence: one.error or one.version for one in events if isinstance(one, SetResult)}
-
-
-def announce(down: Message, handle: int, feed: int, name: str, version: int = 1, kind: int = 1, type: str = "float") -> None:
-    """An initial value of 1.5."""
-    down.kinds.append(kind | 1 << 3 | 64 | 2048)
-    down.targets.append(handle)
-    down.version_steps.append(0)
-    down.timestamps.append(5.0)
-    down.revisions.append(7)
-    down.doubles.append(1.5)
-    down.announced_feeds.append(feed)
-    down.announced_ids.append(f"var_{name}")
-    down.announced_names.append(name)
-    down.announced_types.append(type)
-    down.announced_versions.append(version)
-    down.announced_identifier_counts.append(0)
-
-
-def mark(down: Message, row: int, feed: int) -> None:
-    down.kinds.append(row)
-    down.targets.append(feed)
-
 
 class TestAsking:
     def test_the_hello_comes_first_and_once_a_stream(self) -> None:
@@ -163,7 +102,7 @@ class TestAsking:
 
     def test_what_no_message_can_carry_is_refused_where_it_is_given(self) -> None:
         session = welcomed()
-        for call in (
+        calls: List[Callable[[], Any]] = [
             lambda: session.watch(1, ["\ud800"]),
             lambda: session.watch(1, [], ["\udc00*"]),
             lambda: session.watch(1, [5]),  # type: ignore[list-item]
@@ -178,7 +117,8 @@ class TestAsking:
             lambda: session.set("x", 1, expected_version=2**53),
             lambda: session.set("x", "\ud800"),
             lambda: session.set("x", {"a": "\ud800"}),
-        ):
+        ]
+        for call in calls:
             with pytest.raises((InvalidArgumentError, InvalidValueError)):
                 call()
         assert sent(session) == [] and session.unanswered == 0
@@ -408,101 +348,3 @@ class TestSets:
                 exchange(session, server)
         exchange(session, server)
         assert server.made == wanted
-
-
-def broken_frames() -> Dict[str, bytes]:
-    """Messages that say more than they have."""
-    frames = {"no message": b"\xff\xff\xff", "half a message": LinkDown(texts=["abc"]).SerializeToString()[:-1]}
-
-    def frame(name: str, **columns: Any) -> None:
-        frames[name] = LinkDown(**columns).SerializeToString()
-
-    update = {"kinds": [8 | 64], "targets": [1], "version_steps": [1], "timestamps": [1.0], "revisions": [1.0]}
-    frame("no targets", kinds=[0])
-    frame("no target of a mark", kinds=[4])
-    frame("no value", **update)
-    frame("no revision", **{**update, "revisions": [], "doubles": [1.0]})
-    frame("NaN for a revision", **{**update, "revisions": [float("nan")], "doubles": [1.0]})
-    frame("infinity for a revision", **{**update, "revisions": [float("inf")], "doubles": [1.0]})
-    frame("no source", **{**update, "kinds": [8 | 64 | 128], "doubles": [1.0]})
-    frame("no missed", **{**update, "kinds": [8 | 64 | 512], "doubles": [1.0]})
-    frame("4 billion of metadata", **{**update, "kinds": [8 | 64 | 1024], "doubles": [1.0], "metadata_counts": [2**32 - 1]})
-    frame("half an announcement", **{**update, "kinds": [8 | 64 | 2048], "doubles": [1.0], "announced_feeds": [1]})
-    announced = {"announced_ids": ["i"], "announced_names": ["n"], "announced_types": ["float"], "announced_feeds": [1]}
-    many = {"announced_versions": [1.0], "announced_identifier_counts": [2**32 - 1]}
-    frame("4 billion identifiers", **{**update, "kinds": [8 | 64 | 2048], "doubles": [1.0], **announced, **many})
-    frame("no reason", **{**update, "kinds": [3 | 64]})
-    frame("no end", kinds=[7], targets=[1])
-    frame("no value before", **{**update, "kinds": [8 | 64 | 4096 | 1 << 13], "doubles": [1.0]})
-    frame("no bytes beside a header", **{**update, "kinds": [7 << 3 | 64], "payloads": [b"{}"]})
-    frame("an answer to nothing", set_versions=[1.0])
-    frame("kept without versions", kept_targets=[2])
-    frame("kept without id", kept_targets=[1], kept_versions=[1.0])
-    frame("kept of nobody", kept_targets=[2], kept_versions=[1.0])
-    frame("NaN kept", kept_targets=[1], kept_ids=["a"], kept_versions=[float("nan")])
-    frame("NaN for a position", positions=[float("nan")])
-    return frames
-
-
-class TestBrokenFrames:
-    @pytest.mark.parametrize("name", list(broken_frames()))
-    def test_is_a_protocol_error(self, name: str) -> None:
-        session = new_session()
-        session.watch(1, ["a"])
-        with pytest.raises(ProtocolError):
-            session.handle_message(broken_frames()[name])
-
-    def test_a_refusal_without_a_reason_and_versions_that_are_none(self) -> None:
-        for versions in ([0.0], [float("nan")], [float("inf")], [-1.0], [1e300]):
-            session = welcomed()
-            session.set("x", 1)
-            sent(session)
-            with pytest.raises(ProtocolError):
-                session.handle_message(LinkDown(set_versions=versions).SerializeToString())
-            # Its outcome is still to be told.
-            session.handle_break()
-            assert results(exchange(session, PlainServer()))
-
-    def test_two_welcomes(self) -> None:
-        session = new_session()
-        down = LinkDown()
-        down.welcome.epoch = "e1"
-        session.handle_message(down.SerializeToString())
-        with pytest.raises(ProtocolError):
-            session.handle_message(down.SerializeToString())
-
-    def test_a_text_that_is_not_utf8(self) -> None:
-        data = LinkDown(kinds=[5 << 3 | 64], texts=["abc"]).SerializeToString().replace(b"abc", b"a\xffc")
-        with pytest.raises(ProtocolError):
-            new_session().handle_message(data)
-
-    # A runtime that stops in the middle says so by a warning.
-    @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-    def test_any_bytes_are_read_or_refused(self) -> None:
-        chance = random.Random(1)
-        down = LinkDown()
-        for handle in range(6):
-            announce(down, handle, 1, f"v{handle}")
-        mark(down, 5, 1)
-        down.set_versions.append(1.0)
-        down.texts.append("text")
-        good = down.SerializeToString()
-        for _ in range(3_000):
-            session = new_session()
-            session.watch(1, ["a"])
-            session.is_welcome = True
-            session.set("x", 1)
-            sent(session)
-            data = bytearray(good)
-            for _ in range(chance.randrange(1, 6)):
-                data[chance.randrange(len(data))] = chance.randrange(256)
-            try:
-                events = session.handle_message(bytes(data))
-            except ProtocolError:
-                continue
-            for event in events:
-                if isinstance(event, Update):
-                    try:
-                        event.value
-                    except Exception as error:
-                        assert type(error).__module__ == "bridged_state.errors"
