@@ -1,0 +1,125 @@
+// Runs one of examples/: starts a bridge server at a free port and the example's programs, each a process of its own, and
+// ends when they have ended; one that fails, Ctrl-C or SIGTERM ends the others. Exit code 0 when all ended with 0.
+//   npm run example -- NAME [options]   the options go to each program; without a name the examples are listed
+// What the programs are is in NAME/example.json: their files, in the order of their start, and how many seconds they may take.
+
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const examples = join(root, 'examples');
+const pythonNeeds = 'python3 with gRPC and protobuf: apt-get install python3-grpcio python3-protobuf';
+
+const [name, ...options] = process.argv.slice(2);
+const children = [];
+let isEnding = false;
+process.exitCode = await main();
+
+async function main() {
+  const known = readdirSync(examples).filter((folder) => existsSync(join(examples, folder, 'example.json')));
+  if (name === undefined || !known.includes(name)) {
+    const what = name === undefined ? 'give the name of an example' : `there is no example ${name}`;
+    process.stderr.write(`example: ${what}: npm run example -- ${known.join(' | ')}\n`);
+    return 2;
+  }
+  const { programs, seconds } = JSON.parse(readFileSync(join(examples, name, 'example.json'), 'utf8'));
+  const python = programs.some((program) => program.endsWith('.py')) ? findPython() : undefined;
+  if (python === null) {
+    process.stderr.write(`example: ${name} needs ${pythonNeeds}\n`);
+    return 3;
+  }
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => end());
+  const deadline = seconds > 0 ? setTimeout(() => giveUp(seconds), seconds * 1_000) : undefined;
+  try {
+    const { server, endpoint } = await startServer();
+    const width = Math.max(...programs.map((program) => program.length));
+    const codes = await Promise.all(programs.map((program) => run(program, endpoint, python, width)));
+    await stop(server);
+    return codes.every((code) => code === 0) ? 0 : 1;
+  } finally {
+    clearTimeout(deadline);
+    for (const child of children) if (isRunning(child)) child.kill('SIGKILL');
+  }
+}
+
+async function startServer() {
+  const cli = join(root, 'dist/src/cli/main.js');
+  const server = spawn(process.execPath, [cli, 'serve', '--port', '0', '--log-level', 'warn'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  children.push(server);
+  const ended = once(server, 'exit').then(([code]) => {
+    throw new Error(`the bridge server ended with ${code} before it listened`);
+  });
+  ended.catch(() => undefined);
+  const [line] = await Promise.race([once(createInterface({ input: server.stdout }), 'line'), ended]);
+  return { server, endpoint: `127.0.0.1:${JSON.parse(line).port}` };
+}
+
+/** The exit code of the program when it has ended. Its lines go out behind its name. */
+async function run(program, endpoint, python, width) {
+  const command = program.endsWith('.py') ? [python, '-u'] : [process.execPath];
+  const [interpreter, ...flags] = command;
+  const path = [join(root, 'python'), process.env.PYTHONPATH ?? ''].filter((folder) => folder !== '').join(delimiter);
+  const child = spawn(interpreter, [...flags, join(examples, name, program), '--endpoint', endpoint, ...options], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, PYTHONPATH: path, PYTHONDONTWRITEBYTECODE: '1' },
+    // The terminal's Ctrl-C comes to this process alone, which passes it on: else programs get it twice.
+    detached: process.platform !== 'win32',
+  });
+  children.push(child);
+  const label = programLabel(program, width);
+  for (const [from, to] of [
+    [child.stdout, process.stdout],
+    [child.stderr, process.stderr],
+  ]) {
+    createInterface({ input: from }).on('line', (line) => to.write(`${label}${line}\n`));
+  }
+  const [code, signal] = await once(child, 'close');
+  // What ended because it was asked to is no failure.
+  const exitCode = isEnding && signal !== null ? 0 : (code ?? 1);
+  if (exitCode !== 0) {
+    process.stderr.write(`example: ${program} ended with ${code ?? signal}\n`);
+    end();
+  }
+  return exitCode;
+}
+
+function programLabel(program, width) {
+  return `${program.replace(/\.\w+$/, '').padEnd(width - 2)}`;
+}
+
+function giveUp(seconds) {
+  process.stderr.write(`example: ${name} did not end within ${seconds} s\n`);
+  for (const child of children) child.kill('SIGKILL');
+}
+
+/** Asks the programs to end; the server goes when they have gone. */
+function end() {
+  if (isEnding) return;
+  isEnding = true;
+  for (const child of children.slice(1)) if (isRunning(child)) child.kill('SIGTERM');
+}
+
+async function stop(server) {
+  if (!isRunning(server)) return;
+  const exit = once(server, 'exit');
+  server.kill('SIGTERM');
+  await exit;
+}
+
+function isRunning(child) {
+  return child.exitCode === null && child.signalCode === null;
+}
+
+/** Null where it or what it needs is missing. */
+function findPython() {
+  const has = (interpreter) =>
+    spawnSync(interpreter, ['-c', 'import grpc, google.protobuf'], { stdio: 'ignore' }).status === 0;
+  // The system's own first: a python3 that comes earlier on the PATH may lack the packages.
+  return ['/usr/bin/python3', 'python3'].find(has) ?? null;
+}
