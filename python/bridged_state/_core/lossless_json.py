@@ -7,7 +7,7 @@ import json
 import math
 import re
 import sys
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Tuple
 
 from ..errors import InvalidValueError
 from .describe_value import describe_value
@@ -54,7 +54,7 @@ def parse_json(text: str, subject: str, allows_infinity: bool = False) -> Any:
     return value
 
 
-def copy_json(value: Any, subject: str, depth: int = 0, path: str = "") -> Any:
+def copy_json(value: Any, subject: str, path: str = "", inside: Tuple[int, ...] = ()) -> Any:
     """A copy of plain dicts, lists, strings and numbers. Raises InvalidValueError naming the place, such as `.a[3].b`, of what JSON cannot say."""
     kind = type(value)
     if kind is str:
@@ -74,22 +74,24 @@ def copy_json(value: Any, subject: str, depth: int = 0, path: str = "") -> Any:
     if not isinstance(value, (dict, list, tuple)):
         scalar = numpy_scalar(value)
         if scalar is not value:
-            return copy_json(scalar, subject, depth, path)
+            return copy_json(scalar, subject, path, inside)
         raise InvalidValueError(
             f"{subject}: {path or 'the value'} is {describe_value(value)}, which JSON cannot say: convert it yourself"
         )
-    # Also what ends a value that holds itself.
-    if depth >= MAX_JSON_DEPTH:
+    if len(inside) >= MAX_JSON_DEPTH:
         raise too_deep(subject)
+    if id(value) in inside:
+        raise InvalidValueError(f"{subject}: {path or 'the value'} holds itself, which JSON cannot say: give a tree")
+    inside = (*inside, id(value))
     if not isinstance(value, dict):
-        return [copy_json(element, subject, depth + 1, f"{path}[{place}]") for place, element in enumerate(value)]
+        return [copy_json(element, subject, f"{path}[{place}]", inside) for place, element in enumerate(value)]
     copy: Dict[str, Any] = {}
     for key, element in value.items():
         if not isinstance(key, str):
             raise InvalidValueError(
                 f"{subject}: {path or 'the value'} has the key {describe_value(key)}, which is not a string: convert it yourself"
             )
-        copy[check_well_formed(str.__str__(key), subject)] = copy_json(element, subject, depth + 1, f"{path}.{key}")
+        copy[check_well_formed(str.__str__(key), subject)] = copy_json(element, subject, f"{path}.{key}", inside)
     return copy
 
 

@@ -126,15 +126,30 @@ def type_of_value(value: Any, subject: str) -> str:
         return "tensor"
     if is_array(plain):
         return "embedding" if getattr(plain, "ndim", 1) == 1 else "tensor"
+    # What JSON says alike for both types goes as a map or list; what it cannot say can be meant for the other type alone.
     if isinstance(plain, dict):
-        return "map"
+        data = plain.get("data") if plain.keys() == _TENSOR_KEYS else None
+        return "tensor" if is_array(data) or _has_odd_float(data) else "map"
     if isinstance(plain, (list, tuple)):
-        return "list"
+        return "embedding" if _has_odd_float(plain) else "list"
     if isinstance(plain, OpaqueBinary):
         return "tensor"
     raise InvalidValueError(
         f"{subject}: {describe_value(value)} is no value of a variable: give a number, a str, a bool, a dict, a list or an array"
     )
+
+
+def _has_odd_float(numbers: Any) -> bool:
+    """Numbers alone, with a NaN or an infinity among them."""
+    if not isinstance(numbers, (list, tuple)):
+        return False
+    has_odd = False
+    for number in numbers:
+        if isinstance(number, float):
+            has_odd = has_odd or not math.isfinite(number)
+        elif isinstance(number, bool) or not isinstance(number, int):
+            return False
+    return has_odd
 
 
 def type_url_of(type: str) -> str:
@@ -235,6 +250,7 @@ def _encode_array(type: str, value: Any, threshold_bytes: float) -> EncodedValue
 
 _TYPE_URL_PREFIX = "type.googleapis.com/snakepit."
 _BINARY_SUFFIX = ".binary"
+_TENSOR_KEYS = {"shape", "data"}
 _TEXT_TYPES = ("string", "choice", "module")
 _JSON_NUMBER = re.compile(r"[ \t\n\r]*(-?)(0|[1-9][0-9]*)(?:\.([0-9]+))?(?:[eE]([+-]?[0-9]+))?[ \t\n\r]*")
 _MAX_EXPONENT_DIGITS = 16

@@ -23,7 +23,7 @@ SUBJECT = 'variable "fan"'
 VECTORS = read_vectors("values.json")
 
 
-def named(vectors: Any) -> Any:
+def named(vectors: Any) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("vector", vectors, ids=lambda vector: f"{vector['type']}: {vector['name']}")
 
 
@@ -145,7 +145,7 @@ def test_what_python_gives_in_another_form(type: str, value: Any, normal: Any) -
 
 
 circle: Any = []
-circle.append(circle)
+circle += [circle, circle]
 deep: Any = []
 for _ in range(100):
     deep = [deep]
@@ -197,7 +197,10 @@ def test_depth_of_100_is_read_and_101_is_not() -> None:
 @pytest.mark.parametrize(
     ("value", "type"),
     [(True, "boolean"), (1, "integer"), (1.0, "float"), ("", "string"), ({}, "map"), ([], "list"), ((), "list"),
-     (Embedding(), "embedding"), (Tensor([0], []), "tensor"), (array("d"), "embedding")],
+     (Embedding(), "embedding"), (Tensor([0], []), "tensor"), (array("d"), "embedding"),
+     ([1, math.nan], "embedding"), ([math.inf, "x"], "list"), ([1, 2.5], "list"), ({"shape": [1], "data": [1.5]}, "map"),
+     ({"shape": [1], "data": [math.nan]}, "tensor"), ({"shape": [1], "data": array("f", [1])}, "tensor"),
+     ({"shape": [1], "data": [-math.inf, "x"]}, "map"), ({"shape": [1], "data": math.nan}, "map")],
 )  # fmt: skip
 def test_the_type_that_a_value_most_likely_is_of(value: Any, type: str) -> None:
     assert type_of_value(value, SUBJECT) == type
