@@ -9,6 +9,7 @@ import { OpaqueBinary } from '../../src/shared/values/variable-type.js';
 import { ROW } from '../../src/shared/wire/link-row.js';
 import type { LinkUpdate, Welcome } from '../../src/shared/wire/link-writer.js';
 import { encodeWelcome, LinkWriter } from '../../src/shared/wire/link-writer.js';
+import { dieOf } from './delivery-vectors.js';
 import { linkUpVectors } from './link-up-vectors.js';
 import { base64, toldValue } from './told-value.js';
 
@@ -149,7 +150,18 @@ class Teller {
     this.#writer.update(update, type, kind === 'deleted' ? undefined : value, { encoded: undefined });
     if (said.isMuted === true) return;
     this.#events.push({
-      ...{ event: 'update', feed, id, name, type, kind, version, value: toldValue(value), missed, more },
+      ...{
+        event: 'update',
+        feed,
+        id,
+        name,
+        type,
+        kind,
+        version,
+        value: toldValue(kind === 'deleted' ? undefined : value),
+        missed,
+        more,
+      },
       ...{ revision: this.#revision, timestamp: this.#timestamp, source: this.#source, metadata: metadata ?? {} },
       ...(kind === 'deleted' ? { reason } : {}),
       ...(before === undefined ? {} : { before: toldValue(before) }),
@@ -287,6 +299,45 @@ function conditions(teller: Teller): void {
   teller.send();
 }
 
+/** What rows can have, in any company. */
+function thrown(teller: Teller): void {
+  const die = dieOf(11);
+  const feeds = [1, 2, 3];
+  for (const feed of feeds) teller.watch(feed);
+  const all = VALUES.map(([type, values], place) => ({
+    told: variable(place * 3, `${type} ${place}`, type, feeds[place % 3]!),
+    values,
+    isThere: false,
+  }));
+  for (let message = 0; message < 4; message += 1) {
+    for (let row = 0; row < 40; row += 1) {
+      const one = all[die(all.length)]!;
+      const said: Said = {
+        value: one.values[die(one.values.length)]!,
+        ...(die(3) === 0 ? { missed: die(5) } : {}),
+        ...(die(4) === 0 ? { metadata: { [`key ${die(3)}`]: `value ${row}`, other: '' } } : {}),
+        ...(die(4) === 0 ? { source: ['', 'python', 'Grüße 😀'][die(3)]! } : {}),
+        ...(die(5) === 0 ? { more: true } : {}),
+        ...(die(5) === 0 ? { before: one.values[die(one.values.length)]! } : {}),
+        ...(die(6) === 0 ? { timestamp: 1_732_600_000_000 + die(100) / 4 } : {}),
+      };
+      if (one.isThere && die(12) === 0) {
+        const { before: _, ...rest } = said;
+        teller.say(one.told, { ...rest, kind: 'deleted', reason: ['deleted', 'session-ended'][die(2)]! });
+        one.isThere = false;
+      } else if (one.isThere && die(8) !== 0) {
+        teller.say(one.told, { ...said, kind: die(9) === 0 ? 'resync' : 'change' });
+      } else {
+        teller.announce(one.told, { ...said, kind: die(2) === 0 ? 'initial' : 'resync' });
+        one.isThere = true;
+      }
+      if (die(10) === 0) teller.heartbeat();
+      if (die(10) === 0) teller.mark('synced', feeds[die(3)]!);
+    }
+    teller.send();
+  }
+}
+
 function outcomes(teller: Teller): void {
   teller.sets([1, 9_007_199_254_740_990, ['VERSION_CONFLICT', 'variable "x" is at version 3'], 2]);
   teller.send();
@@ -310,6 +361,7 @@ export function linkVectors(): unknown {
       down('passed over', passedOver),
       down('conditions', conditions),
       down('outcomes of sets', outcomes),
+      down('thrown', thrown),
     ],
     up: linkUpVectors(),
   };

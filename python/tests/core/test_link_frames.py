@@ -41,7 +41,7 @@ def told_value(value: Any) -> Any:
 def expected_value(type: str, value: Any) -> Any:
     if type == "float":
         return told_value(None if value is None else float(value))
-    if type in ("embedding", "tensor") and "data" in value:
+    if type in ("embedding", "tensor") and value is not None and "data" in value:
         return {**value, "data": [told_value(float(one)) for one in value["data"]]}
     return value
 
