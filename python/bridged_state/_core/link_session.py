@@ -88,6 +88,8 @@ class LinkSession:
         """
         if feed in self._reader.feeds:
             raise InvalidArgumentError(f"feed {feed} is watched already: give each watch of a link a number of its own")
+        if not 0 <= feed < 2**32:
+            raise InvalidArgumentError(f"feed {feed} is none: give a number from 0 to 2^32 - 1")
         if isinstance(resume, FromRevision) and resume.epoch != self.epoch:
             raise InvalidArgumentError(
                 f'feed {feed} cannot resume from a revision of epoch "{resume.epoch}" in epoch "{self.epoch}": give versions'
@@ -125,7 +127,7 @@ class LinkSession:
 
     def set_heartbeat(self, heartbeat_ms: int) -> None:
         """How long the server may be silent."""
-        self._heartbeat_ms = heartbeat_ms
+        self._heartbeat_ms = min(int(heartbeat_ms), _LAST_INT32)
         self._is_heartbeat_said = False
 
     def ask_kept(self) -> Optional[int]:
@@ -243,7 +245,7 @@ class LinkSession:
     def _write_hello(self, message: Message) -> None:
         hello = message.hello
         hello.session_id = self.session_id
-        hello.max_bytes = self.max_bytes
+        hello.max_bytes = min(int(self.max_bytes), _LAST_INT32)
         hello.link_id = self.link_id
         hello.sets_answered = self._sets.answered
         hello.epoch = self.epoch
@@ -328,4 +330,5 @@ def _check_version(version: Any, identifier: str) -> None:
 _BYTES_AROUND_A_SET = 24
 _BYTES_AROUND_A_MESSAGE = 256
 _BYTES_OF_A_NUMBER = 5
+_LAST_INT32 = 2**31 - 1
 _MOST_UNWATCHED = 8_192

@@ -29,13 +29,13 @@ def parse_json(text: str, subject: str, allows_infinity: bool = False) -> Any:
     The value that the text says. `allows_infinity`: a number that is too large for a double is one; else it is refused. Raises InvalidValueError
     for text that is not JSON, nests deeper than 100 levels, has an integer of more than 4,300 digits, or says what UTF-8 cannot.
     """
-    if len(text) > MAX_INTEGER_DIGITS and _TOO_MANY_DIGITS.search(text) is not None:
-        raise InvalidValueError(f"{subject}: a number has more than {MAX_INTEGER_DIGITS} digits: send fewer")
+    # They may stand in a string.
+    may_be_long = len(text) > MAX_INTEGER_DIGITS and _TOO_MANY_DIGITS.search(text) is not None
     read_float: Callable[[str], Any] = float
     if not allows_infinity and _MAYBE_INFINITE.search(text) is not None:
         read_float = _finite_float
     try:
-        if read_float is not float or "-0" in text:
+        if read_float is not float or may_be_long or "-0" in text:
             value = json.loads(text, parse_constant=_refuse_constant, parse_float=read_float, parse_int=_signed_integer)
         else:
             value = _DECODER.decode(text)
@@ -142,6 +142,8 @@ def _finite_float(digits: str) -> float:
 
 def _signed_integer(digits: str) -> Any:
     """Zero keeps its sign: to other languages it is a number as 0.5 is."""
+    if len(digits) > MAX_INTEGER_DIGITS + digits.startswith("-"):
+        raise _Refusal(f"a number has more than {MAX_INTEGER_DIGITS} digits: send fewer")
     return -0.0 if digits == "-0" else int(digits)
 
 
@@ -170,7 +172,7 @@ def _check_well_formed(value: Any, subject: str) -> None:
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=True, check_circular=False)
 
-_TOO_MANY_DIGITS = re.compile(r"(?<!\.)(?<!\d)\d{%d}" % (MAX_INTEGER_DIGITS + 1))
+_TOO_MANY_DIGITS = re.compile(r"[0-9]{%d}" % (MAX_INTEGER_DIGITS + 1))
 # An exponent of three digits, or as many digits before a point.
 _MAYBE_INFINITE = re.compile(r"[eE]\+?0*[1-9]\d{2}|\d{309}")
 _MAYBE_HALF = re.compile(r"\\u[dD][89a-fA-F]")

@@ -71,6 +71,15 @@ class TestAsking:
         session.watch(1, ["x"])
         with pytest.raises(InvalidArgumentError):
             session.watch(1, ["x"])
+        for feed in (-1, 2**32):
+            with pytest.raises(InvalidArgumentError):
+                session.watch(feed, ["x"])
+
+    def test_numbers_that_the_hello_cannot_say_are_the_largest_that_it_can(self) -> None:
+        session = new_session(max_bytes=2**40)
+        session.set_heartbeat(2**40)
+        (message,) = sent(session)
+        assert (message.hello.max_bytes, message.heartbeat_ms) == (2**31 - 1, 2**31 - 1)
 
     def test_a_revision_of_another_epoch_is_no_place_to_resume_from(self) -> None:
         session = new_session(epoch="e2")

@@ -194,6 +194,22 @@ def test_depth_of_100_is_read_and_101_is_not() -> None:
             decode_value("list", EncodedValue("", b"[" * depth + b"]" * depth), SUBJECT)
 
 
+def test_4300_digits_are_a_number_and_more_are_a_text_alone() -> None:
+    digits = "7" * 4_300
+    assert decode_value("list", EncodedValue("", f"[{digits},-{digits}]".encode()), SUBJECT)[1] == -int(digits)
+    for longer in ("1" + digits, "-1" + digits):
+        assert decode_value("string", EncodedValue("", f'"{longer}"'.encode()), SUBJECT) == longer
+        for json in (f"[{longer}]", f'{{"a":{longer}}}'):
+            with pytest.raises(InvalidValueError, match="4300 digits"):
+                decode_value("list" if json[0] == "[" else "map", EncodedValue("", json.encode()), SUBJECT)
+        with pytest.raises(InvalidValueError):
+            decode_value("float", EncodedValue("", longer.encode()), SUBJECT)
+        with pytest.raises(InvalidValueError):
+            decode_value("embedding", EncodedValue("", f"[{longer}]".encode()), SUBJECT)
+    fraction = "0." + "3" * 5_000
+    assert decode_value("list", EncodedValue("", f"[{fraction}]".encode()), SUBJECT) == [1 / 3]
+
+
 @pytest.mark.parametrize(
     ("value", "type"),
     [(True, "boolean"), (1, "integer"), (1.0, "float"), ("", "string"), ({}, "map"), ([], "list"), ((), "list"),
