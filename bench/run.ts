@@ -19,6 +19,7 @@ import { memory } from './scenarios/memory.js';
 import { micro } from './scenarios/micro.js';
 import { mixed } from './scenarios/mixed.js';
 import { open } from './scenarios/open.js';
+import { python } from './scenarios/python.js';
 import { rates } from './scenarios/rates.js';
 import { restart } from './scenarios/restart.js';
 import type { Scenario } from './scenarios/scenario.js';
@@ -30,7 +31,7 @@ import { workers } from './scenarios/workers.js';
 
 const SCENARIOS: readonly Scenario[] = [
   ...[steady, busy, fanout, open, churn, sets, local, micro],
-  ...[rates, watches, memory, workers, burst, slow, restart, mixed],
+  ...[rates, watches, memory, workers, burst, slow, restart, mixed, python],
 ];
 
 // Who reads the table may stop reading (`| head`); the figures are written all the same.

@@ -3,7 +3,7 @@
  * Slow: each call has a deadline. Closed, or its parent dead: it loses its channel and ends by itself; one that does not is killed.
  */
 import type { ChildProcess } from 'node:child_process';
-import { fork } from 'node:child_process';
+import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { AnswerMessage, CallMessage } from './child-link.js';
@@ -35,12 +35,23 @@ export class BenchProcess<C extends CallsOf<C>> implements AsyncDisposable {
   }
 
   /** Starts `<name>.js` beside this file. @throws Error when it is not ready in time */
-  static async start<C extends CallsOf<C>>(name: string, args: readonly string[] = []): Promise<BenchProcess<C>> {
-    const child = fork(fileURLToPath(new URL(`./${name}.js`, import.meta.url)), args, {
-      execArgv: ['--expose-gc'],
-      // stdout is the table's.
-      stdio: ['ignore', 2, 2, 'ipc'],
-    });
+  static start<C extends CallsOf<C>>(name: string, args: readonly string[] = []): Promise<BenchProcess<C>> {
+    const file = fileURLToPath(new URL(`./${name}.js`, import.meta.url));
+    return BenchProcess.#begin(name, fork(file, args, { execArgv: ['--expose-gc'], stdio: STDIO }));
+  }
+
+  /** Starts a program that speaks over Node's channel too. @throws Error when it is not ready in time */
+  static startProgram<C extends CallsOf<C>>(
+    name: string,
+    program: string,
+    args: readonly string[],
+    environment: Readonly<Record<string, string>>,
+  ): Promise<BenchProcess<C>> {
+    const env = { ...process.env, ...environment };
+    return BenchProcess.#begin(name, spawn(program, args, { env, stdio: STDIO }));
+  }
+
+  static async #begin<C extends CallsOf<C>>(name: string, child: ChildProcess): Promise<BenchProcess<C>> {
     const started = new BenchProcess<C>(name, child);
     try {
       await started.#within(
@@ -123,6 +134,8 @@ export function deadlineForMs(things: number): number {
   return CALL_MS + 2 * things;
 }
 
+/** stdout is the table's. */
+const STDIO: ['ignore', number, number, 'ipc'] = ['ignore', 2, 2, 'ipc'];
 /** Id of the message that it runs. */
 const READY = 0;
 const START_MS = 20_000;

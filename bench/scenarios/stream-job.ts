@@ -10,6 +10,7 @@ import { MAX_BATCH, meanSetsPerSecond, WriteSchedule } from '../processes/write-
 import type { RawRow } from '../report/row.js';
 import { mbOf, rowOf } from '../report/row.js';
 import type { Load, Measured } from './scenario.js';
+import type { StartWatcher } from './stream-processes.js';
 import { StreamProcesses } from './stream-processes.js';
 
 export interface StreamJob extends Load {
@@ -27,10 +28,12 @@ export interface StreamJob extends Load {
   readonly values?: ValueKind;
   /** More than others may stand: what a baseline does not deliver in time is told, and no failure. */
   readonly overloads?: boolean;
+  /** Ours in Node when left out. */
+  readonly startWatcher?: StartWatcher;
 }
 
 export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promise<Measured> {
-  await using processes = await StreamProcesses.start(choice, job.variables, job.values);
+  await using processes = await StreamProcesses.start(choice, job.variables, job.values, job.startWatcher);
   const { server, writer, watcher } = processes;
   const { watches, variables } = job;
   await watcher.call('watch', { watches, variables, slowMs: job.slowMs ?? 0 }, deadlineForMs(watches));

@@ -19,7 +19,12 @@ export class StreamProcesses implements AsyncDisposable {
   }
 
   /** Started, connected, and with so many variables registered. */
-  static async start(choice: ClientChoice, variables: number, values: ValueKind = 'number'): Promise<StreamProcesses> {
+  static async start(
+    choice: ClientChoice,
+    variables: number,
+    values: ValueKind = 'number',
+    startWatcher: StartWatcher = () => BenchProcess.start<WatcherCalls>('watcher'),
+  ): Promise<StreamProcesses> {
     const peer = peerOf(choice);
     // Each way as a service uses it: sets travel with the watches where they can.
     const setsBy = choice.kind === 'link' ? 'link' : 'calls';
@@ -28,7 +33,7 @@ export class StreamProcesses implements AsyncDisposable {
         ? BenchProcess.start<ServerCalls>('server')
         : BenchProcess.start<ServerCalls>('peer-server', [peer]),
       BenchProcess.start<WriterCalls>('writer'),
-      BenchProcess.start<WatcherCalls>('watcher'),
+      startWatcher(),
     ] as const;
     try {
       const processes = new StreamProcesses(await Promise.all(starting));
@@ -54,6 +59,9 @@ export class StreamProcesses implements AsyncDisposable {
     await Promise.all([this.writer.close(), this.server.close()]);
   }
 }
+
+/** In whatever language: it answers the calls of the scenario. */
+export type StartWatcher = () => Promise<BenchProcess<WatcherCalls>>;
 
 type Started = [BenchProcess<ServerCalls>, BenchProcess<WriterCalls>, BenchProcess<WatcherCalls>];
 

@@ -1,0 +1,71 @@
+/** Set in Node, watched in Python: the Python package beside what one would write without it, and beside redis-py where that is installed. */
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { BenchProcess } from '../processes/bench-process.js';
+import type { ClientChoice } from '../processes/open-watch-client.js';
+import type { WatcherCalls } from '../processes/watcher.js';
+import { ratiosTo, withRatios } from '../report/row.js';
+import type { Scenario } from './scenario.js';
+import { measureInTurn, outcomeOfCases } from './scenario.js';
+import { LATENCY_FIGURES, runStreamJob } from './stream-job.js';
+
+export const python: Scenario = {
+  name: 'python',
+  summary: 'set in Node, watched in Python: the package, plain grpc.aio, redis-py',
+  isLong: true,
+  run: (options) => {
+    const isQuick = options.size === 'quick';
+    const watches = options.watches ?? (isQuick ? 100 : 1_000);
+    const seconds = options.seconds ?? (isQuick ? 1 : 5);
+    const title = `python: ${watches} watches, ${seconds} s at each rate`;
+    const interpreter = INTERPRETERS.find((candidate) => imports(candidate, 'grpc, google.protobuf'));
+    if (interpreter === undefined) throw new Error(WHAT_TO_INSTALL);
+    const cases = options.rate !== undefined ? [options.rate] : isQuick ? [200] : RATES;
+    return outcomeOfCases(title, cases, async (rate) => {
+      const job = {
+        ...{ scenario: 'python', case: `${rate.toLocaleString('en')} updates/s`, watches, variables: watches, rate },
+        ...{ seconds, warmupSeconds: isQuick ? 0.5 : 2, worksBeside: false, overloads: true },
+        startWatcher: () => startWatcher(interpreter),
+      };
+      const choices: ClientChoice[] = [
+        ...options.transports.map((kind) => ({ kind, workers: 0 })),
+        { kind: 'plain' },
+        ...(options.peers.includes('redis') && imports(interpreter, 'redis.asyncio')
+          ? [{ kind: 'redis' } as const]
+          : []),
+      ];
+      const measured = await measureInTurn(
+        options.runs,
+        choices.map((choice) => () => runStreamJob(choice, job)),
+      );
+      const rows = measured.flatMap(({ row }) => row ?? []);
+      const others = rows.filter(({ workers }) => workers === undefined);
+      const compared = rows.map(({ workers, ...row }) =>
+        workers === undefined
+          ? row
+          : others.reduce(
+              (known, other) => withRatios(known, other.transport, ratiosTo(row, other, LATENCY_FIGURES)),
+              row,
+            ),
+      );
+      return { title, rows: compared, problems: measured.flatMap(({ problems }) => problems) };
+    });
+  },
+};
+
+function startWatcher(interpreter: string): Promise<BenchProcess<WatcherCalls>> {
+  const PYTHONPATH = `${ROOT}python`;
+  return BenchProcess.startProgram('watcher', interpreter, [`${ROOT}bench/python/watcher.py`], { PYTHONPATH });
+}
+
+function imports(interpreter: string, modules: string): boolean {
+  return spawnSync(interpreter, ['-c', `import ${modules}`], { stdio: 'ignore' }).status === 0;
+}
+
+/** The system's own first: a python3 that comes earlier on the PATH may lack the packages. */
+const INTERPRETERS = ['/usr/bin/python3', 'python3'];
+const WHAT_TO_INSTALL =
+  'it needs python3 with gRPC and protobuf: apt-get install python3-grpcio python3-protobuf (and python3-redis to compare with)';
+/** Benches run in dist/bench/scenarios. */
+const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
+const RATES = [1_000, 10_000];
