@@ -146,13 +146,16 @@ class RedisClient:
         self.redis = redis.asyncio.Redis(port=port)
         self.pubsub = self.redis.pubsub(ignore_subscribe_messages=True)
         self.watchers = {}
+        self.subscribing = asyncio.Lock()
         self.task = None
 
     async def watch(self, name, on_update):
         self.watchers[name.encode()] = [on_update, 1]
-        await self.pubsub.subscribe(name)
-        if self.task is None:
-            self.task = asyncio.ensure_future(self.read())
+        # One after the other: two at once would each open a connection.
+        async with self.subscribing:
+            await self.pubsub.subscribe(name)
+            if self.task is None:
+                self.task = asyncio.ensure_future(self.read())
         return self.task
 
     async def read(self):
