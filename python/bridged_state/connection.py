@@ -1,0 +1,470 @@
+"""One session's way to its server: a channel, calls, and the unit that reconnects. Path: session -> [connection] -> gRPC.
+
+One task stands for all of it: it joins the session, lets a carrier bring the updates until that breaks, and comes back by the backoff; watches
+return together. Slow: every attempt, probe and call has a deadline. Full: nothing waits here but calls, each for its own time. Closed: `close` ends
+the task and the channel, and what waited for them fails with ClosedError.
+"""
+
+import asyncio
+import logging
+import random
+import time
+from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence, Tuple, Union
+
+import grpc
+import grpc.aio
+
+from ._core.backoff import Backoff, BackoffOptions
+from ._wire.messages import (
+    EPOCH_HEADER,
+    ERROR_TRAILER,
+    MAX_MESSAGE_HEADER,
+    METHODS,
+    InitializeSessionRequest,
+    Message,
+    PingRequest,
+)
+from .errors import (
+    BridgeError,
+    ClosedError,
+    ErrorDetails,
+    MessageTooLargeError,
+    SessionNotFoundError,
+    UnavailableError,
+    UnknownOutcomeError,
+    code_of_sentence,
+    error_of,
+)
+from .link_carrier import LinkCarrier
+from .stream_carrier import StreamCarrier
+from .verdict import PERMANENT_CODES, error_of_call, headers_of, text_of
+from .watch_feed import WatchFeed
+
+logger = logging.getLogger("bridged_state")
+
+Metadata = Tuple[Tuple[str, Union[str, bytes]], ...]
+
+class ConnectionOptions:
+    """Checked and complete."""
+
+    def __init__(
+        self,
+        endpoint: str,
+        session_id: str,
+        token: Optional[str],
+        credentials: Optional[grpc.ChannelCredentials],
+        server_name: Optional[str],
+        transport: str,
+        backoff: BackoffOptions,
+        max_attempts: int,
+        connect_timeout_ms: float,
+        call_timeout_ms: float,
+        heartbeat_ms: int,
+        probe_timeout_ms: float,
+        max_message_bytes: int,
+        metadata: Dict[str, str],
+    ) -> None:
+        self.endpoint = endpoint
+        self.session_id = session_id
+        self.token = token
+        self.credentials = credentials
+        self.server_name = server_name
+        self.transport = transport
+        self.backoff = backoff
+        self.max_attempts = max_attempts
+        self.connect_timeout_ms = connect_timeout_ms
+        self.call_timeout_ms = call_timeout_ms
+        self.heartbeat_ms = heartbeat_ms
+        self.probe_timeout_ms = probe_timeout_ms
+        self.max_message_bytes = max_message_bytes
+        self.metadata = metadata
+
+
+class Connection:
+    def __init__(self, options: ConnectionOptions) -> None:
+        self.options = options
+        self.loop = asyncio.get_running_loop()
+        self.state = "connecting"
+        self.epoch = ""
+        self.max_request_bytes = options.max_message_bytes
+        self.feeds: Dict[WatchFeed, None] = {}
+        self.headers: Metadata = () if options.token is None else (("authorization", f"Bearer {options.token}"),)
+        # Of the carrier that stands, and the one that every set goes by once it is known to be a link.
+        self.carrier: Union[LinkCarrier, StreamCarrier, None] = None
+        self.link: Optional[LinkCarrier] = None
+        self.streams: Optional[StreamCarrier] = None
+        self.on_state: Callable[[str], None] = lambda _state: None
+        self.background: Dict["asyncio.Task[Any]", None] = {}
+        self._channel: Optional[grpc.aio.Channel] = None
+        self._calls: Dict[str, Any] = {}
+        self._waiting: List["asyncio.Future[None]"] = []
+        self._failure: Optional[BridgeError] = None
+        self._last_error: Optional[BridgeError] = None
+        self._task: Optional["asyncio.Task[None]"] = None
+
+    # --- life
+
+    async def open(self) -> None:
+        """Until the first carrier stands. Raises what a later attempt cannot change, and UnavailableError after the time for connecting."""
+        self._task = self.loop.create_task(self._run(), name="bridged_state connection")
+        try:
+            await self.when_live(self.options.connect_timeout_ms / 1000.0)
+        except BaseException:
+            await self.close()
+            raise
+
+    async def close(self) -> None:
+        if self.state == "closed":
+            return
+        for feed in list(self.feeds):
+            feed.stop()
+        if self.carrier is not None and self.state == "live":
+            await self.carrier.close()
+        self.feeds.clear()
+        self._failure = ClosedError("the session was closed: connect another one")
+        self._become("closed")
+        if self.link is not None:
+            self.link.fail_sets()
+        self._settle_waiting()
+        task, self._task = self._task, None
+        tasks: List["asyncio.Task[Any]"] = list(self.background)
+        if task is not None:
+            tasks.append(task)
+        for one in tasks:
+            one.cancel()
+        if tasks:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        await self._drop_channel()
+
+    def spawn(self, work: Awaitable[Any]) -> "asyncio.Task[Any]":
+        """A task that `close` ends."""
+        task = self.loop.create_task(_awaited(work))
+        self.background[task] = None
+        task.add_done_callback(lambda done: self.background.pop(done, None))
+        return task
+
+    async def when_live(self, seconds: float) -> None:
+        """Raises why it never will be, or UnavailableError after so long."""
+        if self._failure is not None:
+            raise _again(self._failure)
+        if self.state == "live":
+            return
+        waiting: "asyncio.Future[None]" = self.loop.create_future()
+        self._waiting.append(waiting)
+        try:
+            await asyncio.wait_for(waiting, seconds)
+        except asyncio.TimeoutError:
+            cause = self._last_error
+            said = "" if cause is None else f" ({cause.message})"
+            raise UnavailableError(
+                f"no bridge server answers at {self.options.endpoint}{said}: start it, or check the endpoint", cause=cause
+            ) from cause
+        finally:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+
+    # --- watches
+
+    def add(self, feed: WatchFeed) -> None:
+        if self._failure is not None:
+            feed.handle_failure(_again(self._failure))
+            return
+        self.feeds[feed] = None
+        if self.carrier is not None:
+            self.carrier.add(feed)
+
+    def remove(self, feed: WatchFeed) -> None:
+        """Nothing is told of it any more, and the server's observer goes."""
+        feed.stop()
+        if feed in self.feeds:
+            del self.feeds[feed]
+            if self.carrier is not None:
+                self.carrier.remove(feed)
+
+    # --- calls
+
+    async def call(
+        self,
+        name: str,
+        request: Message,
+        *,
+        changes: bool = False,
+        identifiers: Sequence[str] = (),
+    ) -> Message:
+        """
+        Made again when it certainly was not made; a read also when its answer was lost. Raises the error that its refusal stands for; a
+        change whose answer was lost raises UnknownOutcomeError.
+        """
+        size = request.ByteSize()
+        if size > self.max_request_bytes:
+            raise MessageTooLargeError.of(name, "request", size, self.max_request_bytes)
+        details = ErrorDetails(identifiers=tuple(identifiers))
+        deadline = self.loop.time() + self.options.call_timeout_ms / 1000.0
+        has_joined = False
+        while True:
+            await self.when_live(max(0.001, deadline - self.loop.time()))
+            remaining = max(0.001, deadline - self.loop.time())
+            try:
+                return await self._call_once(name, request, remaining, details)
+            except grpc.aio.AioRpcError as cause:
+                error = error_of_call(cause, details)
+                is_over = self.loop.time() >= deadline
+                was_made = self._may_be_made(cause)
+                if not is_over and not has_joined and await self._has_lost_session(error, cause):
+                    has_joined = True
+                    await self.rejoin()
+                    continue
+                if cause.code() == grpc.StatusCode.UNAVAILABLE and (not changes or not was_made):
+                    if is_over or self.state == "closed":
+                        raise error from cause
+                    await asyncio.sleep(min(0.05 + 0.1 * random.random(), remaining))
+                    continue
+                if changes and was_made:
+                    raise UnknownOutcomeError(
+                        f"{name}: the answer was lost ({cause.details()}): it may or may not have been made, "
+                        "so read before you repeat it",
+                        details=details,
+                    ) from cause
+                raise error from cause
+
+    async def _call_once(self, name: str, request: Message, seconds: float, details: ErrorDetails) -> Message:
+        call = self._multicallable(name)(request, timeout=seconds, metadata=self.headers)
+        try:
+            response = await call
+            if getattr(response, "success", True) is False and hasattr(response, "error_message"):
+                code = text_of(headers_of(await call.trailing_metadata()).get(ERROR_TRAILER))
+                sentence = response.error_message
+                raise error_of(code or code_of_sentence(sentence), sentence, details)
+            return response
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+
+    def _multicallable(self, name: str) -> Any:
+        if self._channel is None:
+            raise UnavailableError(f"there is no connection to {self.options.endpoint}")
+        made = self._calls.get(name)
+        if made is None:
+            method = METHODS[name]
+            made = self._calls[name] = self._channel.unary_unary(
+                method.path,
+                request_serializer=method.request.SerializeToString,
+                response_deserializer=method.response.FromString,
+            )
+        return made
+
+    @staticmethod
+    def _may_be_made(cause: grpc.aio.AioRpcError) -> bool:
+        """Whether the server may have taken the call whose answer did not come."""
+        if ERROR_TRAILER in headers_of(cause.trailing_metadata()):
+            return False
+        said = cause.details() or ""
+        if cause.code() == grpc.StatusCode.UNAVAILABLE:
+            return not said.startswith(("failed to connect", "Endpoint closing", "connections to all"))
+        return cause.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL)
+
+    async def _has_lost_session(self, error: BridgeError, cause: grpc.aio.AioRpcError) -> bool:
+        if isinstance(error, SessionNotFoundError):
+            return True
+        if cause.code() != grpc.StatusCode.NOT_FOUND or self.epoch:
+            return False
+        # A server that is not ours: its status does not say what was not found.
+        said = (cause.details() or "").lower()
+        return "session" in said
+
+    async def rejoin(self) -> None:
+        """The server has lost the session. Raises BridgeError."""
+        if self._channel is None:
+            return
+        try:
+            await self._join(self.options.probe_timeout_ms / 1000.0)
+        except grpc.aio.AioRpcError as cause:
+            raise error_of_call(cause) from cause
+
+    @property
+    def last_words(self) -> str:
+        """Why there is no connection, for sentences."""
+        return "" if self._last_error is None else f" ({self._last_error.message})"
+
+    # --- the unit that reconnects
+
+    async def _run(self) -> None:
+        backoff = Backoff(self.options.backoff)
+        spread_ms: Optional[float] = None
+        while True:
+            live_at: Optional[float] = None
+            try:
+                self._make_channel()
+                await self._join(self.options.probe_timeout_ms / 1000.0)
+                carrier = await self._carrier()
+                self.carrier = carrier
+                for feed in list(self.feeds):
+                    carrier.add(feed)
+                live_at = time.monotonic()
+                spread_ms = await carrier.run(self._when_carrier_stands)
+                self._last_error = carrier.error
+            except asyncio.CancelledError:
+                raise
+            except grpc.aio.AioRpcError as cause:
+                self._last_error = error_of_call(cause)
+            except BridgeError as cause:
+                self._last_error = cause
+            except Exception as cause:
+                logger.exception("the connection to %s broke by an error of ours", self.options.endpoint)
+                self._last_error = UnavailableError(f"the connection to {self.options.endpoint} broke: {cause!r}", cause=cause)
+            error = self._last_error
+            carrier_gone, self.carrier = self.carrier, None
+            if carrier_gone is not None:
+                carrier_gone.handle_break()
+            await self._drop_channel()
+            was_live = self.state == "live"
+            if error is not None and error.code in PERMANENT_CODES:
+                self._fail(error)
+                return
+            if isinstance(carrier_gone, LinkCarrier) and carrier_gone.is_unsupported:
+                continue
+            if live_at is not None and was_live:
+                backoff = backoff.after_live((time.monotonic() - live_at) * 1000.0)
+            if 0 < self.options.max_attempts <= backoff.attempt:
+                self._fail(error or UnavailableError(f"{self.options.endpoint} was not reached"))
+                return
+            self._become("draining" if spread_ms is not None else "backoff")
+            logger.info("the connection to %s broke: %s", self.options.endpoint, error)
+            for feed in list(self.feeds):
+                feed.handle_break(self.state)
+                if not feed.options.reconnect:
+                    feed.handle_failure(
+                        UnavailableError(f"{feed.subject}: the connection broke, and it asked not to reconnect", cause=error)
+                    )
+                    self.feeds.pop(feed, None)
+            delay_ms = backoff.delay_ms(random.random()) if spread_ms is None else spread_ms * random.random()
+            spread_ms = None
+            backoff = backoff.next()
+            await asyncio.sleep(delay_ms / 1000.0)
+            self._become("connecting")
+            for feed in list(self.feeds):
+                feed.handle_break("connecting")
+
+    async def _carrier(self) -> Union[LinkCarrier, StreamCarrier]:
+        """A link, until the server says once that it has none."""
+        if self.options.transport == "stream" or (self.link is not None and self.link.is_unsupported):
+            if self.streams is None:
+                self.streams = StreamCarrier(self)
+            return self.streams
+        if self.link is None:
+            self.link = LinkCarrier(self)
+        return self.link
+
+    def _when_carrier_stands(self) -> None:
+        self._become("live")
+        self._settle_waiting()
+
+    @property
+    def uses_link(self) -> bool:
+        return self.link is not None and not self.link.is_unsupported
+
+    def channel(self) -> grpc.aio.Channel:
+        """The present one. Raises UnavailableError."""
+        if self._channel is None:
+            raise UnavailableError(f"there is no connection to {self.options.endpoint}")
+        return self._channel
+
+    async def probe(self) -> bool:
+        """Whether the server answers within its time."""
+        try:
+            seconds = self.options.probe_timeout_ms / 1000.0
+            await self._multicallable("Ping")(PingRequest(message="probe"), timeout=seconds, metadata=self.headers)
+            return True
+        except grpc.aio.AioRpcError as cause:
+            # Any other status is an answer too.
+            return cause.code() not in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+        except UnavailableError:
+            return False
+
+    def _make_channel(self) -> None:
+        options = self.options
+        arguments: List[Tuple[str, Any]] = [
+            # A new channel is a new connection, and what is broken is not kept.
+            ("grpc.use_local_subchannel_pool", 1),
+            ("grpc.enable_retries", 0),
+            ("grpc.max_receive_message_length", options.max_message_bytes),
+            ("grpc.max_send_message_length", options.max_message_bytes),
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1000),
+        ]
+        if options.server_name is not None:
+            arguments.append(("grpc.ssl_target_name_override", options.server_name))
+        if options.credentials is None:
+            self._channel = grpc.aio.insecure_channel(options.endpoint, options=arguments)
+        else:
+            self._channel = grpc.aio.secure_channel(options.endpoint, options.credentials, options=arguments)
+
+    async def _drop_channel(self) -> None:
+        channel, self._channel = self._channel, None
+        self._calls.clear()
+        if channel is not None:
+            await channel.close()
+
+    async def _join(self, seconds: float) -> None:
+        """Makes or joins the session."""
+        options = self.options
+        request = InitializeSessionRequest(session_id=options.session_id, without_variables=True, metadata=options.metadata)
+        call = self._multicallable("InitializeSession")(
+            request, timeout=seconds, metadata=self.headers, wait_for_ready=False
+        )
+        try:
+            response = await call
+        except grpc.aio.AioRpcError as cause:
+            if cause.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
+                raise UnavailableError(
+                    f"no bridge server answers at {options.endpoint} within {options.probe_timeout_ms:g} ms", cause=cause
+                ) from cause
+            raise
+        except asyncio.CancelledError:
+            call.cancel()
+            raise
+        if not response.success:
+            sentence = response.error_message
+            code = text_of(headers_of(await call.trailing_metadata()).get(ERROR_TRAILER))
+            raise error_of(code or code_of_sentence(sentence), sentence)
+        headers = headers_of(await call.initial_metadata())
+        self.epoch = text_of(headers.get(EPOCH_HEADER))
+        limit = text_of(headers.get(MAX_MESSAGE_HEADER))
+        if limit.isdigit() and int(limit) > 0:
+            self.max_request_bytes = min(int(limit), options.max_message_bytes)
+
+    def _become(self, state: str) -> None:
+        if state == self.state or self.state in ("closed", "failed"):
+            return
+        self.state = state
+        self.on_state(state)
+
+    def _fail(self, error: BridgeError) -> None:
+        self._failure = error
+        self._become("failed")
+        for feed in list(self.feeds):
+            feed.handle_failure(_again(error))
+        self.feeds.clear()
+        if self.link is not None:
+            self.link.fail_sets()
+        self._settle_waiting()
+
+    def _settle_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if one.done():
+                continue
+            if self._failure is None:
+                one.set_result(None)
+            else:
+                one.set_exception(_again(self._failure))
+
+
+def _again(error: BridgeError) -> BridgeError:
+    """One of its own for each who is told: a traceback belongs to one raise."""
+    return type(error)(error.message, code=error.code, details=error.details, cause=error.__cause__ or error)
+
+
+async def _awaited(work: Awaitable[Any]) -> Any:
+    return await work
+

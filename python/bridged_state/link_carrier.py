@@ -1,0 +1,394 @@
+"""Everything of one session on one stream: `StreamLink.Open`. Path: connection -> [link carrier] -> grpc.aio, and back -> watch feeds, sets.
+
+One call a connection, ended explicitly. What is asked within a turn of the event loop goes in one message. Slow server: the link session keeps
+what waits; a set waits for its own time. Silence: after a heartbeat that did not come the server is asked by a call, and no answer breaks the link.
+"""
+
+import asyncio
+import logging
+import os
+import random
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+
+import grpc
+import grpc.aio
+
+from ._core.link_events import (
+    Draining,
+    Ended,
+    KeptOut,
+    Registered,
+    SetResult,
+    Synced,
+    Update,
+    Welcome,
+)
+from ._core.link_session import FromRevision, LinkSession, LinkSet
+from ._wire.messages import LINK_PATH
+from .errors import BridgeError, ErrorDetails, UnavailableError, UnknownOutcomeError
+from .verdict import PERMANENT, REJOIN, error_of_call, verdict_of
+from .watch_feed import WatchFeed
+
+if TYPE_CHECKING:
+    from .connection import Connection
+
+logger = logging.getLogger("bridged_state")
+
+
+class LinkCarrier:
+    def __init__(self, connection: "Connection") -> None:
+        self._connection = connection
+        self._loop = connection.loop
+        options = connection.options
+        self.session = LinkSession(options.session_id, os.urandom(16), options.max_message_bytes)
+        self.session.set_heartbeat(options.heartbeat_ms)
+        # The server has said that it has no link: once and for all.
+        self.is_unsupported = False
+        self.error: Optional[BridgeError] = None
+        self._feeds: Dict[int, WatchFeed] = {}
+        self._numbers: Dict[WatchFeed, int] = {}
+        # Of feeds that a break ended, until they are watched again.
+        self._former: Dict[WatchFeed, int] = {}
+        self._resumes: Dict[int, bool] = {}
+        self._next_feed = 0
+        self._sets: Dict[int, "asyncio.Future[int]"] = {}
+        self._call: Optional[Any] = None
+        self._has_work = asyncio.Event()
+        self._last_word = 0.0
+        self._spread_ms: Optional[float] = None
+        self._is_closing = False
+
+    # --- watches
+
+    def add(self, feed: WatchFeed) -> None:
+        if feed.is_over or feed in self._numbers:
+            return
+        connection = self._connection
+        former = self._former.pop(feed, None)
+        feed.handle_position(None if former is None else self.session.resume_of(former))
+        request = feed.request(connection.epoch, True)
+        number = self._next_feed
+        self._next_feed += 1
+        self._feeds[number] = feed
+        self._numbers[feed] = number
+        self._resumes[number] = isinstance(request.resume, FromRevision)
+        try:
+            self.session.watch(
+                number,
+                request.identifiers,
+                request.patterns,
+                include_initial=True,
+                wait_missing=request.waits,
+                wants_mark=True,
+                condition=feed.condition,
+                resume=request.resume,
+            )
+        except BridgeError as error:
+            self._forget(number)
+            connection.feeds.pop(feed, None)
+            feed.handle_failure(error)
+            return
+        if former is not None:
+            self.session.unwatch(former)
+        self._has_work.set()
+
+    def remove(self, feed: WatchFeed) -> None:
+        self._former.pop(feed, None)
+        number = self._numbers.get(feed)
+        if number is None:
+            return
+        self._forget(number)
+        self.session.unwatch(number)
+        self._has_work.set()
+
+    def _forget(self, number: int) -> None:
+        feed = self._feeds.pop(number, None)
+        self._resumes.pop(number, None)
+        if feed is not None:
+            self._numbers.pop(feed, None)
+
+    # --- sets
+
+    async def set(
+        self, identifier: str, value: Any, source: str, metadata: Mapping[str, str], expected_version: int
+    ) -> int:
+        sequence = self.session.set(
+            identifier, value, source=source, metadata=metadata, expected_version=expected_version
+        )
+        version: int = (await self._results([(identifier, sequence)], False))[0]
+        return version
+
+    async def set_all(
+        self, values: Mapping[str, Any], atomic: bool, source: str, metadata: Mapping[str, str]
+    ) -> List[Any]:
+        """A version or an error for each."""
+        if atomic:
+            sets = [LinkSet(identifier, value) for identifier, value in values.items()]
+            sequences = self.session.set_batch(sets, source=source, metadata=metadata)
+        else:
+            sequences = []
+            try:
+                for identifier, value in values.items():
+                    sequences.append(self.session.set(identifier, value, source=source, metadata=metadata))
+            except BridgeError:
+                # One that cannot travel: none is sent.
+                for sequence in sequences:
+                    self.session.cancel_set(sequence)
+                raise
+        return await self._results(list(zip(values, sequences)), True)
+
+    async def _results(self, asked: Sequence[Tuple[str, int]], keeps_errors: bool) -> List[Any]:
+        waiting: List["asyncio.Future[int]"] = []
+        for _, sequence in asked:
+            future: "asyncio.Future[int]" = self._loop.create_future()
+            self._sets[sequence] = future
+            waiting.append(future)
+        self._has_work.set()
+        timeout = self._connection.options.call_timeout_ms / 1000.0
+        timer = self._loop.call_later(timeout, self._time_out, asked)
+        try:
+            if not keeps_errors:
+                return [await waiting[0]]
+            return list(await asyncio.gather(*waiting, return_exceptions=True))
+        except asyncio.CancelledError:
+            for _, sequence in asked:
+                if self._sets.pop(sequence, None) is not None:
+                    self.session.cancel_set(sequence)
+            raise
+        finally:
+            timer.cancel()
+
+    def _time_out(self, asked: Sequence[Tuple[str, int]]) -> None:
+        for identifier, sequence in asked:
+            future = self._sets.pop(sequence, None)
+            if future is None or future.done():
+                continue
+            details = ErrorDetails(identifiers=(identifier,))
+            if self.session.cancel_set(sequence):
+                why = self._connection.last_words
+                future.set_exception(
+                    UnavailableError(f'variable "{identifier}": no link to the server came in time{why}: it was not set', details=details)
+                )
+            else:
+                future.set_exception(
+                    UnknownOutcomeError(
+                        f'variable "{identifier}": the answer to its set did not come in time: it may or may not have been made, '
+                        "so read before you repeat it",
+                        details=details,
+                    )
+                )
+
+    def fail_sets(self) -> None:
+        """No link will come."""
+        for event in self.session.fail_sets():
+            if isinstance(event, SetResult):
+                self._settle(event)
+
+    def _settle(self, result: SetResult) -> None:
+        future = self._sets.pop(result.sequence, None)
+        if future is None or future.done():
+            return
+        if result.error is None:
+            future.set_result(result.version)
+        else:
+            future.set_exception(result.error)
+
+    # --- one stream
+
+    async def run(self, when_it_stands: Callable[[], None]) -> Optional[float]:
+        """Until the stream ends. Returns over how many milliseconds a draining server wants its clients to return; raises nothing of the call."""
+        self.error = None
+        self._spread_ms = None
+        self._is_closing = False
+        session = self.session
+        session.epoch = self._connection.epoch
+        session.max_request_bytes = self._connection.max_request_bytes
+        open_call = self._connection.channel().stream_stream(LINK_PATH)
+        call = self._call = open_call(metadata=self._connection.headers)
+        self._last_word = self._loop.time()
+        self._has_work.set()
+        writer = self._loop.create_task(self._write(call))
+        watchdog = self._loop.create_task(self._watch_silence(call))
+        try:
+            while True:
+                data = await call.read()
+                if data is grpc.aio.EOF:
+                    break
+                self._last_word = self._loop.time()
+                self._handle(data, when_it_stands)
+            await self._read_end(call)
+        except grpc.aio.AioRpcError as cause:
+            self._handle_end(cause.code(), cause)
+        except BridgeError as error:
+            self.error = error
+        except asyncio.CancelledError:
+            # Ours, or what the watchdog did to the call: only the former is for us to raise.
+            if not call.cancelled() or self._is_closing:
+                raise
+            self.error = self.error or UnavailableError(f"the link to {self._connection.options.endpoint} was cut")
+        finally:
+            self._call = None
+            writer.cancel()
+            watchdog.cancel()
+            call.cancel()
+            await asyncio.gather(writer, watchdog, return_exceptions=True)
+        return self._spread_ms
+
+    async def close(self) -> None:
+        """Says what is still to be said, then ends the stream."""
+        self._is_closing = True
+        call = self._call
+        if call is None or not self.session.is_welcome:
+            return
+        for number in list(self._feeds):
+            self.session.unwatch(number)
+        try:
+            await asyncio.wait_for(self._finish(call), 1.0)
+        except (asyncio.TimeoutError, grpc.RpcError, asyncio.InvalidStateError):
+            logger.debug("the link to %s did not end in time", self._connection.options.endpoint)
+
+    async def _finish(self, call: Any) -> None:
+        self._has_work.set()
+        # The writer takes it in its turn; what was set before the close is answered.
+        while (self.session.unanswered or self._has_work.is_set()) and not call.done():
+            await asyncio.sleep(0.005)
+        await call.done_writing()
+
+    async def _write(self, call: Any) -> None:
+        try:
+            while True:
+                await self._has_work.wait()
+                self._has_work.clear()
+                message = self.session.take_message()
+                while message is not None:
+                    await call.write(message)
+                    message = self.session.take_message()
+        except (grpc.RpcError, asyncio.InvalidStateError):
+            # The reader hears why.
+            return
+
+    async def _watch_silence(self, call: Any) -> None:
+        options = self._connection.options
+        allowed = options.heartbeat_ms / 1000.0 * 1.5
+        while True:
+            due = self._last_word + (allowed if self.session.is_welcome else options.probe_timeout_ms / 1000.0)
+            now = self._loop.time()
+            if now < due:
+                await asyncio.sleep(due - now)
+                continue
+            last_word = self._last_word
+            if self.session.is_welcome and await self._connection.probe():
+                # It answers calls: its heartbeats are late, and a link that stays silent is no link.
+                if self._loop.time() - self._last_word < 3 * allowed:
+                    await asyncio.sleep(min(1.0, allowed))
+                    continue
+            if self._last_word != last_word:
+                continue
+            self.error = UnavailableError(f"the link to {options.endpoint} went silent")
+            call.cancel()
+            return
+
+    async def _read_end(self, call: Any) -> None:
+        code = await call.code()
+        cause = None
+        if code != grpc.StatusCode.OK:
+            cause = grpc.aio.AioRpcError(
+                code, await call.initial_metadata(), await call.trailing_metadata(), details=await call.details()
+            )
+        self._handle_end(code, cause)
+
+    def _handle_end(self, code: grpc.StatusCode, cause: Optional[grpc.aio.AioRpcError]) -> None:
+        if self.error is not None:
+            return
+        if code == grpc.StatusCode.UNIMPLEMENTED and not self.session.is_welcome:
+            self.is_unsupported = True
+            return
+        endpoint = self._connection.options.endpoint
+        if cause is None:
+            self.error = UnavailableError(f"the server at {endpoint} ended the link")
+            return
+        error = error_of_call(cause)
+        if code not in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
+            error = UnavailableError(f"the link to {endpoint} broke: {error.message}", cause=cause)
+        self.error = error
+
+    def _handle(self, data: bytes, when_it_stands: Callable[[], None]) -> None:
+        feeds = self._feeds
+        for event in self.session.handle_message(data, self._loop.time()):
+            kind = type(event)
+            if kind is Update:
+                feed = feeds.get(event.variable.linked.number)  # type: ignore[union-attr]
+                if feed is not None:
+                    feed.handle_update(event)  # type: ignore[arg-type]
+                    if feed.is_over:
+                        self._drop(feed)
+            elif isinstance(event, SetResult):
+                self._settle(event)
+            elif isinstance(event, Welcome):
+                if event.epoch:
+                    self._connection.epoch = event.epoch
+                when_it_stands()
+            elif isinstance(event, Registered):
+                feed = feeds.get(event.feed)
+                if feed is not None:
+                    feed.handle_registered(self.session.epoch, self.session.asks_conditions)
+            elif isinstance(event, Synced):
+                feed = feeds.get(event.feed)
+                if feed is not None:
+                    feed.handle_synced()
+            elif isinstance(event, Ended):
+                self._handle_ended(event)
+            elif isinstance(event, KeptOut):
+                feed = feeds.get(event.feed)
+                if feed is not None:
+                    feed.handle_kept(event.variable_id, event.version)
+            elif isinstance(event, Draining):
+                self._spread_ms = float(event.spread_ms)
+        if self.session.has_waiting_sets:
+            self._has_work.set()
+
+    def _drop(self, feed: WatchFeed) -> None:
+        """It ended by itself."""
+        self._connection.feeds.pop(feed, None)
+        self.remove(feed)
+
+    def _handle_ended(self, event: Ended) -> None:
+        feed = self._feeds.get(event.feed)
+        if feed is None:
+            return
+        was_from_revision = self._resumes.get(event.feed, False)
+        self._forget(event.feed)
+        connection = self._connection
+        if event.code == "" and event.status == 0:
+            connection.feeds.pop(feed, None)
+            feed.handle_nothing_left()
+            return
+        verdict = verdict_of(event.error.code, feed.has_been_live)
+        if was_from_revision and event.status == grpc.StatusCode.ABORTED.value[0]:
+            # The server does not remember what went since: asked again with versions.
+            self.add(feed)
+            return
+        if verdict == PERMANENT:
+            connection.feeds.pop(feed, None)
+            feed.handle_failure(event.error)
+            return
+        if event.error.code == "VARIABLE_NOT_FOUND":
+            feed.wait_for_missing()
+        feed.handle_break("backoff")
+        feed.tell_error(event.error)
+        connection.spawn(self._return(feed, verdict == REJOIN))
+
+    async def _return(self, feed: WatchFeed, rejoins: bool) -> None:
+        await asyncio.sleep(0.05 + 0.2 * random.random())
+        if rejoins:
+            await self._connection.rejoin()
+        if feed in self._connection.feeds and self._connection.carrier is self:
+            self.add(feed)
+
+    def handle_break(self) -> None:
+        """The stream is gone: its feeds wait for the next one."""
+        self.session.handle_break()
+        self._former = {feed: number for feed, number in self._numbers.items() if not feed.is_over}
+        self._feeds.clear()
+        self._numbers.clear()
+        self._resumes.clear()

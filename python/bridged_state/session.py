@@ -1,0 +1,633 @@
+"""The face of the package: one session of a bridge server, for asyncio. Path: the user -> [session] -> connection, watches.
+
+A session belongs to the event loop and the process that connected it. Slow server: each call has its time. Closed: every call raises ClosedError.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import ssl
+from types import TracebackType
+from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple, Type, Union
+
+import grpc
+
+from ._core.backoff import BackoffOptions
+from ._core.condition import Condition
+from ._core.describe_value import describe_value
+from ._core.link_events import Update
+from ._core.value_codec import check_type, normalize_value
+from ._wire.messages import (
+    BatchGetVariablesRequest,
+    BatchSetVariablesRequest,
+    DeleteVariableRequest,
+    GetVariableHistoryRequest,
+    GetVariableRequest,
+    ListVariablesRequest,
+    Message,
+    RegisterVariableRequest,
+    RollbackVariableRequest,
+    SetVariableRequest,
+)
+from .cache import VariableCache
+from .connection import Connection, ConnectionOptions
+from .errors import (
+    BatchRefusedError,
+    BridgeError,
+    ClosedError,
+    ErrorDetails,
+    InvalidArgumentError,
+    InvalidConstraintError,
+    InvalidOptionsError,
+    RefusedVariable,
+    VariablesNotFoundError,
+    code_of_sentence,
+)
+from .types import VariableInfo, VariableUpdate, VersionedValue
+from .watch import Watch, check_identifier, read_names, read_period, read_watch_options
+from .watch_feed import WatchFeed
+from .wire_mapping import encoded, entry_of, info_of, value_of
+
+logger = logging.getLogger("bridged_state")
+
+TRANSPORTS = ("auto", "link", "stream")
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
+_PAGE_BYTES = 2 * 1024 * 1024
+
+
+class SessionContext:
+    """
+    A session of a bridge server. `async with SessionContext.connect("host:port", "house") as session:` connects it and closes it behind the
+    block; `session = await SessionContext.connect(…)` connects one that its owner closes.
+    """
+
+    def __init__(self, options: ConnectionOptions, cache_ttl_ms: float, on_state: Optional[Callable[[str], Any]]) -> None:
+        self._options = options
+        self._on_state = on_state
+        self._cache = VariableCache(cache_ttl_ms / 1000.0)
+        self._connection: Optional[Connection] = None
+        self._is_closed = False
+        self._pid = os.getpid()
+        self._set_order: Optional[asyncio.Lock] = None
+
+    @classmethod
+    def connect(
+        cls,
+        endpoint: str,
+        session_id: str = "default",
+        *,
+        token: Optional[str] = None,
+        tls: Union[None, bool, Mapping[str, Any], grpc.ChannelCredentials] = None,
+        transport: str = "auto",
+        metadata: Optional[Mapping[str, str]] = None,
+        cache_ttl_ms: float = 0,
+        connect_timeout_ms: float = 5_000,
+        call_timeout_ms: float = 10_000,
+        heartbeat_ms: int = 5_000,
+        probe_timeout_ms: float = 5_000,
+        max_message_bytes: int = MAX_MESSAGE_BYTES,
+        backoff: Optional[BackoffOptions] = None,
+        max_attempts: int = 0,
+        on_state: Optional[Callable[[str], Any]] = None,
+    ) -> "SessionContext":
+        """
+        `tls`: True for the authorities that grpc knows, or `{"ca": …, "cert": …, "key": …, "server_name": …}` with PEM bytes, PEM text or paths of
+        files; None speaks without. `transport`: `auto` takes the link and falls back to streams where a server has none. `cache_ttl_ms`: how long
+        `get_variable` may give a value that it has read; 0 asks the server each time. `heartbeat_ms`: the server may be silent so long before it is
+        asked. `max_attempts`: failed attempts in a row after which the session fails; 0 = never. Raises InvalidOptionsError.
+        """
+        credentials, server_name = _read_tls(tls)
+        if not isinstance(endpoint, str) or not endpoint.strip():
+            raise InvalidOptionsError(f'endpoint: give "host:port", not {describe_value(endpoint)}')
+        if not isinstance(session_id, str) or not session_id:
+            raise InvalidOptionsError(f"session_id: give the session's name, not {describe_value(session_id)}")
+        if token is not None and (not isinstance(token, str) or not token):
+            raise InvalidOptionsError("token: give the token as a str, or leave it out")
+        if transport not in TRANSPORTS:
+            raise InvalidOptionsError(f"transport: give one of {', '.join(TRANSPORTS)}, not {describe_value(transport)}")
+        if backoff is not None and not isinstance(backoff, BackoffOptions):
+            raise InvalidOptionsError(f"backoff: give BackoffOptions(…), not {describe_value(backoff)}")
+        options = ConnectionOptions(
+            endpoint=endpoint,
+            session_id=session_id,
+            token=token,
+            credentials=credentials,
+            server_name=server_name,
+            transport=transport,
+            backoff=backoff or BackoffOptions(),
+            max_attempts=_read_whole("max_attempts", max_attempts, 0),
+            connect_timeout_ms=read_period("connect_timeout_ms", connect_timeout_ms, 1),
+            call_timeout_ms=read_period("call_timeout_ms", call_timeout_ms, 1),
+            heartbeat_ms=_read_whole("heartbeat_ms", heartbeat_ms, 100),
+            probe_timeout_ms=read_period("probe_timeout_ms", probe_timeout_ms, 1),
+            max_message_bytes=_read_whole("max_message_bytes", max_message_bytes, 1024),
+            metadata=_read_metadata(metadata),
+        )
+        return cls(options, read_period("cache_ttl_ms", cache_ttl_ms), on_state)
+
+    # --- life
+
+    def __await__(self) -> Generator[Any, None, "SessionContext"]:
+        return self._open().__await__()
+
+    async def __aenter__(self) -> "SessionContext":
+        return await self._open()
+
+    async def __aexit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        await self.close()
+
+    async def _open(self) -> "SessionContext":
+        if self._is_closed:
+            raise ClosedError("the session was closed: connect another one")
+        if self._connection is not None:
+            raise InvalidArgumentError("the session is connected already: connect another one")
+        self._pid = os.getpid()
+        connection = self._connection = Connection(self._options)
+        connection.on_state = self._handle_state
+        self._set_order = asyncio.Lock()
+        try:
+            await connection.open()
+        except BaseException:
+            self._is_closed = True
+            raise
+        return self
+
+    async def close(self) -> None:
+        """Ends every watch, waits for sets that are on their way, and lets go of the connection. A second time it does nothing."""
+        if self._is_closed or self._connection is None:
+            self._is_closed = True
+            return
+        connection = self._usable()
+        self._is_closed = True
+        await connection.close()
+
+    @property
+    def session_id(self) -> str:
+        return self._options.session_id
+
+    @property
+    def state(self) -> str:
+        """`connecting`, `live`, `backoff`, `draining`, `failed` or `closed`."""
+        if self._is_closed:
+            return "closed"
+        return "connecting" if self._connection is None else self._connection.state
+
+    @property
+    def transport(self) -> str:
+        """`link` or `stream`: what carries the updates of this session."""
+        return "link" if self._connection is not None and self._connection.uses_link else "stream"
+
+    @property
+    def epoch(self) -> str:
+        """The server's present life; '' where it has none."""
+        return "" if self._connection is None else self._connection.epoch
+
+    # --- variables
+
+    async def register_variable(
+        self,
+        name: str,
+        type: str,
+        initial_value: Any,
+        *,
+        constraints: Optional[Mapping[str, Any]] = None,
+        metadata: Optional[Mapping[str, str]] = None,
+        description: str = "",
+        ttl_ms: int = 0,
+        source: Optional[str] = None,
+    ) -> str:
+        """Returns its id. Raises AlreadyExistsError where the name is there."""
+        connection = self._usable()
+        check_identifier(name, "register_variable")
+        check_type(type)
+        _, sent = encoded(initial_value, type, f'variable "{name}"')
+        request = RegisterVariableRequest(
+            session_id=self.session_id,
+            name=name,
+            type=type,
+            constraints_json=_constraints_text(constraints, name),
+            metadata=_read_metadata(metadata),
+            description=_read_text("description", description),
+            ttl_ms=_read_whole("ttl_ms", ttl_ms, 0),
+        )
+        request.initial_value.type_url, request.initial_value.value = sent.type_url, sent.value
+        request.initial_binary_value = sent.binary or b""
+        if source is not None:
+            request.setter.source = _read_text("source", source)
+        answer = await connection.call("RegisterVariable", request, changes=True, identifiers=(name,))
+        return str(answer.variable_id)
+
+    async def get_variable(self, identifier: str, *, bypass_cache: bool = False) -> Any:
+        """Its present value. Raises VariablesNotFoundError."""
+        connection = self._usable()
+        check_identifier(identifier, "get_variable")
+        if self._cache.is_on and not bypass_cache:
+            cached = self._cache.get(identifier, connection.loop.time())
+            if cached is not None:
+                return cached.value
+        variable = await self._read(connection, identifier)
+        value = value_of(variable)
+        self._cache.put(variable.id, variable.name, value, variable.version, connection.loop.time())
+        return value
+
+    async def get_variable_info(self, identifier: str) -> VariableInfo:
+        """Its value, version, type, constraints and metadata. Raises VariablesNotFoundError."""
+        check_identifier(identifier, "get_variable_info")
+        return info_of(await self._read(self._usable(), identifier))
+
+    async def get_variables(self, identifiers: Sequence[str]) -> Dict[str, Any]:
+        """Values by the identifiers asked for; those that are missing are left out."""
+        connection = self._usable()
+        wanted: Sequence[str] = [] if _is_empty_list(identifiers) else read_names(identifiers, "get_variables")
+        values: Dict[str, Any] = {}
+        while wanted:
+            request = BatchGetVariablesRequest(
+                session_id=self.session_id, variable_identifiers=wanted, max_bytes=_PAGE_BYTES
+            )
+            answer = await connection.call("GetVariables", request)
+            for identifier, variable in answer.variables.items():
+                values[identifier] = value_of(variable)
+                self._cache.put(
+                    variable.id, variable.name, values[identifier], variable.version, connection.loop.time()
+                )
+            wanted = list(answer.remaining_identifiers)
+        return values
+
+    async def set_variable(
+        self,
+        identifier: str,
+        value: Any,
+        *,
+        metadata: Optional[Mapping[str, str]] = None,
+        source: Optional[str] = None,
+        expected_version: int = 0,
+    ) -> int:
+        """
+        Returns its version, the present one where the value is equal. `expected_version`: raises VersionConflictError where the variable is at
+        another. Raises UnknownOutcomeError where the answer was lost.
+        """
+        connection = self._usable()
+        check_identifier(identifier, "set_variable")
+        custom = _read_metadata(metadata)
+        who = "python" if source is None else _read_text("source", source)
+        expected = _read_whole("expected_version", expected_version, 0)
+        link = connection.link
+        if connection.uses_link and link is not None:
+            version = await link.set(identifier, value, who, custom, expected)
+        else:
+            version = await self._set_by_call(connection, identifier, value, who, custom, expected)
+        self._cache.handle_set(identifier, version)
+        return version
+
+    async def update_variables(
+        self,
+        updates: Mapping[str, Any],
+        *,
+        atomic: bool = False,
+        metadata: Optional[Mapping[str, str]] = None,
+        source: Optional[str] = None,
+    ) -> Dict[str, int]:
+        """
+        Versions by identifier. Raises BatchRefusedError that says of each refused one why; with `atomic` all are set under one revision, or none.
+        """
+        connection = self._usable()
+        if not isinstance(updates, Mapping):
+            raise InvalidArgumentError(
+                f'update_variables: give a dict such as {{"fan": "on"}}, not {describe_value(updates)}'
+            )
+        for identifier in updates:
+            check_identifier(identifier, "update_variables")
+        if not updates:
+            return {}
+        custom = _read_metadata(metadata)
+        who = "python" if source is None else _read_text("source", source)
+        link = connection.link
+        if connection.uses_link and link is not None:
+            outcomes = await link.set_all(updates, atomic, who, custom)
+            return self._versions_of(dict(zip(updates, outcomes)))
+        return await self._update_by_call(connection, updates, atomic, who, custom)
+
+    async def list_variables(self, pattern: str = "") -> List[VariableInfo]:
+        """In the order of registration. `*` stands for any run of characters and `?` for one; '' lists all."""
+        connection = self._usable()
+        _read_text("pattern", pattern)
+        found: List[VariableInfo] = []
+        page = ""
+        while True:
+            request = ListVariablesRequest(
+                session_id=self.session_id, pattern=pattern, page_token=page, max_bytes=_PAGE_BYTES
+            )
+            answer = await connection.call("ListVariables", request)
+            found.extend(info_of(variable) for variable in answer.variables)
+            page = answer.next_page_token
+            if not page:
+                return found
+
+    async def delete_variable(self, identifier: str) -> None:
+        """Its watches are told `deleted`. Raises VariablesNotFoundError."""
+        connection = self._usable()
+        check_identifier(identifier, "delete_variable")
+        request = DeleteVariableRequest(session_id=self.session_id, variable_identifier=identifier)
+        await connection.call("DeleteVariable", request, changes=True, identifiers=(identifier,))
+        self._cache.handle_deleted(identifier)
+
+    async def history(self, identifier: str, limit: int = 0) -> List[VersionedValue]:
+        """The entries that the server keeps, oldest first; `limit`: the newest so many, 0 = all."""
+        connection = self._usable()
+        check_identifier(identifier, "history")
+        left = _read_whole("limit", limit, 0)
+        variable = await self._read(connection, identifier)
+        entries: List[VersionedValue] = []
+        before = 0
+        while True:
+            request = GetVariableHistoryRequest(
+                session_id=self.session_id,
+                variable_identifier=identifier,
+                limit=left,
+                before_version=before,
+                max_bytes=_PAGE_BYTES,
+            )
+            answer = await connection.call("GetVariableHistory", request, identifiers=(identifier,))
+            page = [entry_of(entry, variable.type, variable.name) for entry in answer.entries]
+            entries[:0] = page
+            left = max(0, left - len(page)) if limit else 0
+            if not answer.has_more or not page or (limit and left == 0):
+                return entries
+            before = page[0].version
+
+    async def rollback(self, identifier: str, version: int) -> int:
+        """Sets the value of that version again, which makes a new version: returns it. Raises VersionNotFoundError."""
+        connection = self._usable()
+        check_identifier(identifier, "rollback")
+        request = RollbackVariableRequest(
+            session_id=self.session_id, variable_identifier=identifier, target_version=_read_whole("version", version, 1)
+        )
+        answer = await connection.call("RollbackVariable", request, changes=True, identifiers=(identifier,))
+        self._cache.handle_set(identifier, answer.variable.version)
+        return int(answer.variable.version)
+
+    # --- watches
+
+    def watch_variables(
+        self,
+        names: Union[str, Sequence[str]],
+        *,
+        include_initial: bool = False,
+        filter_fn: Optional[Callable[..., bool]] = None,
+        condition: Optional[Condition] = None,
+        debounce_ms: float = 0,
+        throttle_ms: float = 0,
+        missing: str = "fail",
+        buffer_limit: int = 1024,
+        overflow: str = "conflate",
+        on_error: Optional[Callable[[BridgeError], Any]] = None,
+        on_state: Optional[Callable[[str], Any]] = None,
+        reconnect: bool = True,
+    ) -> Watch:
+        """
+        Updates of variables, by names or ids: `async for update in session.watch_variables(["temperature"]): …`. Leaving the loop ends the watch.
+
+        `include_initial`: the present values come first. `filter_fn`: a function of (update), (old, new) or (name, old, new) that lets an update
+        through. `condition`: the same as data, such as `{"changedBy": 1.0}`, asked by the server over the link. `debounce_ms`, `throttle_ms`: at
+        most the newest of each variable in that time. `missing`: `fail` raises VariablesNotFoundError that names each; `wait` watches them from
+        their registration on. `buffer_limit`: updates that may wait for the loop; `overflow`: `conflate`, `drop-oldest` or `error`. `on_error`:
+        told what went wrong and goes on, and why a watch ends. `on_state`: told `live`, `backoff` and the other states. `reconnect`: False ends it
+        with the first break.
+        """
+        options = (include_initial, filter_fn, condition, debounce_ms, throttle_ms, missing)
+        limits = (buffer_limit, overflow, on_error, on_state, reconnect)
+        connection = self._usable()
+        return self._watch(connection, read_names(names, "watch_variables"), (), (*options, *limits))
+
+    def watch_variable(self, name: str, **options: Any) -> Watch:
+        """Updates of one variable; options as of `watch_variables`."""
+        check_identifier(name, "watch_variable")
+        return self.watch_variables([name], **options)
+
+    def watch_pattern(
+        self,
+        pattern: str,
+        *,
+        include_initial: bool = False,
+        filter_fn: Optional[Callable[..., bool]] = None,
+        condition: Optional[Condition] = None,
+        debounce_ms: float = 0,
+        throttle_ms: float = 0,
+        buffer_limit: int = 1024,
+        overflow: str = "conflate",
+        on_error: Optional[Callable[[BridgeError], Any]] = None,
+        on_state: Optional[Callable[[str], Any]] = None,
+        reconnect: bool = True,
+    ) -> Watch:
+        """Updates of every variable whose name fits, now or later: `room/*`. Options as of `watch_variables`; it ends by its owner alone."""
+        options = (include_initial, filter_fn, condition, debounce_ms, throttle_ms, "wait")
+        limits = (buffer_limit, overflow, on_error, on_state, reconnect)
+        connection = self._usable()
+        return self._watch(connection, (), read_names(pattern, "watch_pattern"), (*options, *limits))
+
+    def _watch(
+        self, connection: Connection, names: Tuple[str, ...], patterns: Tuple[str, ...], options: Tuple[Any, ...]
+    ) -> Watch:
+        feed = WatchFeed(names, patterns, read_watch_options(*options))
+        if self._cache.is_on:
+            feed.on_value = self._handle_value
+        watch = Watch(connection, feed)
+        connection.add(feed)
+        return watch
+
+    # --- inside
+
+    def _usable(self) -> Connection:
+        """Raises what makes a call impossible, at once."""
+        if os.getpid() != self._pid:
+            raise ClosedError("the session was connected before this process was forked: connect another one in the child")
+        if self._is_closed:
+            raise ClosedError("the session was closed: connect another one")
+        connection = self._connection
+        if connection is None:
+            raise ClosedError("the session is not connected: use `async with SessionContext.connect(…) as session:`")
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise InvalidArgumentError(
+                "no event loop runs here: call it in the loop of the session, or use bridged_state.sync"
+            ) from None
+        if loop is not connection.loop:
+            raise InvalidArgumentError(
+                "the session belongs to another event loop: use it in the loop where it was connected, or connect another one"
+            )
+        return connection
+
+    def _handle_state(self, state: str) -> None:
+        if state != "live":
+            self._cache.clear()
+        if self._on_state is not None:
+            try:
+                self._on_state(state)
+            except Exception:
+                logger.exception("on_state of session %s raised", self.session_id)
+
+    def _handle_value(self, update: Update) -> None:
+        connection = self._connection
+        if connection is not None:
+            self._cache.put(update.id, update.name, update.value, update.version, connection.loop.time())
+
+    async def _read(self, connection: Connection, identifier: str) -> Message:
+        request = GetVariableRequest(session_id=self.session_id, variable_identifier=identifier)
+        try:
+            answer = await connection.call("GetVariable", request, identifiers=(identifier,))
+        except VariablesNotFoundError as cause:
+            raise VariablesNotFoundError.of((identifier,)) from cause
+        return answer.variable
+
+    async def _set_by_call(
+        self, connection: Connection, identifier: str, value: Any, source: str, metadata: Dict[str, str], expected: int
+    ) -> int:
+        _, sent = encoded(value, None, f'variable "{identifier}"')
+        request = SetVariableRequest(
+            session_id=self.session_id, variable_identifier=identifier, metadata=metadata, expected_version=expected
+        )
+        request.value.type_url, request.value.value = sent.type_url, sent.value
+        request.binary_value = sent.binary or b""
+        _say_source(request, connection, source)
+        async with _lock_of(self._set_order):
+            answer = await connection.call("SetVariable", request, changes=True, identifiers=(identifier,))
+        return int(answer.new_version)
+
+    async def _update_by_call(
+        self, connection: Connection, updates: Mapping[str, Any], atomic: bool, source: str, metadata: Dict[str, str]
+    ) -> Dict[str, int]:
+        request = BatchSetVariablesRequest(session_id=self.session_id, metadata=metadata, atomic=atomic)
+        for identifier, value in updates.items():
+            _, sent = encoded(value, None, f'variable "{identifier}"')
+            request.updates[identifier].type_url = sent.type_url
+            request.updates[identifier].value = sent.value
+            if sent.binary is not None:
+                request.binary_updates[identifier] = sent.binary
+        _say_source(request, connection, source)
+        async with _lock_of(self._set_order):
+            answer = await connection.call("SetVariables", request, changes=True, identifiers=tuple(updates))
+        outcomes: Dict[str, Any] = {identifier: int(version) for identifier, version in answer.new_versions.items()}
+        for identifier, sentence in answer.errors.items():
+            code = answer.error_codes.get(identifier) or code_of_sentence(sentence)
+            outcomes[identifier] = BridgeError(sentence, code=code)
+        return self._versions_of(outcomes)
+
+    def _versions_of(self, outcomes: Mapping[str, Any]) -> Dict[str, int]:
+        """Raises BatchRefusedError, or what became of one where that is not a refusal."""
+        versions: Dict[str, int] = {}
+        refused: Dict[str, RefusedVariable] = {}
+        for identifier, outcome in outcomes.items():
+            if isinstance(outcome, int):
+                versions[identifier] = outcome
+                self._cache.handle_set(identifier, outcome)
+            elif isinstance(outcome, BridgeError):
+                if outcome.code in ("UNKNOWN_OUTCOME", "UNAVAILABLE", "CLOSED"):
+                    raise outcome
+                refused[identifier] = RefusedVariable(outcome.code, outcome.message)
+            else:
+                raise outcome
+        if not refused:
+            return versions
+        shown = "; ".join(one.message for one in list(refused.values())[:3])
+        raise BatchRefusedError(
+            f"{len(refused)} of {len(outcomes)} variables were refused: {shown}: look at error.details.refused",
+            details=ErrorDetails(identifiers=tuple(refused), refused=refused, versions=versions),
+        )
+
+
+def _say_source(request: Message, connection: Connection, source: str) -> None:
+    """Ours reads the setter; another server the key of the metadata."""
+    request.setter.source = source
+    if not connection.epoch and "source" not in request.metadata:
+        request.metadata["source"] = source
+
+
+def _lock_of(lock: Optional[asyncio.Lock]) -> asyncio.Lock:
+    assert lock is not None
+    return lock
+
+
+def _is_empty_list(given: Any) -> bool:
+    return isinstance(given, (list, tuple, set, frozenset)) and not given
+
+
+def _constraints_text(constraints: Optional[Mapping[str, Any]], name: str) -> str:
+    if constraints is None:
+        return ""
+    if not isinstance(constraints, Mapping):
+        raise InvalidConstraintError(
+            f'variable "{name}": give constraints as a dict such as {{"min": 0}}, not {describe_value(constraints)}'
+        )
+    try:
+        return json.dumps(normalize_value("map", dict(constraints), f'constraints of variable "{name}"'), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, BridgeError) as cause:
+        raise InvalidConstraintError(f'variable "{name}": the constraints are no JSON: {cause}') from cause
+
+
+def _read_metadata(metadata: Optional[Mapping[str, str]]) -> Dict[str, str]:
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping) or not all(
+        isinstance(key, str) and isinstance(text, str) for key, text in metadata.items()
+    ):
+        raise InvalidArgumentError(f"metadata: give a dict of str to str, not {describe_value(metadata)} of others")
+    return dict(metadata)
+
+
+def _read_text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidArgumentError(f"{name}: give a str, not {describe_value(value)}")
+    return value
+
+
+def _read_whole(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**53:
+        raise InvalidOptionsError(f"{name}: give a whole number from {least}, not {describe_value(value)}")
+    return value
+
+
+def _read_tls(tls: Any) -> Tuple[Optional[grpc.ChannelCredentials], Optional[str]]:
+    if tls is None or tls is False:
+        return None, None
+    if tls is True:
+        return grpc.ssl_channel_credentials(), None
+    if isinstance(tls, grpc.ChannelCredentials):
+        return tls, None
+    if isinstance(tls, ssl.SSLContext):
+        raise InvalidOptionsError('tls: grpc takes no SSLContext: give {"ca": …, "cert": …, "key": …}')
+    if not isinstance(tls, Mapping):
+        raise InvalidOptionsError(f'tls: give True or {{"ca": …, "cert": …, "key": …}}, not {describe_value(tls)}')
+    unknown = [key for key in tls if key not in ("ca", "cert", "key", "server_name")]
+    if unknown:
+        raise InvalidOptionsError(f"tls: {describe_value(unknown[0])} is unknown: it takes ca, cert, key and server_name")
+    if (tls.get("cert") is None) != (tls.get("key") is None):
+        raise InvalidOptionsError("tls: cert and key belong together: give both")
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=_pem("ca", tls.get("ca")),
+        private_key=_pem("key", tls.get("key")),
+        certificate_chain=_pem("cert", tls.get("cert")),
+    )
+    return credentials, tls.get("server_name")
+
+
+def _pem(name: str, given: Any) -> Optional[bytes]:
+    if given is None:
+        return None
+    if isinstance(given, bytes):
+        return given
+    if isinstance(given, str) and "-----BEGIN" in given:
+        return given.encode("ascii")
+    if isinstance(given, (str, os.PathLike)):
+        try:
+            with open(given, "rb") as file:
+                return file.read()
+        except OSError as cause:
+            raise InvalidOptionsError(f"tls: {name} cannot be read: {cause}") from cause
+    raise InvalidOptionsError(f"tls: give {name} as PEM or as the path of a file, not {describe_value(given)}")
+
+
+__all__ = ["SessionContext", "VariableUpdate"]

@@ -1,0 +1,337 @@
+"""A watch as its user holds it: an asynchronous iterator of updates. Path: watch feed -> [watch] -> the user's loop.
+
+Leaving the loop in any way ends the watch: `break`, an exception, a cancelled task, `aclose()`, or when nobody holds it any more. Slow loop: what
+waits is bounded by `buffer_limit`, and `overflow` decides. Ended: what waits is still given, then the loop ends or the reason is raised.
+"""
+
+import asyncio
+import inspect
+from types import TracebackType
+from typing import Any, AsyncIterator, Callable, List, Mapping, Optional, Sequence, Tuple, Type
+
+from ._core.condition import check_condition
+from ._core.describe_value import describe_value
+from ._core.update_ring import OVERFLOWS
+from .connection import Connection
+from .errors import BridgeError, ClosedError, InvalidArgumentError, InvalidOptionsError
+from .types import VariableUpdate
+from .watch_feed import WatchFeed, WatchOptions
+
+MAX_BUFFER_LIMIT = 1_048_576
+MAX_PERIOD_MS = 2**31 - 1
+MISSING = ("fail", "wait")
+
+
+class Watch(AsyncIterator[VariableUpdate]):
+    """
+    Updates of some variables. It is registered as soon as it is made; `ready` waits for that. One loop at a time, and one loop in all: leaving it
+    ends the watch.
+    """
+
+    def __init__(self, connection: Connection, feed: WatchFeed) -> None:
+        self._connection = connection
+        self._feed = feed
+        self._waiter: Optional["asyncio.Future[None]"] = None
+        self._ready: List["asyncio.Future[None]"] = []
+        self._is_looped = False
+        self._is_closed = False
+        self._timer: Optional[asyncio.TimerHandle] = None
+        # The feed is held by the connection, and must not hold its watch: one that nobody holds ends.
+        waker = _Waker()
+        self._waker = waker
+        feed.wake = waker.wake
+        feed.wake_at = lambda moment_ms: _wake_at(connection, feed, waker, moment_ms)
+
+    @property
+    def state(self) -> str:
+        """`connecting`, `live`, `backoff`, `draining`, `stopped` or `failed`."""
+        return self._feed.state
+
+    @property
+    def stats(self) -> Mapping[str, int]:
+        """Counts since the watch began, and `buffered`: how many updates wait."""
+        return {**self._feed.stats, "buffered": self._feed.buffered, "reconnects": self._feed.reconnects}
+
+    async def ready(self) -> None:
+        """Until the server has registered the watch: a set made after that by anybody is seen. Raises why it never was."""
+        await self._until(lambda: self._feed.has_been_live)
+
+    async def synced(self) -> None:
+        """Until everything up to the registration has come; anew after each break."""
+        await self._until(lambda: self._feed.is_synced)
+
+    def __aiter__(self) -> AsyncIterator[VariableUpdate]:
+        if self._is_looped:
+            raise InvalidArgumentError(
+                f"{self._feed.subject} was iterated already, and one loop is all that a watch has: call watch_variables again"
+            )
+        self._check_loop()
+        self._is_looped = True
+        return _Loop(self)
+
+    def __anext__(self) -> Any:
+        return self._next()
+
+    async def __aenter__(self) -> "Watch":
+        await self.ready()
+        return self
+
+    async def __aexit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Ends it: nothing is given any more, and the server's observer goes."""
+        self._check_loop()
+        self._close()
+
+    def _close(self) -> None:
+        if self._is_closed:
+            return
+        self._is_closed = True
+        self._connection.remove(self._feed)
+        self._waker.wake()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_is_closed", True):
+            self._is_closed = True
+            _remove_soon(self._connection, self._feed)
+
+    def _check_loop(self) -> None:
+        if asyncio.get_running_loop() is not self._connection.loop:
+            raise InvalidArgumentError(
+                f"{self._feed.subject} belongs to another event loop: use it where its session was connected"
+            )
+
+    async def _next(self) -> VariableUpdate:
+        update = self._take()
+        while update is None:
+            await self._wait()
+            update = self._take()
+        return update
+
+    async def _next_batch(self, limit: int) -> List[VariableUpdate]:
+        """At least one; as many as wait."""
+        updates = [await self._next()]
+        while len(updates) < limit:
+            update = None if self._is_closed else self._feed.take()
+            if update is None:
+                break
+            updates.append(update)
+        return updates
+
+    def _take(self) -> Optional[VariableUpdate]:
+        """Raises StopAsyncIteration or the reason at the end."""
+        feed = self._feed
+        self._check_loop()
+        if not self._is_closed:
+            update = feed.take()
+            if update is not None:
+                return update
+        if self._is_closed or feed.is_over:
+            if feed.error is not None and not self._is_closed:
+                self._close()
+                raise feed.error
+            self._close()
+            raise StopAsyncIteration
+        return None
+
+    async def _wait(self) -> None:
+        if self._waker.waiter is not None:
+            raise InvalidArgumentError(f"{self._feed.subject} is iterated by two tasks: give each a watch of its own")
+        waiter = self._waker.waiter = self._connection.loop.create_future()
+        try:
+            await waiter
+        finally:
+            self._waker.waiter = None
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        self._check_loop()
+        while not is_so():
+            if self._feed.error is not None:
+                raise self._feed.error
+            if self._feed.is_over or self._is_closed:
+                raise ClosedError(f"{self._feed.subject} has ended")
+            future: "asyncio.Future[None]" = self._connection.loop.create_future()
+            self._waker.others.append(future)
+            await future
+
+
+class _Loop(AsyncIterator[VariableUpdate]):
+    """Held by the loop alone: when the loop lets go of it, the watch is over. No frame of a running step holds it."""
+
+    __slots__ = ("_watch",)
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def __aiter__(self) -> AsyncIterator[VariableUpdate]:
+        return self
+
+    def __anext__(self) -> Any:
+        return self._watch._next()
+
+    async def aclose(self) -> None:
+        await self._watch.aclose()
+
+    def __del__(self) -> None:
+        watch = self._watch
+        if not watch._is_closed:
+            watch._is_closed = True
+            _remove_soon(watch._connection, watch._feed)
+
+
+class _Waker:
+    """Who waits for a feed, without the watch."""
+
+    __slots__ = ("waiter", "others", "timer", "due_ms")
+
+    def __init__(self) -> None:
+        self.waiter: Optional["asyncio.Future[None]"] = None
+        self.others: List["asyncio.Future[None]"] = []
+        self.timer: Optional[asyncio.TimerHandle] = None
+        self.due_ms = 0.0
+
+    def wake(self) -> None:
+        waiter = self.waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_result(None)
+        if self.others:
+            others, self.others = self.others, []
+            for other in others:
+                if not other.done():
+                    other.set_result(None)
+
+
+def _wake_at(connection: Connection, feed: WatchFeed, waker: _Waker, moment_ms: float) -> None:
+    """One timer a watch, for the first of what is held."""
+    if waker.timer is not None:
+        if waker.due_ms <= moment_ms:
+            return
+        waker.timer.cancel()
+    waker.due_ms = moment_ms
+
+    def handle_due() -> None:
+        waker.timer = None
+        if not feed.is_over:
+            feed.handle_due(connection.loop.time() * 1000.0)
+
+    waker.timer = connection.loop.call_later(max(0.0, moment_ms / 1000.0 - connection.loop.time()), handle_due)
+
+
+def _remove_soon(connection: Connection, feed: WatchFeed) -> None:
+    """Of what was collected: that may be in any thread, and in the middle of anything."""
+    try:
+        connection.loop.call_soon_threadsafe(connection.remove, feed)
+    except RuntimeError:
+        # Its loop has ended, and everything with it.
+        return
+
+
+def read_names(names: Any, what: str) -> Tuple[str, ...]:
+    """Raises InvalidArgumentError. One name stands for a list of it; a name twice is there once."""
+    if isinstance(names, str):
+        names = [names]
+    if isinstance(names, (bytes, Mapping)) or not hasattr(names, "__iter__"):
+        raise InvalidArgumentError(f"{what}: give a list of names, not {describe_value(names)}")
+    read = list(names)
+    if not read:
+        raise InvalidArgumentError(f"{what}: the list is empty: name at least one variable")
+    for name in read:
+        check_identifier(name, what)
+    return tuple(dict.fromkeys(read))
+
+
+def check_identifier(name: Any, what: str) -> str:
+    if not isinstance(name, str):
+        raise InvalidArgumentError(f"{what}: give a variable's name or id as a str, not {describe_value(name)}")
+    if name == "":
+        raise InvalidArgumentError(f"{what}: the name is empty: give a variable's name or id")
+    return name
+
+
+def read_watch_options(
+    include_initial: Any,
+    filter_fn: Any,
+    condition: Any,
+    debounce_ms: Any,
+    throttle_ms: Any,
+    missing: Any,
+    buffer_limit: Any,
+    overflow: Any,
+    on_error: Any,
+    on_state: Any,
+    reconnect: Any,
+) -> WatchOptions:
+    """Raises InvalidOptionsError."""
+    if missing not in MISSING:
+        raise InvalidOptionsError(f"missing: give one of {', '.join(MISSING)}, not {describe_value(missing)}")
+    if overflow not in OVERFLOWS:
+        raise InvalidOptionsError(f"overflow: give one of {', '.join(OVERFLOWS)}, not {describe_value(overflow)}")
+    if isinstance(buffer_limit, bool) or not isinstance(buffer_limit, int) or not 1 <= buffer_limit <= MAX_BUFFER_LIMIT:
+        raise InvalidOptionsError(
+            f"buffer_limit: give a whole number from 1 to {MAX_BUFFER_LIMIT}, not {describe_value(buffer_limit)}"
+        )
+    return WatchOptions(
+        include_initial=_read_bool("include_initial", include_initial),
+        filter_fn=_read_filter(filter_fn),
+        condition=None if condition is None else check_condition(condition),
+        debounce_ms=read_period("debounce_ms", debounce_ms),
+        throttle_ms=read_period("throttle_ms", throttle_ms),
+        waits_for_missing=missing == "wait",
+        buffer_limit=buffer_limit,
+        overflow=overflow,
+        on_error=_read_callback("on_error", on_error),
+        on_state=_read_callback("on_state", on_state),
+        reconnect=_read_bool("reconnect", reconnect),
+    )
+
+
+def read_period(name: str, value: Any, least: float = 0) -> float:
+    """Milliseconds. Raises InvalidOptionsError."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= MAX_PERIOD_MS:
+        raise InvalidOptionsError(f"{name}: give milliseconds from {least:g} to {MAX_PERIOD_MS}, not {describe_value(value)}")
+    return float(value)
+
+
+def _read_bool(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidOptionsError(f"{name}: give True or False, not {describe_value(value)}")
+    return value
+
+
+def _read_callback(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if not callable(value) or inspect.iscoroutinefunction(value):
+        raise InvalidOptionsError(f"{name}: give a plain function of one argument, not {describe_value(value)}")
+    return value
+
+
+def _read_filter(given: Any) -> Optional[Callable[[Any, Any, VariableUpdate], bool]]:
+    """Called by how many arguments it takes: the update; old and new; or name, old and new."""
+    if given is None:
+        return None
+    if not callable(given) or inspect.iscoroutinefunction(given):
+        raise InvalidOptionsError(f"filter_fn: give a plain function such as lambda old, new: …, not {describe_value(given)}")
+    try:
+        parameters = [
+            one
+            for one in inspect.signature(given).parameters.values()
+            if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
+        ]
+        needed = sum(one.default is one.empty for one in parameters) or len(parameters)
+    except (TypeError, ValueError):
+        needed = 2
+    if needed == 1:
+        return lambda _old, _new, update: bool(given(update))
+    if needed == 3:
+        return lambda old, new, update: bool(given(update.variable_name, old, new))
+    if needed == 2:
+        return lambda old, new, _update: bool(given(old, new))
+    raise InvalidOptionsError(
+        f"filter_fn takes {needed} arguments: give a function of (update), of (old, new), or of (name, old, new)"
+    )
+
+

@@ -1,0 +1,492 @@
+"""One watch's interest: versions, old values, filters and its buffer. Path: carrier -> [watch feed] -> iterator.
+
+It knows neither streams nor gRPC: a carrier tells it what came, the iterator takes what waits. Slow reader: the buffer's overflow decides.
+Closed: what still comes is passed over.
+"""
+
+import logging
+import time
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+
+from ._core.condition import NO_VALUE, predicate_of
+from ._core.condition_text import condition_text
+from ._core.link_events import CHANGE, INITIAL, RESYNC, Update
+from ._core.link_events import DELETED as KIND_DELETED
+from ._core.link_session import FromRevision, FromVersions, Resume
+from ._core.rate_limit import GO, RateLimit
+from ._core.update_ring import BASELINE, DELETED, HAS_OLD, RingEntry, UpdateRing
+from ._core.update_ring import INITIAL as FLAG_INITIAL
+from ._core.update_ring import RESYNC as FLAG_RESYNC
+from ._core.version_tracker import DUPLICATE, VersionTracker
+from .errors import BridgeError, BufferOverflowError, ProtocolError, WatcherError
+from .types import VariableUpdate
+
+logger = logging.getLogger("bridged_state")
+
+
+class WatchOptions(NamedTuple):
+    """Checked and complete."""
+
+    include_initial: bool
+    filter_fn: Optional[Callable[[Any, Any, VariableUpdate], bool]]
+    condition: Optional[Mapping[str, Any]]
+    debounce_ms: float
+    throttle_ms: float
+    waits_for_missing: bool
+    buffer_limit: int
+    overflow: str
+    on_error: Optional[Callable[[BridgeError], Any]]
+    on_state: Optional[Callable[[str], Any]]
+    reconnect: bool
+
+
+class FeedRequest(NamedTuple):
+    """What the next stream asks the server for."""
+
+    identifiers: Sequence[str]
+    patterns: Sequence[str]
+    resume: Optional[Resume]
+    waits: bool
+
+
+class VariableFeed:
+    """One variable of a watch."""
+
+    __slots__ = ("identifiers", "tracker", "is_gone", "last", "shown", "filtered", "missed", "name")
+
+    def __init__(self, identifier: str) -> None:
+        # Those of the watch that mean it.
+        self.identifiers = [identifier]
+        self.tracker = VersionTracker()
+        self.is_gone = False
+        # The value seen last, and the one that the iterator has given last.
+        self.last: Any = NO_VALUE
+        self.shown: Any = None
+        # Let pass silently since the last update that was not, and missed before those.
+        self.filtered = 0
+        self.missed = 0
+        self.name = ""
+
+
+class _Arrival:
+    """What an update says beside its value, kept with it in the buffer."""
+
+    __slots__ = ("update", "version", "received_at")
+
+    def __init__(self, update: Update, version: int, received_at: float) -> None:
+        self.update = update
+        self.version = version
+        self.received_at = received_at
+
+
+class WatchFeed:
+    def __init__(self, identifiers: Sequence[str], patterns: Sequence[str], options: WatchOptions) -> None:
+        self.options = options
+        self.patterns = tuple(patterns)
+        self.condition = None if options.condition is None else condition_text(options.condition)
+        self.state = "connecting"
+        self.error: Optional[BridgeError] = None
+        self.is_over = False
+        self.is_synced = False
+        self.has_been_live = False
+        self.reconnects = 0
+        # Told to whoever waits: something to take, or another state.
+        self.wake: Callable[[], None] = _nothing
+        # Asks for a call of `handle_due` at that moment of the monotonic clock, ms.
+        self.wake_at: Callable[[float], None] = _nothing_at
+        # What each update that is no deletion says, for the cache.
+        self.on_value: Optional[Callable[[Update], None]] = None
+        self.stats = {"received": 0, "delivered": 0, "filtered": 0, "rate_limited": 0, "duplicates": 0, "errors": 0}
+        self._variables: Dict[str, VariableFeed] = {identifier: VariableFeed(identifier) for identifier in identifiers}
+        self._by_id: Dict[str, VariableFeed] = {}
+        self._ring: UpdateRing[RingEntry] = UpdateRing(options.buffer_limit, options.overflow)
+        self._limit = RateLimit(options.debounce_ms, options.throttle_ms)
+        self._is_limited = self._limit.is_limited
+        self._meets = None if options.condition is None else predicate_of(options.condition)
+        self._is_asked_there = False
+        self._waits = options.waits_for_missing
+        self._epoch = ""
+        self._position: Optional[FromRevision] = None
+        self._was_synced = False
+
+    # --- what a carrier asks and tells
+
+    @property
+    def subject(self) -> str:
+        """For sentences."""
+        return f"the watch of {', '.join(list(self.patterns or self._variables)[:3])}"
+
+    def request(self, server_epoch: str, takes_revisions: bool) -> FeedRequest:
+        """`server_epoch`: '' when the server said none."""
+        position, self._position = self._position, None
+        live = [variable for variable in self._distinct() if not variable.is_gone]
+        identifiers: List[str] = []
+        if not self.patterns:
+            identifiers = [identifier for variable in live for identifier in variable.identifiers]
+        if takes_revisions and position is not None and position.epoch == server_epoch and self.condition is None:
+            if all(one.tracker.version > 0 and one.tracker.epoch == server_epoch for one in live):
+                return FeedRequest(identifiers, self.patterns, position, self._waits)
+        versions: Dict[str, int] = {}
+        epochs = {one.tracker.epoch for one in live if one.tracker.version > 0}
+        if self.patterns and self.has_been_live and self._epoch:
+            epochs.add(self._epoch)
+        known = [epoch for epoch in epochs if server_epoch and is_same_server(epoch, server_epoch)]
+        resume_epoch = known[0] if known else next(iter(epochs), "")
+        if resume_epoch and len(known) <= 1:
+            for one in live:
+                if one.tracker.version > 0 and one.tracker.epoch == resume_epoch and one.tracker.variable_id:
+                    versions[one.tracker.variable_id] = one.tracker.version
+            resume: Optional[Resume] = FromVersions(resume_epoch, versions)
+        else:
+            resume = None
+        # A server that lost its state gets its variables back from whoever sets them: the watch outlives that.
+        has_lost_state = bool(server_epoch) and any(not is_same_server(epoch, server_epoch) for epoch in epochs)
+        return FeedRequest(identifiers, self.patterns, resume, self._waits or has_lost_state)
+
+    def wait_for_missing(self) -> None:
+        """After a NOT_FOUND of a watch that was live before."""
+        self._waits = True
+
+    def handle_registered(self, epoch: str, is_asked_there: bool = False) -> None:
+        if self.is_over:
+            return
+        self._epoch = epoch
+        self._is_asked_there = is_asked_there and self.condition is not None
+        if self.has_been_live:
+            self.reconnects += 1
+        self.has_been_live = True
+        self._become("live")
+
+    def handle_synced(self) -> None:
+        self.is_synced = True
+        self._was_synced = True
+        self.wake()
+
+    def handle_position(self, position: Optional[FromRevision]) -> None:
+        """Where its link was when it broke."""
+        self._position = position
+
+    def handle_break(self, state: str) -> None:
+        """What carried it is gone."""
+        self.is_synced = False
+        if not self.is_over:
+            self._become(state)
+
+    def handle_failure(self, error: BridgeError) -> None:
+        """For good: what waits is still given, then the error."""
+        if self.is_over:
+            return
+        self.error = error
+        self.is_over = True
+        self._flush_held()
+        self._become("failed")
+        self.tell_error(error)
+
+    def handle_nothing_left(self) -> None:
+        """Every variable of it is gone: what waits is still given."""
+        if self.is_over:
+            return
+        self.is_over = True
+        self._flush_held()
+        self._become("stopped")
+
+    def stop(self) -> None:
+        """Nothing is given any more."""
+        self._ring.clear()
+        if not self.is_over:
+            self.is_over = True
+            self._become("stopped")
+
+    def tell_error(self, error: BridgeError) -> None:
+        if self.options.on_error is None:
+            logger.debug("%s: %s", self.subject, error)
+            return
+        try:
+            self.options.on_error(error)
+        except Exception:
+            logger.exception("on_error of %s raised", self.subject)
+
+    def handle_update(self, update: Update, epoch: str = "") -> None:
+        """`epoch`: the one that the update says, '' when it says none."""
+        if self.is_over:
+            return
+        variable = self._by_id.get(update.variable.id)
+        if variable is None:
+            variable = self._find(update)
+            if variable is None:
+                return
+        if variable.is_gone:
+            return
+        try:
+            if update.kind == KIND_DELETED:
+                self._handle_deleted(variable, update)
+            else:
+                self._handle_version(variable, update, epoch)
+        except BridgeError as cause:
+            self.stats["errors"] += 1
+            self.tell_error(ProtocolError(f"an update could not be read ({cause}): it counts as missed", cause=cause))
+
+    def handle_kept(self, variable_id: str, version: int) -> None:
+        """Changes up to this version that were not told were kept out by the condition."""
+        variable = self._by_id.get(variable_id)
+        if variable is None or not self.is_synced or not self._is_asked_there:
+            return
+        kept = version - variable.tracker.version
+        if variable.is_gone or variable.tracker.version == 0 or kept <= 0:
+            return
+        variable.tracker.version = version
+        variable.filtered += kept
+        self.stats["received"] += kept
+        self.stats["filtered"] += kept
+
+    def handle_due(self, now_ms: float) -> None:
+        for entry in self._limit.take_due(now_ms):
+            self._push(entry)
+        due = self._limit.wake_at_ms()
+        if due is not None:
+            self.wake_at(due)
+
+    # --- what the iterator asks
+
+    def take(self) -> Optional[VariableUpdate]:
+        """The oldest that waits."""
+        entry = self._ring.take()
+        if entry is None:
+            return None
+        variable: VariableFeed = entry.key
+        arrival: _Arrival = entry.update
+        flags = entry.flags
+        old = entry.old if flags & HAS_OLD else variable.shown
+        variable.shown = entry.value
+        update = arrival.update
+        self.stats["delivered"] += 1
+        return VariableUpdate(
+            variable_id=update.variable.id,
+            variable_name=update.variable.name or variable.name,
+            value=entry.value,
+            old_value=None if old is NO_VALUE else old,
+            version=arrival.version,
+            missed=entry.missed,
+            is_initial=bool(flags & FLAG_INITIAL),
+            resync=bool(flags & FLAG_RESYNC),
+            deleted=(update.reason or "deleted") if flags & DELETED else None,
+            source=update.source,
+            timestamp=update.timestamp,
+            metadata=update.metadata,
+            revision=update.revision,
+            received_at=arrival.received_at,
+        )
+
+    @property
+    def buffered(self) -> int:
+        return len(self._ring)
+
+    # --- inside
+
+    def _distinct(self) -> Iterator[VariableFeed]:
+        return iter({id(variable): variable for variable in self._variables.values()}.values())
+
+    def _find(self, update: Update) -> Optional[VariableFeed]:
+        """Named by its name or its id; two identifiers of one variable are one variable."""
+        named = [update.name, *update.identifiers]
+        if not self._epoch:
+            named.append(update.id)
+        found: Optional[VariableFeed] = None
+        for identifier in named:
+            variable = self._variables.get(identifier)
+            if variable is None or variable is found:
+                continue
+            if found is None:
+                found = variable
+            elif variable.tracker.version == 0:
+                found.identifiers.extend(variable.identifiers)
+                for alias in variable.identifiers:
+                    self._variables[alias] = found
+        if found is None and update.kind == KIND_DELETED:
+            # Known from an earlier stream, or never heard of.
+            found = next((one for one in self._variables.values() if one.tracker.variable_id == update.id), None)
+        elif found is None and self.patterns:
+            found = self._variables[update.name] = VariableFeed(update.name)
+        if found is not None and update.id:
+            self._by_id[update.id] = found
+        return found
+
+    def _handle_version(self, variable: VariableFeed, update: Update, epoch: str) -> None:
+        tracker = variable.tracker
+        # Read before the tracker moves: an update that cannot be read counts as missed.
+        value = update.value
+        is_snapshot = update.kind != CHANGE
+        is_first = tracker.version == 0
+        if epoch == "" and not (tracker.epoch and is_same_server(tracker.epoch, self._epoch)):
+            epoch = self._epoch
+        in_new_life = update.missed if self._epoch else update.version - 1
+        missed = tracker.accept(update.version, epoch, update.variable.id, is_snapshot, in_new_life)
+        if missed == DUPLICATE:
+            self.stats["duplicates"] += 1
+            if variable.last is NO_VALUE:
+                variable.last = value
+            return
+        variable.name = update.variable.name
+        if self.on_value is not None:
+            self.on_value(update)
+        flags = 0
+        if is_first:
+            flags = self._flags_of_first(update)
+            lost = not self._epoch and flags == FLAG_RESYNC and self._was_synced
+            missed = update.version - 1 if lost else update.missed
+        elif tracker.is_resync:
+            flags = FLAG_RESYNC
+        kept = max(0, missed - update.missed) if self._is_asked_there and not is_snapshot else 0
+        old = update.before if update.has_before else variable.last
+        variable.last = value
+        if flags == BASELINE:
+            variable.shown = value
+            return
+        self.stats["received"] += 1 + kept
+        self.stats["filtered"] += kept
+        variable.filtered += kept
+        variable.missed += missed - kept
+        if flags == 0 and not self._lets_through(variable, old, value, update):
+            variable.filtered += 1
+            self.stats["filtered"] += 1
+            return
+        self._offer(self._entry(variable, update, update.version, value, old, flags))
+
+    def _lets_through(self, variable: VariableFeed, old: Any, value: Any, update: Update) -> bool:
+        if self._meets is not None and not self._meets(old, value):
+            return False
+        filter_fn = self.options.filter_fn
+        if filter_fn is None:
+            return True
+        shown = None if old is NO_VALUE else old
+        try:
+            return bool(
+                filter_fn(
+                    shown,
+                    value,
+                    VariableUpdate(
+                        variable_id=update.variable.id,
+                        variable_name=update.variable.name,
+                        value=value,
+                        old_value=shown,
+                        version=update.version,
+                        missed=variable.missed,
+                        source=update.source,
+                        timestamp=update.timestamp,
+                        metadata=update.metadata,
+                        revision=update.revision,
+                        received_at=time.time() * 1000.0,
+                    ),
+                )
+            )
+        except Exception as cause:
+            self.stats["errors"] += 1
+            self.tell_error(
+                WatcherError(f"filter_fn of {self.subject} raised {cause!r}: the update was left out", cause=cause)
+            )
+            return False
+
+    def _flags_of_first(self, update: Update) -> int:
+        if update.kind == CHANGE:
+            return 0
+        # A pattern that was away has missed the beginning of what it finds then.
+        is_news = bool(self.patterns) and self.reconnects > 0
+        if update.kind == INITIAL and self.options.include_initial and not is_news:
+            return FLAG_INITIAL
+        # After a break a set made since the registration may have brought it: somebody has to be told.
+        return FLAG_RESYNC if update.kind == RESYNC or self.reconnects > 0 else BASELINE
+
+    def _handle_deleted(self, variable: VariableFeed, update: Update) -> None:
+        tracker = variable.tracker
+        if update.variable.id and tracker.variable_id and update.variable.id != tracker.variable_id:
+            # The late word of an earlier life: the variable has come back under its name.
+            self.stats["duplicates"] += 1
+            return
+        version = max(update.version, tracker.version + 1)
+        skipped = update.missed if tracker.version == 0 else version - tracker.version - 1
+        kept = max(0, skipped - update.missed) if self._is_asked_there else 0
+        tracker.version = version
+        self.stats["received"] += 1 + kept
+        self.stats["filtered"] += kept
+        variable.filtered += kept
+        variable.missed += skipped - kept
+        variable.is_gone = True
+        self._by_id.pop(update.variable.id, None)
+        old = update.before if update.has_before else variable.last
+        entry = self._entry(variable, update, version, None, old, DELETED)
+        if self._is_limited:
+            held = self._limit.take(variable)
+            if held is not None:
+                self._push(held)
+        self._push(entry)
+        if self.patterns:
+            # Registered again it is found again, as another variable.
+            for identifier in variable.identifiers:
+                self._variables.pop(identifier, None)
+        elif all(one.is_gone for one in self._variables.values()):
+            self.handle_nothing_left()
+
+    def _entry(
+        self, variable: VariableFeed, update: Update, version: int, value: Any, old: Any, flags: int
+    ) -> RingEntry:
+        arrival = _Arrival(update, version, time.time() * 1000.0)
+        entry = RingEntry(variable, value, arrival, missed=variable.missed, filtered=variable.filtered, flags=flags)
+        if variable.filtered:
+            entry.old = old
+            entry.flags |= HAS_OLD
+        variable.missed = 0
+        variable.filtered = 0
+        return entry
+
+    def _offer(self, entry: RingEntry) -> None:
+        if not self._is_limited or entry.flags & FLAG_INITIAL:
+            self._push(entry)
+            return
+        now_ms = time.monotonic() * 1000.0
+        replaced = self._limit.offer(entry, now_ms)
+        if replaced == GO:
+            self._push(entry)
+            return
+        self.stats["rate_limited"] += replaced
+        due = self._limit.wake_at_ms()
+        if due is not None:
+            self.wake_at(due)
+
+    def _flush_held(self) -> None:
+        if self._is_limited:
+            for entry in self._limit.take_due(float("inf")):
+                self._push(entry)
+
+    def _push(self, entry: RingEntry) -> None:
+        if self._ring.push(entry):
+            self.wake()
+            return
+        self.handle_failure(
+            BufferOverflowError(
+                f"{self.subject}: more than buffer_limit={self.options.buffer_limit} updates wait: "
+                'do less in the loop, raise buffer_limit, or choose overflow="conflate"'
+            )
+        )
+
+    def _become(self, state: str) -> None:
+        if state != self.state:
+            self.state = state
+            if self.options.on_state is not None:
+                try:
+                    self.options.on_state(state)
+                except Exception:
+                    logger.exception("on_state of %s raised", self.subject)
+        self.wake()
+
+
+def is_same_server(epoch: str, server_epoch: str) -> bool:
+    """Whether an epoch, or an era within it (`epoch.n`), is that of a server."""
+    return epoch == server_epoch or epoch.startswith(f"{server_epoch}.")
+
+
+def _nothing() -> None:
+    return None
+
+
+def _nothing_at(_moment: float) -> None:
+    return None
