@@ -9,7 +9,7 @@ import asyncio
 import logging
 import random
 import time
-from typing import Any, Awaitable, Callable, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Tuple, Union
 
 import grpc
 import grpc.aio
@@ -20,6 +20,7 @@ from ._wire.messages import (
     ERROR_TRAILER,
     MAX_MESSAGE_HEADER,
     METHODS,
+    BatchGetVariablesRequest,
     InitializeSessionRequest,
     Message,
     PingRequest,
@@ -32,6 +33,7 @@ from .errors import (
     SessionNotFoundError,
     UnavailableError,
     UnknownOutcomeError,
+    VariablesNotFoundError,
     code_of_sentence,
     error_of,
 )
@@ -41,6 +43,8 @@ from .verdict import PERMANENT_CODES, error_of_call, headers_of, text_of
 from .watch_feed import WatchFeed
 
 logger = logging.getLogger("bridged_state")
+
+_ANSWER_BYTES = 2 * 1024 * 1024
 
 Metadata = Tuple[Tuple[str, Union[str, bytes]], ...]
 
@@ -136,9 +140,9 @@ class Connection:
             await asyncio.gather(*tasks, return_exceptions=True)
         await self._drop_channel()
 
-    def spawn(self, work: Awaitable[Any]) -> "asyncio.Task[Any]":
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """A task that `close` ends."""
-        task = self.loop.create_task(_awaited(work))
+        task = self.loop.create_task(work)
         self.background[task] = None
         task.add_done_callback(lambda done: self.background.pop(done, None))
         return task
@@ -172,6 +176,33 @@ class Connection:
         self.feeds[feed] = None
         if self.carrier is not None:
             self.carrier.add(feed)
+
+    def refuse(self, feed: WatchFeed, error: BridgeError) -> None:
+        """The server has no such watch, for good."""
+        if isinstance(error, VariablesNotFoundError) and not error.identifiers and not feed.patterns:
+            self.spawn(self._refuse_missing(feed, error))
+            return
+        self.feeds.pop(feed, None)
+        feed.handle_failure(error)
+
+    async def _refuse_missing(self, feed: WatchFeed, error: BridgeError) -> None:
+        """Its sentence names them for people: asked again, for programs."""
+        wanted = list(feed.identifiers)
+        missing: List[str] = []
+        try:
+            while wanted:
+                request = BatchGetVariablesRequest(session_id=self.options.session_id, variable_identifiers=wanted)
+                request.max_bytes = _ANSWER_BYTES
+                answer = await self.call("GetVariables", request)
+                missing.extend(answer.missing_variables)
+                wanted = list(answer.remaining_identifiers)
+        except BridgeError as cause:
+            logger.debug("what %s misses was not found out: %s", feed.subject, cause)
+        if missing:
+            order = {identifier: place for place, identifier in enumerate(feed.identifiers)}
+            error = VariablesNotFoundError.of(sorted(missing, key=lambda one: order.get(one, 0)))
+        self.feeds.pop(feed, None)
+        feed.handle_failure(error)
 
     def remove(self, feed: WatchFeed) -> None:
         """Nothing is told of it any more, and the server's observer goes."""
@@ -463,8 +494,3 @@ class Connection:
 def _again(error: BridgeError) -> BridgeError:
     """One of its own for each who is told: a traceback belongs to one raise."""
     return type(error)(error.message, code=error.code, details=error.details, cause=error.__cause__ or error)
-
-
-async def _awaited(work: Awaitable[Any]) -> Any:
-    return await work
-

@@ -369,8 +369,7 @@ class LinkCarrier:
             self.add(feed)
             return
         if verdict == PERMANENT:
-            connection.feeds.pop(feed, None)
-            feed.handle_failure(event.error)
+            connection.refuse(feed, event.error)
             return
         if event.error.code == "VARIABLE_NOT_FOUND":
             feed.wait_for_missing()

@@ -144,8 +144,8 @@ class StreamCarrier:
                 self._break(error)
                 return
             if verdict == PERMANENT:
-                self._forget(feed)
-                feed.handle_failure(error)
+                self._streams.pop(feed, None)
+                self._connection.refuse(feed, error)
                 return
             if error.code == "VARIABLE_NOT_FOUND":
                 feed.wait_for_missing()
@@ -184,7 +184,8 @@ class StreamCarrier:
                 seconds = connection.options.probe_timeout_ms / 1000.0
                 headers = headers_of(await asyncio.wait_for(asyncio.shield(call.initial_metadata()), seconds))
                 epoch = text_of(headers.get(EPOCH_HEADER))
-                if not call.done() or epoch:
+                # A refused watch has no headers, and its end follows.
+                if epoch:
                     is_registered = True
                     feed.handle_registered(epoch)
             else:
@@ -198,7 +199,7 @@ class StreamCarrier:
                 if not is_registered:
                     is_registered = True
                     if feed.state != "live":
-                        feed.handle_registered("")
+                        feed.handle_registered(connection.epoch)
                 self._handle(feed, message, linked)
                 if feed.is_over:
                     return None

@@ -116,6 +116,11 @@ class WatchFeed:
         """For sentences."""
         return f"the watch of {', '.join(list(self.patterns or self._variables)[:3])}"
 
+    @property
+    def identifiers(self) -> Sequence[str]:
+        """Those that are watched by name or id."""
+        return [] if self.patterns else list(self._variables)
+
     def request(self, server_epoch: str, takes_revisions: bool) -> FeedRequest:
         """`server_epoch`: '' when the server said none."""
         position, self._position = self._position, None

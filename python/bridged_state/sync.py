@@ -1,0 +1,354 @@
+"""The synchronous face, for scripts and notebooks: the asynchronous one on a thread of its own. Path: the user -> [sync] -> session on its loop.
+
+Usable from any thread, and inside a running event loop. A call waits for its answer; Ctrl-C while it waits ends the call. Closed: the thread
+ends; a process that does not close a session ends it with itself.
+"""
+
+import asyncio
+import concurrent.futures
+import os
+import threading
+from types import TracebackType
+from typing import Any, Coroutine, Dict, Iterator, List, Mapping, Optional, Sequence, Type, TypeVar, Union
+
+from . import session as asynchronous
+from .errors import ClosedError, DeadlineExceededError, InvalidArgumentError, InvalidOptionsError, WorkerError
+from .types import VariableInfo, VariableUpdate, VersionedValue
+from .watch import Watch as AsyncWatch
+from ._core.describe_value import describe_value
+
+T = TypeVar("T")
+
+_BATCH = 256
+_START_SECONDS = 10.0
+
+
+class _LoopThread:
+    """An event loop on a thread. Owner: one session."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._pid = os.getpid()
+        self._is_ended = False
+        self._thread = threading.Thread(target=self._run, name="bridged_state", daemon=True)
+        started = threading.Event()
+        self._loop.call_soon(started.set)
+        self._thread.start()
+        if not started.wait(_START_SECONDS):
+            raise WorkerError("the thread of the session did not start: try again when the machine is less busy")
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
+
+    def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
+        """Its result. Whatever interrupts the wait cancels it."""
+        if self._is_ended or os.getpid() != self._pid:
+            work.close()
+            if os.getpid() != self._pid:
+                raise ClosedError("the session was connected before this process was forked: connect another one in the child")
+            raise ClosedError("the session was closed: connect another one")
+        if threading.current_thread() is self._thread:
+            work.close()
+            raise InvalidArgumentError("a callback of a session runs on its thread and cannot wait for it: call it elsewhere")
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except concurrent.futures.CancelledError:
+            raise ClosedError("the session was closed: connect another one") from None
+        except BaseException:
+            future.cancel()
+            raise
+
+    def run_soon(self, work: Any) -> None:
+        """Without waiting; nothing where it has ended."""
+        if self._is_ended or os.getpid() != self._pid:
+            return
+        try:
+            self._loop.call_soon_threadsafe(work)
+        except RuntimeError:
+            return
+
+    def end(self) -> None:
+        if self._is_ended or os.getpid() != self._pid:
+            return
+        self._is_ended = True
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        if threading.current_thread() is not self._thread:
+            self._thread.join(_START_SECONDS)
+
+
+class SessionContext:
+    """`with sync.SessionContext.connect("host:port", "house") as session:`; the same methods as the asynchronous one, each waiting for its answer."""
+
+    def __init__(self, inner: asynchronous.SessionContext) -> None:
+        self._inner = inner
+        self._thread: Optional[_LoopThread] = None
+        self._is_closed = False
+
+    @classmethod
+    def connect(cls, endpoint: str, session_id: str = "default", **options: Any) -> "SessionContext":
+        """Options as of the asynchronous `connect`. It is connected by `with`, by `open()`, or with the first call."""
+        return cls(asynchronous.SessionContext.connect(endpoint, session_id, **options))
+
+    def open(self) -> "SessionContext":
+        """Connects it, if it is not. Raises UnavailableError."""
+        if self._is_closed:
+            raise ClosedError("the session was closed: connect another one")
+        if self._thread is None:
+            thread = _LoopThread()
+            try:
+                thread.wait_for(_opened(self._inner))
+            except BaseException:
+                thread.end()
+                self._is_closed = True
+                raise
+            self._thread = thread
+        return self
+
+    def close(self) -> None:
+        """Ends every watch and the thread. A second time it does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            try:
+                thread.wait_for(self._inner.close())
+            finally:
+                thread.end()
+
+    def __enter__(self) -> "SessionContext":
+        return self.open()
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        thread = getattr(self, "_thread", None)
+        if thread is not None:
+            inner = self._inner
+            thread.run_soon(lambda: asyncio.ensure_future(_closed_and_ended(inner, thread)))
+
+    @property
+    def session_id(self) -> str:
+        return self._inner.session_id
+
+    @property
+    def state(self) -> str:
+        return self._inner.state
+
+    @property
+    def transport(self) -> str:
+        return self._inner.transport
+
+    @property
+    def epoch(self) -> str:
+        return self._inner.epoch
+
+    def _wait(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            thread = self.open()._thread
+        except BaseException:
+            work.close()
+            raise
+        assert thread is not None
+        return thread.wait_for(work)
+
+    def register_variable(self, name: str, type: str, initial_value: Any, **options: Any) -> str:
+        """Returns its id. Raises AlreadyExistsError where the name is there."""
+        return self._wait(self._inner.register_variable(name, type, initial_value, **options))
+
+    def get_variable(self, identifier: str, *, bypass_cache: bool = False) -> Any:
+        """Its present value. Raises VariablesNotFoundError."""
+        return self._wait(self._inner.get_variable(identifier, bypass_cache=bypass_cache))
+
+    def get_variable_info(self, identifier: str) -> VariableInfo:
+        """Its value, version, type, constraints and metadata. Raises VariablesNotFoundError."""
+        return self._wait(self._inner.get_variable_info(identifier))
+
+    def get_variables(self, identifiers: Sequence[str]) -> Dict[str, Any]:
+        """Values by the identifiers asked for; those that are missing are left out."""
+        return self._wait(self._inner.get_variables(identifiers))
+
+    def set_variable(self, identifier: str, value: Any, **options: Any) -> int:
+        """Returns its version. Raises VersionConflictError, and UnknownOutcomeError where the answer was lost."""
+        return self._wait(self._inner.set_variable(identifier, value, **options))
+
+    def update_variables(self, updates: Mapping[str, Any], **options: Any) -> Dict[str, int]:
+        """Versions by identifier. Raises BatchRefusedError."""
+        return self._wait(self._inner.update_variables(updates, **options))
+
+    def list_variables(self, pattern: str = "") -> List[VariableInfo]:
+        """In the order of registration."""
+        return self._wait(self._inner.list_variables(pattern))
+
+    def delete_variable(self, identifier: str) -> None:
+        """Its watches are told `deleted`. Raises VariablesNotFoundError."""
+        self._wait(self._inner.delete_variable(identifier))
+
+    def history(self, identifier: str, limit: int = 0) -> List[VersionedValue]:
+        """The entries that the server keeps, oldest first."""
+        return self._wait(self._inner.history(identifier, limit))
+
+    def rollback(self, identifier: str, version: int) -> int:
+        """Sets the value of that version again: returns the new version. Raises VersionNotFoundError."""
+        return self._wait(self._inner.rollback(identifier, version))
+
+    def watch_variables(
+        self, names: Union[str, Sequence[str]], *, timeout: Optional[float] = None, **options: Any
+    ) -> "Watch":
+        """
+        `for update in session.watch_variables(["temperature"], timeout=5): …`. `timeout`: seconds without an update after which the loop raises
+        DeadlineExceededError; None waits for ever. Other options as of the asynchronous one; it is registered when this returns.
+        """
+        _check_timeout(timeout)
+        return Watch(self, self._wait(_registered(self._inner, "watch_variables", names, options)), timeout)
+
+    def watch_variable(self, name: str, *, timeout: Optional[float] = None, **options: Any) -> "Watch":
+        """Updates of one variable; options as of `watch_variables`."""
+        _check_timeout(timeout)
+        return Watch(self, self._wait(_registered(self._inner, "watch_variable", name, options)), timeout)
+
+    def watch_pattern(self, pattern: str, *, timeout: Optional[float] = None, **options: Any) -> "Watch":
+        """Updates of every variable whose name fits, now or later; options as of `watch_variables`."""
+        _check_timeout(timeout)
+        return Watch(self, self._wait(_registered(self._inner, "watch_pattern", pattern, options)), timeout)
+
+
+class Watch(Iterator[VariableUpdate]):
+    """Updates, one after another. Leaving the loop ends it; `close()` too."""
+
+    def __init__(self, session: SessionContext, inner: AsyncWatch, timeout: Optional[float]) -> None:
+        self._session = session
+        self._inner = inner
+        self._timeout = timeout
+        # Taken from the thread at once, given one by one.
+        self._taken: List[VariableUpdate] = []
+        self._is_looped = False
+        self._is_closed = False
+        self._is_waiting = threading.Lock()
+
+    @property
+    def state(self) -> str:
+        return self._inner.state
+
+    @property
+    def stats(self) -> Mapping[str, int]:
+        """Counts since the watch began."""
+        return self._inner.stats
+
+    def __iter__(self) -> Iterator[VariableUpdate]:
+        if self._is_looped:
+            raise InvalidArgumentError(
+                "the watch was iterated already, and one loop is all that a watch has: call watch_variables again"
+            )
+        self._is_looped = True
+        return _Loop(self)
+
+    def __next__(self) -> VariableUpdate:
+        return self._next()
+
+    def _next(self) -> VariableUpdate:
+        if self._taken:
+            return self._taken.pop()
+        if self._is_closed:
+            raise StopIteration
+        if not self._is_waiting.acquire(blocking=False):
+            raise InvalidArgumentError("the watch is iterated by two threads: give each a watch of its own")
+        try:
+            updates = self._session._wait(_batch(self._inner, self._timeout))
+        finally:
+            self._is_waiting.release()
+        if not updates:
+            self._is_closed = True
+            raise StopIteration
+        updates.reverse()
+        self._taken = updates
+        return self._taken.pop()
+
+    def close(self) -> None:
+        """Ends it: nothing is given any more."""
+        self._taken = []
+        if self._is_closed:
+            return
+        self._is_closed = True
+        if self._session._thread is not None:
+            self._session._wait(self._inner.aclose())
+
+    def __enter__(self) -> "Watch":
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        self._end_soon()
+
+    def _end_soon(self) -> None:
+        if getattr(self, "_is_closed", True):
+            return
+        self._is_closed = True
+        self._taken = []
+        thread = self._session._thread
+        if thread is not None:
+            thread.run_soon(self._inner._close)
+
+
+class _Loop(Iterator[VariableUpdate]):
+    """Held by the loop alone: when it lets go of it, the watch is over."""
+
+    __slots__ = ("_watch",)
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+
+    def __iter__(self) -> Iterator[VariableUpdate]:
+        return self
+
+    def __next__(self) -> VariableUpdate:
+        return self._watch._next()
+
+    def __del__(self) -> None:
+        self._watch._end_soon()
+
+
+async def _opened(inner: asynchronous.SessionContext) -> None:
+    await inner
+
+
+async def _closed_and_ended(inner: asynchronous.SessionContext, thread: _LoopThread) -> None:
+    await inner.close()
+    thread.end()
+
+
+async def _registered(inner: asynchronous.SessionContext, method: str, target: Any, options: Dict[str, Any]) -> AsyncWatch:
+    watch: AsyncWatch = getattr(inner, method)(target, **options)
+    if options.get("missing", "fail") == "fail":
+        await watch.ready()
+    return watch
+
+
+async def _batch(watch: AsyncWatch, timeout: Optional[float]) -> List[VariableUpdate]:
+    """None of them at the end."""
+    try:
+        return await asyncio.wait_for(watch._next_batch(_BATCH), timeout)
+    except StopAsyncIteration:
+        return []
+    except asyncio.TimeoutError:
+        raise DeadlineExceededError(f"no update came within timeout={timeout} s: wait longer, or catch this and go on") from None
+
+
+def _check_timeout(timeout: Any) -> None:
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0):
+        raise InvalidOptionsError(f"timeout: give seconds above 0, or None to wait for ever, not {describe_value(timeout)}")
+
+
+__all__ = ["SessionContext", "Watch"]

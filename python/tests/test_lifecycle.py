@@ -1,0 +1,236 @@
+"""Whatever way a watch ends, nothing is left at either end; and what is used wrongly says so."""
+
+import asyncio
+import gc
+import os
+import threading
+from typing import Any, Callable
+
+import pytest
+from servers import Server, asynchronous, take, until
+
+import bridged_state
+from bridged_state import (
+    BridgeError,
+    ClosedError,
+    DeadlineExceededError,
+    InvalidArgumentError,
+    InvalidOptionsError,
+    InvalidTypeError,
+    InvalidValueError,
+    SessionContext,
+    UnavailableError,
+    VariablesNotFoundError,
+    VersionConflictError,
+    sync,
+)
+
+
+@asynchronous
+async def test_every_end_of_a_loop_leaves_nothing(server: Server, session_id: str, transport: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
+        await session.register_variable("n", "integer", 1)
+
+        async for _ in session.watch_variables(["n"], include_initial=True):
+            break
+        await server.until_no_observer()
+
+        held = session.watch_variables(["n"], include_initial=True)
+        async for _ in held:
+            break
+        await server.until_no_observer()
+        with pytest.raises(InvalidArgumentError, match="iterated already"):
+            async for _ in held:
+                pass
+
+        with pytest.raises(ZeroDivisionError):
+            async for _ in session.watch_variables(["n"], include_initial=True):
+                1 / 0
+        await server.until_no_observer()
+
+        async def consume() -> None:
+            async for _ in session.watch_variables(["n"]):
+                pass
+
+        task = asyncio.ensure_future(consume())
+        await until(lambda: server.observers() == 1, "the watch")
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await server.until_no_observer()
+
+        closed = session.watch_variables(["n"], include_initial=True)
+        await take(closed, 1)
+        await closed.aclose()
+        await server.until_no_observer()
+
+        dropped = session.watch_variables(["n"])
+        await dropped.ready()
+        assert server.observers() == 1
+        del dropped
+        gc.collect()
+        await server.until_no_observer()
+
+        await session.watch_variables(["n"]).ready()
+    await server.until_no_observer()
+
+
+@asynchronous
+async def test_a_thousand_watches_leave_flat_memory(server: Server, session_id: str, transport: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
+        await session.register_variable("n", "integer", 1)
+        sizes = []
+        for _ in range(4):
+            for _ in range(250):
+                async for _ in session.watch_variables(["n"], include_initial=True):
+                    break
+            await server.until_no_observer()
+            await until(lambda: len(asyncio.all_tasks()) < 12, "the end of the tasks")
+            gc.collect()
+            sizes.append(len(gc.get_objects()))
+        assert sizes[-1] - sizes[0] < 500, sizes
+
+
+@asynchronous
+async def test_bad_input_is_refused_at_once(server: Server, session_id: str, transport: str) -> None:
+    with pytest.raises(InvalidOptionsError):
+        SessionContext.connect(50051)  # type: ignore[arg-type]
+    with pytest.raises(InvalidOptionsError):
+        SessionContext.connect("127.0.0.1:1", tls={"cert": "x"})
+    with pytest.raises(InvalidOptionsError):
+        SessionContext.connect("127.0.0.1:1", transport="pigeon")
+    async with SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
+        await session.register_variable("n", "integer", 1)
+        wrong: Any = session
+        refusals: "list[tuple[type[BridgeError], Callable[[], Any]]]" = [
+            (InvalidArgumentError, lambda: wrong.watch_variables(5)),
+            (InvalidArgumentError, lambda: wrong.watch_variables([])),
+            (InvalidArgumentError, lambda: wrong.watch_variables([5])),
+            (InvalidArgumentError, lambda: wrong.watch_variables([""])),
+            (InvalidOptionsError, lambda: wrong.watch_variables(["n"], overflow="explode")),
+            (InvalidOptionsError, lambda: wrong.watch_variables(["n"], missing="maybe")),
+            (InvalidOptionsError, lambda: wrong.watch_variables(["n"], buffer_limit=0)),
+            (InvalidOptionsError, lambda: wrong.watch_variables(["n"], debounce_ms=-1)),
+            (InvalidOptionsError, lambda: wrong.watch_variables(["n"], filter_fn="x")),
+            (InvalidOptionsError, lambda: wrong.watch_variables(["n"], condition={"bigger": 1})),
+        ]
+        for error, act in refusals:
+            with pytest.raises(error):
+                act()
+        with pytest.raises(InvalidValueError):
+            await session.set_variable("n", "text")
+        with pytest.raises(InvalidValueError):
+            await session.set_variable("n", object())
+        with pytest.raises(InvalidTypeError):
+            await session.register_variable("m", "complex", 1)
+        with pytest.raises(InvalidValueError):
+            await session.register_variable("m", "float", "high")
+        with pytest.raises(VariablesNotFoundError) as caught:
+            await session.set_variable("nobody", 1)
+        assert caught.value.identifiers == ("nobody",)
+        with pytest.raises(VariablesNotFoundError) as caught:
+            await session.get_variable("nobody")
+        assert caught.value.identifiers == ("nobody",)
+        with pytest.raises(VersionConflictError):
+            await session.set_variable("n", 2, expected_version=7)
+        with pytest.raises(bridged_state.BatchRefusedError) as refused:
+            await session.update_variables({"n": 5, "nobody": 1})
+        assert refused.value.details.refused["nobody"].code == "VARIABLE_NOT_FOUND"
+        assert refused.value.details.versions == {"n": 2}
+        with pytest.raises(bridged_state.BatchRefusedError):
+            await session.update_variables({"n": 6, "nobody": 1}, atomic=True)
+        assert await session.get_variable("n") == 5
+
+        watch = session.watch_variables(["n"])
+        await watch.ready()
+        first = asyncio.ensure_future(watch.__anext__())
+        await asyncio.sleep(0)
+        with pytest.raises(InvalidArgumentError, match="two tasks"):
+            await watch.__anext__()
+        first.cancel()
+        await watch.aclose()
+    with pytest.raises(ClosedError):
+        await session.get_variable("n")
+    with pytest.raises(ClosedError):
+        session.watch_variables(["n"])
+
+
+@asynchronous
+async def test_another_loop_and_a_fork_are_told(server: Server, session_id: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id) as session:
+        await session.register_variable("n", "integer", 1)
+        caught = []
+
+        def elsewhere() -> None:
+            async def use() -> None:
+                await session.get_variable("n")
+
+            try:
+                asyncio.run(use())
+            except BridgeError as error:
+                caught.append(error)
+
+        thread = threading.Thread(target=elsewhere)
+        thread.start()
+        await asyncio.get_running_loop().run_in_executor(None, thread.join)
+        assert isinstance(caught[0], InvalidArgumentError) and "another event loop" in caught[0].message
+
+        pid, session._pid = session._pid, os.getpid() + 1
+        with pytest.raises(ClosedError, match="forked"):
+            await session.get_variable("n")
+        session._pid = pid
+
+
+@asynchronous
+async def test_nobody_there_is_told_in_time() -> None:
+    with pytest.raises(UnavailableError, match="127.0.0.1:1"):
+        async with SessionContext.connect("127.0.0.1:1", connect_timeout_ms=300):
+            pass
+
+
+@asynchronous
+async def test_a_live_watch_keeps_the_cache_fresh(server: Server, session_id: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id, cache_ttl_ms=60_000) as session:
+        async with SessionContext.connect(server.endpoint, session_id) as other:
+            await session.register_variable("n", "integer", 1)
+            assert await session.get_variable("n") == 1
+            await other.set_variable("n", 2)
+            assert await session.get_variable("n") == 1
+            assert await session.get_variable("n", bypass_cache=True) == 2
+            watch = session.watch_variables(["n"])
+            await watch.ready()
+            await other.set_variable("n", 3)
+            await take(watch, 1)
+            assert await session.get_variable("n") == 3
+            await session.set_variable("n", 4)
+            assert await session.get_variable("n") == 4
+            await watch.aclose()
+
+
+def test_the_synchronous_face(server: Server, session_id: str, transport: str) -> None:
+    with sync.SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
+        session.register_variable("n", "integer", 0)
+        seen = []
+        for update in session.watch_variables(["n"], include_initial=True, timeout=10):
+            seen.append((update.old_value, update.value))
+            if update.value == 3:
+                break
+            session.set_variable("n", update.value + 1)
+        assert seen == [(None, 0), (0, 1), (1, 2), (2, 3)]
+        with pytest.raises(DeadlineExceededError):
+            for _ in session.watch_variables(["n"], timeout=0.05):
+                pass
+        with pytest.raises(VariablesNotFoundError):
+            session.watch_variables(["nobody"])
+        session.delete_variable("n")
+    with pytest.raises(ClosedError):
+        session.get_variable("n")
+    asyncio.run(server.until_no_observer())
+    assert not any(thread.name == "bridged_state" for thread in threading.enumerate())
+
+
+@asynchronous
+async def test_the_synchronous_face_inside_a_running_loop(server: Server, session_id: str) -> None:
+    with sync.SessionContext.connect(server.endpoint, session_id) as session:
+        session.register_variable("n", "integer", 4)
+        assert session.get_variable("n") == 4

@@ -1,0 +1,82 @@
+/** The Python package `bridged_state`: its own tests against real servers and Node programs, its types, and what is installed from its wheel and sdist. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { ROOT } from './python-process.js';
+
+const PACKAGE = join(ROOT, 'python');
+const TESTS_MS = 110_000;
+const INTERPRETERS = ['/usr/bin/python3', 'python3'];
+const DEBIAN = 'apt-get install python3-grpcio python3-protobuf python3-pytest';
+const DEBIAN_BUILD = 'apt-get install mypy python3-build python3-setuptools python3-wheel python3-venv python3-pip';
+
+/** The first interpreter with these modules. */
+function interpreterWith(...modules: string[]): string | undefined {
+  return INTERPRETERS.find(
+    (candidate) => spawnSync(candidate, ['-c', `import ${modules.join(', ')}`], { stdio: 'ignore' }).status === 0,
+  );
+}
+
+/** What the command printed. @throws AssertionError that shows all of it when it failed */
+function run(command: string, args: readonly string[], cwd: string, timeout = TESTS_MS): string {
+  const { status, stdout, stderr, error } = spawnSync(command, args, {
+    ...{ cwd, timeout, encoding: 'utf8', maxBuffer: 1 << 26 },
+    env: {
+      ...process.env,
+      ...{ BRIDGED_STATE_NODE: process.execPath, PYTHONDONTWRITEBYTECODE: '1', PYTHONIOENCODING: 'utf-8' },
+    },
+  });
+  assert.equal(status, 0, `${command} ${args.join(' ')}: ${error?.message ?? `exit ${status}`}\n${stdout}\n${stderr}`);
+  return stdout;
+}
+
+/** Skipped without it on a developer's machine; in CI a failure. */
+function needs(found: string | undefined, remedy: string): { skip: string | false } {
+  return {
+    skip: found === undefined && process.env.CI !== 'true' ? `what it needs is not installed: ${remedy}` : false,
+  };
+}
+
+const tester = interpreterWith('grpc', 'google.protobuf', 'pytest');
+test('the tests of the Python package pass', needs(tester, DEBIAN), (t) => {
+  assert.ok(tester, DEBIAN);
+  const said = run(tester, ['-m', 'pytest', '-q', '--tb=short', '-p', 'no:cacheprovider'], PACKAGE);
+  t.diagnostic(said.trim().split('\n').at(-1) ?? '');
+});
+
+const checker = interpreterWith('mypy');
+test('its types hold under mypy --strict', needs(checker, DEBIAN_BUILD), () => {
+  assert.ok(checker, DEBIAN_BUILD);
+  run(checker, ['-m', 'mypy', '--strict', '--cache-dir', '/dev/null', 'bridged_state'], PACKAGE);
+});
+
+const builder = interpreterWith('build', 'setuptools', 'wheel', 'venv', 'ensurepip', 'grpc');
+test('its wheel and its sdist install into a fresh environment', needs(builder, DEBIAN_BUILD), () => {
+  assert.ok(builder, DEBIAN_BUILD);
+  const folder = mkdtempSync(join(tmpdir(), 'bridged-state-wheel-'));
+  try {
+    // A copy: setuptools writes beside what it builds.
+    const source = join(folder, 'source');
+    cpSync(PACKAGE, source, { recursive: true, filter: (path) => !/__pycache__|\.egg-info|_cache$/.test(path) });
+    run(builder, ['-m', 'build', '--no-isolation', '--outdir', join(folder, 'dist'), source], folder);
+    const built = readdirSync(join(folder, 'dist')).sort();
+    assert.equal(built.length, 2, built.join(', '));
+    for (const [place, archive] of built.entries()) {
+      const environment = join(folder, `venv${place}`);
+      run(builder, ['-m', 'venv', '--system-site-packages', environment], folder);
+      const python = join(environment, 'bin/python');
+      const install = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--no-index', '--no-build-isolation'];
+      run(python, [...install, join(folder, 'dist', archive)], folder);
+      const program =
+        'import bridged_state, bridged_state.sync, os; folder = os.path.dirname(bridged_state.__file__); ' +
+        'assert os.path.exists(os.path.join(folder, "py.typed")); print(folder, bridged_state.SessionContext.__name__)';
+      const said = run(python, ['-c', program], folder);
+      assert.ok(said.startsWith(environment) && said.trim().endsWith('SessionContext'), said);
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
