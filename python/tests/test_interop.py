@@ -92,7 +92,9 @@ async def test_large_values_come_back_as_they_went(server: Server, session_id: s
         await session.set_variable("image", pixels)
         await session.set_variable("text", text)
         words, image, said = await take(watch, 3)
-        assert isinstance(words.value, Embedding) and words.value.dtype == "float32"
+        # Streams carry small ones as JSON, which has the numbers and not how wide they were.
+        assert isinstance(words.value, Embedding)
+        assert words.value.dtype == ("float32" if transport == "link" else "float64")
         assert array("f", words.value).tobytes() == floats.tobytes()
         assert isinstance(image.value, Tensor) and image.value.shape == (3, 224, 224)
         assert image.value.data == pixels.data and image.value.dtype == "float32"
