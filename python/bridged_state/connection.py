@@ -167,6 +167,11 @@ class Connection:
             if waiting in self._waiting:
                 self._waiting.remove(waiting)
 
+    def check(self) -> None:
+        """Raises why nothing will be made any more."""
+        if self._failure is not None:
+            raise _again(self._failure)
+
     # --- watches
 
     def add(self, feed: WatchFeed) -> None:

@@ -112,6 +112,7 @@ class LinkCarrier:
     async def set(
         self, identifier: str, value: Any, source: str, metadata: Mapping[str, str], expected_version: int
     ) -> int:
+        self._connection.check()
         sequence = self.session.set(
             identifier, value, source=source, metadata=metadata, expected_version=expected_version
         )
@@ -122,6 +123,7 @@ class LinkCarrier:
         self, values: Mapping[str, Any], atomic: bool, source: str, metadata: Mapping[str, str]
     ) -> List[Any]:
         """A version or an error for each."""
+        self._connection.check()
         if atomic:
             sets = [LinkSet(identifier, value) for identifier, value in values.items()]
             sequences = self.session.set_batch(sets, source=source, metadata=metadata)

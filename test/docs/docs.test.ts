@@ -114,7 +114,7 @@ describe('the programs of the pages', () => {
     try {
       const blocks = blocksOf(readPage(PYTHON_PAGE));
       const path = folder.write('page.py', here(joined(blocks, 'python')));
-      const program = new RunningProgram(python.interpreter, [path], { PYTHONPATH: python.generated });
+      const program = new RunningProgram(python.interpreter, [path], { PYTHONPATH: join(ROOT, 'python') });
       assert.equal(await program.output(), joined(blocks, 'text').replaceAll('\n\n', '\n'));
     } finally {
       python.remove();

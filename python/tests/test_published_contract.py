@@ -1,0 +1,71 @@
+"""Against a server that has only the published contract: the same promises, as far as it can be told them."""
+
+import pytest
+from published_server import PublishedServer
+from servers import asynchronous, take, until
+
+from bridged_state import SessionContext, VariablesNotFoundError
+
+
+@asynchronous
+async def test_watches_and_sets() -> None:
+    server = PublishedServer()
+    await server.start()
+    async with SessionContext.connect(server.endpoint, "house") as session:
+        assert session.transport == "stream"
+        await session.register_variable("n", "integer", 0)
+        watch = session.watch_variables(["n"], include_initial=True)
+        seen = await take(watch, 1)
+        for value in range(1, 6):
+            assert await session.set_variable("n", value, source="python") == value + 1
+        seen += await take(watch, 5)
+        assert [one.value for one in seen] == [0, 1, 2, 3, 4, 5]
+        assert [one.old_value for one in seen] == [None, 0, 1, 2, 3, 4]
+        assert seen[-1].source == "python"
+        await watch.aclose()
+        await until(lambda: not server.watchers, "the end of the watch")
+        with pytest.raises(VariablesNotFoundError) as caught:
+            async for _ in session.watch_variables(["n", "nobody"]):
+                pass
+        assert caught.value.identifiers == ("nobody",)
+        with pytest.raises(VariablesNotFoundError):
+            await session.set_variable("nobody", 1)
+        for _ in range(20):
+            async for _ in session.watch_variables(["n"], include_initial=True):
+                break
+        await until(lambda: not server.watchers, "the end of the watches")
+    await server.stop()
+
+
+@asynchronous
+async def test_restarts_bring_no_duplicate_and_count_what_is_lost() -> None:
+    server = PublishedServer()
+    await server.start()
+    async with SessionContext.connect(server.endpoint, "house") as session:
+        await session.register_variable("n", "integer", 0)
+        watch = session.watch_variables(["n"], include_initial=True)
+        seen = await take(watch, 1)
+        value = 0
+        for lost in (0, 3, 1):
+            await server.stop()
+            await until(lambda: watch.state != "live", "the break")
+            for _ in range(lost):
+                value += 1
+                server.change(server.variables["n"], str(value).encode(), {})
+            await server.start()
+            if lost:
+                (update,) = await take(watch, 1)
+                assert (update.value, update.missed, update.resync) == (value, lost - 1, lost > 1)
+                seen.append(update)
+            await until(lambda: len(server.watchers) == 1, "the watch")
+            value += 1
+            await session.set_variable("n", value)
+            seen += await take(watch, 1)
+        assert [one.value for one in seen] == [0, 1, 4, 5, 6, 7]
+        versions = [one.version for one in seen]
+        assert versions == sorted(set(versions))
+        assert [one.old_value for one in seen] == [None, 0, 1, 4, 5, 6]
+        assert await session.get_variable("n") == value
+        await watch.aclose()
+        await until(lambda: not server.watchers, "the end of the watch")
+    await server.stop()
