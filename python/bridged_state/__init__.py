@@ -41,6 +41,17 @@ from .errors import (
     WatchNotFoundError,
     WorkerError,
 )
+from .reactive import (
+    DerivedVariable,
+    ReactiveValue,
+    ReactiveVariable,
+    VariableGroup,
+    combine,
+    derive,
+    group,
+    reactive,
+    watch_for_condition,
+)
 from .session import SessionContext
 from .types import (
     VARIABLE_TYPES,
@@ -59,6 +70,15 @@ __version__ = "0.1.0"
 logging.getLogger("bridged_state").addHandler(logging.NullHandler())
 
 __all__ = [
+    "DerivedVariable",
+    "ReactiveValue",
+    "ReactiveVariable",
+    "VariableGroup",
+    "combine",
+    "derive",
+    "group",
+    "reactive",
+    "watch_for_condition",
     "VARIABLE_TYPES",
     "AbortedError",
     "AlreadyExistsError",

@@ -224,10 +224,9 @@ class LinkCarrier:
         except BridgeError as error:
             self.error = error
         except asyncio.CancelledError:
-            # Ours, or what the watchdog did to the call: only the former is for us to raise.
-            if not call.cancelled() or self._is_closing:
+            # The watchdog has said why it ended the call; anybody else ends this task, as a loop does that ends all of its tasks.
+            if self.error is None or self._is_closing:
                 raise
-            self.error = self.error or UnavailableError(f"the link to {self._connection.options.endpoint} was cut")
         finally:
             self._call = None
             writer.cancel()

@@ -1,0 +1,188 @@
+"""Reactive helpers over a real server, by the link and by streams."""
+
+import asyncio
+import os
+import sys
+from typing import Any, List
+
+import pytest
+from bridged_state import (
+    ClosedError,
+    DeadlineExceededError,
+    InternalError,
+    InvalidArgumentError,
+    SessionContext,
+    VariablesNotFoundError,
+)
+from bridged_state.reactive import combine, derive, group, reactive, watch_for_condition
+from servers import REPOSITORY, Server, asynchronous, until
+
+
+def connect(server: Server, session_id: str, transport: str = "auto") -> SessionContext:
+    return SessionContext.connect(server.endpoint, session_id, transport=transport)
+
+
+@asynchronous
+async def test_a_variable_knows_its_value_and_can_be_assigned(server: Server, session_id: str, transport: str) -> None:
+    async with connect(server, session_id, transport) as session:
+        await session.register_variable("fan", "integer", 1)
+        errors: List[BaseException] = []
+        fan = await reactive(session, "fan", errors.append)
+        assert (fan.value, fan.version, fan.is_deleted) == (1, 1, False)
+        seen: List[Any] = []
+        stop = fan.on_change(lambda old, new, update: seen.append((old, new, update.version)))
+        fan.value = 2
+        await until(lambda: seen == [(1, 2, 2)], "the change")
+        assert await fan.set(3) == 3
+        await until(lambda: len(seen) == 2, "the second change")
+        fan.value = "no number"
+        await until(lambda: errors, "what was refused")
+        stop()
+        await fan.set(4)
+        await until(lambda: fan.value == 4, "the value")
+        assert len(seen) == 2
+        await session.delete_variable("fan")
+        await until(lambda: fan.is_deleted, "the deletion")
+        assert fan.value is None
+        await fan.close()
+
+
+@asynchronous
+async def test_map_and_combine_follow(server: Server, session_id: str) -> None:
+    async with connect(server, session_id) as session:
+        await session.register_variable("a", "integer", 1)
+        await session.register_variable("b", "integer", 2)
+        a = await reactive(session, "a")
+        doubled = await a.map(lambda value: value * 2)
+        both = await combine(session, ["a", "b"], lambda one, other: one + other)
+        assert (doubled.value, both.value) == (2, 3)
+        seen: List[Any] = []
+        both.on_change(lambda old, new: seen.append((old, new)))
+        await session.update_variables({"a": 10, "b": 20}, atomic=True)
+        await until(lambda: both.value == 30, "the sum")
+        assert seen == [(3, 30)], "the batch is seen as one"
+        await until(lambda: doubled.value == 20, "the double")
+        for one in (a, doubled, both):
+            await one.close()
+
+
+@asynchronous
+async def test_a_group_sees_an_atomic_batch_as_one(server: Server, session_id: str) -> None:
+    async with connect(server, session_id) as session:
+        for name in ("x", "y", "z"):
+            await session.register_variable(name, "integer", 0)
+        async with await group(session, ["x", "y", "z"]) as three:
+            seen: List[Any] = []
+            three.on_change(lambda changed, values: seen.append((sorted(changed), dict(values))))
+            for number in range(1, 20):
+                await three.set({"x": number, "y": -number})
+            await until(lambda: three["x"] == 19, "the last batch")
+            assert all(values["x"] == -values["y"] for _, values in seen)
+            assert all(changed == ["x", "y"] for changed, _ in seen)
+            with pytest.raises(InvalidArgumentError):
+                await three.set({"w": 1})
+
+
+@asynchronous
+async def test_waits_for_a_condition(server: Server, session_id: str) -> None:
+    async with connect(server, session_id) as session:
+        await session.register_variable("t", "float", 20.0)
+        await session.register_variable("u", "float", 20.0)
+        waiting = asyncio.ensure_future(watch_for_condition(session, ["t", "u"], lambda t, u: t > u + 5, 10))
+        await asyncio.sleep(0)
+        await session.set_variable("t", 26.0)
+        assert await waiting == {"t": 26.0, "u": 20.0}
+        assert await watch_for_condition(session, "t", {"gt": 25}, 10) == {"t": 26.0}
+        with pytest.raises(DeadlineExceededError):
+            await watch_for_condition(session, ["t"], {"gt": 99}, 0.05)
+        with pytest.raises(VariablesNotFoundError):
+            await watch_for_condition(session, ["nobody"], {"gt": 99}, 5)
+
+
+@asynchronous
+async def test_a_derived_variable_writes_back_and_circles_are_named(server: Server, session_id: str) -> None:
+    async with connect(server, session_id) as session:
+        for name in ("a", "b", "c"):
+            await session.register_variable(name, "integer", 0)
+        errors: List[BaseException] = []
+        first = await derive(session, "b", ["a"], lambda a: a + 1, errors.append)
+        second = await derive(session, "c", ["b"], lambda b: b * 10, errors.append)
+        await session.set_variable("a", 4)
+        assert await watch_for_condition(session, "c", {"eq": 50}, 10) == {"c": 50}
+        with pytest.raises(InvalidArgumentError, match="a -> b -> c -> a"):
+            await derive(session, "a", ["c"], lambda c: c)
+        with pytest.raises(InvalidArgumentError, match="derived already"):
+            await derive(session, "c", ["a"], lambda a: a)
+        await first.close()
+        await second.close()
+        assert errors == []
+        again = await derive(session, "a", ["c"], lambda c: c)
+        await again.close()
+
+
+@asynchronous
+async def test_a_circle_through_another_process_is_stopped(server: Server, session_id: str) -> None:
+    async with connect(server, session_id) as one, connect(server, session_id) as other:
+        for name in ("a", "b"):
+            await one.register_variable(name, "integer", 0)
+        errors: List[BaseException] = []
+        forth = await derive(one, "b", ["a"], lambda a: a + 1, errors.append)
+        back = await derive(other, "a", ["b"], lambda b: b + 1, errors.append)
+        await until(lambda: errors, "the end of the circle")
+        assert isinstance(errors[0], InternalError) and "circle" in str(errors[0])
+        await forth.close()
+        await back.close()
+
+
+@asynchronous
+async def test_nothing_is_left(server: Server, session_id: str) -> None:
+    async with connect(server, session_id) as session:
+        await session.register_variable("v", "integer", 0)
+        with pytest.raises(VariablesNotFoundError):
+            await reactive(session, "w")
+        errors: List[BaseException] = []
+        broken = await reactive(session, "v", errors.append)
+
+        def fail(*_: Any) -> None:
+            raise ValueError("of the user's")
+
+        async def fail_later(*_: Any) -> None:
+            raise KeyError("of the user's")
+
+        broken.on_change(fail)
+        broken.on_change(fail_later)
+        await broken.set(1)
+        await until(lambda: len(errors) == 2, "both failures")
+        await broken.close()
+        with pytest.raises(ClosedError):
+            broken.value = 2
+        with pytest.raises(ClosedError):
+            broken.on_change(fail)
+        left = await reactive(session, "v")
+    await until(lambda: left.is_closed, "the end with its session")
+    await until(lambda: server.metric("bridged_state_observers") == 0, "no observer")
+
+
+@asynchronous
+async def test_a_program_that_closes_nothing_ends(server: Server, session_id: str, transport: str) -> None:
+    program = f"""
+import asyncio
+from bridged_state import SessionContext
+
+async def main():
+    session = await SessionContext.connect({server.endpoint!r}, {session_id!r}, transport={transport!r})
+    watch = session.watch_variables(["nobody"], missing="wait")
+    await watch.ready()
+    raise ValueError("of the user's")
+
+asyncio.run(main())
+"""
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY / "python")}
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stderr=-1, env=environment)
+    try:
+        _, said = await asyncio.wait_for(child.communicate(), 20)
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    assert b"of the user's" in said
