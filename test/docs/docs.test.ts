@@ -88,7 +88,7 @@ describe('the programs of the pages', () => {
       const path = folder.write('watching.py', here(joined(blocksOf(readme, heading), 'python')));
       programs.push({
         heading,
-        program: new RunningProgram(python.interpreter, [path], { PYTHONPATH: python.generated }),
+        program: new RunningProgram(python.interpreter, [path], { PYTHONPATH: join(ROOT, 'python') }),
       });
     }
     try {
