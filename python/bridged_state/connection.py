@@ -37,8 +37,10 @@ from .errors import (
     code_of_sentence,
     error_of,
 )
+from .connect_failure import why_not_connected
 from .link_carrier import LinkCarrier
 from .stream_carrier import StreamCarrier
+from .tls_options import TlsOptions
 from .verdict import PERMANENT_CODES, error_of_call, headers_of, text_of
 from .watch_feed import WatchFeed
 
@@ -56,8 +58,7 @@ class ConnectionOptions:
         endpoint: str,
         session_id: str,
         token: Optional[str],
-        credentials: Optional[grpc.ChannelCredentials],
-        server_name: Optional[str],
+        tls: Optional[TlsOptions],
         transport: str,
         backoff: BackoffOptions,
         max_attempts: int,
@@ -71,8 +72,7 @@ class ConnectionOptions:
         self.endpoint = endpoint
         self.session_id = session_id
         self.token = token
-        self.credentials = credentials
-        self.server_name = server_name
+        self.tls = tls
         self.transport = transport
         self.backoff = backoff
         self.max_attempts = max_attempts
@@ -112,10 +112,32 @@ class Connection:
         """Until the first carrier stands. Raises what a later attempt cannot change, and UnavailableError after the time for connecting."""
         self._task = self.loop.create_task(self._run(), name="bridged_state connection")
         try:
-            await self.when_live(self.options.connect_timeout_ms / 1000.0)
+            await self._first_live(self.options.connect_timeout_ms / 1000.0)
         except BaseException:
             await self.close()
             raise
+
+    async def _first_live(self, seconds: float) -> None:
+        """Raises as `when_live`, with a reason found out in the last part of the time."""
+        try:
+            await self.when_live(0.7 * seconds)
+            return
+        except UnavailableError:
+            if self._failure is not None:
+                raise
+        said = "" if self._last_error is None else self._last_error.message
+        reason = self.spawn(why_not_connected(self.options.endpoint, self.options.tls, said, max(0.2, 0.15 * seconds)))
+        try:
+            await self.when_live(0.3 * seconds)
+        except UnavailableError as error:
+            if self._failure is not None:
+                raise
+            sentence = await reason
+            if sentence is None:
+                raise
+            raise UnavailableError(sentence, cause=error.__cause__) from error.__cause__
+        finally:
+            reason.cancel()
 
     async def close(self) -> None:
         if self.state == "closed":
@@ -428,12 +450,12 @@ class Connection:
             ("grpc.initial_reconnect_backoff_ms", 100),
             ("grpc.max_reconnect_backoff_ms", 1000),
         ]
-        if options.server_name is not None:
-            arguments.append(("grpc.ssl_target_name_override", options.server_name))
-        if options.credentials is None:
+        if options.tls is not None and options.tls.server_name is not None:
+            arguments.append(("grpc.ssl_target_name_override", options.tls.server_name))
+        if options.tls is None:
             self._channel = grpc.aio.insecure_channel(options.endpoint, options=arguments)
         else:
-            self._channel = grpc.aio.secure_channel(options.endpoint, options.credentials, options=arguments)
+            self._channel = grpc.aio.secure_channel(options.endpoint, options.tls.credentials, options=arguments)
 
     async def _drop_channel(self) -> None:
         channel, self._channel = self._channel, None

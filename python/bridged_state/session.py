@@ -7,7 +7,6 @@ import asyncio
 import json
 import logging
 import os
-import ssl
 from types import TracebackType
 from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
@@ -44,6 +43,7 @@ from .errors import (
     VariablesNotFoundError,
     code_of_sentence,
 )
+from .tls_options import read_tls
 from .types import VariableInfo, VariableUpdate, VersionedValue
 from .watch import Watch, check_identifier, read_names, read_period, read_watch_options
 from .watch_feed import WatchFeed
@@ -97,23 +97,17 @@ class SessionContext:
         `get_variable` may give a value that it has read; 0 asks the server each time. `heartbeat_ms`: the server may be silent so long before it is
         asked. `max_attempts`: failed attempts in a row after which the session fails; 0 = never. Raises InvalidOptionsError.
         """
-        credentials, server_name = _read_tls(tls)
-        if not isinstance(endpoint, str) or not endpoint.strip():
-            raise InvalidOptionsError(f'endpoint: give "host:port", not {describe_value(endpoint)}')
         if not isinstance(session_id, str) or not session_id:
             raise InvalidOptionsError(f"session_id: give the session's name, not {describe_value(session_id)}")
-        if token is not None and (not isinstance(token, str) or not token):
-            raise InvalidOptionsError("token: give the token as a str, or leave it out")
         if transport not in TRANSPORTS:
             raise InvalidOptionsError(f"transport: give one of {', '.join(TRANSPORTS)}, not {describe_value(transport)}")
         if backoff is not None and not isinstance(backoff, BackoffOptions):
             raise InvalidOptionsError(f"backoff: give BackoffOptions(…), not {describe_value(backoff)}")
         options = ConnectionOptions(
-            endpoint=endpoint,
+            endpoint=_read_endpoint(endpoint),
             session_id=session_id,
-            token=token,
-            credentials=credentials,
-            server_name=server_name,
+            token=_read_token(token),
+            tls=read_tls(tls),
             transport=transport,
             backoff=backoff or BackoffOptions(),
             max_attempts=_read_whole("max_attempts", max_attempts, 0),
@@ -590,44 +584,23 @@ def _read_whole(name: str, value: Any, least: int) -> int:
     return value
 
 
-def _read_tls(tls: Any) -> Tuple[Optional[grpc.ChannelCredentials], Optional[str]]:
-    if tls is None or tls is False:
-        return None, None
-    if tls is True:
-        return grpc.ssl_channel_credentials(), None
-    if isinstance(tls, grpc.ChannelCredentials):
-        return tls, None
-    if isinstance(tls, ssl.SSLContext):
-        raise InvalidOptionsError('tls: grpc takes no SSLContext: give {"ca": …, "cert": …, "key": …}')
-    if not isinstance(tls, Mapping):
-        raise InvalidOptionsError(f'tls: give True or {{"ca": …, "cert": …, "key": …}}, not {describe_value(tls)}')
-    unknown = [key for key in tls if key not in ("ca", "cert", "key", "server_name")]
-    if unknown:
-        raise InvalidOptionsError(f"tls: {describe_value(unknown[0])} is unknown: it takes ca, cert, key and server_name")
-    if (tls.get("cert") is None) != (tls.get("key") is None):
-        raise InvalidOptionsError("tls: cert and key belong together: give both")
-    credentials = grpc.ssl_channel_credentials(
-        root_certificates=_pem("ca", tls.get("ca")),
-        private_key=_pem("key", tls.get("key")),
-        certificate_chain=_pem("cert", tls.get("cert")),
-    )
-    return credentials, tls.get("server_name")
-
-
-def _pem(name: str, given: Any) -> Optional[bytes]:
-    if given is None:
+def _read_token(token: Any) -> Optional[str]:
+    """It goes in a header. A token is never shown."""
+    if token is None:
         return None
-    if isinstance(given, bytes):
-        return given
-    if isinstance(given, str) and "-----BEGIN" in given:
-        return given.encode("ascii")
-    if isinstance(given, (str, os.PathLike)):
-        try:
-            with open(given, "rb") as file:
-                return file.read()
-        except OSError as cause:
-            raise InvalidOptionsError(f"tls: {name} cannot be read: {cause}") from cause
-    raise InvalidOptionsError(f"tls: give {name} as PEM or as the path of a file, not {describe_value(given)}")
+    if not isinstance(token, str) or not token:
+        raise InvalidOptionsError("token: give the token as a str, or leave it out")
+    if not token.isascii() or not token.isprintable() or token != token.strip():
+        raise InvalidOptionsError("token: it holds what no header can carry, such as a line's end: give the bare token")
+    return token
+
+
+def _read_endpoint(endpoint: Any) -> str:
+    if not isinstance(endpoint, str) or not endpoint.strip():
+        raise InvalidOptionsError(f'endpoint: give "host:port", not {describe_value(endpoint)}')
+    if ":" not in endpoint or endpoint.startswith(("http://", "https://")):
+        raise InvalidOptionsError(f'endpoint: {describe_value(endpoint)} is none: write "host:port", such as "127.0.0.1:50051"')
+    return endpoint.strip()
 
 
 __all__ = ["SessionContext", "VariableUpdate"]
