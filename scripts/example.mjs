@@ -1,6 +1,8 @@
 // Runs one of examples/: starts a bridge server at a free port and the example's programs, each a process of its own, and
-// ends when they have ended; one that fails, Ctrl-C or SIGTERM ends the others. Exit code 0 when all ended with 0.
+// ends when they have ended; one that fails, Ctrl-C or SIGTERM ends the others, by SIGTERM and five seconds later by SIGKILL.
+// Exit code 0 when all ended with 0, else that of the first that failed; 2 wrong use, 3 Python or its packages are missing.
 //   npm run example -- NAME [options]   the options go to each program; without a name the examples are listed
+// PYTHON names the interpreter of programs in Python, where it is not the system's.
 // What the programs are is in NAME/example.json: their files, in the order of their start, and how many seconds they may take.
 
 import { spawn, spawnSync } from 'node:child_process';
@@ -12,11 +14,17 @@ import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const examples = join(root, 'examples');
-const pythonNeeds = 'python3 with gRPC and protobuf: apt-get install python3-grpcio python3-protobuf';
+const pythonNeeds = 'Python 3.9 or newer with gRPC and protobuf: apt-get install python3-grpcio python3-protobuf';
+const graceMs = 5_000;
+// The terminal's Ctrl-C comes to this process alone, which passes it on: else programs get it twice, and the server before them.
+const ownGroup = process.platform !== 'win32';
 
 const [name, ...options] = process.argv.slice(2);
 const children = [];
 let isEnding = false;
+let isStopping = false;
+// The exit code of the first that failed.
+let failure;
 process.exitCode = await main();
 
 async function main() {
@@ -29,17 +37,23 @@ async function main() {
   const { programs, seconds } = JSON.parse(readFileSync(join(examples, name, 'example.json'), 'utf8'));
   const python = programs.some((program) => program.endsWith('.py')) ? findPython() : undefined;
   if (python === null) {
-    process.stderr.write(`example: ${name} needs ${pythonNeeds}\n`);
+    process.stderr.write(
+      `example: ${name} needs ${pythonNeeds} (tried ${interpreters().join(', ')}; PYTHON names another)\n`,
+    );
     return 3;
   }
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => end());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => end());
   const deadline = seconds > 0 ? setTimeout(() => giveUp(seconds), seconds * 1_000) : undefined;
   try {
     const { server, endpoint } = await startServer();
     const width = Math.max(...programs.map((program) => program.length));
-    const codes = await Promise.all(programs.map((program) => run(program, endpoint, python, width)));
+    // Ctrl-C may have come before there was anything to end.
+    if (!isEnding) await Promise.all(programs.map((program) => run(program, endpoint, python, width)));
     await stop(server);
-    return codes.every((code) => code === 0) ? 0 : 1;
+    return failure ?? 0;
+  } catch (error) {
+    process.stderr.write(`example: ${error.message}\n`);
+    return 1;
   } finally {
     clearTimeout(deadline);
     for (const child of children) if (isRunning(child)) child.kill('SIGKILL');
@@ -50,17 +64,21 @@ async function startServer() {
   const cli = join(root, 'dist/src/cli/main.js');
   const server = spawn(process.execPath, [cli, 'serve', '--port', '0', '--log-level', 'warn'], {
     stdio: ['ignore', 'pipe', 'inherit'],
+    detached: ownGroup,
   });
   children.push(server);
-  const ended = once(server, 'exit').then(([code]) => {
-    throw new Error(`the bridge server ended with ${code} before it listened`);
+  const ended = once(server, 'exit').then(([code, signal]) => {
+    throw new Error(`the bridge server ended with ${code ?? signal} before it listened`);
   });
   ended.catch(() => undefined);
   const [line] = await Promise.race([once(createInterface({ input: server.stdout }), 'line'), ended]);
+  server.once('exit', (code, signal) => {
+    if (!isStopping) fail('the bridge server', code, signal);
+  });
   return { server, endpoint: `127.0.0.1:${JSON.parse(line).port}` };
 }
 
-/** The exit code of the program when it has ended. Its lines go out behind its name. */
+/** Resolves when the program has ended. Its lines go out behind its name. */
 async function run(program, endpoint, python, width) {
   const command = program.endsWith('.py') ? [python, '-u'] : [process.execPath];
   const [interpreter, ...flags] = command;
@@ -68,8 +86,7 @@ async function run(program, endpoint, python, width) {
   const child = spawn(interpreter, [...flags, join(examples, name, program), '--endpoint', endpoint, ...options], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, PYTHONPATH: path, PYTHONDONTWRITEBYTECODE: '1' },
-    // The terminal's Ctrl-C comes to this process alone, which passes it on: else programs get it twice.
-    detached: process.platform !== 'win32',
+    detached: ownGroup,
   });
   children.push(child);
   const label = programLabel(program, width);
@@ -81,12 +98,14 @@ async function run(program, endpoint, python, width) {
   }
   const [code, signal] = await once(child, 'close');
   // What ended because it was asked to is no failure.
-  const exitCode = isEnding && signal !== null ? 0 : (code ?? 1);
-  if (exitCode !== 0) {
-    process.stderr.write(`example: ${program} ended with ${code ?? signal}\n`);
-    end();
-  }
-  return exitCode;
+  if (code !== 0 && !(isEnding && signal !== null)) fail(program, code, signal);
+}
+
+/** One has failed, so the others are asked to end. */
+function fail(what, code, signal) {
+  process.stderr.write(`example: ${what} ended with ${code ?? signal}\n`);
+  failure ??= code || 1;
+  end();
 }
 
 function programLabel(program, width) {
@@ -95,17 +114,25 @@ function programLabel(program, width) {
 
 function giveUp(seconds) {
   process.stderr.write(`example: ${name} did not end within ${seconds} s\n`);
+  failure ??= 1;
+  // Said already why they end.
+  isEnding = isStopping = true;
   for (const child of children) child.kill('SIGKILL');
 }
 
-/** Asks the programs to end; the server goes when they have gone. */
+/** Asks the programs to end; the server, the first of the children, goes when they have gone. */
 function end() {
   if (isEnding) return;
   isEnding = true;
-  for (const child of children.slice(1)) if (isRunning(child)) child.kill('SIGTERM');
+  const endAll = (signal) => {
+    for (const child of children.slice(1)) if (isRunning(child)) child.kill(signal);
+  };
+  endAll('SIGTERM');
+  setTimeout(endAll, graceMs, 'SIGKILL').unref();
 }
 
 async function stop(server) {
+  isStopping = true;
   if (!isRunning(server)) return;
   const exit = once(server, 'exit');
   server.kill('SIGTERM');
@@ -118,8 +145,12 @@ function isRunning(child) {
 
 /** Null where it or what it needs is missing. */
 function findPython() {
-  const has = (interpreter) =>
-    spawnSync(interpreter, ['-c', 'import grpc, google.protobuf'], { stdio: 'ignore' }).status === 0;
+  const needed = 'import sys, grpc, google.protobuf; sys.exit(sys.version_info < (3, 9))';
+  const has = (interpreter) => spawnSync(interpreter, ['-c', needed], { stdio: 'ignore' }).status === 0;
+  return interpreters().find(has) ?? null;
+}
+
+function interpreters() {
   // The system's own first: a python3 that comes earlier on the PATH may lack the packages.
-  return ['/usr/bin/python3', 'python3'].find(has) ?? null;
+  return process.env.PYTHON ? [process.env.PYTHON] : ['/usr/bin/python3', 'python3'];
 }

@@ -2,6 +2,7 @@
 import type { ChildProcessByStdio } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
@@ -19,10 +20,16 @@ export class ExampleProcess implements AsyncDisposable {
   readonly #ended: Promise<number | null>;
   #waiters: { readonly pattern: RegExp; readonly resolve: (match: RegExpExecArray) => void }[] = [];
 
-  constructor(...args: string[]) {
-    this.#child = spawn(process.execPath, ['scripts/example.mjs', ...args], {
+  /** The arguments of the runner, after what its environment has besides, if anything. */
+  constructor(...args: readonly (string | Record<string, string>)[]) {
+    const given = args.filter((each) => typeof each === 'string');
+    const besides = args.filter((each) => typeof each !== 'string');
+    this.#child = spawn(process.execPath, ['scripts/example.mjs', ...given], {
       cwd: ROOT,
       stdio: ['ignore', 'pipe', 'pipe'],
+      env: Object.assign({}, process.env, ...besides),
+      // As a shell starts it: what the terminal tells, it tells all of this group.
+      detached: true,
     });
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       createInterface({ input: stream }).on('line', (line) => this.#handleLine(line));
@@ -35,10 +42,33 @@ export class ExampleProcess implements AsyncDisposable {
     return within(END_MS, this.#ended, `the end of the example, which said\n${this.lines.join('\n')}\n`);
   }
 
-  /** Asks it to end, as Ctrl-C does. */
+  /** Asks it to end, as `kill` does. */
   stop(): Promise<number | null> {
     this.#child.kill('SIGTERM');
     return this.end();
+  }
+
+  /** Asks all of its process group, as the terminal does: for Ctrl-C by SIGINT, for a closed window by SIGHUP. */
+  interrupt(signal: NodeJS.Signals): Promise<number | null> {
+    process.kill(-this.#child.pid!, signal);
+    return this.end();
+  }
+
+  /** What it has started and what runs now: the server and the programs. */
+  programs(): { readonly pid: number; readonly command: string }[] {
+    const started: { pid: number; command: string }[] = [];
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      try {
+        // The parent comes behind the name in brackets, which may have any characters, and the state.
+        const parent = /\) . (\d+) [^)]*$/.exec(readFileSync(`/proc/${pid}/stat`, 'utf8'))?.[1];
+        if (Number(parent) !== this.#child.pid) continue;
+        const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ');
+        started.push({ pid: Number(pid), command });
+      } catch {
+        // It has ended since the folder was read.
+      }
+    }
+    return started;
   }
 
   /** Resolves at a line that matches, or at once if it was said already. */

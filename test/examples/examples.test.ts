@@ -1,4 +1,4 @@
-/** Each example that needs Node alone, once, to its end: exit code and summary. */
+/** The examples that need Node alone, once, to their end: exit code and summary. And what all of them have in common. */
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -29,7 +29,10 @@ test('two services follow the configuration, and a refused value says why and ch
 test('a name that is no example is refused with those that are', async () => {
   const { code, text } = await runExample('leader');
   assert.equal(code, 2);
-  assert.match(text, /there is no example leader: .*dashboard-feed \| dynamic-config \| leader-settings/);
+  assert.match(
+    text,
+    /there is no example leader: .*dashboard-feed \| dynamic-config \| leader-settings \| optimiser \| thermostat/,
+  );
 });
 
 test('each example has a README with its command and a transcript, and imports public names only', () => {
@@ -43,8 +46,21 @@ test('each example has a README with its command and a transcript, and imports p
     for (const file of readdirSync(join(EXAMPLES, name)).filter((each) => each.endsWith('.js'))) {
       const code = readFileSync(join(EXAMPLES, name, file), 'utf8');
       const specifiers = [...code.matchAll(/^import .* from '([^']+)';$/gm)].map(([, specifier]) => specifier!);
-      const foreign = specifiers.filter((each) => !/^(node:.*|bridged-state(\/server)?)$/.test(each));
+      // Besides, a library that draws, and what stands beside it.
+      const foreign = specifiers.filter(
+        (each) => !/^(node:.*|bridged-state(\/server)?|echarts|\.\/[\w-]+\.js)$/.test(each),
+      );
       assert.deepEqual(foreign, [], `${name}/${file}`);
+    }
+    for (const file of readdirSync(join(EXAMPLES, name)).filter((each) => each.endsWith('.py'))) {
+      const code = readFileSync(join(EXAMPLES, name, file), 'utf8');
+      const modules = [...code.matchAll(/^(?:from|import) (\S+)/gm)].map(([, module]) => module!);
+      const known = ['argparse', 'asyncio', 'random', 'sys', 'bridged_state'];
+      assert.deepEqual(
+        modules.filter((module) => !known.includes(module)),
+        [],
+        `${name}/${file}`,
+      );
     }
   }
 });
