@@ -108,10 +108,13 @@ class _Reader:
                     asyncio.get_running_loop().call_soon(self._flush)
             self._flush()
         except BridgeError as error:
-            if self._ready is not None and not self._ready.done():
-                self._ready.set_exception(error)
+            self._handle_failure(error)
         finally:
             self._end()
+
+    def _handle_failure(self, error: BridgeError) -> None:
+        if self._ready is not None and not self._ready.done():
+            self._ready.set_exception(error)
 
     def _flush(self) -> None:
         self._is_flushing = False
@@ -196,7 +199,7 @@ class ReactiveValue(_Reader):
 
     @property
     def value(self) -> Any:
-        """None while one of its variables is gone, and when `compute` raised."""
+        """None while one of its variables is gone, and after `compute` raised, which `on_error` is told."""
         return self._value
 
     def on_change(self, callback: Callable[[Any, Any], Any]) -> Unsubscribe:
@@ -209,17 +212,20 @@ class ReactiveValue(_Reader):
         if any(name not in self._inputs for name in self.names):
             return
         values = [self._inputs[name] for name in self.names]
+        old, self._value = self._value, None if any(value is None for value in values) else self._computed(values)
+        if old is not self._value and not _same(old, self._value):
+            self._handle_computed(old, self._value, updates)
+
+    def _computed(self, values: List[Any]) -> Any:
         try:
-            new = None if any(value is None for value in values) else self._compute(*values)
-            if inspect.isawaitable(new):
-                _drop(new)
-                raise InvalidArgumentError(f"the function over {_subject(self.names)} is asynchronous: give a plain one")
+            value = self._compute(*values)
+            if not inspect.isawaitable(value):
+                return value
+            _drop(value)
+            raise InvalidArgumentError(f"the function over {_subject(self.names)} is asynchronous: give a plain one")
         except Exception as error:
             self._tell(error)
-            return
-        old, self._value = self._value, new
-        if old is not new and not _same(old, new):
-            self._handle_computed(old, new, updates)
+            return None
 
     def _handle_computed(self, old: Any, new: Any, updates: Sequence[VariableUpdate]) -> None:
         self._call_all(old, new)
@@ -338,7 +344,7 @@ class DerivedVariable(ReactiveValue):
         derived = _DERIVED.setdefault(self.session, {})
         cycle = _cycle_of(derived, self.target, self.names)
         if cycle is not None:
-            raise InvalidArgumentError(f"derived variables would follow one another in a circle: {' -> '.join(cycle)}")
+            raise InvalidArgumentError(f"derived variables would follow one another in a circle: {' -> '.join(cycle)}: leave one of them out")
         if self.target in derived:
             raise InvalidArgumentError(f'"{self.target}" is derived already: close that one first')
         derived[self.target] = self.names
@@ -418,44 +424,87 @@ async def watch_for_condition(
 ) -> Dict[str, Any]:
     """
     The values by name as soon as the condition holds: a function of the values in the order of the names, or data such as `{"gt": 30}` that each of
-    them meets. `timeout`: seconds. Raises DeadlineExceededError, VariablesNotFoundError, and what the function raises.
+    them meets. An atomic batch is looked at as a whole, every other change by itself. `timeout`: seconds. Raises DeadlineExceededError, VariablesNotFoundError, and what the function raises.
     """
     wanted = read_names(names, "watch_for_condition")
     asked = None if callable(condition) else check_condition(condition, "watch_for_condition")
-    values: Dict[str, Any] = {}
-    before: Dict[str, Any] = {}
 
-    def holds() -> bool:
-        if any(name not in values for name in wanted):
-            return False
+    def holds(olds: Sequence[Any], values: Sequence[Any]) -> bool:
         if asked is not None:
-            return all(meets(asked, before[name], values[name]) for name in wanted)
+            return all(meets(asked, old, value) for old, value in zip(olds, values))
         assert callable(condition)
-        met = condition(*[values[name] for name in wanted])
+        met = condition(*values)
         if inspect.isawaitable(met):
             _drop(met)
             raise InvalidArgumentError("the condition of watch_for_condition is asynchronous: give a plain function")
         return bool(met)
 
     async def follow() -> Dict[str, Any]:
-        watch = session.watch_variables(wanted, include_initial=True)
+        waiting = _Waiting(session, wanted, holds)
         try:
-            async for update in watch:
-                name = _name_in(wanted, update)
-                if update.deleted:
-                    raise VariablesNotFoundError.of([name])
-                before[name] = NO_VALUE if update.is_initial else update.old_value
-                values[name] = update.value
-                if holds():
-                    return dict(values)
-            raise ClosedError(f"the watch of {_subject(wanted)} ended before the condition held")
+            await waiting._open()
+            return await waiting.outcome
         finally:
-            await watch.aclose()
+            await waiting.close()
 
     try:
         return await asyncio.wait_for(follow(), timeout)
     except asyncio.TimeoutError:
         raise DeadlineExceededError(f"{_subject(wanted)} did not meet the condition within {timeout} s") from None
+
+
+class _Waiting(_Reader):
+    def __init__(
+        self, session: SessionContext, names: Sequence[str], holds: Callable[[Sequence[Any], Sequence[Any]], bool]
+    ) -> None:
+        super().__init__(session, names, self._fail)
+        self._holds = holds
+        self._values: Dict[str, Any] = {}
+        self._olds: Dict[str, Any] = {}
+        self.outcome: "asyncio.Future[Dict[str, Any]]" = asyncio.get_running_loop().create_future()
+
+    def _take(self, updates: List[VariableUpdate]) -> None:
+        for place, update in enumerate(updates):
+            name = _name_in(self.names, update)
+            if update.deleted:
+                self._fail(VariablesNotFoundError.of([name]))
+                return
+            self._olds[name] = NO_VALUE if update.is_initial else update.old_value
+            self._values[name] = update.value
+            # Those of an atomic batch share a revision; servers of the published contract alone have none.
+            following = updates[place + 1] if place + 1 < len(updates) else None
+            is_whole = update.revision == 0 or following is None or following.revision != update.revision
+            if is_whole and self._look():
+                return
+
+    def _look(self) -> bool:
+        """Whether it is settled."""
+        if self.outcome.done():
+            return True
+        if any(name not in self._values for name in self.names):
+            return False
+        try:
+            if not self._holds([self._olds[name] for name in self.names], [self._values[name] for name in self.names]):
+                return False
+        except Exception as error:
+            self._fail(error)
+            return True
+        self.outcome.set_result(dict(self._values))
+        return True
+
+    def _fail(self, error: BaseException) -> None:
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+            # Whoever waits may have gone.
+            self.outcome.exception()
+
+    def _handle_failure(self, error: BridgeError) -> None:
+        super()._handle_failure(error)
+        self._fail(error)
+
+    def _end(self) -> None:
+        super()._end()
+        self._fail(ClosedError(f"the watch of {_subject(self.names)} ended before the condition was met: open another"))
 
 
 # Of each session: what its derived variables are computed of, by their targets.
@@ -488,7 +537,8 @@ def _name_in(names: Sequence[str], update: VariableUpdate) -> str:
 
 def _same(one: Any, other: Any) -> bool:
     try:
-        return type(one) is type(other) and bool(one == other)
+        # NaN is NaN, as where variables are set.
+        return type(one) is type(other) and bool(one == other or (one != one and other != other))
     except Exception:
         # Arrays have no one truth.
         return False

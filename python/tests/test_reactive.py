@@ -100,6 +100,45 @@ async def test_waits_for_a_condition(server: Server, session_id: str) -> None:
 
 
 @asynchronous
+async def test_what_is_waited_for_sees_no_half_of_an_atomic_batch_and_each_single_set(
+    server: Server, session_id: str
+) -> None:
+    async with connect(server, session_id) as session:
+        for name in ("one", "other"):
+            await session.register_variable(name, "integer", 0)
+        looked: List[int] = []
+
+        def is_torn(one: int, other: int) -> bool:
+            looked.append(one)
+            return one + other != 0
+
+        torn = asyncio.ensure_future(watch_for_condition(session, ["one", "other"], is_torn, 20))
+        passing = asyncio.ensure_future(watch_for_condition(session, ["one"], lambda one: looked.append(one) or one == 7, 20))
+        await until(lambda: len(looked) == 2, "the present values")
+        await asyncio.gather(
+            *(session.update_variables({"one": n, "other": -n}, atomic=True) for n in range(1, 40))
+        )
+        assert await passing == {"one": 7}
+        assert not torn.done()
+        await session.delete_variable("one")
+        with pytest.raises(VariablesNotFoundError):
+            await torn
+
+
+@asynchronous
+async def test_a_function_that_raises_leaves_no_value(server: Server, session_id: str) -> None:
+    async with connect(server, session_id) as session:
+        await session.register_variable("v", "integer", 4)
+        errors: List[BaseException] = []
+        inverse = await combine(session, ["v"], lambda v: 1 / v, errors.append)
+        assert inverse.value == 0.25
+        await session.set_variable("v", 0)
+        await until(lambda: errors, "what was raised")
+        assert inverse.value is None and isinstance(errors[0], ZeroDivisionError)
+        await inverse.close()
+
+
+@asynchronous
 async def test_a_derived_variable_writes_back_and_circles_are_named(server: Server, session_id: str) -> None:
     async with connect(server, session_id) as session:
         for name in ("a", "b", "c"):

@@ -9,6 +9,8 @@ import { copyInput } from '../shared/values/input-copy.js';
 import { unreadable } from '../shared/values/plain-copy.js';
 import { isWellFormed } from '../shared/values/utf8.js';
 import type { VariableInput } from '../shared/values/variable-type.js';
+import type { WaitOptions } from './reactive/wait-for.js';
+import type { ReactiveOptions } from './reactive/watched-values.js';
 import type {
   Identifiers,
   PatternTarget,
@@ -17,7 +19,6 @@ import type {
   UpdateOptions,
   WatchTarget,
 } from './state-provider.js';
-import type { WaitOptions } from './variables.js';
 
 /** @throws InvalidArgumentError for what names no variable, whatever the session holds */
 export function checkIdentifier(identifier: string): void {
@@ -185,6 +186,13 @@ export function readWaitOptions(options: WaitOptions | undefined): WaitOptions {
   );
 }
 
+/** `signal` and `owner` are looked at by the watch. @throws InvalidOptionsError */
+export function readReactiveOptions(options: ReactiveOptions, subject: string): ReactiveOptions {
+  const read = readOptions(options, REACTIVE_OPTIONS, subject);
+  if (read.onError === undefined || typeof read.onError === 'function') return read;
+  throw new InvalidOptionsError(`${subject}: onError is ${describeValue(read.onError)}: give a function`);
+}
+
 /** Of a variable that is imported: it has more than options. */
 export function importedOptions(variable: ExportedVariable): RegisterOptions {
   const { name, constraints, metadata, description, ttlMs } = variable;
@@ -244,6 +252,7 @@ const NO_OPTIONS = Object.freeze({});
 const SET_OPTIONS = { metadata: 'any', source: 'string', expectedVersion: 'any' } as const;
 const UPDATE_OPTIONS = { metadata: 'any', source: 'string', atomic: 'boolean' } as const;
 const WAIT_OPTIONS = { timeoutMs: 'any', signal: 'any' } as const;
+const REACTIVE_OPTIONS = { onError: 'any', signal: 'any', owner: 'any' } as const;
 const MAX_TIMER_MS = 2 ** 31 - 1;
 const HISTORY_OPTIONS = { limit: 'any' } as const;
 const REGISTER_OPTIONS = { constraints: 'any', metadata: 'any', description: 'string', ttlMs: 'any' } as const;

@@ -60,6 +60,30 @@ export { Context } from './context.js';
 export type { LocalStateOptions } from './local-state.js';
 export { LocalState } from './local-state.js';
 export { WorkerPool } from './pool/worker-pool.js';
+export { DerivedVariable, derive } from './reactive/derived-variable.js';
+export type { Compute } from './reactive/reactive-value.js';
+export { combine, ReactiveValue } from './reactive/reactive-value.js';
+export { ReactiveVariable, reactive } from './reactive/reactive-variable.js';
+export { group, VariableGroup } from './reactive/variable-group.js';
+export type { WaitOptions } from './reactive/wait-for.js';
+export { waitFor } from './reactive/wait-for.js';
+export type { ReactiveOptions, Unsubscribe } from './reactive/watched-values.js';
+export type { DefinitionOptions, VariableDefinition } from './schema/definitions.js';
+export {
+  boolean,
+  choice,
+  embedding,
+  float,
+  integer,
+  list,
+  map,
+  module,
+  string,
+  tensor,
+} from './schema/definitions.js';
+export type { TypedChange, TypedWatcher } from './schema/typed-state.js';
+export { TypedState } from './schema/typed-state.js';
+export { defineVariables, VariableSchema } from './schema/variable-schema.js';
 export type {
   Capabilities,
   HistoryEntry,
@@ -76,6 +100,6 @@ export type {
   WatchState,
   WatchTarget,
 } from './state-provider.js';
-export type { ChangeOf, CombineOptions, VariableHandle, WaitOptions } from './variables.js';
+export type { ChangeOf, CombineOptions, VariableHandle } from './variables.js';
 export { Variables } from './variables.js';
 export type { BatchWatcher, UpdateMetadata, VariableChange, Watcher } from './watch/dispatcher.js';

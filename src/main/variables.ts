@@ -1,20 +1,11 @@
 /** The typed face over any provider: a handle knows its variable's type, and so does the compiler. Path: your code -> [variables] -> StateProvider. */
 
 import type { Condition } from '../shared/delivery/condition.js';
-import { checkCondition, meets } from '../shared/delivery/condition.js';
-import {
-  AlreadyExistsError,
-  DeadlineExceededError,
-  InvalidArgumentError,
-  InvalidOptionsError,
-  InvalidTypeError,
-} from '../shared/errors.js';
+import { AlreadyExistsError, InvalidTypeError } from '../shared/errors.js';
 import type { AnyWatchOptionsInput, BatchWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
-import { clearTimeout, setTimeout } from '../shared/platform-timers.js';
-import { isSignal, type Signal } from '../shared/signal.js';
-import { followRejection } from '../shared/thrown.js';
-import type { InputOf, ValueOf, VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
-import { readWaitOptions } from './call-arguments.js';
+import type { Signal } from '../shared/signal.js';
+import type { InputOf, ValueOf, VariableInput, VariableType } from '../shared/values/variable-type.js';
+import { type WaitOptions, waitFor } from './reactive/wait-for.js';
 import type { RegisterOptions, SetOptions, StateProvider, UpdateOptions, Watch } from './state-provider.js';
 import type { BatchWatcher, UpdateMetadata, VariableChange, Watcher } from './watch/dispatcher.js';
 
@@ -42,12 +33,6 @@ type ValuesOf<H extends readonly VariableHandle[]> = { [K in keyof H]: ValueOf<H
 export interface CombineOptions {
   readonly signal?: Signal;
   readonly onError?: (error: Error) => void;
-}
-
-export interface WaitOptions {
-  /** Ms until DeadlineExceededError; default 0 = wait for ever. */
-  readonly timeoutMs?: number;
-  readonly signal?: Signal;
 }
 
 export class Variables {
@@ -172,49 +157,15 @@ export class Variables {
 
   /**
    * Resolves with the first value that fits: the present one, or one to come.
-   * @throws DeadlineExceededError after `timeoutMs`, VariablesNotFoundError; rejects with the signal's reason when it aborts
+   * @throws DeadlineExceededError after `timeoutMs`, VariablesNotFoundError also when it is deleted meanwhile; rejects with the signal's reason when it aborts
    */
   async waitFor<T extends VariableType>(
     variable: VariableHandle<T>,
     condition: Condition | ((value: ValueOf<T>) => boolean),
     options?: WaitOptions,
   ): Promise<ValueOf<T>> {
-    const { timeoutMs = 0, signal } = readWaitOptions(options);
-    const data = typeof condition === 'function' ? undefined : checkCondition(condition, 'waitFor');
-    const fits = (old: VariableValue | undefined, value: VariableValue): boolean => {
-      if (data !== undefined) return meets(data, old, value);
-      const isMet: unknown = (condition as (value: ValueOf<T>) => unknown)(value as ValueOf<T>);
-      // A promise is true whatever it resolves to.
-      if (followRejection(isMet, () => undefined)) {
-        throw new InvalidArgumentError('the condition of waitFor returned a promise: return true or false');
-      }
-      return Boolean(isMet);
-    };
-    if (signal !== undefined && !isSignal(signal))
-      throw new InvalidOptionsError('waitFor: signal: give an AbortSignal');
-    const end = new AbortController();
-    const ended = end.signal;
-    // Joined by hand: AbortSignal.any takes none of another realm.
-    const abort = () => end.abort(signal?.reason);
-    if (signal?.aborted === true) abort();
-    else signal?.addEventListener('abort', abort);
-    const timer =
-      timeoutMs > 0
-        ? setTimeout(
-            () => end.abort(new DeadlineExceededError(`"${variable.name}" did not fit within ${timeoutMs} ms`)),
-            timeoutMs,
-          )
-        : undefined;
-    const changes = this.provider.watch(variable.name, { includeInitial: true, signal: ended });
-    try {
-      for await (const { oldValue, newValue } of changes) {
-        if (newValue !== undefined && fits(oldValue, newValue)) return newValue as ValueOf<T>;
-      }
-      throw ended.aborted ? ended.reason : new DeadlineExceededError(`"${variable.name}" was deleted before it fit`);
-    } finally {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-      await changes[Symbol.asyncDispose]();
-    }
+    const { name } = variable;
+    const values = await waitFor<[ValueOf<T>]>(this.provider, name, condition, options);
+    return values[name] as ValueOf<T>;
   }
 }

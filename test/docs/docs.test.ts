@@ -11,6 +11,7 @@ import { ProgramFolder, RunningProgram } from './programs.js';
 
 const CLI = join(ROOT, 'dist/src/cli/main.js');
 const NODE_PAGE = 'docs/getting-started-node.md';
+const REACTIVE_PAGE = 'docs/reactive.md';
 const PYTHON_PAGE = 'docs/getting-started-python.md';
 
 test('options.md, errors.md and api.md are what the code prints now', () => {
@@ -53,6 +54,7 @@ describe('the programs of the pages', () => {
       readme: here(joined(blocksOf(readme, ''), 'ts')),
       watching: here(joined(blocksOf(readme, 'Watching from Node'), 'ts')),
       page: here(joined(blocksOf(readPage(NODE_PAGE)), 'ts')),
+      reactive: here(joined(blocksOf(readPage(REACTIVE_PAGE)), 'ts')),
     });
   });
 
@@ -104,22 +106,29 @@ describe('the programs of the pages', () => {
     }
   });
 
-  test('the page for Python prints what it says', async (t) => {
-    const python = findPython();
-    if (python === undefined) {
-      if (process.env.CI === 'true') assert.fail(WHAT_TO_INSTALL);
-      t.skip(WHAT_TO_INSTALL);
-      return;
-    }
-    try {
-      const blocks = blocksOf(readPage(PYTHON_PAGE));
-      const path = folder.write('page.py', here(joined(blocks, 'python')));
-      const program = new RunningProgram(python.interpreter, [path], { PYTHONPATH: join(ROOT, 'python') });
-      assert.equal(await program.output(), joined(blocks, 'text').replaceAll('\n\n', '\n'));
-    } finally {
-      python.remove();
-    }
+  test('the reactive program for Node prints what its page says', async () => {
+    const program = new RunningProgram(process.execPath, [compiled.reactive!]);
+    assert.equal(await program.output(), joined(blocksOf(readPage(REACTIVE_PAGE)), 'text').replaceAll('\n\n', '\n'));
   });
+
+  for (const page of [PYTHON_PAGE, REACTIVE_PAGE]) {
+    test(`the program of ${page} for Python prints what it says`, async (t) => {
+      const python = findPython();
+      if (python === undefined) {
+        if (process.env.CI === 'true') assert.fail(WHAT_TO_INSTALL);
+        t.skip(WHAT_TO_INSTALL);
+        return;
+      }
+      try {
+        const blocks = blocksOf(readPage(page));
+        const path = folder.write('page.py', here(joined(blocks, 'python')));
+        const program = new RunningProgram(python.interpreter, [path], { PYTHONPATH: join(ROOT, 'python') });
+        assert.equal(await program.output(), joined(blocks, 'text').replaceAll('\n\n', '\n'));
+      } finally {
+        python.remove();
+      }
+    });
+  }
 
   /** A command of the README, such as `npx bridged-state set temperature 22`. */
   function run(command: string | undefined): void {

@@ -183,7 +183,7 @@ describe('waitFor', () => {
     await turn();
     await state.deleteVariable('fan');
 
-    await assert.rejects(within(waiting, 'the deletion'), /deleted before it fit/);
+    await assert.rejects(within(waiting, 'the deletion'), /deleted before it met/);
     await assert.rejects(
       within(
         variables.waitFor(fan, () => true),

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { LocalState, Variables } from '../../src/main/index.js';
+import { LocalState, reactive, Variables } from '../../src/main/index.js';
 
 setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
@@ -21,6 +21,7 @@ describe('memory is where it was after thousands of', async () => {
       for await (const _ of state.watch('t', { includeInitial: true })) break;
     },
     'values that are waited for': () => variables.waitFor(t, (value) => Number(value) >= 0),
+    'reactive variables that are closed': async () => (await reactive(state, 't')).close(),
     'watches that are stopped': async () => (await state.watchVariables('t', () => undefined)).stop(),
     'watches whose end was waited for': async () => {
       const watch = await state.watchVariables('t', () => undefined);

@@ -1,0 +1,87 @@
+/** A value that is computed of variables and written to one. Path: watch -> reactive value -> [derived variable] -> set. */
+import { InternalError } from '../../shared/errors.js';
+import type { VariableInput, VariableValue } from '../../shared/values/variable-type.js';
+import { checkIdentifier } from '../call-arguments.js';
+import type { Identifiers, StateProvider } from '../state-provider.js';
+import type { VariableChange } from '../watch/dispatcher.js';
+import { DEPTH_KEY, DERIVED_SOURCE, Derivations, depthOf, MAX_DEPTH } from './derivations.js';
+import { type Compute, ReactiveValue } from './reactive-value.js';
+import { checkFunction, type ReactiveOptions, readNames } from './watched-values.js';
+
+/** Of each state. */
+const derivationsOf = new WeakMap<StateProvider, Derivations>();
+
+export class DerivedVariable<R = VariableInput> extends ReactiveValue<R> {
+  readonly target: string;
+  readonly #derivations: Derivations;
+
+  /** By `derive`. @internal */
+  static define<R>(
+    provider: StateProvider,
+    target: string,
+    names: readonly string[],
+    compute: Compute<never, R>,
+    options: ReactiveOptions,
+  ): Promise<DerivedVariable<R>> {
+    return new DerivedVariable<R>(provider, target, names, compute, options).open();
+  }
+
+  private constructor(
+    provider: StateProvider,
+    target: string,
+    names: readonly string[],
+    compute: Compute<never, R>,
+    options: ReactiveOptions,
+  ) {
+    super(provider, names, compute, options);
+    this.target = target;
+    this.#derivations = derivationsOf.get(provider) ?? new Derivations();
+    derivationsOf.set(provider, this.#derivations);
+    this.#derivations.add(target, names);
+  }
+
+  protected override handleEnd(): void {
+    this.#derivations.remove(this.target);
+  }
+
+  protected override handleComputed(
+    oldValue: R | undefined,
+    newValue: R | undefined,
+    changes: readonly VariableChange[],
+  ): void {
+    super.handleComputed(oldValue, newValue, changes);
+    if (newValue === undefined || this.isClosed) return;
+    let depth = 0;
+    for (const { metadata } of changes) depth = Math.max(depth, depthOf(metadata));
+    if (depth >= MAX_DEPTH) {
+      // Through other processes too: each passes on how long the chain is.
+      this.tell(
+        new InternalError(
+          `"${this.target}" was not set: ${MAX_DEPTH} derived variables were set one because of the other, so they go in a circle that does not settle`,
+        ),
+      );
+      return;
+    }
+    const metadata = { [DEPTH_KEY]: String(depth + 1) };
+    this.followSet(
+      this.provider.setVariable(this.target, newValue as VariableInput, { source: DERIVED_SOURCE, metadata }),
+    );
+  }
+}
+
+/**
+ * Sets `target` to `compute` of the values in the order of the names, now and whenever one of them changes. A circle of derived variables is
+ * refused, and named; one through other processes that does not settle is stopped after 32 sets, and `onError` is told.
+ * @throws InvalidArgumentError for a circle and for a target that is derived already, VariablesNotFoundError, and what `watchVariables` throws
+ */
+export async function derive<V extends readonly unknown[] = readonly VariableValue[], R = VariableInput>(
+  provider: StateProvider,
+  target: string,
+  names: Identifiers,
+  compute: Compute<V, R>,
+  options: ReactiveOptions = {},
+): Promise<DerivedVariable<R>> {
+  checkIdentifier(target);
+  checkFunction(compute, 'derive');
+  return DerivedVariable.define(provider, target, readNames(names), compute, options);
+}
