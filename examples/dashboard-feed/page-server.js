@@ -26,7 +26,10 @@ async function sendFeed(query, response) {
   const gone = new AbortController();
   response.once('close', () => gone.abort());
   const options = {
-    ...{ includeInitial: true, batch: true, bufferLimit: 16, signal: gone.signal },
+    includeInitial: true,
+    batch: true,
+    bufferLimit: 16,
+    signal: gone.signal,
     throttleMs: Number(query.get('throttleMs') ?? 0),
   };
   const changedBy = Number(query.get('changedBy') ?? 0);
@@ -44,7 +47,10 @@ async function sendFeed(query, response) {
   response.write('retry: 500\n\n');
   for await (const batch of changes) {
     const said = batch.map(({ identifier, newValue, metadata }) => ({
-      ...{ name: identifier, value: newValue ?? null, version: metadata.version, missed: metadata.missed },
+      name: identifier,
+      value: newValue ?? null,
+      version: metadata.version,
+      missed: metadata.missed,
     }));
     counts.events += 1;
     if (!response.write(`data: ${JSON.stringify(said)}\n\n`) && !gone.signal.aborted) {

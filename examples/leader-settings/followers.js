@@ -29,7 +29,10 @@ function follow(follower, changes) {
 await Promise.all(
   followers.map((follower) =>
     state.watchVariables(names, (changes) => follow(follower, changes), {
-      ...{ missing: 'wait', includeInitial: true, atomic: true, batch: true },
+      missing: 'wait',
+      includeInitial: true,
+      atomic: true,
+      batch: true,
     }),
   ),
 );

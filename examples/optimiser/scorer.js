@@ -9,7 +9,7 @@ import { drawHistory } from './plot.js';
 const { values } = parseArgs({
   options: {
     endpoint: { type: 'string', default: '127.0.0.1:50051' },
-    plot: { type: 'string', default: fileURLToPath(new URL('history.svg', import.meta.url)) },
+    plot: { type: 'string', default: relative('.', fileURLToPath(new URL('history.svg', import.meta.url))) },
     seed: { type: 'string' },
     trials: { type: 'string' },
   },
@@ -23,7 +23,10 @@ const parameters = { x: 0, y: 0, trial: 0 };
 // The tuner sets both parameters and the trial's number as one batch: with `atomic` and `batch` they come as one array. A
 // parameter that keeps its value is not in it, hence `parameters`.
 const batches = state.watch(['x', 'y', 'trial'], {
-  ...{ missing: 'wait', includeInitial: true, atomic: true, batch: true },
+  missing: 'wait',
+  includeInitial: true,
+  atomic: true,
+  batch: true,
 });
 for await (const changes of batches) {
   if (changes.some(({ metadata }) => metadata.deleted)) break;
@@ -40,4 +43,4 @@ for await (const changes of batches) {
 await state.close();
 
 drawHistory(history, values.plot);
-console.log(`scored ${history.length} trials, drawn in ${relative('.', values.plot)}`);
+console.log(`scored ${history.length} trials, drawn in ${values.plot}`);

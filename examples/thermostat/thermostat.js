@@ -25,6 +25,7 @@ function decide(temperature, { low, high }) {
 const temperatures = state.watch('temperature', { missing: 'wait', includeInitial: true });
 for await (const { newValue: temperature, metadata } of temperatures) {
   if (metadata.deleted) break;
+  // Read at each reading: a change of it counts from the next one on. The room registers it before its temperature.
   const comfort = await state.getVariable('comfort');
   const wanted = decide(temperature, comfort);
   // One batch: nobody sees the fan of this reading with the heating of the last.

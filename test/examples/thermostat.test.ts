@@ -75,6 +75,16 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
   });
 }
 
+test('a program that does not end when it is asked to is killed', NEEDS_PYTHON, async () => {
+  assert.ok(PYTHON !== undefined, WHAT_PYTHON_NEEDS);
+  await using example = new ExampleProcess('thermostat', '--minutes', '1000000');
+  await example.says(/after +30 minutes/);
+  const programs = example.programs();
+  process.kill(programs.find(({ command }) => /room\.py/.test(command))!.pid, 'SIGSTOP');
+  assert.equal(await example.stop(), 0, example.lines.join('\n'));
+  for (const { pid, command } of programs) assert.ok(!isRunning(pid), `${command} goes on`);
+});
+
 test('a program that is killed ends the others', NEEDS_PYTHON, async () => {
   assert.ok(PYTHON !== undefined, WHAT_PYTHON_NEEDS);
   for (const [victim, what] of [
