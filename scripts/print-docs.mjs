@@ -1,7 +1,8 @@
-// Prints what the code knows into docs/options.md, docs/errors.md and docs/api.md, between the marks `<!-- printed: NAME -->`
+// Prints what the code knows into docs/options.md, docs/errors.md and docs/api.md, and by python/scripts/print_api.py into docs/api-python.md, between the marks `<!-- printed: NAME -->`
 // and `<!-- end of NAME -->`; what stands outside them is written by hand. Reads dist: run `npm run build` first.
 //   --check  changes nothing, and fails where a page is not what would be printed
 
+import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,11 +25,27 @@ async function main() {
     if (!options.includes('--check')) writeFileSync(join(root, page), after);
   }
   if (unused.size > 0) throw new WrongDocs(`no page has a place for ${[...unused].join(', ')}`);
+  printPython(options);
   if (stale.length === 0) return;
   if (options.includes('--check')) {
     throw new WrongDocs(`${stale.join(', ')}: not what the code says now: run node scripts/print-docs.mjs`);
   }
   process.stdout.write(`printed ${stale.join(', ')}\n`);
+}
+
+/** Any Python of 3.9 or later: it reads the sources as syntax, and imports nothing. */
+function printPython(options) {
+  const python = ['/usr/bin/python3', 'python3'].find((command) => spawnSync(command, ['-V']).status === 0);
+  if (python === undefined) {
+    const remedy = 'docs/api-python.md needs python3: apt-get install python3';
+    if (process.env.CI === 'true') throw new WrongDocs(remedy);
+    process.stderr.write(`print-docs: left alone: ${remedy}\n`);
+    return;
+  }
+  const script = join(root, 'python/scripts/print_api.py');
+  const { status, stdout, stderr } = spawnSync(python, ['-B', script, ...options], { encoding: 'utf8' });
+  if (status !== 0) throw new WrongDocs(stderr.trim());
+  process.stdout.write(stdout);
 }
 
 function fill(page, text, printed, unused) {

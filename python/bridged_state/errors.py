@@ -13,7 +13,9 @@ class RefusedVariable:
     """Why one variable of a batch was refused."""
 
     code: str
+    """As the `code` of an error."""
     message: str
+    """The sentence."""
 
 
 @dataclass(frozen=True)

@@ -67,6 +67,7 @@ class _Reader:
 
     @property
     def is_closed(self) -> bool:
+        """By `close`, with its session, or because its watch failed: `on_error` was told why."""
         return self._is_closed
 
     async def close(self) -> None:
@@ -199,7 +200,7 @@ class ReactiveValue(_Reader):
 
     @property
     def value(self) -> Any:
-        """None while one of its variables is gone, and after `compute` raised, which `on_error` is told."""
+        """The present one; None while one of its variables is gone, and after `compute` raised, which `on_error` is told."""
         return self._value
 
     def on_change(self, callback: Callable[[Any, Any], Any]) -> Unsubscribe:
@@ -246,7 +247,7 @@ class ReactiveVariable(_Reader):
 
     @property
     def value(self) -> Any:
-        """None when it was deleted."""
+        """The present one; None when it was deleted. Assigning sets it without waiting. Raises ClosedError once it is closed."""
         return self._value
 
     @value.setter
@@ -262,10 +263,11 @@ class ReactiveVariable(_Reader):
 
     @property
     def is_deleted(self) -> bool:
+        """Deleted, expired, or gone with its session."""
         return self._is_deleted
 
     async def set(self, value: Any, **options: Any) -> int:
-        """As `set_variable` of its session: returns the version."""
+        """As `set_variable` of its session, with its options and errors: returns the version."""
         return await self.session.set_variable(self.name, value, **options)
 
     def on_change(self, callback: Callable[[Any, Any, VariableUpdate], Any]) -> Unsubscribe:
@@ -273,7 +275,7 @@ class ReactiveVariable(_Reader):
         return self._subscribe(callback, "(old, new, update)")
 
     async def map(self, compute: Callable[[Any], Any]) -> ReactiveValue:
-        """The value of `compute(value)`, which follows it; with an end of its own."""
+        """The value of `compute(value)`, which follows it; with an end of its own. What `compute` raises goes to `on_error`."""
         return await combine(self.session, [self.name], compute, self._on_error)
 
     def _take(self, updates: List[VariableUpdate]) -> None:
@@ -299,10 +301,11 @@ class VariableGroup(_Reader):
         return dict(self._values)
 
     def __getitem__(self, name: str) -> Any:
+        """The present value of one. Raises KeyError while it is gone."""
         return self._values[name]
 
     async def set(self, values: Mapping[str, Any], *, atomic: bool = True) -> Dict[str, int]:
-        """Versions by name. Raises InvalidArgumentError for one that is not of this group."""
+        """Sets some of them: versions by name. Raises InvalidArgumentError for one that is not of this group, and as `update_variables`."""
         strange = [name for name in values if name not in self.names]
         if strange:
             raise InvalidArgumentError(f'"{strange[0]}" is not of {_subject(self.names)}: set it by the session')
@@ -383,19 +386,31 @@ class DerivedVariable(ReactiveValue):
 
 
 async def reactive(session: SessionContext, name: str, on_error: Optional[OnError] = None) -> ReactiveVariable:
-    """The variable, once its present value is known. Raises VariablesNotFoundError."""
+    """
+    The variable, once its present value is known.
+
+    Args:
+        name: its name or id.
+        on_error: told what a callback raises, what refuses an assignment, and why its watch ends; without it they are logged.
+
+    Raises:
+        VariablesNotFoundError: `identifiers` names it.
+    """
     return await ReactiveVariable(session, name, on_error)._open()
 
 
 async def group(session: SessionContext, names: Sequence[str], on_error: Optional[OnError] = None) -> VariableGroup:
-    """Several as one, once the present value of each is known. Raises VariablesNotFoundError."""
+    """Several as one, once the present value of each is known. `on_error` as of `reactive`. Raises VariablesNotFoundError."""
     return await VariableGroup(session, names, on_error)._open()
 
 
 async def combine(
     session: SessionContext, names: Sequence[str], compute: Callable[..., Any], on_error: Optional[OnError] = None
 ) -> ReactiveValue:
-    """`compute(*values)`, in the order of the names, which follows all of them. Raises VariablesNotFoundError."""
+    """
+    `compute(*values)`, in the order of the names, which follows all of them; computed once for what came together, such as an atomic batch.
+    `on_error` as of `reactive`, also told what `compute` raises. Raises VariablesNotFoundError.
+    """
     _check_function(compute, "combine")
     return await ReactiveValue(session, read_names(names, "combine"), compute, on_error)._open()
 

@@ -4,7 +4,6 @@ A session belongs to the event loop and the process that connected it. Slow serv
 """
 
 import asyncio
-import json
 import logging
 import os
 from types import TracebackType
@@ -16,7 +15,7 @@ from ._core.backoff import BackoffOptions
 from ._core.condition import Condition
 from ._core.describe_value import describe_value
 from ._core.link_events import Update
-from ._core.value_codec import check_type, normalize_value
+from ._core.value_codec import check_type
 from ._wire.messages import (
     BatchGetVariablesRequest,
     BatchSetVariablesRequest,
@@ -37,12 +36,12 @@ from .errors import (
     ClosedError,
     ErrorDetails,
     InvalidArgumentError,
-    InvalidConstraintError,
     InvalidOptionsError,
     RefusedVariable,
     VariablesNotFoundError,
     code_of_sentence,
 )
+from .session_options import constraints_text, read_endpoint, read_metadata, read_text, read_token, read_whole
 from .tls_options import read_tls
 from .types import VariableInfo, VariableUpdate, VersionedValue
 from .watch import Watch, check_identifier, read_names, read_period, read_watch_options
@@ -60,6 +59,9 @@ class SessionContext:
     """
     A session of a bridge server. `async with SessionContext.connect("host:port", "house") as session:` connects it and closes it behind the
     block; `session = await SessionContext.connect(…)` connects one that its owner closes.
+
+    It belongs to the event loop and the process that connected it: from another loop its methods raise InvalidArgumentError, in a forked child
+    ClosedError. While its connection is broken, calls wait for the next one, each for its own time; sets go once.
     """
 
     def __init__(self, options: ConnectionOptions, cache_ttl_ms: float, on_state: Optional[Callable[[str], Any]]) -> None:
@@ -92,10 +94,30 @@ class SessionContext:
         on_state: Optional[Callable[[str], Any]] = None,
     ) -> "SessionContext":
         """
-        `tls`: True for the authorities that grpc knows, or `{"ca": …, "cert": …, "key": …, "server_name": …}` with PEM bytes, PEM text or paths of
-        files; None speaks without. `transport`: `auto` takes the link and falls back to streams where a server has none. `cache_ttl_ms`: how long
-        `get_variable` may give a value that it has read; 0 asks the server each time. `heartbeat_ms`: the server may be silent so long before it is
-        asked. `max_attempts`: failed attempts in a row after which the session fails; 0 = never. Raises InvalidOptionsError.
+        A session that is not connected yet: `async with` or `await` does that.
+
+        Args:
+            endpoint: `"host:port"`.
+            session_id: its name; whoever connects first makes it.
+            token: for servers with tokens; sent with every call, never shown.
+            tls: True for the authorities that grpc knows, or `{"ca": …, "cert": …, "key": …, "server_name": …}` with PEM as bytes or text, or
+                paths of files; or `grpc.ChannelCredentials`. None speaks without encryption.
+            transport: `auto` takes the link and falls back to streams where a server has none; `link` and `stream` ask for one.
+            metadata: kept with the session by the server, str to str.
+            cache_ttl_ms: how long `get_variable` may give a value that it has read; live watches keep it fresh. 0 asks the server each time.
+            connect_timeout_ms: for the first connection, from 1.
+            call_timeout_ms: for each call and each set, from 1.
+            heartbeat_ms: the server may be silent so long, and half of that, before it is asked; from 100.
+            probe_timeout_ms: for the answer then; without one the connection is made again.
+            max_message_bytes: of the largest message taken or sent, from 1,024.
+            backoff: between attempts to return.
+            max_attempts: failed attempts in a row after which the session fails; 0 = never.
+            on_state: a plain function that is told `live`, `backoff` and the other states.
+
+        Raises:
+            InvalidOptionsError: at once, for what makes no sense.
+            UnavailableError: from `async with` or `await`, when no server answers in time; its sentence says why.
+            UnauthenticatedError, PermissionDeniedError: likewise, at once.
         """
         if not isinstance(session_id, str) or not session_id:
             raise InvalidOptionsError(f"session_id: give the session's name, not {describe_value(session_id)}")
@@ -104,19 +126,19 @@ class SessionContext:
         if backoff is not None and not isinstance(backoff, BackoffOptions):
             raise InvalidOptionsError(f"backoff: give BackoffOptions(…), not {describe_value(backoff)}")
         options = ConnectionOptions(
-            endpoint=_read_endpoint(endpoint),
+            endpoint=read_endpoint(endpoint),
             session_id=session_id,
-            token=_read_token(token),
+            token=read_token(token),
             tls=read_tls(tls),
             transport=transport,
             backoff=backoff or BackoffOptions(),
-            max_attempts=_read_whole("max_attempts", max_attempts, 0),
+            max_attempts=read_whole("max_attempts", max_attempts, 0),
             connect_timeout_ms=read_period("connect_timeout_ms", connect_timeout_ms, 1),
             call_timeout_ms=read_period("call_timeout_ms", call_timeout_ms, 1),
-            heartbeat_ms=_read_whole("heartbeat_ms", heartbeat_ms, 100),
+            heartbeat_ms=read_whole("heartbeat_ms", heartbeat_ms, 100),
             probe_timeout_ms=read_period("probe_timeout_ms", probe_timeout_ms, 1),
-            max_message_bytes=_read_whole("max_message_bytes", max_message_bytes, 1024),
-            metadata=_read_metadata(metadata),
+            max_message_bytes=read_whole("max_message_bytes", max_message_bytes, 1024),
+            metadata=read_metadata(metadata),
         )
         return cls(options, read_period("cache_ttl_ms", cache_ttl_ms), on_state)
 
@@ -160,6 +182,7 @@ class SessionContext:
 
     @property
     def session_id(self) -> str:
+        """As it was given to `connect`."""
         return self._options.session_id
 
     @property
@@ -193,7 +216,28 @@ class SessionContext:
         ttl_ms: int = 0,
         source: Optional[str] = None,
     ) -> str:
-        """Returns its id. Raises AlreadyExistsError where the name is there."""
+        """
+        Makes a variable, at version 1.
+
+        Args:
+            name: 1 to 256 characters without control characters.
+            type: one of `VARIABLE_TYPES`.
+            initial_value: of that type; nothing is converted.
+            constraints: what values have to meet, such as `{"min": 0, "max": 1}`, `{"choices": ["eco", "boost"]}`, `{"dimensions": 3}`.
+            metadata: of the variable, str to str.
+            description: for people.
+            ttl_ms: milliseconds after its last set until it expires; 0 = never.
+            source: who registers.
+
+        Returns:
+            Its id, which may stand for the name everywhere.
+
+        Raises:
+            AlreadyExistsError: the name is there.
+            InvalidNameError, InvalidTypeError, InvalidValueError, InvalidConstraintError, ConstraintViolationError: what they say.
+            QuotaExceededError: the server holds no more variables.
+            UnknownOutcomeError: the answer was lost; it may or may not be registered.
+        """
         connection = self._usable()
         check_identifier(name, "register_variable")
         check_type(type)
@@ -202,20 +246,29 @@ class SessionContext:
             session_id=self.session_id,
             name=name,
             type=type,
-            constraints_json=_constraints_text(constraints, name),
-            metadata=_read_metadata(metadata),
-            description=_read_text("description", description),
-            ttl_ms=_read_whole("ttl_ms", ttl_ms, 0),
+            constraints_json=constraints_text(constraints, name),
+            metadata=read_metadata(metadata),
+            description=read_text("description", description),
+            ttl_ms=read_whole("ttl_ms", ttl_ms, 0),
         )
         request.initial_value.type_url, request.initial_value.value = sent.type_url, sent.value
         request.initial_binary_value = sent.binary or b""
         if source is not None:
-            request.setter.source = _read_text("source", source)
+            request.setter.source = read_text("source", source)
         answer = await connection.call("RegisterVariable", request, changes=True, identifiers=(name,))
         return str(answer.variable_id)
 
     async def get_variable(self, identifier: str, *, bypass_cache: bool = False) -> Any:
-        """Its present value. Raises VariablesNotFoundError."""
+        """
+        Its present value: float, int, str, bool, list, dict, `Embedding`, `Tensor` or `OpaqueBinary`.
+
+        Args:
+            identifier: its name or id.
+            bypass_cache: asks the server whatever `cache_ttl_ms` of the session says.
+
+        Raises:
+            VariablesNotFoundError: `identifiers` names it.
+        """
         connection = self._usable()
         check_identifier(identifier, "get_variable")
         if self._cache.is_on and not bypass_cache:
@@ -228,12 +281,19 @@ class SessionContext:
         return value
 
     async def get_variable_info(self, identifier: str) -> VariableInfo:
-        """Its value, version, type, constraints and metadata. Raises VariablesNotFoundError."""
+        """
+        Its value, version, type, constraints and metadata.
+
+        Raises:
+            VariablesNotFoundError: `identifiers` names it.
+        """
         check_identifier(identifier, "get_variable_info")
         return info_of(await self._read(self._usable(), identifier))
 
     async def get_variables(self, identifiers: Sequence[str]) -> Dict[str, Any]:
-        """Values by the identifiers asked for; those that are missing are left out."""
+        """
+        Values by the identifiers asked for, in one or a few calls; those that are missing are left out. An empty list gives an empty dict.
+        """
         connection = self._usable()
         wanted: Sequence[str] = [] if _is_empty_list(identifiers) else read_names(identifiers, "get_variables")
         values: Dict[str, Any] = {}
@@ -260,14 +320,29 @@ class SessionContext:
         expected_version: int = 0,
     ) -> int:
         """
-        Returns its version, the present one where the value is equal. `expected_version`: raises VersionConflictError where the variable is at
-        another. Raises UnknownOutcomeError where the answer was lost.
+        Sets it. Over the link the sets of one turn of the event loop are one message, made in order, and exactly once over breaks.
+
+        Args:
+            identifier: its name or id.
+            value: of its type; nothing is converted, but that an int that a float holds exactly fits a float variable.
+            metadata: of this change, str to str: watches are told it.
+            source: who sets; `python` when left out.
+            expected_version: the version that it has to have; 0 = any.
+
+        Returns:
+            Its version: the next one, or the present one where the value is equal, which nobody is told.
+
+        Raises:
+            VariablesNotFoundError: `identifiers` names it.
+            InvalidValueError, ConstraintViolationError: the value is refused.
+            VersionConflictError: it is at another version than `expected_version`.
+            UnknownOutcomeError: the answer was lost; it may or may not be set.
         """
         connection = self._usable()
         check_identifier(identifier, "set_variable")
-        custom = _read_metadata(metadata)
-        who = "python" if source is None else _read_text("source", source)
-        expected = _read_whole("expected_version", expected_version, 0)
+        custom = read_metadata(metadata)
+        who = "python" if source is None else read_text("source", source)
+        expected = read_whole("expected_version", expected_version, 0)
         link = connection.link
         if connection.uses_link and link is not None:
             version = await link.set(identifier, value, who, custom, expected)
@@ -285,7 +360,19 @@ class SessionContext:
         source: Optional[str] = None,
     ) -> Dict[str, int]:
         """
-        Versions by identifier. Raises BatchRefusedError that says of each refused one why; with `atomic` all are set under one revision, or none.
+        Sets several.
+
+        Args:
+            updates: values by name or id. An empty dict does nothing.
+            atomic: all under one revision, or none; without it those that are not refused are set.
+            metadata, source: of each change, as in `set_variable`.
+
+        Returns:
+            Versions by identifier.
+
+        Raises:
+            BatchRefusedError: `details.refused` says of each refused one why, `details.versions` what was set.
+            UnknownOutcomeError: the answer was lost.
         """
         connection = self._usable()
         if not isinstance(updates, Mapping):
@@ -296,8 +383,8 @@ class SessionContext:
             check_identifier(identifier, "update_variables")
         if not updates:
             return {}
-        custom = _read_metadata(metadata)
-        who = "python" if source is None else _read_text("source", source)
+        custom = read_metadata(metadata)
+        who = "python" if source is None else read_text("source", source)
         link = connection.link
         if connection.uses_link and link is not None:
             outcomes = await link.set_all(updates, atomic, who, custom)
@@ -305,9 +392,14 @@ class SessionContext:
         return await self._update_by_call(connection, updates, atomic, who, custom)
 
     async def list_variables(self, pattern: str = "") -> List[VariableInfo]:
-        """In the order of registration. `*` stands for any run of characters and `?` for one; '' lists all."""
+        """
+        Those whose name fits, in the order of registration.
+
+        Args:
+            pattern: `*` stands for any run of characters and `?` for one; `""` lists all.
+        """
         connection = self._usable()
-        _read_text("pattern", pattern)
+        read_text("pattern", pattern)
         found: List[VariableInfo] = []
         page = ""
         while True:
@@ -321,7 +413,13 @@ class SessionContext:
                 return found
 
     async def delete_variable(self, identifier: str) -> None:
-        """Its watches are told `deleted`. Raises VariablesNotFoundError."""
+        """
+        Deletes it; its watches are told `deleted`, and end when none of their variables is left.
+
+        Raises:
+            VariablesNotFoundError: `identifiers` names it.
+            UnknownOutcomeError: the answer was lost.
+        """
         connection = self._usable()
         check_identifier(identifier, "delete_variable")
         request = DeleteVariableRequest(session_id=self.session_id, variable_identifier=identifier)
@@ -329,10 +427,19 @@ class SessionContext:
         self._cache.handle_deleted(identifier)
 
     async def history(self, identifier: str, limit: int = 0) -> List[VersionedValue]:
-        """The entries that the server keeps, oldest first; `limit`: the newest so many, 0 = all."""
+        """
+        The entries that the server keeps, oldest first.
+
+        Args:
+            identifier: its name or id.
+            limit: the newest so many; 0 = all.
+
+        Raises:
+            VariablesNotFoundError: `identifiers` names it.
+        """
         connection = self._usable()
         check_identifier(identifier, "history")
-        left = _read_whole("limit", limit, 0)
+        left = read_whole("limit", limit, 0)
         variable = await self._read(connection, identifier)
         entries: List[VersionedValue] = []
         before = 0
@@ -353,11 +460,21 @@ class SessionContext:
             before = page[0].version
 
     async def rollback(self, identifier: str, version: int) -> int:
-        """Sets the value of that version again, which makes a new version: returns it. Raises VersionNotFoundError."""
+        """
+        Sets the value of an earlier version again.
+
+        Returns:
+            The new version that this makes.
+
+        Raises:
+            VersionNotFoundError: the history does not hold that version; `history` says which it does.
+            VariablesNotFoundError: `identifiers` names it.
+            UnknownOutcomeError: the answer was lost.
+        """
         connection = self._usable()
         check_identifier(identifier, "rollback")
         request = RollbackVariableRequest(
-            session_id=self.session_id, variable_identifier=identifier, target_version=_read_whole("version", version, 1)
+            session_id=self.session_id, variable_identifier=identifier, target_version=read_whole("version", version, 1)
         )
         answer = await connection.call("RollbackVariable", request, changes=True, identifiers=(identifier,))
         self._cache.handle_set(identifier, answer.variable.version)
@@ -382,14 +499,32 @@ class SessionContext:
         reconnect: bool = True,
     ) -> Watch:
         """
-        Updates of variables, by names or ids: `async for update in session.watch_variables(["temperature"]): …`. Leaving the loop ends the watch.
+        Updates of variables: `async for update in session.watch_variables(["temperature"]): …`. It is registered as soon as it is made; leaving the
+        loop in any way ends it.
 
-        `include_initial`: the present values come first. `filter_fn`: a function of (update), (old, new) or (name, old, new) that lets an update
-        through. `condition`: the same as data, such as `{"changedBy": 1.0}`, asked by the server over the link. `debounce_ms`, `throttle_ms`: at
-        most the newest of each variable in that time. `missing`: `fail` raises VariablesNotFoundError that names each; `wait` watches them from
-        their registration on. `buffer_limit`: updates that may wait for the loop; `overflow`: `conflate`, `drop-oldest` or `error`. `on_error`:
-        told what went wrong and goes on, and why a watch ends. `on_state`: told `live`, `backoff` and the other states. `reconnect`: False ends it
-        with the first break.
+        Args:
+            names: names or ids; one may stand without a list.
+            include_initial: the present values come first, with `is_initial`.
+            filter_fn: a plain function of (update), (old, new) or (name, old, new) that lets an update through when it is true.
+            condition: the same as data, such as `{"changedBy": 1.0}`, `{"crosses": 30}`, `{"and": […]}`; over the link the server asks it.
+            debounce_ms: the newest of a variable, when it has been quiet so long; 0 = off.
+            throttle_ms: at most one of a variable in that time, the newest last; 0 = off.
+            missing: `fail` raises VariablesNotFoundError; `wait` watches from their registration on.
+            buffer_limit: updates that may wait for the loop, 1 to 1,048,576.
+            overflow: when more wait: `conflate` keeps the newest of each variable, `drop-oldest` drops, both counted in `missed`; `error` ends the watch.
+            on_error: a plain function that is told what went wrong and goes on, and why the watch ends.
+            on_state: a plain function that is told `live`, `backoff` and the other states.
+            reconnect: False ends it with the first break.
+
+        Yields:
+            VariableUpdate: of each variable in the order of its versions, none twice.
+
+        Raises:
+            InvalidArgumentError, InvalidOptionsError: at once.
+            VariablesNotFoundError: from the loop; `identifiers` names each missing one.
+            BufferOverflowError: from the loop, with `overflow="error"`.
+            UnavailableError: from the loop, with `reconnect=False`, or after `max_attempts` of the session.
+            ClosedError: from the loop, when the session was closed.
         """
         options = (include_initial, filter_fn, condition, debounce_ms, throttle_ms, missing)
         limits = (buffer_limit, overflow, on_error, on_state, reconnect)
@@ -547,60 +682,6 @@ def _lock_of(lock: Optional[asyncio.Lock]) -> asyncio.Lock:
 
 def _is_empty_list(given: Any) -> bool:
     return isinstance(given, (list, tuple, set, frozenset)) and not given
-
-
-def _constraints_text(constraints: Optional[Mapping[str, Any]], name: str) -> str:
-    if constraints is None:
-        return ""
-    if not isinstance(constraints, Mapping):
-        raise InvalidConstraintError(
-            f'variable "{name}": give constraints as a dict such as {{"min": 0}}, not {describe_value(constraints)}'
-        )
-    try:
-        return json.dumps(normalize_value("map", dict(constraints), f'constraints of variable "{name}"'), ensure_ascii=False, allow_nan=False)
-    except (TypeError, ValueError, BridgeError) as cause:
-        raise InvalidConstraintError(f'variable "{name}": the constraints are no JSON: {cause}') from cause
-
-
-def _read_metadata(metadata: Optional[Mapping[str, str]]) -> Dict[str, str]:
-    if metadata is None:
-        return {}
-    if not isinstance(metadata, Mapping) or not all(
-        isinstance(key, str) and isinstance(text, str) for key, text in metadata.items()
-    ):
-        raise InvalidArgumentError(f"metadata: give a dict of str to str, not {describe_value(metadata)} of others")
-    return dict(metadata)
-
-
-def _read_text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise InvalidArgumentError(f"{name}: give a str, not {describe_value(value)}")
-    return value
-
-
-def _read_whole(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**53:
-        raise InvalidOptionsError(f"{name}: give a whole number from {least}, not {describe_value(value)}")
-    return value
-
-
-def _read_token(token: Any) -> Optional[str]:
-    """It goes in a header. A token is never shown."""
-    if token is None:
-        return None
-    if not isinstance(token, str) or not token:
-        raise InvalidOptionsError("token: give the token as a str, or leave it out")
-    if not token.isascii() or not token.isprintable() or token != token.strip():
-        raise InvalidOptionsError("token: it holds what no header can carry, such as a line's end: give the bare token")
-    return token
-
-
-def _read_endpoint(endpoint: Any) -> str:
-    if not isinstance(endpoint, str) or not endpoint.strip():
-        raise InvalidOptionsError(f'endpoint: give "host:port", not {describe_value(endpoint)}')
-    if ":" not in endpoint or endpoint.startswith(("http://", "https://")):
-        raise InvalidOptionsError(f'endpoint: {describe_value(endpoint)} is none: write "host:port", such as "127.0.0.1:50051"')
-    return endpoint.strip()
 
 
 __all__ = ["SessionContext", "VariableUpdate"]

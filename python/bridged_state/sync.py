@@ -88,7 +88,10 @@ class _LoopThread:
 
 
 class SessionContext:
-    """`with sync.SessionContext.connect("host:port", "house") as session:`; the same methods as the asynchronous one, each waiting for its answer."""
+    """
+    `with sync.SessionContext.connect("host:port", "house") as session:`; the same methods as the asynchronous one, each waiting for its answer. Usable
+    from any thread, and inside a running event loop; not from a callback of its own. In a forked child its methods raise ClosedError.
+    """
 
     def __init__(self, inner: asynchronous.SessionContext) -> None:
         self._inner = inner
@@ -97,7 +100,7 @@ class SessionContext:
 
     @classmethod
     def connect(cls, endpoint: str, session_id: str = "default", **options: Any) -> "SessionContext":
-        """Options as of the asynchronous `connect`. It is connected by `with`, by `open()`, or with the first call."""
+        """Options as of the asynchronous `connect`. It is connected by `with`, by `open()`, or with the first call. Raises InvalidOptionsError."""
         return cls(asynchronous.SessionContext.connect(endpoint, session_id, **options))
 
     def open(self) -> "SessionContext":
@@ -143,18 +146,22 @@ class SessionContext:
 
     @property
     def session_id(self) -> str:
+        """As it was given to `connect`."""
         return self._inner.session_id
 
     @property
     def state(self) -> str:
+        """`connecting`, `live`, `backoff`, `draining`, `failed` or `closed`."""
         return self._inner.state
 
     @property
     def transport(self) -> str:
+        """`link` or `stream`: what carries the updates of this session."""
         return self._inner.transport
 
     @property
     def epoch(self) -> str:
+        """The server's present life; '' where it has none."""
         return self._inner.epoch
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
@@ -167,7 +174,7 @@ class SessionContext:
         return thread.wait_for(work)
 
     def register_variable(self, name: str, type: str, initial_value: Any, **options: Any) -> str:
-        """Returns its id. Raises AlreadyExistsError where the name is there."""
+        """Returns its id. Options and errors as of the asynchronous one: `constraints`, `metadata`, `description`, `ttl_ms`, `source`."""
         return self._wait(self._inner.register_variable(name, type, initial_value, **options))
 
     def get_variable(self, identifier: str, *, bypass_cache: bool = False) -> Any:
@@ -183,15 +190,15 @@ class SessionContext:
         return self._wait(self._inner.get_variables(identifiers))
 
     def set_variable(self, identifier: str, value: Any, **options: Any) -> int:
-        """Returns its version. Raises VersionConflictError, and UnknownOutcomeError where the answer was lost."""
+        """Returns its version. Options and errors as of the asynchronous one: `metadata`, `source`, `expected_version`."""
         return self._wait(self._inner.set_variable(identifier, value, **options))
 
     def update_variables(self, updates: Mapping[str, Any], **options: Any) -> Dict[str, int]:
-        """Versions by identifier. Raises BatchRefusedError."""
+        """Versions by identifier. Options and errors as of the asynchronous one: `atomic`, `metadata`, `source`. Raises BatchRefusedError."""
         return self._wait(self._inner.update_variables(updates, **options))
 
     def list_variables(self, pattern: str = "") -> List[VariableInfo]:
-        """In the order of registration."""
+        """Those whose name fits, in the order of registration; '' lists all."""
         return self._wait(self._inner.list_variables(pattern))
 
     def delete_variable(self, identifier: str) -> None:
@@ -199,7 +206,7 @@ class SessionContext:
         self._wait(self._inner.delete_variable(identifier))
 
     def history(self, identifier: str, limit: int = 0) -> List[VersionedValue]:
-        """The entries that the server keeps, oldest first."""
+        """The entries that the server keeps, oldest first; `limit`: the newest so many, 0 = all. Raises VariablesNotFoundError."""
         return self._wait(self._inner.history(identifier, limit))
 
     def rollback(self, identifier: str, version: int) -> int:
@@ -228,7 +235,10 @@ class SessionContext:
 
 
 class Watch(Iterator[VariableUpdate]):
-    """Updates, one after another. Leaving the loop ends it; `close()` too."""
+    """
+    Updates, one after another: `VariableUpdate`. One loop in all; leaving it ends the watch, and `close()` does. The loop raises DeadlineExceededError
+    when `timeout` seconds pass without an update, InvalidArgumentError for a second loop or thread, and what the asynchronous one raises.
+    """
 
     def __init__(self, session: SessionContext, inner: AsyncWatch, timeout: Optional[float]) -> None:
         self._session = session
@@ -242,11 +252,12 @@ class Watch(Iterator[VariableUpdate]):
 
     @property
     def state(self) -> str:
+        """`connecting`, `live`, `backoff`, `draining`, `stopped` or `failed`."""
         return self._inner.state
 
     @property
     def stats(self) -> Mapping[str, int]:
-        """Counts since the watch began."""
+        """Counts since the watch began, as of the asynchronous one."""
         return self._inner.stats
 
     def __iter__(self) -> Iterator[VariableUpdate]:

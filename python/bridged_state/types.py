@@ -26,6 +26,7 @@ class Embedding(List[float]):
     """
 
     dtype: str
+    """`float32` or `float64`."""
 
     def __init__(self, numbers: Sequence[float] = (), dtype: str = "float64") -> None:
         super().__init__(numbers)
@@ -43,6 +44,7 @@ class Tensor(Dict[str, Any]):
     """
 
     dtype: str
+    """`float32` or `float64`."""
 
     def __init__(self, shape: Sequence[int], data: Sequence[float], dtype: str = "float64") -> None:
         super().__init__(shape=list(shape), data=data if isinstance(data, list) else list(data))
@@ -71,31 +73,37 @@ class OpaqueBinary:
     header: str
     """The JSON text that came with the bytes and says what they are."""
     bytes: bytes
+    """As they came."""
 
 
 @dataclass(frozen=True)
 class VariableUpdate:
-    """One update of a watch."""
+    """One update of a watch. `old_value` and `value` chain: the value of one is the old value of the next of its variable."""
 
     variable_id: str
+    """The server's id of the variable; another one when it was deleted and registered again."""
     variable_name: str
+    """As it was registered, also where it is watched by its id."""
     value: Any
     """None where the variable is gone."""
     old_value: Any = None
     """What this watch saw last of the variable; None with its first update."""
     version: int = 0
+    """Of the variable: from 1 on, rising by 1 with each change."""
     missed: int = 0
-    """Versions of this variable skipped right before this one."""
+    """Versions of this variable skipped right before this one, exactly."""
     is_initial: bool = False
+    """The value at the registration, which `include_initial` asks for."""
     resync: bool = False
     """The present value: what came between could not be replayed, or the server lost its state."""
     deleted: Optional[str] = None
     """'deleted', 'expired' or 'session-ended' where the variable is gone."""
     source: str = ""
+    """Who set it, as the setter said."""
     timestamp: float = 0.0
-    """Milliseconds since 1970, the server's clock."""
+    """When it was set: milliseconds since 1970, the server's clock."""
     metadata: Mapping[str, str] = field(default_factory=dict)
-    """The setter's own map."""
+    """The setter's own map. Shared: copy it before writing into it."""
     revision: int = 0
     """The session's; updates of one atomic batch share it."""
     received_at: float = 0.0
@@ -109,10 +117,14 @@ class VariableInfo:
     id: str
     name: str
     type: str
+    """One of `VARIABLE_TYPES`."""
     value: Any
     version: int
+    """From 1 on, rising by 1 with each change."""
     constraints: Mapping[str, Any] = field(default_factory=dict)
+    """Such as `{"min": 0, "max": 1}`; empty for none."""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    """Given at the registration."""
     description: str = ""
     ttl_ms: int = 0
     """Milliseconds after its last set until it expires; 0 = never."""

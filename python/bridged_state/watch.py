@@ -24,8 +24,8 @@ MISSING = ("fail", "wait")
 
 class Watch(AsyncIterator[VariableUpdate]):
     """
-    Updates of some variables. It is registered as soon as it is made; `ready` waits for that. One loop at a time, and one loop in all: leaving it
-    ends the watch.
+    Updates of some variables. It is registered as soon as it is made; `ready` waits for that. One loop in all: leaving it ends the watch, a second one
+    raises InvalidArgumentError, and so do two tasks that wait for it. `async with` waits for `ready`, and ends it behind the block.
     """
 
     def __init__(self, connection: Connection, feed: WatchFeed) -> None:
@@ -49,15 +49,24 @@ class Watch(AsyncIterator[VariableUpdate]):
 
     @property
     def stats(self) -> Mapping[str, int]:
-        """Counts since the watch began, and `buffered`: how many updates wait."""
+        """
+        Counts of updates since the watch began: `received`, `delivered`, `filtered`, `rate_limited`, `duplicates`; `errors` of the filter and of
+        values that could not be read; `reconnects`; and `buffered`: how many wait now.
+        """
         return {**self._feed.stats, "buffered": self._feed.buffered, "reconnects": self._feed.reconnects}
 
     async def ready(self) -> None:
-        """Until the server has registered the watch: a set made after that by anybody is seen. Raises why it never was."""
+        """
+        Until the server has registered the watch: a set made after that by anybody is seen.
+
+        Raises:
+            VariablesNotFoundError: with `missing="fail"`; `identifiers` names each.
+            ClosedError: it has ended. Any other error: why it never was registered.
+        """
         await self._until(lambda: self._feed.has_been_live)
 
     async def synced(self) -> None:
-        """Until everything up to the registration has come; anew after each break."""
+        """Until everything up to the registration has come, also into its buffer; anew after each break. Raises as `ready`."""
         await self._until(lambda: self._feed.is_synced)
 
     def __aiter__(self) -> AsyncIterator[VariableUpdate]:

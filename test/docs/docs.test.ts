@@ -14,7 +14,7 @@ const NODE_PAGE = 'docs/getting-started-node.md';
 const REACTIVE_PAGE = 'docs/reactive.md';
 const PYTHON_PAGE = 'docs/getting-started-python.md';
 
-test('options.md, errors.md and api.md are what the code prints now', () => {
+test('options.md, errors.md, api.md and api-python.md are what the code prints now', () => {
   const { status, stderr } = spawnSync(process.execPath, ['scripts/print-docs.mjs', '--check'], {
     cwd: ROOT,
     encoding: 'utf8',

@@ -5,9 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class BackoffOptions:
+    """How a session comes back after a break: exponentially, with jitter. Milliseconds."""
+
     base_ms: float = 100.0
     """Ceiling of the first delay that is not immediate."""
     factor: float = 2.0
+    """Each ceiling is so many times the one before."""
     cap_ms: float = 5_000.0
     """Ceiling of every delay."""
     jitter: float = 1.0

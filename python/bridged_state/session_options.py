@@ -1,0 +1,65 @@
+"""What users give a session, read at the edge: checked once, trusted inside. Path: the user -> [session options] -> session. Pure.
+
+A sentence names the option, what was given and what it takes; a token is never shown.
+"""
+
+import json
+from typing import Any, Dict, Mapping, Optional
+
+from ._core.describe_value import describe_value
+from ._core.value_codec import normalize_value
+from .errors import BridgeError, InvalidArgumentError, InvalidConstraintError, InvalidOptionsError
+
+
+def constraints_text(constraints: Optional[Mapping[str, Any]], name: str) -> str:
+    if constraints is None:
+        return ""
+    if not isinstance(constraints, Mapping):
+        raise InvalidConstraintError(
+            f'variable "{name}": give constraints as a dict such as {{"min": 0}}, not {describe_value(constraints)}'
+        )
+    try:
+        return json.dumps(normalize_value("map", dict(constraints), f'constraints of variable "{name}"'), ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError, BridgeError) as cause:
+        raise InvalidConstraintError(f'variable "{name}": the constraints are no JSON: {cause}') from cause
+
+
+def read_metadata(metadata: Optional[Mapping[str, str]]) -> Dict[str, str]:
+    if metadata is None:
+        return {}
+    if not isinstance(metadata, Mapping) or not all(
+        isinstance(key, str) and isinstance(text, str) for key, text in metadata.items()
+    ):
+        raise InvalidArgumentError(f"metadata: give a dict of str to str, not {describe_value(metadata)} of others")
+    return dict(metadata)
+
+
+def read_text(name: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidArgumentError(f"{name}: give a str, not {describe_value(value)}")
+    return value
+
+
+def read_whole(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**53:
+        raise InvalidOptionsError(f"{name}: give a whole number from {least}, not {describe_value(value)}")
+    return value
+
+
+def read_token(token: Any) -> Optional[str]:
+    """It goes in a header. A token is never shown."""
+    if token is None:
+        return None
+    if not isinstance(token, str) or not token:
+        raise InvalidOptionsError("token: give the token as a str, or leave it out")
+    if not token.isascii() or not token.isprintable() or token != token.strip():
+        raise InvalidOptionsError("token: it holds what no header can carry, such as a line's end: give the bare token")
+    return token
+
+
+def read_endpoint(endpoint: Any) -> str:
+    if not isinstance(endpoint, str) or not endpoint.strip():
+        raise InvalidOptionsError(f'endpoint: give "host:port", not {describe_value(endpoint)}')
+    if ":" not in endpoint or endpoint.startswith(("http://", "https://")):
+        raise InvalidOptionsError(f'endpoint: {describe_value(endpoint)} is none: write "host:port", such as "127.0.0.1:50051"')
+    return endpoint.strip()
