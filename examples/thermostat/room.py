@@ -5,7 +5,7 @@ import argparse
 import asyncio
 import sys
 
-from bridged_state import SessionContext, group, reactive
+from bridged_state import SessionContext, watch_for_condition
 
 COMFORT = {"low": 20.0, "high": 23.0}
 SETTLED_READINGS = 30
@@ -31,32 +31,32 @@ async def main():
     parser.add_argument("--endpoint", default="127.0.0.1:50051")
     parser.add_argument("--minutes", type=int, default=120, help="to simulate")
     options = parser.parse_args()
+    degrees = 28.0
 
     async with SessionContext.connect(options.endpoint, "house") as session:
         await session.register_variable("comfort", "map", COMFORT)
         await session.register_variable("fan", "boolean", False)
         await session.register_variable("heating", "boolean", False)
         await session.register_variable("answered", "integer", 0)
-        await session.register_variable("temperature", "float", 28.0)
-
-        temperature = await reactive(session, "temperature")
-        # The thermostat sets these three as one batch; a group sees them together.
-        controls = await group(session, ["fan", "heating", "answered"])
-        answers = asyncio.Queue()
-        controls.on_change(lambda changed, values: answers.put_nowait(values))
+        await session.register_variable("temperature", "float", degrees)
 
         readings = []
-        reading = temperature.version
-        settings = controls.values
+        # The version of the last one, as a set returns it; registering makes version 1.
+        reading = 1
         for minute in range(options.minutes):
-            while settings["answered"] < reading:
-                settings = await asyncio.wait_for(answers.get(), timeout=30)
-            warmer = next_minute(temperature.value, minute, settings["fan"], settings["heating"])
-            # Each reading is a version of the variable. One that is equal to the last is no new version, and is answered already.
-            reading = await temperature.set(warmer)
-            readings.append(warmer)
+            # The thermostat sets these three as one batch, and the condition is asked of all of it.
+            controls = await watch_for_condition(
+                session,
+                ["fan", "heating", "answered"],
+                lambda fan, heating, answered: answered >= reading,
+                timeout=30,
+            )
+            degrees = next_minute(degrees, minute, controls["fan"], controls["heating"])
+            # A reading that is equal to the last makes no new version, and is answered already.
+            reading = await session.set_variable("temperature", degrees)
+            readings.append(degrees)
             if minute % 30 == 29:
-                print(f"after {minute + 1:3} minutes: {warmer:.1f} degrees, {outside(minute):.0f} outside")
+                print(f"after {minute + 1:3} minutes: {degrees:.1f} degrees, {outside(minute):.0f} outside")
 
         # Nothing to watch any more: that is how the thermostat learns that the simulation is over.
         await session.delete_variable("temperature")
