@@ -18,13 +18,14 @@ const apply = { ranking: (name) => console.log(`ranks by ${name}: ${rankings[nam
 
 // The names may be registered after this program has started; present values come first, changes follow.
 const config = state.watch(['ranking', 'running'], { missing: 'wait', includeInitial: true });
-await state.registerVariable('ready/search', 'boolean', true);
 let applied = 0;
 for await (const { identifier, newValue } of config) {
   if (identifier === 'running' && newValue === false) break;
   if (identifier === 'running') continue;
   applied += 1;
   apply[identifier](newValue);
+  // Ready is who has its configuration.
+  if (applied === 1) await state.registerVariable('ready/search', 'boolean', true);
 }
 console.log(`ends, having applied ${applied} values`);
 await state.close();
