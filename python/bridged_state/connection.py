@@ -38,6 +38,7 @@ from .errors import (
     error_of,
 )
 from .connect_failure import why_not_connected
+from .freshness import Freshness
 from .link_carrier import LinkCarrier
 from .stream_carrier import StreamCarrier
 from .tls_options import TlsOptions
@@ -97,6 +98,7 @@ class Connection:
         self.carrier: Union[LinkCarrier, StreamCarrier, None] = None
         self.link: Optional[LinkCarrier] = None
         self.streams: Optional[StreamCarrier] = None
+        self.freshness = Freshness(self.loop, options.heartbeat_ms)
         self.on_state: Callable[[str], None] = lambda _state: None
         self.background: Dict["asyncio.Task[Any]", None] = {}
         self._channel: Optional[grpc.aio.Channel] = None
@@ -147,6 +149,7 @@ class Connection:
         if self.carrier is not None and self.state == "live":
             await self.carrier.close()
         self.feeds.clear()
+        self.freshness.close()
         self._failure = ClosedError("the session was closed: connect another one")
         self._become("closed")
         if self.link is not None:
@@ -201,6 +204,7 @@ class Connection:
             feed.handle_failure(_again(self._failure))
             return
         self.feeds[feed] = None
+        self.freshness.add(feed)
         if self.carrier is not None:
             self.carrier.add(feed)
 
@@ -234,6 +238,7 @@ class Connection:
     def remove(self, feed: WatchFeed) -> None:
         """Nothing is told of it any more, and the server's observer goes."""
         feed.stop()
+        self.freshness.remove(feed)
         if feed in self.feeds:
             del self.feeds[feed]
             if self.carrier is not None:

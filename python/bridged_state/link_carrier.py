@@ -41,6 +41,7 @@ class LinkCarrier:
         self._loop = connection.loop
         options = connection.options
         self.session = LinkSession(options.session_id, os.urandom(16), options.max_message_bytes)
+        self._heartbeat_ms = options.heartbeat_ms
         self.session.set_heartbeat(options.heartbeat_ms)
         # The server has said that it has no link: once and for all.
         self.is_unsupported = False
@@ -82,6 +83,7 @@ class LinkCarrier:
                 wants_mark=True,
                 condition=feed.condition,
                 resume=request.resume,
+                atomic=feed.options.atomic,
             )
         except BridgeError as error:
             self._forget(number)
@@ -90,6 +92,10 @@ class LinkCarrier:
             return
         if former is not None:
             self.session.unwatch(former)
+        heartbeat_ms = connection.freshness.heartbeat_ms
+        if heartbeat_ms != self._heartbeat_ms:
+            self._heartbeat_ms = heartbeat_ms
+            self.session.set_heartbeat(heartbeat_ms)
         self._has_work.set()
 
     def remove(self, feed: WatchFeed) -> None:
@@ -217,6 +223,7 @@ class LinkCarrier:
                 if data is grpc.aio.EOF:
                     break
                 self._last_word = self._loop.time()
+                self._connection.freshness.handle_word()
                 self._handle(data, when_it_stands)
             await self._read_end(call)
         except grpc.aio.AioRpcError as cause:

@@ -45,7 +45,7 @@ from .session_options import constraints_text, read_endpoint, read_metadata, rea
 from .tls_options import read_tls
 from .types import VariableInfo, VariableUpdate, VersionedValue
 from .watch import Watch, check_identifier, read_names, read_period, read_watch_options
-from .watch_feed import WatchFeed
+from .watch_feed import WatchFeed, WatchOptions
 from .wire_mapping import encoded, entry_of, info_of, value_of
 
 logger = logging.getLogger("bridged_state")
@@ -490,12 +490,17 @@ class SessionContext:
         filter_fn: Optional[Callable[..., bool]] = None,
         condition: Optional[Condition] = None,
         debounce_ms: float = 0,
+        max_wait_ms: float = 0,
         throttle_ms: float = 0,
+        conflate: bool = False,
         missing: str = "fail",
         buffer_limit: int = 1024,
         overflow: str = "conflate",
+        atomic: bool = False,
+        stale_after_ms: float = 0,
         on_error: Optional[Callable[[BridgeError], Any]] = None,
         on_state: Optional[Callable[[str], Any]] = None,
+        on_synced: Optional[Callable[[], Any]] = None,
         reconnect: bool = True,
     ) -> Watch:
         """
@@ -508,12 +513,18 @@ class SessionContext:
             filter_fn: a plain function of (update), (old, new) or (name, old, new) that lets an update through when it is true.
             condition: the same as data, such as `{"changedBy": 1.0}`, `{"crosses": 30}`, `{"and": […]}`; over the link the server asks it.
             debounce_ms: the newest of a variable, when it has been quiet so long; 0 = off.
+            max_wait_ms: debouncing holds no update longer; 0 = no limit.
             throttle_ms: at most one of a variable in that time, the newest last; 0 = off.
+            conflate: at most one of a variable a turn of the event loop, the newest.
             missing: `fail` raises VariablesNotFoundError; `wait` watches from their registration on.
             buffer_limit: updates that may wait for the loop, 1 to 1,048,576.
             overflow: when more wait: `conflate` keeps the newest of each variable, `drop-oldest` drops, both counted in `missed`; `error` ends the watch.
+            atomic: the updates of a batch that was set atomically become ready in one turn, all or none, and are dropped together where the buffer is
+                full; `batches()` gives them in one list.
+            stale_after_ms: silence of the server after which the state is `stale`, until it is heard again; 0 = never, else from 300.
             on_error: a plain function that is told what went wrong and goes on, and why the watch ends.
             on_state: a plain function that is told `live`, `backoff` and the other states.
+            on_synced: a plain function that is called when the watch has caught up, at first and after each break, by a server of ours.
             reconnect: False ends it with the first break.
 
         Yields:
@@ -526,10 +537,26 @@ class SessionContext:
             UnavailableError: from the loop, with `reconnect=False`, or after `max_attempts` of the session.
             ClosedError: from the loop, when the session was closed.
         """
-        options = (include_initial, filter_fn, condition, debounce_ms, throttle_ms, missing)
-        limits = (buffer_limit, overflow, on_error, on_state, reconnect)
         connection = self._usable()
-        return self._watch(connection, read_names(names, "watch_variables"), (), (*options, *limits))
+        options = read_watch_options(
+            include_initial=include_initial,
+            filter_fn=filter_fn,
+            condition=condition,
+            debounce_ms=debounce_ms,
+            max_wait_ms=max_wait_ms,
+            throttle_ms=throttle_ms,
+            conflate=conflate,
+            missing=missing,
+            buffer_limit=buffer_limit,
+            overflow=overflow,
+            atomic=atomic,
+            stale_after_ms=stale_after_ms,
+            on_error=on_error,
+            on_state=on_state,
+            on_synced=on_synced,
+            reconnect=reconnect,
+        )
+        return self._watch(connection, read_names(names, "watch_variables"), (), options)
 
     def watch_variable(self, name: str, **options: Any) -> Watch:
         """Updates of one variable; options as of `watch_variables`."""
@@ -544,23 +571,44 @@ class SessionContext:
         filter_fn: Optional[Callable[..., bool]] = None,
         condition: Optional[Condition] = None,
         debounce_ms: float = 0,
+        max_wait_ms: float = 0,
         throttle_ms: float = 0,
+        conflate: bool = False,
         buffer_limit: int = 1024,
         overflow: str = "conflate",
+        atomic: bool = False,
+        stale_after_ms: float = 0,
         on_error: Optional[Callable[[BridgeError], Any]] = None,
         on_state: Optional[Callable[[str], Any]] = None,
+        on_synced: Optional[Callable[[], Any]] = None,
         reconnect: bool = True,
     ) -> Watch:
         """Updates of every variable whose name fits, now or later: `room/*`. Options as of `watch_variables`; it ends by its owner alone."""
-        options = (include_initial, filter_fn, condition, debounce_ms, throttle_ms, "wait")
-        limits = (buffer_limit, overflow, on_error, on_state, reconnect)
         connection = self._usable()
-        return self._watch(connection, (), read_names(pattern, "watch_pattern"), (*options, *limits))
+        options = read_watch_options(
+            include_initial=include_initial,
+            filter_fn=filter_fn,
+            condition=condition,
+            debounce_ms=debounce_ms,
+            max_wait_ms=max_wait_ms,
+            throttle_ms=throttle_ms,
+            conflate=conflate,
+            missing="wait",
+            buffer_limit=buffer_limit,
+            overflow=overflow,
+            atomic=atomic,
+            stale_after_ms=stale_after_ms,
+            on_error=on_error,
+            on_state=on_state,
+            on_synced=on_synced,
+            reconnect=reconnect,
+        )
+        return self._watch(connection, (), read_names(pattern, "watch_pattern"), options)
 
     def _watch(
-        self, connection: Connection, names: Tuple[str, ...], patterns: Tuple[str, ...], options: Tuple[Any, ...]
+        self, connection: Connection, names: Tuple[str, ...], patterns: Tuple[str, ...], options: WatchOptions
     ) -> Watch:
-        feed = WatchFeed(names, patterns, read_watch_options(*options))
+        feed = WatchFeed(names, patterns, options)
         if self._cache.is_on:
             feed.on_value = self._handle_value
         watch = Watch(connection, feed)

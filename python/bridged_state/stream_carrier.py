@@ -196,6 +196,7 @@ class StreamCarrier:
                 if message is grpc.aio.EOF:
                     break
                 self._last_word = self._loop.time()
+                connection.freshness.handle_word()
                 if not is_registered:
                     is_registered = True
                     if feed.state != "live":
@@ -234,13 +235,15 @@ class StreamCarrier:
         options = {"watch_token": stream.token, "synced": "1", "old_value": "none"}
         if asked.waits:
             options["missing"] = "wait"
+        if feed.options.atomic:
+            options["atomic"] = "1"
         request = WatchVariablesRequest(
             session_id=connection.options.session_id,
             variable_identifiers=asked.identifiers,
             include_initial_values=True,
             options=options,
             patterns=asked.patterns,
-            heartbeat_ms=connection.options.heartbeat_ms,
+            heartbeat_ms=connection.freshness.heartbeat_ms,
         )
         if isinstance(asked.resume, FromVersions):
             request.resume_epoch = asked.resume.epoch

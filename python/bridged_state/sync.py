@@ -14,12 +14,14 @@ from typing import Any, Coroutine, Dict, Iterator, List, Mapping, Optional, Sequ
 from . import session as asynchronous
 from .errors import ClosedError, DeadlineExceededError, InvalidArgumentError, InvalidOptionsError, WorkerError
 from .types import VariableInfo, VariableUpdate, VersionedValue
+from .watch import MAX_BUFFER_LIMIT
 from .watch import Watch as AsyncWatch
 from ._core.describe_value import describe_value
 
 T = TypeVar("T")
 
-_BATCH = 256
+# All that wait: an atomic batch is not torn. No more than a buffer holds.
+_BATCH = MAX_BUFFER_LIMIT
 _START_SECONDS = 10.0
 
 
@@ -289,6 +291,15 @@ class Watch(Iterator[VariableUpdate]):
         self._taken = updates
         return self._taken.pop()
 
+    def batches(self) -> Iterator[List[VariableUpdate]]:
+        """A loop over lists instead: at least one update, and all that wait, as of the asynchronous one."""
+        return _Batches(iter(self), self)
+
+    def _next_batch(self) -> List[VariableUpdate]:
+        update = self._next()
+        updates, self._taken = [update, *reversed(self._taken)], []
+        return updates
+
     def close(self) -> None:
         """Ends it: nothing is given any more."""
         self._taken = []
@@ -335,6 +346,22 @@ class _Loop(Iterator[VariableUpdate]):
 
     def __del__(self) -> None:
         self._watch._end_soon()
+
+
+class _Batches(Iterator[List[VariableUpdate]]):
+    """As `_Loop`, which it holds."""
+
+    __slots__ = ("_loop", "_watch")
+
+    def __init__(self, loop: Iterator[VariableUpdate], watch: Watch) -> None:
+        self._loop = loop
+        self._watch = watch
+
+    def __iter__(self) -> Iterator[List[VariableUpdate]]:
+        return self
+
+    def __next__(self) -> List[VariableUpdate]:
+        return self._watch._next_batch()
 
 
 async def _opened(inner: asynchronous.SessionContext) -> None:

@@ -19,6 +19,8 @@ from .watch_feed import WatchFeed, WatchOptions
 
 MAX_BUFFER_LIMIT = 1_048_576
 MAX_PERIOD_MS = 2**31 - 1
+MIN_STALE_MS = 300
+"""As in TypeScript: heartbeats come three times in it, at most every 100 ms."""
 MISSING = ("fail", "wait")
 
 
@@ -44,7 +46,7 @@ class Watch(AsyncIterator[VariableUpdate]):
 
     @property
     def state(self) -> str:
-        """`connecting`, `live`, `backoff`, `draining`, `stopped` or `failed`."""
+        """`connecting`, `live`, `stale`, `backoff`, `draining`, `stopped` or `failed`."""
         return self._feed.state
 
     @property
@@ -70,16 +72,27 @@ class Watch(AsyncIterator[VariableUpdate]):
         await self._until(lambda: self._feed.is_synced)
 
     def __aiter__(self) -> AsyncIterator[VariableUpdate]:
+        self._begin_loop()
+        return _Loop(self)
+
+    def _begin_loop(self) -> None:
         if self._is_looped:
             raise InvalidArgumentError(
                 f"{self._feed.subject} was iterated already, and one loop is all that a watch has: call watch_variables again"
             )
         self._check_loop()
         self._is_looped = True
-        return _Loop(self)
 
     def __anext__(self) -> Any:
         return self._next()
+
+    def batches(self) -> AsyncIterator[List[VariableUpdate]]:
+        """
+        A loop over lists instead: at least one update, and all that wait. `async for updates in session.watch_variables(names, atomic=True).batches():`
+        gets an atomic batch in one list.
+        """
+        self._begin_loop()
+        return _Batches(self)
 
     async def __aenter__(self) -> "Watch":
         await self.ready()
@@ -123,8 +136,9 @@ class Watch(AsyncIterator[VariableUpdate]):
     async def _next_batch(self, limit: int) -> List[VariableUpdate]:
         """At least one; as many as wait."""
         updates = [await self._next()]
-        while len(updates) < limit:
-            update = None if self._is_closed else self._feed.take()
+        take = self._feed.take
+        while len(updates) < limit and not self._is_closed:
+            update = take()
             if update is None:
                 break
             updates.append(update)
@@ -189,6 +203,25 @@ class _Loop(AsyncIterator[VariableUpdate]):
         if not watch._is_closed:
             watch._is_closed = True
             _remove_soon(watch._connection, watch._feed)
+
+
+class _Batches(AsyncIterator[List[VariableUpdate]]):
+    """Held by the loop alone, as `_Loop`."""
+
+    __slots__ = ("_watch", "_loop")
+
+    def __init__(self, watch: Watch) -> None:
+        self._watch = watch
+        self._loop = _Loop(watch)
+
+    def __aiter__(self) -> AsyncIterator[List[VariableUpdate]]:
+        return self
+
+    def __anext__(self) -> Any:
+        return self._watch._next_batch(MAX_BUFFER_LIMIT)
+
+    async def aclose(self) -> None:
+        await self._watch.aclose()
 
 
 class _Waker:
@@ -261,17 +294,23 @@ def check_identifier(name: Any, what: str) -> str:
 
 
 def read_watch_options(
-    include_initial: Any,
-    filter_fn: Any,
-    condition: Any,
-    debounce_ms: Any,
-    throttle_ms: Any,
-    missing: Any,
-    buffer_limit: Any,
-    overflow: Any,
-    on_error: Any,
-    on_state: Any,
-    reconnect: Any,
+    *,
+    include_initial: Any = False,
+    filter_fn: Any = None,
+    condition: Any = None,
+    debounce_ms: Any = 0,
+    max_wait_ms: Any = 0,
+    throttle_ms: Any = 0,
+    conflate: Any = False,
+    missing: Any = "fail",
+    buffer_limit: Any = 1024,
+    overflow: Any = "conflate",
+    atomic: Any = False,
+    stale_after_ms: Any = 0,
+    on_error: Any = None,
+    on_state: Any = None,
+    on_synced: Any = None,
+    reconnect: Any = True,
 ) -> WatchOptions:
     """Raises InvalidOptionsError."""
     if missing not in MISSING:
@@ -282,17 +321,27 @@ def read_watch_options(
         raise InvalidOptionsError(
             f"buffer_limit: give a whole number from 1 to {MAX_BUFFER_LIMIT}, not {describe_value(buffer_limit)}"
         )
+    stale_after = read_period("stale_after_ms", stale_after_ms)
+    if 0 < stale_after < MIN_STALE_MS:
+        raise InvalidOptionsError(
+            f"stale_after_ms: give 0 (never) or at least {MIN_STALE_MS}, not {describe_value(stale_after_ms)}"
+        )
     return WatchOptions(
         include_initial=_read_bool("include_initial", include_initial),
         filter_fn=_read_filter(filter_fn),
         condition=None if condition is None else check_condition(condition),
         debounce_ms=read_period("debounce_ms", debounce_ms),
+        max_wait_ms=read_period("max_wait_ms", max_wait_ms),
         throttle_ms=read_period("throttle_ms", throttle_ms),
+        conflate=_read_bool("conflate", conflate),
         waits_for_missing=missing == "wait",
         buffer_limit=buffer_limit,
         overflow=overflow,
-        on_error=_read_callback("on_error", on_error),
-        on_state=_read_callback("on_state", on_state),
+        atomic=_read_bool("atomic", atomic),
+        stale_after_ms=stale_after,
+        on_error=_read_callback("on_error", on_error, "one argument"),
+        on_state=_read_callback("on_state", on_state, "one argument"),
+        on_synced=_read_callback("on_synced", on_synced, "no argument"),
         reconnect=_read_bool("reconnect", reconnect),
     )
 
@@ -310,11 +359,11 @@ def _read_bool(name: str, value: Any) -> bool:
     return value
 
 
-def _read_callback(name: str, value: Any) -> Any:
+def _read_callback(name: str, value: Any, arguments: str) -> Any:
     if value is None:
         return None
     if not callable(value) or inspect.iscoroutinefunction(value):
-        raise InvalidOptionsError(f"{name}: give a plain function of one argument, not {describe_value(value)}")
+        raise InvalidOptionsError(f"{name}: give a plain function of {arguments}, not {describe_value(value)}")
     return value
 
 

@@ -6,7 +6,7 @@ Closed: what still comes is passed over.
 
 import logging
 import time
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ._core.condition import NO_VALUE, predicate_of
 from ._core.condition_text import condition_text
@@ -38,6 +38,11 @@ class WatchOptions(NamedTuple):
     on_error: Optional[Callable[[BridgeError], Any]]
     on_state: Optional[Callable[[str], Any]]
     reconnect: bool
+    max_wait_ms: float = 0.0
+    conflate: bool = False
+    atomic: bool = False
+    stale_after_ms: float = 0.0
+    on_synced: Optional[Callable[[], Any]] = None
 
 
 class FeedRequest(NamedTuple):
@@ -99,8 +104,12 @@ class WatchFeed:
         self.stats = {"received": 0, "delivered": 0, "filtered": 0, "rate_limited": 0, "duplicates": 0, "errors": 0}
         self._variables: Dict[str, VariableFeed] = {identifier: VariableFeed(identifier) for identifier in identifiers}
         self._by_id: Dict[str, VariableFeed] = {}
-        self._ring: UpdateRing[RingEntry] = UpdateRing(options.buffer_limit, options.overflow)
-        self._limit = RateLimit(options.debounce_ms, options.throttle_ms)
+        group_of = _group_of if options.atomic else None
+        self._ring: UpdateRing[RingEntry] = UpdateRing(options.buffer_limit, options.overflow, group_of)
+        self._limit = RateLimit(options.debounce_ms, options.throttle_ms, options.max_wait_ms, options.conflate)
+        # Of an atomic group that is not whole: nothing has moved for it yet, so that a break forgets it and the server says it again.
+        self._group: List[Tuple[Update, str]] = []
+        self._group_number = 0
         self._is_limited = self._limit.is_limited
         self._meets = None if options.condition is None else predicate_of(options.condition)
         self._is_asked_there = False
@@ -124,6 +133,7 @@ class WatchFeed:
     def request(self, server_epoch: str, takes_revisions: bool) -> FeedRequest:
         """`server_epoch`: '' when the server said none."""
         position, self._position = self._position, None
+        self._group.clear()
         live = [variable for variable in self._distinct() if not variable.is_gone]
         identifiers: List[str] = []
         if not self.patterns:
@@ -163,9 +173,21 @@ class WatchFeed:
         self._become("live")
 
     def handle_synced(self) -> None:
+        if self.is_over:
+            return
         self.is_synced = True
         self._was_synced = True
         self.wake()
+        if self.options.on_synced is not None:
+            try:
+                self.options.on_synced()
+            except Exception:
+                logger.exception("on_synced of %s raised", self.subject)
+
+    def handle_stale(self, is_stale: bool) -> None:
+        """Nothing was heard of the server for `stale_after_ms`, or something again."""
+        if self.state == ("live" if is_stale else "stale"):
+            self._become("stale" if is_stale else "live")
 
     def handle_position(self, position: Optional[FromRevision]) -> None:
         """Where its link was when it broke."""
@@ -174,6 +196,7 @@ class WatchFeed:
     def handle_break(self, state: str) -> None:
         """What carried it is gone."""
         self.is_synced = False
+        self._group.clear()
         if not self.is_over:
             self._become(state)
 
@@ -213,6 +236,21 @@ class WatchFeed:
 
     def handle_update(self, update: Update, epoch: str = "") -> None:
         """`epoch`: the one that the update says, '' when it says none."""
+        if self.is_over:
+            return
+        if self.options.atomic:
+            self._group.append((update, epoch))
+            if update.more:
+                return
+            # All of it in one go, and dropped in one go where the buffer is full.
+            group, self._group = self._group, []
+            self._group_number += 1
+            for one, its_epoch in group:
+                self._handle_one(one, its_epoch)
+            return
+        self._handle_one(update, epoch)
+
+    def _handle_one(self, update: Update, epoch: str) -> None:
         if self.is_over:
             return
         variable = self._by_id.get(update.variable.id)
@@ -435,7 +473,8 @@ class WatchFeed:
         self, variable: VariableFeed, update: Update, version: int, value: Any, old: Any, flags: int
     ) -> RingEntry:
         arrival = _Arrival(update, version, time.time() * 1000.0)
-        entry = RingEntry(variable, value, arrival, missed=variable.missed, filtered=variable.filtered, flags=flags)
+        missed, filtered = variable.missed, variable.filtered
+        entry = RingEntry(variable, value, arrival, missed=missed, filtered=filtered, flags=flags, group=self._group_number)
         if variable.filtered:
             entry.old = old
             entry.flags |= HAS_OLD
@@ -487,6 +526,10 @@ class WatchFeed:
 def is_same_server(epoch: str, server_epoch: str) -> bool:
     """Whether an epoch, or an era within it (`epoch.n`), is that of a server."""
     return epoch == server_epoch or epoch.startswith(f"{server_epoch}.")
+
+
+def _group_of(entry: RingEntry) -> int:
+    return entry.group
 
 
 def _nothing() -> None:

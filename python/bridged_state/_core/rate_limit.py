@@ -1,4 +1,4 @@
-"""Debounce and throttle of one watch: which update is held, and until when. Path: watch feed -> [rate limit] -> iterator.
+"""Debounce, throttle and conflation of one watch: which update is held, and until when. Path: watch feed -> [rate limit] -> iterator.
 
 Time is an argument. Full: one held update a variable. What a newer one replaces is counted as rate-limited, not as missed: the watch asked for it.
 """
@@ -24,8 +24,14 @@ class _Held:
 
 
 class RateLimit:
-    def __init__(self, debounce_ms: float = 0.0, throttle_ms: float = 0.0, max_wait_ms: float = 0.0) -> None:
-        """`max_wait_ms`: a debounced update waits no longer, whatever follows it; 0 = no such limit."""
+    def __init__(
+        self, debounce_ms: float = 0.0, throttle_ms: float = 0.0, max_wait_ms: float = 0.0, conflates: bool = False
+    ) -> None:
+        """
+        `max_wait_ms`: a debounced update waits no longer, whatever follows it; 0 = no such limit. `conflates`: each waits for the end of its turn at
+        least, and is due then.
+        """
+        self._conflates = conflates
         self._debounce_ms = debounce_ms
         self._throttle_ms = throttle_ms
         self._max_wait_ms = max_wait_ms
@@ -41,7 +47,7 @@ class RateLimit:
 
     @property
     def is_limited(self) -> bool:
-        return self._debounce_ms > 0 or self._throttle_ms > 0
+        return self._debounce_ms > 0 or self._throttle_ms > 0 or self._conflates
 
     def offer(self, entry: RingEntry, now_ms: float) -> int:
         """Holds the update, or says that it may go at once. Returns how many updates it replaced (0 or 1), or GO."""
@@ -62,7 +68,7 @@ class RateLimit:
             held.entry = entry
             held.due_at_ms = due_at_ms
             return 1
-        if due_at_ms <= now_ms:
+        if due_at_ms <= now_ms and not self._conflates:
             self._told(key, now_ms)
             return GO
         held = self._held[key] = _Held(entry, now_ms, due_at_ms, self._next_place)

@@ -109,3 +109,13 @@ def test_whatever_comes_the_newest_is_told_and_the_rest_is_counted() -> None:
             count += 1
         assert told == newest
         assert offered == count + replaced and limit.wake_at_ms() is None
+
+
+def test_what_is_conflated_is_due_when_its_turn_is_over() -> None:
+    limit = RateLimit(conflates=True)
+    assert limit.is_limited
+    assert [limit.offer(entry("a", value), 5) for value in range(3)] == [0, 1, 1]
+    assert limit.offer(entry("b", 7), 5) == 0
+    assert limit.wake_at_ms() == 5
+    assert values(limit.take_due(5)) == [2, 7]
+    assert limit.wake_at_ms() is None
