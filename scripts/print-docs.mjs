@@ -258,6 +258,10 @@ const WHAT_TO_DO = {
   SLOW_STREAM: 'Read faster or watch less. `BridgedState` resumes by itself.',
   WATCHER_FAILED: 'Repair your watcher or filter: `error.cause` is what it threw. The watch goes on.',
   WORKER_FAILED: 'Look at `error.cause` and the log; the sentence says whether it did not start or died too often.',
+  STORAGE_FULL: 'Free some of the disk of the server, or delete variables: it goes on by itself.',
+  ENGINE_UNAVAILABLE: 'Try again: nothing was done. At a start the sentence says what is missing.',
+  ENGINE_IN_USE: 'Stop the other server, or give this one another folder.',
+  ENGINE_FORMAT: 'Start it with the version that wrote the folder, or give it another one.',
   INTERNAL: 'Report it, with the sentence and the cause.',
 };
 

@@ -18,6 +18,7 @@ import type { AdminHttp } from './admin/admin-http.js';
 import type { BridgeServerMetrics } from './bridge-server-metrics.js';
 import { readMetrics } from './bridge-server-metrics.js';
 import { ConnectionLines } from './connection-lines.js';
+import type { Life } from './engine/engine.js';
 import { admissionInterceptor } from './handlers/admission.js';
 import { drainingError } from './handlers/call-failure.js';
 import { HealthHandler } from './handlers/health-handler.js';
@@ -33,7 +34,7 @@ import { ObserverManager } from './observer-manager.js';
 import { PatternThread } from './pattern-thread.js';
 import { RequestBudget } from './request-budget.js';
 import type { ServerContext } from './server-context.js';
-import type { BridgeServerOptions, ServerOptions } from './server-options.js';
+import type { BridgeServerOptions, ParsedServerOptions, ServerOptions } from './server-options.js';
 import { parseServerOptions } from './server-options.js';
 import { SessionStore } from './session-store.js';
 import { WatchStreams } from './watch/watch-streams.js';
@@ -46,6 +47,10 @@ export interface BridgeServer extends AsyncDisposable {
   readonly adminPort: number | undefined;
   /** Names this life of the state. */
   readonly epoch: string;
+  /** Which engine keeps it: `memory`, `sqlite`. */
+  readonly engine: string;
+  /** Rises when something that was told may not have been kept; watches are told `resync` then. */
+  readonly generation: number;
   metrics(): BridgeServerMetrics;
   /** Refuses new calls and ends the watches; resolves when what was under way has ended, or after `graceMs` (default: drainMs). The port stays open. */
   drain(options?: { readonly graceMs?: number | undefined }): Promise<void>;
@@ -56,22 +61,22 @@ export interface BridgeServer extends AsyncDisposable {
 /** Resolves when it listens. @throws InvalidOptionsError, UnavailableError when the port cannot be had */
 export async function startBridgeServer(options?: BridgeServerOptions): Promise<BridgeServer> {
   const server = new RunningServer(parseServerOptions(options));
-  await server.listen();
+  await server.open();
   return server;
 }
 
 class RunningServer implements BridgeServer {
-  readonly #options: ServerOptions;
-  readonly #context: ServerContext;
+  readonly #options: ParsedServerOptions;
+  readonly #context: OpenContext;
   readonly #deadlines: Deadlines;
   readonly #grpc: Server;
   readonly #health = new HealthHandler();
-  readonly #unsubscribe: () => void;
+  #life: Life | undefined;
   #admin: AdminHttp | undefined;
   #port = 0;
   #closing: Promise<void> | undefined;
 
-  constructor(options: ServerOptions) {
+  constructor(options: ParsedServerOptions) {
     const { logger, engine } = options;
     this.#options = options;
     this.#deadlines = new Deadlines({
@@ -81,14 +86,10 @@ class RunningServer implements BridgeServer {
       onError: (error) => logger.error({ error }, 'a deadline failed'),
     });
     const observers = new ObserverManager(logger, options.maxSessionPatterns);
-    this.#unsubscribe = engine.subscribe(({ sessionId, changes }) => {
-      const nowMs = systemClock.nowMs();
-      observers.publishAll(sessionId, changes, nowMs);
-    });
     // By a clock that nobody sets.
     const turns = new WorkTurns({ nowMs: performanceNowMs, later: (run) => void setImmediate(run) });
     this.#context = {
-      options,
+      options: { ...options, epoch: '' },
       clock: systemClock,
       access: new Access(options.tokens),
       deadlines: this.#deadlines,
@@ -104,6 +105,7 @@ class RunningServer implements BridgeServer {
         sessionTtlMs: options.sessionTtlMs,
         newVariableId: () => randomId('var'),
         turns,
+        tell: (sessionId, changes) => observers.publishAll(sessionId, changes, systemClock.nowMs()),
         timestampAt: (nowMs) => systemClock.wallAtMs(nowMs),
       }),
       observers,
@@ -113,10 +115,10 @@ class RunningServer implements BridgeServer {
       patterns: new PatternThread(),
       requests: new RequestBudget(options.maxConnectionRequestBytes, options.maxRequestBytes),
       counters: { sets: 0, updatesSent: 0, updatesConflated: 0, slowStreamsCut: 0, callsFailed: 0, callsRefused: 0 },
+      keepsLater: !engine.isImmediate,
       isDraining: false,
     };
     this.#grpc = new Server(grpcOptions(this.#context));
-    this.#addServices();
   }
 
   get host(): string {
@@ -131,18 +133,36 @@ class RunningServer implements BridgeServer {
     return this.#admin?.port;
   }
 
+  get engine(): string {
+    return this.#options.engine.name;
+  }
+
+  get generation(): number {
+    return this.#life?.generation ?? 0;
+  }
+
   get epoch(): string {
-    return this.#options.epoch;
+    return this.#context.options.epoch;
   }
 
   metrics(): BridgeServerMetrics {
     return readMetrics(this.#context);
   }
 
-  async listen(): Promise<void> {
-    const { host, adminPort, logger } = this.#options;
+  /** Resolves when it listens: everything that the engine has kept is there then. */
+  async open(): Promise<void> {
+    const { host, adminPort, logger, epoch, engine } = this.#options;
     try {
-      this.#port = await listenForCalls(this.#grpc, this.#options);
+      this.#life = await this.#context.store.open({
+        nowMs: systemClock.nowMs,
+        epoch,
+        newEpoch: () => randomId('epoch'),
+        logger,
+        handleHealth: ({ state, cause }) => logger.warn({ engine: engine.name, state, error: cause }, 'engine'),
+      });
+      this.#context.options = Object.freeze({ ...this.#options, epoch: epochText(this.#life) });
+      this.#addServices();
+      this.#port = await listenForCalls(this.#grpc, this.#context.options);
       if (adminPort !== undefined) {
         // Only here, so that a server without it loads no prom-client.
         const { openAdminHttp } = await import('./admin/admin-http.js');
@@ -152,7 +172,11 @@ class RunningServer implements BridgeServer {
       await this.close();
       throw error;
     }
-    logger.info({ host, port: this.#port, adminPort: this.adminPort, epoch: this.epoch }, 'listening');
+    const { epoch: said, generation } = this;
+    logger.info(
+      { host, port: this.#port, adminPort: this.adminPort, epoch: said, engine: engine.name, generation },
+      'listening',
+    );
   }
 
   async drain({ graceMs = this.#options.drainMs }: { readonly graceMs?: number | undefined } = {}): Promise<void> {
@@ -182,7 +206,7 @@ class RunningServer implements BridgeServer {
     const isShutDown = await within(leftMs, new Promise<void>((resolve) => this.#grpc.tryShutdown(() => resolve())));
     // Health watches and clients that do not read their last message.
     if (!isShutDown) this.#grpc.forceShutdown();
-    this.#unsubscribe();
+    await this.#options.engine.close();
     this.#deadlines.close();
     await this.#context.patterns.close();
     await this.#admin?.close();
@@ -202,6 +226,16 @@ class RunningServer implements BridgeServer {
     this.#health.addTo(this.#grpc);
     addReflection(this.#grpc);
   }
+}
+
+/** Until the engine is open, nobody knows the epoch. */
+interface OpenContext extends ServerContext {
+  options: ServerOptions;
+}
+
+/** As it travels: clients compare it whole. */
+function epochText({ epoch, generation }: Life): string {
+  return generation === 0 ? epoch : `${epoch}~${generation}`;
 }
 
 /** Bytes in and out: handlers decode by themselves, and an update is encoded once for all its streams. */

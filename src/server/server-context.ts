@@ -34,6 +34,8 @@ export interface ServerContext {
   readonly patterns: PatternThread;
   readonly requests: RequestBudget;
   readonly counters: ServerCounters;
+  /** What was asked may be kept later: its engine has to wait for a disk, or for others. */
+  readonly keepsLater: boolean;
   /** New calls are refused. */
   isDraining: boolean;
 }

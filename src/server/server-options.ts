@@ -4,7 +4,6 @@ import type { Logger } from '../shared/logger.js';
 import { silentLogger } from '../shared/logger.js';
 import { parse } from '../shared/options.js';
 import { DEFAULT_HISTORY_LIMITS, MIN_KEPT_VERSIONS } from '../shared/state/history.js';
-import { randomId } from '../shared/system-clock.js';
 import type { TokenOption } from './access.js';
 import type { Engine } from './engine/engine.js';
 import { MemoryEngine } from './engine/memory-engine.js';
@@ -16,9 +15,9 @@ export interface BridgeServerOptions {
   readonly port?: number | undefined;
   /** HTTP port for /metrics, /healthz, /readyz and /sessions on the same host, 0 to 65,535; 0 picks a free one. Default: none. Carries no credentials: keep it inside. */
   readonly adminPort?: number | undefined;
-  /** Where commits go. Default: a new MemoryEngine. */
+  /** What decides, keeps and tells the state; one a server, which opens and closes it. Default: a new MemoryEngine. */
   readonly engine?: Engine | undefined;
-  /** Names this life of the state: 1 to 64 of A-Z a-z 0-9 _ -. Default: random. Give the same one again only with the same state. */
+  /** Names this life of the state: 1 to 64 of A-Z a-z 0-9 _ -. Default: random. An engine that outlives its server has one of its own, and takes this one only for a state that begins. */
   readonly epoch?: string | undefined;
   /** Silence on a watch before a heartbeat, ms, 100 to 2^31 - 1. Default 30,000. A watch may ask for its own. */
   readonly heartbeatMs?: number | undefined;
@@ -112,9 +111,7 @@ const ServerOptionsSchema = v.strictObject({
   port: v.optional(port, 50_051),
   adminPort: v.optional(port),
   engine: v.optional(EngineSchema, () => new MemoryEngine()),
-  epoch: v.optional(v.pipe(v.string(), v.regex(/^[\w-]{1,64}$/, 'give 1 to 64 of A-Z a-z 0-9 _ -')), () =>
-    randomId('epoch'),
-  ),
+  epoch: v.optional(v.pipe(v.string(), v.regex(/^[\w-]{1,64}$/, 'give 1 to 64 of A-Z a-z 0-9 _ -'))),
   heartbeatMs: v.optional(ms(100), 30_000),
   sessionTtlMs: v.optional(whole(0, Number.MAX_SAFE_INTEGER), 3_600_000),
   maxSessions: v.optional(whole(1, 10_000_000), 100_000),
@@ -159,7 +156,10 @@ const ServerOptionsSchema = v.strictObject({
   logger: v.optional(LoggerSchema, () => silentLogger),
 });
 
-export type ServerOptions = Readonly<ReturnType<typeof parseServerOptions>>;
+export type ParsedServerOptions = Readonly<ReturnType<typeof parseServerOptions>>;
+
+/** With the epoch that the engine has said. */
+export type ServerOptions = Omit<ParsedServerOptions, 'epoch'> & { readonly epoch: string };
 
 /** @throws InvalidOptionsError naming the option, what was given and what it takes */
 export function parseServerOptions(input: BridgeServerOptions | undefined) {

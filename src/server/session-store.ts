@@ -5,12 +5,14 @@
 import { InvalidArgumentError, InvalidNameError, QuotaExceededError, SessionNotFoundError } from '../shared/errors.js';
 import { metadataBytes } from '../shared/state/held-bytes.js';
 import type { HistoryLimits } from '../shared/state/history.js';
-import type { WholeBudget } from '../shared/state/variable-table.js';
+import type { Change } from '../shared/state/variable.js';
+import type { TableOptions, WholeBudget } from '../shared/state/variable-table.js';
 import type { Deadline, DeadlineSchedule } from '../shared/timer-wheel.js';
 import { describeValue } from '../shared/values/describe-value.js';
 import { checkName, MAX_NAME_CHARACTERS } from '../shared/values/identifier.js';
 import type { Metadata } from '../shared/values/metadata.js';
-import type { Engine } from './engine/engine.js';
+import type { Engine, EngineHost, Kept, Life } from './engine/engine.js';
+import { mapKept } from './engine/engine.js';
 import { Session } from './session.js';
 import type { WorkTurns } from './work-turns.js';
 
@@ -27,6 +29,8 @@ export interface SessionStoreOptions {
   readonly sessionTtlMs: number;
   readonly newVariableId: () => string;
   readonly turns: WorkTurns;
+  /** Tells whoever observes, in order. */
+  readonly tell: (sessionId: string, changes: readonly Change[]) => void;
   /** The timestamp of what is committed at `nowMs`. Default: the same number. */
   readonly timestampAt?: (nowMs: number) => number;
 }
@@ -36,12 +40,26 @@ export class SessionStore {
   readonly #sessions = new Map<string, Session>();
   /** Sessions that are no more, whose variables are being deleted: one of the same id begins after that. */
   readonly #ending = new Map<string, Promise<number>>();
+  /** Sessions whose beginning is not kept yet. */
+  readonly #beginning = new Map<string, Promise<Session>>();
   readonly #held: WholeBudget;
   #relieving: Iterator<Session> | undefined;
 
   constructor(options: SessionStoreOptions) {
     this.#options = options;
     this.#held = { maxBytes: options.maxTotalBytes, bytes: 0, relieve: (more) => this.#relieve(more) };
+  }
+
+  /** Once: the sessions that the engine has kept. */
+  async open(host: Omit<EngineHost, 'table'>): Promise<Life> {
+    const { engine } = this.#options;
+    const life = await engine.open({ ...host, table: this.#tableOptions() });
+    const nowMs = host.nowMs();
+    for (const id of [...engine.sessionIds]) {
+      const session = await this.#openSession(id, nowMs, undefined);
+      if (session !== undefined) this.#add(session, nowMs);
+    }
+    return life;
   }
 
   /** By estimate: of everything that sessions hold. */
@@ -58,40 +76,54 @@ export class SessionStore {
   }
 
   /** The session of that id, made when it is not there. @throws InvalidArgumentError also for too much metadata, InvalidNameError, QuotaExceededError */
-  initialise(sessionId: string, metadata: Metadata, nowMs: number): Session {
+  initialise(sessionId: string, metadata: Metadata, nowMs: number): Kept<Session> {
     const known = this.#sessions.get(sessionId);
     if (known !== undefined) {
       known.usedAtMs = nowMs;
       return known;
     }
+    const beginning = this.#beginning.get(sessionId);
+    if (beginning !== undefined) return beginning;
     if (sessionId === '') throw noSessionId();
     checkSessionId(sessionId);
-    const { engine, deadlines, maxSessions, sessionTtlMs, newVariableId, ...limits } = this.#options;
     this.#checkMetadata(sessionId, metadata);
-    if (this.#sessions.size >= maxSessions) {
+    const { maxSessions } = this.#options;
+    if (this.#sessions.size + this.#beginning.size >= maxSessions) {
       throw new QuotaExceededError(
         `session "${sessionId}": the server holds its ${maxSessions} sessions: clean one up, or raise maxSessions`,
       );
     }
-    const session = new Session({
-      id: sessionId,
-      metadata,
-      createdAtMs: nowMs,
-      table: {
-        maxVariables: limits.maxVariablesPerSession,
-        maxBytes: limits.maxSessionBytes,
-        whole: this.#held,
-        history: limits.history,
-        newId: newVariableId,
-        timestampAt: limits.timestampAt,
-      },
-      engine,
-      deadlines,
-    });
-    this.#sessions.set(sessionId, session);
+    const session = mapKept(this.#openSession(sessionId, nowMs, metadata), (made) => this.#add(made!, nowMs));
+    if (!(session instanceof Promise)) return session;
+    const made = session.finally(() => this.#beginning.delete(sessionId));
+    this.#beginning.set(sessionId, made);
+    return made;
+  }
+
+  #openSession(id: string, nowMs: number, metadata: Metadata | undefined): Kept<Session | undefined> {
+    const { engine, deadlines, newVariableId, tell } = this.#options;
+    const create = metadata === undefined ? undefined : { metadata, createdAtMs: nowMs };
+    return Session.open({ id, engine, deadlines, newVariableId, tell, whole: this.#held }, nowMs, create);
+  }
+
+  #add(session: Session, nowMs: number): Session {
+    const { deadlines, sessionTtlMs } = this.#options;
+    this.#sessions.set(session.id, session);
     if (sessionTtlMs > 0)
       deadlines.schedule(new Idleness(this, session, deadlines, sessionTtlMs), nowMs + sessionTtlMs);
     return session;
+  }
+
+  #tableOptions(): TableOptions {
+    const { maxVariablesPerSession, maxSessionBytes, history, newVariableId, timestampAt } = this.#options;
+    return {
+      maxVariables: maxVariablesPerSession,
+      maxBytes: maxSessionBytes,
+      whole: this.#held,
+      history,
+      newId: newVariableId,
+      timestampAt,
+    };
   }
 
   find(sessionId: string): Session | undefined {
@@ -121,16 +153,22 @@ export class SessionStore {
     return { isEnded: true, resources: this.end(session, nowMs) };
   }
 
-  /** How many variables it held. The session is gone at once, its variables go in turns. */
+  /** How many variables it held. The session is gone once that is kept, its variables go in turns. Rejects when it may not be kept: it stays. */
   end(session: Session, nowMs: number): Promise<number> {
-    if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
-    const ending = session.end(nowMs, this.#options.turns.begin());
+    const ended = session.beginEnd(nowMs);
+    const ending =
+      ended instanceof Promise ? ended.then(() => this.#finish(session, nowMs)) : this.#finish(session, nowMs);
     this.#ending.set(session.id, ending);
     const forget = (): void => {
       if (this.#ending.get(session.id) === ending) this.#ending.delete(session.id);
     };
     ending.then(forget, forget);
     return ending;
+  }
+
+  #finish(session: Session, nowMs: number): Promise<number> {
+    if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
+    return session.finishEnd(nowMs, this.#options.turns.begin());
   }
 
   /** Until the session of that id that was ended last has let go of its variables: who waits for names there must not get those of a new one. */
@@ -193,7 +231,13 @@ class Idleness implements Deadline {
     const endsAtMs = this.#session.usedAtMs + this.#sessionTtlMs;
     if (this.#session.isWatched) this.#deadlines.schedule(this, nowMs + this.#sessionTtlMs);
     else if (nowMs < endsAtMs) this.#deadlines.schedule(this, endsAtMs);
-    else await this.#store.end(this.#session, nowMs);
+    else await this.#store.end(this.#session, nowMs).catch((error: unknown) => this.#tryLater(error, nowMs));
+  }
+
+  /** The engine is full, or away. */
+  #tryLater(error: unknown, nowMs: number): void {
+    this.#deadlines.schedule(this, nowMs + this.#sessionTtlMs);
+    throw error;
   }
 }
 

@@ -1,83 +1,107 @@
 /**
- * One session: its variables, their expiry, who watches it. Path: session store -> [session] -> variable table -> engine.
- * Every call commits the whole of what it says, or throws and has changed nothing. Full: the table refuses. Closed: the store has forgotten it.
+ * One session of a server: its variables as they are kept, their expiry, who watches it. Path: session store -> [session] -> engine, and back:
+ * engine -> [session] -> observer manager. Every call asks for the whole of what it says, or throws and has changed nothing. Full: the engine
+ * refuses. Closed: the store has forgotten it.
  */
-import type { BridgeError } from '../shared/errors.js';
-import { UnknownOutcomeError } from '../shared/errors.js';
-import { metadataBytes, registrationBytes, versionBytes } from '../shared/state/held-bytes.js';
-import type { Change, DeletedReason, Variable } from '../shared/state/variable.js';
+import { BridgeError } from '../shared/errors.js';
+import { metadataBytes } from '../shared/state/held-bytes.js';
 import type {
   Accepted,
   Assignment,
-  BatchResult,
+  OperationResult,
   Registration,
-  SetResult,
   Setter,
-  TableOptions,
-  WholeBudget,
-} from '../shared/state/variable-table.js';
-import { VariableTable } from '../shared/state/variable-table.js';
+  TableOperation,
+} from '../shared/state/operation.js';
+import { acceptDecoded, acceptRegistration, NO_SETTER } from '../shared/state/operation.js';
+import type { Change, DeletedReason, Variable } from '../shared/state/variable.js';
+import type { VariableTable, WholeBudget } from '../shared/state/variable-table.js';
+import { batchResult } from '../shared/state/variable-table.js';
 import type { Deadline, DeadlineSchedule } from '../shared/timer-wheel.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import type { VariableValue } from '../shared/values/variable-type.js';
-import type { Engine } from './engine/engine.js';
+import type { Commit, Engine, Follower, Following, Kept, NewSession, SetPlace } from './engine/engine.js';
+import { mapKept } from './engine/engine.js';
+import type { WindowRecord } from './engine/records.js';
 import { SetWindows } from './watch/set-windows.js';
 import type { WorkBudget } from './work-turns.js';
 
-/** The result of a commit: at once with an engine that keeps at once, else when it has kept. */
-export type Kept<T> = T | Promise<T>;
-
-/** What follows once it is kept. */
-export function mapKept<T, U>(kept: Kept<T>, map: (value: T) => U): Kept<U> {
-  return kept instanceof Promise ? kept.then(map) : map(kept);
-}
+export type { Kept } from './engine/engine.js';
+export { mapKept } from './engine/engine.js';
 
 export interface SessionOptions {
   readonly id: string;
-  readonly metadata: Metadata;
-  readonly createdAtMs: number;
-  readonly table: TableOptions;
   readonly engine: Engine;
   readonly deadlines: DeadlineSchedule;
+  readonly newVariableId: () => string;
+  readonly whole?: WholeBudget | undefined;
+  /** Tells whoever observes, in order. */
+  readonly tell: (sessionId: string, changes: readonly Change[]) => void;
 }
 
-export class Session {
+/** What became of sets of several variables. */
+export interface SeveralResult {
+  readonly versions: Map<string, number>;
+  readonly refused: Map<string, BridgeError>;
+}
+
+export class Session implements Follower {
   readonly id: string;
-  readonly metadata: Metadata;
-  readonly createdAtMs: number;
   /** When somebody called last. */
-  usedAtMs: number;
-  readonly #table: VariableTable;
+  usedAtMs = 0;
   readonly #engine: Engine;
   readonly #deadlines: DeadlineSchedule;
+  readonly #newVariableId: () => string;
+  readonly #tellObservers: SessionOptions['tell'];
+  #following!: Following;
+  #table!: VariableTable;
   readonly #expiries = new Map<Variable, Expiry>();
-  /** Deleted variables by id, for watches that come back after a break. The oldest go first. */
-  readonly #gone = new Map<string, Change>();
-  /** The last of each name among them. */
-  readonly #goneByName = new Map<string, Change>();
-  /** Of the newest deletion that is not remembered. */
-  #forgottenRevision = 0;
   #toldRevision = 0;
-  #goneBytes = 0;
   readonly #whole: WholeBudget | undefined;
   /** Of the session itself, its metadata and what it remembers of deleted variables, as the whole was told. */
   #besideBytes = 0;
+  #goneBytes = 0;
   /** What became of the sets of its links. */
   readonly setWindows: SetWindows;
   /** Watch streams of each connection. */
   readonly #watches = new Map<string, number>();
 
-  constructor(options: SessionOptions) {
+  /** As the engine has it, or as it makes it. */
+  static open(options: SessionOptions, nowMs: number, create?: NewSession): Kept<Session | undefined> {
+    const session = new Session(options);
+    const following = options.engine.follow(options.id, session, create);
+    return mapKept(following, (found) => (found === undefined ? undefined : session.#begin(found, nowMs)));
+  }
+
+  private constructor(options: SessionOptions) {
     this.id = options.id;
-    this.metadata = options.metadata;
-    this.createdAtMs = options.createdAtMs;
-    this.usedAtMs = options.createdAtMs;
-    this.#table = new VariableTable(options.table);
     this.#engine = options.engine;
     this.#deadlines = options.deadlines;
+    this.#newVariableId = options.newVariableId;
+    this.#tellObservers = options.tell;
     this.setWindows = new SetWindows(options.deadlines);
-    this.#whole = options.table.whole;
-    this.#tell(SESSION_BYTES + 2 * this.id.length + metadataBytes(this.metadata));
+    this.#whole = options.whole;
+  }
+
+  #begin(following: Following, nowMs: number): this {
+    this.#following = following;
+    this.#table = following.table;
+    this.#toldRevision = following.table.revision;
+    this.usedAtMs = nowMs;
+    for (const window of following.windows) this.setWindows.restore(window, nowMs);
+    // A life begins anew with the server's: nobody could renew it while that was away.
+    for (const variable of this.#table.variables()) this.#expire(variable, nowMs);
+    this.#goneBytes = following.gone.bytes;
+    this.#tell(SESSION_BYTES + 2 * this.id.length + metadataBytes(this.metadata) + this.#goneBytes);
+    return this;
+  }
+
+  get metadata(): Metadata {
+    return this.#following.metadata;
+  }
+
+  get createdAtMs(): number {
+    return this.#following.createdAtMs;
   }
 
   /** By estimate: of everything that it holds. */
@@ -126,22 +150,37 @@ export class Session {
 
   /** How a variable went, for as long as that is remembered. */
   findGone(variableId: string): Change | undefined {
-    return this.#gone.get(variableId);
+    return this.#following.gone.find(variableId);
   }
 
   /** How the last variable of that name went. */
   findGoneByName(name: string): Change | undefined {
-    return this.#goneByName.get(name);
+    return this.#following.gone.findByName(name);
   }
 
   /** Those that are remembered, in the order in which they went. */
   gone(): IterableIterator<Change> {
-    return this.#gone.values();
+    return this.#following.gone.all();
   }
 
   /** Whoever has everything up to this revision can be told what went since. */
   remembersSince(revision: number): boolean {
-    return revision >= this.#forgottenRevision && revision <= this.#table.revision;
+    return revision >= this.#following.gone.forgottenRevision && revision <= this.#table.revision;
+  }
+
+  /** Outcomes of sets are kept over the server's end. */
+  get keepsWindows(): boolean {
+    return this.#following.keepsWindows;
+  }
+
+  /** When all that was asked before is kept, or refused; undefined: now. */
+  whenKept(): Promise<void> | undefined {
+    return this.#engine.whenKept(this.id);
+  }
+
+  /** The same, where a name or its variable is not known yet, or still. */
+  whenNamesKept(): Promise<void> | undefined {
+    return this.#table.isChangingNames ? this.#engine.whenKept(this.id) : undefined;
   }
 
   /** Every change up to this revision has been told to whoever observes it. */
@@ -150,16 +189,16 @@ export class Session {
   }
 
   register(registration: Registration, nowMs: number): Kept<Variable> {
-    const change = this.#table.register(registration, nowMs);
-    const { variable } = change;
-    if (variable.ttlMs > 0) this.#expiries.set(variable, new Expiry(this, variable, this.#deadlines, nowMs));
-    return this.#keep(variable, [change]);
+    const accepted = acceptRegistration(registration, this.#newVariableId());
+    const { id } = accepted;
+    const kept = this.#ask(accepted, NO_SETTER, nowMs, undefined);
+    // It may have gone again in the meantime.
+    return mapKept(kept, () => this.#table.findById(id) ?? this.findGone(id)!.variable);
   }
 
-  set(assignment: Assignment, setter: Setter, nowMs: number): Kept<SetResult> {
-    const result = this.#table.set(assignment, setter, nowMs);
-    this.#renew(assignment.identifier, nowMs);
-    return result.change === undefined ? result : this.#keep(result, [result.change]);
+  /** Its version then. */
+  set(assignment: Assignment, setter: Setter, nowMs: number): Kept<number> {
+    return this.commit(this.#table.accept(assignment), setter, nowMs);
   }
 
   /** Looks at a decoded value without setting it. @throws ConstraintViolationError */
@@ -170,69 +209,102 @@ export class Session {
     expectedVersion?: number,
     isMatched?: boolean,
   ): Accepted {
-    return this.#table.acceptDecoded(identifier, variable, value, expectedVersion, isMatched);
+    return acceptDecoded(identifier, variable, value, expectedVersion, isMatched);
   }
 
-  commit(accepted: Accepted, setter: Setter, nowMs: number): Kept<SetResult> {
-    const result = this.#table.commit(accepted, setter, nowMs);
-    this.#renew(accepted.identifier, nowMs);
-    return result.change === undefined ? result : this.#keep(result, [result.change]);
+  /** Its version then. `once`: which set of which link it is. */
+  commit(accepted: Accepted, setter: Setter, nowMs: number, once?: SetPlace): Kept<number> {
+    const version = this.#ask(accepted, setter, nowMs, once);
+    if (this.#expiries.size > 0) this.#renew(accepted.variable, nowMs);
+    return version;
   }
 
-  update(assignments: readonly Assignment[], atomic: boolean, setter: Setter, nowMs: number): Kept<BatchResult> {
-    return this.#keepBatch(this.#table.update(assignments, atomic, setter, nowMs), nowMs);
-  }
-
-  /** As `update`, of what was accepted and refused before. */
+  /** Of what was accepted and refused before. @throws QuotaExceededError when there is no room for an atomic batch */
   commitSeveral(
     accepted: readonly Accepted[],
     refused: Map<string, BridgeError>,
-    atomic: boolean,
+    isAtomic: boolean,
     setter: Setter,
     nowMs: number,
-  ): Kept<BatchResult> {
-    return this.#keepBatch(this.#table.commitSeveral(accepted, refused, atomic, setter, nowMs), nowMs);
-  }
-
-  #keepBatch(result: BatchResult, nowMs: number): Kept<BatchResult> {
-    if (this.#expiries.size > 0) for (const identifier of result.versions.keys()) this.#renew(identifier, nowMs);
-    return result.changes.length === 0 ? result : this.#keep(result, result.changes);
+    once?: SetPlace,
+  ): Kept<SeveralResult> {
+    if (isAtomic && refused.size > 0) return this.#table.refuseAll(accepted, refused);
+    const sessionId = this.id;
+    const group = { sessionId, operations: accepted, isAtomic, setter, nowMs, once, isEnd: false };
+    const outcome = this.#engine.commit(group);
+    if (this.#expiries.size > 0) {
+      for (const [place, { variable }] of accepted.entries()) {
+        const isRefused = !(outcome instanceof Promise) && typeof outcome.results[place] !== 'number';
+        if (!isRefused) this.#renew(variable, nowMs);
+      }
+    }
+    return mapKept(outcome, ({ results }) => batchResult(accepted, results, refused));
   }
 
   rollback(identifier: string, version: number, setter: Setter, nowMs: number): Kept<Variable> {
-    const { variable, change } = this.#table.rollback(identifier, version, setter, nowMs);
-    this.#renew(identifier, nowMs);
-    return change === undefined ? variable : this.#keep(variable, [change]);
+    const accepted = this.#table.acceptRollback(identifier, version);
+    return mapKept(this.commit(accepted, setter, nowMs), () => accepted.variable);
   }
 
-  delete(identifier: string, reason: DeletedReason, nowMs: number): Kept<Change> {
-    const change = this.#remove(identifier, reason, nowMs);
-    return this.#keep(change, [change]);
+  delete(identifier: string, reason: DeletedReason, nowMs: number): Kept<void> {
+    const variable = this.#table.require(identifier);
+    return mapKept(this.#ask({ kind: 'delete', identifier, variable, reason }, NO_SETTER, nowMs, undefined), ignore);
+  }
+
+  /** @throws BridgeError, or rejects with it, when it is refused */
+  #ask(operation: TableOperation, setter: Setter, nowMs: number, once: SetPlace | undefined): Kept<number> {
+    const sessionId = this.id;
+    const group = { sessionId, operations: [operation], isAtomic: false, setter, nowMs, once, isEnd: false };
+    const outcome = this.#engine.commit(group);
+    return outcome instanceof Promise
+      ? outcome.then(({ results }) => versionOf(results[0]!))
+      : versionOf(outcome.results[0]!);
+  }
+
+  /** All of it is in the table. */
+  handleCommit({ changes, revision, nowMs }: Commit): void {
+    for (const change of changes) {
+      if (change.previous === undefined) this.#expire(change.variable, nowMs);
+      else if (change.reason !== undefined) this.#forget(change.variable);
+    }
+    this.#tellObservers(this.id, changes);
+    this.#toldRevision = revision;
+  }
+
+  windows(): readonly WindowRecord[] {
+    return this.setWindows.records();
+  }
+
+  /** Nothing is asked of it any more once it is kept; `finishEnd` follows. */
+  beginEnd(nowMs: number): Kept<void> {
+    const sessionId = this.id;
+    const group = {
+      ...{ sessionId, operations: [], isAtomic: false, setter: NO_SETTER, nowMs, once: undefined, isEnd: true },
+    };
+    return mapKept(this.#engine.commit(group), ignore);
   }
 
   /**
-   * Deletes every variable, in turns that are left to others by `work`; how many there were. The store forgets the session before.
-   * With the last of them it gives back what it held.
+   * Lets go of every variable and tells so, in turns that are left to others by `work`; how many there were. The store forgets the session
+   * before. With the last of them it gives back what it held.
    */
-  async end(nowMs: number, work: WorkBudget): Promise<number> {
+  async finishEnd(nowMs: number, work: WorkBudget): Promise<number> {
     let count = 0;
     let changes: Change[] = [];
-    const keeping: Kept<unknown>[] = [];
     for (let next = this.#table.after(0); next !== undefined; next = this.#table.after(next.place)) {
-      changes.push(this.#remove(next.name, 'session-ended', nowMs));
+      changes.push(this.#table.delete(next.name, 'session-ended', nowMs));
       count += 1;
       const rest = work.spend(STEPS_A_DELETION);
       if (rest === undefined) continue;
-      keeping.push(this.#keep(undefined, changes));
+      this.handleCommit({ sessionId: this.id, nowMs, before: 0, revision: this.#table.revision, changes });
       changes = [];
       await rest;
     }
-    if (changes.length > 0) keeping.push(this.#keep(undefined, changes));
-    this.#gone.clear();
-    this.#goneByName.clear();
+    this.handleCommit({ sessionId: this.id, nowMs, before: 0, revision: this.#table.revision, changes });
+    this.#following.gone.clear();
     this.setWindows.close();
+    this.#following.release();
     this.#tell(-this.#besideBytes);
-    await Promise.all(keeping);
     return count;
   }
 
@@ -256,29 +328,16 @@ export class Session {
     return this.#watches.size > (this.#watches.has(connection) ? 1 : 0);
   }
 
-  #remove(identifier: string, reason: DeletedReason, nowMs: number): Change {
-    const change = this.#table.delete(identifier, reason, nowMs);
-    const { variable } = change;
-    this.#expiries.get(variable)?.cancel();
-    this.#expiries.delete(variable);
-    this.#rememberGone(change);
-    return change;
+  #expire(variable: Variable, nowMs: number): void {
+    if (variable.ttlMs > 0) this.#expiries.set(variable, new Expiry(this, variable, this.#deadlines, nowMs));
   }
 
-  #rememberGone(change: Change): void {
-    if (change.reason === 'session-ended') return;
-    const before = this.#goneBytes;
-    this.#gone.set(change.variable.id, change);
-    this.#goneByName.set(change.variable.name, change);
-    this.#goneBytes += goneBytes(change);
-    for (const [id, oldest] of this.#gone) {
-      if (this.#gone.size <= MAX_GONE && this.#goneBytes <= MAX_GONE_BYTES) break;
-      this.#gone.delete(id);
-      if (this.#goneByName.get(oldest.variable.name) === oldest) this.#goneByName.delete(oldest.variable.name);
-      this.#forgottenRevision = oldest.current.revision;
-      this.#goneBytes -= goneBytes(oldest);
-    }
-    this.#tell(this.#goneBytes - before);
+  #forget(variable: Variable): void {
+    this.#expiries.get(variable)?.cancel();
+    this.#expiries.delete(variable);
+    const { bytes } = this.#following.gone;
+    this.#tell(bytes - this.#goneBytes);
+    this.#goneBytes = bytes;
   }
 
   #tell(moreBytes: number): void {
@@ -286,38 +345,19 @@ export class Session {
     if (this.#whole !== undefined) this.#whole.bytes += moreBytes;
   }
 
-  #renew(identifier: string, nowMs: number): void {
-    if (this.#expiries.size === 0) return;
-    const variable = this.#table.find(identifier);
-    if (variable !== undefined) this.#expiries.get(variable)?.renew(nowMs);
-  }
-
-  #keep<T>(result: T, changes: readonly Change[]): Kept<T> {
-    const { revision } = changes.at(-1)!.current;
-    const keeping = this.#engine.commit({ sessionId: this.id, changes });
-    if (keeping === undefined) {
-      this.#toldRevision = revision;
-      return result;
-    }
-    const told = (): void => {
-      this.#toldRevision = Math.max(this.#toldRevision, revision);
-    };
-    return whenKept(keeping.then(told), result);
+  #renew(variable: Variable, nowMs: number): void {
+    this.#expiries.get(variable)?.renew(nowMs);
   }
 }
 
-async function whenKept<T>(keeping: Promise<void>, result: T): Promise<T> {
-  try {
-    await keeping;
-  } catch (cause) {
-    throw new UnknownOutcomeError(
-      'the engine did not say that it kept the change: read the variable before setting again',
-      {
-        cause,
-      },
-    );
-  }
-  return result;
+/** @throws BridgeError */
+function versionOf(result: OperationResult): number {
+  if (typeof result === 'number') return result;
+  throw result;
+}
+
+function ignore(): void {
+  // What it says is known already.
 }
 
 /** Ends a variable ttlMs after its last set. Moved only when it is due: a set writes one number. */
@@ -347,20 +387,23 @@ class Expiry implements Deadline {
   }
 
   async handleDeadline(nowMs: number): Promise<void> {
-    if (nowMs < this.#expiresAtMs) this.#deadlines.schedule(this, this.#expiresAtMs);
-    // By name: an id could be the name of another.
-    else await this.#session.delete(this.#variable.name, 'expired', nowMs);
+    if (nowMs < this.#expiresAtMs) {
+      this.#deadlines.schedule(this, this.#expiresAtMs);
+      return;
+    }
+    try {
+      // By name: an id could be the name of another.
+      await this.#session.delete(this.#variable.name, 'expired', nowMs);
+    } catch (error) {
+      if (!(error instanceof BridgeError)) throw error;
+      // The engine is full, or away; or it went in another way.
+      if (!this.#variable.isGone) this.#deadlines.schedule(this, nowMs + RETRY_MS);
+    }
   }
-}
-
-function goneBytes(change: Change): number {
-  return registrationBytes(change.variable) + versionBytes(change.current);
 }
 
 /** Of an empty one: its maps. */
 const SESSION_BYTES = 1_000;
 const STEPS_A_DELETION = 2;
-
-/** Deleted variables remembered by a session; an older one's watch is told of its deletion without value and reason. */
-const MAX_GONE = 1_024;
-const MAX_GONE_BYTES = 1024 * 1024;
+/** An expiry that could not be kept. */
+const RETRY_MS = 1_000;

@@ -253,6 +253,34 @@ export class WorkerError extends BridgeError {
   }
 }
 
+/** The disk or memory of the server's engine is full: the change was not made. Free some, or delete variables; it goes on by itself. */
+export class StorageFullError extends BridgeError {
+  constructor(message: string, options?: ErrorOptionsWithDetails) {
+    super('STORAGE_FULL', message, options);
+  }
+}
+
+/** The server's engine cannot be reached, or does not know what it kept: the change was not made. */
+export class EngineUnavailableError extends BridgeError {
+  constructor(message: string, options?: ErrorOptionsWithDetails) {
+    super('ENGINE_UNAVAILABLE', message, options);
+  }
+}
+
+/** Another server has the folder of this engine. */
+export class EngineInUseError extends BridgeError {
+  constructor(message: string, options?: ErrorOptionsWithDetails) {
+    super('ENGINE_IN_USE', message, options);
+  }
+}
+
+/** What is stored is of a newer version, or not ours. */
+export class EngineFormatError extends BridgeError {
+  constructor(message: string, options?: ErrorOptionsWithDetails) {
+    super('ENGINE_FORMAT', message, options);
+  }
+}
+
 /** Our own mistake: the books of a watch do not balance, or an invariant broke. Please report it. */
 export class InternalError extends BridgeError {
   constructor(message: string, options?: ErrorOptionsWithDetails) {
@@ -358,6 +386,10 @@ export const ERROR_CLASSES: readonly ErrorClass[] = [
   SlowStreamError,
   WatcherError,
   WorkerError,
+  StorageFullError,
+  EngineUnavailableError,
+  EngineInUseError,
+  EngineFormatError,
   InternalError,
 ];
 

@@ -24,6 +24,7 @@ const surfaces: Record<string, Surface> = {
         'ClosedError',
       ],
       ...['ConstraintViolationError', 'DeadlineExceededError', 'InternalError', 'InvalidArgumentError'],
+      ...['EngineFormatError', 'EngineInUseError', 'EngineUnavailableError', 'StorageFullError'],
       ...['InvalidConstraintError', 'InvalidNameError', 'InvalidOptionsError', 'InvalidTypeError', 'InvalidValueError'],
       ...[
         'MessageTooLargeError',
@@ -93,14 +94,31 @@ const surfaces: Record<string, Surface> = {
     ],
   },
   'bridged-state/server': {
-    values: ['MemoryEngine', 'startBridgeServer'],
-    types: ['BridgeServer', 'BridgeServerMetrics', 'BridgeServerOptions', 'Commit', 'Engine', 'TokenOption'],
+    values: ['LocalEngine', 'MemoryEngine', 'startBridgeServer'],
+    types: [
+      'BridgeServer',
+      'BridgeServerMetrics',
+      'BridgeServerOptions',
+      'Commit',
+      'Engine',
+      'EngineHealth',
+      'EngineHost',
+      'EngineStats',
+      'Follower',
+      'Following',
+      'Group',
+      'Journal',
+      'Kept',
+      'Life',
+      'Outcome',
+      'TokenOption',
+    ],
   },
   // For bundlers (docs/bundling.md).
   'bridged-state/worker': { values: ['default'], types: [] },
   'bridged-state/testing': {
     values: ['describeEngine', 'describeStateProvider'],
-    types: [],
+    types: ['EngineSetup'],
   },
 };
 

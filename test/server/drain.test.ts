@@ -2,10 +2,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { status } from '@grpc/grpc-js';
-import type { Commit, Engine } from '../../src/server/index.js';
+import { LocalEngine } from '../../src/server/engine/local-engine.js';
 import { startBridgeServer } from '../../src/server/index.js';
 import { within } from '../support/deadline.js';
 import { ServerProcess } from '../support/server-process.js';
+import { StubJournal } from './engine/stub-journal.js';
 import { any, PlainClient } from './plain-client.js';
 
 test('draining ends every watch with UNAVAILABLE and refuses new calls with it', async () => {
@@ -49,14 +50,16 @@ test('closing frees the port, and closing twice is fine', async () => {
 });
 
 test('what is under way is answered before the server closes', async () => {
-  const engine = new HeldEngine();
-  const server = await startBridgeServer({ port: 0, engine });
+  const journal = new StubJournal(undefined, { holds: true });
+  const server = await startBridgeServer({ port: 0, engine: new LocalEngine(journal) });
   const client = new PlainClient(server.port);
-  await client.initSession();
+  const beginning = client.initSession();
+  await within(5_000, journal.keep(), 'the session');
+  await beginning;
   const registering = client.register('fan', 0);
-  await within(5_000, engine.asked, 'the commit');
+  await within(5_000, journal.asked(), 'the commit');
   const closing = server.close();
-  engine.keep();
+  await journal.keep();
   assert.match(await registering, /^var_/);
   await within(5_000, closing, 'the end');
   client.close();
@@ -103,31 +106,3 @@ test('a closed server keeps its process no longer', async () => {
   assert.equal((await watch.end()).code, status.UNAVAILABLE);
   client.close();
 });
-
-/** Keeps when it is told to. */
-class HeldEngine implements Engine {
-  readonly asked: Promise<void>;
-  #asked: () => void = () => undefined;
-  #keep: () => void = () => undefined;
-
-  constructor() {
-    this.asked = new Promise((resolve) => {
-      this.#asked = resolve;
-    });
-  }
-
-  commit(_commit: Commit): Promise<void> {
-    this.#asked();
-    return new Promise((resolve) => {
-      this.#keep = resolve;
-    });
-  }
-
-  subscribe(): () => void {
-    return () => undefined;
-  }
-
-  keep(): void {
-    this.#keep();
-  }
-}

@@ -10,7 +10,7 @@ export class SampleTable {
 
   constructor(history: Partial<HistoryLimits> = {}) {
     this.table = new VariableTable({
-      maxVariables: 1_000,
+      maxVariables: 10_000,
       history: { maxAgeMs: 60_000, maxVersions: 10_000, maxSessionBytes: 1e9, ...history },
       newId: () => {
         this.#ids += 1;
@@ -34,7 +34,7 @@ export class SampleTable {
   }
 
   /** As one batch. */
-  setAll(variables: readonly Variable[], value: number): Change[] {
+  setAll(variables: readonly Variable[], value: number): readonly Change[] {
     const assignments = variables.map(({ name }) => ({ identifier: name, input: value }));
     return this.table.update(assignments, true, NO_SETTER, this.#tick()).changes;
   }

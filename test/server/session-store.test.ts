@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
-import type { Session } from '../../src/server/session.js';
+import type { Session, SeveralResult } from '../../src/server/session.js';
 import { SessionStore } from '../../src/server/session-store.js';
 import { WorkTurns } from '../../src/server/work-turns.js';
-import type { BatchResult, Registration } from '../../src/shared/state/variable-table.js';
-import { NO_SETTER } from '../../src/shared/state/variable-table.js';
+import type { Registration } from '../../src/shared/state/operation.js';
+import { NO_SETTER } from '../../src/shared/state/operation.js';
 import type { Deadline } from '../../src/shared/timer-wheel.js';
 import { TimerWheel } from '../../src/shared/timer-wheel.js';
+import { hostOf } from './engine/stub-journal.js';
 
 function setup({ maxSessions = 10, sessionTtlMs = 1_000, maxSessionBytes = 1e6, maxTotalBytes = 1e7 } = {}) {
   const wheel = new TimerWheel<Deadline>(1);
@@ -23,16 +24,20 @@ function setup({ maxSessions = 10, sessionTtlMs = 1_000, maxSessionBytes = 1e6, 
     maxTotalBytes,
     maxSessionMetadataBytes: 1_000,
     turns: new WorkTurns({ nowMs: () => 0, later: setImmediate }),
+    tell: () => undefined,
   });
+  void store.open(hostOf());
   const advance = (nowMs: number): void => wheel.advance(nowMs, (entry) => void entry.handleDeadline(nowMs));
-  return { store, advance };
+  const initialise = (...[id, metadata, nowMs]: Parameters<SessionStore['initialise']>): Session =>
+    store.initialise(id, metadata, nowMs) as Session;
+  return { store, advance, initialise };
 }
 
 describe('a session', () => {
   test('is made once; who comes later joins it', () => {
-    const { store } = setup();
-    const made = store.initialise('s', { owner: 'me' }, 0);
-    assert.equal(store.initialise('s', { owner: 'you' }, 1), made);
+    const { store, initialise } = setup();
+    const made = initialise('s', { owner: 'me' }, 0);
+    assert.equal(initialise('s', { owner: 'you' }, 1), made);
     assert.deepEqual(made.metadata, { owner: 'me' });
     assert.equal(store.size, 1);
     assert.equal(store.require('s', 2), made);
@@ -46,27 +51,27 @@ describe('a session', () => {
   });
 
   test('has an id by the rules of names', () => {
-    const { store } = setup();
+    const { store, initialise } = setup();
     for (const id of ['a\u0000b', '\n', 'x'.repeat(257)]) {
-      assert.throws(() => store.initialise(id, {}, 0), { code: 'INVALID_NAME' }, JSON.stringify(id));
+      assert.throws(() => initialise(id, {}, 0), { code: 'INVALID_NAME' }, JSON.stringify(id));
     }
-    assert.throws(() => store.initialise('', {}, 0), { code: 'INVALID_ARGUMENT' });
-    for (const id of ['__proto__', 'constructor', '*', 'ü', 'x'.repeat(256)]) store.initialise(id, {}, 0);
+    assert.throws(() => initialise('', {}, 0), { code: 'INVALID_ARGUMENT' });
+    for (const id of ['__proto__', 'constructor', '*', 'ü', 'x'.repeat(256)]) initialise(id, {}, 0);
     assert.equal(store.size, 5);
   });
 
   test('above maxSessions is refused; one that exists is joined all the same', () => {
-    const { store } = setup({ maxSessions: 1 });
-    store.initialise('s', {}, 0);
-    assert.throws(() => store.initialise('t', {}, 0), { code: 'QUOTA_EXCEEDED' });
-    store.initialise('s', {}, 0);
+    const { initialise } = setup({ maxSessions: 1 });
+    initialise('s', {}, 0);
+    assert.throws(() => initialise('t', {}, 0), { code: 'QUOTA_EXCEEDED' });
+    initialise('s', {}, 0);
   });
 });
 
 describe('cleaning up', () => {
   test('ends a session and counts its variables', async () => {
-    const { store } = setup();
-    const session = store.initialise('s', {}, 0);
+    const { store, initialise } = setup();
+    const session = initialise('s', {}, 0);
     session.register({ name: 'fan', type: 'float', initial: 0, constraints: '', metadata: {} }, 0);
     const { isEnded, resources } = store.cleanup('s', false, 'me', 1);
     assert.deepEqual([isEnded, await resources], [true, 1]);
@@ -75,8 +80,8 @@ describe('cleaning up', () => {
   });
 
   test('without force leaves a session that another connection watches', () => {
-    const { store } = setup();
-    const session = store.initialise('s', {}, 0);
+    const { store, initialise } = setup();
+    const session = initialise('s', {}, 0);
     session.addWatch('other');
     assert.equal(store.cleanup('s', false, 'me', 1).isEnded, false);
     assert.equal(store.size, 1);
@@ -84,16 +89,16 @@ describe('cleaning up', () => {
   });
 
   test('without force ends a session that only its own connection watches', () => {
-    const { store } = setup();
-    store.initialise('s', {}, 0).addWatch('me');
+    const { store, initialise } = setup();
+    initialise('s', {}, 0).addWatch('me');
     assert.equal(store.cleanup('s', false, 'me', 1).isEnded, true);
   });
 });
 
 describe('a session that nobody uses', () => {
   test('ends sessionTtlMs after the last call', () => {
-    const { store, advance } = setup({ sessionTtlMs: 1_000 });
-    store.initialise('s', {}, 0);
+    const { store, advance, initialise } = setup({ sessionTtlMs: 1_000 });
+    initialise('s', {}, 0);
     store.require('s', 600);
     advance(1_599);
     assert.equal(store.size, 1);
@@ -102,8 +107,8 @@ describe('a session that nobody uses', () => {
   });
 
   test('lives while it is watched, and sessionTtlMs longer', () => {
-    const { store, advance } = setup({ sessionTtlMs: 1_000 });
-    const session = store.initialise('s', {}, 0);
+    const { store, advance, initialise } = setup({ sessionTtlMs: 1_000 });
+    const session = initialise('s', {}, 0);
     session.addWatch('a');
     for (let nowMs = 1_000; nowMs <= 5_000; nowMs += 1_000) advance(nowMs);
     session.removeWatch('a', 5_500);
@@ -114,10 +119,10 @@ describe('a session that nobody uses', () => {
   });
 
   test('that was cleaned up and made anew has its own time', () => {
-    const { store, advance } = setup({ sessionTtlMs: 1_000 });
-    store.initialise('s', {}, 0);
+    const { store, advance, initialise } = setup({ sessionTtlMs: 1_000 });
+    initialise('s', {}, 0);
     store.cleanup('s', true, 'me', 500);
-    store.initialise('s', {}, 900);
+    initialise('s', {}, 900);
     advance(1_000);
     assert.equal(store.size, 1);
     advance(1_900);
@@ -125,8 +130,8 @@ describe('a session that nobody uses', () => {
   });
 
   test('never ends with sessionTtlMs 0', () => {
-    const { store, advance } = setup({ sessionTtlMs: 0 });
-    store.initialise('s', {}, 0);
+    const { store, advance, initialise } = setup({ sessionTtlMs: 0 });
+    initialise('s', {}, 0);
     advance(1e9);
     assert.equal(store.size, 1);
   });
@@ -140,8 +145,8 @@ describe('the bytes of sessions', () => {
   const full = { code: 'QUOTA_EXCEEDED' };
 
   test('are refused above maxSessionBytes, wherever they are, and nothing has changed', () => {
-    const { store } = setup({ maxSessionBytes: 100_000 });
-    const session = store.initialise('s', {}, 0);
+    const { initialise } = setup({ maxSessionBytes: 100_000 });
+    const session = initialise('s', {}, 0);
     register(session, 'fan');
     const before = session.heldBytes;
     const ways: Partial<Registration>[] = [
@@ -157,37 +162,37 @@ describe('the bytes of sessions', () => {
     assert.throws(() => session.set({ identifier: 'fan', input: 'x' }, { source: '', custom }, 0), full);
     assert.throws(() => session.set({ identifier: 'fan', input: 'x' }, { source: text(60_000), custom: {} }, 0), full);
     assert.deepEqual([session.heldBytes, session.size, session.find('fan')?.current.version], [before, 1, 1]);
-    session.set({ identifier: 'fan', input: text(40_000) }, NO_SETTER, 0);
-    session.set({ identifier: 'fan', input: text(41_000) }, NO_SETTER, 0);
+    void session.set({ identifier: 'fan', input: text(40_000) }, NO_SETTER, 0);
+    void session.set({ identifier: 'fan', input: text(41_000) }, NO_SETTER, 0);
     assert.throws(() => register(session, 'second', { initial: text(20_000) }), full);
-    session.delete('fan', 'deleted', 0);
+    void session.delete('fan', 'deleted', 0);
     register(session, 'second', { initial: text(20_000) });
   });
 
   test('an atomic batch that has no room is refused as a whole', () => {
-    const { store } = setup({ maxSessionBytes: 100_000 });
-    const session = store.initialise('s', {}, 0);
+    const { initialise } = setup({ maxSessionBytes: 100_000 });
+    const session = initialise('s', {}, 0);
     register(session, 'a');
     register(session, 'b');
-    const batch = ['a', 'b'].map((identifier) => ({ identifier, input: text(30_000) }));
-    assert.throws(() => session.update(batch, true, NO_SETTER, 0), full);
+    const batch = ['a', 'b'].map((name) => session.acceptDecoded(name, session.require(name), text(30_000)));
+    assert.throws(() => session.commitSeveral(batch, new Map(), true, NO_SETTER, 0), full);
     assert.equal(session.find('a')?.current.version, 1);
-    const { refused, versions } = session.update(batch, false, NO_SETTER, 0) as BatchResult;
+    const { refused, versions } = session.commitSeveral(batch, new Map(), false, NO_SETTER, 0) as SeveralResult;
     assert.deepEqual([[...versions.keys()], [...refused.keys()]], [['a'], ['b']]);
   });
 
   test('metadata of a session above its limit is refused', () => {
-    const { store } = setup();
-    assert.throws(() => store.initialise('s', { key: text(600) }, 0), { code: 'INVALID_ARGUMENT' });
+    const { store, initialise } = setup();
+    assert.throws(() => initialise('s', { key: text(600) }, 0), { code: 'INVALID_ARGUMENT' });
     assert.equal(store.size, 0);
-    store.initialise('s', { key: text(100) }, 0);
+    initialise('s', { key: text(100) }, 0);
   });
 
   test('of all sessions together are refused above maxTotalBytes; histories go first, also those of others', () => {
-    const { store } = setup({ maxTotalBytes: 200_000, maxSessionBytes: 150_000 });
-    const [one, other] = ['one', 'other'].map((id) => store.initialise(id, {}, 0)) as [Session, Session];
+    const { store, initialise } = setup({ maxTotalBytes: 200_000, maxSessionBytes: 150_000 });
+    const [one, other] = ['one', 'other'].map((id) => initialise(id, {}, 0)) as [Session, Session];
     register(one, 'a');
-    for (let set = 0; set < 10; set += 1) one.set({ identifier: 'a', input: text(5_000 + set) }, NO_SETTER, 0);
+    for (let set = 0; set < 10; set += 1) void one.set({ identifier: 'a', input: text(5_000 + set) }, NO_SETTER, 0);
     register(other, 'b', { initial: text(60_000) });
     assert.equal(one.find('a')?.history.length, 1);
     assert.throws(() => register(other, 'c', { initial: text(60_000) }), full);
@@ -195,30 +200,30 @@ describe('the bytes of sessions', () => {
   });
 
   test('are given back when the session ends', async () => {
-    const { store } = setup();
-    const session = store.initialise('s', { key: text(100) }, 0);
+    const { store, initialise } = setup();
+    const session = initialise('s', { key: text(100) }, 0);
     for (const name of ['a', 'b']) register(session, name, { metadata: { key: text(100) } });
-    session.set({ identifier: 'a', input: text(1_000) }, NO_SETTER, 0);
-    session.delete('a', 'deleted', 0);
+    void session.set({ identifier: 'a', input: text(1_000) }, NO_SETTER, 0);
+    void session.delete('a', 'deleted', 0);
     assert.ok(store.heldBytes > 1_000);
     assert.equal(await store.end(session, 0), 1);
     assert.equal(store.heldBytes, 0);
   });
 
   test('what is remembered of deleted variables counts with all that they were registered with', () => {
-    const { store } = setup({ maxSessionBytes: 1e9, maxTotalBytes: 1e9 });
-    const session = store.initialise('s', {}, 0);
+    const { initialise } = setup({ maxSessionBytes: 1e9, maxTotalBytes: 1e9 });
+    const session = initialise('s', {}, 0);
     for (let index = 0; index < 100; index += 1) {
       register(session, 'x', { metadata: { key: text(100_000) } });
-      session.delete('x', 'deleted', 0);
+      void session.delete('x', 'deleted', 0);
     }
     assert.ok(session.heldBytes < 1_100_000, `${session.heldBytes}`);
   });
 });
 
 test('a session of the id of one that is ending begins when that has let go of its variables', async () => {
-  const { store } = setup();
-  const session = store.initialise('s', {}, 0);
+  const { store, initialise } = setup();
+  const session = initialise('s', {}, 0);
   void session.register({ name: 'a', type: 'float', initial: 0 }, 0);
   const ended = store.end(session, 0);
   assert.equal(store.find('s'), undefined);

@@ -1,41 +1,41 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Commit, Engine } from '../../src/server/engine/engine.js';
+import type { Engine } from '../../src/server/engine/engine.js';
 import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
 import type { Kept } from '../../src/server/session.js';
-import { mapKept, Session } from '../../src/server/session.js';
+import { Session } from '../../src/server/session.js';
 import { WorkTurns } from '../../src/server/work-turns.js';
-import { UnknownOutcomeError } from '../../src/shared/errors.js';
-import type { Registration } from '../../src/shared/state/variable-table.js';
-import { NO_SETTER } from '../../src/shared/state/variable-table.js';
+import type { Registration } from '../../src/shared/state/operation.js';
+import { NO_SETTER } from '../../src/shared/state/operation.js';
+import type { Change } from '../../src/shared/state/variable.js';
 import type { Deadline } from '../../src/shared/timer-wheel.js';
 import { TimerWheel } from '../../src/shared/timer-wheel.js';
+import { hostOf } from './engine/stub-journal.js';
+
+interface Told {
+  readonly sessionId: string;
+  readonly changes: readonly Change[];
+}
 
 function setup(engine: Engine = new MemoryEngine()) {
-  const commits: Commit[] = [];
-  engine.subscribe((commit) => commits.push(commit));
+  const commits: Told[] = [];
   const wheel = new TimerWheel<Deadline>(1);
-  let ids = 0;
-  const session = new Session({
-    id: 's',
-    metadata: {},
-    createdAtMs: 0,
-    table: {
-      maxVariables: 10_000,
-      history: { maxAgeMs: 60_000, maxVersions: 100, maxSessionBytes: 1e9 },
-      newId: () => {
-        ids += 1;
-        return `var_${ids}`;
-      },
-    },
-    engine,
-    deadlines: wheel,
-  });
+  const host = hostOf();
+  void engine.open(host);
+  const tell = (sessionId: string, changes: readonly Change[]) => void commits.push({ sessionId, changes });
+  const options = { id: 's', engine, deadlines: wheel, newVariableId: host.table.newId, tell };
+  const session = now(Session.open(options, 0, { metadata: {}, createdAtMs: 0 }))!;
   const advance = (nowMs: number): void => wheel.advance(nowMs, (entry) => void entry.handleDeadline(nowMs));
   const register = (name: string, more: Partial<Registration> = {}, nowMs = 0) =>
     now(session.register({ name, type: 'float', initial: 0, ...more }, nowMs));
   const set = (name: string, input: number, nowMs = 0) => session.set({ identifier: name, input }, NO_SETTER, nowMs);
-  return { session, commits, wheel, advance, register, set };
+  const update = (values: Record<string, number>, isAtomic: boolean, nowMs: number) => {
+    const accepted = Object.entries(values).map(([name, value]) =>
+      session.acceptDecoded(name, session.require(name), value),
+    );
+    return now(session.commitSeveral(accepted, new Map(), isAtomic, NO_SETTER, nowMs));
+  };
+  return { session, commits, wheel, advance, register, set, update };
 }
 
 const work = () => new WorkTurns({ nowMs: () => 0, later: setImmediate }).begin();
@@ -45,7 +45,7 @@ function now<T>(kept: Kept<T>): T {
   return kept;
 }
 
-const reasons = (commits: readonly Commit[]) => commits.flatMap(({ changes }) => changes.map(({ reason }) => reason));
+const reasons = (commits: readonly Told[]) => commits.flatMap(({ changes }) => changes.map(({ reason }) => reason));
 
 describe('a registration', () => {
   test('keeps the keys of its metadata, whatever they are called', () => {
@@ -82,14 +82,10 @@ describe('what is committed', () => {
   });
 
   test('of an atomic batch is one commit under one revision', () => {
-    const { session, commits, register } = setup();
+    const { commits, register, update } = setup();
     register('a');
     register('b');
-    const assignments = [
-      { identifier: 'a', input: 1 },
-      { identifier: 'b', input: 2 },
-    ];
-    now(session.update(assignments, true, NO_SETTER, 0));
+    update({ a: 1, b: 2 }, true, 0);
     assert.deepEqual(
       commits.at(-1)?.changes.map(({ current }) => current.revision),
       [3, 3],
@@ -100,36 +96,10 @@ describe('what is committed', () => {
     const { session, commits, register } = setup();
     register('a');
     register('var_1');
-    assert.equal(await session.end(5, work()), 2);
+    now(session.beginEnd(5));
+    assert.equal(await session.finishEnd(5, work()), 2);
     assert.deepEqual(reasons(commits).slice(2), ['session-ended', 'session-ended']);
     assert.equal(session.size, 0);
-  });
-
-  test('is acknowledged when the engine has kept it', async () => {
-    const engine = new SlowEngine();
-    const { session, commits } = setup(engine);
-    const registered = session.register({ name: 'fan', type: 'float', initial: 0, constraints: '', metadata: {} }, 0);
-    const mapped = mapKept(registered, ({ name }) => name);
-    assert.ok(mapped instanceof Promise);
-    assert.equal(commits.length, 0);
-    engine.keep();
-    assert.equal(await mapped, 'fan');
-    assert.equal(commits.length, 1);
-  });
-
-  test('is of unknown outcome when the engine failed', async () => {
-    const engine = new SlowEngine();
-    const { session } = setup(engine);
-    const registered = session.register({ name: 'fan', type: 'float', initial: 0, constraints: '', metadata: {} }, 0);
-    engine.fail(new Error('disk full'));
-    await assert.rejects(
-      async () => registered,
-      (error: Error) => {
-        assert.ok(error instanceof UnknownOutcomeError);
-        assert.match(String(error.cause), /disk full/);
-        return true;
-      },
-    );
   });
 });
 
@@ -149,10 +119,10 @@ describe('a variable with a ttl', () => {
   });
 
   test('is renewed by a batch and by a rollback', () => {
-    const { session, register, set, advance } = setup();
+    const { session, register, set, update, advance } = setup();
     register('fan', { ttlMs: 100 }, 0);
     set('fan', 1, 90);
-    now(session.update([{ identifier: 'fan', input: 2 }], false, NO_SETTER, 150));
+    update({ fan: 2 }, false, 150);
     advance(240);
     now(session.rollback('fan', 1, NO_SETTER, 240));
     advance(339);
@@ -232,29 +202,3 @@ test('a session is watched by others when another connection has a stream', () =
   assert.equal(session.isWatched, false);
   assert.equal(session.usedAtMs, 7);
 });
-
-/** Keeps when it is told to. */
-class SlowEngine implements Engine {
-  readonly #subscribers: ((commit: Commit) => void)[] = [];
-  readonly #waiting: { commit: Commit; resolve: () => void; reject: (error: Error) => void }[] = [];
-
-  commit(commit: Commit): Promise<void> {
-    return new Promise((resolve, reject) => this.#waiting.push({ commit, resolve, reject }));
-  }
-
-  subscribe(subscriber: (commit: Commit) => void): () => void {
-    this.#subscribers.push(subscriber);
-    return () => undefined;
-  }
-
-  keep(): void {
-    for (const { commit, resolve } of this.#waiting.splice(0)) {
-      for (const subscriber of this.#subscribers) subscriber(commit);
-      resolve();
-    }
-  }
-
-  fail(error: Error): void {
-    for (const { reject } of this.#waiting.splice(0)) reject(error);
-  }
-}

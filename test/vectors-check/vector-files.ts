@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { stringifyJson } from '../../src/shared/values/json.js';
+import { decideVectors } from './decide-vectors.js';
 import { backoffVectors, conditionVectors, ringVectors, versionVectors } from './delivery-vectors.js';
 import { linkVectors } from './link-vectors.js';
 
@@ -11,6 +12,7 @@ export const VECTOR_FILES: Readonly<Record<string, () => unknown>> = {
   'conditions.json': conditionVectors,
   'update-rings.json': ringVectors,
   'link-frames.json': linkVectors,
+  'decide.json': decideVectors,
 };
 
 /** Runs in dist/test/vectors-check. */

@@ -1,26 +1,180 @@
-/** What keeps commits. The memory engine keeps nothing beyond the process; one that does answers with a promise. */
+/**
+ * What decides, keeps and tells the state: the server's only way to it. A set is acknowledged and told to watches when it is kept, never before.
+ * Path: session -> [engine] -> session (what was kept) -> observer manager. Slow: what is asked meanwhile is kept together. Full: refused, and
+ * nothing was done. Closed: what is under way is answered first.
+ */
+import type { Logger } from '../../shared/logger.js';
+import type { Asked, OperationResult } from '../../shared/state/operation.js';
 import type { Change } from '../../shared/state/variable.js';
+import type { TableOptions, VariableTable } from '../../shared/state/variable-table.js';
+import type { Metadata } from '../../shared/values/metadata.js';
+import type { GoneVariables } from './gone-variables.js';
+import type { WindowRecord } from './records.js';
 
-/** One commit: all of it is kept, or none. */
+/** At once with an engine that keeps at once, else when it has kept. */
+export type Kept<T> = T | Promise<T>;
+
+/** What follows once it is kept. */
+export function mapKept<T, U>(kept: Kept<T>, map: (value: T) => U): Kept<U> {
+  return kept instanceof Promise ? kept.then(map) : map(kept);
+}
+
+export interface Engine extends AsyncDisposable {
+  /** As `--engine` calls it: `memory`, `sqlite`. */
+  readonly name: string;
+  /** Other servers commit too. */
+  readonly isShared: boolean;
+  /** What it is asked is kept when the call returns. */
+  readonly isImmediate: boolean;
+  /** Once, before anything else. @throws EngineUnavailableError, EngineInUseError, EngineFormatError, StorageFullError, each with its remedy */
+  open(host: EngineHost): Promise<Life>;
+  /** Sessions that were kept before it was opened: their server follows each. One that is shared names none. */
+  readonly sessionIds: Iterable<string>;
+  /**
+   * A session as it is kept, and every later commit of it, in order and without a hole, until released. With `create` it is made when it is
+   * not there. One follower a session and process.
+   */
+  follow(sessionId: string, follower: Follower, create?: NewSession): Kept<Following | undefined>;
+  /**
+   * Settles when it is kept and its follower in this process was told, in the order of the calls. @throws, or rejects with, QuotaExceededError
+   * when an atomic group has no room or too much waits, SessionNotFoundError, StorageFullError and EngineUnavailableError (not done),
+   * UnknownOutcomeError (it may be done)
+   */
+  commit(group: Group): Kept<Outcome>;
+  /** Not lower than any revision that was acknowledged before the call, by whichever server. */
+  head(sessionId: string): Kept<number>;
+  /** When all that was asked before is kept, or refused; undefined: now. */
+  whenKept(sessionId: string): Promise<void> | undefined;
+  /** Used: keeps idle sessions alive at every server. */
+  touch(sessionIds: readonly string[]): void;
+  readonly health: EngineHealth;
+  readonly stats: EngineStats;
+  close(): Promise<void>;
+}
+
+/** What the server gives to its engine. */
+export interface EngineHost {
+  /** Of each session's table. */
+  readonly table: TableOptions;
+  /** By a clock that nobody sets. */
+  readonly nowMs: () => number;
+  /** Names the life of a state that begins with this server; undefined: the engine finds a name. */
+  readonly epoch: string | undefined;
+  readonly newEpoch: () => string;
+  readonly logger: Logger;
+  handleHealth(health: EngineHealth): void;
+}
+
+/** Of the state. */
+export interface Life {
+  /** Ids, versions and revisions can be compared within it. */
+  readonly epoch: string;
+  /** Rises whenever something that was told may not have been kept: 0 for a state that has lost nothing. */
+  readonly generation: number;
+}
+
+export interface NewSession {
+  readonly metadata: Metadata;
+  readonly createdAtMs: number;
+}
+
+/** What a server has of a session. The engine keeps it up to date; nobody else writes it. */
+export interface Following {
+  readonly metadata: Metadata;
+  /** By the host's clock. */
+  readonly createdAtMs: number;
+  readonly table: VariableTable;
+  readonly gone: GoneVariables;
+  /** What became of the sets of links, from before this life of the server. */
+  readonly windows: readonly WindowRecord[];
+  /** Whether its outcomes of sets have to be told with each group. */
+  readonly keepsWindows: boolean;
+  release(): void;
+}
+
+export interface Follower {
+  /** All of it is in the table. */
+  handleCommit(commit: Commit): void;
+  /** What became of the sets of its links, as far as they are told and not answered. */
+  windows(): readonly WindowRecord[];
+}
+
+export interface Group extends Asked {
+  readonly sessionId: string;
+  /** Undefined: of no link that sends again. */
+  readonly once?: SetPlace | undefined;
+  /** The session is no more when this is kept. */
+  readonly isEnd?: boolean | undefined;
+}
+
+/** Where a group stands among the sets of its link. */
+export interface SetPlace {
+  readonly link: string;
+  /** Of its first set. */
+  readonly sequence: number;
+  /** Up to there its client has the outcomes. */
+  readonly answered: number;
+  /** Of sets before it that were refused without asking the engine: each is said once. */
+  readonly before: readonly PlacedOutcome[];
+}
+
+/** What a client is told of one of its sets. */
+export interface PlacedOutcome {
+  readonly sequence: number;
+  /** 0 where it was refused. */
+  readonly version: number;
+  readonly code: string;
+  readonly message: string;
+}
+
+export interface Outcome {
+  /** Of the last change that it made, or of the session when it made none. */
+  readonly revision: number;
+  readonly results: readonly OperationResult[];
+}
+
+/** What was kept together: all of it, or none. */
 export interface Commit {
   readonly sessionId: string;
+  /** When it was asked for, by the host's clock. */
+  readonly nowMs: number;
+  /** Of the session, right before it. */
+  readonly before: number;
+  readonly revision: number;
   /**
-   * In the order they were made; those of an atomic batch share a revision. The value of a map or list whose JSON has more than 64 KB is
-   * an object whose `bytes` are that text, in UTF-8.
+   * In the order in which they were decided; those of an atomic group share a revision. The value of a map or list whose JSON has more than
+   * 64 KB is an object whose `bytes` are that text, in UTF-8.
    */
   readonly changes: readonly Change[];
 }
 
-/**
- * Keeps commits, and tells those who subscribed once they are kept: a set is acknowledged and published only then.
- * Loading and reading back come with the first engine that outlives its process: nothing would use them today.
- */
-export interface Engine {
-  /**
-   * Undefined: it is kept now, and subscribers were told during the call. A promise: it resolves when it is kept, in the order of the
-   * calls, and subscribers are told right before. It rejects when it may not be kept: the caller hears that the outcome is unknown.
-   */
-  commit(commit: Commit): Promise<void> | undefined;
-  /** Tells every kept commit, in order. Returns how to stop it. */
-  subscribe(subscriber: (commit: Commit) => void): () => void;
+/** `full`: refuses what would need room. `lost`: does not know what is kept, or cannot be reached. */
+export interface EngineHealth {
+  readonly state: 'ready' | 'full' | 'lost';
+  readonly sinceMs: number;
+  readonly cause: unknown;
+}
+
+/** Counts since it was opened where the name says a past deed, else at this moment. */
+export interface EngineStats {
+  /** Groups that were asked and are not kept. */
+  readonly waiting: number;
+  /** Transactions, each with everything that had come until then. */
+  readonly transactions: number;
+  /** Changes kept. */
+  readonly changes: number;
+  /** From the call to kept, ms, of the last transactions: undefined with an engine that keeps at once. */
+  readonly commitMs: Quantiles | undefined;
+  /** The engine's own part of it: written, and on disk. */
+  readonly syncMs: Quantiles | undefined;
+  readonly bytes: number;
+  /** Changes that would be read again after a restart now. */
+  readonly journalChanges: number;
+}
+
+export interface Quantiles {
+  readonly p50: number;
+  readonly p99: number;
+  readonly sum: number;
+  readonly count: number;
 }

@@ -29,7 +29,7 @@ export function sessionHandlers(server: ServerContext): UntypedServiceImplementa
         const sessionId = request.sessionId ?? '';
         if (store.isEnding(sessionId)) await store.whenEnded(sessionId);
         const metadata = copyMetadata(request.metadata ?? undefined, `session "${sessionId}"`);
-        const session = store.initialise(sessionId, metadata, nowMs);
+        const session = await store.initialise(sessionId, metadata, nowMs);
         if (request.withoutVariables === true) return { success: true };
         const maxBytes = Math.min(MAX_INITIAL_BYTES, server.options.maxMessageBytes / 4);
         return { success: true, initialVariables: firstVariables(session, maxBytes) };

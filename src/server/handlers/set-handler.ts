@@ -1,8 +1,8 @@
 /** SetVariable and SetVariables: messages <-> session. Path: HTTP/2 -> [set handler] -> session. Values are decoded by their variable's declared type. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { BridgeError, InvalidArgumentError, InvalidValueError } from '../../shared/errors.js';
+import type { Accepted, Setter } from '../../shared/state/operation.js';
 import type { Variable } from '../../shared/state/variable.js';
-import type { Accepted, BatchResult, Setter } from '../../shared/state/variable-table.js';
 import { longMatchOf } from '../../shared/values/constraint.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import { setterFromWire } from '../../shared/wire/messages.js';
@@ -10,7 +10,7 @@ import type { RequestOf, ResponseOf } from '../../shared/wire/services.js';
 import { METHODS } from '../../shared/wire/services.js';
 import { versionFromWire, wireVersion } from '../../shared/wire/wire-version.js';
 import type { ServerContext } from '../server-context.js';
-import type { Kept, Session } from '../session.js';
+import type { Kept, Session, SeveralResult } from '../session.js';
 import { mapKept } from '../session.js';
 import { batchAnswer, newVersionsOf } from './batch-answer.js';
 import { SetSteps } from './set-steps.js';
@@ -50,7 +50,7 @@ class SetCalls {
     const expectedVersion = expectedVersionOf(request.expectedVersion ?? 0, variable);
     const commit = (value: VariableValue, isMatched?: boolean): Kept<ResponseOf<'SetVariable'>> => {
       const result = this.#steps.commit({ session, identifier, variable, value, expectedVersion, setter }, isMatched);
-      return mapKept(result, ({ version }) => ({ success: true, newVersion: wireVersion(version) }));
+      return mapKept(result, (version) => ({ success: true, newVersion: wireVersion(version) }));
     };
     const commitWhenMatched = (value: VariableValue): Kept<ResponseOf<'SetVariable'>> => {
       const long = longMatchOf(variable.type, variable.constraints, value);
@@ -188,7 +188,7 @@ class Batch {
     const accepted = this.#accepted;
     this.#accepted = [];
     const result = this.session.commitSeveral(accepted, this.refused, this.#isAtomic, this.setter, nowMs);
-    const note = ({ versions }: BatchResult): void => {
+    const note = ({ versions }: SeveralResult): void => {
       // Nearly always there is one.
       if (this.versions.size === 0) this.versions = versions;
       else for (const [identifier, version] of versions) this.versions.set(identifier, version);

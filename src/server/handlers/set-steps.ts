@@ -1,7 +1,9 @@
 /** What every set goes through, by whichever call it came: its value is read, a long match is looked for, it is committed and counted. Path: set handler, link sets -> [set steps] -> session. */
+
+import type { Setter } from '../../shared/state/operation.js';
 import type { Variable } from '../../shared/state/variable.js';
-import type { SetResult, Setter } from '../../shared/state/variable-table.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
+import type { SetPlace } from '../engine/engine.js';
 import type { ServerContext } from '../server-context.js';
 import type { Kept, Session } from '../session.js';
 import { UpdateSize } from './update-size.js';
@@ -44,11 +46,11 @@ export class SetSteps {
     return readValue(this.#server.turns, variable.type, any, binary, `variable "${variable.name}"`);
   }
 
-  /** `isMatched`: as its long match came out, where it has one. @throws BridgeError */
-  commit(set: ReadSet, isMatched?: boolean): Kept<SetResult> {
+  /** Its version then. `isMatched`: as its long match came out, where it has one; `once`: which set of which link it is. @throws BridgeError */
+  commit(set: ReadSet, isMatched?: boolean, once?: SetPlace): Kept<number> {
     const { session, identifier, variable, value, expectedVersion, setter } = set;
     const accepted = session.acceptDecoded(identifier, variable, value, expectedVersion, isMatched);
-    const result = session.commit(accepted, setter, this.#server.clock.nowMs());
+    const result = session.commit(accepted, setter, this.#server.clock.nowMs(), once);
     this.#server.counters.sets += 1;
     return result;
   }

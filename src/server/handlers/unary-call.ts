@@ -61,10 +61,26 @@ export function unaryCall<Request extends object, Response>(
       if (response instanceof Promise) response.then((kept) => answer(callback, bytesOf(kept), call)).catch(fail);
       else answer(callback, bytesOf(response), call);
     };
+    /** A promise: what the connection asked before is not kept yet, and it would be seen. */
+    const awaited = (request: Request): Promise<void> | undefined => {
+      const session = server.store.find(sessionOf(request));
+      return READS.has(method.name) ? session?.whenKept() : session?.whenNamesKept();
+    };
+    const handleKept = async (request: Request, parts: readonly Request[], kept: Promise<void>): Promise<void> => {
+      const release = lines.hold(call.connection);
+      try {
+        await kept;
+        respond(handle(request, call, parts));
+      } finally {
+        release();
+      }
+    };
     const handleSmall = (): void => {
       const request = decode(method, grpcCall.request);
       checkSession(server, grpcCall.metadata, sessionOf(request));
-      respond(handle(request, call, [request]));
+      const kept = server.keepsLater ? awaited(request) : undefined;
+      if (kept === undefined) respond(handle(request, call, [request]));
+      else handleKept(request, [request], kept).catch(fail);
     };
     const handleInLine = async (): Promise<void> => {
       const { connection } = call;
@@ -82,6 +98,8 @@ export function unaryCall<Request extends object, Response>(
         const parts = await decodeInTurns(method, grpcCall.request, work);
         const request = await mergeParts(parts, work);
         checkSession(server, grpcCall.metadata, sessionOf(request));
+        const kept = server.keepsLater ? awaited(request) : undefined;
+        if (kept !== undefined) await kept;
         respond(handle(request, call, parts));
       } finally {
         release();
@@ -144,6 +162,18 @@ function answer(callback: sendUnaryData<Uint8Array>, bytes: Uint8Array, call: Un
   if (call.errorCode === undefined) callback(null, bytes);
   else callback(null, bytes, errorTrailer(call.errorCode));
 }
+
+/** They see what was asked before, also what is on its way to be kept. */
+const READS = new Set([
+  'InitializeSession',
+  'GetSession',
+  'GetVariable',
+  'GetVariables',
+  'ListVariables',
+  'GetVariableHistory',
+  'RollbackVariable',
+  'DeleteVariable',
+]);
 
 /** What says nothing of variables has no order among the calls of a connection. */
 const PASSES_LINES = new Set(['Ping', 'Heartbeat', 'GetExposedElixirTools', 'UnwatchVariables']);

@@ -2,10 +2,11 @@
  * One atomic batch of a link: its sets are looked at one after the other, and made together or not at all. Path: link sets -> [atomic sets] -> session.
  * Pure: who reads the values and knows the time tells it.
  */
-import { BatchRefusedError } from '../../shared/errors.js';
-import type { Accepted, BatchResult, Setter } from '../../shared/state/variable-table.js';
+import type { Accepted, Setter } from '../../shared/state/operation.js';
+import { OTHER_REFUSED } from '../../shared/state/operation.js';
+import type { SetPlace } from '../engine/engine.js';
 import type { ReadSet } from '../handlers/set-steps.js';
-import type { Kept, Session } from '../session.js';
+import type { Kept, Session, SeveralResult } from '../session.js';
 
 /** Of one set. */
 export type SetOutcome = { readonly version: number } | { readonly error: unknown };
@@ -46,18 +47,18 @@ export class AtomicSets {
     this.#refused.set(place, error);
   }
 
-  /** By place; what is not to blame for a refusal is refused with BATCH_REFUSED. */
-  commit(nowMs: number): Kept<readonly SetOutcome[]> {
+  /** By place; what is not to blame for a refusal is refused with BATCH_REFUSED. `once`: which sets of which link they are. */
+  commit(nowMs: number, once?: SetPlace): Kept<readonly SetOutcome[]> {
     if (this.#refused.size > 0 || this.#session === undefined) return this.#refusals();
     try {
-      const result = this.#session.commitSeveral(this.#accepted, new Map(), true, this.setter, nowMs);
+      const result = this.#session.commitSeveral(this.#accepted, new Map(), true, this.setter, nowMs, once);
       return result instanceof Promise ? result.then((kept) => this.#outcomes(kept)) : this.#outcomes(result);
     } catch (error) {
       return this.#identifiers.map(() => ({ error }));
     }
   }
 
-  #outcomes({ versions, refused }: BatchResult): readonly SetOutcome[] {
+  #outcomes({ versions, refused }: SeveralResult): readonly SetOutcome[] {
     if (refused.size === 0) return this.#identifiers.map((identifier) => ({ version: versions.get(identifier) ?? 0 }));
     // The last of a name that is there twice is the one that is one too many.
     for (const [identifier, error] of refused) this.refuse(this.#identifiers.lastIndexOf(identifier), error);
@@ -65,7 +66,6 @@ export class AtomicSets {
   }
 
   #refusals(): readonly SetOutcome[] {
-    const others = new BatchRefusedError('another of its batch was refused');
-    return this.#identifiers.map((_, place) => ({ error: this.#refused.get(place) ?? others }));
+    return this.#identifiers.map((_, place) => ({ error: this.#refused.get(place) ?? OTHER_REFUSED }));
   }
 }

@@ -91,6 +91,10 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
   async open(work: Work): Promise<void> {
     const { epoch } = this.#server.options;
     const request = this.#request!;
+    // What was asked for before it is seen by it.
+    const kept = this.session.whenKept();
+    if (kept !== undefined) await kept;
+    if (this.isEnded) return;
     const gone = await registerWatch(this.#watch, request, this.session, epoch, work);
     if (this.isEnded) return;
     // In one turn, so that all of it is of one revision; what is set from here on is told behind it.

@@ -28,6 +28,7 @@ import { MESSAGE_BYTES } from '../../shared/wire/link-row.js';
 import { LinkSetRows, SetNames } from '../../shared/wire/link-set-rows.js';
 import type { SetsSoFar } from '../../shared/wire/link-writer.js';
 import { encodeWelcome, LinkWriter } from '../../shared/wire/link-writer.js';
+import type { PlacedOutcome, SetPlace } from '../engine/engine.js';
 import { checkSession } from '../handlers/admission.js';
 import { bridgeErrorOf, failureOf, wellFormed } from '../handlers/call-failure.js';
 import { decode, decodeInTurns, isLarge } from '../handlers/request-reader.js';
@@ -87,6 +88,10 @@ export class LinkCall
   /** Undefined for a client that sends no set again. */
   #window: SetWindow | undefined;
   #leaveWindow: (() => void) | undefined;
+  /** By which a window outlives the server; '' where none does. */
+  #keptLink = '';
+  /** Refused without asking the engine: it is told with the next set. */
+  #refused: PlacedOutcome[] = [];
   #heartbeatMs: number;
   #flushTurn: NodeJS.Immediate | undefined;
   /** Taken by the pace. */
@@ -248,6 +253,10 @@ export class LinkCall
     this.#leaveWindow = () => session.setWindows.leave(id, this, this.#server.clock.nowMs());
     // The link that had it may be in the middle of a set.
     await window.making;
+    if (session.keepsWindows) {
+      this.#keptLink = id;
+      window.skipTo(setsAnswered);
+    }
     window.handleAnswered(setsAnswered);
     return { setsContinue: continues, setsMade: window.last, setsLost: window.lostTo };
   }
@@ -288,6 +297,22 @@ export class LinkCall
     this.#window?.handleRefused(code, sentence);
     this.writer.setRefused(code, sentence);
     this.handleRows();
+  }
+
+  placeOfNext(untold: number): SetPlace | undefined {
+    const window = this.#window;
+    if (this.#keptLink === '' || window === undefined) return undefined;
+    const before = this.#refused;
+    if (before.length > 0) this.#refused = [];
+    return { link: this.#keptLink, sequence: window.last + untold + 1, answered: window.answered, before };
+  }
+
+  noteRefused(error: unknown, untold: number): void {
+    const window = this.#window;
+    if (this.#keptLink === '' || window === undefined || !(error instanceof BridgeError)) return;
+    const { code, message } = error;
+    this.#refused.push({ sequence: window.last + untold + 1, version: 0, code, message: wellFormed(message) });
+    if (this.#refused.length > 2 * MOST_REFUSED) this.#refused = this.#refused.slice(-MOST_REFUSED);
   }
 
   #limitTo(maxBytes: number): void {
@@ -482,6 +507,8 @@ export class LinkCall
   }
 }
 
+/** As many as a window has. */
+const MOST_REFUSED = 10_000;
 const NO_SETS: SetsSoFar = { setsContinue: false, setsMade: 0, setsLost: 0 };
 const LINK_ID_BYTES = 16;
 

@@ -3,13 +3,15 @@
  * A large value is read in turns, a long match made elsewhere, an engine may keep later: those behind wait for the first two, and are made
  * meanwhile in the last case. Full: the outcomes that wait are those of the message that is read. Closed: with its link; what was made stays made.
  */
+
+import type { Setter } from '../../shared/state/operation.js';
 import type { Variable } from '../../shared/state/variable.js';
-import type { Setter } from '../../shared/state/variable-table.js';
 import { longMatchOf } from '../../shared/values/constraint.js';
 import { normalizeValue } from '../../shared/values/value-codec.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import { BINARY_TYPE_URL } from '../../shared/wire/link-row.js';
 import type { LinkSetRows } from '../../shared/wire/link-set-rows.js';
+import type { SetPlace } from '../engine/engine.js';
 import type { ReadSet } from '../handlers/set-steps.js';
 import { SetSteps } from '../handlers/set-steps.js';
 import type { ServerContext } from '../server-context.js';
@@ -22,6 +24,10 @@ import { AtomicSets } from './atomic-sets.js';
 export interface OutcomeSink {
   handleSetDone(version: number): void;
   handleSetRefused(error: unknown): void;
+  /** Of the next set, behind so many whose outcome is not told; undefined where nothing of it outlives the server. */
+  placeOfNext(untold: number): SetPlace | undefined;
+  /** It was refused without asking the engine, behind so many. */
+  noteRefused(error: unknown, untold: number): void;
 }
 
 interface Waiting {
@@ -65,6 +71,9 @@ export class LinkSets {
   /** Resolves when all of them are made, and not before those behind may be. */
   async make(rows: LinkSetRows, work: Work, isEnded: () => boolean): Promise<void> {
     while (!isEnded() && rows.next()) {
+      // Its variable may be on its way to be kept.
+      const named = this.#server.keepsLater ? this.#server.store.find(this.#sessionId)?.whenNamesKept() : undefined;
+      if (named !== undefined) await named;
       const made = rows.isFollowed ? this.#makeBatch(rows, work) : this.#makeOne(rows);
       if (made !== undefined) await made;
       const rest = work.spend(STEPS_A_SET);
@@ -119,7 +128,7 @@ export class LinkSets {
       if (looking !== undefined) await looking;
       if (rest !== undefined) await rest;
     } while (rows.isFollowed && rows.next());
-    const result = batch.commit(this.#server.clock.nowMs());
+    const result = batch.commit(this.#server.clock.nowMs(), this.#sink.placeOfNext(this.#waiting.length));
     if (result instanceof Promise)
       this.#tellLater(
         batch.size,
@@ -180,13 +189,13 @@ export class LinkSets {
   }
 
   #commit(set: ReadSet, isMatched?: boolean): void {
-    const result = this.#steps.commit(set, isMatched);
+    const result = this.#steps.commit(set, isMatched, this.#sink.placeOfNext(this.#waiting.length));
     if (result instanceof Promise)
       this.#tellLater(
         1,
-        result.then(({ version }) => [{ version }]),
+        result.then((version) => [{ version }]),
       );
-    else this.#tell({ version: result.version });
+    else this.#tell({ version: result });
   }
 
   /** One outcome for each of so many sets. */
@@ -204,6 +213,7 @@ export class LinkSets {
   }
 
   #tell(outcome: SetOutcome): void {
+    if ('error' in outcome) this.#sink.noteRefused(outcome.error, this.#waiting.length);
     if (this.#waiting.length === 0) this.#say(outcome);
     else this.#waiting.push({ outcome });
   }

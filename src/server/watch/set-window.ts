@@ -17,6 +17,8 @@ export class SetWindow {
   /** Versions of the last sets, by place; the first is that of `#from + 1`. */
   #versions: number[] = [];
   #from = 0;
+  /** The client has the outcomes up to here. */
+  #answered = 0;
   readonly #refusals = new Map<number, SetOutcome>();
   #refusalBytes = 0;
   /** Resolves when the link that has it makes none of its sets any more. */
@@ -57,7 +59,40 @@ export class SetWindow {
 
   /** The client has these. */
   handleAnswered(sequence: number): void {
-    if (Number.isSafeInteger(sequence) && sequence <= this.#last) this.#forgetTo(sequence);
+    if (!Number.isSafeInteger(sequence) || sequence > this.#last) return;
+    this.#answered = Math.max(this.#answered, sequence);
+    this.#forgetTo(sequence);
+  }
+
+  get answered(): number {
+    return this.#answered;
+  }
+
+  /** The client has outcomes of sets that changed nothing: a server that ended in between keeps none of these. */
+  skipTo(sequence: number): void {
+    if (!Number.isSafeInteger(sequence) || sequence <= this.#last) return;
+    this.#last = sequence;
+    this.#from = sequence;
+    this.#answered = sequence;
+    this.#versions = [];
+    this.#refusals.clear();
+    this.#refusalBytes = 0;
+  }
+
+  /** An outcome from before the server's end, in order. One that nobody kept is of a set that is not known to be made. */
+  restore({ sequence, version, code, message }: SetOutcome & { readonly sequence: number }): void {
+    if (sequence <= this.#last) return;
+    if (this.#last === 0) this.skipTo(sequence - 1);
+    while (this.#last < sequence - 1) this.handleDone(0);
+    if (version > 0) this.handleDone(version);
+    else this.handleRefused(code, message);
+  }
+
+  /** What its client may still ask for, in order. */
+  *open(): Generator<SetOutcome & { readonly sequence: number }> {
+    for (let sequence = Math.max(this.#answered, this.#from) + 1; sequence <= this.#last; sequence += 1) {
+      yield { sequence, ...this.outcomeOf(sequence) };
+    }
   }
 
   /** Of a set that was made or refused; unknown where that was forgotten. */

@@ -1,5 +1,6 @@
 /** The windows of the links of one session, by link id. Path: link call -> [set windows] -> set window. Full: the one that ended first goes. */
 import type { Deadline, DeadlineSchedule } from '../../shared/timer-wheel.js';
+import type { WindowRecord } from '../engine/records.js';
 import { SetWindow } from './set-window.js';
 
 /** A link that has a window. */
@@ -43,6 +44,29 @@ export class SetWindows {
     };
     this.#entries.set(linkId, entry);
     return { window, continues: false };
+  }
+
+  /** From before the server's end: its client may come back for it. */
+  restore({ link, from, outcomes }: WindowRecord, nowMs: number): void {
+    this.#makeRoom();
+    const window = new SetWindow();
+    window.skipTo(from);
+    for (const outcome of outcomes) window.restore(outcome);
+    const entry: Entry = {
+      ...{ window, owner: undefined, dueAtMs: 0, wheelSlot: -1, wheelPlace: 0 },
+      handleDeadline: () => void this.#entries.delete(link),
+    };
+    this.#entries.set(link, entry);
+    this.#deadlines.schedule(entry, nowMs + KEPT_MS);
+  }
+
+  records(): WindowRecord[] {
+    const records: WindowRecord[] = [];
+    for (const [link, { window }] of this.#entries) {
+      if (window.last > 0)
+        records.push({ link, from: Math.max(window.answered, window.lostTo), outcomes: [...window.open()] });
+    }
+    return records;
   }
 
   /** Its link has ended: its client may come back for it. */

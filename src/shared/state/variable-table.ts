@@ -11,58 +11,42 @@ import {
   VariablesNotFoundError,
   VersionNotFoundError,
 } from '../errors.js';
-import type { Constraints, ConstraintsInput } from '../values/constraint.js';
-import { checkConstraints, parseConstraints } from '../values/constraint.js';
-import { checkName, compileWildcard } from '../values/identifier.js';
-import type { Metadata } from '../values/metadata.js';
+import { compileWildcard } from '../values/identifier.js';
 import { EMPTY_METADATA } from '../values/metadata.js';
-import { normalizeValue } from '../values/value-codec.js';
-import type { VariableType, VariableValue } from '../values/variable-type.js';
-import { parseVariableType } from '../values/variable-type.js';
+import type { VariableValue } from '../values/variable-type.js';
 import { bytesOfVersion, registrationBytes } from './held-bytes.js';
 import type { HistoryBudget, HistoryLimits } from './history.js';
 import { History } from './history.js';
-import { checkFirstVersion, checkTtlMs } from './registration-numbers.js';
+import type {
+  Accepted,
+  AcceptedRegistration,
+  Asked,
+  Assignment,
+  Decision,
+  Deletion,
+  OperationResult,
+  Registration,
+  Setter,
+  TableOperation,
+} from './operation.js';
+import { acceptRegistration, OTHER_REFUSED } from './operation.js';
 import { RegistrationOrder } from './registration-order.js';
-import type { Change, DeletedReason, Variable, VersionedValue } from './variable.js';
+import type { Change, DecidedChange, DeletedReason, Variable, VersionedValue } from './variable.js';
 import { acceptValue, changesNothing, checkExpectedVersion } from './variable.js';
 
-export interface Registration {
-  readonly name: string;
-  readonly type: string;
-  readonly initial: unknown;
-  /** Whether `initial` matches the pattern of the constraints, where that is known. */
-  readonly isMatched?: boolean | undefined;
-  readonly constraints?: string | ConstraintsInput | Constraints | undefined;
-  readonly metadata?: Metadata | undefined;
-  readonly description?: string | undefined;
-  readonly ttlMs?: number | undefined;
-  readonly source?: string | undefined;
-  /** First version, up to 2^52; 1 unless a state is imported. */
-  readonly version?: number | undefined;
-}
-
-export interface Assignment {
-  readonly identifier: string;
-  readonly input: unknown;
-  readonly expectedVersion?: number | undefined;
-}
-
-/** Who sets, and the setter's own map. */
-export interface Setter {
-  readonly source: string;
-  readonly custom: Metadata;
-}
-
-export const NO_SETTER: Setter = { source: '', custom: EMPTY_METADATA };
-
-/** A value that its variable takes. */
-export interface Accepted {
-  readonly identifier: string;
-  readonly variable: Variable;
-  readonly value: VariableValue;
-  readonly expectedVersion: number | undefined;
-}
+export type {
+  Accepted,
+  AcceptedRegistration,
+  Asked,
+  Assignment,
+  Decision,
+  Deletion,
+  OperationResult,
+  Registration,
+  Setter,
+  TableOperation,
+} from './operation.js';
+export { NO_SETTER } from './operation.js';
 
 /** Bytes of several tables and of what is beside them. */
 export interface WholeBudget {
@@ -81,7 +65,7 @@ export interface SetResult {
 export interface BatchResult {
   readonly versions: Map<string, number>;
   readonly refused: Map<string, BridgeError>;
-  readonly changes: Change[];
+  readonly changes: readonly Change[];
 }
 
 export interface TableOptions {
@@ -106,13 +90,20 @@ export class VariableTable {
   readonly #maxBytes: number;
   /** Of registrations, and of present values: what no eviction takes away. */
   #liveBytes = 0;
+  /** What becomes more of them with what is decided and not kept. */
+  #aheadBytes = 0;
   /** Of registrations. */
   #registeredBytes = 0;
   /** What the whole was told. */
   #toldBytes = 0;
   #evicting: Iterator<Variable> | undefined;
   #revision = 0;
+  #decidedRevision = 0;
   #removals = 0;
+  /** Registered, and not kept yet. */
+  readonly #arriving = new Map<string, Variable>();
+  /** Variables whose deletion is not kept yet. */
+  #leaving = 0;
 
   constructor(options: TableOptions) {
     this.#options = options;
@@ -120,9 +111,19 @@ export class VariableTable {
     this.#timestampAt = options.timestampAt ?? ((nowMs) => nowMs);
   }
 
-  /** Changes committed so far; an atomic batch is one. */
+  /** Changes kept so far; an atomic batch is one. */
   get revision(): number {
     return this.#revision;
+  }
+
+  /** Of the last change that was decided. */
+  get decidedRevision(): number {
+    return this.#decidedRevision;
+  }
+
+  /** Registrations and deletions that are decided and not kept. */
+  get isChangingNames(): boolean {
+    return this.#arriving.size > 0 || this.#leaving > 0;
   }
 
   get size(): number {
@@ -181,63 +182,11 @@ export class VariableTable {
     return [...this.#byName.values()].filter((variable) => matches(variable.name));
   }
 
+  // --- decided and applied at once, where nothing keeps it
+
   /** @throws InvalidNameError, InvalidTypeError, InvalidConstraintError, InvalidValueError, ConstraintViolationError, AlreadyExistsError, QuotaExceededError */
   register(registration: Registration, nowMs: number): Change {
-    const { name } = registration;
-    checkName(name);
-    const subject = `variable "${name}"`;
-    const type: VariableType = parseVariableType(registration.type);
-    const constraints: Constraints = parseConstraints(type, registration.constraints, subject);
-    const value = normalizeValue(type, registration.initial, subject);
-    checkConstraints(type, constraints, value, subject, registration.isMatched);
-    const ttlMs = registration.ttlMs ?? 0;
-    checkTtlMs(ttlMs, subject);
-    const version = registration.version ?? 1;
-    checkFirstVersion(version, subject);
-    if (this.#byName.has(name)) {
-      throw new AlreadyExistsError(`${subject} is already registered: set it, or delete it first`);
-    }
-    if (this.#byName.size >= this.#options.maxVariables) {
-      throw new QuotaExceededError(
-        `${subject}: the session holds its ${this.#options.maxVariables} variables: delete some, or raise maxVariables`,
-      );
-    }
-    const timestamp = this.#timestampAt(nowMs);
-    const current: VersionedValue = {
-      version,
-      value,
-      timestamp,
-      source: registration.source ?? '',
-      custom: EMPTY_METADATA,
-      revision: this.#revision + 1,
-    };
-    const variable: Variable = {
-      id: this.#options.newId(),
-      name,
-      type,
-      constraints,
-      metadata: registration.metadata ?? EMPTY_METADATA,
-      description: registration.description ?? '',
-      ttlMs,
-      createdAt: timestamp,
-      place: this.#order.nextPlace(),
-      firstVersion: version,
-      history: new History(this.#budget),
-      current,
-      listeners: undefined,
-      isGone: false,
-    };
-    const bytes = registrationBytes(variable);
-    const valueBytes = bytesOfVersion(value, current.custom, current.source);
-    this.#checkRoom(bytes + valueBytes, name);
-    this.#revision += 1;
-    this.#registeredBytes += bytes;
-    this.#liveBytes += bytes + valueBytes;
-    this.#byName.set(name, variable);
-    this.#byId.set(variable.id, variable);
-    this.#order.add(variable);
-    this.#remember(variable, current, nowMs, valueBytes);
-    return { variable, previous: undefined, current, reason: undefined };
+    return this.#applied(this.#decideRegistration(acceptRegistration(registration), nowMs), nowMs);
   }
 
   /** @throws VariablesNotFoundError, InvalidValueError, ConstraintViolationError, VersionConflictError, QuotaExceededError */
@@ -248,29 +197,14 @@ export class VariableTable {
   /** Looks at a value without setting it. What is accepted may be committed later. @throws VariablesNotFoundError, InvalidValueError, ConstraintViolationError */
   accept({ identifier, input, expectedVersion }: Assignment): Accepted {
     const variable = this.require(identifier);
-    return { identifier, variable, value: acceptValue(variable, input), expectedVersion };
-  }
-
-  /** As `accept`, of a value that is in its type's form already; `isMatched` as `checkConstraints` takes it. @throws ConstraintViolationError */
-  acceptDecoded(
-    identifier: string,
-    variable: Variable,
-    value: VariableValue,
-    expectedVersion?: number,
-    isMatched?: boolean,
-  ): Accepted {
-    checkConstraints(variable.type, variable.constraints, value, `variable "${variable.name}"`, isMatched);
-    return { identifier, variable, value, expectedVersion };
+    return { kind: 'set', identifier, variable, value: acceptValue(variable, input), expectedVersion };
   }
 
   /** @throws VariablesNotFoundError when it went since, VersionConflictError, InvalidArgumentError at the last version, QuotaExceededError */
   commit(accepted: Accepted, setter: Setter, nowMs: number): SetResult {
-    const { variable, value } = accepted;
-    if (!this.#isChange(accepted)) return { version: variable.current.version, change: undefined };
-    const bytes = bytesOfVersion(value, setter.custom, setter.source);
-    this.#checkRoom(bytes - variable.history.newestBytes, variable.name);
-    const change = this.#commit(variable, value, setter, nowMs, this.#revision + 1, bytes);
-    return { version: change.current.version, change };
+    const change = this.#decideSet(accepted, setter, nowMs);
+    if (change === undefined) return { version: accepted.variable.decided.version, change: undefined };
+    return { version: change.current.version, change: this.#applied(change, nowMs) };
   }
 
   /**
@@ -286,7 +220,7 @@ export class VariableTable {
         if (atomic) nameOnce(named, this.require(assignment.identifier), assignment.identifier);
         accepted.push(this.accept(assignment));
       } catch (error) {
-        refuse(refused, assignment.identifier, error);
+        refused.set(assignment.identifier, refusal(error));
       }
     }
     return this.commitSeveral(accepted, refused, atomic, setter, nowMs);
@@ -296,26 +230,24 @@ export class VariableTable {
   commitSeveral(
     accepted: readonly Accepted[],
     refused: Map<string, BridgeError>,
-    atomic: boolean,
+    isAtomic: boolean,
     setter: Setter,
     nowMs: number,
   ): BatchResult {
-    if (atomic) return this.#commitAll(accepted, refused, setter, nowMs);
-    const result: BatchResult = { versions: new Map(), refused, changes: [] };
-    for (const one of accepted) {
-      try {
-        const { version, change } = this.commit(one, setter, nowMs);
-        result.versions.set(one.identifier, version);
-        if (change !== undefined) result.changes.push(change);
-      } catch (error) {
-        refuse(refused, one.identifier, error);
-      }
-    }
-    return result;
+    if (isAtomic && refused.size > 0) return { ...this.refuseAll(accepted, refused), changes: [] };
+    const { results, changes } = this.decide({ operations: accepted, isAtomic, setter, nowMs });
+    for (const change of changes) this.apply(change, nowMs);
+    return { ...batchResult(accepted, results, refused), changes };
   }
 
   /** Sets the value of an earlier version again, as a new version. @throws VariablesNotFoundError, VersionNotFoundError */
   rollback(identifier: string, version: number, setter: Setter, nowMs: number): SetResult & { variable: Variable } {
+    const accepted = this.acceptRollback(identifier, version);
+    return { ...this.commit(accepted, setter, nowMs), variable: accepted.variable };
+  }
+
+  /** @throws VariablesNotFoundError, VersionNotFoundError */
+  acceptRollback(identifier: string, version: number): Accepted {
     const variable = this.require(identifier);
     const entry = variable.history.find(version);
     if (entry === undefined) {
@@ -325,69 +257,237 @@ export class VariableTable {
       );
     }
     // It was accepted when it was set, and constraints stay.
-    const accepted: Accepted = { identifier, variable, value: entry.value, expectedVersion: undefined };
-    const result = this.commit(accepted, setter, nowMs);
-    return { ...result, variable };
+    return { kind: 'set', identifier, variable, value: entry.value, expectedVersion: undefined };
   }
 
   /** @throws VariablesNotFoundError */
   delete(identifier: string, reason: DeletedReason, nowMs: number): Change {
     const variable = this.require(identifier);
-    this.#byName.delete(variable.name);
-    this.#byId.delete(variable.id);
-    variable.isGone = true;
-    this.#removals += 1;
-    this.#order.remove(variable);
-    this.#revision += 1;
-    const { current: last } = variable;
-    const timestamp = this.#timestampAt(nowMs);
-    const current: VersionedValue = { ...last, version: last.version + 1, timestamp, revision: this.#revision };
-    const bytes = registrationBytes(variable);
-    this.#registeredBytes -= bytes;
-    this.#liveBytes -= bytes + variable.history.newestBytes;
-    variable.history.clear();
-    this.#tell();
-    return { variable, previous: last, current, reason };
+    return this.#applied(this.#decideDeletion({ kind: 'delete', identifier, variable, reason }, nowMs), nowMs);
   }
 
-  #commitAll(
-    accepted: readonly Accepted[],
-    refused: Map<string, BridgeError>,
-    setter: Setter,
-    nowMs: number,
-  ): BatchResult {
-    const result: BatchResult = { versions: new Map(), refused, changes: [] };
+  #applied(change: DecidedChange, nowMs: number): Change {
+    this.apply(change, nowMs);
+    return change;
+  }
+
+  // --- decided now, and applied when it is kept
+
+  /**
+   * What becomes of it, by what was decided before, kept or not. What it changes is ahead until `apply` or `undo`.
+   * @throws QuotaExceededError when there is no room for an atomic group
+   */
+  decide({ operations, isAtomic, setter, nowMs }: Asked): Decision {
+    if (isAtomic) return this.#decideAll(operations as readonly Accepted[], setter, nowMs);
+    if (operations.length === 1) return this.#decideAlone(operations[0]!, setter, nowMs);
+    const results: OperationResult[] = [];
+    const changes: DecidedChange[] = [];
+    for (const operation of operations) {
+      try {
+        const change = this.#decideOne(operation, setter, nowMs);
+        if (change !== undefined) changes.push(change);
+        // An equal set says the version that it is equal to.
+        results.push(change === undefined ? (operation as Accepted).variable.decided.version : change.current.version);
+      } catch (error) {
+        results.push(refusal(error));
+      }
+    }
+    return { results, changes };
+  }
+
+  /** Of sets that shall be made together and of which some were refused: what would refuse the others. Decides nothing. */
+  refuseAll(operations: readonly Accepted[], refused: Map<string, BridgeError>): Omit<BatchResult, 'changes'> {
+    batchResult(operations, this.#look(operations), refused);
+    return { versions: new Map(), refused };
+  }
+
+  #look(operations: readonly Accepted[]): OperationResult[] {
+    const named = new Map<Variable, string>();
+    return operations.map((operation) => {
+      try {
+        nameOnce(named, operation.variable, operation.identifier);
+        this.#isChange(operation);
+        return operation.variable.decided.version;
+      } catch (error) {
+        return refusal(error);
+      }
+    });
+  }
+
+  /** What was decided is kept. In the order in which it was decided. */
+  apply(change: DecidedChange, nowMs: number): void {
+    const { variable, current, bytes } = change;
+    this.#revision = current.revision;
+    if (change.reason !== undefined) {
+      this.#applyDeletion(change);
+      return;
+    }
+    if (change.previous === undefined) this.#applyRegistration(variable);
+    const more = bytes - variable.history.newestBytes;
+    this.#liveBytes += more;
+    this.#aheadBytes -= more;
+    variable.current = current;
+    this.#remember(variable, current, nowMs, bytes);
+  }
+
+  /** Nothing of what is ahead was kept: all of it, in any order. */
+  undo(changes: Iterable<DecidedChange>): void {
+    for (const { variable } of changes) {
+      variable.decided = variable.current;
+      variable.decidedBytes = variable.history.newestBytes;
+      variable.isLeaving = false;
+    }
+    this.#arriving.clear();
+    this.#leaving = 0;
+    this.#aheadBytes = 0;
+    this.#decidedRevision = this.#revision;
+  }
+
+  /** A change that was kept by an earlier life of this table. */
+  replay(change: DecidedChange, nowMs: number): void {
+    const { variable, current, bytes, reason } = change;
+    if (reason !== undefined) {
+      variable.isLeaving = true;
+      this.#leaving += 1;
+      this.#aheadBytes -= registrationBytes(variable) + variable.decidedBytes;
+    } else {
+      if (change.previous === undefined) this.#arriving.set(variable.name, variable);
+      this.#aheadBytes += bytes - variable.decidedBytes;
+      if (change.previous === undefined) this.#aheadBytes += registrationBytes(variable);
+      variable.decided = current;
+      variable.decidedBytes = bytes;
+    }
+    this.#decidedRevision = current.revision;
+    this.apply(change, nowMs);
+  }
+
+  /** The variable of a registration, not in the table yet. */
+  variableOf(
+    registration: Omit<AcceptedRegistration, 'kind' | 'value' | 'source'>,
+    current: VersionedValue,
+    place: number,
+    createdAt: number = current.timestamp,
+  ): Variable {
+    const { id, name, type, constraints, metadata, description, ttlMs, firstVersion } = registration;
+    return {
+      id,
+      name,
+      type,
+      constraints,
+      metadata,
+      description,
+      ttlMs,
+      createdAt,
+      place,
+      firstVersion,
+      history: new History(this.#budget),
+      current,
+      decided: current,
+      decidedBytes: 0,
+      isLeaving: false,
+      listeners: undefined,
+      isGone: false,
+    };
+  }
+
+  /** A variable with its versions, oldest first, as another life of this table had it; places rise. `atMs`: of a timestamp, by the table's clock. */
+  restore(
+    registration: Omit<AcceptedRegistration, 'kind' | 'value' | 'source'> & {
+      readonly place: number;
+      readonly createdAt: number;
+    },
+    versions: readonly VersionedValue[],
+    atMs: (timestamp: number) => number,
+  ): void {
+    const current = versions.at(-1)!;
+    const variable = this.variableOf(registration, current, registration.place, registration.createdAt);
+    for (const version of versions) variable.history.push(version, this.#options.history, atMs(version.timestamp));
+    const bytes = registrationBytes(variable);
+    variable.decidedBytes = variable.history.newestBytes;
+    this.#registeredBytes += bytes;
+    this.#liveBytes += bytes + variable.decidedBytes;
+    this.#byName.set(variable.name, variable);
+    this.#byId.set(variable.id, variable);
+    this.#order.add(variable);
+    this.#tell();
+    this.skipTo(current.revision);
+  }
+
+  /** Nothing has happened up to there that is not in the table. */
+  skipTo(revision: number): void {
+    this.#revision = Math.max(this.#revision, revision);
+    this.#decidedRevision = this.#revision;
+  }
+
+  /** The hot path: an array that grows has room for many. */
+  #decideAlone(operation: TableOperation, setter: Setter, nowMs: number): Decision {
+    try {
+      const change = this.#decideOne(operation, setter, nowMs);
+      if (change !== undefined) return { results: [change.current.version], changes: [change] };
+      return { results: [(operation as Accepted).variable.decided.version], changes: NO_CHANGES };
+    } catch (error) {
+      return { results: [refusal(error)], changes: NO_CHANGES };
+    }
+  }
+
+  #decideOne(operation: TableOperation, setter: Setter, nowMs: number): DecidedChange | undefined {
+    switch (operation.kind) {
+      case 'set':
+        return this.#decideSet(operation, setter, nowMs);
+      case 'register':
+        return this.#decideRegistration(operation, nowMs);
+      case 'delete':
+        return this.#decideDeletion(operation, nowMs);
+      default:
+        return operation satisfies never;
+    }
+  }
+
+  /** Undefined: it is equal. */
+  #decideSet(accepted: Accepted, setter: Setter, nowMs: number): DecidedChange | undefined {
+    if (!this.#isChange(accepted)) return undefined;
+    const { variable, value } = accepted;
+    const bytes = bytesOfVersion(value, setter.custom, setter.source);
+    this.#checkRoom(bytes - variable.decidedBytes, variable.name);
+    return this.#decided(variable, value, setter, nowMs, this.#decidedRevision + 1, bytes);
+  }
+
+  #decideAll(operations: readonly Accepted[], setter: Setter, nowMs: number): Decision {
+    const results: OperationResult[] = [];
     const changing: Accepted[] = [];
     const sizes: number[] = [];
     const named = new Map<Variable, string>();
     let more = 0;
-    for (const one of accepted) {
-      const { identifier, variable, value } = one;
+    let isRefused = false;
+    for (const operation of operations) {
+      const { identifier, variable, value } = operation;
+      let result: OperationResult = OTHER_REFUSED;
       try {
         nameOnce(named, variable, identifier);
-        if (!this.#isChange(one)) continue;
-        changing.push(one);
-        const bytes = bytesOfVersion(value, setter.custom, setter.source);
-        sizes.push(bytes);
-        more += bytes - variable.history.newestBytes;
+        if (this.#isChange(operation)) {
+          changing.push(operation);
+          const bytes = bytesOfVersion(value, setter.custom, setter.source);
+          sizes.push(bytes);
+          more += bytes - variable.decidedBytes;
+        }
       } catch (error) {
-        // What was refused before says why.
-        if (!refused.has(identifier)) refuse(refused, identifier, error);
+        result = refusal(error);
+        isRefused = true;
       }
+      results.push(result);
     }
-    if (refused.size > 0) return result;
+    if (isRefused) return { results, changes: [] };
     if (changing.length > 0) this.#checkRoom(more, changing[0]!.variable.name);
-    const revision = this.#revision + 1;
-    changing.forEach(({ variable, value }, index) => {
-      result.changes.push(this.#commit(variable, value, setter, nowMs, revision, sizes[index]!));
-    });
-    for (const { identifier, variable } of accepted) result.versions.set(identifier, variable.current.version);
-    return result;
+    const revision = this.#decidedRevision + 1;
+    const changes = changing.map(({ variable, value }, index) =>
+      this.#decided(variable, value, setter, nowMs, revision, sizes[index]!),
+    );
+    return { results: operations.map(({ variable }) => variable.decided.version), changes };
   }
 
   /** @throws VariablesNotFoundError, VersionConflictError, InvalidArgumentError */
   #isChange({ identifier, variable, value, expectedVersion }: Accepted): boolean {
-    if (variable.isGone) throw VariablesNotFoundError.of([identifier]);
+    if (variable.isGone || variable.isLeaving) throw VariablesNotFoundError.of([identifier]);
     checkExpectedVersion(variable, expectedVersion);
     return !changesNothing(variable, value);
   }
@@ -395,16 +495,19 @@ export class VariableTable {
   /** @throws QuotaExceededError */
   #checkRoom(more: number, name: string): void {
     if (more <= 0) return;
-    if (this.#liveBytes + more > this.#maxBytes) {
+    const live = this.#liveBytes + this.#aheadBytes;
+    if (live + more > this.#maxBytes) {
       throw new QuotaExceededError(
-        `variable "${name}": ${more} bytes more, and the session holds ${this.#liveBytes} of its ${this.#maxBytes}: delete some, or raise maxSessionBytes`,
+        `variable "${name}": ${more} bytes more, and the session holds ${live} of its ${this.#maxBytes}: delete some, or raise maxSessionBytes`,
       );
     }
     const { whole } = this.#options;
-    if (whole === undefined || whole.bytes + more <= whole.maxBytes) return;
+    if (whole === undefined) return;
+    const wanted = more + Math.max(0, this.#aheadBytes);
+    if (whole.bytes + wanted <= whole.maxBytes) return;
     this.#tell();
-    whole.relieve(more);
-    if (whole.bytes + more <= whole.maxBytes) return;
+    whole.relieve(wanted);
+    if (whole.bytes + wanted <= whole.maxBytes) return;
     throw new QuotaExceededError(
       `variable "${name}": ${more} bytes more, and the server holds ${whole.bytes} of its ${whole.maxBytes}: delete some, or raise maxTotalBytes`,
     );
@@ -420,15 +523,15 @@ export class VariableTable {
   }
 
   /** `bytes`: of the version that it makes. */
-  #commit(
+  #decided(
     variable: Variable,
     value: VariableValue,
     setter: Setter,
     nowMs: number,
     revision: number,
     bytes: number,
-  ): Change {
-    const previous = variable.current;
+  ): DecidedChange {
+    const previous = variable.decided;
     const current: VersionedValue = {
       version: previous.version + 1,
       value,
@@ -437,11 +540,89 @@ export class VariableTable {
       custom: setter.custom,
       revision,
     };
-    this.#revision = revision;
-    this.#liveBytes += bytes - variable.history.newestBytes;
-    variable.current = current;
-    this.#remember(variable, current, nowMs, bytes);
-    return { variable, previous, current, reason: undefined };
+    this.#decidedRevision = revision;
+    this.#aheadBytes += bytes - variable.decidedBytes;
+    variable.decided = current;
+    variable.decidedBytes = bytes;
+    return { variable, previous, current, reason: undefined, bytes };
+  }
+
+  /** @throws AlreadyExistsError, QuotaExceededError */
+  #decideRegistration(registration: AcceptedRegistration, nowMs: number): DecidedChange {
+    const { name, value, source, firstVersion } = registration;
+    const known = this.#byName.get(name);
+    if ((known !== undefined && !known.isLeaving) || this.#arriving.has(name)) {
+      throw new AlreadyExistsError(`variable "${name}" is already registered: set it, or delete it first`);
+    }
+    if (this.#byName.size + this.#arriving.size - this.#leaving >= this.#options.maxVariables) {
+      throw new QuotaExceededError(
+        `variable "${name}": the session holds its ${this.#options.maxVariables} variables: delete some, or raise maxVariables`,
+      );
+    }
+    const current: VersionedValue = {
+      version: firstVersion,
+      value,
+      timestamp: this.#timestampAt(nowMs),
+      source,
+      custom: EMPTY_METADATA,
+      revision: this.#decidedRevision + 1,
+    };
+    const id = registration.id === '' ? this.#options.newId() : registration.id;
+    const place = this.#order.nextPlace() + this.#arriving.size;
+    const variable = this.variableOf({ ...registration, id }, current, place);
+    const bytes = bytesOfVersion(value, current.custom, source);
+    const more = registrationBytes(variable) + bytes;
+    this.#checkRoom(more, name);
+    this.#decidedRevision += 1;
+    this.#aheadBytes += more;
+    variable.decidedBytes = bytes;
+    this.#arriving.set(name, variable);
+    return { variable, previous: undefined, current, reason: undefined, bytes };
+  }
+
+  #applyRegistration(variable: Variable): void {
+    this.#arriving.delete(variable.name);
+    const bytes = registrationBytes(variable);
+    this.#registeredBytes += bytes;
+    this.#liveBytes += bytes;
+    this.#aheadBytes -= bytes;
+    this.#byName.set(variable.name, variable);
+    this.#byId.set(variable.id, variable);
+    this.#order.add(variable);
+  }
+
+  /** @throws VariablesNotFoundError */
+  #decideDeletion({ identifier, variable, reason }: Deletion, nowMs: number): DecidedChange {
+    if (variable.isGone || variable.isLeaving) throw VariablesNotFoundError.of([identifier]);
+    const previous = variable.decided;
+    this.#decidedRevision += 1;
+    const current: VersionedValue = {
+      ...previous,
+      version: previous.version + 1,
+      timestamp: this.#timestampAt(nowMs),
+      revision: this.#decidedRevision,
+    };
+    variable.isLeaving = true;
+    this.#leaving += 1;
+    this.#aheadBytes -= registrationBytes(variable) + variable.decidedBytes;
+    return { variable, previous, current, reason, bytes: 0 };
+  }
+
+  #applyDeletion({ variable }: DecidedChange): void {
+    // Another of its name may have been registered behind it.
+    if (this.#byName.get(variable.name) === variable) this.#byName.delete(variable.name);
+    this.#byId.delete(variable.id);
+    variable.isGone = true;
+    this.#leaving -= 1;
+    this.#removals += 1;
+    this.#order.remove(variable);
+    const bytes = registrationBytes(variable);
+    const more = bytes + variable.history.newestBytes;
+    this.#registeredBytes -= bytes;
+    this.#liveBytes -= more;
+    this.#aheadBytes += more;
+    variable.history.clear();
+    this.#tell();
   }
 
   #remember(variable: Variable, entry: VersionedValue, nowMs: number, bytes: number): void {
@@ -482,10 +663,27 @@ function nameOnce(named: Map<Variable, string>, variable: Variable, identifier: 
 }
 
 /** Our errors are the answer to one of several; any other is a mistake of ours. */
-function refuse(refused: Map<string, BridgeError>, identifier: string, error: unknown): void {
+function refusal(error: unknown): BridgeError {
   if (!(error instanceof BridgeError)) throw error;
-  refused.set(identifier, error);
+  return error;
 }
+
+/** By identifier. What was refused before says why; what is not to blame is in neither. */
+export function batchResult(
+  operations: readonly Accepted[],
+  results: readonly OperationResult[],
+  refused: Map<string, BridgeError>,
+): { readonly versions: Map<string, number>; readonly refused: Map<string, BridgeError> } {
+  const versions = new Map<string, number>();
+  for (const [place, result] of results.entries()) {
+    const { identifier } = operations[place]!;
+    if (typeof result === 'number') versions.set(identifier, result);
+    else if (result !== OTHER_REFUSED && !refused.has(identifier)) refused.set(identifier, result);
+  }
+  return { versions, refused };
+}
+
+const NO_CHANGES: readonly DecidedChange[] = [];
 
 /** Histories looked at for each new version while the session is over its bytes: with many variables at their last 16 nothing may be found. */
 const EVICTIONS_A_VERSION = 8;

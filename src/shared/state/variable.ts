@@ -41,7 +41,14 @@ export interface Variable {
   /** The version that it began with: 1 unless it was imported. Nobody missed those before it. */
   readonly firstVersion: number;
   readonly history: History;
+  /** What is kept, and told. */
   current: VersionedValue;
+  /** What was decided last: ahead of `current` while an engine keeps it. */
+  decided: VersionedValue;
+  /** Bytes of what was decided last, by estimate. */
+  decidedBytes: number;
+  /** Its deletion was decided. */
+  isLeaving: boolean;
   /** Who is told of its changes, by whoever tells them: in a map beside it each change would look for them twice, mostly past the caches. */
   listeners: Members<object>;
   /** Its table does not know it any more. */
@@ -58,6 +65,12 @@ export interface Change {
   readonly reason: DeletedReason | undefined;
 }
 
+/** A change that was decided and is not kept yet. */
+export interface DecidedChange extends Change {
+  /** Of its version, by estimate; 0 of a deletion. */
+  readonly bytes: number;
+}
+
 /** The value in the variable's own form. @throws InvalidValueError, ConstraintViolationError; the variable stays as it is. */
 export function acceptValue(variable: Variable, input: unknown): VariableValue {
   const subject = `variable "${variable.name}"`;
@@ -66,18 +79,18 @@ export function acceptValue(variable: Variable, input: unknown): VariableValue {
   return value;
 }
 
-/** @throws VersionConflictError when the variable is not at `expectedVersion`; undefined checks nothing. */
+/** By what was decided last. @throws VersionConflictError when the variable is not at `expectedVersion`; undefined checks nothing. */
 export function checkExpectedVersion(variable: Variable, expectedVersion: number | undefined): void {
-  const { version } = variable.current;
+  const { version } = variable.decided;
   if (expectedVersion === undefined || expectedVersion === version) return;
   throw new VersionConflictError(
     `variable "${variable.name}" is at version ${version}, not ${expectedVersion}: read it again, then set`,
   );
 }
 
-/** @throws InvalidArgumentError when it would be a change and no version is left for it */
+/** By what was decided last. @throws InvalidArgumentError when it would be a change and no version is left for it */
 export function changesNothing(variable: Variable, value: VariableValue): boolean {
-  if (valuesEqual(variable.current.value, value)) return true;
-  checkNextVersion(variable.current.version, `variable "${variable.name}"`);
+  if (valuesEqual(variable.decided.value, value)) return true;
+  checkNextVersion(variable.decided.version, `variable "${variable.name}"`);
   return false;
 }

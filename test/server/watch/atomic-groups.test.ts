@@ -72,7 +72,7 @@ class Life {
   set(places: readonly number[], isBatch: boolean): void {
     this.#value += 1;
     const of = [...new Set(places)].map((place) => this.variables[place]!);
-    const changes: Change[] = isBatch
+    const changes: readonly Change[] = isBatch
       ? this.sample.setAll(of, this.#value)
       : of.map((variable) => this.sample.set(variable, this.#value));
     this.#note();

@@ -48,7 +48,7 @@ test('an equal value changes nothing, another does', () => {
 
 test('a set that no version is left for is refused, unless it changes nothing', () => {
   const variable = variableOf('float', 1);
-  variable.current = { ...variable.current, version: LAST_VERSION };
+  variable.decided = { ...variable.decided, version: LAST_VERSION };
   assert.equal(changesNothing(variable, 1), true);
   assert.throws(() => changesNothing(variable, 2), { code: 'INVALID_ARGUMENT', message: /at its last version/ });
 });

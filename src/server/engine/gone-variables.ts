@@ -1,0 +1,72 @@
+/**
+ * Deleted variables that a session remembers, for watches that come back after a break. Path: engine -> [gone variables] -> watch registration.
+ * Pure. Full: the oldest go first, and whoever was away before that is told less. Closed: `clear`.
+ */
+import { registrationBytes, versionBytes } from '../../shared/state/held-bytes.js';
+import type { Change } from '../../shared/state/variable.js';
+
+export class GoneVariables {
+  readonly #byId = new Map<string, Change>();
+  /** The last of each name. */
+  readonly #byName = new Map<string, Change>();
+  /** Of the newest deletion that is not remembered. */
+  #forgottenRevision = 0;
+  #bytes = 0;
+
+  /** By estimate. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get forgottenRevision(): number {
+    return this.#forgottenRevision;
+  }
+
+  /** How a variable went, for as long as that is remembered. */
+  find(variableId: string): Change | undefined {
+    return this.#byId.get(variableId);
+  }
+
+  /** How the last variable of that name went. */
+  findByName(name: string): Change | undefined {
+    return this.#byName.get(name);
+  }
+
+  /** In the order in which they went. */
+  all(): IterableIterator<Change> {
+    return this.#byId.values();
+  }
+
+  remember(change: Change): void {
+    if (change.reason === 'session-ended') return;
+    this.#byId.set(change.variable.id, change);
+    this.#byName.set(change.variable.name, change);
+    this.#bytes += bytesOf(change);
+    for (const [id, oldest] of this.#byId) {
+      if (this.#byId.size <= MAX_GONE && this.#bytes <= MAX_GONE_BYTES) break;
+      this.#byId.delete(id);
+      if (this.#byName.get(oldest.variable.name) === oldest) this.#byName.delete(oldest.variable.name);
+      this.#forgottenRevision = oldest.current.revision;
+      this.#bytes -= bytesOf(oldest);
+    }
+  }
+
+  /** What went up to there is not known. */
+  forgetTo(revision: number): void {
+    this.#forgottenRevision = Math.max(this.#forgottenRevision, revision);
+  }
+
+  clear(): void {
+    this.#byId.clear();
+    this.#byName.clear();
+    this.#bytes = 0;
+  }
+}
+
+function bytesOf(change: Change): number {
+  return registrationBytes(change.variable) + versionBytes(change.current);
+}
+
+/** An older one's watch is told of its deletion without value and reason. */
+const MAX_GONE = 1_024;
+const MAX_GONE_BYTES = 1024 * 1024;

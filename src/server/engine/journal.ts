@@ -1,0 +1,63 @@
+/**
+ * What a local engine keeps its commits in: a log that is replayed at a start, and slow snapshots so that it need not be long. Path: local engine
+ * -> [journal] -> a disk. It decides nothing. Slow: the engine gathers meanwhile. Full: StorageFullError, and nothing of it is kept.
+ */
+import type { EngineHealth, Life, Quantiles } from './engine.js';
+import type { CommitRecord, GoneRecord, SessionRecord, VariableRecord, WindowRecord } from './records.js';
+
+export interface Journal {
+  /** As the engine is called then. */
+  readonly name: string;
+  /** @throws EngineInUseError, EngineFormatError, EngineUnavailableError, StorageFullError */
+  open(asked: { readonly epoch: string | undefined }): Promise<Life>;
+  /** Everything that is kept, snapshots before commits, each in its order. */
+  load(handle: (kept: Loaded) => void): Promise<void>;
+  /**
+   * Resolves when all of it is kept, under one place, which is one more than the last. @throws StorageFullError and EngineUnavailableError when
+   * nothing of it is; anything else: ask `lastPlace`.
+   */
+  append(commits: readonly CommitRecord[], atMs: number): Promise<void>;
+  /** Of the last append that is kept; waits, as long as it takes, until that can be said. */
+  lastPlace(): Promise<number>;
+  /** Some of a snapshot. Not kept where it fails: it is said again. */
+  snapshot(portion: SnapshotPortion): Promise<void>;
+  /** A whole snapshot covers all up to a place, and what is older than `keepMs` need not be read again. */
+  cut(coveredTo: number, keepMs: number): Promise<void>;
+  readonly health: EngineHealth['state'];
+  readonly stats: JournalStats;
+  /** Told when its health has changed by itself. */
+  onHealth: ((state: EngineHealth['state'], cause: unknown) => void) | undefined;
+  /** What was appended is kept first. */
+  close(): Promise<void>;
+}
+
+export type Loaded =
+  | {
+      readonly kind: 'session';
+      readonly session: SessionRecord;
+      readonly revision: number;
+      readonly forgottenRevision: number;
+    }
+  | { readonly kind: 'variable'; readonly variable: VariableRecord }
+  | { readonly kind: 'gone'; readonly gone: GoneRecord }
+  | { readonly kind: 'window'; readonly session: number; readonly window: WindowRecord }
+  | { readonly kind: 'commit'; readonly place: number; readonly commit: CommitRecord };
+
+export interface SnapshotPortion {
+  readonly variables: readonly VariableRecord[];
+  readonly gone: readonly GoneRecord[];
+  /** Places of variables that are no more. */
+  readonly removed: readonly { readonly session: number; readonly place: number }[];
+  readonly sessions: readonly {
+    readonly session: number;
+    readonly revision: number;
+    readonly forgottenRevision: number;
+    readonly windows: readonly WindowRecord[];
+  }[];
+}
+
+export interface JournalStats {
+  readonly syncMs: Quantiles;
+  readonly bytes: number;
+  readonly changes: number;
+}

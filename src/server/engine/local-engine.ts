@@ -1,0 +1,352 @@
+/**
+ * An engine of one process: variable tables decide, and a journal keeps, if there is one. Path: session -> [local engine] -> variable table ->
+ * commit queue -> journal, then back to the table and the session. Without a journal what is decided is kept: a set is one call. With one the
+ * table is ahead only in what it decides; what anybody can read is kept. Closed: what is under way is kept and answered first.
+ */
+import {
+  type BridgeError,
+  EngineUnavailableError,
+  SessionNotFoundError,
+  StorageFullError,
+} from '../../shared/errors.js';
+import type { TableOperation } from '../../shared/state/operation.js';
+import type { DecidedChange } from '../../shared/state/variable.js';
+import type { Waiting } from './commit-queue.js';
+import { CommitQueue } from './commit-queue.js';
+import type {
+  Engine,
+  EngineHealth,
+  EngineHost,
+  EngineStats,
+  Follower,
+  Following,
+  Group,
+  Kept,
+  Life,
+  NewSession,
+  Outcome,
+} from './engine.js';
+import type { Journal } from './journal.js';
+import { loadSessions } from './load-sessions.js';
+import { LocalSession } from './local-session.js';
+import type { CommitRecord, WindowRecord } from './records.js';
+import { changeRecordOf } from './records.js';
+import { SnapshotRounds } from './snapshot-rounds.js';
+
+export class LocalEngine implements Engine {
+  readonly name: string;
+  readonly isShared = false;
+  readonly isImmediate: boolean;
+  readonly #journal: Journal | undefined;
+  readonly #sessions = new Map<string, LocalSession>();
+  #host: EngineHost | undefined;
+  #life: Life | undefined;
+  #queue: CommitQueue | undefined;
+  #rounds: SnapshotRounds | undefined;
+  #lastNumber = 0;
+  #changes = 0;
+  #health: EngineHealth = { state: 'ready', sinceMs: 0, cause: undefined };
+
+  constructor(journal?: Journal) {
+    this.#journal = journal;
+    this.name = journal?.name ?? 'memory';
+    this.isImmediate = journal === undefined;
+  }
+
+  get sessionIds(): Iterable<string> {
+    return this.#sessions.keys();
+  }
+
+  get health(): EngineHealth {
+    return this.#health;
+  }
+
+  get stats(): EngineStats {
+    const queue = this.#queue;
+    const kept = this.#journal?.stats;
+    return {
+      waiting: queue?.size ?? 0,
+      transactions: queue?.transactions ?? 0,
+      changes: this.#changes,
+      commitMs: queue?.durations.read(),
+      syncMs: kept?.syncMs,
+      bytes: kept?.bytes ?? 0,
+      journalChanges: kept?.changes ?? 0,
+    };
+  }
+
+  async open(host: EngineHost): Promise<Life> {
+    if (this.#host !== undefined) {
+      throw new EngineUnavailableError('this engine is in use, or was closed: give each server an engine of its own');
+    }
+    this.#host = host;
+    const journal = this.#journal;
+    if (journal === undefined) {
+      this.#life = { epoch: host.epoch ?? host.newEpoch(), generation: 0 };
+      return this.#life;
+    }
+    const life = await journal.open({ epoch: host.epoch ?? host.newEpoch() });
+    const { place, lastNumber } = await loadSessions(journal, host, this.#sessions);
+    this.#lastNumber = lastNumber;
+    journal.onHealth = (state, cause) => this.#setHealth(state, cause);
+    this.#queue = new CommitQueue(
+      journal,
+      {
+        nowMs: host.nowMs,
+        undo: (waiting) => this.#undo(waiting as readonly PendingGroup[]),
+        handleLost: (cause) => this.#setHealth('lost', cause),
+        handleFound: () => this.#setHealth(journal.health, undefined),
+      },
+      place,
+    );
+    this.#rounds = new SnapshotRounds(journal, this.#sessions, () => this.#queue!.place, host);
+    this.#life = life;
+    return life;
+  }
+
+  follow(sessionId: string, follower: Follower, create?: NewSession): Kept<Following | undefined> {
+    const known = this.#sessions.get(sessionId);
+    if (known !== undefined) {
+      known.follower = follower;
+      return known;
+    }
+    if (create === undefined) return undefined;
+    this.#queue?.checkRoom();
+    this.#checkFull([]);
+    const { table } = this.#open();
+    const isKept = this.#queue !== undefined;
+    this.#lastNumber += 1;
+    const { metadata, createdAtMs } = create;
+    const session = new LocalSession(sessionId, this.#lastNumber, metadata, createdAtMs, table, isKept);
+    session.follower = follower;
+    if (!isKept) {
+      this.#sessions.set(sessionId, session);
+      return session;
+    }
+    const beginning = this.#keep(session, NOTHING, { revision: 0, results: [] }, createdAtMs, true, false, undefined);
+    return beginning.then(() => session);
+  }
+
+  commit(group: Group): Kept<Outcome> {
+    const { sessionId, nowMs } = group;
+    const session = this.#sessions.get(sessionId);
+    if (session === undefined || session.isEnding) throw SessionNotFoundError.of(sessionId);
+    if (this.#queue !== undefined) return this.#commitLater(session, group, this.#queue);
+    const { table } = session;
+    if (group.isEnd) {
+      session.isEnding = true;
+      this.#sessions.delete(sessionId);
+      return { revision: table.revision, results: [] };
+    }
+    const { results, changes } = table.decide(group);
+    this.#changes += changes.length;
+    session.apply(changes, nowMs);
+    return { revision: table.revision, results };
+  }
+
+  #commitLater(session: LocalSession, group: Group, queue: CommitQueue): Kept<Outcome> {
+    const { table } = session;
+    queue.checkRoom();
+    this.#checkFull(group.operations);
+    if (group.isEnd) {
+      session.isEnding = true;
+      const ended = { revision: table.decidedRevision, results: [] };
+      return this.#keep(session, NOTHING, ended, group.nowMs, false, true, undefined);
+    }
+    const isAhead = session.waiting > 0;
+    const { results, changes } = table.decide(group);
+    const window = session.windowOf(group.once, results, changes.length > 0);
+    const outcome: Outcome = { revision: table.decidedRevision, results };
+    if (changes.length > 0) return this.#keep(session, changes, outcome, group.nowMs, false, false, window);
+    // What it is equal to, or refused by, may not be kept yet.
+    if (!isAhead || group.operations.every(isKeptNow)) return outcome;
+    return session.tail!.then(() => outcome);
+  }
+
+  head(sessionId: string): number {
+    return this.#sessions.get(sessionId)?.table.revision ?? 0;
+  }
+
+  whenKept(sessionId: string): Promise<void> | undefined {
+    if (this.#queue === undefined) return undefined;
+    const session = this.#sessions.get(sessionId);
+    return session === undefined || session.waiting === 0 ? undefined : session.tail!.then(ignore, ignore);
+  }
+
+  touch(): void {
+    // The server of a session that nobody else has knows itself when it was used.
+  }
+
+  async close(): Promise<void> {
+    await this.#queue?.whenIdle();
+    await this.#rounds?.close();
+    await this.#journal?.close();
+    this.#sessions.clear();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #open(): EngineHost {
+    if (this.#host === undefined) throw new EngineUnavailableError('the engine is not open: call open first');
+    return this.#host;
+  }
+
+  /** What frees room is taken all the same. @throws StorageFullError */
+  #checkFull(operations: readonly TableOperation[]): void {
+    if (this.#health.state !== 'full') return;
+    if (operations.length > 0 && operations.every(({ kind }) => kind === 'delete')) return;
+    throw new StorageFullError(
+      'the disk of the server is full: nothing was done; free some of it, and it goes on by itself',
+    );
+  }
+
+  #keep(
+    session: LocalSession,
+    changes: readonly DecidedChange[],
+    outcome: Outcome,
+    nowMs: number,
+    isBegin: boolean,
+    isEnd: boolean,
+    window: WindowRecord | undefined,
+  ): Promise<Outcome> {
+    const group = new PendingGroup(this, session, changes, outcome, nowMs, isBegin, isEnd, window);
+    session.waiting += 1;
+    session.tail = group.kept;
+    this.#queue!.add(group);
+    return group.kept;
+  }
+
+  /** By one of its groups. */
+  handleKept(group: PendingGroup, isAfterAll: boolean): void {
+    const { session, changes, nowMs } = group;
+    this.#changes += changes.length;
+    if (group.isBegin) this.#sessions.set(session.id, session);
+    else if (group.isEnd) {
+      session.isEnding = true;
+      this.#sessions.delete(session.id);
+    } else if (isAfterAll) session.replay(changes, nowMs);
+    else session.apply(changes, nowMs);
+  }
+
+  wallAtMs(nowMs: number): number {
+    const { table } = this.#open();
+    return table.timestampAt?.(nowMs) ?? nowMs;
+  }
+
+  #undo(waiting: readonly PendingGroup[]): void {
+    const changes = new Map<LocalSession, DecidedChange[]>();
+    for (const group of waiting) {
+      const { session } = group;
+      if (group.isEnd) session.isEnding = false;
+      const undone = changes.get(session);
+      if (undone === undefined) changes.set(session, [...group.changes]);
+      else for (const change of group.changes) undone.push(change);
+    }
+    for (const [session, undone] of changes) session.table.undo(undone);
+  }
+
+  #setHealth(state: EngineHealth['state'], cause: unknown): void {
+    if (state === this.#health.state) return;
+    const host = this.#open();
+    this.#health = { state, sinceMs: host.nowMs(), cause };
+    host.handleHealth(this.#health);
+  }
+}
+
+/** One group between its decision and its answer. */
+class PendingGroup implements Waiting {
+  readonly session: LocalSession;
+  readonly nowMs: number;
+  readonly isBegin: boolean;
+  readonly isEnd: boolean;
+  readonly kept: Promise<Outcome>;
+  readonly bytes: number;
+  readonly #engine: LocalEngine;
+  readonly #changes: readonly DecidedChange[];
+  readonly #outcome: Outcome;
+  readonly #window: WindowRecord | undefined;
+  #resolve!: (outcome: Outcome) => void;
+  #reject!: (error: BridgeError) => void;
+
+  constructor(
+    engine: LocalEngine,
+    session: LocalSession,
+    changes: readonly DecidedChange[],
+    outcome: Outcome,
+    nowMs: number,
+    isBegin: boolean,
+    isEnd: boolean,
+    window: WindowRecord | undefined,
+  ) {
+    this.#engine = engine;
+    this.session = session;
+    this.#changes = changes;
+    this.#outcome = outcome;
+    this.nowMs = nowMs;
+    this.isBegin = isBegin;
+    this.isEnd = isEnd;
+    this.#window = window;
+    let bytes = BYTES_A_GROUP;
+    for (const change of changes) bytes += change.bytes;
+    this.bytes = bytes;
+    this.kept = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+    // Whoever asked hears it; what waits behind it only wants to know that it is over.
+    this.kept.catch(ignore);
+  }
+
+  get changes(): readonly DecidedChange[] {
+    return this.#changes;
+  }
+
+  record(): CommitRecord {
+    const { id, number, metadata, createdAtMs } = this.session;
+    const changes = this.#changes;
+    const before = (changes[0]?.current.revision ?? 1) - 1;
+    return {
+      sessionId: id,
+      session: number,
+      begins: this.isBegin
+        ? { sessionId: id, session: number, metadata, createdAt: this.#engine.wallAtMs(createdAtMs) }
+        : undefined,
+      isEnd: this.isEnd,
+      before,
+      revision: changes.at(-1)?.current.revision ?? before,
+      changes: changes.map(changeRecordOf),
+      window: this.#window,
+    };
+  }
+
+  handleKept(): void {
+    this.session.waiting -= 1;
+    this.#engine.handleKept(this, false);
+    this.#resolve(this.#outcome);
+  }
+
+  handleKeptAfterAll(): void {
+    this.#engine.handleKept(this, true);
+  }
+
+  handleFailed(error: BridgeError): void {
+    this.session.waiting -= 1;
+    this.#reject(error);
+  }
+}
+
+/** Whether what a set meets is kept, whatever is on its way. */
+function isKeptNow(operation: TableOperation): boolean {
+  if (operation.kind !== 'set') return false;
+  const { variable } = operation;
+  return variable.decided === variable.current && !variable.isLeaving;
+}
+
+function ignore(): void {
+  // Said by whoever asked.
+}
+
+const NOTHING: readonly DecidedChange[] = [];
+const BYTES_A_GROUP = 200;

@@ -1,0 +1,130 @@
+/**
+ * Writes what has changed into the snapshot, every few seconds and a little at a time, so that the log stays short. Path: local engine ->
+ * [snapshot rounds] -> journal. Slow: the next round begins later. A portion that fails is written again in the next round. Closed: no further one.
+ */
+
+import { clearTimeout, setTimeout } from '../../shared/platform-timers.js';
+import { MIN_KEPT_VERSIONS } from '../../shared/state/history.js';
+import type { Variable } from '../../shared/state/variable.js';
+import type { EngineHost } from './engine.js';
+import type { Journal, SnapshotPortion } from './journal.js';
+import type { LocalSession } from './local-session.js';
+import type { GoneRecord, VariableRecord } from './records.js';
+import { registrationRecordOf } from './records.js';
+
+export class SnapshotRounds {
+  readonly #journal: Journal;
+  readonly #sessions: ReadonlyMap<string, LocalSession>;
+  readonly #place: () => number;
+  readonly #host: EngineHost;
+  #timer: NodeJS.Timeout | undefined;
+  #round: Promise<void> | undefined;
+  #coveredTo = 0;
+  #isClosed = false;
+
+  constructor(journal: Journal, sessions: ReadonlyMap<string, LocalSession>, place: () => number, host: EngineHost) {
+    this.#journal = journal;
+    this.#sessions = sessions;
+    this.#place = place;
+    this.#host = host;
+    this.#schedule();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    clearTimeout(this.#timer);
+    await this.#round;
+  }
+
+  #schedule(): void {
+    if (this.#isClosed) return;
+    this.#timer = setTimeout(() => {
+      this.#round = this.#run()
+        .catch((error: unknown) => this.#host.logger.warn({ error }, 'a snapshot failed and is tried again'))
+        .finally(() => this.#schedule());
+    }, EVERY_MS);
+    this.#timer.unref();
+  }
+
+  async #run(): Promise<void> {
+    const coveredTo = this.#place();
+    if (coveredTo === this.#coveredTo) {
+      await this.#cut(coveredTo);
+      return;
+    }
+    for (const session of [...this.#sessions.values()]) {
+      // As it is now: what comes meanwhile is in the log behind it.
+      const { revision } = session.table;
+      const { forgottenRevision } = session.gone;
+      const windows = session.follower?.windows() ?? session.windows;
+      const dirty = session.takeDirty();
+      try {
+        await this.#write(session, dirty);
+        if (this.#isClosed) return;
+        await this.#journal.snapshot({
+          ...NOTHING,
+          sessions: [{ session: session.number, revision, forgottenRevision, windows }],
+        });
+      } catch (error) {
+        session.putBack(dirty.values());
+        throw error;
+      }
+    }
+    if (this.#isClosed) return;
+    await this.#cut(coveredTo);
+    this.#coveredTo = coveredTo;
+  }
+
+  #cut(coveredTo: number): Promise<void> {
+    return this.#journal.cut(coveredTo, this.#host.table.history.maxAgeMs);
+  }
+
+  /** What is written is not dirty any more. */
+  async #write(session: LocalSession, dirty: Map<number, Variable>): Promise<void> {
+    let portion = new Portion();
+    for (const variable of dirty.values()) {
+      portion.add(session, variable);
+      if (portion.bytes < PORTION_BYTES) continue;
+      await this.#journal.snapshot(portion);
+      for (const { place } of portion.taken) dirty.delete(place);
+      portion = new Portion();
+      if (this.#isClosed) return;
+    }
+    if (portion.taken.length === 0) return;
+    await this.#journal.snapshot(portion);
+    for (const { place } of portion.taken) dirty.delete(place);
+  }
+}
+
+class Portion implements SnapshotPortion {
+  readonly variables: VariableRecord[] = [];
+  readonly gone: GoneRecord[] = [];
+  readonly removed: { session: number; place: number }[] = [];
+  readonly sessions = [];
+  readonly taken: Variable[] = [];
+  bytes = 0;
+
+  add({ number: session, gone }: LocalSession, variable: Variable): void {
+    this.taken.push(variable);
+    this.bytes += BYTES_A_ROW;
+    if (!variable.isGone) {
+      const versions = variable.history.last(MIN_KEPT_VERSIONS);
+      this.variables.push({ session, registration: registrationRecordOf(variable), versions });
+      this.bytes += versions.length * (variable.decidedBytes - BYTES_AROUND_A_VERSION);
+      return;
+    }
+    this.removed.push({ session, place: variable.place });
+    const change = gone.find(variable.id);
+    if (change?.reason === undefined) return;
+    const { reason, current: version } = change;
+    this.gone.push({ session, registration: registrationRecordOf(variable), reason, version });
+  }
+}
+
+const NOTHING: SnapshotPortion = { variables: [], gone: [], removed: [], sessions: [] };
+const EVERY_MS = 5_000;
+/** Larger ones make whoever sets meanwhile wait: measured, they are what makes the tail. */
+const PORTION_BYTES = 20_000;
+const BYTES_A_ROW = 200;
+/** Of the estimate for a version, what is not written. */
+const BYTES_AROUND_A_VERSION = 100;
