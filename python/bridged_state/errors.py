@@ -264,6 +264,30 @@ class WorkerError(BridgeError):
     code = "WORKER_FAILED"
 
 
+class StorageFullError(BridgeError):
+    """The disk or memory of the server's engine is full: the change was not made. Free some, or delete variables; it goes on by itself."""
+
+    code = "STORAGE_FULL"
+
+
+class EngineUnavailableError(BridgeError):
+    """The server's engine cannot be reached, or does not know what it kept: the change was not made."""
+
+    code = "ENGINE_UNAVAILABLE"
+
+
+class EngineInUseError(BridgeError):
+    """Another server has the folder of this engine."""
+
+    code = "ENGINE_IN_USE"
+
+
+class EngineFormatError(BridgeError):
+    """What is stored is of a newer version, or not ours."""
+
+    code = "ENGINE_FORMAT"
+
+
 class InternalError(BridgeError):
     """Our own mistake: the books of a watch do not balance, or an invariant broke. Please report it."""
 
@@ -300,6 +324,10 @@ ERROR_CLASSES: Tuple[Type[BridgeError], ...] = (
     SlowStreamError,
     WatcherError,
     WorkerError,
+    StorageFullError,
+    EngineUnavailableError,
+    EngineInUseError,
+    EngineFormatError,
     InternalError,
 )
 """Every class that a code stands for, in the order of docs/errors.md."""
