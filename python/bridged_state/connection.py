@@ -69,6 +69,7 @@ class ConnectionOptions:
         probe_timeout_ms: float,
         max_message_bytes: int,
         metadata: Dict[str, str],
+        spacing_ms: int = 0,
     ) -> None:
         self.endpoint = endpoint
         self.session_id = session_id
@@ -83,6 +84,7 @@ class ConnectionOptions:
         self.probe_timeout_ms = probe_timeout_ms
         self.max_message_bytes = max_message_bytes
         self.metadata = metadata
+        self.spacing_ms = spacing_ms
 
 
 class Connection:

@@ -43,6 +43,7 @@ class LinkCarrier:
         self.session = LinkSession(options.session_id, os.urandom(16), options.max_message_bytes)
         self._heartbeat_ms = options.heartbeat_ms
         self.session.set_heartbeat(options.heartbeat_ms)
+        self.session.set_spacing(options.spacing_ms)
         # The server has said that it has no link: once and for all.
         self.is_unsupported = False
         self.error: Optional[BridgeError] = None

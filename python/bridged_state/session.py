@@ -51,6 +51,8 @@ from .wire_mapping import encoded, entry_of, info_of, value_of
 logger = logging.getLogger("bridged_state")
 
 TRANSPORTS = ("auto", "link", "stream")
+DEFAULT_SPACING_MS = 4
+MAX_SPACING_MS = 100
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _PAGE_BYTES = 2 * 1024 * 1024
 
@@ -88,6 +90,7 @@ class SessionContext:
         call_timeout_ms: float = 10_000,
         heartbeat_ms: int = 5_000,
         probe_timeout_ms: float = 5_000,
+        spacing_ms: int = DEFAULT_SPACING_MS,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         backoff: Optional[BackoffOptions] = None,
         max_attempts: int = 0,
@@ -109,6 +112,8 @@ class SessionContext:
             call_timeout_ms: for each call and each set, from 1.
             heartbeat_ms: the server may be silent so long, and half of that, before it is asked; from 100.
             probe_timeout_ms: for the answer then; without one the connection is made again.
+            spacing_ms: over the link, how far apart the server sends messages of updates while they come, 0 to 100; the first after a pause goes at
+                once, and so do answers. A message costs a Python process as much as twenty updates. 0 = each turn of the server.
             max_message_bytes: of the largest message taken or sent, from 1,024.
             backoff: between attempts to return.
             max_attempts: failed attempts in a row after which the session fails; 0 = never.
@@ -139,6 +144,7 @@ class SessionContext:
             probe_timeout_ms=read_period("probe_timeout_ms", probe_timeout_ms, 1),
             max_message_bytes=read_whole("max_message_bytes", max_message_bytes, 1024),
             metadata=read_metadata(metadata),
+            spacing_ms=read_whole("spacing_ms", spacing_ms, 0, MAX_SPACING_MS),
         )
         return cls(options, read_period("cache_ttl_ms", cache_ttl_ms), on_state)
 

@@ -40,9 +40,10 @@ def read_text(name: str, value: Any) -> str:
     return value
 
 
-def read_whole(name: str, value: Any, least: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**53:
-        raise InvalidOptionsError(f"{name}: give a whole number from {least}, not {describe_value(value)}")
+def read_whole(name: str, value: Any, least: int, most: int = 2**53 - 1) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        to = "" if most == 2**53 - 1 else f" to {most}"
+        raise InvalidOptionsError(f"{name}: give a whole number from {least}{to}, not {describe_value(value)}")
     return value
 
 

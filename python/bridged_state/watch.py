@@ -7,7 +7,7 @@ waits is bounded by `buffer_limit`, and `overflow` decides. Ended: what waits is
 import asyncio
 import inspect
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, List, Mapping, Optional, Sequence, Tuple, Type
+from typing import Any, AsyncIterator, Callable, List, Mapping, NoReturn, Optional, Sequence, Tuple, Type
 
 from ._core.condition import check_condition
 from ._core.describe_value import describe_value
@@ -127,11 +127,24 @@ class Watch(AsyncIterator[VariableUpdate]):
             )
 
     async def _next(self) -> VariableUpdate:
-        update = self._take()
-        while update is None:
-            await self._wait()
-            update = self._take()
-        return update
+        feed = self._feed
+        take = feed.take
+        waker = self._waker
+        while True:
+            if not self._is_closed:
+                update = take()
+                if update is not None:
+                    return update
+            self._check_loop()
+            if self._is_closed or feed.is_over:
+                self._end()
+            if waker.waiter is not None:
+                raise InvalidArgumentError(f"{feed.subject} is iterated by two tasks: give each a watch of its own")
+            waiter = waker.waiter = self._connection.loop.create_future()
+            try:
+                await waiter
+            finally:
+                waker.waiter = None
 
     async def _next_batch(self, limit: int) -> List[VariableUpdate]:
         """At least one; as many as wait."""
@@ -144,30 +157,13 @@ class Watch(AsyncIterator[VariableUpdate]):
             updates.append(update)
         return updates
 
-    def _take(self) -> Optional[VariableUpdate]:
-        """Raises StopAsyncIteration or the reason at the end."""
-        feed = self._feed
-        self._check_loop()
-        if not self._is_closed:
-            update = feed.take()
-            if update is not None:
-                return update
-        if self._is_closed or feed.is_over:
-            if feed.error is not None and not self._is_closed:
-                self._close()
-                raise feed.error
-            self._close()
-            raise StopAsyncIteration
-        return None
-
-    async def _wait(self) -> None:
-        if self._waker.waiter is not None:
-            raise InvalidArgumentError(f"{self._feed.subject} is iterated by two tasks: give each a watch of its own")
-        waiter = self._waker.waiter = self._connection.loop.create_future()
-        try:
-            await waiter
-        finally:
-            self._waker.waiter = None
+    def _end(self) -> NoReturn:
+        """Raises StopAsyncIteration, or the reason."""
+        error = None if self._is_closed else self._feed.error
+        self._close()
+        if error is not None:
+            raise error
+        raise StopAsyncIteration
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         self._check_loop()

@@ -85,7 +85,7 @@ class Update:
 
     __slots__ = (
         "variable", "kind", "version", "_value", "missed", "revision", "timestamp",
-        "source", "metadata", "more", "reason", "has_before", "_before",
+        "source", "metadata", "more", "reason", "has_before", "_before", "received_at",
     )  # fmt: skip
 
     def __init__(
@@ -118,6 +118,8 @@ class Update:
         self.reason = reason
         self.has_before = False
         self._before: Any = None
+        # Milliseconds since 1970, this process's clock; said by whoever takes it.
+        self.received_at = 0.0
 
     @property
     def feed(self) -> int:

@@ -102,6 +102,7 @@ class LinkReader:
         targets = column(message.targets)
         version_steps = column(message.version_steps)
         doubles = column(message.doubles)
+        integers = rare.column_of("integers")
         # Most messages have few moments and many steps, or one moment and no step.
         timestamps = revisions = revision_steps = None
         timestamp = 0.0
@@ -135,7 +136,10 @@ class LinkReader:
                     append(update)
                 continue
             form = kind >> FORM_SHIFT & 7
-            value = doubles() if form == FORM_DOUBLE else rare.value(form)
+            if form == FORM_DOUBLE:
+                value = doubles()
+            else:
+                value = integers() if form == FORM_INTEGER else rare.value(form)
             variable = handles.get(target)
             if variable is None or variable.linked.is_over:
                 continue
@@ -228,6 +232,11 @@ class _RareColumns:
     def __init__(self, message: Message) -> None:
         self._message = message
         self._columns: Dict[str, Next] = {}
+
+    def column_of(self, name: str) -> Next:
+        """For who asks of most rows; it is the same that the others take from."""
+        known = self._columns[name] = column(getattr(self._message, name))
+        return known
 
     def next_of(self, name: str) -> Any:
         known = self._columns.get(name)

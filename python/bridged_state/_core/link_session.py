@@ -55,6 +55,7 @@ class LinkSession:
         self._next_sequence = 1
         self._resumes: Dict[int, FromRevision] = {}
         self._heartbeat_ms = 0
+        self._spacing_ms = 0
         self._begin()
 
     def _begin(self) -> None:
@@ -64,6 +65,7 @@ class LinkSession:
         self._asked: Dict[int, WatchRow] = {}
         self._unwatched: List[int] = []
         self._is_heartbeat_said = self._heartbeat_ms == 0
+        self._is_spacing_said = self._spacing_ms == 0
         self._kept_question = 0
         self._is_question_said = True
 
@@ -129,6 +131,11 @@ class LinkSession:
         """How long the server may be silent."""
         self._heartbeat_ms = min(int(heartbeat_ms), _LAST_INT32)
         self._is_heartbeat_said = False
+
+    def set_spacing(self, spacing_ms: int) -> None:
+        """How far apart messages of updates shall be while they come; of the next stream on. 0 = each turn of the server. A server may not know of it."""
+        self._spacing_ms = spacing_ms
+        self._is_spacing_said = spacing_ms == 0
 
     def ask_kept(self) -> Optional[int]:
         """Asks what conditions have kept out: a KeptAnswer with this number follows what there is to say. None where nothing can be asked."""
@@ -231,6 +238,9 @@ class LinkSession:
         if not self._is_heartbeat_said:
             message.heartbeat_ms = self._heartbeat_ms
             self._is_heartbeat_said = has_more = True
+        if not self._is_spacing_said:
+            message.spacing_ms = self._spacing_ms
+            self._is_spacing_said = has_more = True
         if not self._is_question_said:
             message.kept_question = self._kept_question
             self._is_question_said = has_more = True

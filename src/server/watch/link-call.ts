@@ -1,6 +1,6 @@
 /**
  * All watches of one worker of a client, on one stream. Path: HTTP/2 -> [link call] -> carried watch -> outbox -> link feed, and back in rows.
- * What happens in one turn goes out as one message. Slow: its watches wait and conflate, one after another goes on; one that takes nothing for
+ * What happens in one turn goes out as one message, or what happens in the spacing that the client asks for. Slow: its watches wait and conflate, one after another goes on; one that takes nothing for
  * slowStreamMs is cut. Full: maxStreams refuses a watch, maxConnectionBytes what it holds. Closed: every watch ends, exactly once.
  */
 import type { Metadata, ServerDuplexStream, ServerInterceptingCallInterface } from '@grpc/grpc-js';
@@ -12,7 +12,7 @@ import {
   QuotaExceededError,
   SlowStreamError,
 } from '../../shared/errors.js';
-import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
+import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../../shared/platform-timers.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import type { AskedWatch, LinkHello, LinkUpMessage } from '../../shared/wire/link-request.js';
 import {
@@ -21,6 +21,7 @@ import {
   keptQuestionOf,
   LINK_UP,
   setNumbersOf,
+  spacingMsOf,
   unwatchedOf,
   watchesOf,
 } from '../../shared/wire/link-request.js';
@@ -93,7 +94,10 @@ export class LinkCall
   /** Refused without asking the engine: it is told with the next set. */
   #refused: PlacedOutcome[] = [];
   #heartbeatMs: number;
+  #spacingMs = 0;
   #flushTurn: NodeJS.Immediate | undefined;
+  /** Instead of a turn, where a message went out less than the spacing ago. */
+  #flushTimer: NodeJS.Timeout | undefined;
   /** Taken by the pace. */
   #message: Uint8Array | undefined;
   /** Read lately. */
@@ -171,6 +175,7 @@ export class LinkCall
     const hello = helloOf(parts);
     const heartbeatMs = heartbeatMsOf(parts);
     this.#heartbeatMs = heartbeatOf(heartbeatMs) ?? this.#heartbeatMs;
+    this.#spacingMs = Math.min(spacingMsOf(parts) || this.#spacingMs, MAX_SPACING_MS);
     if ((hello === undefined) !== (this.#session !== undefined)) {
       throw new InvalidArgumentError('a link begins with one hello: send it in the first message, and in no other');
     }
@@ -288,7 +293,7 @@ export class LinkCall
   handleSetDone(version: number): void {
     this.#window?.handleDone(version);
     this.writer.setDone(version);
-    this.handleRows();
+    this.#handleOutcome();
   }
 
   handleSetRefused(error: unknown): void {
@@ -296,7 +301,7 @@ export class LinkCall
     const sentence = wellFormed(message);
     this.#window?.handleRefused(code, sentence);
     this.writer.setRefused(code, sentence);
-    this.handleRows();
+    this.#handleOutcome();
   }
 
   placeOfNext(untold: number): SetPlace | undefined {
@@ -391,12 +396,29 @@ export class LinkCall
   handleRows(): void {
     if (this.#isEnded) this.writer.clear();
     else if (this.writer.size >= Math.min(MESSAGE_BYTES, this.maxBytes / 2)) this.flush();
-    else this.#flushTurn ??= setImmediate(() => this.flush());
+    else if (this.#flushTurn === undefined && this.#flushTimer === undefined) this.#flushLater();
+  }
+
+  #flushLater(): void {
+    const waitMs = this.#spacingMs === 0 ? 0 : this.#pace.lastWriteAtMs + this.#spacingMs - this.#server.clock.nowMs();
+    if (waitMs > 0) this.#flushTimer = setTimeout(() => this.flush(), waitMs);
+    else this.#flushTurn = setImmediate(() => this.flush());
+  }
+
+  /** Somebody waits for it: it takes along what the spacing holds back. */
+  #handleOutcome(): void {
+    this.handleRows();
+    if (this.#flushTimer === undefined) return;
+    clearTimeout(this.#flushTimer);
+    this.#flushTimer = undefined;
+    this.#flushTurn = setImmediate(() => this.flush());
   }
 
   flush(): void {
     clearImmediate(this.#flushTurn);
+    clearTimeout(this.#flushTimer);
     this.#flushTurn = undefined;
+    this.#flushTimer = undefined;
     if (this.#isEnded || this.writer.isEmpty) return;
     this.#tellPosition();
     this.#message = this.writer.take();
@@ -482,6 +504,7 @@ export class LinkCall
     if (this.#isEnded) return;
     this.#isEnded = true;
     clearImmediate(this.#flushTurn);
+    clearTimeout(this.#flushTimer);
     this.#inbox.length = 0;
     void this.#endFeeds([...this.#feeds.values()]);
     this.#seekers.clear();
@@ -510,6 +533,8 @@ export class LinkCall
 /** As many as a window has. */
 const MOST_REFUSED = 10_000;
 const NO_SETS: SetsSoFar = { setsContinue: false, setsMade: 0, setsLost: 0 };
+/** Later than that an update is not told because a client would rather have fewer messages. */
+const MAX_SPACING_MS = 100;
 const LINK_ID_BYTES = 16;
 
 function stepsOf({ condition }: AskedWatch): number {

@@ -130,6 +130,11 @@ export function heartbeatMsOf(parts: readonly Message[]): number {
   return numberOf(parts, ({ heartbeatMs }) => heartbeatMs);
 }
 
+/** 0 = as before. */
+export function spacingMsOf(parts: readonly Message[]): number {
+  return numberOf(parts, ({ spacingMs }) => spacingMs);
+}
+
 /** 0 = none. */
 export function keptQuestionOf(parts: readonly Message[]): number {
   return numberOf(parts, ({ keptQuestion }) => keptQuestion);
