@@ -41,10 +41,19 @@ from .errors import (
     VariablesNotFoundError,
     code_of_sentence,
 )
-from .session_options import constraints_text, read_endpoint, read_metadata, read_text, read_token, read_whole
+from .session_options import (
+    constraints_text,
+    read_backoff,
+    read_bool,
+    read_endpoint,
+    read_metadata,
+    read_text,
+    read_token,
+    read_whole,
+)
 from .tls_options import read_tls
 from .types import VariableInfo, VariableUpdate, VersionedValue
-from .watch import Watch, check_identifier, read_names, read_period, read_watch_options
+from .watch import Watch, check_identifier, read_callback, read_names, read_period, read_watch_options
 from .watch_feed import WatchFeed, WatchOptions
 from .wire_mapping import encoded, entry_of, info_of, value_of
 
@@ -128,15 +137,14 @@ class SessionContext:
             raise InvalidOptionsError(f"session_id: give the session's name, not {describe_value(session_id)}")
         if transport not in TRANSPORTS:
             raise InvalidOptionsError(f"transport: give one of {', '.join(TRANSPORTS)}, not {describe_value(transport)}")
-        if backoff is not None and not isinstance(backoff, BackoffOptions):
-            raise InvalidOptionsError(f"backoff: give BackoffOptions(…), not {describe_value(backoff)}")
+        read_text("session_id", session_id)
         options = ConnectionOptions(
             endpoint=read_endpoint(endpoint),
             session_id=session_id,
             token=read_token(token),
             tls=read_tls(tls),
             transport=transport,
-            backoff=backoff or BackoffOptions(),
+            backoff=read_backoff(backoff),
             max_attempts=read_whole("max_attempts", max_attempts, 0),
             connect_timeout_ms=read_period("connect_timeout_ms", connect_timeout_ms, 1),
             call_timeout_ms=read_period("call_timeout_ms", call_timeout_ms, 1),
@@ -146,7 +154,7 @@ class SessionContext:
             metadata=read_metadata(metadata),
             spacing_ms=read_whole("spacing_ms", spacing_ms, 0, MAX_SPACING_MS),
         )
-        return cls(options, read_period("cache_ttl_ms", cache_ttl_ms), on_state)
+        return cls(options, read_period("cache_ttl_ms", cache_ttl_ms), read_callback("on_state", on_state, "one argument"))
 
     # --- life
 
@@ -277,6 +285,7 @@ class SessionContext:
         """
         connection = self._usable()
         check_identifier(identifier, "get_variable")
+        read_bool("bypass_cache", bypass_cache)
         if self._cache.is_on and not bypass_cache:
             cached = self._cache.get(identifier, connection.loop.time())
             if cached is not None:
@@ -387,6 +396,7 @@ class SessionContext:
             )
         for identifier in updates:
             check_identifier(identifier, "update_variables")
+        read_bool("atomic", atomic)
         if not updates:
             return {}
         custom = read_metadata(metadata)

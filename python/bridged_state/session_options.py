@@ -6,7 +6,9 @@ A sentence names the option, what was given and what it takes; a token is never 
 import json
 from typing import Any, Dict, Mapping, Optional
 
+from ._core.backoff import BackoffOptions
 from ._core.describe_value import describe_value
+from ._core.metadata import check_text, is_well_formed
 from ._core.value_codec import normalize_value
 from .errors import BridgeError, InvalidArgumentError, InvalidConstraintError, InvalidOptionsError
 
@@ -25,19 +27,47 @@ def constraints_text(constraints: Optional[Mapping[str, Any]], name: str) -> str
 
 
 def read_metadata(metadata: Optional[Mapping[str, str]]) -> Dict[str, str]:
+    """A copy. Raises InvalidArgumentError that names the key."""
     if metadata is None:
         return {}
-    if not isinstance(metadata, Mapping) or not all(
-        isinstance(key, str) and isinstance(text, str) for key, text in metadata.items()
-    ):
-        raise InvalidArgumentError(f"metadata: give a dict of str to str, not {describe_value(metadata)} of others")
+    if not isinstance(metadata, Mapping):
+        raise InvalidArgumentError(f"metadata: give a dict of str to str, not {describe_value(metadata)}")
+    for key, text in metadata.items():
+        if not isinstance(key, str) or not isinstance(text, str):
+            odd = text if isinstance(key, str) else key
+            raise InvalidArgumentError(
+                f"metadata: {describe_value(key)} holds {describe_value(odd)}: give a dict of str to str, and convert it first"
+            )
+        if not is_well_formed(key) or not is_well_formed(text):
+            raise InvalidArgumentError(f"metadata: {describe_value(key)} holds half of a surrogate pair, which UTF-8 cannot say")
     return dict(metadata)
 
 
 def read_text(name: str, value: Any) -> str:
-    if not isinstance(value, str):
-        raise InvalidArgumentError(f"{name}: give a str, not {describe_value(value)}")
+    """Raises InvalidArgumentError for what no message can carry."""
+    return check_text(value, name)
+
+
+def read_bool(name: str, value: Any) -> bool:
+    """Raises InvalidOptionsError: 'no' would be true."""
+    if not isinstance(value, bool):
+        raise InvalidOptionsError(f"{name}: give True or False, not {describe_value(value)}")
     return value
+
+
+def read_backoff(backoff: Any) -> BackoffOptions:
+    """Raises InvalidOptionsError that names the part."""
+    if backoff is None:
+        return BackoffOptions()
+    if not isinstance(backoff, BackoffOptions):
+        raise InvalidOptionsError(f"backoff: give BackoffOptions(…), not {describe_value(backoff)}")
+    least = {"factor": 1.0}
+    most = {"jitter": 1.0}
+    for name, value in vars(backoff).items():
+        low, high = least.get(name, 0.0), most.get(name, 2.0**31 - 1)
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise InvalidOptionsError(f"backoff.{name}: give a number from {low:g} to {high:.10g}, not {describe_value(value)}")
+    return backoff
 
 
 def read_whole(name: str, value: Any, least: int, most: int = 2**53 - 1) -> int:

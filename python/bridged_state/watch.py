@@ -11,6 +11,7 @@ from typing import Any, AsyncIterator, Callable, List, Mapping, NoReturn, Option
 
 from ._core.condition import check_condition
 from ._core.describe_value import describe_value
+from ._core.metadata import check_text
 from ._core.update_ring import OVERFLOWS
 from .connection import Connection
 from .errors import BridgeError, ClosedError, InvalidArgumentError, InvalidOptionsError
@@ -286,7 +287,7 @@ def check_identifier(name: Any, what: str) -> str:
         raise InvalidArgumentError(f"{what}: give a variable's name or id as a str, not {describe_value(name)}")
     if name == "":
         raise InvalidArgumentError(f"{what}: the name is empty: give a variable's name or id")
-    return name
+    return check_text(name, what)
 
 
 def read_watch_options(
@@ -335,9 +336,9 @@ def read_watch_options(
         overflow=overflow,
         atomic=_read_bool("atomic", atomic),
         stale_after_ms=stale_after,
-        on_error=_read_callback("on_error", on_error, "one argument"),
-        on_state=_read_callback("on_state", on_state, "one argument"),
-        on_synced=_read_callback("on_synced", on_synced, "no argument"),
+        on_error=read_callback("on_error", on_error, "one argument"),
+        on_state=read_callback("on_state", on_state, "one argument"),
+        on_synced=read_callback("on_synced", on_synced, "no argument"),
         reconnect=_read_bool("reconnect", reconnect),
     )
 
@@ -355,7 +356,8 @@ def _read_bool(name: str, value: Any) -> bool:
     return value
 
 
-def _read_callback(name: str, value: Any, arguments: str) -> Any:
+def read_callback(name: str, value: Any, arguments: str) -> Any:
+    """Raises InvalidOptionsError: what an asynchronous one would do nobody waits for."""
     if value is None:
         return None
     if not callable(value) or inspect.iscoroutinefunction(value):

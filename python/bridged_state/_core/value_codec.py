@@ -134,6 +134,8 @@ def type_of_value(value: Any, subject: str) -> str:
         return "embedding" if _has_odd_float(plain) else "list"
     if isinstance(plain, OpaqueBinary):
         return "tensor"
+    if hasattr(value, "dtype") and callable(getattr(value, "item", None)):
+        raise InvalidValueError(f"{subject}: {describe_value(value)} of numpy is no value of a variable: give what its item() says")
     raise InvalidValueError(
         f"{subject}: {describe_value(value)} is no value of a variable: give a number, a str, a bool, a dict, a list or an array"
     )

@@ -1,0 +1,215 @@
+"""What makes no sense is refused with a class of ours and a sentence that names it, by the link and by streams alike, and changes nothing."""
+
+import asyncio
+import os
+from typing import Any, Callable, Dict, List, Tuple, Type
+
+import pytest
+from servers import Server, asynchronous
+
+from bridged_state import (
+    BackoffOptions,
+    BridgeError,
+    ClosedError,
+    InvalidArgumentError,
+    InvalidConstraintError,
+    InvalidNameError,
+    InvalidOptionsError,
+    InvalidTypeError,
+    InvalidValueError,
+    SessionContext,
+    VariablesNotFoundError,
+    VersionNotFoundError,
+    sync,
+)
+
+HALF = "\ud800"
+"""Half of a surrogate pair: no UTF-8 can say it."""
+
+Refused = Tuple[Type[BaseException], str, Callable[[], Any]]
+
+
+class NumpyScalar:
+    """What of numpy's int64 a reader may see; numpy need not be here."""
+
+    dtype = "int64"
+
+    def __init__(self, value: int) -> None:
+        self._value = value
+
+    def __index__(self) -> int:
+        return self._value
+
+    def item(self) -> int:
+        return self._value
+
+
+async def check(refused: Dict[str, Refused]) -> None:
+    for what, (error, fact, act) in refused.items():
+        with pytest.raises(error) as caught:
+            result = act()
+            if asyncio.iscoroutine(result):
+                await result
+        assert fact in str(caught.value), (what, str(caught.value))
+
+
+@asynchronous
+async def test_values_that_are_none_of_their_variable(server: Server, session_id: str, transport: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
+        first: Dict[str, Any] = {"integer": 1, "float": 1.5, "string": "a", "boolean": True, "list": [1], "map": {"a": 1}}
+        for type, value in first.items():
+            await session.register_variable(type, type, value)
+        holds_itself: List[Any] = []
+        holds_itself.append(holds_itself)
+        values: List[Tuple[str, Any, str]] = [
+            ("integer", 1.5, "1.5"),
+            ("integer", True, "true"),
+            ("integer", "1", '"1"'),
+            ("integer", float("inf"), "Infinity"),
+            ("integer", float("nan"), "NaN"),
+            ("integer", 10**5000, "4300 digits"),
+            ("integer", None, "None"),
+            ("integer", NumpyScalar(5), "item()"),
+            ("float", "1", '"1"'),
+            ("float", True, "true"),
+            ("float", 10**400, "float"),
+            ("float", 1j, "complex"),
+            ("string", 5, "5"),
+            ("string", b"x", "bytes"),
+            ("string", HALF, "surrogate"),
+            ("boolean", 1, "1"),
+            ("list", {1, 2}, "set"),
+            ("list", [object()], "[0]"),
+            ("list", holds_itself, "holds itself"),
+            ("map", {1: 2}, "key 1"),
+            ("map", [], "map"),
+        ]
+        for name, value, fact in values:
+            with pytest.raises(InvalidValueError) as caught:
+                await session.set_variable(name, value)
+            assert f'"{name}"' in caught.value.message and fact in caught.value.message, caught.value.message
+        assert await session.get_variables(list(first)) == first
+        # Whole numbers of any size up to 4,300 digits are none of these.
+        for whole in (2**63, -(10**40), 5.0):
+            await session.set_variable("integer", whole)
+            assert await session.get_variable("integer") == whole
+
+
+@asynchronous
+async def test_arguments_that_make_no_sense(server: Server, session_id: str, transport: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
+        await session.register_variable("n", "integer", 1)
+        x: Any = session
+
+        async def asynchronous_filter(old: Any, new: Any) -> bool:
+            return True
+
+        await check(
+            {
+                "metadata value": (InvalidArgumentError, '"a" holds 1', lambda: x.set_variable("n", 2, metadata={"a": 1})),
+                "metadata key": (InvalidArgumentError, "1 holds", lambda: x.set_variable("n", 2, metadata={1: "a"})),
+                "metadata list": (InvalidArgumentError, "dict of str", lambda: x.set_variable("n", 2, metadata=[("a", "b")])),
+                "metadata half": (InvalidArgumentError, "surrogate", lambda: x.set_variable("n", 2, metadata={"a": HALF})),
+                "source": (InvalidArgumentError, "source: ", lambda: x.set_variable("n", 2, source=5)),
+                "source half": (InvalidArgumentError, "surrogate", lambda: x.set_variable("n", 2, source=HALF)),
+                "version": (InvalidOptionsError, "expected_version", lambda: x.set_variable("n", 2, expected_version=-1)),
+                "version kind": (InvalidOptionsError, "expected_version", lambda: x.set_variable("n", 2, expected_version=1.0)),
+                "misspelt": (TypeError, "expect_version", lambda: x.set_variable("n", 2, expect_version=1)),
+                "misspelt watch": (TypeError, "include_inital", lambda: x.watch_variable("n", include_inital=True)),
+                "name kind": (InvalidArgumentError, "not 5", lambda: x.get_variable(5)),
+                "name half": (InvalidArgumentError, "surrogate", lambda: x.get_variable(HALF)),
+                "watched half": (InvalidArgumentError, "surrogate", lambda: x.watch_variables([HALF])),
+                "registered half": (InvalidArgumentError, "surrogate", lambda: x.register_variable(HALF, "integer", 1)),
+                "bypass": (InvalidOptionsError, "bypass_cache", lambda: x.get_variable("n", bypass_cache="no")),
+                "names kind": (InvalidArgumentError, "list of names", lambda: x.get_variables({"n": 1})),
+                "no names": (InvalidArgumentError, "list of names", lambda: x.get_variables(None)),
+                "long name": (InvalidNameError, "256", lambda: x.register_variable("n" * 300, "integer", 1)),
+                "control": (InvalidNameError, "control", lambda: x.register_variable("a\nb", "integer", 1)),
+                "type kind": (InvalidTypeError, "one of float", lambda: x.register_variable("z", int, 1)),
+                "ttl": (InvalidOptionsError, "ttl_ms", lambda: x.register_variable("z", "integer", 1, ttl_ms=-1)),
+                "constraints": (InvalidConstraintError, "dict", lambda: x.register_variable("z", "integer", 1, constraints=[1])),
+                "updates kind": (InvalidArgumentError, "give a dict", lambda: x.update_variables([("n", 1)])),
+                "updates key": (InvalidArgumentError, "not 1", lambda: x.update_variables({1: 1})),
+                "atomic": (InvalidOptionsError, "atomic", lambda: x.update_variables({"n": 2}, atomic="no")),
+                "limit": (InvalidOptionsError, "limit", lambda: x.history("n", -1)),
+                "nobody": (VariablesNotFoundError, "nobody", lambda: x.history("nobody")),
+                "rollback": (VersionNotFoundError, "99", lambda: x.rollback("n", 99)),
+                "pattern": (InvalidArgumentError, "pattern", lambda: x.list_variables(5)),
+                "nan": (InvalidOptionsError, "debounce_ms", lambda: x.watch_variables(["n"], debounce_ms=float("nan"))),
+                "inf": (InvalidOptionsError, "throttle_ms", lambda: x.watch_variables(["n"], throttle_ms=float("inf"))),
+                "negative": (InvalidOptionsError, "throttle_ms", lambda: x.watch_variables(["n"], throttle_ms=-1)),
+                "text": (InvalidOptionsError, "debounce_ms", lambda: x.watch_variables(["n"], debounce_ms="5")),
+                "filter": (InvalidOptionsError, "filter_fn", lambda: x.watch_variables(["n"], filter_fn=asynchronous_filter)),
+                "filter of 4": (InvalidOptionsError, "4 arguments", lambda: x.watch_variables(["n"], filter_fn=lambda a, b, c, d: True)),
+            }
+        )
+        # A name alone stands for a list of it.
+        watch = x.watch_variables("n", include_initial=True)
+        assert (await watch.__anext__()).value == 1
+        await watch.aclose()
+        assert await session.get_variables("n") == {"n": 1}
+        assert [one.version for one in await session.history("n")] == [1]
+
+
+def test_options_of_a_session_that_make_no_sense() -> None:
+    connect: Any = SessionContext.connect
+    refused: List[Tuple[str, Callable[[], Any]]] = [
+        ("endpoint", lambda: connect("localhost")),
+        ("session_id", lambda: connect("a:1", "")),
+        ("heartbeat_ms", lambda: connect("a:1", heartbeat_ms=1)),
+        ("spacing_ms", lambda: connect("a:1", spacing_ms=101)),
+        ("call_timeout_ms", lambda: connect("a:1", call_timeout_ms=0)),
+        ("max_attempts", lambda: connect("a:1", max_attempts=-1)),
+        ("on_state", lambda: connect("a:1", on_state=5)),
+        ("backoff", lambda: connect("a:1", backoff=5)),
+        ("backoff.base_ms", lambda: connect("a:1", backoff=BackoffOptions(base_ms=-1))),
+        ("backoff.jitter", lambda: connect("a:1", backoff=BackoffOptions(jitter=2))),
+    ]
+    for name, act in refused:
+        with pytest.raises(InvalidOptionsError, match=f"^{name}"):
+            act()
+    for argument, act in (("metadata", lambda: connect("a:1", metadata={"a": 1})), ("session_id", lambda: connect("a:1", HALF))):
+        with pytest.raises(InvalidArgumentError, match=f"^{argument}"):
+            act()
+    with pytest.raises(TypeError, match="sesion"):
+        connect("a:1", sesion="house")
+
+
+@asynchronous
+async def test_a_session_that_is_not_connected_or_connected_twice(server: Server, session_id: str) -> None:
+    session = SessionContext.connect(server.endpoint, session_id)
+    with pytest.raises(ClosedError, match="not connected"):
+        await session.get_variable("n")
+    async with session:
+        with pytest.raises(InvalidArgumentError, match="connected already"):
+            await session
+    with pytest.raises(ClosedError):
+        await session
+    await session.close()
+
+
+def test_a_forked_child_is_told(server: Server, session_id: str) -> None:
+    with sync.SessionContext.connect(server.endpoint, session_id) as session:
+        session.register_variable("n", "integer", 1)
+        watch = session.watch_variables(["n"])
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            # Nothing of pytest runs in the child.
+            said = []
+            for act in (lambda: session.get_variable("n"), lambda: session.set_variable("n", 2), lambda: next(watch), session.close):
+                try:
+                    act()
+                    said.append("nothing")
+                except BridgeError as error:
+                    said.append(f"{error.code} {error.message}")
+                except BaseException as error:
+                    said.append(repr(error))
+            os.write(writing, "\n".join(said).encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as pipe:
+            told = pipe.read().split("\n")
+        assert len(told) == 4 and all(one.startswith("CLOSED ") and "forked" in one for one in told), told
+        assert session.get_variable("n") == 1
