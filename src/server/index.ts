@@ -19,4 +19,6 @@ export type {
 export type { Journal } from './engine/journal.js';
 export { LocalEngine } from './engine/local-engine.js';
 export { MemoryEngine } from './engine/memory-engine.js';
+export type { RedisEngineOptions } from './engine/redis/redis-engine.js';
+export { RedisEngine } from './engine/redis/redis-engine.js';
 export type { BridgeServerOptions } from './server-options.js';

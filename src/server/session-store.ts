@@ -53,7 +53,8 @@ export class SessionStore {
   /** Once: the sessions that the engine has kept. */
   async open(host: Omit<EngineHost, 'table'>): Promise<Life> {
     const { engine } = this.#options;
-    const life = await engine.open({ ...host, table: this.#tableOptions() });
+    const handleSession = (sessionId: string): void => this.#handleSession(sessionId, host.nowMs());
+    const life = await engine.open({ ...host, table: this.#tableOptions(), handleSession });
     const nowMs = host.nowMs();
     for (const id of [...engine.sessionIds]) {
       const session = await this.#openSession(id, nowMs, undefined);
@@ -100,10 +101,35 @@ export class SessionStore {
     return made;
   }
 
+  /** Another server has made it. */
+  #handleSession(sessionId: string, nowMs: number): void {
+    if (this.#sessions.has(sessionId) || this.#beginning.has(sessionId)) return;
+    const opening = this.#openSession(sessionId, nowMs, undefined);
+    const add = (session: Session | undefined): void => {
+      if (session !== undefined && !this.#sessions.has(sessionId)) this.#add(session, nowMs);
+    };
+    // Where it cannot be read now, whoever asks for it makes it be read.
+    if (opening instanceof Promise) opening.then(add, () => undefined);
+    else add(opening);
+  }
+
+  /** Another server has ended it. */
+  #handleOver(session: Session, nowMs: number): void {
+    if (this.#sessions.get(session.id) !== session || this.#ending.has(session.id)) return;
+    const ending = this.#finish(session, nowMs);
+    this.#ending.set(session.id, ending);
+    const forget = (): void => {
+      if (this.#ending.get(session.id) === ending) this.#ending.delete(session.id);
+    };
+    ending.then(forget, forget);
+  }
+
   #openSession(id: string, nowMs: number, metadata: Metadata | undefined): Kept<Session | undefined> {
     const { engine, deadlines, newVariableId, tell } = this.#options;
     const create = metadata === undefined ? undefined : { metadata, createdAtMs: nowMs };
-    return Session.open({ id, engine, deadlines, newVariableId, tell, whole: this.#held }, nowMs, create);
+    const handleOver = (session: Session, atMs: number): void => this.#handleOver(session, atMs);
+    const options = { id, engine, deadlines, newVariableId, tell, whole: this.#held, handleOver };
+    return Session.open(options, nowMs, create);
   }
 
   #add(session: Session, nowMs: number): Session {

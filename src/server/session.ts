@@ -37,6 +37,8 @@ export interface SessionOptions {
   readonly whole?: WholeBudget | undefined;
   /** Tells whoever observes, in order. */
   readonly tell: (sessionId: string, changes: readonly Change[]) => void;
+  /** Another server has ended it. */
+  readonly handleOver?: ((session: Session, nowMs: number) => void) | undefined;
 }
 
 /** What became of sets of several variables. */
@@ -53,6 +55,7 @@ export class Session implements Follower {
   readonly #deadlines: DeadlineSchedule;
   readonly #newVariableId: () => string;
   readonly #tellObservers: SessionOptions['tell'];
+  readonly #handleOver: SessionOptions['handleOver'];
   #following!: Following;
   #table!: VariableTable;
   readonly #expiries = new Map<Variable, Expiry>();
@@ -81,6 +84,7 @@ export class Session implements Follower {
     this.#tellObservers = options.tell;
     this.setWindows = new SetWindows(options.deadlines);
     this.#whole = options.whole;
+    this.#handleOver = options.handleOver;
   }
 
   #begin(following: Following, nowMs: number): this {
@@ -171,6 +175,12 @@ export class Session implements Follower {
   /** Outcomes of sets are kept over the server's end. */
   get keepsWindows(): boolean {
     return this.#following.keepsWindows;
+  }
+
+  /** What became of a link's last sets, where other servers make them too. */
+  async readWindow(link: string, nowMs: number): Promise<void> {
+    if (this.#engine.readWindow === undefined) return;
+    this.setWindows.replace(link, await this.#engine.readWindow(this.id, link), nowMs);
   }
 
   /** When all that was asked before is kept, or refused; undefined: now. */
@@ -269,6 +279,10 @@ export class Session implements Follower {
     }
     this.#tellObservers(this.id, changes);
     this.#toldRevision = revision;
+  }
+
+  handleOver(nowMs: number): void {
+    this.#handleOver?.(this, nowMs);
   }
 
   windows(): readonly WindowRecord[] {

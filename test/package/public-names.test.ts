@@ -94,7 +94,7 @@ const surfaces: Record<string, Surface> = {
     ],
   },
   'bridged-state/server': {
-    values: ['LocalEngine', 'MemoryEngine', 'startBridgeServer'],
+    values: ['LocalEngine', 'MemoryEngine', 'RedisEngine', 'startBridgeServer'],
     types: [
       'BridgeServer',
       'BridgeServerMetrics',
@@ -111,6 +111,7 @@ const surfaces: Record<string, Surface> = {
       'Kept',
       'Life',
       'Outcome',
+      'RedisEngineOptions',
       'TokenOption',
     ],
   },

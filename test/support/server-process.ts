@@ -14,6 +14,9 @@ export interface ServerProcessReport {
   readonly rssBytes: number;
 }
 
+/** `redis`: the address of its engine. */
+export type ServerProcessOptions = Omit<BridgeServerOptions, 'engine'> & { readonly redis?: string };
+
 type Command = 'report' | 'close';
 
 /** Owner: whoever started it; `close` or `kill` ends it. */
@@ -29,7 +32,7 @@ export class ServerProcess {
   }
 
   /** Resolves when it listens. */
-  static async start(options: BridgeServerOptions = {}, execArgv: readonly string[] = []): Promise<ServerProcess> {
+  static async start(options: ServerProcessOptions = {}, execArgv: readonly string[] = []): Promise<ServerProcess> {
     const child = fork(fileURLToPath(import.meta.url), [JSON.stringify({ port: 0, ...options })], {
       execArgv: [...execArgv],
     });
@@ -64,9 +67,11 @@ export class ServerProcess {
 
 const START_MS = 20_000;
 
-async function main(options: BridgeServerOptions): Promise<void> {
-  const { startBridgeServer } = await import('../../src/server/index.js');
-  const server = await startBridgeServer(options);
+async function main({ redis, ...options }: ServerProcessOptions): Promise<void> {
+  const { RedisEngine, startBridgeServer } = await import('../../src/server/index.js');
+  const server = await startBridgeServer(
+    redis === undefined ? options : { ...options, engine: new RedisEngine(redis) },
+  );
   process.on('message', (command: Command) => {
     switch (command) {
       case 'report': {

@@ -45,6 +45,11 @@ export interface Engine extends AsyncDisposable {
   head(sessionId: string): Kept<number>;
   /** When all that was asked before is kept, or refused; undefined: now. */
   whenKept(sessionId: string): Promise<void> | undefined;
+  /**
+   * Of an engine that is shared: what became of a link's last sets, whichever server made them. Undefined: it is not known, or not known any more.
+   * Others give what they know to `follow`.
+   */
+  readWindow?(sessionId: string, link: string): Promise<WindowRecord | undefined>;
   /** Used: keeps idle sessions alive at every server. */
   touch(sessionIds: readonly string[]): void;
   readonly health: EngineHealth;
@@ -63,6 +68,8 @@ export interface EngineHost {
   readonly newEpoch: () => string;
   readonly logger: Logger;
   handleHealth(health: EngineHealth): void;
+  /** Another server has made a session: this one may follow it. */
+  handleSession?(sessionId: string): void;
 }
 
 /** Of the state. */
@@ -97,6 +104,8 @@ export interface Follower {
   handleCommit(commit: Commit): void;
   /** What became of the sets of its links, as far as they are told and not answered. */
   windows(): readonly WindowRecord[];
+  /** Another server has ended it. */
+  handleOver?(nowMs: number): void;
 }
 
 export interface Group extends Asked {

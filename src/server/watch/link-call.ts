@@ -253,6 +253,7 @@ export class LinkCall
       throw new InvalidArgumentError(`link_id has ${linkId.length} bytes: give ${LINK_ID_BYTES}, or none`);
     }
     const id = Buffer.from(linkId).toString('base64');
+    await session.readWindow(id, this.#server.clock.nowMs());
     const { window, continues } = session.setWindows.take(id, this);
     this.#window = window;
     this.#leaveWindow = () => session.setWindows.leave(id, this, this.#server.clock.nowMs());

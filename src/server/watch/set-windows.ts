@@ -60,6 +60,17 @@ export class SetWindows {
     this.#deadlines.schedule(entry, nowMs + KEPT_MS);
   }
 
+  /** By what all servers know of it: this one may have made none of its last sets. */
+  replace(link: string, record: WindowRecord | undefined, nowMs: number): void {
+    const known = this.#entries.get(link);
+    if (known !== undefined) {
+      this.#deadlines.cancel(known);
+      this.#entries.delete(link);
+      known.owner?.handleTakenOver();
+    }
+    if (record !== undefined) this.restore(record, nowMs);
+  }
+
   records(): WindowRecord[] {
     const records: WindowRecord[] = [];
     for (const [link, { window }] of this.#entries) {

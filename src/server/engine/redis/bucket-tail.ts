@@ -1,0 +1,167 @@
+/**
+ * Follows the logs of all buckets that are in use, each from where it was. Path: redis -> [bucket tail] -> redis engine. It has a connection of its own:
+ * its reads wait. Slow: entries wait in Redis. Cut off: it reads on from the same places; where the log begins later than that, there is a hole.
+ */
+import { clearTimeout, performanceNowMs, setTimeout } from '../../../shared/platform-timers.js';
+import { BUCKETS } from './keys.js';
+import type { LoggedCommit } from './log-entry.js';
+import { readLogEntry } from './log-entry.js';
+import type { RedisAddress, RedisClient } from './redis-connection.js';
+import { makeRedisClient } from './redis-connection.js';
+
+export interface TailHost {
+  handleBucket(number: number): void;
+  handleCommit(commit: LoggedCommit): void;
+  /** Entries are missing: all of its sessions have to be read anew. */
+  handleHole(number: number): void;
+  handleAway(error: unknown): void;
+  handleHeard(): void;
+  prefixOf(number: number): string;
+}
+
+interface Place {
+  readonly number: number;
+  readonly key: string;
+  /** Id of the last entry that was read. */
+  last: string;
+  position: number;
+}
+
+export class BucketTail {
+  readonly #client: RedisClient;
+  readonly #bucketsKey: string;
+  readonly #host: TailHost;
+  readonly #places = new Map<string, Place>();
+  #lastBucket = '0-0';
+  #isClosed = false;
+
+  static async open(address: RedisAddress, bucketsKey: string, host: TailHost): Promise<BucketTail> {
+    // Longer than a read waits; then the connection is taken for dead.
+    const own = { ...address, options: { ...address.options, socketTimeout: SILENT_MS } };
+    const client = await makeRedisClient(own, (error) => host.handleAway(error));
+    const tail = new BucketTail(client, bucketsKey, host);
+    await client.connect();
+    return tail;
+  }
+
+  private constructor(client: RedisClient, bucketsKey: string, host: TailHost) {
+    this.#client = client;
+    this.#bucketsKey = bucketsKey;
+    this.#host = host;
+  }
+
+  /** Buckets in use: from here on each is followed, from its last entry. */
+  async known(): Promise<number[]> {
+    const entries = await this.#client.xrange(this.#bucketsKey, '-', '+');
+    for (const [id, fields] of entries) {
+      this.#lastBucket = id;
+      await this.#add(Number(fields[1]));
+    }
+    return [...this.#places.values()].map(({ number }) => number);
+  }
+
+  follows(number: number): boolean {
+    return this.#places.has(this.#keyOf(number));
+  }
+
+  /** Makes every server follow it, this one before it resolves. */
+  async announce(calls: RedisClient, number: number): Promise<void> {
+    if (this.follows(number)) return;
+    const last = await calls.xrevrange(this.#keyOf(number), '+', '-', 'COUNT', 1);
+    this.#follow(number, last[0]?.[0] ?? '0-0');
+    // The read that waits is woken by it.
+    await calls.xadd(this.#bucketsKey, 'MAXLEN', '~', 10 * BUCKETS, '*', 'bucket', number);
+  }
+
+  run(): void {
+    void this.#loop();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#client.disconnect();
+  }
+
+  async #loop(): Promise<void> {
+    while (!this.#isClosed) {
+      try {
+        await this.#readOnce();
+      } catch (error) {
+        if (this.#isClosed) return;
+        this.#host.handleAway(error);
+        await new Promise<void>((resolve) => setTimeout(resolve, RETRY_MS));
+      }
+    }
+  }
+
+  async #readOnce(): Promise<void> {
+    const places = [...this.#places.values()];
+    const keys = [this.#bucketsKey, ...places.map(({ key }) => key)];
+    const lasts = [this.#lastBucket, ...places.map(({ last }) => last)];
+    const reading = this.#client.xreadBuffer('COUNT', MOST_ENTRIES, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...lasts);
+    const streams = (await withDeadline(reading, SILENT_MS, () => this.#client.disconnect(true))) as Streams;
+    this.#host.handleHeard();
+    for (const [key, entries] of streams ?? []) await this.#take(key.toString(), entries);
+  }
+
+  async #take(key: string, entries: readonly Entry[]): Promise<void> {
+    const place = this.#places.get(key);
+    for (const [entryId, fields] of entries) {
+      const id = entryId.toString();
+      if (place === undefined) {
+        this.#lastBucket = id;
+        await this.#add(Number(fields[1]?.toString()));
+        continue;
+      }
+      const position = Number(id.split('-')[0]);
+      const isHole = place.position !== 0 && position > place.position + 1;
+      place.last = id;
+      place.position = position;
+      if (isHole) this.#host.handleHole(place.number);
+      this.#host.handleCommit(readLogEntry(fields));
+    }
+  }
+
+  async #add(number: number): Promise<void> {
+    if (!Number.isInteger(number) || this.follows(number)) return;
+    // From its beginning: whoever announces it makes its first session right behind.
+    this.#follow(number, '0-0');
+    this.#host.handleBucket(number);
+  }
+
+  #follow(number: number, last: string): void {
+    const key = this.#keyOf(number);
+    this.#places.set(key, { number, key, last, position: Number(last.split('-')[0]) });
+  }
+
+  #keyOf(number: number): string {
+    return `${this.#host.prefixOf(number)}log`;
+  }
+}
+
+type Entry = readonly [Buffer, readonly Buffer[]];
+type Streams = readonly (readonly [Buffer, readonly Entry[]])[] | null;
+
+/** A read that is never answered ends with its connection. */
+async function withDeadline<T>(reading: Promise<T>, ms: number, giveUp: () => void): Promise<T> {
+  const startedAtMs = performanceNowMs();
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      giveUp();
+      reject(new Error(`Redis was silent for ${Math.round(performanceNowMs() - startedAtMs)} ms`));
+    }, ms);
+  });
+  reading.catch(() => undefined);
+  try {
+    return await Promise.race([reading, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+const BLOCK_MS = 1_000;
+const SILENT_MS = 3_000;
+/** Of one read and log. */
+const MOST_ENTRIES = 1_000;
+const RETRY_MS = 50;

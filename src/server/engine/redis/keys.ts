@@ -1,0 +1,40 @@
+/**
+ * Where a session lives in Redis. All keys of a bucket have its hash tag, so that one script and one slot of a cluster hold it.
+ * Path: redis engine -> [keys] -> scripts. Pure. The layout is a contract: servers of several ages read it (docs/operations.md).
+ */
+
+/** Fixed: a session's bucket must not move when servers come and go. */
+export const BUCKETS = 256;
+
+/** What every server reads, whichever sessions it serves: format and epoch, and the buckets that are in use. */
+export interface RootKeys {
+  /** Hash: `format`, `epoch`. */
+  readonly meta: string;
+  /** Stream: a bucket that has got its first session. */
+  readonly buckets: string;
+}
+
+export function rootKeys(prefix: string): RootKeys {
+  return { meta: `${prefix}bs:meta`, buckets: `${prefix}bs:buckets` };
+}
+
+/**
+ * What the keys of a bucket begin with. Behind it: `head` (hash: generation, run, position), `log` (stream: commits), `sessions` (set of ids),
+ * and of a session `s:ID` (hash: revision, metadata, …), `n:ID` (name -> id), `r:ID` (id -> registration),
+ * `v:ID` (id -> present version, id:0 to id:15 -> the last sixteen), `x:ID` (sorted set: when ids expire), `g:ID` (list: the last
+ * 1,024 that went), and `w:LINK` (sequence -> outcome).
+ */
+export function bucketPrefix(prefix: string, bucket: number): string {
+  return `${prefix}bs:{b${bucket}}:`;
+}
+
+/** FNV-1a over the id's UTF-16 units. */
+export function bucketOf(sessionId: string): number {
+  let hash = 0x811c9dc5;
+  for (let index = 0; index < sessionId.length; index += 1) {
+    const unit = sessionId.charCodeAt(index);
+    hash = Math.imul(hash ^ (unit & 0xff), 0x01000193);
+    hash = Math.imul(hash ^ (unit >>> 8), 0x01000193);
+  }
+  return (hash >>> 0) % BUCKETS;
+}

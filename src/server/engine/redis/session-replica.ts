@@ -1,0 +1,193 @@
+/**
+ * What this server has of a session in Redis: the table that everything is read from, one commit behind another. Path: bucket log -> [session replica]
+ * -> variable table, its follower. Pure. A hole in the log: `isBehind`, and the engine reads the session anew.
+ */
+import { bytesOfVersion } from '../../../shared/state/held-bytes.js';
+import type { Change, DecidedChange, DeletedReason, Variable, VersionedValue } from '../../../shared/state/variable.js';
+import type { TableOptions } from '../../../shared/state/variable-table.js';
+import { VariableTable } from '../../../shared/state/variable-table.js';
+import type { Metadata } from '../../../shared/values/metadata.js';
+import type { Commit, Follower, Following } from '../engine.js';
+import { GoneVariables } from '../gone-variables.js';
+import type { WindowRecord } from '../records.js';
+import type { KeptGone, KeptSession, KeptVersion, LoggedChange, LoggedCommit } from './log-entry.js';
+import { decodePayload, decodeRegistration } from './payload.js';
+
+export class SessionReplica implements Following {
+  readonly id: string;
+  readonly life: number;
+  readonly metadata: Metadata;
+  readonly createdAtMs: number;
+  readonly table: VariableTable;
+  readonly gone = new GoneVariables();
+  /** Redis has them, for whichever server is asked. */
+  readonly windows: readonly WindowRecord[] = [];
+  readonly keepsWindows = true;
+  follower: Follower | undefined;
+  /** This server asked for its end. */
+  isEnding = false;
+  /** It is no more in Redis. */
+  isOver = false;
+  readonly #waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
+  readonly #onReleased: (replica: SessionReplica) => void;
+
+  constructor(
+    id: string,
+    kept: KeptSession,
+    table: TableOptions,
+    atMs: (timestamp: number) => number,
+    onReleased: (replica: SessionReplica) => void,
+  ) {
+    this.id = id;
+    this.life = kept.life;
+    this.metadata = kept.metadata === '' ? {} : (JSON.parse(kept.metadata) as Metadata);
+    this.createdAtMs = atMs(kept.createdAt);
+    this.table = new VariableTable(table);
+    this.#onReleased = onReleased;
+    for (const { id: variableId, place, createdAt, registration, versions } of kept.variables) {
+      const said = decodeRegistration(registration);
+      const values = versions.map((version) => versionOf(said.type, version));
+      this.table.restore({ id: variableId, ...said, place, createdAt }, values, atMs);
+    }
+    this.table.skipTo(kept.revision);
+    for (const gone of kept.gone) this.gone.remember(this.#goneOf(gone));
+    this.gone.forgetTo(kept.forgotten);
+  }
+
+  get revision(): number {
+    return this.table.revision;
+  }
+
+  /** Whether something between is missing. */
+  isBehind({ before }: LoggedCommit): boolean {
+    return before > this.table.revision;
+  }
+
+  /** The next commit; one that is in the table already is left out. */
+  apply({ changes, revision, timestamp }: LoggedCommit, nowMs: number): void {
+    if (revision > this.table.revision) {
+      let made: DecidedChange[] = [];
+      for (const change of changes) {
+        const one = this.#changeOf(change, timestamp);
+        if (one === undefined) continue;
+        if (made.length > 0 && made[0]!.current.revision !== one.current.revision) {
+          this.#tellMade(made, nowMs);
+          made = [];
+        }
+        made.push(one);
+        this.table.replay(one, nowMs);
+        if (one.reason !== undefined) this.gone.remember(one);
+      }
+      if (made.length > 0) this.#tellMade(made, nowMs);
+      this.table.skipTo(revision);
+    }
+    this.#settle();
+  }
+
+  /** All that has become another since, as one commit: versions say what was missed. */
+  catchUp(kept: KeptSession, nowMs: number): void {
+    const before = this.table.revision;
+    const made: DecidedChange[] = [];
+    const present = new Set(kept.variables.map(({ id }) => id));
+    for (const variable of [...this.table.variables()]) {
+      if (present.has(variable.id)) continue;
+      const { current } = variable;
+      const last = { ...current, version: current.version + 1, revision: kept.revision };
+      made.push({ variable, previous: current, current: last, reason: 'deleted', bytes: 0 });
+    }
+    for (const { id, place, createdAt, registration, versions } of kept.variables) {
+      const known = this.table.findById(id);
+      const said = known ?? decodeRegistration(registration);
+      const newer = versions.filter(({ version }) => known === undefined || version > known.current.version);
+      let variable = known;
+      for (const version of newer) {
+        const current = versionOf(said.type, version);
+        const previous = variable?.current;
+        variable ??= this.table.variableOf({ id, ...said }, current, place, createdAt);
+        made.push(changeOf(variable, previous, current));
+      }
+    }
+    made.sort((a, b) => a.current.revision - b.current.revision);
+    for (const change of made) {
+      this.table.replay(change, nowMs);
+      if (change.reason !== undefined) this.gone.remember(change);
+    }
+    this.table.skipTo(kept.revision);
+    this.#tell({ sessionId: this.id, nowMs, before, revision: kept.revision, changes: made });
+    this.#settle();
+  }
+
+  /** Another server has ended it, or this one. */
+  handleOver(nowMs: number): void {
+    this.isOver = true;
+    this.#settle();
+    if (!this.isEnding) this.follower?.handleOver?.(nowMs);
+  }
+
+  /** Resolves when it is in the table, and was told to whoever follows. */
+  whenAt(revision: number): Promise<void> | undefined {
+    if (revision <= this.table.revision || this.isOver) return undefined;
+    return new Promise((resolve) => this.#waiting.push({ revision, resolve }));
+  }
+
+  release(): void {
+    this.follower = undefined;
+    this.#onReleased(this);
+  }
+
+  #goneOf({ id, registration, place, createdAt, last, version, revision, reason }: KeptGone): Change {
+    const said = decodeRegistration(registration);
+    const previous = versionOf(said.type, last);
+    const variable = this.table.variableOf({ id, ...said }, previous, place, createdAt);
+    variable.isGone = true;
+    return { variable, previous, current: { ...previous, version, revision }, reason };
+  }
+
+  #changeOf(change: LoggedChange, timestamp: number): DecidedChange | undefined {
+    const { id, version, revision } = change;
+    if (change.kind === 'register') {
+      const said = decodeRegistration(change.registration);
+      const current = versionOf(said.type, { version, revision, timestamp, payload: change.payload });
+      return changeOf(this.table.variableOf({ id, ...said }, current, revision, timestamp), undefined, current);
+    }
+    const variable = this.table.findById(id);
+    if (variable === undefined) return undefined;
+    const previous = variable.current;
+    if (change.kind === 'delete') return goneOf(variable, change.reason, { ...previous, version, revision, timestamp });
+    return changeOf(
+      variable,
+      previous,
+      versionOf(variable.type, { version, revision, timestamp, payload: change.payload }),
+    );
+  }
+
+  /** One commit, whatever Redis was told together. */
+  #tellMade(changes: readonly DecidedChange[], nowMs: number): void {
+    const { revision } = changes[0]!.current;
+    this.#tell({ sessionId: this.id, nowMs, before: revision - 1, revision, changes });
+  }
+
+  #tell(commit: Commit): void {
+    if (commit.changes.length > 0) this.follower?.handleCommit(commit);
+  }
+
+  #settle(): void {
+    // In the order of the calls, and so of their revisions.
+    while (this.#waiting.length > 0 && (this.isOver || this.#waiting[0]!.revision <= this.table.revision)) {
+      this.#waiting.shift()!.resolve();
+    }
+  }
+}
+
+function versionOf(type: Variable['type'], { version, revision, timestamp, payload }: KeptVersion): VersionedValue {
+  return { version, revision, timestamp, ...decodePayload(type, payload) };
+}
+
+function changeOf(variable: Variable, previous: VersionedValue | undefined, current: VersionedValue): DecidedChange {
+  const bytes = bytesOfVersion(current.value, current.custom, current.source);
+  return { variable, previous, current, reason: undefined, bytes };
+}
+
+function goneOf(variable: Variable, reason: DeletedReason, current: VersionedValue): DecidedChange {
+  return { variable, previous: variable.current, current, reason, bytes: 0 };
+}

@@ -1,0 +1,34 @@
+/** The suite of engines, over Redis: one process of the test's own, a prefix for each engine. */
+import { after, describe, test } from 'node:test';
+import { RedisEngine } from '../../src/server/engine/redis/redis-engine.js';
+import type { Engine } from '../../src/server/index.js';
+import { describeEngine } from '../../src/testing/index.js';
+import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
+
+if (!hasRedis())
+  test('the engine for Redis', { skip: skipWithoutRedis() }, () => Promise.reject(new Error(HOW_TO_INSTALL_REDIS)));
+else {
+  describe('over Redis', () => {
+    const started = RedisServer.start();
+    after(async () => (await started).close());
+    const urls = new WeakMap<Engine, string>();
+    const over = (url: string): Engine => {
+      const engine = new RedisEngine(url);
+      urls.set(engine, url);
+      return engine;
+    };
+    let count = 0;
+    describeEngine('redis', {
+      create: async () => {
+        count += 1;
+        return over(`${(await started).url}?test${count}`);
+      },
+      reopen: (engine) => over(urls.get(engine)!),
+      cut: async () => {
+        const redis = await started;
+        redis.kill('SIGSTOP');
+        return async () => redis.kill('SIGCONT');
+      },
+    });
+  });
+}

@@ -1,0 +1,247 @@
+/** Two servers over one Redis: every promise holds at either, and whichever dies, its clients go on at the other. */
+import assert from 'node:assert/strict';
+import { after, afterEach, before, describe, test } from 'node:test';
+import type { BridgeError } from '../../src/main/index.js';
+import { BridgedState } from '../../src/main/index.js';
+import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
+import { until, within } from '../../src/testing/within.js';
+import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
+import { ServerProcess } from '../support/server-process.js';
+
+if (!hasRedis())
+  test('two servers over Redis', { skip: skipWithoutRedis() }, () => Promise.reject(new Error(HOW_TO_INSTALL_REDIS)));
+else describeTwoServers();
+
+function describeTwoServers(): void {
+  describe('two servers over one Redis', () => {
+    let redis: RedisServer;
+    let prefixes = 0;
+    before(async () => {
+      redis = await RedisServer.start();
+    });
+    after(() => redis.close());
+    afterEach(closeAll);
+
+    const twoServers = async (): Promise<[ServerProcess, ServerProcess]> => {
+      prefixes += 1;
+      const url = `${redis.url}?two${prefixes}`;
+      return Promise.all([startServer(url), startServer(url)]);
+    };
+
+    test('what one is told the other tells: sessions, variables, values, ends', async () => {
+      const servers = await twoServers();
+      const [one, other] = await Promise.all(servers.map((server) => openAt([server])));
+      assert.equal(servers[0].epoch, servers[1].epoch);
+      const id = await one!.registerVariable('mode', 'choice', 'eco', { constraints: { choices: ['eco', 'boost'] } });
+      await until(async () => (await other!.listVariables()).length === 1, 'the variable at the other server');
+      assert.equal((await other!.getVariableInfo('mode')).id, id);
+      const changes = other!.watch('mode');
+      await one!.setVariable('mode', 'boost', { source: 'one', metadata: { why: 'cold' } });
+      const { value: change } = await within(changes.next(), 'the change');
+      assert.deepEqual([change.oldValue, change.newValue, change.metadata.source], ['eco', 'boost', 'one']);
+      assert.deepEqual({ ...change.metadata.custom }, { why: 'cold' });
+      await assert.rejects(other!.setVariable('mode', 'turbo'), { code: 'CONSTRAINT_VIOLATION' });
+      await assert.rejects(other!.registerVariable('mode', 'float', 0), { code: 'ALREADY_EXISTS' });
+      await assert.rejects(other!.setVariable('mode', 'eco', { expectedVersion: 1 }), { code: 'VERSION_CONFLICT' });
+      await other!.deleteVariable('mode');
+      await until(async () => (await one!.listVariables()).length === 0, 'its end');
+      await changes.return?.();
+    });
+
+    test('every change is told once, in one order of revisions, whichever server it came by', async () => {
+      const servers = await twoServers();
+      const states = await Promise.all(servers.map((server) => openAt([server])));
+      const names = Array.from({ length: 20 }, (_, index) => `v${index}`);
+      for (const name of names) await states[0]!.registerVariable(name, 'integer', 0);
+      await until(async () => (await states[1]!.listVariables()).length === names.length, 'the variables');
+      const seen: { name: string; value: unknown; version: number; revision: number; missed: number }[][] = [[], []];
+      for (const [place, state] of states.entries()) {
+        await state.watchVariables(names, (name, _, value, { version, revision, missed }) => {
+          seen[place]!.push({ name, value, version, revision, missed });
+        });
+      }
+      const sets: Promise<unknown>[] = [];
+      for (let n = 1; n <= 1_000; n += 1) sets.push(states[n % 2]!.setVariable(names[n % 20]!, n));
+      for (let n = 1; n <= 50; n += 1) {
+        sets.push(states[n % 2]!.updateVariables({ v0: -n, v1: -n }, { atomic: true }));
+      }
+      await within(Promise.all(sets), 'the sets');
+      const changes = 1_000 + 100;
+      await until(() => seen.every((told) => told.length === changes), `${changes} changes at each`);
+      const ordered = seen.map((told) =>
+        [...told].sort((a, b) => a.revision - b.revision || a.name.localeCompare(b.name)),
+      );
+      assert.deepEqual(ordered[0], ordered[1]);
+      for (const told of seen) {
+        const versions = new Map<string, number>();
+        for (const { name, version, missed } of told) {
+          assert.deepEqual([version, missed], [(versions.get(name) ?? 1) + 1, 0]);
+          versions.set(name, version);
+        }
+      }
+    });
+
+    test('of 100 setters at two servers that expect one version one is taken', async () => {
+      const servers = await twoServers();
+      const states = await Promise.all(servers.map((server) => openAt([server])));
+      await states[0]!.registerVariable('v', 'integer', 0);
+      await until(async () => (await states[1]!.listVariables()).length === 1, 'the variable');
+      const sets = Array.from({ length: 100 }, (_, n) =>
+        states[n % 2]!.setVariable('v', n + 1, { expectedVersion: 1 }),
+      );
+      const codes = (await Promise.allSettled(sets)).map((set) =>
+        set.status === 'fulfilled' ? set.value : (set.reason as BridgeError).code,
+      );
+      assert.deepEqual(codes.sort(), [2, ...Array.from({ length: 99 }, () => 'VERSION_CONFLICT')]);
+    });
+
+    test('a variable that expires goes once', async () => {
+      const servers = await twoServers();
+      const states = await Promise.all(servers.map((server) => openAt([server])));
+      await states[0]!.registerVariable('brief', 'integer', 0, { ttlMs: 200 });
+      await until(async () => (await states[1]!.listVariables()).length === 1, 'the variable');
+      const ends: unknown[][] = [[], []];
+      for (const [place, state] of states.entries()) {
+        await state.watchVariables('brief', (_, __, ___, { deleted, version }) =>
+          ends[place]!.push([deleted, version]),
+        );
+      }
+      // The other server renews it.
+      await states[1]!.setVariable('brief', 0);
+      await until(() => ends.every(({ length }) => length > 0), 'its end at each');
+      assert.deepEqual(ends, [[['expired', 2]], [['expired', 2]]]);
+    });
+
+    test('a server that is killed: its clients go on at the other, nothing is missed, and each set is made once', async () => {
+      const servers = await twoServers();
+      const setter = await openAt(servers);
+      const watcher = await openAt(servers);
+      const other = await openAt([servers[1]]);
+      await setter.registerVariable('v', 'integer', 0);
+      await until(async () => (await other.listVariables()).length === 1, 'the variable');
+      const seen: { value: unknown; version: number; missed: number; resync: boolean }[] = [];
+      await watcher.watchVariables('v', (_, __, value, { version, missed, resync }) => {
+        seen.push({ value, version, missed, resync });
+      });
+      const sets: Promise<unknown>[] = [];
+      for (let n = 1; n <= 2_000; n += 1) {
+        sets.push(setter.setVariable('v', n));
+        if (n === 1_000) await servers[0].kill();
+        else if (n % 100 === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      const versions = await within(Promise.all(sets), 'all sets');
+      assert.deepEqual(
+        versions,
+        Array.from({ length: 2_000 }, (_, n) => n + 2),
+      );
+      await until(() => seen.at(-1)?.version === 2_001, 'the last change');
+      assert.deepEqual(
+        seen.filter(({ missed, resync }) => missed > 0 || resync),
+        [],
+      );
+      assert.deepEqual(
+        seen.map(({ value }) => value),
+        Array.from({ length: 2_000 }, (_, n) => n + 1),
+      );
+      assert.equal((await other.getVariableInfo('v')).version, 2_001);
+    });
+  });
+
+  describe('Redis itself', () => {
+    afterEach(closeAll);
+
+    test('killed and started again on its files: nothing that was acknowledged is lost, and nobody misses anything', async () => {
+      const redis = await startRedis('--appendonly', 'yes', '--appendfsync', 'always');
+      const servers = [await startServer(redis.url), await startServer(redis.url)];
+      const [setter, watcher] = await Promise.all(servers.map((server) => openAt([server])));
+      await setter!.registerVariable('v', 'integer', 0);
+      await until(async () => (await watcher!.listVariables()).length === 1, 'the variable');
+      const seen: number[] = [];
+      const faults: unknown[] = [];
+      await watcher!.watchVariables('v', (_, __, value, { missed, resync }) => {
+        seen.push(Number(value));
+        if (missed > 0 || resync) faults.push([value, missed, resync]);
+      });
+      const sets: Promise<number>[] = [];
+      for (let n = 1; n <= 300; n += 1) {
+        sets.push(setter!.setVariable('v', n));
+        if (n % 100 === 50) {
+          redis.kill();
+          await redis.ended();
+          await redis.run();
+        }
+      }
+      const versions = await within(Promise.all(sets), 'all sets', 20_000);
+      assert.deepEqual(
+        versions,
+        Array.from({ length: 300 }, (_, n) => n + 2),
+      );
+      await until(() => seen.at(-1) === 300, 'the last change');
+      assert.deepEqual([seen.length, faults], [300, []]);
+    });
+
+    test('full: sets are refused with nothing done, and it goes on by itself when there is room', async () => {
+      const redis = await startRedis('--maxmemory-policy', 'noeviction');
+      const server = await startServer(redis.url);
+      const state = await openAt([server]);
+      await state.registerVariable('v', 'string', '');
+      await redis.command('CONFIG', 'SET', 'maxmemory', '1');
+      await assert.rejects(state.setVariable('v', 'x'), { code: 'STORAGE_FULL' });
+      await assert.rejects(state.registerVariable('w', 'string', ''), { code: 'STORAGE_FULL' });
+      assert.equal(await state.getVariable('v'), '');
+      await redis.command('CONFIG', 'SET', 'maxmemory', '0');
+      assert.equal(await state.setVariable('v', 'x'), 2);
+      assert.equal((await state.listVariables()).length, 1);
+    });
+
+    test('what is wrong at the start is said', async () => {
+      const redis = await startRedis('--requirepass', 'secret word');
+      const start = (url: string) => startBridgeServer({ port: 0, engine: new RedisEngine(url) });
+      await assert.rejects(start(redis.url), (error: BridgeError) => {
+        assert.match(error.message, /NOAUTH/);
+        return error.code === 'ENGINE_UNAVAILABLE';
+      });
+      await assert.rejects(start('redis://127.0.0.1:1'), {
+        code: 'ENGINE_UNAVAILABLE',
+        message: /127\.0\.0\.1:1 .*ECONNREFUSED/,
+      });
+      assert.throws(() => new RedisEngine('http://somewhere'), { code: 'INVALID_OPTIONS' });
+      const foreign = await startRedis();
+      await foreign.command('SET', 'bs:meta', 'of somebody else');
+      await assert.rejects(start(foreign.url), { code: 'ENGINE_FORMAT' });
+      await foreign.command('DEL', 'bs:meta');
+      await foreign.command('HSET', 'bs:meta', 'format', '99');
+      await assert.rejects(start(foreign.url), { code: 'ENGINE_FORMAT', message: /99/ });
+    });
+  });
+}
+
+async function openAt(servers: readonly ServerProcess[]): Promise<BridgedState> {
+  const endpoints = servers.map(({ port }) => `127.0.0.1:${port}`);
+  const state = await BridgedState.open({ endpoints, sessionId: 'house', workers: 1 });
+  opened.states.push(state);
+  return state;
+}
+
+/** Of one test: closed when it is over, in the order in which they were opened, servers last. */
+const opened: { readonly states: BridgedState[]; readonly servers: ServerProcess[]; readonly redis: RedisServer[] } = {
+  ...{ states: [], servers: [], redis: [] },
+};
+
+async function startServer(url: string): Promise<ServerProcess> {
+  const server = await ServerProcess.start({ redis: url });
+  opened.servers.push(server);
+  return server;
+}
+
+async function startRedis(...options: string[]): Promise<RedisServer> {
+  const redis = await RedisServer.start(...options);
+  opened.redis.push(redis);
+  return redis;
+}
+
+async function closeAll(): Promise<void> {
+  for (const state of opened.states.splice(0)) await state.close();
+  for (const server of opened.servers.splice(0)) await server.close();
+  for (const redis of opened.redis.splice(0)) await redis.close();
+}

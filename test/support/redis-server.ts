@@ -1,0 +1,111 @@
+/** A Redis of a test's own: a process in a folder of its own, on a socket in it, so that no port is raced for. Ended by its pid. */
+import type { ChildProcess } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { until } from './deadline.js';
+
+export const HOW_TO_INSTALL_REDIS = 'redis-server is missing: apt-get install redis-server';
+
+export function hasRedis(): boolean {
+  return spawnSync('redis-server', ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
+/** For `skip` of a test: a missing Redis is a word here, and a failure where CI runs. */
+export function skipWithoutRedis(): string | false {
+  return hasRedis() || process.env.CI === 'true' ? false : HOW_TO_INSTALL_REDIS;
+}
+
+export class RedisServer {
+  readonly #folder = mkdtempSync(join(tmpdir(), 'bridged-state-redis-'));
+  readonly #options: readonly string[];
+  #child: ChildProcess | undefined;
+
+  /** `--appendonly no` unless the options say otherwise. */
+  static async start(...options: string[]): Promise<RedisServer> {
+    const server = new RedisServer(options);
+    await server.run();
+    return server;
+  }
+
+  private constructor(options: readonly string[]) {
+    this.#options = options;
+  }
+
+  /** For `--engine`, and for the engine. */
+  get url(): string {
+    return `unix:${this.#path}`;
+  }
+
+  get #path(): string {
+    return join(this.#folder, 'redis.sock');
+  }
+
+  /** Begins it, or begins it again on its files. */
+  async run(): Promise<void> {
+    const fixed = [
+      '--port',
+      '0',
+      '--unixsocket',
+      this.#path,
+      '--dir',
+      this.#folder,
+      '--save',
+      '',
+      '--loglevel',
+      'warning',
+    ];
+    const child = spawn('redis-server', [...fixed, ...this.#options], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const failed = once(child, 'error').then(([error]) => Promise.reject(error as Error));
+    failed.catch(() => undefined);
+    this.#child = child;
+    await Promise.race([failed, this.#answers()]);
+  }
+
+  kill(signal: NodeJS.Signals = 'SIGKILL'): void {
+    this.#child?.kill(signal);
+  }
+
+  async ended(): Promise<void> {
+    const child = this.#child;
+    if (child !== undefined && child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  }
+
+  /** What it answers to one command, as it says it. */
+  command(...words: string[]): Promise<string> {
+    return new Promise((resolve, reject) => {
+      const socket = connect(this.#path);
+      socket.on('error', reject);
+      socket.once('data', (bytes) => {
+        resolve(bytes.toString());
+        socket.destroy();
+      });
+      socket.write(`*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`);
+    });
+  }
+
+  async close(): Promise<void> {
+    this.kill('SIGCONT');
+    this.kill();
+    await this.ended();
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #answers(): Promise<void> {
+    let isReady = false;
+    const ask = (): void => {
+      this.command('PING').then(
+        (answer) => {
+          isReady = /^(\+PONG|-NOAUTH)/.test(answer);
+          if (!isReady) ask();
+        },
+        () => setTimeout(ask, 10),
+      );
+    };
+    ask();
+    await until(10_000, () => isReady, 'redis-server');
+  }
+}
