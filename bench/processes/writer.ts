@@ -22,6 +22,8 @@ export interface WriteReport {
   readonly failure: string | undefined;
   /** How late the calls were made, ms: part of every latency of the run. */
   readonly lateP99Ms: number;
+  /** CPU of all threads from the first set to the last answer, us; said by those that are measured themselves. */
+  readonly cpuUs?: number;
 }
 
 interface Preparation {
@@ -33,6 +35,8 @@ interface Preparation {
   readonly values: ValueKind;
   /** How sets reach our server. */
   readonly setsBy: 'link' | 'calls';
+  /** For a writer that measures several ways of setting. */
+  readonly kind?: string;
 }
 
 let setter: BatchSetter | undefined;

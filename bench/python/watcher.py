@@ -1,20 +1,15 @@
 """The watching service of a measurement, in Python: the package, or what one would write without it, doing the same job in a process of its own.
 
-Answers the calls of bench/processes/watcher.ts over Node's IPC channel (a socket with a line of JSON a message).
+Answers the calls of bench/processes/watcher.ts over Node's IPC channel.
 """
 
 import asyncio
 import json
 import os
 import resource
-import socket
-import time
 from array import array
 
-
-def now_us():
-    """CLOCK_MONOTONIC: one clock for all processes of a machine."""
-    return time.monotonic_ns() / 1000.0
+from channel import answer_parent, now_us
 
 
 def variable_name(variable):
@@ -214,30 +209,6 @@ class Watcher:
             await asyncio.sleep(0.02)
 
 
-async def answer(watcher, say, message):
-    try:
-        result = await getattr(watcher, message["name"])(message["argument"])
-        say({"kind": "result", "id": message["id"], "result": result})
-    except Exception as error:
-        say({"kind": "error", "id": message["id"], "error": repr(error)})
-
-
-async def main():
-    channel = socket.socket(fileno=int(os.environ["NODE_CHANNEL_FD"]))
-    reader, writer = await asyncio.open_unix_connection(sock=channel, limit=2**20)
-    say = lambda message: writer.write(json.dumps(message).encode() + b"\n")
-    watcher = Watcher()
-    answering = set()
-    say({"kind": "ready"})
-    while line := await reader.readline():
-        message = json.loads(line)
-        # Node's own: it is about to close the channel.
-        if "name" in message:
-            answering.add(asyncio.ensure_future(answer(watcher, say, message)))
-    # Also when the parent was killed: no bench process outlives it.
-    os._exit(0)
-
-
 CURVE_PERCENTILES = [25, 50, 75, 90, 95, 98, 99, 99.5, 99.8, 99.9, 99.95, 99.99]
 
-asyncio.run(main())
+asyncio.run(answer_parent(Watcher()))

@@ -1,9 +1,10 @@
-/** Set in Node, watched in Python: the Python package beside what one would write without it, and beside redis-py where that is installed. */
+/** Set in Node and watched in Python, and the other way: the Python package beside what one would write without it, and beside redis-py where that is installed. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { BenchProcess } from '../processes/bench-process.js';
+import { BenchProcess, type CallsOf } from '../processes/bench-process.js';
 import type { ClientChoice } from '../processes/open-watch-client.js';
 import type { WatcherCalls } from '../processes/watcher.js';
+import type { WriterCalls } from '../processes/writer.js';
 import { ratiosTo, withRatios } from '../report/row.js';
 import type { Scenario } from './scenario.js';
 import { measureInTurn, outcomeOfCases } from './scenario.js';
@@ -11,7 +12,7 @@ import { LATENCY_FIGURES, runStreamJob } from './stream-job.js';
 
 export const python: Scenario = {
   name: 'python',
-  summary: 'set in Node, watched in Python: the package, plain grpc.aio, redis-py',
+  summary: 'set in Node, watched in Python, and the other way: the package, plain grpc.aio, redis-py',
   isLong: true,
   run: (options) => {
     const isQuick = options.size === 'quick';
@@ -20,19 +21,40 @@ export const python: Scenario = {
     const title = `python: ${watches} watches, ${seconds} s at each rate`;
     const interpreter = INTERPRETERS.find((candidate) => imports(candidate, 'grpc, google.protobuf'));
     if (interpreter === undefined) throw new Error(WHAT_TO_INSTALL);
-    const cases = options.rate !== undefined ? [options.rate] : isQuick ? [200] : RATES;
-    return outcomeOfCases(title, cases, async (rate) => {
+    const rates = options.rate !== undefined ? [options.rate] : isQuick ? [200] : RATES;
+    const cases = rates.flatMap((rate) => [
+      {
+        rate,
+        words: 'Node sets, Python watches',
+        toString: () => `${rate}/s to Python`,
+        ends: { startWatcher: () => start<WatcherCalls>('watcher', interpreter) },
+      },
+      // The CPU of the client is then that of Python, which sets.
+      {
+        rate,
+        words: 'Python sets, Node watches',
+        toString: () => `${rate}/s from Python`,
+        ends: { startWriter: () => start<WriterCalls>('writer', interpreter) },
+      },
+    ]);
+    const hasRedis = imports(interpreter, 'redis.asyncio');
+    if (!hasRedis && options.peers.includes('redis')) {
+      process.stderr.write('bench: redis is left out: it needs redis-py: apt-get install python3-redis\n');
+    }
+    return outcomeOfCases(title, cases, async ({ rate, words, ends }) => {
       const job = {
-        ...{ scenario: 'python', case: `${rate.toLocaleString('en')} updates/s`, watches, variables: watches, rate },
-        ...{ seconds, warmupSeconds: isQuick ? 0.5 : 2, worksBeside: false, overloads: true },
-        startWatcher: () => startWatcher(interpreter),
+        ...{
+          scenario: 'python',
+          case: `${rate.toLocaleString('en')} updates/s, ${words}`,
+          watches,
+          variables: watches,
+        },
+        ...{ rate, seconds, warmupSeconds: isQuick ? 0.5 : 2, worksBeside: false, overloads: true, ...ends },
       };
       const choices: ClientChoice[] = [
         ...options.transports.map((kind) => ({ kind, workers: 0 })),
         { kind: 'plain' },
-        ...(options.peers.includes('redis') && imports(interpreter, 'redis.asyncio')
-          ? [{ kind: 'redis' } as const]
-          : []),
+        ...(options.peers.includes('redis') && hasRedis ? [{ kind: 'redis' } as const] : []),
       ];
       const measured = await measureInTurn(
         options.runs,
@@ -53,9 +75,9 @@ export const python: Scenario = {
   },
 };
 
-function startWatcher(interpreter: string): Promise<BenchProcess<WatcherCalls>> {
+function start<C extends CallsOf<C>>(name: 'watcher' | 'writer', interpreter: string): Promise<BenchProcess<C>> {
   const PYTHONPATH = `${ROOT}python`;
-  return BenchProcess.startProgram('watcher', interpreter, [`${ROOT}bench/python/watcher.py`], { PYTHONPATH });
+  return BenchProcess.startProgram(name, interpreter, [`${ROOT}bench/python/${name}.py`], { PYTHONPATH });
 }
 
 function imports(interpreter: string, modules: string): boolean {

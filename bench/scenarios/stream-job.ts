@@ -10,7 +10,7 @@ import { MAX_BATCH, meanSetsPerSecond, WriteSchedule } from '../processes/write-
 import type { RawRow } from '../report/row.js';
 import { mbOf, rowOf } from '../report/row.js';
 import type { Load, Measured } from './scenario.js';
-import type { StartWatcher } from './stream-processes.js';
+import type { StartWatcher, StartWriter } from './stream-processes.js';
 import { StreamProcesses } from './stream-processes.js';
 
 export interface StreamJob extends Load {
@@ -30,10 +30,18 @@ export interface StreamJob extends Load {
   readonly overloads?: boolean;
   /** Ours in Node when left out. */
   readonly startWatcher?: StartWatcher;
+  /** Ours in Node when left out; another is measured itself: the client's CPU of the row is that of who sets. */
+  readonly startWriter?: StartWriter;
 }
 
 export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promise<Measured> {
-  await using processes = await StreamProcesses.start(choice, job.variables, job.values, job.startWatcher);
+  await using processes = await StreamProcesses.start(
+    choice,
+    job.variables,
+    job.values,
+    job.startWatcher,
+    job.startWriter,
+  );
   const { server, writer, watcher } = processes;
   const { watches, variables } = job;
   await watcher.call('watch', { watches, variables, slowMs: job.slowMs ?? 0 }, deadlineForMs(watches));
@@ -72,7 +80,7 @@ export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promis
     main_busy_us: perUpdate(Math.max(0, usage.mainActiveUs - recorded.workUs)),
     main_elu: usage.mainElu,
     loop_delay_p99_ms: usage.loopDelayP99Ms,
-    client_cpu_us: perUpdate(usage.cpuUs),
+    client_cpu_us: written.cpuUs === undefined ? perUpdate(usage.cpuUs) : written.cpuUs / written.acknowledged,
     server_cpu_us: perUpdate(serverUsage.cpuUs),
     client_rss_mb: usage.rssBytes / 2 ** 20,
     server_rss_mb: mbOf(serverUsage.rssBytes),

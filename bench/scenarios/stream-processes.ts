@@ -24,6 +24,7 @@ export class StreamProcesses implements AsyncDisposable {
     variables: number,
     values: ValueKind = 'number',
     startWatcher: StartWatcher = () => BenchProcess.start<WatcherCalls>('watcher'),
+    startWriter: StartWriter = () => BenchProcess.start<WriterCalls>('writer'),
   ): Promise<StreamProcesses> {
     const peer = peerOf(choice);
     // Each way as a service uses it: sets travel with the watches where they can.
@@ -32,7 +33,7 @@ export class StreamProcesses implements AsyncDisposable {
       peer === undefined
         ? BenchProcess.start<ServerCalls>('server')
         : BenchProcess.start<ServerCalls>('peer-server', [peer]),
-      BenchProcess.start<WriterCalls>('writer'),
+      startWriter(),
       startWatcher(),
     ] as const;
     try {
@@ -40,7 +41,7 @@ export class StreamProcesses implements AsyncDisposable {
       const port = await processes.server.call('port', null);
       await processes.writer.call(
         'prepare',
-        { port, session: SESSION, variables, peer, values, setsBy },
+        { port, session: SESSION, variables, peer, values, setsBy, kind: choice.kind },
         deadlineForMs(variables),
       );
       await processes.watcher.call('connect', { choice, port, session: SESSION, values });
@@ -62,6 +63,7 @@ export class StreamProcesses implements AsyncDisposable {
 
 /** In whatever language: it answers the calls of the scenario. */
 export type StartWatcher = () => Promise<BenchProcess<WatcherCalls>>;
+export type StartWriter = () => Promise<BenchProcess<WriterCalls>>;
 
 type Started = [BenchProcess<ServerCalls>, BenchProcess<WriterCalls>, BenchProcess<WatcherCalls>];
 
