@@ -49,10 +49,17 @@ function makeProgram(output: Output): Command {
 function addServerCommands(program: Command, output: Output): void {
   command(program, 'serve', 'start a bridge server; prints one JSON line when it accepts', [
     'bridged-state serve --port 0 --admin-port 9464',
+    'bridged-state serve --engine sqlite:./data',
   ])
     .option('--host <HOST>', 'address to listen on; 0.0.0.0 for all', '127.0.0.1')
     .option('--port <N>', 'port; 0 picks one', wholeNumber(0, LAST_PORT), 50_051)
-    .addOption(new Option('--engine <NAME>', 'where the state is kept').choices(['memory']).default('memory'))
+    .option('--engine <ENGINE>', 'what keeps the state: memory, or sqlite:DIR to outlive the server', 'memory')
+    .addOption(
+      new Option(
+        '--durability <WHEN>',
+        'of sqlite: answer when it is on the disk (fsync), or when the system has it (os) (default: fsync)',
+      ).choices(['fsync', 'os']),
+    )
     .option(
       '--admin-port <N>',
       'HTTP port for /metrics, /healthz, /readyz, /sessions; 0 picks one',

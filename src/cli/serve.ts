@@ -5,6 +5,7 @@
 import { pino } from 'pino';
 import type { BridgeServerOptions, TokenOption } from '../server/index.js';
 import { startBridgeServer } from '../server/index.js';
+import { engineOf } from './engine-option.js';
 import type { TlsOptions } from './option-files.js';
 import { readOptionFile, readTls } from './option-files.js';
 import type { Output } from './output.js';
@@ -15,7 +16,9 @@ import { UsageError } from './usage-error.js';
 export interface ServeCommandOptions extends TlsOptions {
   readonly host: string;
   readonly port: number;
-  readonly engine: 'memory';
+  /** `memory`, or `sqlite:DIR`. */
+  readonly engine: string;
+  readonly durability?: 'fsync' | 'os';
   readonly adminPort?: number;
   readonly heartbeatMs?: number;
   readonly logLevel: string;
@@ -30,10 +33,11 @@ export async function serve(options: ServeCommandOptions, output: Output): Promi
   const { host, port, adminPort, heartbeatMs, logLevel } = options;
   const tokens = await tokensOf(options);
   const tls = await certificatesOf(options);
+  const engine = await engineOf(options.engine, options.durability);
   const stop = nextStop({ withParent: options.withParent === true });
   const log = new HeldLog();
   const logger = makeLogger(logLevel, log);
-  const server = await startBridgeServer({ host, port, adminPort, heartbeatMs, tokens, tls, logger });
+  const server = await startBridgeServer({ host, port, adminPort, heartbeatMs, tokens, tls, logger, engine });
   log.release();
   output.line(
     JSON.stringify({
@@ -42,6 +46,8 @@ export async function serve(options: ServeCommandOptions, output: Output): Promi
       port: server.port,
       adminPort: server.adminPort ?? null,
       epoch: server.epoch,
+      engine: server.engine,
+      generation: server.generation,
     }),
   );
   await stop;

@@ -5,7 +5,8 @@ import { CommandProcess, run, startServe } from '../support/command-line.js';
 test('serve prints one JSON line when it accepts, and ends with 0 by SIGTERM', async () => {
   const { serve, endpoint, line } = await startServe();
   try {
-    assert.deepEqual(Object.keys(line), ['event', 'host', 'port', 'adminPort', 'epoch']);
+    assert.deepEqual(Object.keys(line), ['event', 'host', 'port', 'adminPort', 'epoch', 'engine', 'generation']);
+    assert.deepEqual([line.engine, line.generation], ['memory', 0]);
     assert.deepEqual([line.event, line.host, line.adminPort], ['listening', '127.0.0.1', null]);
     assert.equal(typeof line.epoch, 'string');
     assert.deepEqual(await run(['list', '--json', '--endpoint', endpoint]), {

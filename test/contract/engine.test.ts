@@ -1,9 +1,11 @@
 /** The suite of engines, over every engine, and the vectors of `decide`. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { test } from 'node:test';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
 import type { Engine } from '../../src/server/index.js';
-import { LocalEngine, MemoryEngine } from '../../src/server/index.js';
+import { LocalEngine, MemoryEngine, SqliteJournal } from '../../src/server/index.js';
 import type { Variable } from '../../src/shared/state/variable.js';
 import { parseJson } from '../../src/shared/values/json.js';
 import { EngineTest } from '../../src/testing/engine-contract/engine-test.js';
@@ -21,11 +23,39 @@ const over = (disk: StubDisk): Engine => {
   return engine;
 };
 
+const root = mkdtempSync(join(tmpdir(), 'bridged-state-engines-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+
+/** Engines over folders, and what can be done to them. */
+const sqlites = new WeakMap<Engine, { readonly folder: string; readonly journal: SqliteJournal }>();
+let folders = 0;
+const overFolder = (folder: string): Engine => {
+  const journal = new SqliteJournal(folder);
+  // Snapshots all the time, so that every start joins one with the log.
+  const engine = new LocalEngine(journal, { snapshotEveryMs: 20 });
+  sqlites.set(engine, { folder, journal });
+  return engine;
+};
+
 const SETUPS: Readonly<Record<string, EngineSetup>> = {
   memory: { create: () => new MemoryEngine() },
   'a journal that keeps later': {
     create: () => over(new StubDisk()),
     reopen: (engine) => over(disks.get(engine)!),
+  },
+  sqlite: {
+    create: () => {
+      folders += 1;
+      return overFolder(join(root, `${folders}`));
+    },
+    reopen: (engine) => overFolder(sqlites.get(engine)!.folder),
+    kill: (engine) => sqlites.get(engine)!.journal.kill(),
+    pause: (engine, ms) => sqlites.get(engine)!.journal.pause(ms),
+    fill: async (engine) => {
+      const { journal } = sqlites.get(engine)!;
+      await journal.limit(true);
+      return () => journal.limit(false);
+    },
   },
 };
 

@@ -94,7 +94,7 @@ const surfaces: Record<string, Surface> = {
     ],
   },
   'bridged-state/server': {
-    values: ['LocalEngine', 'MemoryEngine', 'RedisEngine', 'startBridgeServer'],
+    values: ['LocalEngine', 'MemoryEngine', 'RedisEngine', 'SqliteJournal', 'startBridgeServer'],
     types: [
       'BridgeServer',
       'BridgeServerMetrics',
@@ -110,8 +110,10 @@ const surfaces: Record<string, Surface> = {
       'Journal',
       'Kept',
       'Life',
+      'LocalEngineOptions',
       'Outcome',
       'RedisEngineOptions',
+      'SqliteJournalOptions',
       'TokenOption',
     ],
   },

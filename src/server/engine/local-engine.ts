@@ -33,11 +33,17 @@ import type { CommitRecord, WindowRecord } from './records.js';
 import { changeRecordOf } from './records.js';
 import { SnapshotRounds } from './snapshot-rounds.js';
 
+export interface LocalEngineOptions {
+  /** Between two snapshots, by which the log is cut, ms. Default 5,000. */
+  readonly snapshotEveryMs?: number | undefined;
+}
+
 export class LocalEngine implements Engine {
   readonly name: string;
   readonly isShared = false;
   readonly isImmediate: boolean;
   readonly #journal: Journal | undefined;
+  readonly #snapshotEveryMs: number;
   readonly #sessions = new Map<string, LocalSession>();
   #host: EngineHost | undefined;
   #life: Life | undefined;
@@ -47,8 +53,9 @@ export class LocalEngine implements Engine {
   #changes = 0;
   #health: EngineHealth = { state: 'ready', sinceMs: 0, cause: undefined };
 
-  constructor(journal?: Journal) {
+  constructor(journal?: Journal, { snapshotEveryMs = 5_000 }: LocalEngineOptions = {}) {
     this.#journal = journal;
+    this.#snapshotEveryMs = snapshotEveryMs;
     this.name = journal?.name ?? 'memory';
     this.isImmediate = journal === undefined;
   }
@@ -99,7 +106,7 @@ export class LocalEngine implements Engine {
       },
       place,
     );
-    this.#rounds = new SnapshotRounds(journal, this.#sessions, () => this.#queue!.place, host);
+    this.#rounds = new SnapshotRounds(journal, this.#sessions, () => this.#queue!.place, host, this.#snapshotEveryMs);
     this.#life = life;
     return life;
   }

@@ -17,16 +17,24 @@ export class SnapshotRounds {
   readonly #sessions: ReadonlyMap<string, LocalSession>;
   readonly #place: () => number;
   readonly #host: EngineHost;
+  readonly #everyMs: number;
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | undefined;
   #coveredTo = 0;
   #isClosed = false;
 
-  constructor(journal: Journal, sessions: ReadonlyMap<string, LocalSession>, place: () => number, host: EngineHost) {
+  constructor(
+    journal: Journal,
+    sessions: ReadonlyMap<string, LocalSession>,
+    place: () => number,
+    host: EngineHost,
+    everyMs: number,
+  ) {
     this.#journal = journal;
     this.#sessions = sessions;
     this.#place = place;
     this.#host = host;
+    this.#everyMs = everyMs;
     this.#schedule();
   }
 
@@ -42,7 +50,7 @@ export class SnapshotRounds {
       this.#round = this.#run()
         .catch((error: unknown) => this.#host.logger.warn({ error }, 'a snapshot failed and is tried again'))
         .finally(() => this.#schedule());
-    }, EVERY_MS);
+    }, this.#everyMs);
     this.#timer.unref();
   }
 
@@ -122,7 +130,6 @@ class Portion implements SnapshotPortion {
 }
 
 const NOTHING: SnapshotPortion = { variables: [], gone: [], removed: [], sessions: [] };
-const EVERY_MS = 5_000;
 /** Larger ones make whoever sets meanwhile wait: measured, they are what makes the tail. */
 const PORTION_BYTES = 20_000;
 const BYTES_A_ROW = 200;

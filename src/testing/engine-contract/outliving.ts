@@ -288,7 +288,9 @@ async function killed(
         () => {
           answered = value;
         },
-        () => undefined,
+        () => {
+          isRunning = false;
+        },
       );
       // Some in flight, not without an end.
       if (value % 5 === 0)

@@ -1,0 +1,465 @@
+/**
+ * The file of a sqlite engine: its tables, its lock, its reserve. Path: sqlite worker -> [sqlite file] -> sqlite driver. One connection alone
+ * writes it. Full: an append is undone, the reserve is given up so that what frees room can be kept and the file be opened again.
+ */
+import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import { performanceNowMs } from '../../../shared/platform-timers.js';
+import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.js';
+import { bytesOf, openSqlite } from './sqlite-driver.js';
+import type { LoadedRow, SnapshotRows, SqliteFailure, SqliteRequest, SqliteResult } from './sqlite-messages.js';
+
+/** Its failure is known. */
+export class SqliteFileError extends Error {
+  readonly failure: SqliteFailure;
+
+  constructor(failure: SqliteFailure, message: string, cause: unknown) {
+    super(message, { cause });
+    this.failure = failure;
+  }
+}
+
+export const FORMAT = 1;
+export const FILE_NAME = 'state.sqlite';
+
+export class SqliteFile {
+  readonly #folder: string;
+  readonly #durability: 'fsync' | 'os';
+  #database!: SqliteDatabase;
+  #statements!: Record<StatementName, SqliteStatement>;
+  /** Of the last append that is kept. */
+  #place = 0;
+  #changes = 0;
+  #logBytes = 0;
+  /** Sessions that are no more and of which there are rows. */
+  #dead: number[] = [];
+  /** For tests: as if the disk had no more room than this and the reserve. */
+  #isLimited = false;
+  /** The reserve is given up: only what frees room is tried. */
+  isFull = false;
+
+  constructor(folder: string, durability: 'fsync' | 'os') {
+    this.#folder = folder;
+    this.#durability = durability;
+  }
+
+  get path(): string {
+    return join(this.#folder, FILE_NAME);
+  }
+
+  get place(): number {
+    return this.#place;
+  }
+
+  get sizes(): SqliteResult {
+    const sizeOf = (path: string): number => statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+    return { bytes: sizeOf(this.path) + sizeOf(`${this.path}-wal`), changes: this.#changes };
+  }
+
+  /** Makes it when it is not there. @throws SqliteFileError */
+  open(epoch: string): { readonly epoch: string; readonly generation: number } {
+    try {
+      mkdirSync(this.#folder, { recursive: true });
+    } catch (cause) {
+      throw new SqliteFileError(isFullDisk(cause) ? 'full' : 'unavailable', `${this.#folder} cannot be made`, cause);
+    }
+    try {
+      this.#open();
+    } catch (error) {
+      if (failureOf(error) !== 'full') throw this.#known(error);
+      // It cannot even be opened without some room.
+      this.#giveUpReserve();
+      try {
+        this.#open();
+      } catch (again) {
+        throw this.#known(again);
+      }
+    }
+    const life = this.#readMeta(epoch);
+    if (!this.isFull && !this.takeReserve()) this.#giveUpReserve();
+    return life;
+  }
+
+  #open(): void {
+    const database = openSqlite(this.path);
+    try {
+      // The lock comes before anything else: with it nobody else opens the file, and no shared memory is needed.
+      database.exec('PRAGMA locking_mode = EXCLUSIVE');
+      database.prepare('PRAGMA journal_mode = WAL').get();
+      database.exec(`PRAGMA synchronous = ${this.#durability === 'fsync' ? 'FULL' : 'NORMAL'}`);
+      database.exec('PRAGMA journal_size_limit = 16777216');
+      const { user_version: format } = database.prepare('PRAGMA user_version').get() as { user_version: number };
+      const { application_id: application } = database.prepare('PRAGMA application_id').get() as {
+        application_id: number;
+      };
+      const { tables } = database.prepare('SELECT count(*) AS tables FROM sqlite_master').get() as { tables: number };
+      if (Number(application) !== APPLICATION_ID && Number(tables) > 0) {
+        throw new SqliteFileError(
+          'format',
+          `${this.path} is a database of something else: give another folder`,
+          undefined,
+        );
+      }
+      if (Number(format) > FORMAT) {
+        throw new SqliteFileError(
+          'format',
+          `${this.path} has format ${format}, and this version knows ${FORMAT}: start it with the newer version that wrote it`,
+          undefined,
+        );
+      }
+      database.exec('BEGIN IMMEDIATE');
+      if (Number(tables) === 0) {
+        database.exec(SCHEMA);
+        database.exec(`PRAGMA application_id = ${APPLICATION_ID}`);
+        database.exec(`PRAGMA user_version = ${FORMAT}`);
+      }
+      database.exec('COMMIT');
+    } catch (error) {
+      database.close();
+      throw error;
+    }
+    this.#database = database;
+    this.#statements = statementsOf(database);
+    this.#readPlace();
+    if (this.#isLimited) this.#limitPages();
+  }
+
+  #readPlace(): void {
+    const row = this.#statements.lastPlace.get() as { place: number; changes: number; bytes: number };
+    this.#place = Number(row.place ?? 0);
+    this.#changes = Number(row.changes ?? 0);
+    this.#logBytes = Number(row.bytes ?? 0);
+  }
+
+  #readMeta(epoch: string): { readonly epoch: string; readonly generation: number } {
+    const { readMeta } = this.#statements;
+    const meta = (key: string): string | undefined => (readMeta.get(key) as { value: string } | undefined)?.value;
+    const known = meta('epoch');
+    let generation = Number(meta('generation') ?? 0);
+    const boot = bootId();
+    // A process that was killed has lost nothing: what it wrote the system has. A system that went down may have.
+    const wasLoose = meta('durability') === 'os' && meta('state') === 'open';
+    if (wasLoose && (boot === '' || meta('boot') !== boot)) generation += 1;
+    this.#transaction(() => {
+      const { writeMeta } = this.#statements;
+      writeMeta.run('epoch', known ?? epoch);
+      writeMeta.run('generation', String(generation));
+      writeMeta.run('durability', this.#durability);
+      writeMeta.run('boot', boot);
+      writeMeta.run('state', 'open');
+    });
+    return { epoch: known ?? epoch, generation };
+  }
+
+  *load(): Generator<LoadedRow> {
+    const { sessions, variables, gone, windows, log } = this.#statements;
+    const none = { revision: 0, forgottenRevision: 0 };
+    const alive = new Set<number>();
+    for (const row of sessions.iterate()) {
+      const number = Number(row.session);
+      alive.add(number);
+      const [revision, forgottenRevision] = [Number(row.revision), Number(row.forgotten)];
+      yield { kind: 'session', number, revision, forgottenRevision, bytes: bytesOf(row.bytes) };
+    }
+    for (const row of variables.iterate()) {
+      const number = Math.floor(Number(row.key) / PLACES);
+      if (alive.has(number)) yield { kind: 'variable', number, ...none, bytes: bytesOf(row.bytes) };
+      else if (this.#dead.at(-1) !== number) this.#dead.push(number);
+    }
+    for (const row of gone.iterate()) {
+      const number = Math.floor(Number(row.key) / PLACES);
+      if (alive.has(number)) yield { kind: 'gone', number, ...none, bytes: bytesOf(row.bytes) };
+    }
+    for (const row of windows.iterate()) {
+      const number = Number(row.session);
+      if (alive.has(number)) yield { kind: 'window', number, ...none, bytes: bytesOf(row.bytes) };
+    }
+    for (const row of log.iterate())
+      yield { kind: 'commits', number: Number(row.place), ...none, bytes: bytesOf(row.bytes) };
+  }
+
+  /** All of it, or nothing. @throws SqliteFileError; `unknown`: nobody can say until `find` does */
+  append({ bytes, changes, begun, ended }: SqliteRequest & { readonly kind: 'append' }): number {
+    const beganAtMs = performanceNowMs();
+    const place = this.#place + 1;
+    try {
+      this.#transaction(() => {
+        const { append, begin, end } = this.#statements;
+        append.run(place, Date.now(), changes, bytes);
+        for (const { session, bytes: record } of begun) begin.run(session, record);
+        for (const session of ended) end.run(session);
+      });
+    } catch (error) {
+      if (this.find() < place) throw this.#known(error);
+    }
+    this.#place = place;
+    this.#changes += changes;
+    this.#logBytes += bytes.length;
+    for (const session of ended) this.#dead.push(session);
+    return performanceNowMs() - beganAtMs;
+  }
+
+  /** What is kept, asked of the file itself. @throws SqliteFileError `unknown` */
+  find(): number {
+    try {
+      this.#database.exec('ROLLBACK');
+    } catch {
+      // SQLite has done so by itself.
+    }
+    try {
+      this.#readPlace();
+      return this.#place;
+    } catch {
+      // Not by this connection.
+    }
+    try {
+      this.#database.close();
+    } catch {
+      // It was closed by the failure.
+    }
+    try {
+      this.#open();
+    } catch (error) {
+      if (failureOf(error) === 'full') {
+        this.#giveUpReserve();
+        try {
+          this.#open();
+          return this.#place;
+        } catch {
+          // Said below.
+        }
+      }
+      throw new SqliteFileError('unknown', `${this.path} cannot be read: ${sentenceOf(error)}`, error);
+    }
+    return this.#place;
+  }
+
+  snapshot({ variables, removed, gone, sessions }: SnapshotRows): void {
+    this.#attempt(() => {
+      const { writeVariable, removeVariable, writeGone, forgetGone, writeSession, writeWindow, forgetWindows } =
+        this.#statements;
+      for (const { session, place, bytes } of variables) writeVariable.run(keyOf(session, place), bytes);
+      for (const { session, place } of removed) removeVariable.run(keyOf(session, place));
+      for (const { session, place, revision, bytes } of gone) writeGone.run(keyOf(session, place), revision, bytes);
+      for (const { session, revision, forgottenRevision, windows } of sessions) {
+        writeSession.run(revision, forgottenRevision, session);
+        forgetGone.run(keyOf(session, 0), keyOf(session + 1, 0), forgottenRevision);
+        forgetWindows.run(session);
+        for (const bytes of windows) writeWindow.run(session, bytes);
+      }
+    });
+  }
+
+  /** The log up to there, as far as it is old, or too large. */
+  cut(coveredTo: number, keepMs: number): void {
+    const oldest = Date.now() - keepMs;
+    for (;;) {
+      let last = 0;
+      let changes = 0;
+      let bytes = 0;
+      for (const row of this.#statements.oldest.iterate(Math.min(coveredTo, this.#place - 1))) {
+        if (Number(row.at) >= oldest && this.#logBytes - bytes <= MAX_LOG_BYTES) break;
+        last = Number(row.place);
+        changes += Number(row.changes);
+        bytes += Number(row.bytes);
+      }
+      if (last === 0) break;
+      this.#attempt(() => this.#statements.cut.run(last));
+      this.#changes -= changes;
+      this.#logBytes -= bytes;
+    }
+    this.#forgetDead();
+  }
+
+  /** Rows of sessions that are no more, some of them. */
+  #forgetDead(): void {
+    const session = this.#dead[0];
+    if (session === undefined) return;
+    let isLeft = false;
+    this.#attempt(() => {
+      const { removeVariables, removeGone, forgetWindows, left } = this.#statements;
+      removeVariables.run(keyOf(session, 0), keyOf(session + 1, 0), ROWS_AT_ONCE);
+      removeGone.run(keyOf(session, 0), keyOf(session + 1, 0));
+      forgetWindows.run(session);
+      isLeft = left.get(keyOf(session, 0), keyOf(session + 1, 0)) !== undefined;
+    });
+    if (!isLeft) this.#dead.shift();
+  }
+
+  /** A whole copy, as of now. */
+  backup(path: string): void {
+    try {
+      this.#database.prepare('VACUUM INTO ?').run(path);
+    } catch (error) {
+      throw this.#known(error);
+    }
+  }
+
+  /** For tests: its disk is as good as full, until it has more room again. */
+  limit(isFull: boolean): void {
+    this.#isLimited = isFull;
+    this.#limitPages();
+  }
+
+  #limitPages(): void {
+    const { page_count: pages } = this.#database.prepare('PRAGMA page_count').get() as { page_count: number };
+    const most = this.#isLimited ? Number(pages) + (this.isFull ? RESERVE_PAGES : FEW_PAGES) : MOST_PAGES;
+    this.#database.prepare(`PRAGMA max_page_count = ${most}`).get();
+  }
+
+  close(): void {
+    this.#transaction(() => this.#statements.writeMeta.run('state', 'closed'));
+    this.#database.close();
+  }
+
+  /** Room that nobody uses until there is none. False: there is none for it. */
+  takeReserve(): boolean {
+    if (this.#isLimited && this.isFull) return false;
+    const path = this.#reserve;
+    if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) >= RESERVE_BYTES) return true;
+    let file: number | undefined;
+    try {
+      file = openSync(path, 'w');
+      for (let written = 0; written < RESERVE_BYTES; written += CHUNK.length) {
+        if (writeSync(file, CHUNK) < CHUNK.length) throw Object.assign(new Error('no room'), { code: 'ENOSPC' });
+      }
+      fsyncSync(file);
+      return true;
+    } catch {
+      rmSync(path, { force: true });
+      return false;
+    } finally {
+      if (file !== undefined) closeSync(file);
+    }
+  }
+
+  get #reserve(): string {
+    return join(this.#folder, 'reserve');
+  }
+
+  #giveUpReserve(): void {
+    rmSync(this.#reserve, { force: true });
+    this.isFull = true;
+    if (this.#isLimited) this.#limitPages();
+  }
+
+  /** @throws SqliteFileError; nothing of it was done */
+  #attempt(work: () => void): void {
+    try {
+      this.#transaction(work);
+    } catch (error) {
+      this.find();
+      throw this.#known(error);
+    }
+  }
+
+  #transaction(work: () => void): void {
+    this.#database.exec('BEGIN IMMEDIATE');
+    work();
+    this.#database.exec('COMMIT');
+  }
+
+  #known(error: unknown): SqliteFileError {
+    if (error instanceof SqliteFileError) return error;
+    const failure = failureOf(error);
+    if (failure === 'full') this.#giveUpReserve();
+    return new SqliteFileError(failure, `${this.path}: ${sentenceOf(error)}`, error);
+  }
+}
+
+type StatementName = keyof typeof SQL;
+
+function statementsOf(database: SqliteDatabase): Record<StatementName, SqliteStatement> {
+  const entries = Object.entries(SQL).map(([name, sql]) => [name, database.prepare(sql)]);
+  return Object.fromEntries(entries) as Record<StatementName, SqliteStatement>;
+}
+
+function failureOf(error: unknown): SqliteFailure {
+  if (error instanceof SqliteFileError) return error.failure;
+  const { code, errcode, message } = error as { code?: string; errcode?: number; message?: string };
+  const text = `${code} ${errcode === undefined ? '' : NAMES[errcode & 0xff]} ${message}`;
+  if (/SQLITE_FULL|ENOSPC|EDQUOT|database or disk is full/.test(text)) return 'full';
+  if (/SQLITE_BUSY|SQLITE_LOCKED|database is locked/.test(text)) return 'in-use';
+  if (/SQLITE_NOTADB|SQLITE_CORRUPT|not a database|malformed/.test(text)) return 'format';
+  return 'unavailable';
+}
+
+const NAMES: Readonly<Record<number, string>> = {
+  5: 'SQLITE_BUSY',
+  6: 'SQLITE_LOCKED',
+  11: 'SQLITE_CORRUPT',
+  13: 'SQLITE_FULL',
+  26: 'SQLITE_NOTADB',
+};
+
+function isFullDisk(error: unknown): boolean {
+  return failureOf(error) === 'full';
+}
+
+function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Which start of the system this is; '' where it does not say. */
+function bootId(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+/** A row of its own for each place, those of a session side by side. */
+function keyOf(session: number, place: number): bigint {
+  return BigInt(session) * BigInt(PLACES) + BigInt(place);
+}
+
+const PLACES = 2 ** 32;
+/** 'brst'. */
+const APPLICATION_ID = 0x62727374;
+const RESERVE_BYTES = 4 * 1024 * 1024;
+const RESERVE_PAGES = RESERVE_BYTES / 4_096;
+const FEW_PAGES = 128;
+/** SQLite's own limit. */
+const MOST_PAGES = 1_073_741_823;
+const CHUNK = new Uint8Array(64 * 1024);
+const MAX_LOG_BYTES = 64 * 1024 * 1024;
+const ROWS_AT_ONCE = 500;
+
+/** A field is added in a row's bytes, a table beside these; nothing of them changes. */
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS session (session INTEGER PRIMARY KEY, revision INTEGER NOT NULL, forgotten INTEGER NOT NULL, bytes BLOB NOT NULL);
+  CREATE TABLE IF NOT EXISTS variable (key INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
+  CREATE TABLE IF NOT EXISTS gone (key INTEGER PRIMARY KEY, revision INTEGER NOT NULL, bytes BLOB NOT NULL);
+  CREATE TABLE IF NOT EXISTS link_window (id INTEGER PRIMARY KEY, session INTEGER NOT NULL, bytes BLOB NOT NULL);
+  CREATE INDEX IF NOT EXISTS link_window_session ON link_window (session);
+  CREATE TABLE IF NOT EXISTS journal (place INTEGER PRIMARY KEY, at INTEGER NOT NULL, changes INTEGER NOT NULL, bytes BLOB NOT NULL);
+`;
+
+const SQL = {
+  readMeta: 'SELECT value FROM meta WHERE key = ?',
+  writeMeta: 'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
+  lastPlace: 'SELECT max(place) AS place, sum(changes) AS changes, sum(length(bytes)) AS bytes FROM journal',
+  sessions: 'SELECT session, revision, forgotten, bytes FROM session ORDER BY session',
+  variables: 'SELECT key, bytes FROM variable ORDER BY key',
+  gone: 'SELECT key, bytes FROM gone ORDER BY key',
+  windows: 'SELECT session, bytes FROM link_window ORDER BY id',
+  log: 'SELECT place, bytes FROM journal ORDER BY place',
+  append: 'INSERT INTO journal (place, at, changes, bytes) VALUES (?, ?, ?, ?)',
+  begin: 'INSERT INTO session (session, revision, forgotten, bytes) VALUES (?, 0, 0, ?)',
+  end: 'DELETE FROM session WHERE session = ?',
+  writeVariable:
+    'INSERT INTO variable (key, bytes) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET bytes = excluded.bytes',
+  removeVariable: 'DELETE FROM variable WHERE key = ?',
+  removeVariables: 'DELETE FROM variable WHERE key IN (SELECT key FROM variable WHERE key >= ? AND key < ? LIMIT ?)',
+  removeGone: 'DELETE FROM gone WHERE key >= ? AND key < ?',
+  left: 'SELECT key FROM variable WHERE key >= ? AND key < ? LIMIT 1',
+  writeGone: 'INSERT OR REPLACE INTO gone (key, revision, bytes) VALUES (?, ?, ?)',
+  forgetGone: 'DELETE FROM gone WHERE key >= ? AND key < ? AND revision <= ?',
+  writeSession: 'UPDATE session SET revision = ?, forgotten = ? WHERE session = ?',
+  writeWindow: 'INSERT INTO link_window (session, bytes) VALUES (?, ?)',
+  forgetWindows: 'DELETE FROM link_window WHERE session = ?',
+  oldest: 'SELECT place, at, changes, length(bytes) AS bytes FROM journal WHERE place <= ? ORDER BY place LIMIT 200',
+  cut: 'DELETE FROM journal WHERE place <= ?',
+} as const;

@@ -1,0 +1,287 @@
+/**
+ * A journal in a folder of SQLite, written by a thread of its own. Path: commit queue -> [sqlite journal] -> sqlite worker. Slow: one request
+ * after the other. Full: StorageFullError, and nothing of it is kept; it is tried again by itself. Closed: what was asked is done first.
+ */
+import { resolve } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import {
+  EngineFormatError,
+  EngineInUseError,
+  EngineUnavailableError,
+  StorageFullError,
+} from '../../../shared/errors.js';
+import { setTimeout } from '../../../shared/platform-timers.js';
+import { Durations } from '../durations.js';
+import type { EngineHealth, Life } from '../engine.js';
+import type { Journal, JournalStats, Loaded, SnapshotPortion } from '../journal.js';
+import {
+  decodeCommits,
+  decodeGone,
+  decodeSession,
+  decodeVariable,
+  decodeWindow,
+  encodeCommits,
+  encodeGone,
+  encodeSession,
+  encodeVariable,
+  encodeWindow,
+} from '../record-codec.js';
+import type { CommitRecord } from '../records.js';
+import type { LoadedRow, SqliteFailure, SqliteReply, SqliteRequest, SqliteResult } from './sqlite-messages.js';
+
+export interface SqliteJournalOptions {
+  /** `fsync`: on the disk before it is answered. `os`: given to the system, which writes it in its own time: a process that is killed loses nothing, a power cut what was last. Default `fsync`. */
+  readonly durability?: 'fsync' | 'os' | undefined;
+}
+
+interface Waiting {
+  readonly resolve: (result: SqliteResult) => void;
+  readonly reject: (error: Error) => void;
+}
+
+export class SqliteJournal implements Journal {
+  readonly name = 'sqlite';
+  health: EngineHealth['state'] = 'ready';
+  onHealth: ((state: EngineHealth['state'], cause: unknown) => void) | undefined = undefined;
+  readonly #folder: string;
+  readonly #durability: 'fsync' | 'os';
+  #worker: Worker | undefined;
+  #isClosed = false;
+  /** The first is being done. */
+  readonly #line: Waiting[] = [];
+  #loading: ((row: LoadedRow) => void) | undefined;
+  readonly #syncMs = new Durations();
+  #bytes = 0;
+  #changes = 0;
+
+  constructor(folder: string, { durability = 'fsync' }: SqliteJournalOptions = {}) {
+    this.#folder = resolve(folder);
+    this.#durability = durability;
+  }
+
+  get stats(): JournalStats {
+    return { syncMs: this.#syncMs.read(), bytes: this.#bytes, changes: this.#changes };
+  }
+
+  async open({ epoch }: { readonly epoch: string | undefined }): Promise<Life> {
+    this.#worker = this.#start();
+    const request = { kind: 'open', folder: this.#folder, durability: this.#durability, epoch: epoch ?? '' } as const;
+    try {
+      const { epoch: found, generation } = await this.#ask(request);
+      return { epoch: found!, generation: generation! };
+    } catch (error) {
+      await this.#leave();
+      throw error;
+    }
+  }
+
+  async load(handle: (kept: Loaded) => void): Promise<void> {
+    this.#loading = (row) => {
+      for (const kept of loadedOf(row)) handle(kept);
+    };
+    this.#note(await this.#ask({ kind: 'load' }));
+    this.#loading = undefined;
+  }
+
+  async append(commits: readonly CommitRecord[]): Promise<void> {
+    const begun: { session: number; bytes: Uint8Array }[] = [];
+    const ended: number[] = [];
+    let changes = 0;
+    for (const { begins, session, isEnd, changes: made } of commits) {
+      changes += made.length;
+      if (begins !== undefined) begun.push({ session, bytes: encodeSession(begins) });
+      if (isEnd) ended.push(session);
+    }
+    const { ms } = await this.#ask({ kind: 'append', bytes: encodeCommits(commits), changes, begun, ended });
+    this.#changes += changes;
+    this.#syncMs.add(ms!);
+  }
+
+  async lastPlace(): Promise<number> {
+    for (;;) {
+      try {
+        // Its thread may have ended: another one opens the file.
+        if (this.#worker === undefined && !this.#isClosed) await this.open({ epoch: undefined });
+        const { place } = await this.#ask({ kind: 'lastPlace' });
+        return place!;
+      } catch {
+        await new Promise((again) => setTimeout(again, RETRY_MS).unref());
+      }
+    }
+  }
+
+  async snapshot({ variables, gone, removed, sessions }: SnapshotPortion): Promise<void> {
+    await this.#ask({
+      kind: 'snapshot',
+      rows: {
+        variables: variables.map((record) => ({
+          ...{ session: record.session, place: record.registration.place },
+          bytes: encodeVariable(record),
+        })),
+        removed,
+        gone: gone.map((record) => ({
+          ...{ session: record.session, place: record.registration.place, revision: record.version.revision },
+          bytes: encodeGone(record),
+        })),
+        sessions: sessions.map(({ windows, ...session }) => ({ ...session, windows: windows.map(encodeWindow) })),
+      },
+    });
+  }
+
+  async cut(coveredTo: number, keepMs: number): Promise<void> {
+    this.#note(await this.#ask({ kind: 'cut', coveredTo, keepMs }));
+  }
+
+  /** A whole copy of what is kept now, as a file that is not there yet. @throws StorageFullError, EngineUnavailableError */
+  async backup(path: string): Promise<void> {
+    await this.#ask({ kind: 'backup', path: resolve(path) });
+  }
+
+  /** For tests: each append takes that long. */
+  async pause(ms: number): Promise<void> {
+    await this.#ask({ kind: 'pause', ms });
+  }
+
+  /** For tests: its disk has no more room. */
+  async limit(isFull: boolean): Promise<void> {
+    await this.#ask({ kind: 'limit', isFull });
+  }
+
+  /** For tests: as if the process were killed between two of its requests. */
+  async kill(): Promise<void> {
+    this.#isClosed = true;
+    await this.#leave();
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    try {
+      await this.#ask({ kind: 'close' });
+    } catch {
+      // What could not be written is found at the next start.
+    }
+    await this.#leave();
+  }
+
+  /** A thread that is ended in the middle of a call takes the process along. */
+  async #leave(): Promise<void> {
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const ended = new Promise((done) => worker.once('exit', done));
+    const leaving = this.#ask({ kind: 'leave' });
+    this.#worker = undefined;
+    await leaving.catch(() => undefined);
+    worker.ref();
+    await ended;
+  }
+
+  #note({ bytes, changes }: SqliteResult): void {
+    this.#bytes = bytes ?? this.#bytes;
+    this.#changes = changes ?? this.#changes;
+  }
+
+  #ask(request: SqliteRequest): Promise<SqliteResult> {
+    const worker = this.#worker;
+    if (worker === undefined)
+      return Promise.reject(new EngineUnavailableError('the engine is closed: nothing was done'));
+    return new Promise((done, reject) => {
+      // Whoever waits for it keeps the process alive.
+      if (this.#line.length === 0) worker.ref();
+      this.#line.push({ resolve: done, reject });
+      worker.postMessage(request);
+    });
+  }
+
+  #start(): Worker {
+    const worker = new Worker(new URL('./sqlite-worker.js', import.meta.url), {
+      // Node 22 calls its SQLite experimental.
+      execArgv: ['--disable-warning=ExperimentalWarning'],
+    });
+    worker.on('message', (reply: SqliteReply) => this.#handleReply(reply));
+    worker.on('error', (cause) => this.#refuseAll(cause));
+    worker.on('exit', () => this.#refuseAll(new Error('the thread of the engine has ended')));
+    worker.unref();
+    return worker;
+  }
+
+  #handleReply(reply: SqliteReply): void {
+    switch (reply.kind) {
+      case 'rows':
+        for (const row of reply.rows) this.#loading?.(row);
+        break;
+      case 'health':
+        this.#setHealth(reply.state, reply.sentence);
+        break;
+      case 'done':
+        this.#next()?.resolve(reply.result);
+        break;
+      case 'failed':
+        // Before whoever asked decides anything else.
+        if (reply.failure === 'full') this.#setHealth('full', reply.sentence);
+        this.#next()?.reject(errorOf(reply.failure, reply.sentence, this.#folder));
+        break;
+      default:
+        reply satisfies never;
+    }
+  }
+
+  #next(): Waiting | undefined {
+    const next = this.#line.shift();
+    if (this.#line.length === 0) this.#worker?.unref();
+    return next;
+  }
+
+  #setHealth(state: EngineHealth['state'], cause: unknown): void {
+    if (state === this.health) return;
+    this.health = state;
+    this.onHealth?.(state, cause);
+  }
+
+  #refuseAll(cause: unknown): void {
+    this.#worker = undefined;
+    for (const { reject } of this.#line.splice(0)) reject(new Error('the thread of the engine has ended', { cause }));
+  }
+}
+
+function errorOf(failure: SqliteFailure, sentence: string, folder: string): Error {
+  switch (failure) {
+    case 'full':
+      return new StorageFullError(
+        `the disk of ${folder} is full: nothing was done; free some of it, and it goes on by itself`,
+      );
+    case 'in-use':
+      return new EngineInUseError(`${folder} is in use by another server: stop it, or give this one another folder`);
+    case 'format':
+      return new EngineFormatError(sentence);
+    case 'unavailable':
+      return new EngineUnavailableError(`${sentence}: nothing was done`);
+    case 'unknown':
+      return new Error(sentence);
+    default:
+      return failure satisfies never;
+  }
+}
+
+function* loadedOf({ kind, number, revision, forgottenRevision, bytes }: LoadedRow): Generator<Loaded> {
+  switch (kind) {
+    case 'session':
+      yield { kind, session: decodeSession(number, bytes), revision, forgottenRevision };
+      break;
+    case 'variable':
+      yield { kind, variable: decodeVariable(number, bytes) };
+      break;
+    case 'gone':
+      yield { kind, gone: decodeGone(number, bytes) };
+      break;
+    case 'window':
+      yield { kind, session: number, window: decodeWindow(bytes) };
+      break;
+    case 'commits':
+      for (const commit of decodeCommits(bytes)) yield { kind: 'commit', place: number, commit };
+      break;
+    default:
+      kind satisfies never;
+  }
+}
+
+const RETRY_MS = 200;

@@ -1,0 +1,66 @@
+/** What a sqlite journal asks its thread, and is told. */
+
+export type SqliteRequest =
+  | { readonly kind: 'open'; readonly folder: string; readonly durability: 'fsync' | 'os'; readonly epoch: string }
+  | { readonly kind: 'load' }
+  | {
+      readonly kind: 'append';
+      readonly bytes: Uint8Array;
+      readonly changes: number;
+      readonly begun: readonly { readonly session: number; readonly bytes: Uint8Array }[];
+      readonly ended: readonly number[];
+    }
+  | { readonly kind: 'lastPlace' }
+  | { readonly kind: 'snapshot'; readonly rows: SnapshotRows }
+  | { readonly kind: 'cut'; readonly coveredTo: number; readonly keepMs: number }
+  | { readonly kind: 'backup'; readonly path: string }
+  | { readonly kind: 'pause'; readonly ms: number }
+  | { readonly kind: 'limit'; readonly isFull: boolean }
+  | { readonly kind: 'close' }
+  /** Ends the thread, whatever is open. */
+  | { readonly kind: 'leave' };
+
+export interface SnapshotRows {
+  readonly variables: readonly { readonly session: number; readonly place: number; readonly bytes: Uint8Array }[];
+  readonly removed: readonly { readonly session: number; readonly place: number }[];
+  readonly gone: readonly {
+    readonly session: number;
+    readonly place: number;
+    readonly revision: number;
+    readonly bytes: Uint8Array;
+  }[];
+  readonly sessions: readonly {
+    readonly session: number;
+    readonly revision: number;
+    readonly forgottenRevision: number;
+    readonly windows: readonly Uint8Array[];
+  }[];
+}
+
+export interface LoadedRow {
+  readonly kind: 'session' | 'variable' | 'gone' | 'window' | 'commits';
+  /** Of a session, or of the log. */
+  readonly number: number;
+  readonly revision: number;
+  readonly forgottenRevision: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Why something failed, as the journal says it. */
+export type SqliteFailure = 'full' | 'in-use' | 'format' | 'unavailable' | 'unknown';
+
+export type SqliteReply =
+  | { readonly kind: 'rows'; readonly rows: readonly LoadedRow[] }
+  | { readonly kind: 'health'; readonly state: 'ready' | 'full'; readonly sentence: string }
+  | { readonly kind: 'done'; readonly result: SqliteResult }
+  | { readonly kind: 'failed'; readonly failure: SqliteFailure; readonly sentence: string };
+
+export interface SqliteResult {
+  readonly epoch?: string;
+  readonly generation?: number;
+  readonly place?: number;
+  /** Of writing and syncing. */
+  readonly ms?: number;
+  readonly bytes?: number;
+  readonly changes?: number;
+}

@@ -1,0 +1,107 @@
+/** The thread of a sqlite engine: one request after the other. Path: sqlite journal -> [sqlite worker] -> sqlite file, and what became of it back. */
+import { parentPort } from 'node:worker_threads';
+import { clearInterval, setInterval } from '../../../shared/platform-timers.js';
+import { SqliteFile, SqliteFileError } from './sqlite-file.js';
+import type { LoadedRow, SqliteReply, SqliteRequest, SqliteResult } from './sqlite-messages.js';
+
+let file: SqliteFile | undefined;
+let probe: NodeJS.Timeout | undefined;
+/** For tests: what a slow disk is. */
+let pausedMs = 0;
+
+parentPort?.on('message', (request: SqliteRequest) => {
+  const wasFull = file?.isFull ?? false;
+  try {
+    say({ kind: 'done', result: handle(request) });
+  } catch (error) {
+    const failure = error instanceof SqliteFileError ? error.failure : 'unavailable';
+    say({ kind: 'failed', failure, sentence: error instanceof Error ? error.message : String(error) });
+  }
+  if (request.kind === 'leave') parentPort?.close();
+  else if (!wasFull && file?.isFull === true) handleFull();
+});
+
+function handle(request: SqliteRequest): SqliteResult {
+  switch (request.kind) {
+    case 'open':
+      file = new SqliteFile(request.folder, request.durability);
+      return file.open(request.epoch);
+    case 'load':
+      load();
+      return open().sizes;
+    case 'append': {
+      pause();
+      const ms = open().append(request);
+      return { ms };
+    }
+    case 'lastPlace':
+      return { place: open().find() };
+    case 'snapshot':
+      open().snapshot(request.rows);
+      return {};
+    case 'cut':
+      open().cut(request.coveredTo, request.keepMs);
+      return open().sizes;
+    case 'backup':
+      open().backup(request.path);
+      return {};
+    case 'pause':
+      pausedMs = request.ms;
+      return {};
+    case 'limit':
+      open().limit(request.isFull);
+      return {};
+    case 'close':
+      clearInterval(probe);
+      open().close();
+      return {};
+    case 'leave':
+      clearInterval(probe);
+      return {};
+    default:
+      return request satisfies never;
+  }
+}
+
+function open(): SqliteFile {
+  if (file === undefined) throw new SqliteFileError('unavailable', 'the file is not open', undefined);
+  return file;
+}
+
+function load(): void {
+  let rows: LoadedRow[] = [];
+  let bytes = 0;
+  for (const row of open().load()) {
+    rows.push(row);
+    bytes += row.bytes.length;
+    if (bytes < BYTES_A_MESSAGE && rows.length < ROWS_A_MESSAGE) continue;
+    say({ kind: 'rows', rows });
+    rows = [];
+    bytes = 0;
+  }
+  say({ kind: 'rows', rows });
+}
+
+/** Until there is room for the reserve again. */
+function handleFull(): void {
+  say({ kind: 'health', state: 'full', sentence: 'the disk is full' });
+  clearInterval(probe);
+  probe = setInterval(() => {
+    if (file?.takeReserve() !== true) return;
+    clearInterval(probe);
+    file.isFull = false;
+    say({ kind: 'health', state: 'ready', sentence: '' });
+  }, PROBE_MS);
+}
+
+function pause(): void {
+  if (pausedMs > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, pausedMs);
+}
+
+function say(reply: SqliteReply): void {
+  parentPort?.postMessage(reply);
+}
+
+const BYTES_A_MESSAGE = 512 * 1024;
+const ROWS_A_MESSAGE = 5_000;
+const PROBE_MS = 250;

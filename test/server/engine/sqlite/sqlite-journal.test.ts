@@ -1,0 +1,145 @@
+/** A folder of SQLite: who has it, what is in it, what a full disk and a newer version do. */
+import assert from 'node:assert/strict';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { LocalEngine } from '../../../../src/server/engine/local-engine.js';
+import { openSqlite } from '../../../../src/server/engine/sqlite/sqlite-driver.js';
+import { FILE_NAME } from '../../../../src/server/engine/sqlite/sqlite-file.js';
+import { SqliteJournal } from '../../../../src/server/engine/sqlite/sqlite-journal.js';
+import { startBridgeServer } from '../../../../src/server/index.js';
+import type { TableOperation } from '../../../../src/shared/state/operation.js';
+import { acceptDecoded, acceptRegistration, NO_SETTER } from '../../../../src/shared/state/operation.js';
+import { until } from '../../../support/deadline.js';
+import { hostOf } from '../stub-journal.js';
+
+const root = mkdtempSync(join(tmpdir(), 'bridged-state-sqlite-'));
+after(() => rmSync(root, { recursive: true, force: true }));
+let folders = 0;
+const folder = (): string => {
+  folders += 1;
+  return join(root, `${folders}`);
+};
+
+async function opened(path: string) {
+  const journal = new SqliteJournal(path);
+  const engine = new LocalEngine(journal);
+  const life = await engine.open(hostOf());
+  return { journal, engine, life };
+}
+
+describe('a folder', () => {
+  test('is made, holds one database and its reserve, and is free again when it is closed', async () => {
+    const path = join(folder(), 'deep');
+    const { engine, life } = await opened(path);
+    assert.deepEqual(life, { epoch: 'epoch_1', generation: 0 });
+    assert.ok(statSync(join(path, 'reserve')).size >= 4 * 1024 * 1024);
+    await engine.close();
+    assert.deepEqual(readdirSync(path).sort(), ['reserve', FILE_NAME]);
+    const again = await opened(path);
+    assert.deepEqual(again.life, life);
+    await again.engine.close();
+  });
+
+  test('is of one server at a time', async () => {
+    const path = folder();
+    const { engine } = await opened(path);
+    const refusal = { code: 'ENGINE_IN_USE', message: /is in use by another server: stop it, or give/ };
+    await assert.rejects(opened(path), refusal);
+    const second = startBridgeServer({ port: 0, engine: new LocalEngine(new SqliteJournal(path)) });
+    await assert.rejects(second, refusal);
+    await engine.close();
+    await (await opened(path)).engine.close();
+  });
+
+  test('of a newer format, of something else, or that is none, is refused with its remedy', async () => {
+    const newer = folder();
+    await (await opened(newer)).engine.close();
+    const database = openSqlite(join(newer, FILE_NAME));
+    database.exec('PRAGMA user_version = 99');
+    database.close();
+    await assert.rejects(opened(newer), {
+      code: 'ENGINE_FORMAT',
+      message: /has format 99, and this version knows 1: start it/,
+    });
+
+    const foreign = folder();
+    await (await opened(foreign)).engine.close();
+    rmSync(join(foreign, FILE_NAME));
+    const other = openSqlite(join(foreign, FILE_NAME));
+    other.exec('CREATE TABLE theirs (a)');
+    other.close();
+    await assert.rejects(opened(foreign), { code: 'ENGINE_FORMAT', message: /is a database of something else/ });
+
+    const text = folder();
+    await (await opened(text)).engine.close();
+    writeFileSync(join(text, FILE_NAME), 'this is no database, and longer than a header would be. '.repeat(100));
+    await assert.rejects(opened(text), { code: 'ENGINE_FORMAT' });
+
+    const file = folder();
+    writeFileSync(file, '');
+    await assert.rejects(opened(join(file, 'below')), { code: 'ENGINE_UNAVAILABLE' });
+  });
+
+  test('a copy of it is whole, also while it is written', async () => {
+    const path = folder();
+    const { engine, journal } = await opened(path);
+    const follower = { handleCommit: () => undefined, windows: () => [] };
+    await engine.follow('s', follower, { metadata: { a: 'b' }, createdAtMs: 0 });
+    const copy = folder();
+    await (await opened(copy)).engine.close();
+    rmSync(join(copy, FILE_NAME));
+    await journal.backup(join(copy, FILE_NAME));
+    await assert.rejects(journal.backup(join(copy, FILE_NAME)), { code: 'ENGINE_UNAVAILABLE' });
+    await engine.close();
+    const restored = await opened(copy);
+    assert.deepEqual([...restored.engine.sessionIds], ['s']);
+    await restored.engine.close();
+  });
+});
+
+test('what a snapshot has need not be in the log: versions, deletions, outcomes and revisions are there without it', async () => {
+  const path = folder();
+  const journal = new SqliteJournal(path);
+  const engine = new LocalEngine(journal, { snapshotEveryMs: 5 });
+  const table = { ...hostOf().table, history: { maxAgeMs: 0, maxVersions: 100, maxSessionBytes: 1e9 } };
+  await engine.open(hostOf({ table }));
+  const outcomes = [{ sequence: 4, version: 9, code: '', message: '' }];
+  const follower = { handleCommit: () => undefined, windows: () => [{ link: 'l', from: 3, outcomes }] };
+  const following = (await engine.follow('s', follower, { metadata: {}, createdAtMs: 0 }))!;
+  const ask = async (operation: TableOperation) => {
+    const [result] = (
+      await engine.commit({ sessionId: 's', operations: [operation], isAtomic: false, setter: NO_SETTER, nowMs: 0 })
+    ).results;
+    assert.equal(typeof result, 'number');
+  };
+  for (const name of ['a', 'b', 'c'])
+    await ask(acceptRegistration({ name, type: 'float', initial: 0 }, `id of ${name}`));
+  for (let value = 1; value <= 100; value += 1) await ask(acceptDecoded('a', following.table.require('a'), value));
+  await ask({ kind: 'delete', identifier: 'b', variable: following.table.require('b'), reason: 'deleted' });
+  const { revision } = following.table;
+  await until(5_000, () => engine.stats.journalChanges <= 1, 'a log that is cut');
+  await engine.close();
+  const again = await opened(path);
+  const { table: read, gone, windows } = (await again.engine.follow('s', follower))!;
+  assert.deepEqual(
+    read
+      .require('a')
+      .history.last(99)
+      .map(({ version }) => version),
+    Array.from({ length: 16 }, (_, index) => 86 + index),
+  );
+  assert.deepEqual([read.revision, read.size, gone.find('id of b')?.reason], [revision, 2, 'deleted']);
+  assert.deepEqual(windows, [{ link: 'l', from: 3, outcomes }]);
+  await again.engine.close();
+});
+
+test('one that is killed says nothing more, and leaves nothing that waits for ever', async () => {
+  const { engine, journal } = await opened(folder());
+  const follower = { handleCommit: () => undefined, windows: () => [] };
+  await journal.kill();
+  const refusal = { code: 'ENGINE_UNAVAILABLE' };
+  await assert.rejects(async () => engine.follow('t', follower, { metadata: {}, createdAtMs: 0 }), refusal);
+  await engine.close();
+});
