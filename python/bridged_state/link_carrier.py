@@ -35,6 +35,24 @@ if TYPE_CHECKING:
 logger = logging.getLogger("bridged_state")
 
 
+class _Asked:
+    """Sets that one caller waits for: told once, when the outcome of each is there."""
+
+    __slots__ = ("outcomes", "left", "told")
+
+    def __init__(self, count: int, told: "asyncio.Future[None]") -> None:
+        # Of each a version, or an error.
+        self.outcomes: List[Any] = [None] * count
+        self.left = count
+        self.told = told
+
+    def put(self, place: int, outcome: Any) -> None:
+        self.outcomes[place] = outcome
+        self.left -= 1
+        if self.left == 0 and not self.told.done():
+            self.told.set_result(None)
+
+
 class LinkCarrier:
     def __init__(self, connection: "Connection") -> None:
         self._connection = connection
@@ -53,7 +71,8 @@ class LinkCarrier:
         self._former: Dict[WatchFeed, int] = {}
         self._resumes: Dict[int, bool] = {}
         self._next_feed = 0
-        self._sets: Dict[int, "asyncio.Future[int]"] = {}
+        # By sequence: who waits for it, and at which place.
+        self._sets: Dict[int, Tuple[_Asked, int]] = {}
         self._call: Optional[Any] = None
         self._has_work = asyncio.Event()
         self._last_word = 0.0
@@ -147,18 +166,17 @@ class LinkCarrier:
         return await self._results(list(zip(values, sequences)), True)
 
     async def _results(self, asked: Sequence[Tuple[str, int]], keeps_errors: bool) -> List[Any]:
-        waiting: List["asyncio.Future[int]"] = []
-        for _, sequence in asked:
-            future: "asyncio.Future[int]" = self._loop.create_future()
-            self._sets[sequence] = future
-            waiting.append(future)
+        waiting = _Asked(len(asked), self._loop.create_future())
+        for place, (_, sequence) in enumerate(asked):
+            self._sets[sequence] = (waiting, place)
         self._has_work.set()
         timeout = self._connection.options.call_timeout_ms / 1000.0
         timer = self._loop.call_later(timeout, self._time_out, asked)
         try:
-            if not keeps_errors:
-                return [await waiting[0]]
-            return list(await asyncio.gather(*waiting, return_exceptions=True))
+            await waiting.told
+            if not keeps_errors and isinstance(waiting.outcomes[0], BaseException):
+                raise waiting.outcomes[0]
+            return waiting.outcomes
         except asyncio.CancelledError:
             for _, sequence in asked:
                 if self._sets.pop(sequence, None) is not None:
@@ -169,22 +187,25 @@ class LinkCarrier:
 
     def _time_out(self, asked: Sequence[Tuple[str, int]]) -> None:
         for identifier, sequence in asked:
-            future = self._sets.pop(sequence, None)
-            if future is None or future.done():
+            found = self._sets.pop(sequence, None)
+            if found is None:
                 continue
+            waiting, place = found
             details = ErrorDetails(identifiers=(identifier,))
             if self.session.cancel_set(sequence):
                 why = self._connection.last_words
-                future.set_exception(
-                    UnavailableError(f'variable "{identifier}": no link to the server came in time{why}: it was not set', details=details)
+                waiting.put(
+                    place,
+                    UnavailableError(f'variable "{identifier}": no link to the server came in time{why}: it was not set', details=details),
                 )
             else:
-                future.set_exception(
+                waiting.put(
+                    place,
                     UnknownOutcomeError(
                         f'variable "{identifier}": the answer to its set did not come in time: it may or may not have been made, '
                         "so read before you repeat it",
                         details=details,
-                    )
+                    ),
                 )
 
     def fail_sets(self) -> None:
@@ -194,13 +215,9 @@ class LinkCarrier:
                 self._settle(event)
 
     def _settle(self, result: SetResult) -> None:
-        future = self._sets.pop(result.sequence, None)
-        if future is None or future.done():
-            return
-        if result.error is None:
-            future.set_result(result.version)
-        else:
-            future.set_exception(result.error)
+        found = self._sets.pop(result.sequence, None)
+        if found is not None:
+            found[0].put(found[1], result.version if result.error is None else result.error)
 
     # --- one stream
 
