@@ -13,6 +13,7 @@ import { formatTable } from './report/table.js';
 import { burst } from './scenarios/burst.js';
 import { busy } from './scenarios/busy.js';
 import { churn } from './scenarios/churn.js';
+import { engine } from './scenarios/engine.js';
 import { fanout } from './scenarios/fanout.js';
 import { local } from './scenarios/local.js';
 import { memory } from './scenarios/memory.js';
@@ -31,7 +32,7 @@ import { workers } from './scenarios/workers.js';
 
 const SCENARIOS: readonly Scenario[] = [
   ...[steady, busy, fanout, open, churn, sets, local, micro],
-  ...[rates, watches, memory, workers, burst, slow, restart, mixed, python],
+  ...[rates, watches, memory, workers, burst, slow, restart, mixed, python, engine],
 ];
 
 // Who reads the table may stop reading (`| head`); the figures are written all the same.

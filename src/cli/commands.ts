@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { VARIABLE_TYPES } from '../shared/values/variable-type.js';
+import type { BackupCommandOptions, RestoreCommandOptions } from './backup.js';
 import type { ClientOptions } from './client.js';
 import type { DemoCommandOptions } from './demo/demo.js';
 import type { HistoryCommandOptions } from './history.js';
@@ -91,6 +92,11 @@ function addServerCommands(program: Command, output: Output): void {
     .option('--watches <N>', 'variables, each with a watch of its own', wholeNumber(1, 100_000), 2_000)
     .option('--rate <N>', 'sets a second, over all variables', wholeNumber(1, 1_000_000), 5_000)
     .option('--workers <N>', 'worker threads of the watching process (default: cores - 1)', wholeNumber(0, 64))
+    .option(
+      '--engine <ENGINE>',
+      'memory, sqlite (in a folder of its own), or sqlite:DIR: then the server is killed and started again midway',
+      'memory',
+    )
     .option('--json', 'end with one JSON line on stdout; the table goes to stderr')
     .action(async (options: DemoCommandOptions) => (await import('./demo/demo.js')).demo(options, output));
 
@@ -102,6 +108,24 @@ function addServerCommands(program: Command, output: Output): void {
     .option('--seconds <N>', 'end after so long (default: Ctrl-C)', positiveNumber)
     .option('--json', 'one JSON line a second')
     .action(async (options: TopCommandOptions) => (await import('./top.js')).top(options, output));
+
+  command(program, 'backup', 'copy what a server over sqlite keeps, while it runs', [
+    'bridged-state backup state-monday.sqlite --admin 127.0.0.1:9464',
+  ])
+    .argument('<FILE>', 'file to write')
+    .option('--admin <H:P>', 'its admin port', hostAndPort, '127.0.0.1:9464')
+    .action(async (file: string, options: BackupCommandOptions) =>
+      (await import('./backup.js')).backup(file, options, output),
+    );
+
+  command(program, 'restore', 'make a folder of a backup; watches of it are told resync', [
+    'bridged-state restore state-monday.sqlite --engine sqlite:./data',
+  ])
+    .argument('<FILE>', 'what backup wrote')
+    .requiredOption('--engine <ENGINE>', 'sqlite:DIR, a folder that holds no state')
+    .action(async (file: string, options: RestoreCommandOptions) =>
+      (await import('./backup.js')).restore(file, options, output),
+    );
 
   for (const role of ['demo-writer', 'demo-watcher'] as const) {
     program.command(role, { hidden: true }).action(async () => {

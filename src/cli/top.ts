@@ -73,6 +73,11 @@ function viewOf(reading: Reading, last: Reading | undefined) {
     conflatedPerSecond: perSecond('updates_conflated_total'),
     slowStreamsCut: metric('slow_streams_cut_total'),
     callsFailed: metric('calls_failed_total'),
+    engineReady: metric('engine_ready') === 1,
+    commitsPerSecond: perSecond('engine_transactions_total'),
+    commitMsP50: rounded(metric('engine_commit_ms_p50')),
+    commitMsP99: rounded(metric('engine_commit_ms_p99')),
+    engineBytes: metric('engine_bytes'),
     answerMs: Math.round(reading.answerMs * 10) / 10,
   };
 }
@@ -92,10 +97,26 @@ function screenOf(view: View, sessions: readonly Session[], admin: string, outpu
     `  takes    ${count(view.setsPerSecond)} sets a second`,
     `  sends    ${count(view.updatesPerSecond)} updates a second   ${count(view.conflatedPerSecond)} conflated`,
     `  refused  ${count(view.callsFailed)} calls failed   ${count(view.slowStreamsCut)} slow streams cut`,
+    ...engineLines(view, count),
     '',
     `  ${output.paint('bold', heading!)}`,
     ...rows.map((row) => `  ${row}`),
   ];
+}
+
+/** Of one that outlives its server. */
+function engineLines(view: View, count: (number: number) => string): string[] {
+  if (view.engineBytes === 0) return [];
+  const { commitMsP50, commitMsP99, commitsPerSecond, engineBytes, engineReady } = view;
+  const said = engineReady ? '' : '   NOT READY: see its log';
+  const times = `in ${commitMsP50} ms p50, ${commitMsP99} ms p99`;
+  return [
+    `  keeps    ${count(commitsPerSecond)} commits a second ${times}   ${count(Math.ceil(engineBytes / 1e6))} MB${said}`,
+  ];
+}
+
+function rounded(ms: number): number {
+  return Math.round(ms * 100) / 100;
 }
 
 /** @throws UnavailableError */

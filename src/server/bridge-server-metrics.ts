@@ -27,17 +27,37 @@ export interface BridgeServerMetrics {
   readonly callsRefused: number;
   /** Bytes that sessions hold, histories too, by estimate: of `maxTotalBytes`. */
   readonly heldBytes: number;
+  /** 1 while the engine takes sets, 0 while its disk is full or it does not know what it kept. */
+  readonly engineReady: number;
+  /** Groups of sets that are not kept yet. */
+  readonly engineWaiting: number;
+  /** Of the engine: each keeps everything that had come until then. 0 with one that keeps at once, as all further ones are. */
+  readonly engineTransactions: number;
+  readonly engineChanges: number;
+  /** From a set to kept, ms: of the last 1,024 transactions, and the sum of all. */
+  readonly engineCommitMsP50: number;
+  readonly engineCommitMsP99: number;
+  readonly engineCommitMsSum: number;
+  /** The engine's own part of it. */
+  readonly engineSyncMsP50: number;
+  readonly engineSyncMsP99: number;
+  /** Of its files. */
+  readonly engineBytes: number;
+  /** Changes that a start would read again. */
+  readonly engineJournalChanges: number;
   /** Bytes of requests that are not whole or not answered yet: of `maxRequestBytes`. */
   readonly requestBytes: number;
 }
 
 export function readMetrics({
+  options,
   store,
   observers,
   watchStreams,
   requests,
   counters,
 }: ServerContext): BridgeServerMetrics {
+  const { health, stats } = options.engine;
   let variables = 0;
   for (const session of store.sessions()) variables += session.size;
   return {
@@ -55,6 +75,17 @@ export function readMetrics({
     callsFailed: counters.callsFailed,
     callsRefused: counters.callsRefused,
     heldBytes: store.heldBytes,
+    engineReady: health.state === 'ready' ? 1 : 0,
+    engineWaiting: stats.waiting,
+    engineTransactions: stats.transactions,
+    engineChanges: stats.changes,
+    engineCommitMsP50: stats.commitMs?.p50 ?? 0,
+    engineCommitMsP99: stats.commitMs?.p99 ?? 0,
+    engineCommitMsSum: stats.commitMs?.sum ?? 0,
+    engineSyncMsP50: stats.syncMs?.p50 ?? 0,
+    engineSyncMsP99: stats.syncMs?.p99 ?? 0,
+    engineBytes: stats.bytes,
+    engineJournalChanges: stats.journalChanges,
     requestBytes: requests.bytes,
   };
 }

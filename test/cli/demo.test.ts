@@ -36,6 +36,20 @@ test('demo --seconds ends with a summary in which everything that was set arrive
   }
 });
 
+test('demo --engine sqlite kills its server in the middle: same epoch, nothing missed', async () => {
+  const demo = new CommandProcess([...SMALL, '--engine', 'sqlite', '--seconds', '4', '--json']);
+  try {
+    const { exitCode, stdout, stderr } = await demo.end(60_000);
+    assert.equal(exitCode, 0, stderr);
+    const summary = JSON.parse(stdout) as Summary & { killed: { sameEpoch: boolean } };
+    assert.deepEqual([summary.complete, summary.failed, summary.missed, summary.killed.sameEpoch], [true, 0, 0, true]);
+    assert.equal(summary.delivered, summary.sets);
+    assert.match(stderr, /server killed after 2(\.\d)? s, listening again \d+ ms later: the same epoch/);
+  } finally {
+    await demo.kill();
+  }
+});
+
 test('without a terminal demo prints a row a second, at most 80 columns wide', async () => {
   const demo = new CommandProcess([...SMALL, '--seconds', '2.5']);
   try {

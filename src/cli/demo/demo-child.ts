@@ -91,6 +91,14 @@ export class DemoChild<In extends Message, Out extends Message> {
     process.removeListener('exit', this.#kill);
   }
 
+  /** Without a word, as the demo means it: that it ends is no failure. */
+  async crash(): Promise<void> {
+    this.#isEnding = true;
+    this.#kill();
+    await this.#exited;
+    process.removeListener('exit', this.#kill);
+  }
+
   readonly #kill = (): void => {
     this.#process.kill('SIGKILL');
   };

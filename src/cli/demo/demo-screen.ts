@@ -8,6 +8,8 @@ export interface DemoView {
   /** Undefined: until Ctrl-C. */
   readonly seconds: number | undefined;
   readonly port: number;
+  /** The server was killed, and another one started over what it had kept. */
+  readonly crash: { readonly atMs: number; readonly awayMs: number; readonly isSameEpoch: boolean } | undefined;
   readonly serverPid: number;
   readonly writerPid: number;
   readonly watcherPid: number;
@@ -54,8 +56,15 @@ export function demoScreen(view: DemoView, paint: Paint): string {
     ` ${label('threads')}${dim('of the watching process, how busy they are')}`,
     `   ${'main'.padEnd(LABEL - 2)}${bar(view.mainUtilization, paint)}  ${dim(view.workers.length === 0 ? 'your watchers, and gRPC' : 'only calls your watchers')}`,
     ...workerLines(view.workers, paint),
+    ...(view.crash === undefined ? [] : ['', ` ${demoCrash(view.crash)}`]),
     '',
   ].join('\n');
+}
+
+/** What became of the server in the middle. */
+export function demoCrash({ atMs, awayMs, isSameEpoch }: NonNullable<DemoView['crash']>): string {
+  const epoch = isSameEpoch ? 'the same epoch' : 'another epoch';
+  return `server killed after ${Math.round(atMs / 100) / 10} s, listening again ${Math.round(awayMs)} ms later: ${epoch}`;
 }
 
 /** While it gets ready: what is being done. */
@@ -98,6 +107,7 @@ export function demoVerdict(view: DemoView, paint: Paint): string[] {
       ` latency p50 ${ms(latencyOfRun.p50)} ms, p99 ${ms(latencyOfRun.p99)} ms, max ${ms(latencyOfRun.max)} ms, the first 2 s left out`,
     );
   }
+  if (view.crash !== undefined) lines.push(` ${demoCrash(view.crash)}`);
   if (failed > 0) lines.push(paint('red', ` ${count(failed)} sets failed`));
   else if (sets !== delivered + missed) lines.push(paint('red', ' what was set, delivered and missed does not add up'));
   else if (missed > 0)
@@ -120,6 +130,9 @@ export function demoSummary(view: DemoView, isComplete: boolean): object {
     failed,
     delivered,
     missed,
+    ...(view.crash === undefined
+      ? {}
+      : { killed: { awayMs: rounded(view.crash.awayMs), sameEpoch: view.crash.isSameEpoch } }),
     latencyMs: latencyOfRun,
     mainUtilization: rounded(view.mainUtilization),
     workers: view.workers.map(({ workerId, watches, streams, utilization }) => ({

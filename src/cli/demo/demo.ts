@@ -2,24 +2,38 @@
  * `demo`: a server, a writer and a watching process, each as real as in production, and what they do as a live table.
  * Path: [demo] -> three demo children -> their reports -> demo screen. Closed: on every way out all children are gone before it returns.
  */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { Output } from '../output.js';
 import { nextStop } from '../stop-signals.js';
 import { DemoChild } from './demo-child.js';
 import type { FromWatcher, FromWriter, ToWatcher, ToWriter, WatcherProgress } from './demo-message.js';
 import type { DemoView, Paint } from './demo-screen.js';
-import { demoRow, demoRowHeading, demoScreen, demoStarting, demoSummary, demoVerdict } from './demo-screen.js';
+import {
+  demoCrash,
+  demoRow,
+  demoRowHeading,
+  demoScreen,
+  demoStarting,
+  demoSummary,
+  demoVerdict,
+} from './demo-screen.js';
 
 export interface DemoCommandOptions {
   readonly seconds?: number;
   readonly watches: number;
   readonly rate: number;
   readonly workers?: number;
+  /** `memory`; `sqlite`, in a folder that goes with it; `sqlite:DIR`. Of the last two the server is killed midway. */
+  readonly engine: string;
   readonly json?: boolean;
 }
 
 interface Listening {
   readonly kind: 'listening';
   readonly port: number;
+  readonly epoch: string;
 }
 
 type Redraw = ((text: string) => void) & { done(): void };
@@ -34,11 +48,18 @@ export async function demo(options: DemoCommandOptions, output: Output): Promise
   const displayStream = options.json === true ? process.stderr : process.stdout;
   const display = options.json === true ? new Output(displayStream) : output;
   const redraw = display.isTerminal ? (await import('log-update')).createLogUpdate(displayStream) : undefined;
-  const run = new Demo(options, output, display, redraw);
+  const folder = options.engine === 'sqlite' ? await mkdtemp(join(tmpdir(), 'bridged-state-demo-')) : undefined;
+  const run = new Demo(
+    folder === undefined ? options : { ...options, engine: `sqlite:${folder}` },
+    output,
+    display,
+    redraw,
+  );
   try {
     await run.perform(stop);
   } finally {
     await run.close();
+    if (folder !== undefined) await rm(folder, { recursive: true, force: true });
   }
 }
 
@@ -49,7 +70,14 @@ class Demo {
   readonly #display: Output;
   /** Undefined where it is no terminal: then it is a row a second. */
   readonly #redraw: Redraw | undefined;
-  readonly #server = new DemoChild<Listening, never>('server', SERVER_ARGUMENTS);
+  #server: DemoChild<Listening, never>;
+  #failRestart: (error: unknown) => void = () => undefined;
+  /** Rejects when the server that was started again fails; never resolves. */
+  readonly #restartFailed: Promise<never>;
+  #crashTimer: NodeJS.Timeout | undefined;
+  #crashing: Promise<void> | undefined;
+  #crash: DemoView['crash'];
+  #epoch = '';
   readonly #writer = new DemoChild<FromWriter, ToWriter>('writer', ['demo-writer']);
   readonly #watcher = new DemoChild<FromWatcher, ToWatcher>('watching', ['demo-watcher']);
   #port = 0;
@@ -64,6 +92,11 @@ class Demo {
 
   constructor(options: DemoCommandOptions, output: Output, display: Output, redraw: Redraw | undefined) {
     this.#options = options;
+    this.#server = new DemoChild('server', serverArguments(options.engine, 0));
+    this.#restartFailed = new Promise((_, reject) => {
+      this.#failRestart = reject;
+    });
+    this.#restartFailed.catch(() => undefined);
     this.#output = output;
     this.#display = display;
     this.#redraw = redraw;
@@ -83,11 +116,36 @@ class Demo {
       if (this.#seconds !== undefined) timer = setTimeout(resolve, this.#seconds * 1000);
     });
     try {
-      await Promise.race([stop, time, this.#server.failed, this.#writer.failed, this.#watcher.failed]);
+      this.#crashMidway();
+      const failed = [this.#server.failed, this.#restartFailed, this.#writer.failed, this.#watcher.failed];
+      await Promise.race([stop, time, ...failed]);
     } finally {
+      clearTimeout(this.#crashTimer);
       clearTimeout(timer);
     }
+    await this.#crashing;
     await this.#finish();
+  }
+
+  /** A server whose state outlives it is killed, and another one started in its place. */
+  #crashMidway(): void {
+    if (this.#options.engine === 'memory') return;
+    const afterMs = this.#seconds === undefined ? CRASH_AFTER_MS : (this.#seconds * 1000) / 2;
+    this.#crashTimer = setTimeout(() => {
+      this.#crashing = this.#restart();
+      this.#crashing.catch(this.#failRestart);
+    }, afterMs);
+  }
+
+  async #restart(): Promise<void> {
+    const killedAtMs = performance.now();
+    await this.#server.crash();
+    this.#server = new DemoChild('server', serverArguments(this.#options.engine, this.#port));
+    const { epoch } = await this.#server.next('listening');
+    this.#server.failed.catch(this.#failRestart);
+    const awayMs = performance.now() - killedAtMs;
+    this.#crash = { atMs: killedAtMs - this.#startedAtMs, awayMs, isSameEpoch: epoch === this.#epoch };
+    if (this.#redraw === undefined) this.#display.line(demoCrash(this.#crash));
   }
 
   async close(): Promise<void> {
@@ -100,7 +158,7 @@ class Demo {
   async #start(): Promise<void> {
     this.#sayStarting('starting a server, a writer and a watching process');
     const { watches, rate, workers } = this.#options;
-    ({ port: this.#port } = await this.#server.next('listening'));
+    ({ port: this.#port, epoch: this.#epoch } = await this.#server.next('listening'));
     const port = this.#port;
     this.#sayStarting(`registering ${watches} variables`);
     const reportEveryMs = this.#redraw === undefined ? ROW_EVERY_MS : REDRAW_EVERY_MS;
@@ -179,6 +237,7 @@ class Demo {
       elapsedMs: performance.now() - this.#startedAtMs,
       seconds: this.#seconds,
       port: this.#port,
+      crash: this.#crash,
       serverPid: this.#server.pid,
       writerPid: this.#writer.pid,
       watcherPid: this.#watcher.pid,
@@ -217,4 +276,8 @@ const MOST_REPORTS = 60;
 /** The writer reports four times a second. */
 const RATE_REPORTS = 5;
 
-const SERVER_ARGUMENTS = ['serve', '--port', '0', '--log-level', 'warn', '--with-parent'];
+const CRASH_AFTER_MS = 5_000;
+
+function serverArguments(engine: string, port: number): string[] {
+  return ['serve', '--engine', engine, '--port', `${port}`, '--log-level', 'warn', '--with-parent'];
+}

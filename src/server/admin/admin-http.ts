@@ -2,7 +2,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
 import { Counter, Gauge, Registry } from 'prom-client';
-import { UnavailableError } from '../../shared/errors.js';
+import { BridgeError, UnavailableError } from '../../shared/errors.js';
 import type { BridgeServerMetrics } from '../bridge-server-metrics.js';
 import { readMetrics } from '../bridge-server-metrics.js';
 import type { ServerContext } from '../server-context.js';
@@ -40,11 +40,15 @@ async function answer(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const [path] = (request.url ?? '/').split('?', 1);
+  if (path === '/backup' && request.method === 'POST') {
+    await backup(context, response);
+    return;
+  }
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     respond(response, 405, 'text/plain', 'only GET is answered\n');
     return;
   }
-  const [path] = (request.url ?? '/').split('?', 1);
   switch (path) {
     case '/metrics':
       respond(response, 200, page.contentType, await page.text());
@@ -54,6 +58,8 @@ async function answer(
       break;
     case '/readyz':
       if (context.isDraining) respond(response, 503, 'text/plain', 'draining\n');
+      else if (context.options.engine.health.state !== 'ready')
+        respond(response, 503, 'text/plain', `engine ${context.options.engine.health.state}\n`);
       else respond(response, 200, 'text/plain', 'ok\n');
       break;
     case '/sessions':
@@ -61,6 +67,27 @@ async function answer(
       break;
     default:
       respond(response, 404, 'text/plain', 'try /metrics, /healthz, /readyz or /sessions\n');
+  }
+}
+
+/** A copy beside what the engine keeps, never elsewhere: whoever may read that folder takes it from there. */
+async function backup({ options, isDraining }: ServerContext, response: ServerResponse): Promise<void> {
+  const { engine } = options;
+  if (engine.backup === undefined || isDraining) {
+    respond(response, 409, 'text/plain', `the ${engine.name} engine keeps nothing that could be copied\n`);
+    return;
+  }
+  try {
+    const path = await engine.backup();
+    respond(
+      response,
+      200,
+      'application/json',
+      `${JSON.stringify({ path, engine: engine.name, epoch: options.epoch })}\n`,
+    );
+  } catch (error) {
+    if (!(error instanceof BridgeError)) throw error;
+    respond(response, 507, 'text/plain', `${error.message}\n`);
   }
 }
 
@@ -133,6 +160,22 @@ const GAUGES: readonly Metric[] = [
   ['bridged_state_streams', 'streams', 'Watches carried by streams and links'],
   ['bridged_state_links', 'links', 'Links open'],
   ['bridged_state_held_bytes', 'heldBytes', 'Bytes that sessions hold, by estimate'],
+  ['bridged_state_engine_ready', 'engineReady', 'Whether the engine takes sets'],
+  ['bridged_state_engine_waiting', 'engineWaiting', 'Groups of sets that are not kept yet'],
+  ['bridged_state_engine_bytes', 'engineBytes', 'Bytes of the files of the engine'],
+  ['bridged_state_engine_journal_changes', 'engineJournalChanges', 'Changes that a start would read again'],
+  [
+    'bridged_state_engine_commit_ms_p50',
+    'engineCommitMsP50',
+    'From a set to kept, ms, median of the last 1,024 transactions',
+  ],
+  ['bridged_state_engine_commit_ms_p99', 'engineCommitMsP99', 'The same, p99'],
+  [
+    'bridged_state_engine_sync_ms_p50',
+    'engineSyncMsP50',
+    'Writing and syncing of a transaction, ms, median of the last 1,024',
+  ],
+  ['bridged_state_engine_sync_ms_p99', 'engineSyncMsP99', 'The same, p99'],
   ['bridged_state_request_bytes', 'requestBytes', 'Bytes of requests that are not whole or not answered'],
 ];
 
@@ -144,6 +187,9 @@ const COUNTERS: readonly Metric[] = [
   ['bridged_state_slow_streams_cut_total', 'slowStreamsCut', 'Streams cut because they took no update'],
   ['bridged_state_observers_failed_total', 'observersFailed', 'Observers that threw'],
   ['bridged_state_calls_failed_total', 'callsFailed', 'Calls that ended with a status other than OK'],
+  ['bridged_state_engine_transactions_total', 'engineTransactions', 'Transactions of the engine'],
+  ['bridged_state_engine_changes_total', 'engineChanges', 'Changes that the engine has kept'],
+  ['bridged_state_engine_commit_ms_total', 'engineCommitMsSum', 'Ms from sets to kept, of all transactions'],
   ['bridged_state_calls_refused_total', 'callsRefused', 'Calls that a quota or budget refused'],
 ];
 

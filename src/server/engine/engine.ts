@@ -53,6 +53,8 @@ export interface Engine extends AsyncDisposable {
   /** Used: keeps idle sessions alive at every server. */
   touch(sessionIds: readonly string[]): void;
   readonly health: EngineHealth;
+  /** A whole copy of what is kept now, beside it: its path. Undefined where nothing is to be copied. @throws StorageFullError, EngineUnavailableError */
+  readonly backup?: (() => Promise<string>) | undefined;
   readonly stats: EngineStats;
   close(): Promise<void>;
 }

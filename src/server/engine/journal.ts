@@ -23,6 +23,8 @@ export interface Journal {
   snapshot(portion: SnapshotPortion): Promise<void>;
   /** A whole snapshot covers all up to a place, and what is older than `keepMs` need not be read again. */
   cut(coveredTo: number, keepMs: number): Promise<void>;
+  /** A whole copy of what is kept now, beside it: its path. */
+  readonly backup?: (() => Promise<string>) | undefined;
   readonly health: EngineHealth['state'];
   readonly stats: JournalStats;
   /** Told when its health has changed by itself. */

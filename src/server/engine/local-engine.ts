@@ -42,6 +42,7 @@ export class LocalEngine implements Engine {
   readonly name: string;
   readonly isShared = false;
   readonly isImmediate: boolean;
+  readonly backup: (() => Promise<string>) | undefined;
   readonly #journal: Journal | undefined;
   readonly #snapshotEveryMs: number;
   readonly #sessions = new Map<string, LocalSession>();
@@ -58,6 +59,7 @@ export class LocalEngine implements Engine {
     this.#snapshotEveryMs = snapshotEveryMs;
     this.name = journal?.name ?? 'memory';
     this.isImmediate = journal === undefined;
+    if (journal?.backup !== undefined) this.backup = () => journal.backup!();
   }
 
   get sessionIds(): Iterable<string> {

@@ -9,6 +9,7 @@ const view: DemoView = {
   elapsedMs: 123_456,
   seconds: undefined,
   port: 65_535,
+  crash: undefined,
   serverPid: 4_194_303,
   writerPid: 4_194_302,
   watcherPid: 4_194_301,

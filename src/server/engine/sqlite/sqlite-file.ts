@@ -151,6 +151,14 @@ export class SqliteFile {
     return { epoch: known ?? epoch, generation };
   }
 
+  /** What was told since this was written may not be in it. */
+  beginGeneration(): { readonly epoch: string; readonly generation: number } {
+    const meta = (key: string): string => (this.#statements.readMeta.get(key) as { value: string }).value;
+    const generation = Number(meta('generation')) + 1;
+    this.#transaction(() => this.#statements.writeMeta.run('generation', String(generation)));
+    return { epoch: meta('epoch'), generation };
+  }
+
   *load(): Generator<LoadedRow> {
     const { sessions, variables, gone, windows, log } = this.#statements;
     const none = { revision: 0, forgottenRevision: 0 };
@@ -309,6 +317,7 @@ export class SqliteFile {
 
   close(): void {
     this.#transaction(() => this.#statements.writeMeta.run('state', 'closed'));
+    this.#database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get();
     this.#database.close();
   }
 

@@ -52,6 +52,7 @@ export class SqliteJournal implements Journal {
   #loading: ((row: LoadedRow) => void) | undefined;
   readonly #syncMs = new Durations();
   #bytes = 0;
+  #backups = 0;
   #changes = 0;
 
   constructor(folder: string, { durability = 'fsync' }: SqliteJournalOptions = {}) {
@@ -132,9 +133,18 @@ export class SqliteJournal implements Journal {
     this.#note(await this.#ask({ kind: 'cut', coveredTo, keepMs }));
   }
 
-  /** A whole copy of what is kept now, as a file that is not there yet. @throws StorageFullError, EngineUnavailableError */
-  async backup(path: string): Promise<void> {
-    await this.#ask({ kind: 'backup', path: resolve(path) });
+  /** A whole copy of what is kept now, in the same folder. Sets wait for it. @throws StorageFullError, EngineUnavailableError */
+  readonly backup = async (): Promise<string> => {
+    this.#backups += 1;
+    const path = resolve(this.#folder, `backup-${process.pid}-${this.#backups}.sqlite`);
+    await this.#ask({ kind: 'backup', path });
+    return path;
+  };
+
+  /** What was told since this was written may not be in it: for a copy that becomes a state. */
+  async beginGeneration(): Promise<Life> {
+    const { epoch, generation } = await this.#ask({ kind: 'beginGeneration' });
+    return { epoch: epoch!, generation: generation! };
   }
 
   /** For tests: each append takes that long. */

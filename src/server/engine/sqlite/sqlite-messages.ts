@@ -14,6 +14,7 @@ export type SqliteRequest =
   | { readonly kind: 'snapshot'; readonly rows: SnapshotRows }
   | { readonly kind: 'cut'; readonly coveredTo: number; readonly keepMs: number }
   | { readonly kind: 'backup'; readonly path: string }
+  | { readonly kind: 'beginGeneration' }
   | { readonly kind: 'pause'; readonly ms: number }
   | { readonly kind: 'limit'; readonly isFull: boolean }
   | { readonly kind: 'close' }

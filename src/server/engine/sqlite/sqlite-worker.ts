@@ -45,6 +45,8 @@ function handle(request: SqliteRequest): SqliteResult {
     case 'backup':
       open().backup(request.path);
       return {};
+    case 'beginGeneration':
+      return open().beginGeneration();
     case 'pause':
       pausedMs = request.ms;
       return {};

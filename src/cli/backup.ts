@@ -1,0 +1,51 @@
+/** `backup` and `restore`: a copy of what a server keeps, made while it runs, and a folder made of such a copy. Path: command line -> [backup] -> admin port, or the folder. */
+import { copyFile, rm } from 'node:fs/promises';
+import { UnavailableError } from '../shared/errors.js';
+import { folderOf } from './engine-option.js';
+import type { Output } from './output.js';
+import { UsageError } from './usage-error.js';
+
+export interface BackupCommandOptions {
+  readonly admin: string;
+}
+
+export interface RestoreCommandOptions {
+  readonly engine: string;
+}
+
+/** @throws UnavailableError */
+export async function backup(file: string, { admin }: BackupCommandOptions, output: Output): Promise<void> {
+  const { path, epoch } = await askForCopy(admin);
+  try {
+    await copyFile(path, file);
+  } catch (cause) {
+    const sentence = `the copy of the server cannot be put to ${file}: run this on its machine, by a user that reads its folder (${path})`;
+    throw new UnavailableError(sentence, { cause });
+  } finally {
+    await rm(path, { force: true });
+  }
+  output.line(JSON.stringify({ event: 'backup', file, epoch }));
+}
+
+async function askForCopy(admin: string): Promise<{ readonly path: string; readonly epoch: string }> {
+  let response: Response;
+  try {
+    response = await fetch(`http://${admin}/backup`, { method: 'POST' });
+  } catch (cause) {
+    const sentence = `no admin port of a bridge server at ${admin}: start one with serve --admin-port N, and give it by --admin`;
+    throw new UnavailableError(sentence, { cause });
+  }
+  const text = (await response.text()).trim();
+  if (!response.ok) throw new UnavailableError(`the server at ${admin} makes no copy: ${text}`);
+  return JSON.parse(text) as { path: string; epoch: string };
+}
+
+/** @throws UsageError, EngineInUseError, EngineFormatError, StorageFullError, EngineUnavailableError */
+export async function restore(file: string, { engine }: RestoreCommandOptions, output: Output): Promise<void> {
+  const folder = folderOf(engine);
+  if (folder === undefined)
+    throw new UsageError('--engine memory keeps nothing: give sqlite:DIR with the folder to restore to');
+  const { restoreSqlite } = await import('../server/engine/sqlite/restore-sqlite.js');
+  const { epoch, generation } = await restoreSqlite(file, folder);
+  output.line(JSON.stringify({ event: 'restored', folder, epoch, generation }));
+}
