@@ -10,6 +10,7 @@ import type {
 } from '@grpc/grpc-js';
 import { Server } from '@grpc/grpc-js';
 import { Deadlines } from '../shared/deadlines.js';
+import { UnavailableError } from '../shared/errors.js';
 import { clearTimeout, performanceNowMs, setImmediate, setTimeout } from '../shared/platform-timers.js';
 import { randomId, systemClock } from '../shared/system-clock.js';
 import { LINK_PATH, METHODS, methodPath, SERVICE_NAMES } from '../shared/wire/services.js';
@@ -159,6 +160,7 @@ class RunningServer implements BridgeServer {
         newEpoch: () => randomId('epoch'),
         logger,
         handleHealth: ({ state, cause }) => logger.warn({ engine: engine.name, state, error: cause }, 'engine'),
+        handleLife: (life) => this.#handleLife(life),
       });
       this.#context.options = Object.freeze({ ...this.#options, epoch: epochText(this.#life) });
       this.#addServices();
@@ -177,6 +179,16 @@ class RunningServer implements BridgeServer {
       { host, port: this.#port, adminPort: this.adminPort, epoch: said, engine: engine.name, generation },
       'listening',
     );
+  }
+
+  /** Something that was told is lost: whoever watches comes back, finds another epoch, and is told `resync`. */
+  #handleLife(life: Life): void {
+    const { logger, engine } = this.#options;
+    logger.warn({ engine: engine.name, generation: life.generation }, 'the engine has lost what it had acknowledged');
+    this.#life = life;
+    this.#context.options = Object.freeze({ ...this.#context.options, epoch: epochText(life) });
+    this.#context.watchStreams.endAll(new UnavailableError('the state begins anew: reconnect'), 0);
+    this.#context.store.beginAnew(systemClock.nowMs());
   }
 
   async drain({ graceMs = this.#options.drainMs }: { readonly graceMs?: number | undefined } = {}): Promise<void> {

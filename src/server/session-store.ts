@@ -63,6 +63,14 @@ export class SessionStore {
     return life;
   }
 
+  /** From what the engine has now. Nobody watches any more. */
+  beginAnew(nowMs: number): void {
+    const sessions = [...this.#sessions.values()];
+    this.#sessions.clear();
+    for (const session of sessions) session.abandon();
+    for (const id of [...this.#options.engine.sessionIds]) this.#handleSession(id, nowMs);
+  }
+
   /** By estimate: of everything that sessions hold. */
   get heldBytes(): number {
     return this.#held.bytes;

@@ -322,6 +322,15 @@ export class Session implements Follower {
     return count;
   }
 
+  /** The engine has lost some of it: another takes its place, and nobody is told by this one. */
+  abandon(): void {
+    for (const expiry of this.#expiries.values()) expiry.cancel();
+    this.#expiries.clear();
+    this.setWindows.close();
+    this.#tell(-this.#besideBytes);
+    if (this.#whole !== undefined) this.#whole.bytes -= this.#table.heldBytes;
+  }
+
   /** Lets go of versions before the present ones, of up to `most` variables. */
   letGoOfHistory(most: number): void {
     this.#table.letGoOfHistory(most);

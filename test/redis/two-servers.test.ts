@@ -180,6 +180,39 @@ function describeTwoServers(): void {
       assert.deepEqual([seen.length, faults], [300, []]);
     });
 
+    test('begun again with less than it had acknowledged: every watch is told so, at both servers, and goes on', async () => {
+      const redis = await startRedis();
+      const servers = [await startServer(redis.url), await startServer(redis.url)];
+      const [one, other] = await Promise.all(servers.map((server) => openAt([server])));
+      await one!.registerVariable('v', 'integer', 0);
+      await until(async () => (await other!.listVariables()).length === 1, 'the variable');
+      const seen: { value: unknown; version: number; resync: boolean }[][] = [[], []];
+      for (const [place, state] of [one!, other!].entries()) {
+        await state.watchVariables('v', (_, __, value, { version, resync }) => {
+          seen[place]!.push({ value, version, resync });
+        });
+      }
+      await one!.setVariable('v', 1);
+      assert.match(await redis.command('SAVE'), /OK/);
+      await other!.setVariable('v', 2);
+      await one!.setVariable('v', 3);
+      await until(() => seen.every((told) => told.at(-1)?.value === 3), 'what will be lost');
+      redis.kill();
+      await redis.ended();
+      await redis.run();
+      await until(() => seen.every((told) => told.at(-1)?.value === 1), 'what is left');
+      assert.deepEqual(
+        seen.map((told) => told.at(-1)),
+        [
+          { value: 1, version: 2, resync: true },
+          { value: 1, version: 2, resync: true },
+        ],
+      );
+      assert.equal(await other!.setVariable('v', 7), 3);
+      await until(() => seen.every((told) => told.at(-1)?.value === 7), 'what comes then');
+      assert.deepEqual([await one!.getVariable('v'), (await one!.getVariableInfo('v')).version], [7, 3]);
+    });
+
     test('full: sets are refused with nothing done, and it goes on by itself when there is room', async () => {
       const redis = await startRedis('--maxmemory-policy', 'noeviction');
       const server = await startServer(redis.url);

@@ -70,6 +70,8 @@ export interface EngineHost {
   readonly newEpoch: () => string;
   readonly logger: Logger;
   handleHealth(health: EngineHealth): void;
+  /** Something that was told is lost: everything begins anew from what there is, under another generation. */
+  handleLife?(life: Life): void;
   /** Another server has made a session: this one may follow it. */
   handleSession?(sessionId: string): void;
 }

@@ -101,9 +101,9 @@ export class WatchStreams {
     this.#links.delete(link);
   }
 
-  endAll(error: unknown): void {
+  endAll(error: unknown, longestSpreadMs = LONGEST_SPREAD_MS): void {
     // As fast as an idle server registers them again.
-    const spreadMs = Math.min(LONGEST_SPREAD_MS, Math.ceil(this.#size / WATCHES_A_MS));
+    const spreadMs = Math.min(longestSpreadMs, Math.ceil(this.#size / WATCHES_A_MS));
     for (const link of [...this.#links]) link.drain(error, spreadMs);
     for (const streams of [...this.#streams.values()]) for (const stream of [...streams]) stream.fail(error);
   }

@@ -14,6 +14,10 @@ export interface TailHost {
   handleCommit(commit: LoggedCommit): void;
   /** Entries are missing: all of its sessions have to be read anew. */
   handleHole(number: number): void;
+  /** Another server has found that something is lost. */
+  handleLosses(losses: number): void;
+  /** The connection is there again: before anything is read by it. */
+  handleReturned(): Promise<void>;
   handleAway(error: unknown): void;
   handleHeard(): void;
   prefixOf(number: number): string;
@@ -33,6 +37,7 @@ export class BucketTail {
   readonly #host: TailHost;
   readonly #places = new Map<string, Place>();
   #lastBucket = '0-0';
+  #wasCut = false;
   #isClosed = false;
 
   static async open(address: RedisAddress, bucketsKey: string, host: TailHost): Promise<BucketTail> {
@@ -41,6 +46,9 @@ export class BucketTail {
     const client = await makeRedisClient(own, (error) => host.handleAway(error));
     const tail = new BucketTail(client, bucketsKey, host);
     await client.connect();
+    client.on('close', () => {
+      tail.#wasCut = true;
+    });
     return tail;
   }
 
@@ -55,7 +63,7 @@ export class BucketTail {
     const entries = await this.#client.xrange(this.#bucketsKey, '-', '+');
     for (const [id, fields] of entries) {
       this.#lastBucket = id;
-      await this.#add(Number(fields[1]));
+      if (fields[0] === 'bucket') this.#add(Number(fields[1]));
     }
     return [...this.#places.values()].map(({ number }) => number);
   }
@@ -71,6 +79,19 @@ export class BucketTail {
     this.#follow(number, last[0]?.[0] ?? '0-0');
     // The read that waits is woken by it.
     await calls.xadd(this.#bucketsKey, 'MAXLEN', '~', 10 * BUCKETS, '*', 'bucket', number);
+  }
+
+  /** From where the logs are now: what was read before is of another life. */
+  async skipToEnds(calls: RedisClient): Promise<void> {
+    this.#places.clear();
+    this.#lastBucket = '0-0';
+    for (const [id, fields] of await calls.xrange(this.#bucketsKey, '-', '+')) {
+      this.#lastBucket = id;
+      if (fields[0] !== 'bucket') continue;
+      const number = Number(fields[1]);
+      const [last] = await calls.xrevrange(this.#keyOf(number), '+', '-', 'COUNT', 1);
+      this.#follow(number, last?.[0] ?? '0-0');
+    }
   }
 
   run(): void {
@@ -95,22 +116,28 @@ export class BucketTail {
   }
 
   async #readOnce(): Promise<void> {
+    if (this.#wasCut) {
+      await this.#host.handleReturned();
+      this.#wasCut = false;
+    }
     const places = [...this.#places.values()];
     const keys = [this.#bucketsKey, ...places.map(({ key }) => key)];
     const lasts = [this.#lastBucket, ...places.map(({ last }) => last)];
     const reading = this.#client.xreadBuffer('COUNT', MOST_ENTRIES, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...lasts);
     const streams = (await withDeadline(reading, SILENT_MS, () => this.#client.disconnect(true))) as Streams;
     this.#host.handleHeard();
-    for (const [key, entries] of streams ?? []) await this.#take(key.toString(), entries);
+    for (const [key, entries] of streams ?? []) this.#take(key.toString(), entries);
   }
 
-  async #take(key: string, entries: readonly Entry[]): Promise<void> {
+  #take(key: string, entries: readonly Entry[]): void {
     const place = this.#places.get(key);
     for (const [entryId, fields] of entries) {
       const id = entryId.toString();
       if (place === undefined) {
         this.#lastBucket = id;
-        await this.#add(Number(fields[1]?.toString()));
+        const number = Number(fields[1]?.toString());
+        if (fields[0]?.toString() === 'losses') this.#host.handleLosses(number);
+        else this.#add(number);
         continue;
       }
       const position = Number(id.split('-')[0]);
@@ -122,7 +149,7 @@ export class BucketTail {
     }
   }
 
-  async #add(number: number): Promise<void> {
+  #add(number: number): void {
     if (!Number.isInteger(number) || this.follows(number)) return;
     // From its beginning: whoever announces it makes its first session right behind.
     this.#follow(number, '0-0');

@@ -46,7 +46,7 @@ import type { LoggedCommit } from './log-entry.js';
 import { readSession } from './log-entry.js';
 import type { RedisAddress, RedisClient } from './redis-connection.js';
 import { makeRedisClient, parseRedisUrl } from './redis-connection.js';
-import { COMMIT, READ_SESSION, type Script, TAKE_OVER } from './scripts.js';
+import { COMMIT, LOSE, READ_SESSION, type Script, TAKE_OVER } from './scripts.js';
 import { SessionReplica } from './session-replica.js';
 
 export interface RedisEngineOptions {
@@ -72,6 +72,8 @@ interface Bucket {
   readonly pending: Pending[];
   isCalling: boolean;
   generation: number;
+  /** In which what this server has of it was looked for losses. */
+  checkedGeneration: number;
   /** Of the Redis process that this bucket was last seen in. */
   run: string;
 }
@@ -90,6 +92,10 @@ export class RedisEngine implements Engine {
   readonly #loading = new Map<string, LoggedCommit[]>();
   /** Sets that came by no link are this server's own. */
   readonly #server = `server-${randomId('s')}`;
+  #epoch = '';
+  /** How often something that was told was lost. */
+  #losses = 0;
+  #isBeginningAnew = false;
   #sequence = 0;
   readonly #tails = new Map<string, Promise<unknown>>();
   readonly #durations = new Durations();
@@ -134,8 +140,8 @@ export class RedisEngine implements Engine {
     }
     this.#host = host;
     try {
-      const epoch = await this.#begin(host);
-      return { epoch, generation: Math.max(0, ...[...this.#buckets.values()].map(({ generation }) => generation)) };
+      this.#epoch = await this.#begin(host);
+      return { epoch: this.#epoch, generation: this.#losses };
     } catch (error) {
       this.#disconnect();
       if (error instanceof BridgeError) throw error;
@@ -155,7 +161,8 @@ export class RedisEngine implements Engine {
     await this.#readRun(calls);
     await calls.hsetnx(this.#keys.meta, 'format', FORMAT);
     await calls.hsetnx(this.#keys.meta, 'epoch', host.epoch ?? host.newEpoch());
-    const [format, epoch] = await calls.hmget(this.#keys.meta, 'format', 'epoch');
+    const [format, epoch, losses] = await calls.hmget(this.#keys.meta, 'format', 'epoch', 'losses');
+    this.#losses = Number(losses ?? 0);
     if (format !== String(FORMAT)) {
       throw new EngineFormatError(
         `the keys at ${this.#address.shown} have format ${format ?? 'none'}, and this server knows ${FORMAT}: upgrade it, or give another prefix`,
@@ -165,6 +172,8 @@ export class RedisEngine implements Engine {
       handleBucket: (number) => void this.#bucket(number),
       handleCommit: (commit) => this.#handleLogged(commit),
       handleHole: (number) => this.#handleHole(number),
+      handleLosses: (losses) => void this.#beginAnew(losses),
+      handleReturned: () => this.#lookForLosses(),
       handleAway: (error) => this.#handleAway(error),
       handleHeard: () => this.#setHealth('ready', undefined),
       prefixOf: (number) => bucketPrefix(this.#address.prefix, number),
@@ -438,6 +447,7 @@ export class RedisEngine implements Engine {
     const run = this.#run === '' ? await this.#readRun(this.#redis()) : this.#run;
     bucket.generation = Number(await this.#evaluate(TAKE_OVER, [bucket.prefix, run, bucket.run]));
     bucket.run = run;
+    if (bucket.checkedGeneration < 0) bucket.checkedGeneration = bucket.generation;
   }
 
   async #readRun(calls: RedisClient): Promise<string> {
@@ -451,6 +461,72 @@ export class RedisEngine implements Engine {
   async #handleReady(): Promise<void> {
     await this.#readRun(this.#redis());
     this.#setHealth('ready', undefined);
+  }
+
+  // --- what was lost
+
+  /** Redis may have begun again with less than it had acknowledged: what this server has seen of it says so. */
+  async #lookForLosses(): Promise<void> {
+    const redis = this.#redis();
+    await this.#readRun(redis);
+    const epoch = await redis.hget(this.#keys.meta, 'epoch');
+    if (epoch === null) {
+      // All of it, and even what it was.
+      await redis.hset(this.#keys.meta, { format: FORMAT, epoch: this.#epoch, losses: this.#losses });
+      await this.#lose();
+      return;
+    }
+    for (const bucket of this.#buckets.values()) {
+      const known = bucket.checkedGeneration;
+      await this.#takeOver(bucket);
+      bucket.checkedGeneration = bucket.generation;
+      if (bucket.generation === known) continue;
+      for (const replica of this.#replicas.values()) {
+        if (bucketOf(replica.id) !== bucket.number || !(await this.#isLost(replica, bucket, known))) continue;
+        await this.#lose();
+        return;
+      }
+    }
+  }
+
+  async #lose(): Promise<void> {
+    await this.#beginAnew(Number(await this.#evaluate(LOSE, [this.#keys.meta, this.#keys.buckets, this.#losses])));
+  }
+
+  async #isLost(replica: SessionReplica, bucket: Bucket, known: number): Promise<boolean> {
+    const fields = await this.#redis().hmget(
+      `${bucket.prefix}s:${replica.id}`,
+      'revision',
+      'life',
+      'generation',
+      'border',
+    );
+    const [revision, life, generation, border] = fields.map(Number);
+    // Ended by another server, or begun anew.
+    if (fields[0] === null || life !== replica.life) return fields[0] === null || life! < replica.life;
+    if (generation! > known + 1) return true;
+    return replica.revision > (generation! > known ? border! : revision!);
+  }
+
+  /** All of it is read anew; whoever watches is told so. */
+  async #beginAnew(losses: number): Promise<void> {
+    if (losses <= this.#losses || this.#isBeginningAnew) return;
+    this.#isBeginningAnew = true;
+    try {
+      await this.#tail!.skipToEnds(this.#redis());
+      const ids = [...this.#replicas.keys()];
+      for (const replica of this.#replicas.values()) replica.abandon();
+      this.#replicas.clear();
+      for (const bucket of this.#buckets.values()) {
+        await this.#takeOver(bucket);
+        bucket.checkedGeneration = bucket.generation;
+      }
+      for (const id of ids) await this.#load(id);
+      this.#losses = losses;
+      this.#opened().handleLife?.({ epoch: this.#epoch, generation: losses });
+    } finally {
+      this.#isBeginningAnew = false;
+    }
   }
 
   // --- what was kept, by whichever server
@@ -548,7 +624,7 @@ export class RedisEngine implements Engine {
     let bucket = this.#buckets.get(number);
     if (bucket === undefined) {
       const prefix = bucketPrefix(this.#address.prefix, number);
-      bucket = { number, prefix, pending: [], isCalling: false, generation: 0, run: '' };
+      bucket = { number, prefix, pending: [], isCalling: false, generation: -1, checkedGeneration: -1, run: '' };
       this.#buckets.set(number, bucket);
     }
     return bucket;

@@ -27,7 +27,7 @@ const RECORD = '>ddddI4';
  */
 export const COMMIT: Script = script(`
 local P, RUN, WINDOW_MS, LOG = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local head = redis.call('HMGET', P..'head', 'run', 'position')
+local head = redis.call('HMGET', P..'head', 'run', 'position', 'generation')
 if head[1] ~= RUN then return redis.error_reply('FENCED '..(head[1] or '')) end
 local position = tonumber(head[2] or '0')
 local clock = redis.call('TIME')
@@ -63,7 +63,7 @@ while at < #ARGV do
       operations[place] = { kind = kind, id = id, sequence = sequence, reason = take() }
     end
   end
-  local about = redis.call('HMGET', S, 'revision', 'life')
+  local about = redis.call('HMGET', S, 'revision', 'life', 'generation')
   local revision, life = tonumber(about[1] or nil), tonumber(about[2] or nil)
   local state, results, changes = '', {}, {}
   local before = revision or 0
@@ -200,6 +200,8 @@ while at < #ARGV do
         redis.call('HSET', S, 'metadata', metadata, 'created', now, 'life', text(life), 'forgotten', 0)
         redis.call('SADD', P..'sessions', session)
       end
+      -- What has a higher revision and an older generation is lost.
+      if about[3] ~= head[3] then redis.call('HSET', S, 'generation', head[3], 'border', text(before)) end
       if ends then
         redis.call('UNLINK', S, G, N, R, V, X)
         redis.call('SREM', P..'sessions', session)
@@ -256,6 +258,19 @@ if head[1] == RUN then return generation end
 if head[1] then generation = generation + 1 end
 redis.call('HSET', P..'head', 'run', RUN, 'generation', generation)
 return generation
+`);
+
+/**
+ * Says once that something which was told is lost. ARGV: key of what every server reads, of its stream, the losses that the caller knows of.
+ * Returns how many there were.
+ */
+export const LOSE: Script = script(`
+local losses = redis.call('HGET', ARGV[1], 'losses') or '0'
+if losses ~= ARGV[3] then return losses end
+losses = string.format('%.0f', losses + 1)
+redis.call('HSET', ARGV[1], 'losses', losses)
+redis.call('XADD', ARGV[2], '*', 'losses', losses)
+return losses
 `);
 
 /** A session as it is now: ARGV: prefix of the bucket, session. Returns its hash, registrations, versions, and the log's position; or nothing. */

@@ -124,6 +124,13 @@ export class SessionReplica implements Following {
     if (!this.isEnding) this.follower?.handleOver?.(nowMs);
   }
 
+  /** Redis has lost some of it: another takes its place, and nobody is told by this one. */
+  abandon(): void {
+    this.isOver = true;
+    this.follower = undefined;
+    this.#settle();
+  }
+
   /** Resolves when it is in the table, and was told to whoever follows. */
   whenAt(revision: number): Promise<void> | undefined {
     if (revision <= this.table.revision || this.isOver) return undefined;
