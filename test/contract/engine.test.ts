@@ -1,20 +1,15 @@
 /** The suite of engines, over every engine, and the vectors of `decide`. */
-import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import type { Engine } from '../../src/server/index.js';
 import { LocalEngine, MemoryEngine, SqliteJournal } from '../../src/server/index.js';
-import type { Variable } from '../../src/shared/state/variable.js';
-import { parseJson } from '../../src/shared/values/json.js';
 import { EngineTest } from '../../src/testing/engine-contract/engine-test.js';
 import type { EngineSetup } from '../../src/testing/index.js';
 import { describeEngine } from '../../src/testing/index.js';
 import { StubDisk, StubJournal } from '../server/engine/stub-journal.js';
-import type { DecideVectors } from '../vectors-check/decide-vectors.js';
-import { operationsOf, resultOf } from '../vectors-check/decide-vectors.js';
-import { vectorUrl } from '../vectors-check/vector-files.js';
+import { checkDecides } from '../vectors-check/decide-check.js';
 
 const disks = new WeakMap<Engine, StubDisk>();
 const over = (disk: StubDisk): Engine => {
@@ -59,28 +54,8 @@ const SETUPS: Readonly<Record<string, EngineSetup>> = {
   },
 };
 
-const { cases } = parseJson(readFileSync(vectorUrl('decide.json'), 'utf8')) as unknown as DecideVectors;
-
 for (const [name, setup] of Object.entries(SETUPS)) {
   describeEngine(name, setup);
 
-  test(`${name} decides as decide.json says`, () =>
-    EngineTest.run(setup, async (engineTest) => {
-      for (const { name: id, steps } of cases) {
-        const session = await engineTest.session(id);
-        const known = new Map<string, Variable>();
-        let ids = 0;
-        const newId = (): string => {
-          ids += 1;
-          return `${id} ${ids}`;
-        };
-        for (const { atomic, operations, results, revision } of steps) {
-          const outcome = await session.ask(operationsOf(operations, known, newId), { isAtomic: atomic });
-          const found = { results: outcome.results.map(resultOf), revision: await engineTest.engine.head(id) };
-          assert.deepEqual(found, { results, revision }, `${id}: ${JSON.stringify(operations)}`);
-          for (const variable of session.following.table.variables()) known.set(variable.name, variable);
-        }
-        session.checkChain();
-      }
-    }));
+  test(`${name} decides as decide.json says`, () => EngineTest.run(setup, checkDecides));
 }

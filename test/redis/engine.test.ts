@@ -2,8 +2,11 @@
 import { after, describe, test } from 'node:test';
 import { RedisEngine } from '../../src/server/engine/redis/redis-engine.js';
 import type { Engine } from '../../src/server/index.js';
+import { EngineTest } from '../../src/testing/engine-contract/engine-test.js';
+import type { EngineSetup } from '../../src/testing/index.js';
 import { describeEngine } from '../../src/testing/index.js';
 import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
+import { checkDecides } from '../vectors-check/decide-check.js';
 
 if (!hasRedis())
   test('the engine for Redis', { skip: skipWithoutRedis() }, () => Promise.reject(new Error(HOW_TO_INSTALL_REDIS)));
@@ -18,7 +21,7 @@ else {
       return engine;
     };
     let count = 0;
-    describeEngine('redis', {
+    const setup: EngineSetup = {
       create: async () => {
         count += 1;
         return over(`${(await started).url}?test${count}`);
@@ -29,6 +32,9 @@ else {
         redis.kill('SIGSTOP');
         return async () => redis.kill('SIGCONT');
       },
-    });
+    };
+    describeEngine('redis', setup);
+
+    test('the script decides as decide.json says', () => EngineTest.run(setup, checkDecides));
   });
 }

@@ -494,18 +494,15 @@ export class RedisEngine implements Engine {
   }
 
   async #isLost(replica: SessionReplica, bucket: Bucket, known: number): Promise<boolean> {
-    const fields = await this.#redis().hmget(
-      `${bucket.prefix}s:${replica.id}`,
-      'revision',
-      'life',
-      'generation',
-      'border',
-    );
-    const [revision, life, generation, border] = fields.map(Number);
-    // Ended by another server, or begun anew.
-    if (fields[0] === null || life !== replica.life) return fields[0] === null || life! < replica.life;
-    if (generation! > known + 1) return true;
-    return replica.revision > (generation! > known ? border! : revision!);
+    const key = `${bucket.prefix}s:${replica.id}`;
+    const [revision, life, lineage] = await this.#redis().hmget(key, 'revision', 'life', 'lineage');
+    if (typeof revision !== 'string') return true;
+    // Ended by another server, and begun anew.
+    if (Number(life) > replica.life) return false;
+    // Of the first generation behind the one in which this server looked last: where it began.
+    const borders = (lineage ?? '').split(' ').map((one) => /^(\d+):(\d+)$/.exec(one));
+    const first = borders.find((one) => one !== null && Number(one[1]) > known);
+    return Number(life) < replica.life || replica.revision > Number(first?.[2] ?? revision);
   }
 
   /** All of it is read anew; whoever watches is told so. */
@@ -725,6 +722,8 @@ function refusalOf(result: string, name: string, identifier: string, expected: n
       );
     case 'last':
       return new InvalidArgumentError(`variable "${name}" is at its last version: delete it and register it again`);
+    case 'twice':
+      return new InvalidArgumentError(`variable "${name}" is twice in one atomic batch: name it once`);
     case 'other':
       return OTHER_REFUSED;
     case 'early':

@@ -23,7 +23,7 @@ const RECORD = '>ddddI4';
  * session, flags (1 atomic, 2 makes the session, 4 ends it), link, answered, metadata, most variables, number of outcomes before it (sequence, result), those, number of operations, and of each:
  * `s` id sequence expected equality payload | `r` id sequence name firstVersion ttlMs equality registration payload | `d` id sequence reason.
  * Returns for each group: state (`` or `none` or `ended`), revision before, revision behind, ms since 1970, and a result an operation: a version, or `gone`,
- * `exists`, `full`, `last`, `other`, `early` (not due), `unknown` (the window has forgotten it), `conflict N`, `error CODE why` (refused before it came here).
+ * `exists`, `full`, `last`, `other`, `twice` (in an atomic group), `early` (not due), `unknown` (the window has forgotten it), `conflict N`, `error CODE why` (refused before it came here).
  */
 export const COMMIT: Script = script(`
 local P, RUN, WINDOW_MS, LOG = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -63,7 +63,7 @@ while at < #ARGV do
       operations[place] = { kind = kind, id = id, sequence = sequence, reason = take() }
     end
   end
-  local about = redis.call('HMGET', S, 'revision', 'life', 'generation')
+  local about = redis.call('HMGET', S, 'revision', 'life', 'generation', 'lineage')
   local revision, life = tonumber(about[1] or nil), tonumber(about[2] or nil)
   local state, results, changes = '', {}, {}
   local before = revision or 0
@@ -97,7 +97,7 @@ while at < #ARGV do
     end
     -- An atomic group is made as a whole: so what is known of one is known of all.
     if not (isAtomic and isDone) then
-      local present, names, isRefused, next = {}, {}, false, revision
+      local present, names, named, isRefused, next = {}, {}, {}, false, revision
       for place, operation in ipairs(operations) do
         if results[place] == nil then
           local result
@@ -111,7 +111,7 @@ while at < #ARGV do
               next = next + 1
               result = operation.first
               changes[#changes + 1] = { operation = operation, version = operation.first, revision = next, ttl = operation.ttl }
-              present[operation.id] = { version = operation.first, equality = operation.equality, ttl = operation.ttl }
+              present[operation.id] = { version = operation.first, equality = operation.equality, ttl = operation.ttl, name = operation.name }
             end
           else
             local known = present[operation.id]
@@ -120,7 +120,8 @@ while at < #ARGV do
               known = record and read(record) or false
               present[operation.id] = known
             end
-            if not known then result = 'gone'
+            if isAtomic and named[operation.id] then result = 'twice'
+            elseif not known then result = 'gone'
             elseif operation.kind == 's' then
               if operation.expected and operation.expected ~= known.version then result = 'conflict '..text(known.version)
               elseif known.equality == operation.equality then
@@ -131,7 +132,7 @@ while at < #ARGV do
                 if not isAtomic then next = next + 1 end
                 result = known.version + 1
                 changes[#changes + 1] = { operation = operation, version = result, revision = isAtomic and revision + 1 or next, ttl = known.ttl }
-                present[operation.id] = { version = result, equality = operation.equality, ttl = known.ttl }
+                present[operation.id] = { version = result, equality = operation.equality, ttl = known.ttl, name = known.name }
               end
             else
               local due = operation.reason == 'expired' and redis.call('ZSCORE', X, operation.id)
@@ -141,10 +142,18 @@ while at < #ARGV do
                 result = known.version + 1
                 changes[#changes + 1] = { operation = operation, version = result, revision = next }
                 present[operation.id] = false
+                local name = known.name
+                if name == nil then
+                  local registration = redis.call('HGET', R, operation.id)
+                  local _, _, size, behind = struct.unpack('>ddI4', registration)
+                  name = string.sub(registration, behind, behind + size - 1)
+                end
+                names[name] = false
               end
             end
           end
           results[place] = result
+          named[operation.id] = true
           if type(result) == 'string' then isRefused = true end
         end
       end
@@ -200,8 +209,11 @@ while at < #ARGV do
         redis.call('HSET', S, 'metadata', metadata, 'created', now, 'life', text(life), 'forgotten', 0)
         redis.call('SADD', P..'sessions', session)
       end
-      -- What has a higher revision and an older generation is lost.
-      if about[3] ~= head[3] then redis.call('HSET', S, 'generation', head[3], 'border', text(before)) end
+      -- What has a higher revision than the first of the generations behind its own began with is lost.
+      if about[3] ~= head[3] then
+        local lineage = (about[4] or '')..head[3]..':'..text(before)..' '
+        redis.call('HSET', S, 'generation', head[3], 'lineage', string.sub(lineage, -2000))
+      end
       if ends then
         redis.call('UNLINK', S, G, N, R, V, X)
         redis.call('SREM', P..'sessions', session)
