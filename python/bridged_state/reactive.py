@@ -56,7 +56,9 @@ class _Reader:
     async def _open(self: Self) -> Self:
         loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
-        self._watch = self.session.watch_variables(self.names, include_initial=True, on_error=self._tell)
+        self._watch = self.session.watch_variables(
+            self.names, include_initial=True, atomic=len(self.names) > 1, on_error=self._tell
+        )
         self._task = loop.create_task(self._read(self._watch), name=f"bridged_state {', '.join(self.names[:3])}")
         try:
             await asyncio.shield(self._ready)

@@ -101,9 +101,9 @@ async def test_waits_for_a_condition(server: Server, session_id: str) -> None:
 
 @asynchronous
 async def test_what_is_waited_for_sees_no_half_of_an_atomic_batch_and_each_single_set(
-    server: Server, session_id: str
+    server: Server, session_id: str, transport: str
 ) -> None:
-    async with connect(server, session_id) as session:
+    async with connect(server, session_id, transport) as session:
         for name in ("one", "other"):
             await session.register_variable(name, "integer", 0)
         looked: List[int] = []

@@ -51,15 +51,31 @@ function addServerCommands(program: Command, output: Output): void {
   command(program, 'serve', 'start a bridge server; prints one JSON line when it accepts', [
     'bridged-state serve --port 0 --admin-port 9464',
     'bridged-state serve --engine sqlite:./data',
+    'bridged-state serve --engine redis://127.0.0.1:6379',
   ])
     .option('--host <HOST>', 'address to listen on; 0.0.0.0 for all', '127.0.0.1')
     .option('--port <N>', 'port; 0 picks one', wholeNumber(0, LAST_PORT), 50_051)
-    .option('--engine <ENGINE>', 'what keeps the state: memory, or sqlite:DIR to outlive the server', 'memory')
+    .option(
+      '--engine <ENGINE>',
+      'what keeps the state: memory, sqlite:DIR to outlive the server, redis://[USER:PASSWORD@]HOST:PORT[/PREFIX] to share it with others',
+      'memory',
+    )
     .addOption(
       new Option(
         '--durability <WHEN>',
         'of sqlite: answer when it is on the disk (fsync), or when the system has it (os) (default: fsync)',
       ).choices(['fsync', 'os']),
+    )
+    .addOption(
+      new Option(
+        '--ack <WHO>',
+        'of redis: answer when the primary has it, a replica too, or its disk (default: replica where there is one, else primary)',
+      ).choices(['primary', 'replica', 'disk']),
+    )
+    .option(
+      '--behind-ms <MS>',
+      'of redis: how long it may be away until calls fail (default: 5000)',
+      wholeNumber(100, 600_000),
     )
     .option(
       '--admin-port <N>',

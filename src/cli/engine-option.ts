@@ -1,14 +1,40 @@
-/** `--engine` and `--durability`: an engine by its name. Path: serve, demo -> [engine option] -> the engine, loaded only when it is asked for. */
+/**
+ * `--engine` and what belongs to it: an engine by its name. Path: serve, demo -> [engine option] -> the engine, loaded only when it is asked for.
+ */
 import type { Engine } from '../server/index.js';
 import { UsageError } from './usage-error.js';
 
-/** Undefined: memory, as a server has it without being told. @throws UsageError */
-export async function engineOf(text: string, durability: 'fsync' | 'os' | undefined): Promise<Engine | undefined> {
-  const folder = folderOf(text);
-  if (folder === undefined) {
-    if (durability === undefined) return undefined;
-    throw new UsageError('--durability is of an engine that outlives its server: give --engine sqlite:DIR too');
+export interface EngineCommandOptions {
+  /** `memory`, `sqlite:DIR`, or the address of a Redis. */
+  readonly engine: string;
+  /** Of sqlite. */
+  readonly durability?: 'fsync' | 'os';
+  /** Of Redis. */
+  readonly ack?: 'primary' | 'replica' | 'disk';
+  /** Of Redis. */
+  readonly behindMs?: number;
+}
+
+/** Undefined: memory, as a server has it without being told. @throws UsageError, InvalidOptionsError */
+export async function engineOf({
+  engine,
+  durability,
+  ack,
+  behindMs,
+}: EngineCommandOptions): Promise<Engine | undefined> {
+  const isRedis = REDIS.test(engine);
+  const folder = isRedis ? undefined : folderOf(engine);
+  if (durability !== undefined && folder === undefined) {
+    throw new UsageError('--durability is of an engine that keeps on a disk: give --engine sqlite:DIR too');
   }
+  if ((ack !== undefined || behindMs !== undefined) && !isRedis) {
+    throw new UsageError('--ack and --behind-ms are of a shared engine: give --engine redis://HOST:PORT too');
+  }
+  if (isRedis) {
+    const { RedisEngine } = await import('../server/index.js');
+    return new RedisEngine(engine, { ack, behindMs });
+  }
+  if (folder === undefined) return undefined;
   const { LocalEngine, SqliteJournal } = await import('../server/index.js');
   return new LocalEngine(new SqliteJournal(folder, { durability }));
 }
@@ -18,7 +44,10 @@ export function folderOf(text: string): string | undefined {
   if (text === 'memory') return undefined;
   const folder = text.startsWith(SQLITE) ? text.slice(SQLITE.length) : '';
   if (folder !== '') return folder;
-  throw new UsageError(`--engine ${text}: give memory, or sqlite:DIR with the folder to keep the state in`);
+  throw new UsageError(
+    `--engine ${text}: give memory, sqlite:DIR with the folder to keep the state in, or redis://HOST:PORT`,
+  );
 }
 
 const SQLITE = 'sqlite:';
+const REDIS = /^(rediss?:\/\/|unix:)/;

@@ -5,7 +5,7 @@
 import { pino } from 'pino';
 import type { BridgeServerOptions, TokenOption } from '../server/index.js';
 import { startBridgeServer } from '../server/index.js';
-import { engineOf } from './engine-option.js';
+import { type EngineCommandOptions, engineOf } from './engine-option.js';
 import type { TlsOptions } from './option-files.js';
 import { readOptionFile, readTls } from './option-files.js';
 import type { Output } from './output.js';
@@ -13,12 +13,9 @@ import { nextStop } from './stop-signals.js';
 import { parseTokenFile } from './token-file.js';
 import { UsageError } from './usage-error.js';
 
-export interface ServeCommandOptions extends TlsOptions {
+export interface ServeCommandOptions extends TlsOptions, EngineCommandOptions {
   readonly host: string;
   readonly port: number;
-  /** `memory`, or `sqlite:DIR`. */
-  readonly engine: string;
-  readonly durability?: 'fsync' | 'os';
   readonly adminPort?: number;
   readonly heartbeatMs?: number;
   readonly logLevel: string;
@@ -33,7 +30,7 @@ export async function serve(options: ServeCommandOptions, output: Output): Promi
   const { host, port, adminPort, heartbeatMs, logLevel } = options;
   const tokens = await tokensOf(options);
   const tls = await certificatesOf(options);
-  const engine = await engineOf(options.engine, options.durability);
+  const engine = await engineOf(options);
   const stop = nextStop({ withParent: options.withParent === true });
   const log = new HeldLog();
   const logger = makeLogger(logLevel, log);

@@ -109,6 +109,20 @@ export class SessionStore {
     return made;
   }
 
+  get isShared(): boolean {
+    return this.#options.engine.isShared;
+  }
+
+  /** It is used here: no other server ends it. */
+  touch(session: Session): void {
+    this.#options.engine.touch([session.id]);
+  }
+
+  /** At every server; without others only as far as this one knows. */
+  async idleMs(session: Session): Promise<number> {
+    return (await this.#options.engine.idleMs?.(session.id)) ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Another server has made it. */
   #handleSession(sessionId: string, nowMs: number): void {
     if (this.#sessions.has(sessionId) || this.#beginning.has(sessionId)) return;
@@ -144,7 +158,10 @@ export class SessionStore {
     const { deadlines, sessionTtlMs } = this.#options;
     this.#sessions.set(session.id, session);
     if (sessionTtlMs > 0)
-      deadlines.schedule(new Idleness(this, session, deadlines, sessionTtlMs), nowMs + sessionTtlMs);
+      deadlines.schedule(
+        new Idleness(this, session, deadlines, sessionTtlMs),
+        nowMs + sessionTtlMs / (this.isShared ? TOUCHES_A_TTL : 1),
+      );
     return session;
   }
 
@@ -262,10 +279,21 @@ class Idleness implements Deadline {
   async handleDeadline(nowMs: number): Promise<void> {
     // Cleaned up, and perhaps made anew with an idleness of its own.
     if (this.#store.find(this.#session.id) !== this.#session) return;
-    const endsAtMs = this.#session.usedAtMs + this.#sessionTtlMs;
-    if (this.#session.isWatched) this.#deadlines.schedule(this, nowMs + this.#sessionTtlMs);
-    else if (nowMs < endsAtMs) this.#deadlines.schedule(this, endsAtMs);
-    else await this.#store.end(this.#session, nowMs).catch((error: unknown) => this.#tryLater(error, nowMs));
+    const session = this.#session;
+    const everyMs = this.#store.isShared ? this.#sessionTtlMs / TOUCHES_A_TTL : this.#sessionTtlMs;
+    const isUsed = session.isWatched || nowMs < session.usedAtMs + everyMs;
+    if (isUsed) this.#store.touch(session);
+    const endsAtMs = session.usedAtMs + this.#sessionTtlMs;
+    if (session.isWatched) this.#deadlines.schedule(this, nowMs + everyMs);
+    else if (nowMs < endsAtMs) this.#deadlines.schedule(this, this.#store.isShared ? nowMs + everyMs : endsAtMs);
+    else await this.#endUnlessUsed(nowMs).catch((error: unknown) => this.#tryLater(error, nowMs));
+  }
+
+  /** Another server may have used it. */
+  async #endUnlessUsed(nowMs: number): Promise<void> {
+    const idleMs = await this.#store.idleMs(this.#session);
+    if (idleMs >= this.#sessionTtlMs) await this.#store.end(this.#session, nowMs);
+    else this.#deadlines.schedule(this, nowMs + this.#sessionTtlMs - idleMs);
   }
 
   /** The engine is full, or away. */
@@ -290,6 +318,8 @@ function noSessionId(): InvalidArgumentError {
   return new InvalidArgumentError('the call names no session: fill session_id');
 }
 
+/** How often a session that is used says so to the other servers. */
+const TOUCHES_A_TTL = 4;
 /** Of one call that finds the server full: some thousand variables, a millisecond. */
 const MAX_RELIEVED_SESSIONS = 16;
 const MAX_RELIEVED_VARIABLES = 256;

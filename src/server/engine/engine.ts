@@ -52,6 +52,8 @@ export interface Engine extends AsyncDisposable {
   readWindow?(sessionId: string, link: string): Promise<WindowRecord | undefined>;
   /** Used: keeps idle sessions alive at every server. */
   touch(sessionIds: readonly string[]): void;
+  /** Of an engine that is shared: ms since a server last touched it, or changed it. */
+  idleMs?(sessionId: string): Promise<number>;
   readonly health: EngineHealth;
   /** A whole copy of what is kept now, beside it: its path. Undefined where nothing is to be copied. @throws StorageFullError, EngineUnavailableError */
   readonly backup?: (() => Promise<string>) | undefined;

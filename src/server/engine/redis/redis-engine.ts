@@ -11,6 +11,7 @@ import {
   EngineUnavailableError,
   errorFromWire,
   InvalidArgumentError,
+  InvalidOptionsError,
   QuotaExceededError,
   SessionNotFoundError,
   StorageFullError,
@@ -46,11 +47,11 @@ import type { LoggedCommit } from './log-entry.js';
 import { readSession } from './log-entry.js';
 import type { RedisAddress, RedisClient } from './redis-connection.js';
 import { makeRedisClient, parseRedisUrl } from './redis-connection.js';
-import { COMMIT, LOSE, READ_SESSION, type Script, TAKE_OVER } from './scripts.js';
+import { COMMIT, IDLE, LOSE, READ_SESSION, type Script, TAKE_OVER, TOUCH } from './scripts.js';
 import { SessionReplica } from './session-replica.js';
 
 export interface RedisEngineOptions {
-  /** When an outcome counts: said by the primary, kept by a replica too, or on its disk. Default `primary`. */
+  /** When an outcome counts: said by the primary, kept by a replica too, or on its disk. Default `replica` where there is one, else `primary`. */
   readonly ack?: 'primary' | 'replica' | 'disk' | undefined;
   /** Ms that Redis may be away until calls fail. Default 5,000. */
   readonly behindMs?: number | undefined;
@@ -84,7 +85,9 @@ export class RedisEngine implements Engine {
   readonly isImmediate = false;
   readonly #address: RedisAddress;
   readonly #keys: RootKeys;
-  readonly #ack: 'primary' | 'replica' | 'disk';
+  #ack: 'primary' | 'replica' | 'disk' | undefined;
+  /** The disk of a Redis that says nothing of it by itself: what it answers is on it. */
+  #answersFromDisk = false;
   readonly #behindMs: number;
   readonly #buckets = new Map<number, Bucket>();
   readonly #replicas = new Map<string, SessionReplica>();
@@ -112,7 +115,7 @@ export class RedisEngine implements Engine {
   #isClosing = false;
 
   /** @throws InvalidOptionsError for an address that is none */
-  constructor(url: string, { ack = 'primary', behindMs = DEFAULT_BEHIND_MS }: RedisEngineOptions = {}) {
+  constructor(url: string, { ack, behindMs = DEFAULT_BEHIND_MS }: RedisEngineOptions = {}) {
     this.#address = parseRedisUrl(url);
     this.#keys = rootKeys(this.#address.prefix);
     this.#ack = ack;
@@ -159,6 +162,7 @@ export class RedisEngine implements Engine {
     });
     await calls.connect();
     await this.#readRun(calls);
+    await this.#lookAtSettings(calls, host);
     await calls.hsetnx(this.#keys.meta, 'format', FORMAT);
     await calls.hsetnx(this.#keys.meta, 'epoch', host.epoch ?? host.newEpoch());
     const [format, epoch, losses] = await calls.hmget(this.#keys.meta, 'format', 'epoch', 'losses');
@@ -280,8 +284,17 @@ export class RedisEngine implements Engine {
     return this.#tails.get(sessionId)?.then(ignore, ignore);
   }
 
-  touch(): void {
-    // Each commit says so itself; idle sessions end at the server that made them.
+  touch(sessionIds: readonly string[]): void {
+    for (const sessionId of sessionIds) {
+      const { prefix } = this.#bucket(bucketOf(sessionId));
+      // The next one says so again.
+      this.#evaluate(TOUCH, [prefix, sessionId]).catch((error: unknown) => this.#handleAway(error));
+    }
+  }
+
+  async idleMs(sessionId: string): Promise<number> {
+    const { prefix } = this.#bucket(bucketOf(sessionId));
+    return Number(await this.#evaluate(IDLE, [prefix, sessionId]));
   }
 
   async close(): Promise<void> {
@@ -423,7 +436,7 @@ export class RedisEngine implements Engine {
   }
 
   async #acknowledge(): Promise<void> {
-    if (this.#ack === 'primary') return;
+    if (this.#ack === 'primary' || this.#answersFromDisk) return;
     const kept =
       this.#ack === 'replica'
         ? await this.#redis().wait(1, this.#behindMs)
@@ -448,6 +461,33 @@ export class RedisEngine implements Engine {
     bucket.generation = Number(await this.#evaluate(TAKE_OVER, [bucket.prefix, run, bucket.run]));
     bucket.run = run;
     if (bucket.checkedGeneration < 0) bucket.checkedGeneration = bucket.generation;
+  }
+
+  /** What an acknowledgement can mean there. @throws InvalidOptionsError */
+  async #lookAtSettings(calls: RedisClient, host: EngineHost): Promise<void> {
+    const info = await calls.info();
+    const hasReplica = Number(/^connected_slaves:(\d+)/m.exec(info)?.[1] ?? 0) > 0;
+    this.#ack ??= hasReplica ? 'replica' : 'primary';
+    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
+    if (policy !== undefined && policy !== 'noeviction') {
+      host.logger.warn(
+        { engine: 'redis', policy },
+        'Redis may drop keys when its memory is full: set maxmemory-policy noeviction',
+      );
+    }
+    if (this.#ack !== 'disk') return;
+    if (!/^aof_enabled:1/m.test(info)) {
+      throw new InvalidOptionsError(
+        `ack disk: ${this.#address.shown} keeps nothing on its disk: start it with --appendonly yes`,
+      );
+    }
+    const [, always] = (await calls.config('GET', 'appendfsync')) as string[];
+    this.#answersFromDisk = always === 'always';
+    const [major = 0, minor = 0] = (/^redis_version:(\d+)\.(\d+)/m.exec(info)?.slice(1) ?? []).map(Number);
+    if (this.#answersFromDisk || major > 7 || (major === 7 && minor >= 2)) return;
+    throw new InvalidOptionsError(
+      `ack disk: ${this.#address.shown} is too old to say what is on its disk (7.2 can): start it with --appendfsync always`,
+    );
   }
 
   async #readRun(calls: RedisClient): Promise<string> {

@@ -285,6 +285,21 @@ redis.call('XADD', ARGV[2], '*', 'losses', losses)
 return losses
 `);
 
+/** A session is used. ARGV: prefix of the bucket, session. By Redis' clock, as everything that all servers compare. */
+export const TOUCH: Script = script(`
+local key = ARGV[1]..'s:'..ARGV[2]
+local clock = redis.call('TIME')
+if redis.call('EXISTS', key) == 1 then redis.call('HSET', key, 'used', clock[1] * 1000 + math.floor(clock[2] / 1000)) end
+return 1
+`);
+
+/** Ms since it was used. ARGV: as above. */
+export const IDLE: Script = script(`
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+return now - tonumber(redis.call('HGET', ARGV[1]..'s:'..ARGV[2], 'used') or '0')
+`);
+
 /** A session as it is now: ARGV: prefix of the bucket, session. Returns its hash, registrations, versions, and the log's position; or nothing. */
 export const READ_SESSION: Script = script(`
 local P, session = ARGV[1], ARGV[2]

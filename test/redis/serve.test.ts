@@ -1,0 +1,75 @@
+/** `serve --engine redis://…`: what it says, and what it refuses. Sessions end by all servers together. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { BridgedState } from '../../src/main/index.js';
+import { until } from '../../src/testing/within.js';
+import { run, startServe } from '../support/command-line.js';
+import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
+import { ServerProcess } from '../support/server-process.js';
+
+if (!hasRedis())
+  test('serve with Redis', { skip: skipWithoutRedis() }, () => Promise.reject(new Error(HOW_TO_INSTALL_REDIS)));
+else {
+  describe('serve with Redis', () => {
+    let redis: RedisServer;
+    before(async () => {
+      redis = await RedisServer.start();
+    });
+    after(() => redis.close());
+
+    test('two are started by one address, and commands at one see what was set at the other', async () => {
+      const address = `${redis.url}?serve`;
+      const started = [
+        await startServe('--engine', address),
+        await startServe('--engine', address, '--ack', 'primary'),
+      ];
+      try {
+        const [one, other] = started.map(({ endpoint }) => endpoint);
+        assert.deepEqual(
+          started.map(({ line }) => [line.engine, line.generation, line.epoch]),
+          started.map(() => ['redis', 0, started[0]!.line.epoch]),
+        );
+        await run(['register', 'fan', 'integer', '1', '--endpoint', one!]);
+        await until(
+          async () => (await run(['get', 'fan', '--endpoint', other!])).stdout === '1\n',
+          'the variable at the other server',
+        );
+        assert.equal((await run(['set', 'fan', '2', '--endpoint', other!])).exitCode, 0);
+        await until(async () => (await run(['get', 'fan', '--endpoint', one!])).stdout === '2\n', 'the set');
+      } finally {
+        for (const { serve } of started) await serve.kill();
+      }
+    });
+
+    test('what belongs to another engine, and a Redis that is not there, are said', async () => {
+      const usage = await run(['serve', '--engine', 'memory', '--ack', 'disk']);
+      assert.deepEqual([usage.exitCode, /--ack and --behind-ms are of a shared engine/.test(usage.stderr)], [2, true]);
+      const away = await run(['serve', '--engine', 'redis://127.0.0.1:1', '--port', '0']);
+      assert.equal(away.exitCode, 1);
+      assert.match(away.stderr, /Redis at redis:\/\/127\.0\.0\.1:1 does not answer/);
+      const disk = await run(['serve', '--engine', redis.url, '--ack', 'disk', '--port', '0']);
+      assert.deepEqual([disk.exitCode, /keeps nothing on its disk/.test(disk.stderr)], [2, true]);
+    });
+
+    test('a session that is used at one server is not ended by another, and ends when nobody uses it', async () => {
+      const options = { redis: `${redis.url}?idle`, sessionTtlMs: 400 };
+      const servers = [await ServerProcess.start(options), await ServerProcess.start(options)];
+      try {
+        const endpoint = `127.0.0.1:${servers[0]!.port}`;
+        await using state = await BridgedState.open({ endpoint, sessionId: 'house', workers: 1 });
+        await state.registerVariable('v', 'float', 0);
+        const startedAtMs = performance.now();
+        const sets = async () =>
+          performance.now() - startedAtMs > 1_500 || (await state.setVariable('v', performance.now())) < 0;
+        await until(sets, 'time in which the other server would have ended it');
+        assert.equal((await servers[1]!.report()).metrics.sessions, 1);
+        await state.close();
+        for (const server of servers) {
+          await until(async () => (await server.report()).metrics.sessions === 0, 'the end of the session');
+        }
+      } finally {
+        for (const server of servers) await server.close();
+      }
+    });
+  });
+}
