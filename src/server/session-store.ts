@@ -291,7 +291,7 @@ class Idleness implements Deadline {
 
   /** Another server may have used it. */
   async #endUnlessUsed(nowMs: number): Promise<void> {
-    const idleMs = await this.#store.idleMs(this.#session);
+    const idleMs = this.#store.isShared ? await this.#store.idleMs(this.#session) : this.#sessionTtlMs;
     if (idleMs >= this.#sessionTtlMs) await this.#store.end(this.#session, nowMs);
     else this.#deadlines.schedule(this, nowMs + this.#sessionTtlMs - idleMs);
   }

@@ -221,7 +221,11 @@ export class RedisEngine implements Engine {
   commit(group: Group): Kept<Outcome> {
     const { sessionId, operations, isAtomic, setter, once, isEnd } = group;
     const replica = this.#replicas.get(sessionId);
-    if (replica === undefined || replica.isOver || replica.isEnding) throw SessionNotFoundError.of(sessionId);
+    if (replica === undefined || replica.isOver || replica.isEnding) {
+      // Another server was faster.
+      if (isEnd === true) return { revision: 0, results: [] };
+      throw SessionNotFoundError.of(sessionId);
+    }
     if (this.#waiting >= MAX_WAITING) {
       throw new QuotaExceededError(`${MAX_WAITING} groups wait for Redis: try again later`);
     }
@@ -245,7 +249,7 @@ export class RedisEngine implements Engine {
   async #keep(replica: SessionReplica, asked: AskedGroup, operations: readonly TableOperation[]): Promise<Outcome> {
     try {
       const { state, revision, results } = await this.#ask(asked, operations);
-      if (state === 'none') throw SessionNotFoundError.of(asked.sessionId);
+      if (state === 'none' && !asked.ends) throw SessionNotFoundError.of(asked.sessionId);
       // What it has done is told to the watches of this server before whoever asked hears of it.
       if (asked.ends) this.#forget(replica);
       else await replica.whenAt(revision);
@@ -626,6 +630,9 @@ export class RedisEngine implements Engine {
     const behind: LoggedCommit[] = this.#loading.get(sessionId) ?? [];
     this.#loading.set(sessionId, behind);
     try {
+      const bucket = this.#bucket(bucketOf(sessionId));
+      // What it reads is of this generation.
+      if (bucket.checkedGeneration < 0) await this.#takeOver(bucket);
       const kept = readSession(await this.#read(sessionId));
       const again = this.#replicas.get(sessionId);
       if (again !== undefined || kept === undefined) return again;
