@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
+import { PlainClient } from '../server/plain-client.js';
 import { within } from '../support/deadline.js';
 import { EngineServer } from '../support/engine-server.js';
 import { SeenUpdates, SOON } from '../support/seen-updates.js';
@@ -134,6 +135,9 @@ test('a disk that is full refuses sets and nothing else, is started again while 
     const state = await BridgedState.open({ endpoint: `127.0.0.1:${port}`, workers: 0, ...SOON });
     await state.registerVariable('text', 'string', '');
     await state.registerVariable('old', 'float', 1);
+    const before = new PlainClient(port);
+    await before.call('InitializeSession', { sessionId: 'other' });
+    before.close();
     const filler = join(folder, 'filler');
     fill(filler);
     let answered = '';
@@ -153,6 +157,12 @@ test('a disk that is full refuses sets and nothing else, is started again while 
     assert.equal(server.epoch, epoch);
     const isThere = await within(10_000, state.getVariable('text'), 'the value that was answered');
     assert.equal(isThere, answered);
+    const readyz = (): Promise<Response> => fetch(`http://127.0.0.1:${server!.adminPort}/readyz`);
+    const full = await readyz();
+    assert.deepEqual([full.status, await full.text()], [503, 'engine full\n']);
+    const other = new PlainClient(port);
+    await other.call('CleanupSession', { sessionId: 'other', force: true });
+    other.close();
     rmSync(filler);
     const again = async (): Promise<void> => {
       for (;;) {
@@ -165,6 +175,7 @@ test('a disk that is full refuses sets and nothing else, is started again while 
       }
     };
     await within(10_000, again(), 'room');
+    assert.equal((await readyz()).status, 200);
     assert.equal(await state.getVariable('text'), 'again');
     await state.close();
   } finally {

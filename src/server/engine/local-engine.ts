@@ -110,6 +110,8 @@ export class LocalEngine implements Engine {
     );
     this.#rounds = new SnapshotRounds(journal, this.#sessions, () => this.#queue!.place, host, this.#snapshotEveryMs);
     this.#life = life;
+    // It may have begun on a full disk.
+    this.#setHealth(journal.health, undefined);
     return life;
   }
 
@@ -156,12 +158,12 @@ export class LocalEngine implements Engine {
   #commitLater(session: LocalSession, group: Group, queue: CommitQueue): Kept<Outcome> {
     const { table } = session;
     queue.checkRoom();
-    this.#checkFull(group.operations);
     if (group.isEnd) {
       session.isEnding = true;
       const ended = { revision: table.decidedRevision, results: [] };
       return this.#keep(session, NOTHING, ended, group.nowMs, false, true, undefined);
     }
+    this.#checkFull(group.operations);
     const isAhead = session.waiting > 0;
     const { results, changes } = table.decide(group);
     const window = session.windowOf(group.once, results, changes.length > 0);
