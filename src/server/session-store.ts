@@ -125,14 +125,21 @@ export class SessionStore {
 
   /** Another server has made it. */
   #handleSession(sessionId: string, nowMs: number): void {
-    if (this.#sessions.has(sessionId) || this.#beginning.has(sessionId)) return;
-    const opening = this.#openSession(sessionId, nowMs, undefined);
+    // Where it cannot be read now, whoever asks for it makes it be read.
+    void this.seek(sessionId, nowMs);
+  }
+
+  /** Resolves when a session that another server may have made is here, if it is anywhere; undefined where there is nothing to look for. */
+  seek(sessionId: string, nowMs: number): Promise<void> | undefined {
+    const isHere = this.#sessions.has(sessionId) || this.#beginning.has(sessionId);
+    if (isHere || !this.isShared || sessionId === '' || sessionId.length > 2 * MAX_NAME_CHARACTERS) return undefined;
     const add = (session: Session | undefined): void => {
       if (session !== undefined && !this.#sessions.has(sessionId)) this.#add(session, nowMs);
     };
-    // Where it cannot be read now, whoever asks for it makes it be read.
-    if (opening instanceof Promise) opening.then(add, () => undefined);
-    else add(opening);
+    const opening = this.#openSession(sessionId, nowMs, undefined);
+    if (opening instanceof Promise) return opening.then(add, () => undefined);
+    add(opening);
+    return undefined;
   }
 
   /** Another server has ended it. */

@@ -33,9 +33,9 @@ function describeTwoServers(): void {
       const [one, other] = await Promise.all(servers.map((server) => openAt([server])));
       assert.equal(servers[0].epoch, servers[1].epoch);
       const id = await one!.registerVariable('mode', 'choice', 'eco', { constraints: { choices: ['eco', 'boost'] } });
-      await until(async () => (await other!.listVariables()).length === 1, 'the variable at the other server');
-      assert.equal((await other!.getVariableInfo('mode')).id, id);
-      const changes = other!.watch('mode');
+      assert.equal((await other!.getVariableInfo('mode')).id, id, 'what was answered at one is there at the other');
+      const changes = other!.watch('mode', { includeInitial: true });
+      assert.equal((await within(changes.next(), 'the present value')).value.newValue, 'eco');
       await one!.setVariable('mode', 'boost', { source: 'one', metadata: { why: 'cold' } });
       const { value: change } = await within(changes.next(), 'the change');
       assert.deepEqual([change.oldValue, change.newValue, change.metadata.source], ['eco', 'boost', 'one']);
@@ -44,7 +44,7 @@ function describeTwoServers(): void {
       await assert.rejects(other!.registerVariable('mode', 'float', 0), { code: 'ALREADY_EXISTS' });
       await assert.rejects(other!.setVariable('mode', 'eco', { expectedVersion: 1 }), { code: 'VERSION_CONFLICT' });
       await other!.deleteVariable('mode');
-      await until(async () => (await one!.listVariables()).length === 0, 'its end');
+      assert.deepEqual(await one!.listVariables(), []);
       await changes.return?.();
     });
 
@@ -211,6 +211,27 @@ function describeTwoServers(): void {
       assert.equal(await other!.setVariable('v', 7), 3);
       await until(() => seen.every((told) => told.at(-1)?.value === 7), 'what comes then');
       assert.deepEqual([await one!.getVariable('v'), (await one!.getVariableInfo('v')).version], [7, 3]);
+    });
+
+    test('stopped for a while: what was asked meanwhile is made once when it goes on, and what is known is said', async () => {
+      const redis = await startRedis();
+      const servers = [await startServer(redis.url), await startServer(redis.url)];
+      const [one, other] = await Promise.all(servers.map((server) => openAt([server])));
+      await one!.registerVariable('v', 'integer', 0);
+      assert.equal(await other!.getVariable('v'), 0);
+      redis.kill('SIGSTOP');
+      const sets = [one!.setVariable('v', 1), other!.setVariable('v', 2)];
+      await Promise.all(
+        [one, other].map((state) =>
+          until(() => Promise.resolve(state!.getVariable('v')).then(() => true), 'what is known'),
+        ),
+      );
+      redis.kill('SIGCONT');
+      assert.deepEqual((await within(Promise.all(sets), 'both sets', 20_000)).sort(), [2, 3]);
+      const versions = await Promise.all(
+        [one, other].map(async (state) => (await state!.getVariableInfo('v')).version),
+      );
+      assert.deepEqual(versions, [3, 3]);
     });
 
     test('full: sets are refused with nothing done, and it goes on by itself when there is room', async () => {

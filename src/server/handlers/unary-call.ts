@@ -64,7 +64,9 @@ export function unaryCall<Request extends object, Response>(
     /** A promise: what the connection asked before is not kept yet, and it would be seen. */
     const awaited = (request: Request): Promise<void> | undefined => {
       const session = server.store.find(sessionOf(request));
-      return READS.has(method.name) ? session?.whenKept() : session?.whenNamesKept();
+      // Another server may have made it just now.
+      if (session === undefined) return server.store.seek(sessionOf(request), server.clock.nowMs());
+      return READS.has(method.name) ? session.whenKept() : session.whenNamesKept();
     };
     const handleKept = async (request: Request, parts: readonly Request[], kept: Promise<void>): Promise<void> => {
       const release = lines.hold(call.connection);

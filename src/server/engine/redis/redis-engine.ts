@@ -19,7 +19,7 @@ import {
   VariablesNotFoundError,
   VersionConflictError,
 } from '../../../shared/errors.js';
-import { setTimeout } from '../../../shared/platform-timers.js';
+import { clearTimeout, setTimeout } from '../../../shared/platform-timers.js';
 import type { OperationResult, TableOperation } from '../../../shared/state/operation.js';
 import { NO_SETTER, OTHER_REFUSED } from '../../../shared/state/operation.js';
 import { randomId } from '../../../shared/system-clock.js';
@@ -101,6 +101,8 @@ export class RedisEngine implements Engine {
   #isBeginningAnew = false;
   #sequence = 0;
   readonly #tails = new Map<string, Promise<unknown>>();
+  /** Of sessions of which is asked in this turn how far they are. */
+  readonly #heads = new Map<string, Promise<void>>();
   readonly #durations = new Durations();
   #calls: RedisClient | undefined;
   #tail: BucketTail | undefined;
@@ -154,7 +156,11 @@ export class RedisEngine implements Engine {
   }
 
   async #begin(host: EngineHost): Promise<string> {
-    const calls = await makeRedisClient(this.#address, (error) => this.#handleAway(error));
+    const own = {
+      ...this.#address,
+      options: { ...this.#address.options, socketTimeout: Math.max(MIN_SILENCE_MS, this.#behindMs) },
+    };
+    const calls = await makeRedisClient(own, (error) => this.#handleAway(error));
     this.#calls = calls;
     calls.on('ready', () => void this.#handleReady().catch((error: unknown) => this.#handleAway(error)));
     calls.on('close', () => {
@@ -284,8 +290,19 @@ export class RedisEngine implements Engine {
     return { link, from: Number(said.from), outcomes };
   }
 
-  whenKept(sessionId: string): Promise<void> | undefined {
-    return this.#tails.get(sessionId)?.then(ignore, ignore);
+  /** What was asked here is kept, and what was acknowledged anywhere is known here. */
+  whenKept(sessionId: string): Promise<void> {
+    let current = this.#heads.get(sessionId);
+    if (current === undefined) {
+      // One question for all that is asked in a turn; without an answer this server says what it has.
+      current = Promise.resolve().then(() => {
+        this.#heads.delete(sessionId);
+        return withinMs(HEAD_MS, this.head(sessionId).then(ignore, ignore));
+      });
+      this.#heads.set(sessionId, current);
+    }
+    const tail = this.#tails.get(sessionId);
+    return tail === undefined ? current : Promise.all([current, tail.then(ignore, ignore)]).then(ignore);
   }
 
   touch(sessionIds: readonly string[]): void {
@@ -782,6 +799,16 @@ function refusalOf(result: string, name: string, identifier: string, expected: n
   }
 }
 
+/** Resolves when it does, or when that takes longer. */
+async function withinMs(ms: number, promise: Promise<void>): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const late = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, ms);
+  });
+  await Promise.race([promise, late]);
+  clearTimeout(timer);
+}
+
 function ignore(): void {
   // Said by whoever asked.
 }
@@ -798,3 +825,7 @@ const WINDOW_MS = 3_600_000;
 /** Entries that a log keeps, about: a server that was away for longer reads its sessions anew. */
 const LOG_ENTRIES = 100_000;
 const RETRY_MS = 50;
+/** A read does not wait longer for what other servers have acknowledged. */
+const HEAD_MS = 300;
+/** A call that is not answered for so long ends with its connection. */
+const MIN_SILENCE_MS = 1_000;
