@@ -110,8 +110,14 @@ function addServerCommands(program: Command, output: Output): void {
     .option('--workers <N>', 'worker threads of the watching process (default: cores - 1)', wholeNumber(0, 64))
     .option(
       '--engine <ENGINE>',
-      'memory, sqlite (in a folder of its own), or sqlite:DIR: then the server is killed and started again midway',
+      'memory, sqlite (in a folder of its own), sqlite:DIR, redis (starts one), or its address: then a server is killed midway',
       'memory',
+    )
+    .option(
+      '--servers <N>',
+      'with redis: 2 is one for the writer and one for the watching process',
+      wholeNumber(1, 2),
+      1,
     )
     .option('--json', 'end with one JSON line on stdout; the table goes to stderr')
     .action(async (options: DemoCommandOptions) => (await import('./demo/demo.js')).demo(options, output));

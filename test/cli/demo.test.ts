@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { CommandProcess } from '../support/command-line.js';
+import { CommandProcess, run } from '../support/command-line.js';
 import { until } from '../support/deadline.js';
+import { HOW_TO_INSTALL_REDIS, hasRedis, skipWithoutRedis } from '../support/redis-server.js';
 
 const SMALL = ['demo', '--watches', '50', '--rate', '500', '--workers', '1'];
 const ROLES = ['server', 'writer', 'watching'] as const;
@@ -48,6 +49,28 @@ test('demo --engine sqlite kills its server in the middle: same epoch, nothing m
   } finally {
     await demo.kill();
   }
+});
+
+test('demo --engine redis --servers 2 kills the server of the watching process: it goes on at the other one, nothing missed', {
+  skip: skipWithoutRedis(),
+}, async () => {
+  assert.ok(hasRedis(), HOW_TO_INSTALL_REDIS);
+  const demo = new CommandProcess([...SMALL, '--engine', 'redis', '--servers', '2', '--seconds', '4', '--json']);
+  try {
+    const { exitCode, stdout, stderr } = await demo.end(60_000);
+    assert.equal(exitCode, 0, stderr);
+    const summary = JSON.parse(stdout) as Summary & { killed: { sameEpoch: boolean } };
+    assert.deepEqual([summary.complete, summary.failed, summary.missed, summary.killed.sameEpoch], [true, 0, 0, true]);
+    assert.equal(summary.delivered, summary.sets);
+    assert.match(stderr, /the watching process' server killed after 2(\.\d)? s, on at the other: the same epoch/);
+  } finally {
+    await demo.kill();
+  }
+});
+
+test('two servers need an engine that they share', async () => {
+  const { exitCode, stderr } = await run(['demo', '--servers', '2']);
+  assert.deepEqual([exitCode, /--servers 2 needs an engine/.test(stderr)], [2, true]);
 });
 
 test('without a terminal demo prints a row a second, at most 80 columns wide', async () => {

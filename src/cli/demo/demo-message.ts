@@ -5,14 +5,15 @@ export const DEMO_SESSION = 'demo';
 export const demoVariable = (number: number): string => `sensor.${number}`;
 
 export interface WriterSettings {
-  readonly port: number;
+  /** Of the servers, tried in turn. */
+  readonly ports: readonly number[];
   readonly variables: number;
   /** Sets a second, over all of them. */
   readonly rate: number;
 }
 
 export interface WatcherSettings {
-  readonly port: number;
+  readonly ports: readonly number[];
   /** Variables, each with a watch of its own. */
   readonly watches: number;
   /** Undefined: as many as the library takes by itself. */

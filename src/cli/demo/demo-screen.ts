@@ -8,8 +8,13 @@ export interface DemoView {
   /** Undefined: until Ctrl-C. */
   readonly seconds: number | undefined;
   readonly port: number;
-  /** The server was killed, and another one started over what it had kept. */
-  readonly crash: { readonly atMs: number; readonly awayMs: number; readonly isSameEpoch: boolean } | undefined;
+  /**
+   * The server was killed, and another one started over what it had kept, which took `awayMs`; without it the watching process went on at the
+   * other one.
+   */
+  readonly crash:
+    | { readonly atMs: number; readonly awayMs: number | undefined; readonly isSameEpoch: boolean }
+    | undefined;
   readonly serverPid: number;
   readonly writerPid: number;
   readonly watcherPid: number;
@@ -64,7 +69,10 @@ export function demoScreen(view: DemoView, paint: Paint): string {
 /** What became of the server in the middle. */
 export function demoCrash({ atMs, awayMs, isSameEpoch }: NonNullable<DemoView['crash']>): string {
   const epoch = isSameEpoch ? 'the same epoch' : 'another epoch';
-  return `server killed after ${Math.round(atMs / 100) / 10} s, listening again ${Math.round(awayMs)} ms later: ${epoch}`;
+  const at = `${Math.round(atMs / 100) / 10} s`;
+  return awayMs === undefined
+    ? `the watching process' server killed after ${at}, on at the other: ${epoch}`
+    : `server killed after ${at}, listening again ${Math.round(awayMs)} ms later: ${epoch}`;
 }
 
 /** While it gets ready: what is being done. */
@@ -132,7 +140,12 @@ export function demoSummary(view: DemoView, isComplete: boolean): object {
     missed,
     ...(view.crash === undefined
       ? {}
-      : { killed: { awayMs: rounded(view.crash.awayMs), sameEpoch: view.crash.isSameEpoch } }),
+      : {
+          killed: {
+            ...(view.crash.awayMs === undefined ? {} : { awayMs: rounded(view.crash.awayMs) }),
+            sameEpoch: view.crash.isSameEpoch,
+          },
+        }),
     latencyMs: latencyOfRun,
     mainUtilization: rounded(view.mainUtilization),
     workers: view.workers.map(({ workerId, watches, streams, utilization }) => ({

@@ -51,9 +51,9 @@ class WatchingProcess {
   }
 
   static async open(settings: WatcherSettings): Promise<WatchingProcess> {
-    const { port, workers } = settings;
+    const { ports, workers } = settings;
     const state = await BridgedState.open({
-      endpoint: `127.0.0.1:${port}`,
+      endpoints: ports.map((port) => `127.0.0.1:${port}`),
       sessionId: DEMO_SESSION,
       ...(workers === undefined ? {} : { workers }),
     });

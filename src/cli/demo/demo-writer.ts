@@ -58,7 +58,7 @@ class Writer {
   static async open(settings: WriterSettings): Promise<Writer> {
     // A worker for gRPC: the main thread keeps the schedule.
     const state = await BridgedState.open({
-      endpoint: `127.0.0.1:${settings.port}`,
+      endpoints: settings.ports.map((port) => `127.0.0.1:${port}`),
       sessionId: DEMO_SESSION,
       workers: 1,
       source: 'demo-writer',

@@ -7,8 +7,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Output } from '../output.js';
 import { nextStop } from '../stop-signals.js';
+import { UsageError } from '../usage-error.js';
 import { DemoChild } from './demo-child.js';
 import type { FromWatcher, FromWriter, ToWatcher, ToWriter, WatcherProgress } from './demo-message.js';
+import { DemoRedis } from './demo-redis.js';
 import type { DemoView, Paint } from './demo-screen.js';
 import {
   demoCrash,
@@ -25,8 +27,13 @@ export interface DemoCommandOptions {
   readonly watches: number;
   readonly rate: number;
   readonly workers?: number;
-  /** `memory`; `sqlite`, in a folder that goes with it; `sqlite:DIR`. Of the last two the server is killed midway. */
+  /**
+   * `memory`; `sqlite`, in a folder that goes with it; `sqlite:DIR`; `redis`, which starts one of its own; its address. Of all but the first a
+   * server is killed midway.
+   */
   readonly engine: string;
+  /** Two with Redis: one for the writer, one for the watching process. */
+  readonly servers?: number;
   readonly json?: boolean;
 }
 
@@ -40,6 +47,9 @@ type Redraw = ((text: string) => void) & { done(): void };
 
 /** @throws Error when a child failed, or not everything that was set arrived */
 export async function demo(options: DemoCommandOptions, output: Output): Promise<void> {
+  if (options.servers === 2 && !/^(redis|unix:)/.test(options.engine)) {
+    throw new UsageError('--servers 2 needs an engine that servers share: give --engine redis too');
+  }
   const stop = new Promise<void>((resolve) => {
     void nextStop().then(resolve);
     output.closed.addEventListener('abort', () => resolve());
@@ -49,17 +59,15 @@ export async function demo(options: DemoCommandOptions, output: Output): Promise
   const display = options.json === true ? new Output(displayStream) : output;
   const redraw = display.isTerminal ? (await import('log-update')).createLogUpdate(displayStream) : undefined;
   const folder = options.engine === 'sqlite' ? await mkdtemp(join(tmpdir(), 'bridged-state-demo-')) : undefined;
-  const run = new Demo(
-    folder === undefined ? options : { ...options, engine: `sqlite:${folder}` },
-    output,
-    display,
-    redraw,
-  );
+  const redis = options.engine === 'redis' ? await DemoRedis.start() : undefined;
+  const engine = folder === undefined ? (redis?.address ?? options.engine) : `sqlite:${folder}`;
+  const run = new Demo({ ...options, engine }, output, display, redraw);
   try {
     await run.perform(stop);
   } finally {
     await run.close();
     if (folder !== undefined) await rm(folder, { recursive: true, force: true });
+    await redis?.close();
   }
 }
 
@@ -71,6 +79,9 @@ class Demo {
   /** Undefined where it is no terminal: then it is a row a second. */
   readonly #redraw: Redraw | undefined;
   #server: DemoChild<Listening, never>;
+  /** Of the watching process, where it has one of its own. */
+  readonly #otherServer: DemoChild<Listening, never> | undefined;
+  #otherPort = 0;
   #failRestart: (error: unknown) => void = () => undefined;
   /** Rejects when the server that was started again fails; never resolves. */
   readonly #restartFailed: Promise<never>;
@@ -78,6 +89,8 @@ class Demo {
   #crashing: Promise<void> | undefined;
   #crash: DemoView['crash'];
   #epoch = '';
+  /** Of both servers. */
+  #isSameEpoch = true;
   readonly #writer = new DemoChild<FromWriter, ToWriter>('writer', ['demo-writer']);
   readonly #watcher = new DemoChild<FromWatcher, ToWatcher>('watching', ['demo-watcher']);
   #port = 0;
@@ -93,6 +106,8 @@ class Demo {
   constructor(options: DemoCommandOptions, output: Output, display: Output, redraw: Redraw | undefined) {
     this.#options = options;
     this.#server = new DemoChild('server', serverArguments(options.engine, 0));
+    this.#otherServer =
+      options.servers === 2 ? new DemoChild('other server', serverArguments(options.engine, 0)) : undefined;
     this.#restartFailed = new Promise((_, reject) => {
       this.#failRestart = reject;
     });
@@ -117,7 +132,8 @@ class Demo {
     });
     try {
       this.#crashMidway();
-      const failed = [this.#server.failed, this.#restartFailed, this.#writer.failed, this.#watcher.failed];
+      const children = [this.#server, this.#otherServer, this.#writer, this.#watcher];
+      const failed = [this.#restartFailed, ...children.flatMap((child) => (child === undefined ? [] : [child.failed]))];
       await Promise.race([stop, time, ...failed]);
     } finally {
       clearTimeout(this.#crashTimer);
@@ -139,6 +155,12 @@ class Demo {
 
   async #restart(): Promise<void> {
     const killedAtMs = performance.now();
+    if (this.#otherServer !== undefined) {
+      await this.#otherServer.crash();
+      this.#crash = { atMs: killedAtMs - this.#startedAtMs, awayMs: undefined, isSameEpoch: this.#isSameEpoch };
+      if (this.#redraw === undefined) this.#display.line(demoCrash(this.#crash));
+      return;
+    }
     await this.#server.crash();
     this.#server = new DemoChild('server', serverArguments(this.#options.engine, this.#port));
     const { epoch } = await this.#server.next('listening');
@@ -152,19 +174,25 @@ class Demo {
     this.#redraw?.done();
     // Clients first: the server then has nobody left to tell that it drains.
     await Promise.all([this.#writer.end(), this.#watcher.end()]);
-    await this.#server.end();
+    await Promise.all([this.#server.end(), this.#otherServer?.end()]);
   }
 
   async #start(): Promise<void> {
     this.#sayStarting('starting a server, a writer and a watching process');
     const { watches, rate, workers } = this.#options;
     ({ port: this.#port, epoch: this.#epoch } = await this.#server.next('listening'));
-    const port = this.#port;
+    const other = await this.#otherServer?.next('listening');
+    this.#otherPort = other?.port ?? this.#port;
+    this.#isSameEpoch = (other?.epoch ?? this.#epoch) === this.#epoch;
+    const ports = [...new Set([this.#port, this.#otherPort])];
     this.#sayStarting(`registering ${watches} variables`);
     const reportEveryMs = this.#redraw === undefined ? ROW_EVERY_MS : REDRAW_EVERY_MS;
     await Promise.all([
-      this.#writer.ask({ kind: 'settings', settings: { port, variables: watches, rate } }, 'registered'),
-      this.#watcher.ask({ kind: 'settings', settings: { port, watches, workers, reportEveryMs } }, 'connected'),
+      this.#writer.ask({ kind: 'settings', settings: { ports, variables: watches, rate } }, 'registered'),
+      this.#watcher.ask(
+        { kind: 'settings', settings: { ports: ports.toReversed(), watches, workers, reportEveryMs } },
+        'connected',
+      ),
     ]);
     this.#sayStarting(`opening ${watches} watches, one on each variable`);
     const { openMs, progress } = await this.#watcher.ask({ kind: 'watch' }, 'watching');
