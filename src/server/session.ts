@@ -188,9 +188,10 @@ export class Session implements Follower {
     return this.#engine.whenKept(this.id);
   }
 
-  /** The same, where a name or its variable is not known yet, or still. */
-  whenNamesKept(): Promise<void> | undefined {
-    return this.#table.isChangingNames ? this.#engine.whenKept(this.id) : undefined;
+  /** The same, where a name or its variable is not known yet, or still; `identifier`: what is asked for. */
+  whenNamesKept(identifier: string): Promise<void> | undefined {
+    const isUnknown = this.#table.isChangingNames || (this.#engine.isShared && this.find(identifier) === undefined);
+    return isUnknown ? this.#engine.whenKept(this.id) : undefined;
   }
 
   /** Every change up to this revision has been told to whoever observes it. */

@@ -66,7 +66,12 @@ export function unaryCall<Request extends object, Response>(
       const session = server.store.find(sessionOf(request));
       // Another server may have made it just now.
       if (session === undefined) return server.store.seek(sessionOf(request), server.clock.nowMs());
-      return READS.has(method.name) ? session.whenKept() : session.whenNamesKept();
+      if (READS.has(method.name)) return session.whenKept();
+      for (const identifier of namedIn(request)) {
+        const named = session.whenNamesKept(identifier);
+        if (named !== undefined) return named;
+      }
+      return undefined;
     };
     const handleKept = async (request: Request, parts: readonly Request[], kept: Promise<void>): Promise<void> => {
       const release = lines.hold(call.connection);
@@ -131,6 +136,16 @@ export async function inLine<R, T>(awaited: Promise<R>, call: UnaryCall, follow:
 }
 
 /** '' where it names none. */
+/** What a call that changes something names: at least one, so that whoever names nothing waits for names all the same. */
+function namedIn(request: object): readonly string[] {
+  const { variableIdentifier, updates } = request as {
+    readonly variableIdentifier?: string | null;
+    readonly updates?: Readonly<Record<string, unknown>> | null;
+  };
+  const names = Object.keys(updates ?? {});
+  return names.length === 0 ? [variableIdentifier ?? ''] : names;
+}
+
 function sessionOf(request: object): string {
   return (request as { readonly sessionId?: string | null }).sessionId ?? '';
 }

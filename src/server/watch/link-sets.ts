@@ -71,14 +71,18 @@ export class LinkSets {
   /** Resolves when all of them are made, and not before those behind may be. */
   async make(rows: LinkSetRows, work: Work, isEnded: () => boolean): Promise<void> {
     while (!isEnded() && rows.next()) {
-      // Its variable may be on its way to be kept.
-      const named = this.#server.keepsLater ? this.#server.store.find(this.#sessionId)?.whenNamesKept() : undefined;
+      const named = this.#whenNamed(rows);
       if (named !== undefined) await named;
       const made = rows.isFollowed ? this.#makeBatch(rows, work) : this.#makeOne(rows);
       if (made !== undefined) await made;
       const rest = work.spend(STEPS_A_SET);
       if (rest !== undefined) await rest;
     }
+  }
+
+  /** Its variable may be on its way to be kept, or to this server. */
+  #whenNamed({ identifier }: LinkSetRows): Promise<void> | undefined {
+    return this.#server.keepsLater ? this.#server.store.find(this.#sessionId)?.whenNamesKept(identifier) : undefined;
   }
 
   #makeOne(rows: LinkSetRows): Promise<void> | undefined {
@@ -123,6 +127,8 @@ export class LinkSets {
     const { source, custom } = rows;
     const batch = new AtomicSets({ source, custom });
     do {
+      const named = this.#whenNamed(rows);
+      if (named !== undefined) await named;
       const looking = this.#look(rows, batch);
       const rest = work.spend(STEPS_A_SET);
       if (looking !== undefined) await looking;

@@ -427,7 +427,9 @@ export class RedisEngine implements Engine {
   async #handleFailure(bucket: Bucket, count: number, error: Error): Promise<void> {
     const { message } = error;
     if (message.startsWith('FENCED')) {
+      // Another process is the primary: which, it says itself.
       bucket.run = '';
+      this.#run = '';
       return;
     }
     if (/^(OOM|MISCONF)/.test(message)) {
