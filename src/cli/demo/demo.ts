@@ -180,8 +180,9 @@ class Demo {
   async #start(): Promise<void> {
     this.#sayStarting('starting a server, a writer and a watching process');
     const { watches, rate, workers } = this.#options;
-    ({ port: this.#port, epoch: this.#epoch } = await this.#server.next('listening'));
-    const other = await this.#otherServer?.next('listening');
+    // Asked for at once: either may be first.
+    const [server, other] = await Promise.all([this.#server.next('listening'), this.#otherServer?.next('listening')]);
+    ({ port: this.#port, epoch: this.#epoch } = server);
     this.#otherPort = other?.port ?? this.#port;
     this.#isSameEpoch = (other?.epoch ?? this.#epoch) === this.#epoch;
     const ports = [...new Set([this.#port, this.#otherPort])];
