@@ -23,7 +23,7 @@ const consumers = join(root, 'test/package/consumer');
 
 // A user downloads the first and keeps the second; a new file that was not meant to be shipped shows here.
 const maxTarballBytes = 800_000;
-const maxUnpackedBytes = 2_650_000;
+const maxUnpackedBytes = 3_500_000;
 const shippedFiles =
   /^(dist\/src\/|docs\/|proto\/bridge\.proto$|(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$)/;
 const neverShipped = /\.(map|tsbuildinfo|mts|test\.js|test\.d\.ts)$|(?<!\.d)\.ts$|\/(test|bench)\//;
