@@ -1,5 +1,6 @@
 import { DEFAULT_HISTORY_LIMITS } from '../../src/shared/state/history.js';
-import { NO_SETTER, VariableTable } from '../../src/shared/state/variable-table.js';
+import { NO_SETTER } from '../../src/shared/state/operation.js';
+import { VariableTable } from '../../src/shared/state/variable-table.js';
 import type { Kernel } from './kernel.js';
 import { repeat, SET_AT_MS } from './kernel.js';
 

@@ -11,7 +11,7 @@ import type {
 import { Server } from '@grpc/grpc-js';
 import { Deadlines } from '../shared/deadlines.js';
 import { UnavailableError } from '../shared/errors.js';
-import { clearTimeout, performanceNowMs, setImmediate, setTimeout } from '../shared/platform-timers.js';
+import { performanceNowMs, setImmediate } from '../shared/platform-timers.js';
 import { randomId, systemClock } from '../shared/system-clock.js';
 import { LINK_PATH, METHODS, methodPath, SERVICE_NAMES } from '../shared/wire/services.js';
 import { Access } from './access.js';
@@ -39,6 +39,7 @@ import type { BridgeServerOptions, ParsedServerOptions, ServerOptions } from './
 import { parseServerOptions } from './server-options.js';
 import { SessionStore } from './session-store.js';
 import { WatchStreams } from './watch/watch-streams.js';
+import { within } from './within.js';
 import { WorkTurns } from './work-turns.js';
 
 export interface BridgeServer extends AsyncDisposable {
@@ -287,15 +288,4 @@ function grpcOptions(context: ServerContext): GrpcServerOptions {
     'grpc.keepalive_timeout_ms': 5_000,
     // grpc.enable_channelz stays on: without it grpc-js 1.14 forgets its connections, and forceShutdown leaves them open.
   };
-}
-
-/** Whether it came in time. */
-async function within(limitMs: number, done: Promise<void>): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<false>((resolve) => {
-    timer = setTimeout(() => resolve(false), Math.max(limitMs, 0));
-  });
-  const isDone = await Promise.race([done.then(() => true), timeout]);
-  clearTimeout(timer);
-  return isDone;
 }

@@ -145,12 +145,7 @@ export class SessionStore {
   /** Another server has ended it. */
   #handleOver(session: Session, nowMs: number): void {
     if (this.#sessions.get(session.id) !== session || this.#ending.has(session.id)) return;
-    const ending = this.#finish(session, nowMs);
-    this.#ending.set(session.id, ending);
-    const forget = (): void => {
-      if (this.#ending.get(session.id) === ending) this.#ending.delete(session.id);
-    };
-    ending.then(forget, forget);
+    this.#trackEnding(session, this.#finish(session, nowMs));
   }
 
   #openSession(id: string, nowMs: number, metadata: Metadata | undefined): Kept<Session | undefined> {
@@ -216,12 +211,16 @@ export class SessionStore {
     const ended = session.beginEnd(nowMs);
     const ending =
       ended instanceof Promise ? ended.then(() => this.#finish(session, nowMs)) : this.#finish(session, nowMs);
+    this.#trackEnding(session, ending);
+    return ending;
+  }
+
+  #trackEnding(session: Session, ending: Promise<number>): void {
     this.#ending.set(session.id, ending);
     const forget = (): void => {
       if (this.#ending.get(session.id) === ending) this.#ending.delete(session.id);
     };
     ending.then(forget, forget);
-    return ending;
   }
 
   #finish(session: Session, nowMs: number): Promise<number> {

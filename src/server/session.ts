@@ -26,9 +26,6 @@ import type { WindowRecord } from './engine/records.js';
 import { SetWindows } from './watch/set-windows.js';
 import type { WorkBudget } from './work-turns.js';
 
-export type { Kept } from './engine/engine.js';
-export { mapKept } from './engine/engine.js';
-
 export interface SessionOptions {
   readonly id: string;
   readonly engine: Engine;
@@ -188,10 +185,16 @@ export class Session implements Follower {
     return this.#engine.whenKept(this.id);
   }
 
-  /** The same, where a name or its variable is not known yet, or still; `identifier`: what is asked for. */
-  whenNamesKept(identifier: string): Promise<void> | undefined {
-    const isUnknown = this.#table.isChangingNames || (this.#engine.isShared && this.find(identifier) === undefined);
-    return isUnknown ? this.#engine.whenKept(this.id) : undefined;
+  /** The same, where a name or its variable is not known yet, or still; `identifiers`: what is asked for, read only where others may know more. */
+  whenNamesKept(identifiers: Iterable<string>): Promise<void> | undefined {
+    return this.#table.isChangingNames || (this.#engine.isShared && this.#lacksOne(identifiers))
+      ? this.#engine.whenKept(this.id)
+      : undefined;
+  }
+
+  #lacksOne(identifiers: Iterable<string>): boolean {
+    for (const identifier of identifiers) if (this.find(identifier) === undefined) return true;
+    return false;
   }
 
   /** Every change up to this revision has been told to whoever observes it. */

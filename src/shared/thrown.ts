@@ -32,6 +32,15 @@ export function followRejection(result: unknown, tell: (cause: unknown) => void)
   return true;
 }
 
+/** Calls it, and tells, once, what it throws or rejects with. Never throws. */
+export function callUser(call: () => unknown, tell: (cause: unknown) => void): void {
+  try {
+    followRejection(call(), tell);
+  } catch (cause) {
+    tell(cause);
+  }
+}
+
 function isObject(value: unknown): value is object {
   return (typeof value === 'object' && value !== null) || typeof value === 'function';
 }

@@ -1,7 +1,8 @@
 /** Variables and changes for tests of pure modules. */
 import type { HistoryLimits } from '../../src/shared/state/history.js';
+import { NO_SETTER } from '../../src/shared/state/operation.js';
 import type { Change, Variable } from '../../src/shared/state/variable.js';
-import { NO_SETTER, VariableTable } from '../../src/shared/state/variable-table.js';
+import { VariableTable } from '../../src/shared/state/variable-table.js';
 
 export class SampleTable {
   readonly table: VariableTable;

@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Engine } from '../../src/server/engine/engine.js';
+import type { Engine, Kept } from '../../src/server/engine/engine.js';
 import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
-import type { Kept } from '../../src/server/session.js';
 import { Session } from '../../src/server/session.js';
 import { WorkTurns } from '../../src/server/work-turns.js';
 import type { Registration } from '../../src/shared/state/operation.js';

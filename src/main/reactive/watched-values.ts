@@ -5,7 +5,7 @@
 import { AsyncResource } from 'node:async_hooks';
 import { ClosedError, InvalidArgumentError, InvalidOptionsError, WatcherError } from '../../shared/errors.js';
 import { isSignal, type Signal } from '../../shared/signal.js';
-import { followRejection, sentenceOf } from '../../shared/thrown.js';
+import { callUser, sentenceOf } from '../../shared/thrown.js';
 import { describeValue } from '../../shared/values/describe-value.js';
 import { checkIdentifiers, readReactiveOptions } from '../call-arguments.js';
 import type { Identifiers, StateProvider, Watch } from '../state-provider.js';
@@ -136,11 +136,7 @@ export abstract class WatchedValues implements AsyncDisposable {
       if (!this.#subscribers.has(subscriber)) continue;
       const tell = (cause: unknown) =>
         this.tell(new WatcherError(`onChange of ${subjectOf(this.names)} threw: ${sentenceOf(cause)}`, { cause }));
-      try {
-        followRejection(subscriber.context.runInAsyncScope(subscriber.callback, undefined, ...args), tell);
-      } catch (cause) {
-        tell(cause);
-      }
+      callUser(() => subscriber.context.runInAsyncScope(subscriber.callback, undefined, ...args), tell);
     }
   }
 
@@ -162,15 +158,8 @@ export abstract class WatchedValues implements AsyncDisposable {
   protected tell(error: Error): void {
     const { onError } = this.options;
     const warn = (what: unknown) => process.emitWarning(what instanceof Error ? what : sentenceOf(what));
-    if (onError === undefined) {
-      warn(error);
-      return;
-    }
-    try {
-      followRejection(onError(error), warn);
-    } catch (cause) {
-      warn(cause);
-    }
+    if (onError === undefined) warn(error);
+    else callUser(() => onError(error), warn);
   }
 
   #handleChanges(changes: readonly VariableChange[]): void {

@@ -11,7 +11,7 @@ import type { WatchOptions } from '../../shared/options.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
 import { SmallMap } from '../../shared/small-map.js';
 import { systemClock } from '../../shared/system-clock.js';
-import { followRejection, sentenceOf } from '../../shared/thrown.js';
+import { callUser, sentenceOf } from '../../shared/thrown.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { Watch } from '../state-provider.js';
@@ -347,19 +347,12 @@ export class WatchRun implements DispatchedWatch, Deadline {
 
   /** A callback of the user, where the user registered it; `tell` hears what it throws or rejects with. */
   #call<A extends unknown[]>(callback: (...args: A) => unknown, args: A, tell: (cause: unknown) => void): void {
-    try {
-      followRejection(this.context.runInAsyncScope(callback, undefined, ...args), tell);
-    } catch (cause) {
-      tell(cause);
-    }
+    callUser(() => this.context.runInAsyncScope(callback, undefined, ...args), tell);
   }
 
   #warn(error: unknown, sentence: string): void {
-    try {
-      followRejection(this.#backend.logger.warn({ watch: this.ref, error: errorToWire(error) }, sentence), ignore);
-    } catch {
-      // The user's logger; there is nobody left to tell.
-    }
+    // The user's logger; there is nobody left to tell.
+    callUser(() => this.#backend.logger.warn({ watch: this.ref, error: errorToWire(error) }, sentence), ignore);
   }
 }
 

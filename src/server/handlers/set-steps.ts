@@ -3,9 +3,9 @@
 import type { Setter } from '../../shared/state/operation.js';
 import type { Variable } from '../../shared/state/variable.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
-import type { SetPlace } from '../engine/engine.js';
+import type { Kept, SetPlace } from '../engine/engine.js';
 import type { ServerContext } from '../server-context.js';
-import type { Kept, Session } from '../session.js';
+import type { Session } from '../session.js';
 import { UpdateSize } from './update-size.js';
 import type { WireAny } from './value-reader.js';
 import { readValue } from './value-reader.js';

@@ -4,8 +4,8 @@
  */
 import type { handleUnaryCall, Metadata, ServerUnaryCall, sendUnaryData } from '@grpc/grpc-js';
 import type { Method } from '../../shared/wire/services.js';
+import type { Kept } from '../engine/engine.js';
 import type { ServerContext } from '../server-context.js';
-import type { Kept } from '../session.js';
 import { checkSession } from './admission.js';
 import { drainingError, errorTrailer, failureOf, isCausedByArguments, wellFormed } from './call-failure.js';
 import { decode, decodeInTurns, isLarge, mergeParts, UnreadableError } from './request-reader.js';
@@ -66,12 +66,7 @@ export function unaryCall<Request extends object, Response>(
       const session = server.store.find(sessionOf(request));
       // Another server may have made it just now.
       if (session === undefined) return server.store.seek(sessionOf(request), server.clock.nowMs());
-      if (READS.has(method.name)) return session.whenKept();
-      for (const identifier of namedIn(request)) {
-        const named = session.whenNamesKept(identifier);
-        if (named !== undefined) return named;
-      }
-      return undefined;
+      return READS.has(method.name) ? session.whenKept() : session.whenNamesKept(namedIn(request));
     };
     const handleKept = async (request: Request, parts: readonly Request[], kept: Promise<void>): Promise<void> => {
       const release = lines.hold(call.connection);
@@ -136,14 +131,14 @@ export async function inLine<R, T>(awaited: Promise<R>, call: UnaryCall, follow:
 }
 
 /** '' where it names none. */
-/** What a call that changes something names: at least one, so that whoever names nothing waits for names all the same. */
-function namedIn(request: object): readonly string[] {
+/** What a call that changes something names. */
+function* namedIn(request: object): Generator<string> {
   const { variableIdentifier, updates } = request as {
     readonly variableIdentifier?: string | null;
     readonly updates?: Readonly<Record<string, unknown>> | null;
   };
-  const names = Object.keys(updates ?? {});
-  return names.length === 0 ? [variableIdentifier ?? ''] : names;
+  if (variableIdentifier !== undefined && variableIdentifier !== null) yield variableIdentifier;
+  yield* Object.keys(updates ?? {});
 }
 
 function sessionOf(request: object): string {

@@ -4,9 +4,9 @@
  */
 import type { Accepted, Setter } from '../../shared/state/operation.js';
 import { OTHER_REFUSED } from '../../shared/state/operation.js';
-import type { SetPlace } from '../engine/engine.js';
+import type { Kept, SetPlace } from '../engine/engine.js';
 import type { ReadSet } from '../handlers/set-steps.js';
-import type { Kept, Session, SeveralResult } from '../session.js';
+import type { Session, SeveralResult } from '../session.js';
 
 /** Of one set. */
 export type SetOutcome = { readonly version: number } | { readonly error: unknown };

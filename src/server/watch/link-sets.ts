@@ -82,7 +82,7 @@ export class LinkSets {
 
   /** Its variable may be on its way to be kept, or to this server. */
   #whenNamed({ identifier }: LinkSetRows): Promise<void> | undefined {
-    return this.#server.keepsLater ? this.#server.store.find(this.#sessionId)?.whenNamesKept(identifier) : undefined;
+    return this.#server.keepsLater ? this.#server.store.find(this.#sessionId)?.whenNamesKept([identifier]) : undefined;
   }
 
   #makeOne(rows: LinkSetRows): Promise<void> | undefined {

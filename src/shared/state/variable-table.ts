@@ -4,7 +4,6 @@
  * Full: `maxVariables` refuses another with QuotaExceededError.
  */
 import {
-  AlreadyExistsError,
   BridgeError,
   InvalidArgumentError,
   QuotaExceededError,
@@ -32,21 +31,7 @@ import type {
 import { acceptRegistration, OTHER_REFUSED } from './operation.js';
 import { RegistrationOrder } from './registration-order.js';
 import type { Change, DecidedChange, DeletedReason, Variable, VersionedValue } from './variable.js';
-import { acceptValue, changesNothing, checkExpectedVersion } from './variable.js';
-
-export type {
-  Accepted,
-  AcceptedRegistration,
-  Asked,
-  Assignment,
-  Decision,
-  Deletion,
-  OperationResult,
-  Registration,
-  Setter,
-  TableOperation,
-} from './operation.js';
-export { NO_SETTER } from './operation.js';
+import { acceptValue, alreadyRegistered, changesNothing, checkExpectedVersion } from './variable.js';
 
 /** Bytes of several tables and of what is beside them. */
 export interface WholeBudget {
@@ -552,7 +537,7 @@ export class VariableTable {
     const { name, value, source, firstVersion } = registration;
     const known = this.#byName.get(name);
     if ((known !== undefined && !known.isLeaving) || this.#arriving.has(name)) {
-      throw new AlreadyExistsError(`variable "${name}" is already registered: set it, or delete it first`);
+      throw alreadyRegistered(name);
     }
     if (this.#byName.size + this.#arriving.size - this.#leaving >= this.#options.maxVariables) {
       throw new QuotaExceededError(

@@ -1,5 +1,5 @@
 /** One versioned variable: a set is a change, no change, or a conflict. Path: handlers or LocalState -> variable table -> [variable] -> history. */
-import { VersionConflictError } from '../errors.js';
+import { AlreadyExistsError, VersionConflictError } from '../errors.js';
 import type { Members } from '../one-or-many.js';
 import type { Constraints } from '../values/constraint.js';
 import { checkConstraints } from '../values/constraint.js';
@@ -83,9 +83,18 @@ export function acceptValue(variable: Variable, input: unknown): VariableValue {
 export function checkExpectedVersion(variable: Variable, expectedVersion: number | undefined): void {
   const { version } = variable.decided;
   if (expectedVersion === undefined || expectedVersion === version) return;
-  throw new VersionConflictError(
-    `variable "${variable.name}" is at version ${version}, not ${expectedVersion}: read it again, then set`,
+  throw versionConflict(variable.name, version, expectedVersion);
+}
+
+/** What is refused then, in the same words by whoever decides. */
+export function versionConflict(name: string, version: number, expected: number | string): VersionConflictError {
+  return new VersionConflictError(
+    `variable "${name}" is at version ${version}, not ${expected}: read it again, then set`,
   );
+}
+
+export function alreadyRegistered(name: string): AlreadyExistsError {
+  return new AlreadyExistsError(`variable "${name}" is already registered: set it, or delete it first`);
 }
 
 /** By what was decided last. @throws InvalidArgumentError when it would be a change and no version is left for it */

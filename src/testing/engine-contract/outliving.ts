@@ -9,6 +9,12 @@ import { within } from '../within.js';
 import type { EngineSetup, FollowedSession } from './engine-test.js';
 import { asPromise, EngineTest } from './engine-test.js';
 
+/** What a variable is, beside its versions. */
+const REGISTERED = [
+  ...(['id', 'name', 'type', 'constraints', 'metadata', 'description', 'ttlMs'] as const),
+  ...(['firstVersion', 'place', 'createdAt', 'current'] as const),
+] as const;
+
 export function describeOutliving(setup: EngineSetup): void {
   const given = (
     sentence: string,
@@ -54,31 +60,7 @@ export function describeOutliving(setup: EngineSetup): void {
         assert.equal(await again.set(`v${index}`, value), 1, `${type} ${index} is equal to what it was`);
       }
       const after = table.require('fan');
-      const said = ({
-        id,
-        name,
-        type,
-        constraints,
-        metadata,
-        description,
-        ttlMs,
-        firstVersion,
-        place,
-        createdAt,
-        current,
-      }: typeof after) => ({
-        id,
-        name,
-        type,
-        constraints,
-        metadata,
-        description,
-        ttlMs,
-        firstVersion,
-        place,
-        createdAt,
-        current,
-      });
+      const said = (variable: typeof after) => REGISTERED.map((field) => [field, variable[field]]);
       assert.deepEqual(said(after), said(before));
       assert.deepEqual(after.history.last(9), before.history.last(9));
       assert.equal(await again.set('fan', 6), 2 ** 52 + 2);

@@ -17,9 +17,10 @@ import {
 } from '../../../src/shared/errors.js';
 import type { HistoryLimits } from '../../../src/shared/state/history.js';
 import { DEFAULT_HISTORY_LIMITS, MIN_KEPT_VERSIONS } from '../../../src/shared/state/history.js';
+import type { Assignment, Registration } from '../../../src/shared/state/operation.js';
+import { NO_SETTER } from '../../../src/shared/state/operation.js';
 import type { Change } from '../../../src/shared/state/variable.js';
-import type { Assignment, Registration } from '../../../src/shared/state/variable-table.js';
-import { NO_SETTER, VariableTable } from '../../../src/shared/state/variable-table.js';
+import { VariableTable } from '../../../src/shared/state/variable-table.js';
 import { countSteps } from '../../support/count-steps.js';
 
 const MAX_VARIABLES = 4;

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import protobuf from 'protobufjs/minimal.js';
 import { InvalidValueError } from '../../../src/shared/errors.js';
 import { DEFAULT_HISTORY_LIMITS } from '../../../src/shared/state/history.js';
-import type { Registration } from '../../../src/shared/state/variable-table.js';
+import type { Registration } from '../../../src/shared/state/operation.js';
 import { VariableTable } from '../../../src/shared/state/variable-table.js';
 import type { Metadata } from '../../../src/shared/values/metadata.js';
 import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';

@@ -17,8 +17,9 @@ import type { BridgeError } from '../../../src/shared/errors.js';
 import { ProtocolError, UnavailableError } from '../../../src/shared/errors.js';
 import type { ResumePoint, SubscriptionOptions } from '../../../src/shared/port/commands.js';
 import { DEFAULT_HISTORY_LIMITS } from '../../../src/shared/state/history.js';
+import { NO_SETTER } from '../../../src/shared/state/operation.js';
 import type { Change, Variable } from '../../../src/shared/state/variable.js';
-import { NO_SETTER, VariableTable } from '../../../src/shared/state/variable-table.js';
+import { VariableTable } from '../../../src/shared/state/variable-table.js';
 import type { VariableValue } from '../../../src/shared/values/variable-type.js';
 import { snakepit } from '../../../src/shared/wire/gen/bridge.js';
 import {

@@ -2,7 +2,7 @@
  * Follows the logs of all buckets that are in use, each from where it was. Path: redis -> [bucket tail] -> redis engine. It has a connection of its own:
  * its reads wait. Slow: entries wait in Redis. Cut off: it reads on from the same places; where the log begins later than that, there is a hole.
  */
-import { clearTimeout, performanceNowMs, setTimeout } from '../../../shared/platform-timers.js';
+import { pause, within } from '../../within.js';
 import { BUCKETS } from './keys.js';
 import type { LoggedCommit } from './log-entry.js';
 import { readLogEntry } from './log-entry.js';
@@ -41,9 +41,7 @@ export class BucketTail {
   #isClosed = false;
 
   static async open(address: RedisAddress, bucketsKey: string, host: TailHost): Promise<BucketTail> {
-    // Longer than a read waits; then the connection is taken for dead.
-    const own = { ...address, options: { ...address.options, socketTimeout: SILENT_MS } };
-    const client = await makeRedisClient(own, (error) => host.handleAway(error));
+    const client = await makeRedisClient(address, (error) => host.handleAway(error));
     const tail = new BucketTail(client, bucketsKey, host);
     await client.connect();
     client.on('close', () => {
@@ -110,7 +108,7 @@ export class BucketTail {
       } catch (error) {
         if (this.#isClosed) return;
         this.#host.handleAway(error);
-        await new Promise<void>((resolve) => setTimeout(resolve, RETRY_MS));
+        await pause(RETRY_MS);
       }
     }
   }
@@ -124,7 +122,13 @@ export class BucketTail {
     const keys = [this.#bucketsKey, ...places.map(({ key }) => key)];
     const lasts = [this.#lastBucket, ...places.map(({ last }) => last)];
     const reading = this.#client.xreadBuffer('COUNT', MOST_ENTRIES, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...lasts);
-    const streams = (await withDeadline(reading, SILENT_MS, () => this.#client.disconnect(true))) as Streams;
+    // It may never settle where its connection was cut off.
+    reading.catch(ignore);
+    if (!(await within(SILENT_MS, reading))) {
+      this.#client.disconnect(true);
+      throw new Error(`Redis was silent for ${SILENT_MS} ms`);
+    }
+    const streams = (await reading) as Streams;
     this.#host.handleHeard();
     for (const [key, entries] of streams ?? []) this.#take(key.toString(), entries);
   }
@@ -169,25 +173,12 @@ export class BucketTail {
 type Entry = readonly [Buffer, readonly Buffer[]];
 type Streams = readonly (readonly [Buffer, readonly Entry[]])[] | null;
 
-/** A read that is never answered ends with its connection. */
-async function withDeadline<T>(reading: Promise<T>, ms: number, giveUp: () => void): Promise<T> {
-  const startedAtMs = performanceNowMs();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      giveUp();
-      reject(new Error(`Redis was silent for ${Math.round(performanceNowMs() - startedAtMs)} ms`));
-    }, ms);
-  });
-  reading.catch(() => undefined);
-  try {
-    return await Promise.race([reading, late]);
-  } finally {
-    clearTimeout(timer);
-  }
+function ignore(): void {
+  // Whoever waits for it hears it.
 }
 
 const BLOCK_MS = 1_000;
+/** Longer than a read waits; then the connection is taken for dead. */
 const SILENT_MS = 3_000;
 /** Of one read and log. */
 const MOST_ENTRIES = 1_000;

@@ -5,6 +5,7 @@ import { EMPTY_METADATA } from '../../../shared/values/metadata.js';
 import type { PlacedOutcome } from '../engine.js';
 import { equalityKey } from './equality-key.js';
 import { encodePayload, encodeRegistration } from './payload.js';
+import { readResult } from './script-results.js';
 
 export type Argument = string | number | Buffer;
 
@@ -98,14 +99,11 @@ export interface GroupReply {
 export function readReplies(reply: unknown): GroupReply[] {
   if (!Array.isArray(reply)) throw new ProtocolError('Redis did not answer the commit script with a list');
   return reply.map((group) => {
-    const [state, , revision, , results] = group as readonly [Buffer, Buffer, Buffer, Buffer, readonly Buffer[]];
+    const [state, revision, results] = group as readonly [Buffer, Buffer, readonly Buffer[]];
     return {
       state: state.toString() as GroupReply['state'],
       revision: Number(revision.toString()),
-      results: results.map((result) => {
-        const text = result.toString();
-        return /^\d+$/.test(text) ? Number(text) : text;
-      }),
+      results: results.map((result) => readResult(result.toString())),
     };
   });
 }

@@ -5,24 +5,19 @@
  * `behindMs`. Closed: what is under way is answered first.
  */
 import {
-  AlreadyExistsError,
   BridgeError,
   EngineFormatError,
   EngineUnavailableError,
-  errorFromWire,
-  InvalidArgumentError,
   InvalidOptionsError,
   QuotaExceededError,
   SessionNotFoundError,
   StorageFullError,
   UnknownOutcomeError,
-  VariablesNotFoundError,
-  VersionConflictError,
 } from '../../../shared/errors.js';
-import { clearTimeout, setTimeout } from '../../../shared/platform-timers.js';
-import type { OperationResult, TableOperation } from '../../../shared/state/operation.js';
-import { NO_SETTER, OTHER_REFUSED } from '../../../shared/state/operation.js';
+import type { TableOperation } from '../../../shared/state/operation.js';
+import { NO_SETTER } from '../../../shared/state/operation.js';
 import { randomId } from '../../../shared/system-clock.js';
+import { pause, within } from '../../within.js';
 import { Durations } from '../durations.js';
 import type {
   Engine,
@@ -36,7 +31,6 @@ import type {
   Life,
   NewSession,
   Outcome,
-  PlacedOutcome,
 } from '../engine.js';
 import type { WindowRecord } from '../records.js';
 import { BucketTail } from './bucket-tail.js';
@@ -47,6 +41,7 @@ import type { LoggedCommit } from './log-entry.js';
 import { readSession } from './log-entry.js';
 import type { RedisAddress, RedisClient } from './redis-connection.js';
 import { makeRedisClient, parseRedisUrl } from './redis-connection.js';
+import { outcomeOf, resultOf } from './script-results.js';
 import { COMMIT, IDLE, LOSE, READ_SESSION, type Script, TAKE_OVER, TOUCH } from './scripts.js';
 import { SessionReplica } from './session-replica.js';
 
@@ -297,7 +292,7 @@ export class RedisEngine implements Engine {
       // One question for all that is asked in a turn; without an answer this server says what it has.
       current = Promise.resolve().then(() => {
         this.#heads.delete(sessionId);
-        return withinMs(HEAD_MS, this.head(sessionId).then(ignore, ignore));
+        return within(HEAD_MS, this.head(sessionId).then(ignore, ignore)).then(ignore);
       });
       this.#heads.set(sessionId, current);
     }
@@ -455,7 +450,7 @@ export class RedisEngine implements Engine {
           : this.#unavailable(error),
       );
     }
-    if (bucket.pending.length > 0) await new Promise<void>((resolve) => setTimeout(resolve, RETRY_MS));
+    if (bucket.pending.length > 0) await pause(RETRY_MS);
   }
 
   async #acknowledge(): Promise<void> {
@@ -481,7 +476,7 @@ export class RedisEngine implements Engine {
 
   async #takeOver(bucket: Bucket): Promise<void> {
     const run = this.#run === '' ? await this.#readRun(this.#redis()) : this.#run;
-    bucket.generation = Number(await this.#evaluate(TAKE_OVER, [bucket.prefix, run, bucket.run]));
+    bucket.generation = Number(await this.#evaluate(TAKE_OVER, [bucket.prefix, run]));
     bucket.run = run;
     if (bucket.checkedGeneration < 0) bucket.checkedGeneration = bucket.generation;
   }
@@ -539,17 +534,21 @@ export class RedisEngine implements Engine {
       await this.#lose();
       return;
     }
+    const before = new Map<number, number>();
     for (const bucket of this.#buckets.values()) {
       const known = bucket.checkedGeneration;
       await this.#takeOver(bucket);
-      bucket.checkedGeneration = bucket.generation;
-      if (bucket.generation === known) continue;
-      for (const replica of this.#replicas.values()) {
-        if (bucketOf(replica.id) !== bucket.number || !(await this.#isLost(replica, bucket, known))) continue;
-        await this.#lose();
-        return;
-      }
+      if (bucket.generation !== known) before.set(bucket.number, known);
     }
+    for (const replica of this.#replicas.values()) {
+      const bucket = this.#bucket(bucketOf(replica.id));
+      const known = before.get(bucket.number);
+      if (known === undefined || !(await this.#isLost(replica, bucket, known))) continue;
+      await this.#lose();
+      return;
+    }
+    // Where it was cut off in between, it looks again.
+    for (const number of before.keys()) this.#bucket(number).checkedGeneration = this.#bucket(number).generation;
   }
 
   async #lose(): Promise<void> {
@@ -638,7 +637,7 @@ export class RedisEngine implements Engine {
       this.#loading.delete(id);
       this.#handleAway(error as Error);
       if (this.#isClosing) return;
-      await new Promise<void>((resolve) => setTimeout(resolve, RETRY_MS));
+      await pause(RETRY_MS);
       await this.#reload(replica, commit);
     }
   }
@@ -658,7 +657,7 @@ export class RedisEngine implements Engine {
       const { table, nowMs } = this.#opened();
       const wallNow = table.timestampAt?.(nowMs()) ?? nowMs();
       const atMs = (timestamp: number): number => nowMs() - Math.max(0, wallNow - timestamp);
-      const replica = new SessionReplica(sessionId, kept, table, atMs, ignore);
+      const replica = new SessionReplica(sessionId, kept, table, atMs);
       this.#replicas.set(sessionId, replica);
       return replica;
     } finally {
@@ -751,64 +750,6 @@ function settle(groups: readonly Pending[], { state, revision, results }: GroupR
     resolve({ state, revision, results: results.slice(from, to) });
     from = to;
   }
-}
-
-/** As it was said to the set; which variable it was nobody keeps. */
-function outcomeOf(sequence: number, text: string): PlacedOutcome {
-  if (/^\d+$/.test(text)) return { sequence, version: Number(text), code: '', message: '' };
-  const { code, message } = refusalOf(text, 'of this set', 'of this set', undefined);
-  return { sequence, version: 0, code, message };
-}
-
-function resultOf(result: number | string, operation: TableOperation): OperationResult {
-  if (typeof result === 'number') return result;
-  const name = operation.kind === 'register' ? operation.name : operation.variable.name;
-  const identifier = operation.kind === 'register' ? operation.name : operation.identifier;
-  return refusalOf(result, name, identifier, operation.kind === 'set' ? operation.expectedVersion : undefined);
-}
-
-function refusalOf(result: string, name: string, identifier: string, expected: number | undefined): BridgeError {
-  if (result.startsWith('conflict ')) {
-    return new VersionConflictError(
-      `variable "${name}" is at version ${result.slice('conflict '.length)}, not ${expected ?? 'the one expected'}: read it again, then set`,
-    );
-  }
-  if (result.startsWith('error ')) {
-    const [, code = '', message = ''] = /^error (\S+) ([\s\S]*)$/.exec(result) ?? [];
-    return errorFromWire({ code, message });
-  }
-  switch (result) {
-    case 'gone':
-      return VariablesNotFoundError.of([identifier]);
-    case 'exists':
-      return new AlreadyExistsError(`variable "${name}" is already registered: set it, or delete it first`);
-    case 'full':
-      return new QuotaExceededError(
-        `variable "${name}": the session holds all the variables that it may: delete some, or raise maxVariables`,
-      );
-    case 'last':
-      return new InvalidArgumentError(`variable "${name}" is at its last version: delete it and register it again`);
-    case 'twice':
-      return new InvalidArgumentError(`variable "${name}" is twice in one atomic batch: name it once`);
-    case 'other':
-      return OTHER_REFUSED;
-    case 'early':
-      return new VersionConflictError(`variable "${name}" was set meanwhile: it does not expire yet`);
-    default:
-      return new UnknownOutcomeError(
-        `what became of a set of "${name}" is not known any more: read it again before setting again`,
-      );
-  }
-}
-
-/** Resolves when it does, or when that takes longer. */
-async function withinMs(ms: number, promise: Promise<void>): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<void>((resolve) => {
-    timer = setTimeout(resolve, ms);
-  });
-  await Promise.race([promise, late]);
-  clearTimeout(timer);
 }
 
 function ignore(): void {

@@ -22,7 +22,7 @@ const RECORD = '>ddddI4';
  * ARGV: prefix of the bucket, run id of the process that the caller talks to, ms that windows are kept, entries that the log keeps, and groups:
  * session, flags (1 atomic, 2 makes the session, 4 ends it), link, answered, metadata, most variables, number of outcomes before it (sequence, result), those, number of operations, and of each:
  * `s` id sequence expected equality payload | `r` id sequence name firstVersion ttlMs equality registration payload | `d` id sequence reason.
- * Returns for each group: state (`` or `none` or `ended`), revision before, revision behind, ms since 1970, and a result an operation: a version, or `gone`,
+ * Returns for each group: state (`` or `none` or `ended`), revision behind it, and a result an operation: a version, or `gone`,
  * `exists`, `full`, `last`, `other`, `twice` (in an atomic group), `early` (not due), `unknown` (the window has forgotten it), `conflict N`, `error CODE why` (refused before it came here).
  */
 export const COMMIT: Script = script(`
@@ -38,8 +38,13 @@ local function take() at = at + 1; return ARGV[at] end
 local function text(number) return string.format('%.0f', number) end
 
 local function read(record)
-  local version, revision, _, ttl, size, from = struct.unpack('${RECORD}', record)
-  return { version = version, revision = revision, ttl = ttl, equality = string.sub(record, from, from + size - 1), payload = from + size, record = record }
+  local version, _, _, ttl, size, from = struct.unpack('${RECORD}', record)
+  return { version = version, ttl = ttl, equality = string.sub(record, from, from + size - 1) }
+end
+
+local function nameIn(registration)
+  local _, _, size, from = struct.unpack('>ddI4', registration)
+  return string.sub(registration, from, from + size - 1)
 end
 
 local replies = {}
@@ -142,13 +147,7 @@ while at < #ARGV do
                 result = known.version + 1
                 changes[#changes + 1] = { operation = operation, version = result, revision = next }
                 present[operation.id] = false
-                local name = known.name
-                if name == nil then
-                  local registration = redis.call('HGET', R, operation.id)
-                  local _, _, size, behind = struct.unpack('>ddI4', registration)
-                  name = string.sub(registration, behind, behind + size - 1)
-                end
-                names[name] = false
+                names[known.name or nameIn(redis.call('HGET', R, operation.id))] = false
               end
             end
           end
@@ -172,12 +171,12 @@ while at < #ARGV do
         local id = operation.id
         if operation.kind == 'd' then
           local record = redis.call('HGET', V, id)
-          redis.call('HDEL', V, id)
-          for slot = 0, 15 do redis.call('HDEL', V, id..':'..slot) end
+          local fields = { id }
+          for slot = 0, 15 do fields[#fields + 1] = id..':'..slot end
+          redis.call('HDEL', V, unpack(fields))
           local registration = redis.call('HGET', R, id)
           redis.call('HDEL', R, id)
-          local _, _, size, behind = struct.unpack('>ddI4', registration)
-          redis.call('HDEL', N, string.sub(registration, behind, behind + size - 1))
+          redis.call('HDEL', N, nameIn(registration))
           redis.call('ZREM', X, id)
           redis.call('RPUSH', G, struct.pack('>ddI2c0I4c0I4c0', change.version, change.revision, #operation.reason, operation.reason, #registration, registration, #record, record))
           if redis.call('LLEN', G) > 1024 then
@@ -247,23 +246,21 @@ while at < #ARGV do
       end
     end
   end
-  replies[#replies + 1] = { state, text(before), text(revision or 0), text(now), results }
+  for place, result in ipairs(results) do
+    if type(result) == 'number' then results[place] = text(result) end
+  end
+  replies[#replies + 1] = { state, text(revision or 0), results }
 end
 redis.call('HSET', P..'head', 'position', text(position))
-for _, reply in ipairs(replies) do
-  for place, result in ipairs(reply[5]) do
-    if type(result) == 'number' then reply[5][place] = text(result) end
-  end
-end
 return replies
 `);
 
 /**
- * Says which process is the primary now. ARGV: prefix of the bucket, its run id, the run id that the caller knew (`` for none). Returns the generation.
+ * Says which process is the primary now. ARGV: prefix of the bucket, its run id. Returns the generation.
  * A generation begins when another process took over: its data may lack what the one before had acknowledged.
  */
 export const TAKE_OVER: Script = script(`
-local P, RUN, KNOWN = ARGV[1], ARGV[2], ARGV[3]
+local P, RUN = ARGV[1], ARGV[2]
 local head = redis.call('HMGET', P..'head', 'run', 'generation')
 local generation = tonumber(head[2] or '0')
 if head[1] == RUN then return generation end
@@ -300,7 +297,7 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 return now - tonumber(redis.call('HGET', ARGV[1]..'s:'..ARGV[2], 'used') or '0')
 `);
 
-/** A session as it is now: ARGV: prefix of the bucket, session. Returns its hash, registrations, versions, and the log's position; or nothing. */
+/** A session as it is now: ARGV: prefix of the bucket, session. Returns its hash, registrations, versions and what went; or nothing. */
 export const READ_SESSION: Script = script(`
 local P, session = ARGV[1], ARGV[2]
 local s = redis.call('HMGET', P..'s:'..session, 'revision', 'metadata', 'created', 'life', 'forgotten')

@@ -29,21 +29,13 @@ export class SessionReplica implements Following {
   /** It is no more in Redis. */
   isOver = false;
   readonly #waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
-  readonly #onReleased: (replica: SessionReplica) => void;
 
-  constructor(
-    id: string,
-    kept: KeptSession,
-    table: TableOptions,
-    atMs: (timestamp: number) => number,
-    onReleased: (replica: SessionReplica) => void,
-  ) {
+  constructor(id: string, kept: KeptSession, table: TableOptions, atMs: (timestamp: number) => number) {
     this.id = id;
     this.life = kept.life;
     this.metadata = kept.metadata === '' ? {} : (JSON.parse(kept.metadata) as Metadata);
     this.createdAtMs = atMs(kept.createdAt);
     this.table = new VariableTable(table);
-    this.#onReleased = onReleased;
     for (const { id: variableId, place, createdAt, registration, versions } of kept.variables) {
       const said = decodeRegistration(registration);
       const values = versions.map((version) => versionOf(said.type, version));
@@ -139,7 +131,6 @@ export class SessionReplica implements Following {
 
   release(): void {
     this.follower = undefined;
-    this.#onReleased(this);
   }
 
   #goneOf({ id, registration, place, createdAt, last, version, revision, reason }: KeptGone): Change {
