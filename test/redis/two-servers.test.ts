@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { BridgeError } from '../../src/main/index.js';
 import { BridgedState } from '../../src/main/index.js';
+import { bucketOf } from '../../src/server/engine/redis/keys.js';
 import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';
 import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
@@ -257,6 +258,10 @@ function describeTwoServers(): void {
       await assert.rejects(state.setVariable('v', 'x'), { code: 'STORAGE_FULL' });
       await assert.rejects(state.registerVariable('w', 'string', ''), { code: 'STORAGE_FULL' });
       assert.equal(await state.getVariable('v'), '');
+      const { id } = await state.getVariableInfo('v');
+      await assert.rejects(state.deleteVariable('v'), { code: 'STORAGE_FULL' });
+      const kept = await redis.command('HEXISTS', `bs:{b${bucketOf('house')}}:v:house`, id);
+      assert.equal(kept, ':1\r\n', 'a deletion that is refused has deleted nothing');
       await redis.command('CONFIG', 'SET', 'maxmemory', '0');
       assert.equal(await state.setVariable('v', 'x'), 2);
       assert.equal((await state.listVariables()).length, 1);

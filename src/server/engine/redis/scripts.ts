@@ -25,7 +25,8 @@ const RECORD = '>ddddI4';
  * Returns for each group: state (`` or `none` or `ended`), revision behind it, and a result an operation: a version, or `gone`,
  * `exists`, `full`, `last`, `other`, `twice` (in an atomic group), `early` (not due), `unknown` (the window has forgotten it), `conflict N`, `error CODE why` (refused before it came here).
  */
-export const COMMIT: Script = script(`
+// Its first line makes Redis look at its memory before it starts: it never stops half way.
+export const COMMIT: Script = script(`#!lua
 local P, RUN, WINDOW_MS, LOG = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local head = redis.call('HMGET', P..'head', 'run', 'position', 'generation')
 if head[1] ~= RUN then return redis.error_reply('FENCED '..(head[1] or '')) end
