@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 import grpc
 import grpc.aio
 
+from ._core.epoch_text import is_same_life
 from ._core.link_events import (
     Draining,
     Ended,
+    EpochChange,
     KeptOut,
     Registered,
     SetResult,
@@ -87,7 +89,8 @@ class LinkCarrier:
         connection = self._connection
         former = self._former.pop(feed, None)
         feed.handle_position(None if former is None else self.session.resume_of(former))
-        request = feed.request(connection.epoch, True)
+        self._take_epoch()
+        request = feed.request(self.session.said_epoch, True)
         number = self._next_feed
         self._next_feed += 1
         self._feeds[number] = feed
@@ -219,6 +222,11 @@ class LinkCarrier:
         if found is not None:
             found[0].put(found[1], result.version if result.error is None else result.error)
 
+    def _take_epoch(self) -> None:
+        """Revisions to resume from are of the epoch that the last link said, where the state goes on in the same life."""
+        if not self.session.is_welcome and not is_same_life(self.session.epoch, self._connection.epoch):
+            self.session.epoch = self._connection.epoch
+
     # --- one stream
 
     async def run(self, when_it_stands: Callable[[], None]) -> Optional[float]:
@@ -227,7 +235,7 @@ class LinkCarrier:
         self._spread_ms = None
         self._is_closing = False
         session = self.session
-        session.epoch = self._connection.epoch
+        self._take_epoch()
         session.max_request_bytes = self._connection.max_request_bytes
         open_call = self._connection.channel().stream_stream(LINK_PATH)
         call = self._call = open_call(metadata=self._connection.headers)
@@ -354,6 +362,9 @@ class LinkCarrier:
                 if event.epoch:
                     self._connection.epoch = event.epoch
                 when_it_stands()
+            elif isinstance(event, EpochChange):
+                for one in list(feeds.values()):
+                    one.handle_epoch(event.epoch)
             elif isinstance(event, Registered):
                 feed = feeds.get(event.feed)
                 if feed is not None:

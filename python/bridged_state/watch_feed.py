@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Opt
 
 from ._core.condition import NO_VALUE, predicate_of
 from ._core.condition_text import condition_text
+from ._core.epoch_text import in_generation_of, is_same_life, is_same_lineage, parse_epoch
 from ._core.link_events import CHANGE, INITIAL, RESYNC, Update
 from ._core.link_events import DELETED as KIND_DELETED
 from ._core.link_session import FromRevision, FromVersions, Resume
@@ -138,17 +139,19 @@ class WatchFeed:
         epochs = {one.tracker.epoch for one in live if one.tracker.version > 0}
         if self.patterns and self.has_been_live and self._epoch:
             epochs.add(self._epoch)
-        known = [epoch for epoch in epochs if server_epoch and is_same_server(epoch, server_epoch)]
-        resume_epoch = known[0] if known else next(iter(epochs), "")
-        if resume_epoch and len(known) <= 1:
+        known = [epoch for epoch in epochs if server_epoch and is_same_life(epoch, server_epoch)]
+        # What was seen in the earlier generation may be lost, whatever came since.
+        resume_epoch = min(known or epochs, key=lambda epoch: parse_epoch(epoch).generation, default="")
+        if resume_epoch and all(is_same_lineage(epoch, resume_epoch) for epoch in known):
             for one in live:
-                if one.tracker.version > 0 and one.tracker.epoch == resume_epoch and one.tracker.variable_id:
+                tracker = one.tracker
+                if tracker.version > 0 and tracker.variable_id and is_same_lineage(tracker.epoch, resume_epoch):
                     versions[one.tracker.variable_id] = one.tracker.version
             resume: Optional[Resume] = FromVersions(resume_epoch, versions)
         else:
             resume = None
         # A server that lost its state gets its variables back from whoever sets them: the watch outlives that.
-        has_lost_state = bool(server_epoch) and any(not is_same_server(epoch, server_epoch) for epoch in epochs)
+        has_lost_state = bool(server_epoch) and any(not is_same_life(epoch, server_epoch) for epoch in epochs)
         return FeedRequest(identifiers, self.patterns, resume, self._waits or has_lost_state)
 
     def wait_for_missing(self) -> None:
@@ -170,12 +173,25 @@ class WatchFeed:
             return
         self.is_synced = True
         self._was_synced = True
+        # The server has said of each what was lost of it.
+        if self.reconnects > 0:
+            self._continue_in_epoch()
         self.wake()
         if self.options.on_synced is not None:
             try:
                 self.options.on_synced()
             except Exception:
                 logger.exception("on_synced of %s raised", self.subject)
+
+    def handle_epoch(self, epoch: str) -> None:
+        """The epoch is another from here on; in the same life, all that was told is kept in it."""
+        self._epoch = epoch
+        if self.is_synced:
+            self._continue_in_epoch()
+
+    def _continue_in_epoch(self) -> None:
+        for variable in self._distinct():
+            variable.tracker.continue_in(self._epoch)
 
     def handle_stale(self, is_stale: bool) -> None:
         """Nothing was heard of the server for `stale_after_ms`, or something again."""
@@ -231,6 +247,8 @@ class WatchFeed:
         """`epoch`: the one that the update says, '' when it says none."""
         if self.is_over:
             return
+        if epoch and epoch != self._epoch and _is_news_of(self._epoch, epoch):
+            self.handle_epoch(in_generation_of(self._epoch, epoch))
         if self.options.atomic:
             self._group.append((update, epoch))
             if update.more:
@@ -393,7 +411,7 @@ class WatchFeed:
         value = update.value
         is_snapshot = update.kind != CHANGE
         is_first = tracker.version == 0
-        if epoch == "" and not (tracker.epoch and is_same_server(tracker.epoch, self._epoch)):
+        if epoch == "" and tracker.epoch != self._epoch:
             epoch = self._epoch
         in_new_life = update.missed if self._epoch else update.version - 1
         missed = tracker.accept(update.version, epoch, update.variable.id, is_snapshot, in_new_life)
@@ -557,9 +575,10 @@ class WatchFeed:
         self.wake()
 
 
-def is_same_server(epoch: str, server_epoch: str) -> bool:
-    """Whether an epoch, or an era within it (`epoch.n`), is that of a server."""
-    return epoch == server_epoch or epoch.startswith(f"{server_epoch}.")
+def _is_news_of(stream_epoch: str, epoch: str) -> bool:
+    """Whether a stream has gone on in another generation."""
+    before, said = parse_epoch(stream_epoch), parse_epoch(epoch)
+    return stream_epoch != "" and said.life == before.life and said.generation > before.generation
 
 
 _NEW = object.__new__

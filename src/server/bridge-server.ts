@@ -108,6 +108,7 @@ class RunningServer implements BridgeServer {
         newVariableId: () => randomId('var'),
         turns,
         tell: (sessionId, changes) => observers.publishAll(sessionId, changes, systemClock.nowMs()),
+        handleGeneration: (session) => this.#context.watchStreams.handleGeneration(session),
         timestampAt: (nowMs) => systemClock.wallAtMs(nowMs),
       }),
       observers,
@@ -161,9 +162,9 @@ class RunningServer implements BridgeServer {
         newEpoch: () => randomId('epoch'),
         logger,
         handleHealth: ({ state, cause }) => logger.warn({ engine: engine.name, state, error: cause }, 'engine'),
-        handleLife: (life) => this.#handleLife(life),
+        handleFork: (sessionId) => this.#handleFork(sessionId),
       });
-      this.#context.options = Object.freeze({ ...this.#options, epoch: epochText(this.#life) });
+      this.#context.options = Object.freeze({ ...this.#options, epoch: this.#life.epoch });
       this.#addServices();
       this.#port = await listenForCalls(this.#grpc, this.#context.options);
       if (adminPort !== undefined) {
@@ -182,14 +183,15 @@ class RunningServer implements BridgeServer {
     );
   }
 
-  /** Something that was told is lost: whoever watches comes back, finds another epoch, and is told `resync`. */
-  #handleLife(life: Life): void {
+  /** Something that was told is lost: whoever watches comes back, and is told `resync` of what it has seen of that. */
+  #handleFork(sessionId: string): void {
     const { logger, engine } = this.#options;
-    logger.warn({ engine: engine.name, generation: life.generation }, 'the engine has lost what it had acknowledged');
-    this.#life = life;
-    this.#context.options = Object.freeze({ ...this.#context.options, epoch: epochText(life) });
-    this.#context.watchStreams.endAll(new UnavailableError('the state begins anew: reconnect'), 0);
-    this.#context.store.beginAnew(systemClock.nowMs());
+    logger.warn({ engine: engine.name, sessionId }, 'the engine has lost what it had acknowledged');
+    const { store, watchStreams } = this.#context;
+    const session = store.find(sessionId);
+    if (session === undefined) return;
+    watchStreams.failSession(session, new UnavailableError('some of what was told is lost: resume'));
+    store.beginAnew(session, systemClock.nowMs());
   }
 
   async drain({ graceMs = this.#options.drainMs }: { readonly graceMs?: number | undefined } = {}): Promise<void> {
@@ -244,11 +246,6 @@ class RunningServer implements BridgeServer {
 /** Until the engine is open, nobody knows the epoch. */
 interface OpenContext extends ServerContext {
   options: ServerOptions;
-}
-
-/** As it travels: clients compare it whole. */
-function epochText({ epoch, generation }: Life): string {
-  return generation === 0 ? epoch : `${epoch}~${generation}`;
 }
 
 /** Bytes in and out: handlers decode by themselves, and an update is encoded once for all its streams. */

@@ -31,6 +31,7 @@ export interface SessionStoreOptions {
   readonly turns: WorkTurns;
   /** Tells whoever observes, in order. */
   readonly tell: (sessionId: string, changes: readonly Change[]) => void;
+  readonly handleGeneration?: ((session: Session) => void) | undefined;
   /** The timestamp of what is committed at `nowMs`. Default: the same number. */
   readonly timestampAt?: (nowMs: number) => number;
 }
@@ -63,12 +64,11 @@ export class SessionStore {
     return life;
   }
 
-  /** From what the engine has now. Nobody watches any more. */
-  beginAnew(nowMs: number): void {
-    const sessions = [...this.#sessions.values()];
-    this.#sessions.clear();
-    for (const session of sessions) session.abandon();
-    for (const id of [...this.#options.engine.sessionIds]) this.#handleSession(id, nowMs);
+  /** From what the engine has of it now. Nobody watches any more. */
+  beginAnew(session: Session, nowMs: number): void {
+    this.#sessions.delete(session.id);
+    session.abandon();
+    this.#handleSession(session.id, nowMs);
   }
 
   /** By estimate: of everything that sessions hold. */
@@ -149,10 +149,10 @@ export class SessionStore {
   }
 
   #openSession(id: string, nowMs: number, metadata: Metadata | undefined): Kept<Session | undefined> {
-    const { engine, deadlines, newVariableId, tell } = this.#options;
+    const { engine, deadlines, newVariableId, tell, handleGeneration } = this.#options;
     const create = metadata === undefined ? undefined : { metadata, createdAtMs: nowMs };
     const handleOver = (session: Session, atMs: number): void => this.#handleOver(session, atMs);
-    const options = { id, engine, deadlines, newVariableId, tell, whole: this.#held, handleOver };
+    const options = { id, engine, deadlines, newVariableId, tell, whole: this.#held, handleOver, handleGeneration };
     return Session.open(options, nowMs, create);
   }
 

@@ -36,6 +36,7 @@ export interface SessionOptions {
   readonly tell: (sessionId: string, changes: readonly Change[]) => void;
   /** Another server has ended it. */
   readonly handleOver?: ((session: Session, nowMs: number) => void) | undefined;
+  readonly handleGeneration?: ((session: Session) => void) | undefined;
 }
 
 /** What became of sets of several variables. */
@@ -53,6 +54,7 @@ export class Session implements Follower {
   readonly #newVariableId: () => string;
   readonly #tellObservers: SessionOptions['tell'];
   readonly #handleOver: SessionOptions['handleOver'];
+  readonly #handleGeneration: SessionOptions['handleGeneration'];
   #following!: Following;
   #table!: VariableTable;
   readonly #expiries = new Map<Variable, Expiry>();
@@ -82,6 +84,7 @@ export class Session implements Follower {
     this.setWindows = new SetWindows(options.deadlines);
     this.#whole = options.whole;
     this.#handleOver = options.handleOver;
+    this.#handleGeneration = options.handleGeneration;
   }
 
   #begin(following: Following, nowMs: number): this {
@@ -116,6 +119,16 @@ export class Session implements Follower {
 
   get revision(): number {
     return this.#table.revision;
+  }
+
+  /** Of what it tells from now on. */
+  get generation(): number {
+    return this.#following.generation;
+  }
+
+  /** Up to which revision what was told in a generation is kept: infinity where all of it is, -1 where nobody knows. */
+  sharedUpTo(generation: number): number {
+    return this.#following.sharedUpTo(generation);
   }
 
   /** Variables that have gone. */
@@ -287,6 +300,10 @@ export class Session implements Follower {
 
   handleOver(nowMs: number): void {
     this.#handleOver?.(this, nowMs);
+  }
+
+  handleGeneration(): void {
+    this.#handleGeneration?.(this);
   }
 
   windows(): readonly WindowRecord[] {

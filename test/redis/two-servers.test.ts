@@ -113,7 +113,7 @@ function describeTwoServers(): void {
     test('a variable that expires goes once', async () => {
       const servers = await twoServers();
       const states = await Promise.all(servers.map((server) => openAt([server])));
-      await states[0]!.registerVariable('brief', 'integer', 0, { ttlMs: 200 });
+      await states[0]!.registerVariable('brief', 'integer', 0, { ttlMs: 1_500 });
       await until(async () => (await states[1]!.listVariables()).length === 1, 'the variable');
       const ends: unknown[][] = [[], []];
       for (const [place, state] of states.entries()) {

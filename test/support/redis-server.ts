@@ -21,7 +21,8 @@ export function skipWithoutRedis(): string | false {
 
 export class RedisServer {
   readonly #folder = mkdtempSync(join(tmpdir(), 'bridged-state-redis-'));
-  readonly #options: readonly string[];
+  /** Of its next run. */
+  options: readonly string[];
   #child: ChildProcess | undefined;
 
   /** `--appendonly no` unless the options say otherwise. */
@@ -32,15 +33,15 @@ export class RedisServer {
   }
 
   private constructor(options: readonly string[]) {
-    this.#options = options;
+    this.options = options;
   }
 
   /** For `--engine`, and for the engine. */
   get url(): string {
-    return `unix:${this.#path}`;
+    return `unix:${this.path}`;
   }
 
-  get #path(): string {
+  get path(): string {
     return join(this.#folder, 'redis.sock');
   }
 
@@ -50,7 +51,7 @@ export class RedisServer {
       '--port',
       '0',
       '--unixsocket',
-      this.#path,
+      this.path,
       '--dir',
       this.#folder,
       '--save',
@@ -58,7 +59,7 @@ export class RedisServer {
       '--loglevel',
       'warning',
     ];
-    const child = spawn('redis-server', [...fixed, ...this.#options], { stdio: ['ignore', 'ignore', 'inherit'] });
+    const child = spawn('redis-server', [...fixed, ...this.options], { stdio: ['ignore', 'ignore', 'inherit'] });
     const failed = once(child, 'error').then(([error]) => Promise.reject(error as Error));
     failed.catch(() => undefined);
     this.#child = child;
@@ -77,7 +78,7 @@ export class RedisServer {
   /** What it answers to one command, as it says it. */
   command(...words: string[]): Promise<string> {
     return new Promise((resolve, reject) => {
-      const socket = connect(this.#path);
+      const socket = connect(this.path);
       socket.on('error', reject);
       socket.once('data', (bytes) => {
         resolve(bytes.toString());

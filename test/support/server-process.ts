@@ -14,8 +14,11 @@ export interface ServerProcessReport {
   readonly rssBytes: number;
 }
 
-/** `redis`: the address of its engine. */
-export type ServerProcessOptions = Omit<BridgeServerOptions, 'engine'> & { readonly redis?: string };
+/** `redis`: the address of its engine, and `ack` its option. */
+export type ServerProcessOptions = Omit<BridgeServerOptions, 'engine'> & {
+  readonly redis?: string;
+  readonly ack?: 'primary' | 'replica' | 'disk';
+};
 
 type Command = 'report' | 'close';
 
@@ -67,10 +70,10 @@ export class ServerProcess {
 
 const START_MS = 20_000;
 
-async function main({ redis, ...options }: ServerProcessOptions): Promise<void> {
+async function main({ redis, ack, ...options }: ServerProcessOptions): Promise<void> {
   const { RedisEngine, startBridgeServer } = await import('../../src/server/index.js');
   const server = await startBridgeServer(
-    redis === undefined ? options : { ...options, engine: new RedisEngine(redis) },
+    redis === undefined ? options : { ...options, engine: new RedisEngine(redis, { ack }) },
   );
   process.on('message', (command: Command) => {
     switch (command) {

@@ -65,6 +65,22 @@ const TRACKED: Readonly<Record<string, readonly Accept[]>> = {
     [1, 'e.1', 'v', true, 0],
     [2, 'e.1', 'v', false],
   ],
+  'a change of another generation goes on': [
+    [9, 'e', 'v', false],
+    [10, 'e~1', 'v', false],
+    [11, 'e~1', 'v', true],
+    [13, 'e~3', 'v', false],
+  ],
+  'a present value of another generation begins anew': [
+    [9, 'e~1', 'v', false],
+    [7, 'e~2', 'v', true, 0],
+    [8, '', 'v', false],
+  ],
+  'a generation before an era': [
+    [9, 'e~1.1', 'v', false],
+    [10, 'e~2.1', 'v', false],
+    [11, 'e~2.2', 'v', true, 0],
+  ],
 };
 
 export function versionVectors(): unknown {

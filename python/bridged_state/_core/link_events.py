@@ -217,6 +217,12 @@ class Draining(NamedTuple):
     spread_ms: int
 
 
+class EpochChange(NamedTuple):
+    """The epoch is another from here on; in the same life, all that was told is kept in it."""
+
+    epoch: str
+
+
 class Position(NamedTuple):
     """Everything up to this revision of the session has come, of every feed that is registered."""
 
@@ -242,5 +248,5 @@ class KeptAnswer(NamedTuple):
 
 
 Event = Union[
-    Update, Welcome, Registered, Synced, Ended, SetResult, Draining, Position, Heartbeat, KeptOut, KeptAnswer
+    Update, Welcome, EpochChange, Registered, Synced, Ended, SetResult, Draining, Position, Heartbeat, KeptOut, KeptAnswer
 ]

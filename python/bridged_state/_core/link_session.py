@@ -9,7 +9,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 from .._wire.messages import LinkUp, Message
 from ..errors import InvalidArgumentError, MessageTooLargeError, ProtocolError
 from .describe_value import describe_value
-from .link_events import EMPTY_METADATA, Draining, Event, LinkedFeed, Position, Welcome
+from .link_events import EMPTY_METADATA, Draining, EpochChange, Event, LinkedFeed, Position, Welcome
 from .link_frame import LinkReader, cut, parse_down
 from .link_request import FromRevision as FromRevision
 from .link_request import FromVersions as FromVersions
@@ -62,12 +62,18 @@ class LinkSession:
         self._reader = LinkReader()
         self._set_columns = SetColumns()
         self._is_hello_said = False
+        self._hello_epoch = ""
         self._asked: Dict[int, WatchRow] = {}
         self._unwatched: List[int] = []
         self._is_heartbeat_said = self._heartbeat_ms == 0
         self._is_spacing_said = self._spacing_ms == 0
         self._kept_question = 0
         self._is_question_said = True
+
+    @property
+    def said_epoch(self) -> str:
+        """That revisions to resume from are of: the hello says it."""
+        return self._hello_epoch if self._is_hello_said else self.epoch
 
     # --- watches
 
@@ -92,9 +98,9 @@ class LinkSession:
             raise InvalidArgumentError(f"feed {feed} is watched already: give each watch of a link a number of its own")
         if not 0 <= feed < 2**32:
             raise InvalidArgumentError(f"feed {feed} is none: give a number from 0 to 2^32 - 1")
-        if isinstance(resume, FromRevision) and resume.epoch != self.epoch:
+        if isinstance(resume, FromRevision) and resume.epoch != self.said_epoch:
             raise InvalidArgumentError(
-                f'feed {feed} cannot resume from a revision of epoch "{resume.epoch}" in epoch "{self.epoch}": give versions'
+                f'feed {feed} cannot resume from a revision of epoch "{resume.epoch}" in epoch "{self.said_epoch}": give versions'
             )
         row = WatchRow(
             feed, identifiers, patterns, include_initial, wait_missing, wants_mark, atomic, condition, resume
@@ -258,7 +264,7 @@ class LinkSession:
         hello.max_bytes = min(int(self.max_bytes), _LAST_INT32)
         hello.link_id = self.link_id
         hello.sets_answered = self._sets.answered
-        hello.epoch = self.epoch
+        hello.epoch = self._hello_epoch = self.epoch
 
     def _write_watches(self, message: Message) -> int:
         size = 0
@@ -283,6 +289,9 @@ class LinkSession:
             if message.HasField("welcome"):
                 welcome = self._welcome_of(message.welcome)
                 events.append(welcome)
+            for epoch in message.epochs:
+                self.epoch = epoch
+                events.append(EpochChange(epoch))
             self._reader.read_rows(message, events)
             self._reader.kept.read(message, events)
             for revision in message.positions:

@@ -5,6 +5,8 @@ Path: link session or stream -> [version tracker] -> watch. Knows lineages: a ne
 
 from typing import Optional
 
+from .epoch_text import in_generation_of, is_same_life, is_same_lineage
+
 DUPLICATE = -1
 """Verdict of `accept` on a version that was seen already."""
 
@@ -26,6 +28,11 @@ class VersionTracker:
         self.epoch = epoch
         self.variable_id = variable_id
 
+    def continue_in(self, epoch: str) -> None:
+        """All that it accepted is kept in the generation of another epoch of the same life."""
+        if epoch != self.epoch and is_same_life(epoch, self.epoch):
+            self.epoch = in_generation_of(self.epoch, epoch)
+
     def accept(
         self,
         version: int,
@@ -42,7 +49,10 @@ class VersionTracker:
         seen = self.version
         if seen == 0:
             return self._begin(version, epoch, variable_id, False, 0)
-        is_other_epoch = epoch != "" and self.epoch != "" and epoch != self.epoch
+        # A change of another generation goes on from what this watch saw; a present value is said where that may be lost.
+        is_other_epoch = epoch not in ("", self.epoch) and self.epoch != ""
+        if is_other_epoch and not is_snapshot:
+            is_other_epoch = not is_same_lineage(epoch, self.epoch)
         is_other_variable = variable_id != "" and self.variable_id != "" and variable_id != self.variable_id
         # A server without epochs that is behind what we have seen has lost its state.
         is_behind = is_snapshot and version < seen and (epoch == "" or self.epoch == "")

@@ -72,8 +72,8 @@ export interface EngineHost {
   readonly newEpoch: () => string;
   readonly logger: Logger;
   handleHealth(health: EngineHealth): void;
-  /** Something that was told is lost: everything begins anew from what there is, under another generation. */
-  handleLife?(life: Life): void;
+  /** Something of a session that was told is lost: it begins anew from what there is, in another generation. */
+  handleFork?(sessionId: string): void;
   /** Another server has made a session: this one may follow it. */
   handleSession?(sessionId: string): void;
 }
@@ -82,7 +82,7 @@ export interface EngineHost {
 export interface Life {
   /** Ids, versions and revisions can be compared within it. */
   readonly epoch: string;
-  /** Rises whenever something that was told may not have been kept: 0 for a state that has lost nothing. */
+  /** Rises whenever something that was told may not have been kept: 0 for a state that has lost nothing. Of an engine that is shared each session has its own. */
   readonly generation: number;
 }
 
@@ -102,12 +102,18 @@ export interface Following {
   readonly windows: readonly WindowRecord[];
   /** Whether its outcomes of sets have to be told with each group. */
   readonly keepsWindows: boolean;
+  /** Of what is told from now on. */
+  readonly generation: number;
+  /** Up to which revision what was told in a generation is kept: infinity where all of it is, -1 where nobody knows. */
+  sharedUpTo(generation: number): number;
   release(): void;
 }
 
 export interface Follower {
   /** All of it is in the table. */
   handleCommit(commit: Commit): void;
+  /** What becomes of it from now on is of another generation; all that it was told is kept. */
+  handleGeneration?(): void;
   /** What became of the sets of its links, as far as they are told and not answered. */
   windows(): readonly WindowRecord[];
   /** Another server has ended it. */

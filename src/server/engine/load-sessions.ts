@@ -12,6 +12,7 @@ import type { CommitRecord, GoneRecord, RegistrationRecord, SessionRecord, Windo
 export async function loadSessions(
   journal: Pick<Journal, 'load'>,
   host: EngineHost,
+  generation: number,
   sessions: Map<string, LocalSession>,
 ): Promise<{ readonly place: number; readonly lastNumber: number }> {
   const loading = new Map<number, LoadingSession>();
@@ -41,7 +42,7 @@ export async function loadSessions(
         kept satisfies never;
     }
   });
-  for (const session of loading.values()) sessions.set(session.id, session.build(host));
+  for (const session of loading.values()) sessions.set(session.id, session.build(host, generation));
   return { place, lastNumber };
 }
 
@@ -107,12 +108,12 @@ class LoadingSession {
     }
   }
 
-  build(host: EngineHost): LocalSession {
+  build(host: EngineHost, generation: number): LocalSession {
     const { sessionId, session: number, metadata, createdAt } = this.#record;
     const nowMs = host.nowMs();
     const wallNow = host.table.timestampAt?.(nowMs) ?? nowMs;
     const atMs = (timestamp: number): number => nowMs - Math.max(0, wallNow - timestamp);
-    const session = new LocalSession(sessionId, number, metadata, atMs(createdAt), host.table, true);
+    const session = new LocalSession(sessionId, number, metadata, atMs(createdAt), host.table, true, generation);
     const variables = [...this.#variables.values()].sort((a, b) => a.registration.place - b.registration.place);
     for (const { registration, older, versions } of variables) {
       session.table.restore(registration, [...followed(older, versions[0]!.version), ...versions], atMs);

@@ -95,7 +95,7 @@ export class LocalEngine implements Engine {
       return this.#life;
     }
     const life = await journal.open({ epoch: host.epoch ?? host.newEpoch() });
-    const { place, lastNumber } = await loadSessions(journal, host, this.#sessions);
+    const { place, lastNumber } = await loadSessions(journal, host, life.generation, this.#sessions);
     this.#lastNumber = lastNumber;
     journal.onHealth = (state, cause) => this.#setHealth(state, cause);
     this.#queue = new CommitQueue(
@@ -128,7 +128,15 @@ export class LocalEngine implements Engine {
     const isKept = this.#queue !== undefined;
     this.#lastNumber += 1;
     const { metadata, createdAtMs } = create;
-    const session = new LocalSession(sessionId, this.#lastNumber, metadata, createdAtMs, table, isKept);
+    const session = new LocalSession(
+      sessionId,
+      this.#lastNumber,
+      metadata,
+      createdAtMs,
+      table,
+      isKept,
+      this.#life!.generation,
+    );
     session.follower = follower;
     if (!isKept) {
       this.#sessions.set(sessionId, session);

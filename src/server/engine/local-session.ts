@@ -21,6 +21,7 @@ export class LocalSession implements Following {
   readonly gone = new GoneVariables();
   windows: readonly WindowRecord[] = [];
   readonly keepsWindows: boolean;
+  readonly generation: number;
   follower: Follower | undefined;
   /** Its end was asked for: nothing more is decided. */
   isEnding = false;
@@ -40,6 +41,7 @@ export class LocalSession implements Following {
     createdAtMs: number,
     table: TableOptions,
     isKept: boolean,
+    generation: number,
   ) {
     this.id = id;
     this.number = number;
@@ -47,7 +49,13 @@ export class LocalSession implements Following {
     this.createdAtMs = createdAtMs;
     this.table = new VariableTable(table);
     this.keepsWindows = isKept;
+    this.generation = generation;
     if (isKept) this.#dirty = new Map();
+  }
+
+  /** Where a generation ended is not kept: a state that was begun anew from a copy may lack anything. */
+  sharedUpTo(generation: number): number {
+    return generation === this.generation ? Number.POSITIVE_INFINITY : -1;
   }
 
   /** It is kept: from here on it is what everybody sees. */

@@ -89,20 +89,22 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
 
   /** Registers it, in turns that are left to others, says so, and sends what comes before the first change. */
   async open(work: Work): Promise<void> {
-    const { epoch } = this.#server.options;
+    const { epoch: life } = this.#server.options;
     const request = this.#request!;
     // What was asked for before it is seen by it.
     const kept = this.session.whenKept();
     if (kept !== undefined) await kept;
     if (this.isEnded) return;
-    const gone = await registerWatch(this.#watch, request, this.session, epoch, work);
+    const gone = await registerWatch(this.#watch, request, this.session, life, work);
     if (this.isEnded) return;
     // In one turn, so that all of it is of one revision; what is set from here on is told behind it.
     const { states, gone: goneMeanwhile } = this.#watch.capture();
     const { clock } = this.#server;
     const at = { revision: this.session.revision, timestamp: clock.wallAtMs(clock.nowMs()) };
     this.#carrier.handleRegistered();
-    const captured = { states, gone: gone.concat(goneMeanwhile), epoch, revision: at.revision };
+    const { resume } = request;
+    const sharedUpTo = resume?.life === life ? this.session.sharedUpTo(resume.generation) : -1;
+    const captured = { states, gone: gone.concat(goneMeanwhile), sharedUpTo, revision: at.revision };
     this.#request = undefined;
     this.#begin(await openingOf(request, captured, work), at, request.wantsSynced);
     if (this.#asks !== undefined) await this.#renewMarks(this.#asks.marks, states, work);

@@ -14,6 +14,7 @@ import {
 } from '../../shared/errors.js';
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../../shared/platform-timers.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
+import { type EpochParts, epochText, parseEpoch } from '../../shared/wire/epoch-text.js';
 import type { AskedWatch, LinkHello, LinkUpMessage } from '../../shared/wire/link-request.js';
 import {
   heartbeatMsOf,
@@ -80,7 +81,8 @@ export class LinkCall
   #isReading = false;
   #session: Session | undefined;
   /** The epoch that the client's revisions belong to. */
-  #clientEpoch = '';
+  #clientEpoch: EpochParts = parseEpoch('');
+  #isWelcome = false;
   #saidPosition = 0;
   #sets: LinkSets | undefined;
   readonly #setNames = new SetNames();
@@ -128,6 +130,20 @@ export class LinkCall
     // Its client has nothing more to ask, and wants nothing more.
     call.on('end', () => this.#finish());
     call.sendMetadata(header);
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  handleGeneration(): void {
+    if (this.#isEnded || !this.#isWelcome) return;
+    this.writer.epoch(this.#epoch());
+    this.handleRows();
+  }
+
+  #epoch(): string {
+    return epochText(this.#server.options.epoch, this.#session!.generation);
   }
 
   fail(error: unknown): void {
@@ -184,14 +200,15 @@ export class LinkCall
       checkSession(this.#server, this.#call.metadata, sessionId);
       const session = this.#server.store.require(sessionId, this.#server.clock.nowMs());
       this.#session = session;
-      this.#clientEpoch = hello.epoch;
+      this.#clientEpoch = parseEpoch(hello.epoch);
       this.#sets = new LinkSets(this.#server, sessionId, this);
       if (maxBytes > 0) this.#limitTo(maxBytes);
-      const { epoch, maxMessageBytes } = this.#server.options;
+      const { maxMessageBytes } = this.#server.options;
       const sets = await this.#takeWindow(hello, session);
       if (this.#isEnded) return;
+      this.#isWelcome = true;
       this.#message = encodeWelcome({
-        epoch,
+        epoch: this.#epoch(),
         heartbeatMs: this.#heartbeatMs,
         maxBytes: maxMessageBytes,
         asksConditions: true,
@@ -335,8 +352,8 @@ export class LinkCall
       const asked = row.condition === undefined ? undefined : this.#askedOf(row.condition);
       const request = watchRequestOf(row, this.#session!.id, asked);
       const session = store.require(request.sessionId, clock.nowMs());
-      if (row.fromRevision !== undefined && this.#clientEpoch !== this.#server.options.epoch) {
-        throw new AbortedError('the revision to resume from is of another epoch: resume by versions');
+      if (row.fromRevision !== undefined && row.fromRevision > this.#sharedRevision(session)) {
+        throw new AbortedError('not all up to the revision to resume from is kept in this epoch: resume by versions');
       }
       watchStreams.checkQuota();
       const feed = new LinkFeed(this, row.feed);
@@ -354,6 +371,12 @@ export class LinkCall
     } catch (error) {
       new LinkFeed(this, row.feed).handleEnded(error);
     }
+  }
+
+  /** Up to where what its client was told before is kept. */
+  #sharedRevision(session: Session): number {
+    const { life, generation } = this.#clientEpoch;
+    return life === this.#server.options.epoch ? session.sharedUpTo(generation) : -1;
   }
 
   /** Many watches ask the same. @throws InvalidArgumentError */

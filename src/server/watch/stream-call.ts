@@ -4,6 +4,8 @@
  */
 import type { Metadata, ServerInterceptingCallInterface, ServerWritableStream } from '@grpc/grpc-js';
 import type { Deadline } from '../../shared/timer-wheel.js';
+import { epochText } from '../../shared/wire/epoch-text.js';
+import { EPOCH_HEADER } from '../../shared/wire/status.js';
 import { failureOf } from '../handlers/call-failure.js';
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
@@ -47,9 +49,10 @@ export class StreamCall implements Deadline, MessageSink, WatchCarrier {
     this.#call = call;
     this.#directCall = takeDirectCall(call.metadata);
     this.#heartbeatMs = request.heartbeatMs ?? options.heartbeatMs;
-    this.#header = header;
+    this.#header = header.clone();
+    this.#header.set(EPOCH_HEADER, epochText(options.epoch, session.generation));
     const budget = watchStreams.handleCallBegun(connection);
-    const encoder = new StreamEncoder(options.epoch, request.includesOldValues);
+    const encoder = new StreamEncoder(options.epoch, session, request.includesOldValues);
     this.#pace = new MessagePace(encoder, this, budget, options.slowStreamMs);
     this.#watch = new CarriedWatch(server, session, request, connection, budget, encoder, this.#pace, this);
     // Fires at every end, ours too; a client that is gone is found by it.

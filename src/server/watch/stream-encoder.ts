@@ -1,5 +1,6 @@
 /** Updates as the messages of a WatchVariables stream, one VariableUpdate each. Path: outbox -> [stream encoder] -> stream call. */
 import type { Change, VersionedValue } from '../../shared/state/variable.js';
+import { epochText } from '../../shared/wire/epoch-text.js';
 import { timestampToWire } from '../../shared/wire/messages.js';
 import { METHODS } from '../../shared/wire/services.js';
 import type {
@@ -20,13 +21,19 @@ import {
 } from '../../shared/wire/update-message.js';
 
 export class StreamEncoder implements UpdateEncoder {
-  readonly #epoch: string;
+  readonly #life: string;
+  readonly #session: { readonly generation: number };
   readonly #includesOldValues: boolean;
   #message: Uint8Array | undefined;
 
-  constructor(epoch: string, includesOldValues: boolean) {
-    this.#epoch = epoch;
+  constructor(life: string, session: { readonly generation: number }, includesOldValues: boolean) {
+    this.#life = life;
+    this.#session = session;
     this.#includesOldValues = includesOldValues;
+  }
+
+  get #epoch(): string {
+    return epochText(this.#life, this.#session.generation);
   }
 
   /** The condition of a watch on a stream is asked by its client. */

@@ -17,13 +17,14 @@ import type { WatchRequest } from './watch-request.js';
 export interface Captured {
   readonly states: readonly SentState[];
   readonly gone: readonly GoneVariable[];
-  readonly epoch: string;
+  /** What the watch was told up to this revision is kept: infinity where all of it is, -1 where nobody knows of any. */
+  readonly sharedUpTo: number;
   /** The session's, when it was captured. */
   readonly revision: number;
 }
 
 export async function openingOf(request: WatchRequest, captured: Captured, work: Work): Promise<Opening[]> {
-  const { states, gone, epoch, revision } = captured;
+  const { states, gone, sharedUpTo, revision } = captured;
   const openings: Opening[] = [];
   const hasForgotten = gone.some(({ change }) => change === undefined);
   for (const sent of states) {
@@ -32,7 +33,7 @@ export async function openingOf(request: WatchRequest, captured: Captured, work:
     const { version } = sent;
     const { history } = sent.variable;
     const at = history.find(version)?.revision ?? revision;
-    const decision = decide(request, sent, hasForgotten, epoch);
+    const decision = decide(request, sent, hasForgotten, sharedUpTo);
     switch (decision.type) {
       case 'nothing':
         takeCaptured(sent);
@@ -121,7 +122,7 @@ type Decision =
 const NOTHING: Decision = { type: 'nothing' };
 const INITIAL: Decision = { type: 'initial_value', missed: 0 };
 
-function decide(request: WatchRequest, sent: SentState, hasForgotten: boolean, epoch: string): Decision {
+function decide(request: WatchRequest, sent: SentState, hasForgotten: boolean, sharedUpTo: number): Decision {
   const { resume, includesInitialValues, patterns, waitsForMissing } = request;
   const { version, isNewcomer } = sent;
   const { id, firstVersion } = sent.variable;
@@ -131,20 +132,31 @@ function decide(request: WatchRequest, sent: SentState, hasForgotten: boolean, e
     // Registered while the watch was: its registration is a change.
     return isNewcomer ? since(firstVersion - 1, sent) : NOTHING;
   }
-  // Nobody of this watch saw the versions of another epoch, or of a variable that came back under its name.
+  // Nobody of this watch saw the versions of another life, or of a variable that came back under its name.
   const fromTheStart: Decision = { type: 'resync', missed: version - firstVersion };
-  if (resume.epoch !== epoch) return fromTheStart;
+  if (sharedUpTo < 0) return fromTheStart;
+  const isWhole = sharedUpTo === Number.POSITIVE_INFINITY;
   let seen = resume.versionOf(id);
   if (seen === undefined) {
     if (hasForgotten && !isNewcomer) return fromTheStart;
     // Named, it was there when the watch began; else it may have come since, and the watch shall hear of it as of any change.
-    if (patterns.size === 0 && !waitsForMissing) return includesInitialValues ? INITIAL : NOTHING;
+    if (patterns.size === 0 && !waitsForMissing) {
+      // Under its name was another that is lost.
+      if (!isWhole) return fromTheStart;
+      return includesInitialValues ? INITIAL : NOTHING;
+    }
     // Nobody missed the versions before its first.
     seen = firstVersion - 1;
   }
-  if (seen > version) return fromTheStart;
+  if (seen > version || !(isWhole || isKept(seen, sharedUpTo, sent))) return fromTheStart;
   if (seen === version) return NOTHING;
   return since(seen, sent);
+}
+
+/** Whether the version is one that the watch saw, and none that took its number later. */
+function isKept(seen: number, sharedUpTo: number, { variable }: SentState): boolean {
+  const last = variable.history.upTo(sharedUpTo)?.version ?? variable.firstVersion - 1;
+  return seen <= last;
 }
 
 /** Where the history does not say what its version was then, whoever has seen one knows how many it missed. */

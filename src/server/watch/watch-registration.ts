@@ -17,6 +17,8 @@ export interface WatchedSession {
   find(identifier: string): Variable | undefined;
   findById(id: string): Variable | undefined;
   findGone(variableId: string): Change | undefined;
+  /** Up to which revision what was told in a generation is kept; infinity: all of it. */
+  sharedUpTo(generation: number): number;
   /** The last of that name. */
   findGoneByName(name: string): Change | undefined;
   gone(): Iterable<Change>;
@@ -34,7 +36,7 @@ export async function registerWatch(
   watch: Watch,
   request: WatchRequest,
   session: WatchedSession,
-  epoch: string,
+  life: string,
   work: Work,
 ): Promise<GoneVariable[]> {
   const { identifiers, patterns, resume, waitsForMissing, fromRevision } = request;
@@ -42,13 +44,16 @@ export async function registerWatch(
   const gone: GoneById = new Map();
   const goneByName = new Map<string, string>();
   let forgotten = 0;
-  // Only within one epoch: another server life never knew those ids.
-  const seen = resume?.epoch === epoch ? resume : undefined;
+  // Only within one life: another never knew those ids.
+  const seen = resume?.life === life ? resume : undefined;
+  const hasLost = seen !== undefined && session.sharedUpTo(seen.generation) !== Number.POSITIVE_INFINITY;
   for (const id of seen?.ids() ?? []) {
     const rest = work.spend(1);
     if (rest !== undefined) await rest;
     if (session.findById(id) !== undefined) continue;
     const change = session.findGone(id);
+    // Registered in what was lost: nobody deleted it.
+    if (change === undefined && hasLost) continue;
     gone.set(id, { change, identifiers: undefined });
     if (change === undefined) forgotten += 1;
     else goneByName.set(change.variable.name, id);

@@ -2,6 +2,7 @@
 import type { AskedCondition } from '../../shared/delivery/condition-text.js';
 import { InvalidArgumentError } from '../../shared/errors.js';
 import { ownValue, putOwn } from '../../shared/values/metadata.js';
+import { parseEpoch } from '../../shared/wire/epoch-text.js';
 import type { AskedWatch } from '../../shared/wire/link-request.js';
 import type { RequestOf } from '../../shared/wire/services.js';
 import { ERA_SPAN } from '../../shared/wire/wire-version.js';
@@ -33,16 +34,16 @@ export interface WatchRequest {
 
 /** Where an earlier stream of the same watch was. */
 export class WatchResume {
-  /** Without the era. */
-  readonly epoch: string;
+  readonly life: string;
+  readonly generation: number;
   readonly #era: number;
   readonly #seen: ReadonlyMap<string, number>;
 
   constructor(said: string, seen: ReadonlyMap<string, number>) {
-    // The epoch as wireEpoch said it: the server's own, and behind a dot the era of the versions.
-    const [, epoch = said, era = '0'] = /^(.*)\.(\d{1,7})$/s.exec(said) ?? [];
-    this.epoch = epoch;
-    this.#era = Number(era);
+    const { life, generation, era } = parseEpoch(said);
+    this.life = life;
+    this.generation = generation;
+    this.#era = era;
     this.#seen = seen;
   }
 

@@ -17,8 +17,12 @@ export interface LiveWatch {
   fail(error: unknown): void;
 }
 
-/** Carries many watches, and ends with all of them. */
+/** Carries many watches of a session, and ends with all of them. */
 export interface LiveLink {
+  /** Undefined until its client has named one. */
+  readonly session: Session | undefined;
+  /** The session goes on in another generation. */
+  handleGeneration(): void;
   fail(error: unknown): void;
   /** As `fail`, behind what is ready to go and the word over how many ms its clients shall spread their return. */
   drain(error: unknown, spreadMs: number): void;
@@ -87,6 +91,21 @@ export class WatchStreams {
   /** Ends those that wait for variables of a session that is no more. */
   endSession(session: Session): void {
     for (const stream of [...(this.#streams.get(session) ?? [])]) stream.finish();
+  }
+
+  /** All that carries watches of it ends: their clients come back at once. */
+  failSession(session: Session, error: unknown): void {
+    for (const link of this.#linksOf(session)) link.fail(error);
+    for (const stream of [...(this.#streams.get(session) ?? [])]) stream.fail(error);
+  }
+
+  /** Streams say it beside each update. */
+  handleGeneration(session: Session): void {
+    for (const link of this.#linksOf(session)) link.handleGeneration();
+  }
+
+  #linksOf(session: Session): LiveLink[] {
+    return [...this.#links].filter((link) => link.session === session);
   }
 
   get links(): number {

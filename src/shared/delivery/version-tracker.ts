@@ -3,6 +3,8 @@
  * Path: variable feed -> [version tracker] -> watch feed. Knows lineages: a new epoch or a new variable id begins its versions anew.
  */
 
+import { inGenerationOf, isSameLife, isSameLineage } from '../wire/epoch-text.js';
+
 /** Verdict of `accept` on a version that was seen already. */
 export const DUPLICATE = -1;
 
@@ -19,6 +21,11 @@ export class VersionTracker {
     this.version = version;
     this.#epoch = epoch;
     this.#variableId = variableId;
+  }
+
+  /** All that it accepted is kept in the generation of another epoch of the same life. */
+  continueIn(epoch: string): void {
+    if (epoch !== this.#epoch && isSameLife(epoch, this.#epoch)) this.#epoch = inGenerationOf(this.#epoch, epoch);
   }
 
   get epoch(): string {
@@ -41,7 +48,9 @@ export class VersionTracker {
     missedInNewLife = version - 1,
   ): number {
     if (this.version === 0) return this.#begin(version, epoch, variableId, false, 0);
-    const isOtherEpoch = epoch !== '' && this.#epoch !== '' && epoch !== this.#epoch;
+    // A change of another generation goes on from what this watch saw; a present value is said where that may be lost.
+    const isOtherEpoch =
+      epoch !== '' && this.#epoch !== '' && (isSnapshot ? epoch !== this.#epoch : !isSameLineage(epoch, this.#epoch));
     const isOtherVariable = variableId !== '' && this.#variableId !== '' && variableId !== this.#variableId;
     // A server without epochs that is behind what we have seen has lost its state.
     const isBehind = isSnapshot && version < this.version && (epoch === '' || this.#epoch === '');

@@ -94,6 +94,12 @@ export class LinkReader implements ReadValue {
     return true;
   }
 
+  /** Before the rows: the epoch that all is of, where it is another from here on. @throws ProtocolError */
+  epoch(): string | undefined {
+    const elements = this.#elements[DOWN.EPOCHS];
+    return elements === undefined ? undefined : textOf(this.#bytes, elements.at(-2)!, elements.at(-1)!);
+  }
+
   /** Behind the rows. @throws ProtocolError */
   nextKept(): ReadKept | undefined {
     if (this.#isAtEnd(DOWN.KEPT_TARGETS)) return undefined;
@@ -370,6 +376,7 @@ for (const field of [
   DOWN.REFUSAL_CODES,
   DOWN.REFUSAL_MESSAGES,
   DOWN.KEPT_IDS,
+  DOWN.EPOCHS,
 ]) {
   KEYED_FIELDS[field] = 1;
 }

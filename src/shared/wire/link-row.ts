@@ -89,9 +89,10 @@ export const DOWN = {
   KEPT_IDS: 37,
   KEPT_VERSIONS: 38,
   KEPT_ANSWERS: 39,
+  EPOCHS: 40,
 } as const;
 
-export const DOWN_FIELDS = 40;
+export const DOWN_FIELDS = 41;
 
 /** The type URL of a value that is a header and bytes: readers mind its end alone. */
 export const BINARY_TYPE_URL = 'link.binary';

@@ -125,6 +125,12 @@ export class LinkWriter {
     return this.#rows === 0;
   }
 
+  /** From here on: all that was said before is kept in it. */
+  epoch(text: string): void {
+    this.#rows += 1;
+    this.#keyed.text(DOWN.EPOCHS, text);
+  }
+
   /** About how many bytes the message has so far. */
   get size(): number {
     return this.#message.size;

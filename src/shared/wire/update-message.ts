@@ -14,6 +14,7 @@ import type { EncodedValue } from '../values/value-codec.js';
 import { decodeValue, encodeValue, normalizeValue, scalarText, typeUrlOf } from '../values/value-codec.js';
 import type { VariableType, VariableValue } from '../values/variable-type.js';
 import { VARIABLE_TYPES } from '../values/variable-type.js';
+import { isOfLaterGeneration } from './epoch-text.js';
 import { snakepit } from './gen/bridge.js';
 import { MessageWriter } from './message-writer.js';
 import { sourceToWire, timestampToWire } from './messages.js';
@@ -46,8 +47,8 @@ export function encodeChange(change: Change, epoch: string, includeOld: boolean)
   const isNewEra = previous !== undefined && eraOf(previous.version) !== eraOf(current.version);
   writeUpdate(variable, current, reason !== undefined ? 'deleted' : isNewEra ? 'resync' : 'value_change');
   if (includeOld && previous !== undefined) writeOldValue(encodeValue(variable.type, previous.value));
-  // Later eras are said with every change: who missed the first of one would take its versions for old ones.
-  if (eraOf(current.version) > 0) WRITER.text(10, wireEpoch(epoch, current.version));
+  // Later eras and generations are said with every change: who missed the first of one would take its versions for those of another.
+  if (eraOf(current.version) > 0 || isOfLaterGeneration(epoch)) WRITER.text(10, wireEpoch(epoch, current.version));
   WRITER.count(11, current.revision);
   WRITER.text(12, reason ?? '');
   return WRITER.finish();

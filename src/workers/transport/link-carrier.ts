@@ -11,6 +11,7 @@ import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
+import { isSameLife } from '../../shared/wire/epoch-text.js';
 import { ERROR_TRAILER, STATUS } from '../../shared/wire/status.js';
 import type { SetQueue } from '../calls/set-queue.js';
 import type { CarriedFeed, Carrier, CarrierOwner, CarrierServer, FeedEnd } from './carrier.js';
@@ -25,6 +26,8 @@ interface Link {
   readonly session: LinkSession;
   readonly channel: PooledChannel;
   readonly call: StreamCall;
+  /** In its hello: positions of it can be said on this link. */
+  readonly saidEpoch: string;
   isSending: boolean;
   /** Cancelled by us: whatever comes is thrown away. */
   isMuted: boolean;
@@ -41,6 +44,8 @@ export class LinkCarrier implements Carrier {
   /** Feeds that the server has not registered. */
   readonly #openings = new Map<CarriedFeed, Deadline>();
   #link: Link | undefined;
+  /** Of the last link, '' before the first. */
+  #lastEpoch = '';
   #sendTurn: NodeJS.Immediate | undefined;
   #whenDecided: ((hasLink: boolean) => void) | undefined;
   /** Of what conditions kept out, in their order. */
@@ -81,10 +86,11 @@ export class LinkCarrier implements Carrier {
   }
 
   open(feed: CarriedFeed, attempt: number): void {
-    const request = feed.request(this.#server().epoch, true);
+    const link = this.#connect();
+    const request = feed.request(link.saidEpoch, true);
     const nowMs = systemClock.nowMs();
     feed.handleOpening(nowMs);
-    this.#connect().session.open(feed, request);
+    link.session.open(feed, request);
     const timeoutMs = openTimeoutMs(this.#config, feed, attempt);
     const opening = deadlineOf(() => this.#handleOpenDeadline(feed, timeoutMs));
     this.#openings.set(feed, opening);
@@ -166,7 +172,8 @@ export class LinkCarrier implements Carrier {
 
   #connect(): Link {
     if (this.#link !== undefined) return this.#link;
-    const { maxBytes, epoch } = this.#server();
+    const { maxBytes } = this.#server();
+    const epoch = this.#epochToSay();
     const channel = this.#pool.lease();
     const { linkId, answered: setsAnswered } = this.#sets;
     const hello = { sessionId: this.#config.sessionId, maxBytes, linkId, setsAnswered, epoch };
@@ -176,9 +183,15 @@ export class LinkCarrier implements Carrier {
       handleMessage: (bytes) => this.#handleMessage(link, bytes),
       handleStatus: (status) => this.#handleStatus(link, status),
     });
-    const link: Link = { session, channel, call, isSending: false, isMuted: false };
+    const link: Link = { session, channel, call, saidEpoch: epoch, isSending: false, isMuted: false };
     this.#link = link;
     return link;
+  }
+
+  /** Of the revisions that feeds have: that of the last link, where its server goes on in the same life. */
+  #epochToSay(): string {
+    const { epoch } = this.#server();
+    return epoch !== '' && isSameLife(this.#lastEpoch, epoch) ? this.#lastEpoch : epoch;
   }
 
   /** All that is asked in one turn together. */
@@ -209,6 +222,7 @@ export class LinkCarrier implements Carrier {
     if (link.isMuted) return;
     try {
       link.session.handleMessage(bytes, nowMs);
+      this.#lastEpoch = link.session.epoch ?? this.#lastEpoch;
     } catch (cause) {
       // What it said cannot be relied on any more, so neither can what it will say.
       this.#mute(link);

@@ -66,6 +66,11 @@ export class LinkSession {
     this.#owner = owner;
   }
 
+  /** The last that the server said of it; undefined before its welcome. */
+  get epoch(): string | undefined {
+    return this.#epoch;
+  }
+
   /** The server has taken the link. */
   get isWelcome(): boolean {
     return this.#epoch !== undefined;
@@ -179,6 +184,7 @@ export class LinkSession {
   handleMessage(bytes: Uint8Array, nowMs: number): void {
     const reader = new LinkReader(bytes);
     if (reader.welcome !== undefined) this.#handleWelcome(reader.welcome);
+    this.#handleEpoch(reader.epoch());
     if (this.#watchful.size > 0 && nowMs - this.#lastWordAtMs >= WORD_SPACING_MS) {
       this.#lastWordAtMs = nowMs;
       for (const feed of this.#watchful) if (this.isRegistered(feed)) feed.handleWord(nowMs);
@@ -201,6 +207,12 @@ export class LinkSession {
     this.#epoch = welcome.epoch;
     this.#asksConditions = welcome.asksConditions;
     this.#sets.handleWelcome(welcome);
+  }
+
+  #handleEpoch(epoch: string | undefined): void {
+    if (epoch === undefined) return;
+    this.#epoch = epoch;
+    for (const feed of this.#feeds.feeds()) if (this.isRegistered(feed)) feed.handleEpoch(epoch);
   }
 
   #handleKept(reader: LinkReader): void {

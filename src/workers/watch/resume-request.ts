@@ -1,4 +1,5 @@
 /** What the next stream of a feed asks the server for, and how large that may become. Path: [resume request] -> carrier. */
+import { isSameLife, isSameLineage, parseEpoch } from '../../shared/wire/epoch-text.js';
 import type { VariableFeed } from './variable-feed.js';
 
 export interface FeedRequest {
@@ -57,9 +58,11 @@ export function feedRequest(
     const { version, epoch, variableId } = tracker;
     if (version === 0) continue;
     if (epoch === '' || variableId === '') canResume = false;
-    if (serverEpoch === '' || !isSameServer(epoch, serverEpoch)) ofOthers ??= epoch;
+    if (serverEpoch === '' || !isSameLife(epoch, serverEpoch)) ofOthers ??= epoch;
     else if (ofServer === undefined) ofServer = epoch;
-    else if (ofServer !== epoch) canResume = false;
+    else if (!isSameLineage(ofServer, epoch)) canResume = false;
+    // What was seen in the earlier generation may be lost, whatever came since.
+    else if (parseEpoch(epoch).generation < parseEpoch(ofServer).generation) ofServer = epoch;
   }
   // Of a server that lost its state some may have come back and others not: those are left out, and told from the first version of their new life.
   const resumeEpoch = ofServer ?? ofOthers ?? (patternEpoch === '' ? undefined : patternEpoch);
@@ -67,7 +70,9 @@ export function feedRequest(
   const resume: Record<string, number> = {};
   if (isResuming) {
     for (const { tracker, isGone } of variables) {
-      if (!isGone && tracker.version > 0 && tracker.epoch === resumeEpoch) resume[tracker.variableId] = tracker.version;
+      if (!isGone && tracker.version > 0 && isSameLineage(tracker.epoch, resumeEpoch)) {
+        resume[tracker.variableId] = tracker.version;
+      }
     }
   }
   // A server that lost its state gets its variables back from whoever sets them: the watch outlives that.
@@ -95,9 +100,4 @@ function areAllOf(epoch: string, variables: readonly VariableFeed[]): boolean {
 
 function left(variables: readonly VariableFeed[]): string[] {
   return variables.filter(({ isGone }) => !isGone).map(({ identifier }) => identifier);
-}
-
-/** Whether an epoch, or an era within it (`epoch.n`), is that of a server. */
-export function isSameServer(epoch: string, serverEpoch: string): boolean {
-  return epoch === serverEpoch || epoch.startsWith(`${serverEpoch}.`);
 }

@@ -16,11 +16,12 @@ import type { FoundHandles } from '../../shared/port/handles.js';
 import type { CellWriter } from '../../shared/port/value-cells.js';
 import { SmallMap } from '../../shared/small-map.js';
 import type { DeletedReason } from '../../shared/state/variable.js';
+import { inGenerationOf, parseEpoch } from '../../shared/wire/epoch-text.js';
 import type { ExpectedNames, UpdateMessage } from '../../shared/wire/update-message.js';
 import { decodeUpdate, updateValue } from '../../shared/wire/update-message.js';
 import type { CarriedFeed } from '../transport/carrier.js';
 import type { FeedRequest, Position } from './resume-request.js';
-import { feedRequest, isSameServer } from './resume-request.js';
+import { feedRequest } from './resume-request.js';
 import { VariableFeed } from './variable-feed.js';
 import type { FeedState } from './watch-state.js';
 import { checkMove, isOver } from './watch-state.js';
@@ -206,6 +207,16 @@ export class WatchFeed implements CarriedFeed {
     this.#become({ name: 'live', sinceMs: nowMs });
   }
 
+  /** The epoch is another from here on; in the same life, all that the stream has said is kept in it. */
+  handleEpoch(epoch: string): void {
+    this.#streamEpoch = epoch;
+    if (this.#isSynced) this.#continueInEpoch();
+  }
+
+  #continueInEpoch(): void {
+    for (const { tracker } of this.#variables.values()) tracker.continueIn(this.#streamEpoch);
+  }
+
   /** Bytes of one VariableUpdate. What cannot be read is told and counted; the gap shows in the next one's `missed`. */
   handleMessage(bytes: Uint8Array, nowMs: number): void {
     if (isOver(this.#state)) return;
@@ -215,6 +226,7 @@ export class WatchFeed implements CarriedFeed {
       const { variableId, name } = update;
       if (variableId !== this.#lastNames.variableId || name !== this.#lastNames.name)
         this.#lastNames = { variableId, name };
+      if (isNewsOf(this.#streamEpoch, update.epoch)) this.handleEpoch(inGenerationOf(this.#streamEpoch, update.epoch));
       if (isMark(update)) this.handleMark(update.updateType, nowMs);
       else this.#handleOneOrGroup(update, nowMs);
     } catch (cause) {
@@ -546,7 +558,7 @@ export class WatchFeed implements CarriedFeed {
   #epochOf(update: UpdateMessage, tracker: VersionTracker): string {
     // The stream's own string rather than one more copy of it.
     if (update.epoch !== '') return update.epoch === this.#streamEpoch ? this.#streamEpoch : update.epoch;
-    return isSameServer(tracker.epoch, this.#streamEpoch) ? '' : this.#streamEpoch;
+    return tracker.epoch === this.#streamEpoch ? '' : this.#streamEpoch;
   }
 
   #handleCurrent(variable: VariableFeed): void {
@@ -566,6 +578,8 @@ export class WatchFeed implements CarriedFeed {
     if (this.#isSynced) return;
     this.#isSynced = true;
     this.#wasSynced = true;
+    // The server has said of each what was lost of it.
+    if (this.#reconnects > 0) this.#continueInEpoch();
     this.#markCells();
     this.#sink.handleSynced(this);
   }
@@ -602,6 +616,13 @@ const RECORD = new UpdateRecord();
 /** Never filled. */
 const NO_GROUP: UpdateMessage[] = [];
 const NO_NAMES: ExpectedNames = { variableId: '', name: '' };
+
+/** Whether a stream has gone on in another generation. */
+function isNewsOf(streamEpoch: string, epoch: string): boolean {
+  if (epoch === '' || epoch === streamEpoch || streamEpoch === '') return false;
+  const [before, said] = [parseEpoch(streamEpoch), parseEpoch(epoch)];
+  return said.life === before.life && said.generation > before.generation;
+}
 
 /** No update of a variable. */
 function isMark({ updateType }: UpdateMessage): boolean {

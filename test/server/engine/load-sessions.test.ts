@@ -44,7 +44,7 @@ async function load(kept: readonly Loaded[]) {
       for (const one of kept) handle(one);
     },
   };
-  const found = await loadSessions(journal, hostOf(), sessions);
+  const found = await loadSessions(journal, hostOf(), 0, sessions);
   return { ...found, sessions, table: sessions.get('s1')?.table };
 }
 

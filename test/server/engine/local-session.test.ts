@@ -9,7 +9,7 @@ import { hostOf } from './stub-journal.js';
 
 function setup(isKept = true) {
   const told: Commit[] = [];
-  const session = new LocalSession('s', 1, {}, 0, hostOf().table, isKept);
+  const session = new LocalSession('s', 1, {}, 0, hostOf().table, isKept, 0);
   session.follower = { handleCommit: (commit) => void told.push(commit), windows: () => [] };
   const decide = (operation: TableOperation) =>
     session.table.decide({ operations: [operation], isAtomic: false, setter: NO_SETTER, nowMs: 0 }).changes;

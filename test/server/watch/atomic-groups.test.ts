@@ -63,6 +63,7 @@ class Life {
       findGone: () => undefined,
       findGoneByName: () => undefined,
       gone: () => [],
+      sharedUpTo: () => Number.POSITIVE_INFINITY,
       remembersSince: () => true,
       after: (place) => table.after(place),
     };
@@ -140,7 +141,7 @@ class Stream implements MessageSink {
     this.budget = new CarrierBudget(connectionBytes);
     this.#client = client;
     const options = { limit, maxBytes, keepsBatches: true };
-    const encoder = new StreamEncoder(EPOCH, false);
+    const encoder = new StreamEncoder(EPOCH, { generation: 0 }, false);
     this.pace = new MessagePace(encoder, this, this.budget, 1_000);
     const counters = { updatesSent: 0, updatesConflated: 0 };
     this.outbox = new Outbox(options, encoder, this.pace, counters, this.budget);
@@ -163,7 +164,7 @@ class Stream implements MessageSink {
     const gone = await registerWatch(this.watch, request, life.session, EPOCH, work);
     const { states } = this.watch.capture();
     const { revision } = life.sample.table;
-    const opening = await openingOf(request, { states, gone, epoch: EPOCH, revision }, work);
+    const opening = await openingOf(request, { states, gone, sharedUpTo: Number.POSITIVE_INFINITY, revision }, work);
     this.outbox.open(opening, { revision, timestamp: 0 }, true, 0);
   }
 

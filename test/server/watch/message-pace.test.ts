@@ -8,7 +8,7 @@ const at = { revision: 0, timestamp: 0 };
 const seeker = { handleRoom: () => undefined };
 
 function setup(budget = new CarrierBudget(1e9)) {
-  const encoder = new StreamEncoder('e1', false);
+  const encoder = new StreamEncoder('e1', { generation: 0 }, false);
   const written: Uint8Array[] = [];
   const pace = new MessagePace(encoder, { write: (bytes) => void written.push(bytes) }, budget, 1_000);
   const send = (nowMs: number): void => {

@@ -62,7 +62,7 @@ function setup({
   const sample = new SampleTable(history);
   const sink = new ManualSink();
   const counters: StreamCounters = { updatesSent: 0, updatesConflated: 0 };
-  const encoder = new StreamEncoder('e1', includesOldValues);
+  const encoder = new StreamEncoder('e1', { generation: 0 }, includesOldValues);
   const pace = new MessagePace(encoder, sink, budget, slowStreamMs);
   const outbox = new Outbox({ limit, maxBytes, keepsBatches }, encoder, pace, counters, budget);
   sink.outbox = outbox;

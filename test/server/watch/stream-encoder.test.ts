@@ -22,7 +22,10 @@ describe('a change', () => {
     const fan = sample.variable('fan');
     sample.set(fan, 1);
     const published = new PublishedChange(sample.set(fan, 2), 0);
-    const [first, second] = [new StreamEncoder('e1', true), new StreamEncoder('e1', true)];
+    const [first, second] = [
+      new StreamEncoder('e1', { generation: 0 }, true),
+      new StreamEncoder('e1', { generation: 0 }, true),
+    ];
     first.change(new SentState(fan, 2), published, false);
     second.change(new SentState(fan, 2), published, false);
     assert.equal(first.take(), second.take());
@@ -36,7 +39,7 @@ describe('a change', () => {
     const fan = sample.variable('fan');
     for (let value = 1; value <= 40; value += 1) sample.set(fan, value);
     const published = new PublishedChange(sample.set(fan, 41), 0);
-    const encoder = new StreamEncoder('e1', true);
+    const encoder = new StreamEncoder('e1', { generation: 0 }, true);
     encoder.change(new SentState(fan, 1), published, true);
     const update = taken(encoder);
     assert.deepEqual([oldValue(update), long(update.missed), update.more], [undefined, 40, true]);
@@ -47,7 +50,7 @@ describe('a change', () => {
     const registration = { name: 'fan', type: 'float', initial: 0, version: ERA_SPAN - 1 };
     const { variable: fan } = sample.table.register(registration, 0);
     for (let value = 1; value <= 40; value += 1) sample.set(fan, value);
-    const encoder = new StreamEncoder('e1', true);
+    const encoder = new StreamEncoder('e1', { generation: 0 }, true);
     encoder.change(new SentState(fan, ERA_SPAN - 1), new PublishedChange(sample.set(fan, 41), 0), false);
     assert.equal(taken(encoder).updateType, 'resync');
   });
@@ -55,7 +58,7 @@ describe('a change', () => {
   test('names what the request calls it, beside `more`', () => {
     const sample = new SampleTable();
     const fan = sample.variable('fan');
-    const encoder = new StreamEncoder('e1', false);
+    const encoder = new StreamEncoder('e1', { generation: 0 }, false);
     encoder.change(new SentState(fan, 1, ['fan', fan.id]), new PublishedChange(sample.set(fan, 1), 0), true);
     const { identifiers, more } = taken(encoder);
     assert.deepEqual([identifiers, more], [['fan', fan.id], true]);
@@ -66,7 +69,7 @@ test('what is gone is said with its last value where that is remembered, and by 
   const sample = new SampleTable();
   const fan = sample.variable('fan');
   const change = sample.delete(fan);
-  const encoder = new StreamEncoder('e1', true);
+  const encoder = new StreamEncoder('e1', { generation: 0 }, true);
   encoder.gone({ id: fan.id, change, identifiers: undefined }, { revision: 9, timestamp: 5 }, true);
   const known = taken(encoder);
   assert.deepEqual([known.updateType, known.variable?.name, known.more], ['deleted', 'fan', true]);
@@ -77,7 +80,7 @@ test('what is gone is said with its last value where that is remembered, and by 
 });
 
 test('a mark has the moment that it is given', () => {
-  const encoder = new StreamEncoder('e1', true);
+  const encoder = new StreamEncoder('e1', { generation: 0 }, true);
   encoder.mark('synced', { revision: 7, timestamp: 1_000 });
   const mark = taken(encoder);
   assert.deepEqual([mark.updateType, long(mark.revision), mark.epoch], ['synced', 7, 'e1']);

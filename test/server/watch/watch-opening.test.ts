@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { SentState } from '../../../src/server/watch/sent-state.js';
 import { openingOf } from '../../../src/server/watch/watch-opening.js';
-import { parseWatchRequest } from '../../../src/server/watch/watch-request.js';
+import { parseWatchRequest, type WatchResume } from '../../../src/server/watch/watch-request.js';
 import { parseCondition } from '../../../src/shared/delivery/condition-text.js';
 import type { Variable } from '../../../src/shared/state/variable.js';
 import { SampleTable } from '../sample-table.js';
@@ -27,8 +27,8 @@ async function opening(
     steps += more;
     return Promise.resolve();
   };
-  const captured = { states, gone: [], epoch: 'e1', revision: 1_000 };
   const parsed = { ...parseWatchRequest({ ...message, ...request }), asked, fromRevision };
+  const captured = { states, gone: [], sharedUpTo: sharedUpTo(parsed.resume), revision: 1_000 };
   const openings = await openingOf(parsed, captured, { spend });
   const said = openings.map((one) => {
     if (one.type === 'gone') return one.type;
@@ -36,6 +36,12 @@ async function opening(
     return `${one.type} ${one.sent.variable.name}=${one.version}${upTo}`;
   });
   return { said, steps, openings };
+}
+
+/** At a server of life e1 in generation 2, that lost what the first had said behind revision 20. */
+function sharedUpTo(resume: WatchResume | undefined): number {
+  if (resume?.life !== 'e1') return -1;
+  return resume.generation === 1 ? 20 : Number.POSITIVE_INFINITY;
 }
 
 describe('an opening', () => {
@@ -46,6 +52,20 @@ describe('an opening', () => {
     const { said } = await opening({}, [a!, b!, c!]);
     assert.deepEqual(said, ['initial_value b=1', 'initial_value c=1', 'initial_value a=2']);
     assert.deepEqual((await opening({ includeInitialValues: false }, [a!, b!])).said, []);
+  });
+
+  test('of an earlier generation is a resync where what was seen is lost, and goes on where it is kept', async () => {
+    const sample = new SampleTable();
+    const fan = sample.variable('fan');
+    for (let value = 1; value <= 30; value += 1) sample.set(fan, value);
+    const versionAt = fan.history.upTo(20)!.version;
+    const resumed = (version: number, generation: number) =>
+      opening({ resume: { [fan.id]: version }, resumeEpoch: `e1~${generation}` }, [fan]);
+    const { version } = fan.current;
+    assert.deepEqual((await resumed(versionAt, 1)).said, [`replay fan=${versionAt + 1}-${version}`]);
+    assert.deepEqual((await resumed(versionAt + 1, 1)).said, [`resync fan=${version}`]);
+    assert.deepEqual((await resumed(version, 1)).said, [`resync fan=${version}`], 'its number was given anew');
+    assert.deepEqual((await resumed(version, 2)).said, []);
   });
 
   test('replays what the history holds, and is a resync where it does not', async () => {

@@ -30,6 +30,7 @@ function setup(message: Parameters<typeof parseWatchRequest>[0]) {
     findGone: (id: string) => gone.get(id),
     findGoneByName: (name: string) => [...gone.values()].findLast(({ variable }) => variable.name === name),
     gone: () => gone.values(),
+    sharedUpTo: () => Number.POSITIVE_INFINITY,
     remembersSince: () => remembers.all,
     after: (place: number) => table.after(place),
   };

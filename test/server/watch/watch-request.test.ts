@@ -18,7 +18,7 @@ describe('a request to watch', () => {
 
   test('has the versions of a later era whole', () => {
     const { resume } = parseWatchRequest({ variableIdentifiers: ['a'], resume: { x: 5 }, resumeEpoch: 'e1.2' });
-    assert.equal(resume?.epoch, 'e1');
+    assert.equal(resume?.life, 'e1');
     assert.deepEqual([...(resume?.ids() ?? [])], ['x']);
     assert.deepEqual(
       [resume?.has('x'), resume?.versionOf('x'), resume?.versionOf('y')],
@@ -53,7 +53,7 @@ describe('a request to watch', () => {
       [sessionId, waitsForMissing, keepsBatches, heartbeatMs, includesInitialValues],
       ['s', true, true, 500, true],
     );
-    assert.deepEqual([resume?.epoch, resume?.versionOf('x'), resume?.versionOf('y')], ['e1', 3, 2]);
+    assert.deepEqual([resume?.life, resume?.versionOf('x'), resume?.versionOf('y')], ['e1', 3, 2]);
   });
 
   test('is refused where it says what cannot be meant', () => {

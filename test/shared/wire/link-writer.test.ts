@@ -244,3 +244,15 @@ test('a welcome is read', () => {
   assert.deepEqual(reader.welcome, welcome);
   assert.equal(reader.next(), false);
 });
+
+test('another epoch is read before the rows, the last one where there are several', () => {
+  const writer = new LinkWriter();
+  writer.heartbeat();
+  assert.equal(new LinkReader(writer.take()).epoch(), undefined);
+  writer.epoch('e~1');
+  writer.epoch('e~2');
+  writer.heartbeat();
+  const reader = new LinkReader(writer.take());
+  assert.equal(reader.epoch(), 'e~2');
+  assert.ok(reader.next());
+});

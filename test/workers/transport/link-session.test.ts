@@ -51,6 +51,8 @@ class NotingFeed implements CarriedFeed {
   handleKept(variableId: string, version: number): void {
     this.told.push(`kept ${variableId} to ${version}`);
   }
+  handleEpoch(): void {}
+
   handlePosition(epoch: string, revision: number): void {
     this.told.push(`at ${revision} of ${epoch}`);
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { feedRequest, isSameServer } from '../../../src/workers/watch/resume-request.js';
+import { feedRequest } from '../../../src/workers/watch/resume-request.js';
 import { VariableFeed } from '../../../src/workers/watch/variable-feed.js';
 
 const seen = (identifier: string, version: number, epoch: string, variableId: string) =>
@@ -67,9 +67,4 @@ describe('the request of a feed', () => {
     assert.equal(feedRequest([seen('fan', 7, 'e0', 'v1')], OPTIONS).waitForMissing, true);
     assert.equal(feedRequest([seen('fan', 7, 'e1.2', 'v1')], OPTIONS).waitForMissing, false);
   });
-});
-
-test('an era is of its server, a longer name is not', () => {
-  assert.ok(isSameServer('e1', 'e1') && isSameServer('e1.3', 'e1'));
-  assert.ok(!isSameServer('e10', 'e1') && !isSameServer('e', 'e1'));
 });

@@ -14,8 +14,6 @@ export interface TailHost {
   handleCommit(commit: LoggedCommit): void;
   /** Entries are missing: all of its sessions have to be read anew. */
   handleHole(number: number): void;
-  /** Another server has found that something is lost. */
-  handleLosses(losses: number): void;
   /** The connection is there again: before anything is read by it. */
   handleReturned(): Promise<void>;
   handleAway(error: unknown): void;
@@ -79,16 +77,24 @@ export class BucketTail {
     await calls.xadd(this.#bucketsKey, 'MAXLEN', '~', 10 * BUCKETS, '*', 'bucket', number);
   }
 
-  /** From where the logs are now: what was read before is of another life. */
-  async skipToEnds(calls: RedisClient): Promise<void> {
-    this.#places.clear();
+  /** From where its log is now: what was read before may be of another generation. */
+  async skipToEnd(calls: RedisClient, number: number): Promise<void> {
+    const [last] = await calls.xrevrange(this.#keyOf(number), '+', '-', 'COUNT', 1);
+    this.#follow(number, last?.[0] ?? '0-0');
+  }
+
+  /** Buckets whose announcement is lost; and what others have announced since. */
+  async announceAgain(calls: RedisClient): Promise<void> {
+    const announced = new Set<number>();
     this.#lastBucket = '0-0';
-    for (const [id, fields] of await calls.xrange(this.#bucketsKey, '-', '+')) {
+    for (const [id, [kind, number]] of await calls.xrange(this.#bucketsKey, '-', '+')) {
       this.#lastBucket = id;
-      if (fields[0] !== 'bucket') continue;
-      const number = Number(fields[1]);
-      const [last] = await calls.xrevrange(this.#keyOf(number), '+', '-', 'COUNT', 1);
-      this.#follow(number, last?.[0] ?? '0-0');
+      if (kind !== 'bucket') continue;
+      announced.add(Number(number));
+      this.#add(Number(number));
+    }
+    for (const { number } of [...this.#places.values()]) {
+      if (!announced.has(number)) await calls.xadd(this.#bucketsKey, '*', 'bucket', number);
     }
   }
 
@@ -140,8 +146,7 @@ export class BucketTail {
       if (place === undefined) {
         this.#lastBucket = id;
         const number = Number(fields[1]?.toString());
-        if (fields[0]?.toString() === 'losses') this.#host.handleLosses(number);
-        else this.#add(number);
+        this.#add(number);
         continue;
       }
       const position = Number(id.split('-')[0]);

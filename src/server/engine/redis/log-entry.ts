@@ -1,6 +1,7 @@
 /** One commit in a bucket's log, and a session as it is read whole. Path: redis -> [log entry] -> session replica. Pure. */
 import { ProtocolError } from '../../../shared/errors.js';
 import type { DeletedReason } from '../../../shared/state/variable.js';
+import { Lineage } from './lineage.js';
 
 export interface LoggedCommit {
   readonly sessionId: string;
@@ -12,6 +13,7 @@ export interface LoggedCommit {
   readonly revision: number;
   /** Ms since 1970, by Redis' clock. */
   readonly timestamp: number;
+  readonly generation: number;
   readonly changes: readonly LoggedChange[];
 }
 
@@ -45,7 +47,7 @@ export function readLogEntry(fields: readonly Buffer[]): LoggedCommit {
   for (let index = 0; index + 1 < fields.length; index += 2) byName.set(fields[index]!.toString(), fields[index + 1]!);
   const session = byName.get('s');
   const header = byName.get('h');
-  if (session === undefined || header?.length !== 33)
+  if (session === undefined || header === undefined || header.length < 33)
     throw new ProtocolError('an entry of a log in Redis is none of ours');
   const flags = header[0]!;
   return {
@@ -56,6 +58,8 @@ export function readLogEntry(fields: readonly Buffer[]): LoggedCommit {
     revision: header.readDoubleBE(9),
     timestamp: header.readDoubleBE(17),
     life: header.readDoubleBE(25),
+    // Of an older server it says none.
+    generation: header.length < 41 ? 0 : header.readDoubleBE(33),
     changes: readChanges(byName.get('c') ?? Buffer.alloc(0)),
   };
 }
@@ -123,6 +127,9 @@ export interface KeptSession {
   readonly life: number;
   /** Of the newest deletion that is not remembered. */
   readonly forgotten: number;
+  readonly lineage: Lineage;
+  /** Of its bucket. */
+  readonly generation: number;
   /** In the order in which they went. */
   readonly gone: readonly KeptGone[];
   readonly revision: number;
@@ -139,7 +146,7 @@ export function readSession(reply: unknown): KeptSession | undefined {
   if (about === undefined || registrations === undefined || versions === undefined || gone === undefined) {
     throw new ProtocolError('a session in Redis is none of ours');
   }
-  const [revision, metadata, createdAt, life, forgotten] = about;
+  const [revision, metadata, createdAt, life, forgotten, lineage, generation] = about;
   const byField = new Map<string, Buffer>();
   for (let index = 0; index + 1 < versions.length; index += 2)
     byField.set(versions[index]!.toString(), versions[index + 1]!);
@@ -162,6 +169,7 @@ export function readSession(reply: unknown): KeptSession | undefined {
       createdAt: Number(createdAt?.toString()),
     },
     ...{ life: Number(life?.toString()), forgotten: Number(forgotten?.toString()), gone: gone.map(readGone) },
+    ...{ lineage: new Lineage(lineage?.toString() ?? ''), generation: Number(generation?.toString() ?? 0) },
     variables: variables.sort((a, b) => a.place - b.place),
   };
 }

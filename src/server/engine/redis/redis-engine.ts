@@ -37,12 +37,13 @@ import { BucketTail } from './bucket-tail.js';
 import type { Argument, AskedGroup, GroupReply } from './group-arguments.js';
 import { canJoin, pushGroups, readReplies } from './group-arguments.js';
 import { bucketOf, bucketPrefix, type RootKeys, rootKeys } from './keys.js';
+import { Lineage } from './lineage.js';
 import type { LoggedCommit } from './log-entry.js';
-import { readSession } from './log-entry.js';
+import { type KeptSession, readSession } from './log-entry.js';
 import type { RedisAddress, RedisClient } from './redis-connection.js';
 import { makeRedisClient, parseRedisUrl } from './redis-connection.js';
 import { outcomeOf, resultOf } from './script-results.js';
-import { COMMIT, IDLE, LOSE, READ_SESSION, type Script, TAKE_OVER, TOUCH } from './scripts.js';
+import { COMMIT, IDLE, READ_SESSION, type Script, TAKE_OVER, TOUCH } from './scripts.js';
 import { SessionReplica } from './session-replica.js';
 
 export interface RedisEngineOptions {
@@ -91,9 +92,6 @@ export class RedisEngine implements Engine {
   /** Sets that came by no link are this server's own. */
   readonly #server = `server-${randomId('s')}`;
   #epoch = '';
-  /** How often something that was told was lost. */
-  #losses = 0;
-  #isBeginningAnew = false;
   #sequence = 0;
   readonly #tails = new Map<string, Promise<unknown>>();
   /** Of sessions of which is asked in this turn how far they are. */
@@ -141,7 +139,8 @@ export class RedisEngine implements Engine {
     this.#host = host;
     try {
       this.#epoch = await this.#begin(host);
-      return { epoch: this.#epoch, generation: this.#losses };
+      const generations = [...this.#buckets.values()].map(({ generation }) => generation);
+      return { epoch: this.#epoch, generation: Math.max(0, ...generations) };
     } catch (error) {
       this.#disconnect();
       if (error instanceof BridgeError) throw error;
@@ -166,8 +165,7 @@ export class RedisEngine implements Engine {
     await this.#lookAtSettings(calls, host);
     await calls.hsetnx(this.#keys.meta, 'format', FORMAT);
     await calls.hsetnx(this.#keys.meta, 'epoch', host.epoch ?? host.newEpoch());
-    const [format, epoch, losses] = await calls.hmget(this.#keys.meta, 'format', 'epoch', 'losses');
-    this.#losses = Number(losses ?? 0);
+    const [format, epoch] = await calls.hmget(this.#keys.meta, 'format', 'epoch');
     if (format !== String(FORMAT)) {
       throw new EngineFormatError(
         `the keys at ${this.#address.shown} have format ${format ?? 'none'}, and this server knows ${FORMAT}: upgrade it, or give another prefix`,
@@ -177,7 +175,6 @@ export class RedisEngine implements Engine {
       handleBucket: (number) => void this.#bucket(number),
       handleCommit: (commit) => this.#handleLogged(commit),
       handleHole: (number) => this.#handleHole(number),
-      handleLosses: (losses) => void this.#beginAnew(losses),
       handleReturned: () => this.#lookForLosses(),
       handleAway: (error) => this.#handleAway(error),
       handleHeard: () => this.#setHealth('ready', undefined),
@@ -476,7 +473,8 @@ export class RedisEngine implements Engine {
 
   async #takeOver(bucket: Bucket): Promise<void> {
     const run = this.#run === '' ? await this.#readRun(this.#redis()) : this.#run;
-    bucket.generation = Number(await this.#evaluate(TAKE_OVER, [bucket.prefix, run]));
+    const known = [bucket.prefix, run, bucket.generation, bucket.run];
+    bucket.generation = Number(await this.#evaluate(TAKE_OVER, known));
     bucket.run = run;
     if (bucket.checkedGeneration < 0) bucket.checkedGeneration = bucket.generation;
   }
@@ -527,65 +525,42 @@ export class RedisEngine implements Engine {
   async #lookForLosses(): Promise<void> {
     const redis = this.#redis();
     await this.#readRun(redis);
-    const epoch = await redis.hget(this.#keys.meta, 'epoch');
-    if (epoch === null) {
-      // All of it, and even what it was.
-      await redis.hset(this.#keys.meta, { format: FORMAT, epoch: this.#epoch, losses: this.#losses });
-      await this.#lose();
-      return;
-    }
-    const before = new Map<number, number>();
+    // Where all of it is lost, even what it was.
+    await redis.hsetnx(this.#keys.meta, 'format', FORMAT);
+    await redis.hsetnx(this.#keys.meta, 'epoch', this.#epoch);
+    let isOther = false;
     for (const bucket of this.#buckets.values()) {
-      const known = bucket.checkedGeneration;
       await this.#takeOver(bucket);
-      if (bucket.generation !== known) before.set(bucket.number, known);
-    }
-    for (const replica of this.#replicas.values()) {
-      const bucket = this.#bucket(bucketOf(replica.id));
-      const known = before.get(bucket.number);
-      if (known === undefined || !(await this.#isLost(replica, bucket, known))) continue;
-      await this.#lose();
-      return;
-    }
-    // Where it was cut off in between, it looks again.
-    for (const number of before.keys()) this.#bucket(number).checkedGeneration = this.#bucket(number).generation;
-  }
-
-  async #lose(): Promise<void> {
-    await this.#beginAnew(Number(await this.#evaluate(LOSE, [this.#keys.meta, this.#keys.buckets, this.#losses])));
-  }
-
-  async #isLost(replica: SessionReplica, bucket: Bucket, known: number): Promise<boolean> {
-    const key = `${bucket.prefix}s:${replica.id}`;
-    const [revision, life, lineage] = await this.#redis().hmget(key, 'revision', 'life', 'lineage');
-    if (typeof revision !== 'string') return true;
-    // Ended by another server, and begun anew.
-    if (Number(life) > replica.life) return false;
-    // Of the first generation behind the one in which this server looked last: where it began.
-    const borders = (lineage ?? '').split(' ').map((one) => /^(\d+):(\d+)$/.exec(one));
-    const first = borders.find((one) => one !== null && Number(one[1]) > known);
-    return Number(life) < replica.life || replica.revision > Number(first?.[2] ?? revision);
-  }
-
-  /** All of it is read anew; whoever watches is told so. */
-  async #beginAnew(losses: number): Promise<void> {
-    if (losses <= this.#losses || this.#isBeginningAnew) return;
-    this.#isBeginningAnew = true;
-    try {
-      await this.#tail!.skipToEnds(this.#redis());
-      const ids = [...this.#replicas.keys()];
-      for (const replica of this.#replicas.values()) replica.abandon();
-      this.#replicas.clear();
-      for (const bucket of this.#buckets.values()) {
-        await this.#takeOver(bucket);
-        bucket.checkedGeneration = bucket.generation;
+      if (bucket.generation === bucket.checkedGeneration) continue;
+      isOther = true;
+      // What comes behind it is read from the log, all before with the sessions.
+      await this.#tail!.skipToEnd(redis, bucket.number);
+      for (const replica of [...this.#replicas.values()]) {
+        if (bucketOf(replica.id) === bucket.number) await this.#compare(replica, bucket.generation);
       }
-      for (const id of ids) await this.#load(id);
-      this.#losses = losses;
-      this.#opened().handleLife?.({ epoch: this.#epoch, generation: losses });
-    } finally {
-      this.#isBeginningAnew = false;
+      // Where it was cut off in between, it looks again.
+      bucket.checkedGeneration = bucket.generation;
     }
+    if (isOther) await this.#tail!.announceAgain(redis);
+  }
+
+  /** With what is kept of it now. */
+  async #compare(replica: SessionReplica, generation: number): Promise<void> {
+    const key = `${this.#bucket(bucketOf(replica.id)).prefix}s:${replica.id}`;
+    const [revision, life, text] = await this.#redis().hmget(key, 'revision', 'life', 'lineage');
+    const lineage = new Lineage(text ?? '');
+    const kept = { life: Number(life ?? -1), revision: Number(revision ?? 0), lineage };
+    const isSame = kept.life === replica.life && kept.revision === replica.revision;
+    if (isSame && !replica.hasLost(kept)) replica.continueIn(generation, lineage);
+    else await this.#reload(replica, undefined, true);
+  }
+
+  /** Some of what this server told of it is lost: another takes its place, and whoever watches comes back to hear what it has seen of that. */
+  #fork(replica: SessionReplica, kept: KeptSession | undefined): void {
+    this.#forget(replica);
+    if (kept !== undefined) this.#replicas.set(replica.id, this.#replicaOf(replica.id, kept));
+    replica.abandon();
+    this.#opened().handleFork?.(replica.id);
   }
 
   // --- what was kept, by whichever server
@@ -598,6 +573,11 @@ export class RedisEngine implements Engine {
       return;
     }
     const replica = this.#replicas.get(sessionId);
+    if (replica !== undefined && commit.generation > replica.generation && !replica.isNext(commit)) {
+      // This server has not looked yet whether what it told is kept.
+      void this.#reload(replica, commit);
+      return;
+    }
     if (replica === undefined || replica.life < commit.life) {
       if (replica !== undefined) this.#end(replica, this.#opened().nowMs());
       if (commit.begins) this.#opened().handleSession?.(sessionId);
@@ -621,7 +601,8 @@ export class RedisEngine implements Engine {
     }
   }
 
-  async #reload(replica: SessionReplica, commit: LoggedCommit | undefined): Promise<void> {
+  /** `isAfterBreak`: one that is not there any more was lost rather than ended. */
+  async #reload(replica: SessionReplica, commit: LoggedCommit | undefined, isAfterBreak = false): Promise<void> {
     const { id } = replica;
     if (this.#loading.has(id)) return;
     const behind: LoggedCommit[] = commit === undefined ? [] : [commit];
@@ -629,7 +610,8 @@ export class RedisEngine implements Engine {
     try {
       const kept = readSession(await this.#read(id));
       const nowMs = this.#opened().nowMs();
-      if (kept === undefined || kept.life !== replica.life) this.#end(replica, nowMs);
+      if (kept === undefined ? isAfterBreak : replica.hasLost(kept)) this.#fork(replica, kept);
+      else if (kept === undefined || kept.life !== replica.life) this.#end(replica, nowMs);
       else replica.catchUp(kept, nowMs);
       this.#loading.delete(id);
       for (const one of behind) this.#handleLogged(one);
@@ -638,7 +620,7 @@ export class RedisEngine implements Engine {
       this.#handleAway(error as Error);
       if (this.#isClosing) return;
       await pause(RETRY_MS);
-      await this.#reload(replica, commit);
+      await this.#reload(replica, commit, isAfterBreak);
     }
   }
 
@@ -654,16 +636,20 @@ export class RedisEngine implements Engine {
       const kept = readSession(await this.#read(sessionId));
       const again = this.#replicas.get(sessionId);
       if (again !== undefined || kept === undefined) return again;
-      const { table, nowMs } = this.#opened();
-      const wallNow = table.timestampAt?.(nowMs()) ?? nowMs();
-      const atMs = (timestamp: number): number => nowMs() - Math.max(0, wallNow - timestamp);
-      const replica = new SessionReplica(sessionId, kept, table, atMs);
+      const replica = this.#replicaOf(sessionId, kept);
       this.#replicas.set(sessionId, replica);
       return replica;
     } finally {
       this.#loading.delete(sessionId);
       for (const commit of behind) this.#handleLogged(commit);
     }
+  }
+
+  #replicaOf(sessionId: string, kept: KeptSession): SessionReplica {
+    const { table, nowMs } = this.#opened();
+    const wallNow = table.timestampAt?.(nowMs()) ?? nowMs();
+    const atMs = (timestamp: number): number => nowMs() - Math.max(0, wallNow - timestamp);
+    return new SessionReplica(sessionId, kept, table, atMs);
   }
 
   #read(sessionId: string): Promise<unknown> {

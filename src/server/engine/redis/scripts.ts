@@ -5,6 +5,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import { LINEAGE_CHARACTERS } from './lineage.js';
 
 export interface Script {
   readonly text: string;
@@ -212,7 +213,7 @@ while at < #ARGV do
       -- What has a higher revision than the first of the generations behind its own began with is lost.
       if about[3] ~= head[3] then
         local lineage = (about[4] or '')..head[3]..':'..text(before)..' '
-        redis.call('HSET', S, 'generation', head[3], 'lineage', string.sub(lineage, -2000))
+        redis.call('HSET', S, 'generation', head[3], 'lineage', string.sub(lineage, -${LINEAGE_CHARACTERS}))
       end
       if ends then
         redis.call('UNLINK', S, G, N, R, V, X)
@@ -223,7 +224,7 @@ while at < #ARGV do
       end
       if #changes > 0 or isNew or ends then
         position = position + 1
-        redis.call('XADD', P..'log', 'MAXLEN', '~', LOG, text(position)..'-1', 's', session, 'h', struct.pack('>Bdddd', (isNew and 1 or 0) + (ends and 2 or 0), before, next, now, life), 'm', begins, 'c', table.concat(packed))
+        redis.call('XADD', P..'log', 'MAXLEN', '~', LOG, text(position)..'-1', 's', session, 'h', struct.pack('>Bddddd', (isNew and 1 or 0) + (ends and 2 or 0), before, next, now, life, tonumber(head[3])), 'm', begins, 'c', table.concat(packed))
       end
       revision = next
       if link ~= '' and count > 0 then
@@ -257,30 +258,18 @@ return replies
 `);
 
 /**
- * Says which process is the primary now. ARGV: prefix of the bucket, its run id. Returns the generation.
- * A generation begins when another process took over: its data may lack what the one before had acknowledged.
+ * Says which process is the primary now. ARGV: prefix of the bucket, its run id, the last generation that the caller knows of (-1: none) and the
+ * run id that this one belongs to. Returns the generation. One begins when another process took over: its data may lack what the one before had
+ * acknowledged, the generation too; so none is given twice.
  */
 export const TAKE_OVER: Script = script(`
-local P, RUN = ARGV[1], ARGV[2]
+local P, RUN, KNOWN, KNOWN_RUN = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local head = redis.call('HMGET', P..'head', 'run', 'generation')
-local generation = tonumber(head[2] or '0')
-if head[1] == RUN then return generation end
-if head[1] then generation = generation + 1 end
+local generation = tonumber(head[2] or '-1')
+if head[1] == RUN and (KNOWN < generation or KNOWN_RUN == RUN) then return generation end
+generation = math.max(generation, KNOWN) + 1
 redis.call('HSET', P..'head', 'run', RUN, 'generation', generation)
 return generation
-`);
-
-/**
- * Says once that something which was told is lost. ARGV: key of what every server reads, of its stream, the losses that the caller knows of.
- * Returns how many there were.
- */
-export const LOSE: Script = script(`
-local losses = redis.call('HGET', ARGV[1], 'losses') or '0'
-if losses ~= ARGV[3] then return losses end
-losses = string.format('%.0f', losses + 1)
-redis.call('HSET', ARGV[1], 'losses', losses)
-redis.call('XADD', ARGV[2], '*', 'losses', losses)
-return losses
 `);
 
 /** A session is used. ARGV: prefix of the bucket, session. By Redis' clock, as everything that all servers compare. */
@@ -298,11 +287,12 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 return now - tonumber(redis.call('HGET', ARGV[1]..'s:'..ARGV[2], 'used') or '0')
 `);
 
-/** A session as it is now: ARGV: prefix of the bucket, session. Returns its hash, registrations, versions and what went; or nothing. */
+/** A session as it is now: ARGV: prefix of the bucket, session. Returns its hash and the generation, registrations, versions and what went; or nothing. */
 export const READ_SESSION: Script = script(`
 local P, session = ARGV[1], ARGV[2]
-local s = redis.call('HMGET', P..'s:'..session, 'revision', 'metadata', 'created', 'life', 'forgotten')
+local s = redis.call('HMGET', P..'s:'..session, 'revision', 'metadata', 'created', 'life', 'forgotten', 'lineage')
 if not s[1] then return false end
+s[7] = redis.call('HGET', P..'head', 'generation')
 return { s, redis.call('HGETALL', P..'r:'..session), redis.call('HGETALL', P..'v:'..session), redis.call('LRANGE', P..'g:'..session, 0, -1) }
 `);
 

@@ -10,6 +10,7 @@ import type { Metadata } from '../../../shared/values/metadata.js';
 import type { Commit, Follower, Following } from '../engine.js';
 import { GoneVariables } from '../gone-variables.js';
 import type { WindowRecord } from '../records.js';
+import type { Lineage } from './lineage.js';
 import type { KeptGone, KeptSession, KeptVersion, LoggedChange, LoggedCommit } from './log-entry.js';
 import { decodePayload, decodeRegistration } from './payload.js';
 
@@ -28,11 +29,15 @@ export class SessionReplica implements Following {
   isEnding = false;
   /** It is no more in Redis. */
   isOver = false;
+  #generation: number;
+  #lineage: Lineage;
   readonly #waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
 
   constructor(id: string, kept: KeptSession, table: TableOptions, atMs: (timestamp: number) => number) {
     this.id = id;
     this.life = kept.life;
+    this.#generation = kept.generation;
+    this.#lineage = kept.lineage;
     this.metadata = kept.metadata === '' ? {} : (JSON.parse(kept.metadata) as Metadata);
     this.createdAtMs = atMs(kept.createdAt);
     this.table = new VariableTable(table);
@@ -50,14 +55,44 @@ export class SessionReplica implements Following {
     return this.table.revision;
   }
 
+  get generation(): number {
+    return this.#generation;
+  }
+
+  sharedUpTo(generation: number): number {
+    // What another server has told of a later one than this server knows of is kept.
+    if (generation >= this.#generation) return Number.POSITIVE_INFINITY;
+    return Math.min(this.#lineage.sharedUpTo(generation), this.table.revision);
+  }
+
+  /** Whether what is kept lacks some of what was told here. */
+  hasLost({ life, revision, lineage }: Pick<KeptSession, 'life' | 'revision' | 'lineage'>): boolean {
+    if (life !== this.life) return life < this.life;
+    return this.table.revision > Math.min(revision, lineage.sharedUpTo(this.#generation));
+  }
+
+  /** All that was told here is kept. */
+  continueIn(generation: number, lineage = this.#lineage): void {
+    this.#lineage = lineage;
+    if (generation <= this.#generation) return;
+    this.#generation = generation;
+    this.follower?.handleGeneration?.();
+  }
+
+  isNext({ life, before }: LoggedCommit): boolean {
+    return life === this.life && before === this.table.revision;
+  }
+
   /** Whether something between is missing. */
   isBehind({ before }: LoggedCommit): boolean {
     return before > this.table.revision;
   }
 
   /** The next commit; one that is in the table already is left out. */
-  apply({ changes, revision, timestamp }: LoggedCommit, nowMs: number): void {
+  apply({ changes, revision, timestamp, generation, before }: LoggedCommit, nowMs: number): void {
     if (revision > this.table.revision) {
+      this.#lineage.add(generation, before);
+      this.continueIn(generation);
       let made: DecidedChange[] = [];
       for (const change of changes) {
         const one = this.#changeOf(change, timestamp);
@@ -78,6 +113,7 @@ export class SessionReplica implements Following {
 
   /** All that has become another since, as one commit: versions say what was missed. */
   catchUp(kept: KeptSession, nowMs: number): void {
+    this.continueIn(kept.generation, kept.lineage);
     const before = this.table.revision;
     const made: DecidedChange[] = [];
     const present = new Set(kept.variables.map(({ id }) => id));

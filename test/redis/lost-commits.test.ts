@@ -1,0 +1,208 @@
+/** A Redis that goes on with less than it had acknowledged: exactly those watches that were told some of that hear `resync`, no other notices. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, describe, test } from 'node:test';
+import { BridgedState } from '../../src/main/index.js';
+import { until, within } from '../../src/testing/within.js';
+import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
+import { ServerProcess } from '../support/server-process.js';
+
+if (!hasRedis())
+  test('a Redis that has lost something', { skip: skipWithoutRedis() }, () =>
+    Promise.reject(new Error(HOW_TO_INSTALL_REDIS)),
+  );
+else describeLosses();
+
+interface Told {
+  readonly name: string;
+  readonly value: unknown;
+  readonly version: number;
+  readonly missed: number;
+  readonly resync: boolean;
+}
+
+/** A client of one server, all that its watches are told, and what they become. */
+interface Client {
+  readonly state: BridgedState;
+  readonly told: Told[];
+}
+
+const closers: (() => Promise<void> | void)[] = [];
+
+function describeLosses(): void {
+  describe('a Redis that goes on with less than it had acknowledged', () => {
+    afterEach(async () => {
+      for (const close of closers.splice(0).reverse()) await close();
+    });
+
+    test('begun again: told by link and by streams, at both servers', async () => {
+      const redis = await startRedis();
+      const clients = await clientsOf([await startServer(redis.url), await startServer(redis.url)]);
+      await clients[0]!.state.setVariable('lost', 1);
+      assert.match(await redis.command('SAVE'), /OK/);
+      await loseAndCompare(clients, async () => {
+        redis.kill();
+        await redis.ended();
+        await redis.run();
+      });
+    });
+
+    test('a replica that lagged was promoted', async () => {
+      const [port, place] = [await freePort(), mkdtempSync(join(tmpdir(), 'bridged-state-primary-'))];
+      closers.push(() => rmSync(place, { recursive: true, force: true }));
+      const primary = await startRedis(
+        '--port',
+        String(port),
+        '--bind',
+        '127.0.0.1',
+        '--repl-diskless-sync-delay',
+        '0',
+      );
+      const replica = await startRedis('--replicaof', '127.0.0.1', String(port));
+      const isInStep = async () => /master_link_status:up/.test(await replica.command('INFO', 'replication'));
+      await until(isInStep, 'the replica');
+      const address = join(place, 'redis.sock');
+      symlinkSync(primary.path, address);
+      const servers = await Promise.all([0, 1].map(() => startServer(`unix:${address}?ack`, 'primary')));
+      const clients = await clientsOf(servers);
+      await clients[0]!.state.setVariable('lost', 1);
+      assert.match(await primary.command('WAIT', '1', '5000'), /:1/);
+      // From here on it hears nothing more.
+      assert.match(await replica.command('REPLICAOF', 'NO', 'ONE'), /OK/);
+      await loseAndCompare(clients, async () => {
+        primary.kill();
+        await primary.ended();
+        symlinkSync(replica.path, `${address}.next`);
+        renameSync(`${address}.next`, address);
+      });
+    });
+
+    test('a restart that loses nothing is noticed by nobody, and what follows another that does is exact', async () => {
+      const redis = await startRedis('--appendonly', 'yes', '--appendfsync', 'always');
+      const clients = await clientsOf([await startServer(redis.url), await startServer(redis.url)]);
+      await clients[0]!.state.setVariable('lost', 1);
+      for (let n = 1; n <= 3; n += 1) {
+        redis.kill();
+        await redis.ended();
+        await redis.run();
+        await set(clients[n % 2]!, 'kept', n);
+        await until(
+          () => clients.every((client) => last(client, 'kept')?.value === n),
+          `what was set after restart ${n}`,
+        );
+      }
+      assert.deepEqual(faults(clients), []);
+      await redis.command('BGREWRITEAOF');
+      await redis.command('CONFIG', 'SET', 'appendonly', 'no');
+      assert.match(await redis.command('SAVE'), /OK/);
+      await loseAndCompare(clients, async () => {
+        redis.kill();
+        await redis.ended();
+        redis.options = [];
+        await redis.run();
+      });
+    });
+  });
+}
+
+/** Sets `lost` to what `lose` loses; `kept` stays, and both go on. */
+async function loseAndCompare(clients: readonly Client[], lose: () => Promise<void>): Promise<void> {
+  await until(() => clients.every((client) => last(client, 'lost')?.value === 1), 'what is kept');
+  const before = clients.map(({ told }) => told.length);
+  await clients[0]!.state.setVariable('lost', 2);
+  await clients[1]!.state.setVariable('lost', 3);
+  await until(() => clients.every((client) => last(client, 'lost')?.value === 3), 'what will be lost');
+  await lose();
+  await until(() => clients.every((client) => last(client, 'lost')?.value === 1), 'what is left');
+  await set(clients[1]!, 'kept', 70);
+  await set(clients[0]!, 'lost', 71);
+  await until(
+    () => clients.every((client) => last(client, 'kept')?.value === 70 && last(client, 'lost')?.value === 71),
+    'what comes then',
+  );
+  for (const [place, { told }] of clients.entries()) {
+    const since = told.slice(before[place]);
+    assert.deepEqual(
+      since.filter(({ name }) => name === 'lost').map(({ value, missed, resync }) => [value, missed, resync]),
+      [
+        [2, 0, false],
+        [3, 0, false],
+        [1, since.find(({ resync }) => resync)!.missed, true],
+        [71, 0, false],
+      ],
+      `client ${place}`,
+    );
+    assert.deepEqual(
+      since.filter(({ name }) => name === 'kept').map(({ value, missed, resync }) => [value, missed, resync]),
+      [[70, 0, false]],
+      `client ${place}`,
+    );
+  }
+}
+
+/** Two clients at each server: by link, and by streams. Two watches each. */
+async function clientsOf(servers: readonly ServerProcess[]): Promise<Client[]> {
+  const clients: Client[] = [];
+  for (const { port } of servers) {
+    for (const transport of ['link', 'stream'] as const) {
+      const state = await BridgedState.open({
+        endpoints: [`127.0.0.1:${port}`],
+        sessionId: 'house',
+        workers: 1,
+        transport,
+      });
+      closers.push(() => state.close());
+      if (clients.length === 0) for (const name of ['lost', 'kept']) await state.registerVariable(name, 'integer', 0);
+      const told: Told[] = [];
+      for (const name of ['lost', 'kept']) {
+        await state.watchVariables(name, (_, __, value, { version, missed, resync }) => {
+          told.push({ name, value, version, missed, resync });
+        });
+      }
+      clients.push({ state, told });
+    }
+  }
+  return clients;
+}
+
+function last({ told }: Client, name: string): Told | undefined {
+  return told.findLast((one) => one.name === name);
+}
+
+function faults(clients: readonly Client[]): Told[] {
+  return clients.flatMap(({ told }) => told.filter(({ missed, resync }) => missed > 0 || resync));
+}
+
+/** Until the servers have found the new Redis. */
+async function set({ state }: Client, name: string, value: number): Promise<void> {
+  await within(
+    until(() => state.setVariable(name, value).then(() => true), `a set of ${name}`),
+    `a set of ${name}`,
+    20_000,
+  );
+}
+
+async function startServer(url: string, ack?: 'primary'): Promise<ServerProcess> {
+  const server = await ServerProcess.start({ redis: url, ...(ack === undefined ? {} : { ack }) });
+  closers.push(() => server.close());
+  return server;
+}
+
+async function startRedis(...options: string[]): Promise<RedisServer> {
+  const redis = await RedisServer.start(...options);
+  closers.push(() => redis.close());
+  return redis;
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, 'close');
+  return port;
+}
