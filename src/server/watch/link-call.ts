@@ -311,7 +311,7 @@ export class LinkCall
   handleSetDone(version: number): void {
     this.#window?.handleDone(version);
     this.writer.setDone(version);
-    this.#handleOutcome();
+    this.handleAwaitedRows();
   }
 
   handleSetRefused(error: unknown): void {
@@ -319,7 +319,7 @@ export class LinkCall
     const sentence = wellFormed(message);
     this.#window?.handleRefused(code, sentence);
     this.writer.setRefused(code, sentence);
-    this.#handleOutcome();
+    this.handleAwaitedRows();
   }
 
   placeOfNext(untold: number): SetPlace | undefined {
@@ -429,8 +429,8 @@ export class LinkCall
     else this.#flushTurn = setImmediate(() => this.flush());
   }
 
-  /** Somebody waits for it: it takes along what the spacing holds back. */
-  #handleOutcome(): void {
+  /** They take along what the spacing holds back. */
+  handleAwaitedRows(): void {
     this.handleRows();
     if (this.#flushTimer === undefined) return;
     clearTimeout(this.#flushTimer);

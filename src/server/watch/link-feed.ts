@@ -37,6 +37,8 @@ export interface FeedLink {
   takesRows(seeker: RoomSeeker): boolean;
   /** Rows were written: they go out with this turn, or at once where they are enough. */
   handleRows(): void;
+  /** As `handleRows`, of rows that somebody waits for: the spacing of updates does not hold them back. */
+  handleAwaitedRows(): void;
   flush(): void;
   handleFeedEnded(feed: LinkFeed): void;
   /** As the client is told it. */
@@ -102,7 +104,9 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
 
   mark(kind: 'heartbeat' | 'synced'): void {
     // A link has one heartbeat for all its feeds.
-    if (kind === 'synced') this.#link.writer.synced(this.number);
+    if (kind === 'heartbeat') return;
+    this.#link.writer.synced(this.number);
+    this.#link.handleAwaitedRows();
   }
 
   takesWrites(): boolean {
@@ -121,7 +125,7 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
 
   handleRegistered(): void {
     this.#link.writer.registered(this.number);
-    this.#link.handleRows();
+    this.#link.handleAwaitedRows();
   }
 
   handleWaiting(): void {
@@ -135,7 +139,7 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
       const { code, message } = this.#link.failureOf(error);
       this.#link.writer.ended({ feed: this.number, status: statusOfCode(code), code, message });
     }
-    this.#link.handleRows();
+    this.#link.handleAwaitedRows();
     this.#forget();
   }
 
