@@ -2,7 +2,7 @@
  * Starts local and moves to a bridge when it is asked to, taking values, versions and live watches along. Path: your code -> [context] -> LocalState, later BridgedState.
  * While it moves, calls wait: nothing is set between the copy and the move. A move that fails leaves it local, as it was.
  */
-import { ClosedError, WatchNotFoundError } from '../shared/errors.js';
+import { AbortedError, ClosedError, WatchNotFoundError } from '../shared/errors.js';
 import type { AnyWatchOptionsInput, BatchWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
 import { parseWatchOptions } from '../shared/options.js';
 import { setImmediate } from '../shared/platform-timers.js';
@@ -174,6 +174,7 @@ export class Context implements StateProvider {
     options: AnyWatchOptionsInput,
     onOver: OnOver | undefined,
   ): Promise<Watch> {
+    const wasAborted = options.signal?.aborted === true;
     // Registered at once, where that is possible.
     const provider = this.#idle ?? (await this.#settled());
     this.#watchesMade += 1;
@@ -187,7 +188,7 @@ export class Context implements StateProvider {
       watch = await MovingWatch.start(provider, ref, target, watcher, options, end, () => this.#moved());
     } catch (error) {
       // Its maker's own doing, although it was not registered yet: a loop just ends.
-      if (error instanceof ClosedError && options.signal?.aborted === true) end(undefined);
+      if (error instanceof AbortedError && !wasAborted && options.signal?.aborted === true) end(undefined);
       throw error;
     }
     if (!watch.isOver) this.#watches.set(ref, watch);

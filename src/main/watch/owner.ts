@@ -5,7 +5,13 @@
 import { AbortedError } from '../../shared/errors.js';
 import { isSignal } from '../../shared/signal.js';
 
-type End = () => void;
+/** What ended: a signal with its reason, or another owner. */
+export interface Ended {
+  readonly what: 'signal' | 'owner';
+  readonly cause: unknown;
+}
+
+type End = (ended: Ended) => void;
 
 interface Registration {
   readonly ends: Set<End>;
@@ -14,7 +20,7 @@ interface Registration {
 
 const registrations = new WeakMap<object, Registration>();
 const collected = new FinalizationRegistry<Set<End>>((ends) => {
-  for (const end of [...ends]) end();
+  for (const end of [...ends]) end(OWNER);
 });
 
 /** Calls `end` once when the owner is over. Returns what undoes it. @throws AbortedError when it is over already */
@@ -43,9 +49,11 @@ function listen(owner: object): Registration {
   const endAll = () => {
     const followers = [...ends];
     ends.clear();
+    const present = weak.deref();
+    const ended: Ended = present !== undefined && isSignal(present) ? { what: 'signal', cause: present.reason } : OWNER;
     // A stream says 'end' and 'close': only the first of them counts.
     detach();
-    for (const end of followers) end();
+    for (const end of followers) end(ended);
   };
   const weak = new WeakRef(owner);
   const forget = () => {
@@ -63,7 +71,7 @@ function listen(owner: object): Registration {
 }
 
 /** Undefined when the owner tells no end and is followed to its collection. */
-function addEndListeners(owner: object, end: End): ((owner: object | undefined) => void) | undefined {
+function addEndListeners(owner: object, end: () => void): ((owner: object | undefined) => void) | undefined {
   const event = eventOf(owner);
   if (event !== undefined) {
     const target = owner as EndTarget;
@@ -109,7 +117,7 @@ function isEventTarget(owner: object): owner is EndTarget {
   return typeof addEventListener === 'function' && typeof removeEventListener === 'function';
 }
 
-function overAlready(owner: object): { what: string; cause: unknown } | undefined {
+function overAlready(owner: object): Ended | undefined {
   if (isSignal(owner)) return owner.aborted ? { what: 'signal', cause: owner.reason } : undefined;
   const { threadId, exitCode, signalCode, destroyed } = owner as {
     threadId?: unknown;
@@ -123,5 +131,7 @@ function overAlready(owner: object): { what: string; cause: unknown } | undefine
     typeof exitCode === 'number' ||
     typeof signalCode === 'string' ||
     destroyed === true;
-  return isOver ? { what: 'owner', cause: undefined } : undefined;
+  return isOver ? OWNER : undefined;
 }
+
+const OWNER: Ended = { what: 'owner', cause: undefined };

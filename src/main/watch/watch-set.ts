@@ -85,7 +85,8 @@ export class WatchSet {
       // Told to the caller, and not as the end of a watch that never was.
       run.onOver = undefined;
       await run.stop();
-      throw error;
+      // Its end by its own is the reason, whatever the opening broke off with.
+      throw run.aborted ?? error;
     }
     // Over already: its caller hears why.
     if (run.isStopped) await run.ready;

@@ -5,7 +5,7 @@ import { assert } from '../../shared/assert.js';
 import type { Deadlines } from '../../shared/deadlines.js';
 import type { Condition } from '../../shared/delivery/condition.js';
 import type { BridgeError } from '../../shared/errors.js';
-import { BufferOverflowError, ClosedError, errorToWire, InternalError } from '../../shared/errors.js';
+import { AbortedError, BufferOverflowError, ClosedError, errorToWire, InternalError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import type { WatchOptions } from '../../shared/options.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
@@ -27,7 +27,7 @@ import type {
 } from './dispatcher.js';
 import { callHeld, releaseDue, tellBatch } from './dispatcher.js';
 import { Milestone } from './milestone.js';
-import { followOwner } from './owner.js';
+import { type Ended, followOwner } from './owner.js';
 import { isLimited, RateLimit } from './rate-limit.js';
 import { WatchHandle } from './watch-handle.js';
 import { WatchStats } from './watch-stats.js';
@@ -120,6 +120,8 @@ export class WatchRun implements DispatchedWatch, Deadline {
   #stopping: Promise<void> | undefined;
   /** It ended by itself while its gate was closed. */
   #endAtGate: { readonly error: BridgeError | undefined } | undefined;
+  /** Its signal or owner, when that has ended it. */
+  #endedBy: Ended | undefined;
   readonly #ready = new Milestone();
   readonly #synced = new Milestone();
 
@@ -163,6 +165,13 @@ export class WatchRun implements DispatchedWatch, Deadline {
 
   get ready(): Promise<void> {
     return this.#ready.promise;
+  }
+
+  /** Why it was not registered, when its signal or owner has ended it before. */
+  get aborted(): AbortedError | undefined {
+    if (this.#endedBy === undefined || this.#ready.isReached) return undefined;
+    const { what, cause } = this.#endedBy;
+    return new AbortedError(`the watch's ${what} was over before the watch was registered`, { cause });
   }
 
   get synced(): Promise<void> {
@@ -303,7 +312,12 @@ export class WatchRun implements DispatchedWatch, Deadline {
       for (const one of ends) {
         if (one === undefined) continue;
         this.#unfollow ??= [];
-        this.#unfollow.push(followOwner(one, () => void this.stop()));
+        this.#unfollow.push(
+          followOwner(one, (ended) => {
+            this.#endedBy = ended;
+            void this.stop();
+          }),
+        );
       }
     } catch (error) {
       this.#followNobody();
@@ -328,7 +342,7 @@ export class WatchRun implements DispatchedWatch, Deadline {
     this.#onRemoved(this);
     const { ref } = this;
     const over = () => error ?? new ClosedError(`${ref} is over: watch again`);
-    this.#ready.handleOver(over);
+    this.#ready.handleOver(() => this.aborted ?? over());
     this.#synced.handleOver(over);
     this.#stopping = this.#backend.stop(this);
     if (error !== undefined) this.handleError(error);

@@ -35,19 +35,26 @@ export function describeSignals(promise: Promised): void {
     assert.deepEqual(await contract.provider.listWatchers(), []);
   });
 
-  promise('a signal that aborts while the watch is being registered leaves none behind', async (contract) => {
-    const { provider } = contract;
-    await contract.floats({ x: 0 });
-    const end = new AbortController();
-    const watching = provider.watchVariables('x', () => assert.fail('no call after the abort'), { signal: end.signal });
-    end.abort();
-    // Registered before the abort or refused by it: either is right, and it is over.
-    const watch = await watching.catch(() => undefined);
-    assert.ok(watch === undefined || watch.state === 'stopped');
-    await until(async () => (await provider.listWatchers()).length === 0, 'no watch is left');
-    await provider.setVariable('x', 1);
-    await turn();
-  });
+  promise(
+    'a signal that aborts while the watch is being registered leaves none behind, and is the reason',
+    async (contract) => {
+      const { provider } = contract;
+      await contract.floats({ x: 0 });
+      const end = new AbortController();
+      const watching = provider.watchVariables('x', () => assert.fail('no call after the abort'), {
+        signal: end.signal,
+      });
+      const reason = new Error('closing time');
+      end.abort(reason);
+      // Registered before the abort or refused by it: either is right, and it is over.
+      const outcome = await watching.catch((error: unknown) => error);
+      if (outcome instanceof AbortedError) assert.equal(outcome.cause, reason);
+      else assert.equal((outcome as Watch).state, 'stopped');
+      await until(async () => (await provider.listWatchers()).length === 0, 'no watch is left');
+      await provider.setVariable('x', 1);
+      await turn();
+    },
+  );
 
   promise('a stopped watch takes its listener from the signal', async (contract) => {
     await contract.floats({ x: 0 });
