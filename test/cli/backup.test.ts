@@ -38,6 +38,13 @@ test('a backup of a running server becomes a folder whose watches are told resyn
   assert.match(metrics, /^bridged_state_engine_ready 1$/m);
   assert.match(metrics, /^bridged_state_engine_transactions_total [1-9]/m);
   assert.match(metrics, /^bridged_state_engine_commit_ms_p99 \d/m);
+  for (const name of ['bridged_state_engine_commit_ms', 'bridged_state_engine_sync_ms']) {
+    assert.match(metrics, new RegExp(`^# TYPE ${name} histogram$`, 'm'));
+    const count = new RegExp(`^${name}_count ([1-9]\\d*)$`, 'm').exec(metrics)?.[1];
+    assert.match(metrics, new RegExp(`^${name}_bucket{le="\\+Inf"} ${count}$`, 'm'));
+    assert.match(metrics, new RegExp(`^${name}_bucket{le="10"} \\d+$`, 'm'));
+    assert.match(metrics, new RegExp(`^${name}_sum \\d`, 'm'));
+  }
   const top = await run(['top', '--admin', admin, '--seconds', '0.5', '--json']);
   assert.equal((JSON.parse(top.stdout.split('\n')[0]!) as { engineReady: boolean }).engineReady, true);
 

@@ -1,10 +1,11 @@
 /** The admin port: /metrics for Prometheus, /healthz, /readyz, and /sessions as JSON. Closed: `close` resolves when the port is free. */
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { createServer } from 'node:http';
-import { Counter, Gauge, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { BridgeError, UnavailableError } from '../../shared/errors.js';
 import type { BridgeServerMetrics } from '../bridge-server-metrics.js';
 import { readMetrics } from '../bridge-server-metrics.js';
+import type { Quantiles } from '../engine/engine.js';
 import type { ServerContext } from '../server-context.js';
 
 export interface AdminHttp {
@@ -119,6 +120,12 @@ class MetricsPage {
     const registers = [this.#registry];
     this.#gauges = GAUGES.map(([name, key, help]) => [key, new Gauge({ name, help, registers })]);
     this.#counters = COUNTERS.map(([name, key, help]) => [key, new Counter({ name, help, registers })]);
+    const { engine } = context.options;
+    for (const [name, key, help] of HISTOGRAMS) {
+      // What an engine does not measure has no histogram.
+      if (engine.stats[key] !== undefined)
+        this.#registry.registerMetric(new CountedHistogram(name, help, () => engine.stats[key]));
+    }
   }
 
   get contentType(): string {
@@ -133,6 +140,31 @@ class MetricsPage {
       counter.inc(metrics[key]);
     }
     return this.#registry.metrics();
+  }
+}
+
+/** A histogram of what was put into buckets elsewhere; prom-client's own wants to see each value. */
+class CountedHistogram extends Gauge {
+  readonly #name: string;
+  readonly #empty: Histogram;
+  readonly #read: () => Quantiles | undefined;
+
+  constructor(name: string, help: string, read: () => Quantiles | undefined) {
+    super({ name, help, registers: [] });
+    this.#name = name;
+    this.#empty = new Histogram({ name, help, registers: [] });
+    this.#read = read;
+  }
+
+  override async get() {
+    const { atMost, sum, count } = this.#read() ?? { atMost: [], sum: 0, count: 0 };
+    const buckets = [...atMost.map((bucket) => ({ le: bucket.ms, value: bucket.count })), { le: '+Inf', value: count }];
+    const values = [
+      ...buckets.map(({ le, value }) => ({ metricName: `${this.#name}_bucket`, labels: { le }, value })),
+      { metricName: `${this.#name}_sum`, labels: {}, value: sum },
+      { metricName: `${this.#name}_count`, labels: {}, value: count },
+    ];
+    return { ...(await this.#empty.get()), values };
   }
 }
 
@@ -189,8 +221,12 @@ const COUNTERS: readonly Metric[] = [
   ['bridged_state_calls_failed_total', 'callsFailed', 'Calls that ended with a status other than OK'],
   ['bridged_state_engine_transactions_total', 'engineTransactions', 'Transactions of the engine'],
   ['bridged_state_engine_changes_total', 'engineChanges', 'Changes that the engine has kept'],
-  ['bridged_state_engine_commit_ms_total', 'engineCommitMsSum', 'Ms from sets to kept, of all transactions'],
   ['bridged_state_calls_refused_total', 'callsRefused', 'Calls that a quota or budget refused'],
+];
+
+const HISTOGRAMS: readonly (readonly [name: string, key: 'commitMs' | 'syncMs', help: string])[] = [
+  ['bridged_state_engine_commit_ms', 'commitMs', 'From a set to kept, ms'],
+  ['bridged_state_engine_sync_ms', 'syncMs', 'Writing and syncing of a transaction, ms'],
 ];
 
 /** Answered at once; a server with more says how many by `total`. */

@@ -193,9 +193,12 @@ export interface EngineStats {
   readonly journalChanges: number;
 }
 
+/** How long something took, ms: `p50` and `p99` of the last, the others of all since it was opened. */
 export interface Quantiles {
   readonly p50: number;
   readonly p99: number;
   readonly sum: number;
   readonly count: number;
+  /** How many took `ms` or less, by rising `ms`: the buckets of a histogram. */
+  readonly atMost: readonly { readonly ms: number; readonly count: number }[];
 }

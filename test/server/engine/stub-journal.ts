@@ -14,7 +14,7 @@ export class StubDisk {
 export class StubJournal implements Journal {
   readonly name = 'stub';
   readonly health = 'ready';
-  readonly stats = { syncMs: { p50: 0, p99: 0, sum: 0, count: 0 }, bytes: 0, changes: 0 };
+  readonly stats = { syncMs: { p50: 0, p99: 0, sum: 0, count: 0, atMost: [] }, bytes: 0, changes: 0 };
   onHealth = undefined;
   readonly disk: StubDisk;
   readonly #holds: boolean;
