@@ -55,7 +55,7 @@ from .tls_options import read_tls
 from .types import VariableInfo, VariableUpdate, VersionedValue
 from .watch import Watch, check_identifier, read_callback, read_names, read_period, read_watch_options
 from .watch_feed import WatchFeed, WatchOptions
-from .wire_mapping import encoded, entry_of, info_of, value_of
+from .wire_mapping import encoded, encoded_to_set, entry_of, info_of, value_of
 
 logger = logging.getLogger("bridged_state")
 
@@ -255,7 +255,7 @@ class SessionContext:
         connection = self._usable()
         check_identifier(name, "register_variable")
         check_type(type)
-        _, sent = encoded(initial_value, type, f'variable "{name}"')
+        sent = encoded(initial_value, type, f'variable "{name}"')
         request = RegisterVariableRequest(
             session_id=self.session_id,
             name=name,
@@ -679,7 +679,7 @@ class SessionContext:
     async def _set_by_call(
         self, connection: Connection, identifier: str, value: Any, source: str, metadata: Dict[str, str], expected: int
     ) -> int:
-        _, sent = encoded(value, None, f'variable "{identifier}"')
+        sent = encoded_to_set(value, bool(connection.epoch), f'variable "{identifier}"')
         request = SetVariableRequest(
             session_id=self.session_id, variable_identifier=identifier, metadata=metadata, expected_version=expected
         )
@@ -695,7 +695,7 @@ class SessionContext:
     ) -> Dict[str, int]:
         request = BatchSetVariablesRequest(session_id=self.session_id, metadata=metadata, atomic=atomic)
         for identifier, value in updates.items():
-            _, sent = encoded(value, None, f'variable "{identifier}"')
+            sent = encoded_to_set(value, bool(connection.epoch), f'variable "{identifier}"')
             request.updates[identifier].type_url = sent.type_url
             request.updates[identifier].value = sent.value
             if sent.binary is not None:

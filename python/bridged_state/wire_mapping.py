@@ -1,10 +1,10 @@
 """Messages of the contract <-> what users hold. Path: calls, stream carrier -> [wire mapping] -> session, watch feed. Pure."""
 
-from typing import Any, Mapping, Optional, Tuple
+from typing import Any, Mapping
 
 from ._core.link_events import CHANGE, DELETED, INITIAL, RESYNC, LinkedFeed, LinkedVariable, UndecodedValue, Update
 from ._core.lossless_json import parse_json
-from ._core.value_codec import EncodedValue, decode_value, encode_value, normalize_value, type_of_value
+from ._core.value_codec import BINARY_THRESHOLD_BYTES, EncodedValue, decode_value, encode_value, normalize_value, type_of_value
 from ._wire.messages import Message
 from .types import VariableInfo, VersionedValue
 
@@ -56,10 +56,17 @@ def entry_of(entry: Message, type: str, name: str) -> VersionedValue:
     )
 
 
-def encoded(value: Any, known_type: Optional[str], subject: str) -> Tuple[str, EncodedValue]:
-    """Its type and its form for a call. Raises InvalidValueError."""
-    type = known_type or type_of_value(value, subject)
-    return type, encode_value(type, normalize_value(type, value, subject))
+def encoded(value: Any, known_type: str, subject: str) -> EncodedValue:
+    """Its form for a call. Raises InvalidValueError."""
+    return encode_value(known_type, normalize_value(known_type, value, subject))
+
+
+def encoded_to_set(value: Any, is_ours: bool, subject: str) -> EncodedValue:
+    """The same of a value whose variable's type nobody knows. Raises InvalidValueError."""
+    type = type_of_value(value, subject)
+    # As by the link: the JSON of an array, which says NaN as a text, would be taken by a list. Others may not read our binary.
+    threshold = 0 if is_ours else BINARY_THRESHOLD_BYTES
+    return encode_value(type, normalize_value(type, value, subject), threshold)
 
 
 def update_of(message: Message, kind: str, linked: LinkedFeed) -> Update:

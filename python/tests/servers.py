@@ -121,6 +121,8 @@ class Wire:
         self.target = port
         self.port = 0
         self.accepted = 0
+        # Of the server, by the loop's clock.
+        self.last_word_at = 0.0
         self._server: Optional[asyncio.AbstractServer] = None
         self._writers: Set[asyncio.StreamWriter] = set()
         self._tasks: Set["asyncio.Task[None]"] = set()
@@ -166,18 +168,20 @@ class Wire:
             writer.transport.abort()
             return
         self._writers.add(far_writer)
-        for source, sink in ((reader, far_writer), (far_reader, writer)):
-            task = asyncio.get_running_loop().create_task(self._pump(source, sink))
+        for source, sink, is_servers in ((reader, far_writer, False), (far_reader, writer, True)):
+            task = asyncio.get_running_loop().create_task(self._pump(source, sink, is_servers))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, is_servers: bool) -> None:
         try:
             while True:
                 data = await source.read(65536)
                 await self._flows.wait()
                 if not data:
                     break
+                if is_servers:
+                    self.last_word_at = asyncio.get_running_loop().time()
                 sink.write(data)
                 await sink.drain()
         except OSError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from array import array
 from typing import Any, Callable, Dict, List, Tuple, Type
 
 import pytest
@@ -83,6 +84,10 @@ async def test_values_that_are_none_of_their_variable(server: Server, session_id
             ("list", holds_itself, "holds itself"),
             ("map", {1: 2}, "key 1"),
             ("map", [], "map"),
+            # What is meant for an embedding or a tensor alone.
+            ("list", [float("nan")], "a list does not travel as binary"),
+            ("list", array("d", [1.5]), "a list does not travel as binary"),
+            ("map", {"shape": [1], "data": [float("inf")]}, "a map does not travel as binary"),
         ]
         for name, value, fact in values:
             with pytest.raises(InvalidValueError) as caught:
