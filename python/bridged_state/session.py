@@ -540,7 +540,7 @@ class SessionContext:
             stale_after_ms: silence of the server after which the state is `stale`, until it is heard again; 0 = never, else from 300.
             on_error: a plain function that is told what went wrong and goes on, and why the watch ends.
             on_state: a plain function that is told `live`, `backoff` and the other states.
-            on_synced: a plain function that is called when the watch has caught up, at first and after each break, by a server of ours.
+            on_synced: a plain function that is called when the watch has caught up, at first and after each break.
             reconnect: False ends it with the first break.
 
         Yields:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import os
 import random
-from typing import TYPE_CHECKING, Any, Callable, Dict, Optional
+from typing import TYPE_CHECKING, Any, Callable, Dict, Optional, Set
 
 import grpc
 import grpc.aio
@@ -45,6 +45,8 @@ class _Stream:
         self.call: Optional[Any] = None
         self.task: Optional["asyncio.Task[None]"] = None
         self.is_unwatched = False
+        # Identifiers of which nothing has come yet, by a server that does not say when the watch is synced.
+        self.untold: Set[str] = set()
 
 
 class StreamCarrier:
@@ -201,7 +203,7 @@ class StreamCarrier:
                     is_registered = True
                     if feed.state != "live":
                         feed.handle_registered(connection.epoch)
-                self._handle(feed, message, linked)
+                self._handle(stream, message, linked)
                 if feed.is_over:
                     return None
             code = await call.code()
@@ -232,6 +234,7 @@ class StreamCarrier:
     def _request(self, stream: _Stream) -> Message:
         connection, feed = self._connection, stream.feed
         asked = feed.request(connection.epoch, False)
+        stream.untold = set() if connection.epoch else set(asked.identifiers)
         options = {"watch_token": stream.token, "synced": "1", "old_value": "none"}
         if asked.waits:
             options["missing"] = "wait"
@@ -251,12 +254,18 @@ class StreamCarrier:
                 request.resume[id] = min(version, MAX_WIRE_VERSION)
         return request
 
-    def _handle(self, feed: WatchFeed, message: Message, linked: LinkedFeed) -> None:
+    def _handle(self, stream: _Stream, message: Message, linked: LinkedFeed) -> None:
+        feed = stream.feed
         kind = KIND_OF_TYPE.get(message.update_type)
         if kind is not None:
             feed.handle_update(update_of(message, kind, linked), message.epoch)
             if feed.is_over:
                 self._forget(feed)
+            elif stream.untold:
+                # Each is told at first: the last of them is the mark.
+                stream.untold -= {message.variable_id, message.variable.id, message.variable.name}
+                if not stream.untold:
+                    feed.handle_synced()
         elif message.update_type == "synced":
             feed.handle_synced()
 

@@ -1,5 +1,8 @@
 """Against a server that has only the published contract: the same promises, as far as it can be told them."""
 
+import asyncio
+from typing import List
+
 import pytest
 from published_server import PublishedServer
 from servers import asynchronous, take, until
@@ -68,4 +71,25 @@ async def test_restarts_bring_no_duplicate_and_count_what_is_lost() -> None:
         assert await session.get_variable("n") == value
         await watch.aclose()
         await until(lambda: not server.watchers, "the end of the watch")
+    await server.stop()
+
+
+@asynchronous
+async def test_a_watch_is_synced_when_each_variable_has_been_told_and_again_after_a_break() -> None:
+    server = PublishedServer()
+    await server.start()
+    async with SessionContext.connect(server.endpoint, "house") as session:
+        for name in ("a", "b"):
+            await session.register_variable(name, "integer", 0)
+        synced: List[int] = []
+        watch = session.watch_variables(["a", "b"], include_initial=True, on_synced=lambda: synced.append(len(synced)))
+        await asyncio.wait_for(watch.synced(), 5)
+        assert watch.stats["buffered"] == 2 and synced == [0]
+        await server.stop()
+        await until(lambda: watch.state != "live", "the break")
+        server.change(server.variables["a"], b"1", {})
+        await server.start()
+        await until(lambda: synced == [0, 1], "the mark after the break")
+        assert [one.value for one in await take(watch, 3)] == [0, 0, 1]
+        await watch.aclose()
     await server.stop()
