@@ -249,6 +249,7 @@ const WHAT_TO_DO = {
     'Use the token of that session, or ask its operator. The server says it whether the session is there or not.',
   UNAVAILABLE: 'Start the server or check the endpoint. Running watches wait by themselves; a call may be made again.',
   DEADLINE_EXCEEDED: 'Try again; raise `limits.callTimeoutMs` or `limits.openTimeoutMs` if the server is just slow.',
+  LOST_SETS: 'Set again what has to hold; `--ack replica` or `disk` lets nothing that is acknowledged be lost.',
   UNKNOWN_OUTCOME: 'Read the variable before you set it again, or set with `expectedVersion`.',
   PROTOCOL: 'Check that a bridge server is at the endpoint.',
   UNSUPPORTED: 'Do without, or use a server that has it.',

@@ -216,6 +216,12 @@ class UnknownOutcomeError(BridgeError):
     code = "UNKNOWN_OUTCOME"
 
 
+class LostSetsError(BridgeError):
+    """Sets of this client that were acknowledged are lost: Redis goes on without them, after a failover or a restart. Told to `on_error` of its watches."""
+
+    code = "LOST_SETS"
+
+
 class ProtocolError(BridgeError):
     """The other end speaks, but not this protocol."""
 
@@ -316,6 +322,7 @@ ERROR_CLASSES: Tuple[Type[BridgeError], ...] = (
     UnavailableError,
     DeadlineExceededError,
     UnknownOutcomeError,
+    LostSetsError,
     ProtocolError,
     UnsupportedError,
     ClosedError,

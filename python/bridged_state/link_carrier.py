@@ -27,7 +27,7 @@ from ._core.link_events import (
 )
 from ._core.link_session import FromRevision, LinkSession, LinkSet
 from ._wire.messages import LINK_PATH
-from .errors import BridgeError, ErrorDetails, UnavailableError, UnknownOutcomeError
+from .errors import BridgeError, ErrorDetails, LostSetsError, UnavailableError, UnknownOutcomeError
 from .verdict import PERMANENT, REJOIN, error_of_call, verdict_of
 from .watch_feed import WatchFeed
 
@@ -362,6 +362,12 @@ class LinkCarrier:
                 if event.epoch:
                     self._connection.epoch = event.epoch
                 when_it_stands()
+                if event.lost:
+                    error = LostSetsError(
+                        "sets that were acknowledged are lost: the server goes on without them, so set again what has to hold"
+                    )
+                    for one in list(feeds.values()):
+                        one.tell_error(error)
             elif isinstance(event, EpochChange):
                 for one in list(feeds.values()):
                     one.handle_epoch(event.epoch)

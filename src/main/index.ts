@@ -20,6 +20,7 @@ export {
   InvalidOptionsError,
   InvalidTypeError,
   InvalidValueError,
+  LostSetsError,
   MessageTooLargeError,
   PermissionDeniedError,
   ProtocolError,

@@ -197,6 +197,13 @@ export class UnknownOutcomeError extends BridgeError {
   }
 }
 
+/** Sets of this client that were acknowledged are lost: Redis goes on without them, after a failover or a restart. Told to `onError` of its watches. */
+export class LostSetsError extends BridgeError {
+  constructor(message: string, options?: ErrorOptionsWithDetails) {
+    super('LOST_SETS', message, options);
+  }
+}
+
 /** The other end speaks, but not this protocol. */
 export class ProtocolError extends BridgeError {
   constructor(message: string, options?: ErrorOptionsWithDetails) {
@@ -378,6 +385,7 @@ export const ERROR_CLASSES: readonly ErrorClass[] = [
   UnavailableError,
   DeadlineExceededError,
   UnknownOutcomeError,
+  LostSetsError,
   ProtocolError,
   UnsupportedError,
   ClosedError,

@@ -58,7 +58,7 @@ export async function fuzzClient(seed: number, frames: number): Promise<FuzzRepo
 
 /** In the middle of its life: welcome, with feeds of all kinds. */
 function sessionOf(down: readonly Uint8Array[], random: Random): LinkSession {
-  const hello = { sessionId: 's', maxBytes: 1 << 20, linkId: LINK_ID, setsAnswered: 0, epoch: '' };
+  const hello = { sessionId: 's', maxBytes: 1 << 20, linkId: LINK_ID, setsAnswered: 0, setsDone: 0, epoch: '' };
   const session = new LinkSession(hello, new SetQueue(LINK_ID), {
     handleRegistered: () => undefined,
     handleEnded: () => undefined,

@@ -27,6 +27,7 @@ const surfaces: Record<string, Surface> = {
       ...['EngineFormatError', 'EngineInUseError', 'EngineUnavailableError', 'StorageFullError'],
       ...['InvalidConstraintError', 'InvalidNameError', 'InvalidOptionsError', 'InvalidTypeError', 'InvalidValueError'],
       ...[
+        'LostSetsError',
         'MessageTooLargeError',
         'PermissionDeniedError',
         'ProtocolError',

@@ -12,6 +12,7 @@ const HELLO: LinkHello = {
   maxBytes: 4_194_304,
   linkId: Uint8Array.from({ length: 16 }, (_, place) => place * 16 + 1),
   setsAnswered: 0,
+  setsDone: 0,
   epoch: 'e1',
 };
 

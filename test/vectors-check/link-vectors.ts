@@ -177,6 +177,7 @@ const WELCOME: Welcome = {
   setsContinue: false,
   setsMade: 0,
   setsLost: 0,
+  lost: false,
   asksConditions: true,
 };
 

@@ -179,6 +179,8 @@ class Welcome(NamedTuple):
     max_bytes: int
     sets_continue: bool
     asks_conditions: bool
+    lost: bool
+    """Sets of this link that were acknowledged are lost."""
 
 
 class Registered(NamedTuple):

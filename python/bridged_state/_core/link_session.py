@@ -264,6 +264,7 @@ class LinkSession:
         hello.max_bytes = min(int(self.max_bytes), _LAST_INT32)
         hello.link_id = self.link_id
         hello.sets_answered = self._sets.answered
+        hello.sets_done = self._sets.done
         hello.epoch = self._hello_epoch = self.epoch
 
     def _write_watches(self, message: Message) -> int:
@@ -318,7 +319,12 @@ class LinkSession:
         if welcome.max_bytes > 0:
             self.max_request_bytes = welcome.max_bytes
         return Welcome(
-            welcome.epoch, welcome.heartbeat_ms, welcome.max_bytes, welcome.sets_continue, welcome.asks_conditions
+            welcome.epoch,
+            welcome.heartbeat_ms,
+            welcome.max_bytes,
+            welcome.sets_continue,
+            welcome.asks_conditions,
+            welcome.lost,
         )
 
     def handle_break(self) -> None:

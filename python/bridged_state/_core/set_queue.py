@@ -145,6 +145,8 @@ class SetQueue:
         self._by_sequence: Dict[int, QueuedSet] = {}
         # On the wire, of the first that was sent and is not answered.
         self._first_sent = 1
+        # The last set that has a version.
+        self.done = 0
         # The link broke with sets on it: what became of them is known when the next one is welcome.
         self._is_resuming = False
 
@@ -232,6 +234,7 @@ class SetQueue:
         for version in versions:
             one = self._take_sent()
             if version > 0:
+                self.done = self.answered
                 self._settle(one, SetResult(one.sequence, int(version), None), events)
             else:
                 code, sentence = next(refusals)

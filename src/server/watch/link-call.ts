@@ -28,7 +28,7 @@ import {
 } from '../../shared/wire/link-request.js';
 import { MESSAGE_BYTES } from '../../shared/wire/link-row.js';
 import { LinkSetRows, SetNames } from '../../shared/wire/link-set-rows.js';
-import type { SetsSoFar } from '../../shared/wire/link-writer.js';
+import type { SetsSoFar, Welcome } from '../../shared/wire/link-writer.js';
 import { encodeWelcome, LinkWriter } from '../../shared/wire/link-writer.js';
 import type { PlacedOutcome, SetPlace } from '../engine/engine.js';
 import { checkSession } from '../handlers/admission.js';
@@ -264,7 +264,10 @@ export class LinkCall
   }
 
   /** What became of the sets of its client's link before this one. */
-  async #takeWindow({ linkId, setsAnswered }: LinkHello, session: Session): Promise<SetsSoFar> {
+  async #takeWindow(
+    { linkId, setsAnswered, setsDone }: LinkHello,
+    session: Session,
+  ): Promise<SetsSoFar & Pick<Welcome, 'lost'>> {
     if (linkId.length === 0) return NO_SETS;
     if (linkId.length !== LINK_ID_BYTES) {
       throw new InvalidArgumentError(`link_id has ${linkId.length} bytes: give ${LINK_ID_BYTES}, or none`);
@@ -276,12 +279,14 @@ export class LinkCall
     this.#leaveWindow = () => session.setWindows.leave(id, this, this.#server.clock.nowMs());
     // The link that had it may be in the middle of a set.
     await window.making;
+    // What was acknowledged in an earlier generation has its place in the window, unless it is lost.
+    const lost = setsDone > window.last && this.#sharedRevision(session) !== Number.POSITIVE_INFINITY;
     if (session.keepsWindows) {
       this.#keptLink = id;
       window.skipTo(setsAnswered);
     }
     window.handleAnswered(setsAnswered);
-    return { setsContinue: continues, setsMade: window.last, setsLost: window.lostTo };
+    return { setsContinue: continues, setsMade: window.last, setsLost: window.lostTo, lost };
   }
 
   /** What its client sent on its link before and was not answered. */
@@ -556,7 +561,7 @@ export class LinkCall
 
 /** As many as a window has. */
 const MOST_REFUSED = 10_000;
-const NO_SETS: SetsSoFar = { setsContinue: false, setsMade: 0, setsLost: 0 };
+const NO_SETS = { setsContinue: false, setsMade: 0, setsLost: 0, lost: false };
 /** Later than that an update is not told because a client would rather have fewer messages. */
 const MAX_SPACING_MS = 100;
 const LINK_ID_BYTES = 16;

@@ -345,6 +345,7 @@ function welcomeOf(bytes: Uint8Array): Welcome {
       setsContinue: welcome.setsContinue ?? false,
       setsMade: welcome.setsMade ?? 0,
       setsLost: welcome.setsLost ?? 0,
+      lost: welcome.lost ?? false,
       asksConditions: welcome.asksConditions ?? false,
     };
   } catch (cause) {

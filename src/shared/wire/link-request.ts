@@ -12,6 +12,8 @@ export interface LinkHello {
   readonly linkId: Uint8Array;
   /** The last set whose outcome the client has. */
   readonly setsAnswered: number;
+  /** The last set that the client has a version of. */
+  readonly setsDone: number;
   /** The server's, as the client knows it: revisions that watches resume from belong to it. */
   readonly epoch: string;
 }
@@ -112,6 +114,7 @@ export function helloOf(parts: readonly Message[]): LinkHello | undefined {
     maxBytes: hello.maxBytes ?? 0,
     linkId: new Uint8Array(hello.linkId ?? NO_BYTES),
     setsAnswered: hello.setsAnswered ?? 0,
+    setsDone: hello.setsDone ?? 0,
     epoch: hello.epoch ?? '',
   };
 }

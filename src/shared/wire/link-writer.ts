@@ -86,6 +86,8 @@ export interface SetsSoFar {
 }
 
 export interface Welcome extends SetsSoFar {
+  /** Sets of the link before that were acknowledged are lost. */
+  readonly lost: boolean;
   readonly asksConditions: boolean;
   readonly epoch: string;
   readonly heartbeatMs: number;

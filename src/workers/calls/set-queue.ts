@@ -31,6 +31,7 @@ export class SetQueue {
 
   /** Of the first that was sent and is not answered. */
   #firstSent = 1;
+  #done = 0;
   /** The link broke with sets on it: what became of them is known when the next one is welcome. */
   #isResuming = false;
 
@@ -61,6 +62,11 @@ export class SetQueue {
     return this.#waiting.peekFront()?.deadlineMs;
   }
 
+  /** The last set that has a version. */
+  get done(): number {
+    return this.#done;
+  }
+
   push(set: QueuedSet): void {
     this.#waiting.push(set);
   }
@@ -83,6 +89,7 @@ export class SetQueue {
   /** Of the one that was sent first: its version. False when none was sent. */
   handleDone(version: number): boolean {
     const set = this.#takeSent();
+    this.#done = this.answered;
     if (set?.isOver === false) set.settle(version);
     return set !== undefined;
   }

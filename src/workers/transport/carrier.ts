@@ -15,6 +15,8 @@ export interface CarriedFeed {
   request(serverEpoch: string, takesRevisions: boolean): FeedRequest;
   /** What carried it ends, and everything up to this revision of the session has come by it. */
   handlePosition(epoch: string, revision: number): void;
+  /** Told to whoever watches; it goes on. */
+  handleTrouble(error: BridgeError): void;
   /** The epoch is another from here on; in the same life, all that was told is kept in it. */
   handleEpoch(epoch: string): void;
   handleOpening(nowMs: number): void;

@@ -175,8 +175,8 @@ export class LinkCarrier implements Carrier {
     const { maxBytes } = this.#server();
     const epoch = this.#epochToSay();
     const channel = this.#pool.lease();
-    const { linkId, answered: setsAnswered } = this.#sets;
-    const hello = { sessionId: this.#config.sessionId, maxBytes, linkId, setsAnswered, epoch };
+    const { linkId, answered: setsAnswered, done: setsDone } = this.#sets;
+    const hello = { sessionId: this.#config.sessionId, maxBytes, linkId, setsAnswered, setsDone, epoch };
     const session = new LinkSession(hello, this.#sets, this);
     const call = openLink(channel, this.#config, {
       handleHeaders: () => channel.handleWord(systemClock.nowMs()),

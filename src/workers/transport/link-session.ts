@@ -3,7 +3,7 @@
  * Pure: rows in, calls of feeds out; requests are taken when the carrier can send one. What comes for a feed that was closed is passed over.
  */
 import type { BridgeError } from '../../shared/errors.js';
-import { errorFromWire, MessageTooLargeError, ProtocolError } from '../../shared/errors.js';
+import { errorFromWire, LostSetsError, MessageTooLargeError, ProtocolError } from '../../shared/errors.js';
 import { forEachListener } from '../../shared/one-or-many.js';
 import { utf8Length } from '../../shared/values/utf8.js';
 import { LinkReader } from '../../shared/wire/link-reader.js';
@@ -207,6 +207,11 @@ export class LinkSession {
     this.#epoch = welcome.epoch;
     this.#asksConditions = welcome.asksConditions;
     this.#sets.handleWelcome(welcome);
+    if (!welcome.lost) return;
+    const error = new LostSetsError(
+      'sets that were acknowledged are lost: the server goes on without them, so set again what has to hold',
+    );
+    for (const feed of this.#feeds.feeds()) feed.handleTrouble(error);
   }
 
   #handleEpoch(epoch: string | undefined): void {

@@ -330,6 +330,10 @@ export class WatchFeed implements CarriedFeed {
     }
   }
 
+  handleTrouble(error: BridgeError): void {
+    if (!isOver(this.#state)) this.#sink.handleTrouble(error);
+  }
+
   #takeGroup(): UpdateMessage[] {
     const group = this.#group;
     this.#group = NO_GROUP;

@@ -45,6 +45,7 @@ const request = record({
       maxBytes: fc.nat(2 ** 31 - 1),
       linkId: fc.uint8Array({ maxLength: 3 }),
       setsAnswered: fc.maxSafeNat(),
+      setsDone: fc.nat(),
       epoch: text,
     }),
     {

@@ -238,7 +238,7 @@ describe('a message of the link that was changed on its way', () => {
 test('a welcome is read', () => {
   const welcome = {
     ...{ epoch: 'e1', heartbeatMs: 5_000, maxBytes: 4_194_304 },
-    ...{ setsContinue: true, setsMade: 7, setsLost: 2, asksConditions: true },
+    ...{ setsContinue: true, setsMade: 7, setsLost: 2, lost: false, asksConditions: true },
   };
   const reader = new LinkReader(encodeWelcome(welcome));
   assert.deepEqual(reader.welcome, welcome);

@@ -52,6 +52,7 @@ class NotingFeed implements CarriedFeed {
     this.told.push(`kept ${variableId} to ${version}`);
   }
   handleEpoch(): void {}
+  handleTrouble(): void {}
 
   handlePosition(epoch: string, revision: number): void {
     this.told.push(`at ${revision} of ${epoch}`);
@@ -77,10 +78,17 @@ const request = (...identifiers: string[]): FeedRequest => ({
   keepsBatches: false,
 });
 const MAX_BYTES = 4 << 20;
-const HELLO = { sessionId: 's', maxBytes: 1_000, linkId: new Uint8Array(16), setsAnswered: 0, epoch: 'e1' };
+const HELLO = {
+  sessionId: 's',
+  maxBytes: 1_000,
+  linkId: new Uint8Array(16),
+  setsAnswered: 0,
+  setsDone: 0,
+  epoch: 'e1',
+};
 const WELCOME = {
   ...{ epoch: 'e1', heartbeatMs: 1, maxBytes: 1, asksConditions: true },
-  ...{ setsContinue: false, setsMade: 0, setsLost: 0 },
+  ...{ setsContinue: false, setsMade: 0, setsLost: 0, lost: false },
 };
 
 let ended: [CarriedFeed, BridgeError, number, string, number][];
