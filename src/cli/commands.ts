@@ -78,6 +78,10 @@ function addServerCommands(program: Command, output: Output): void {
       wholeNumber(100, 600_000),
     )
     .option(
+      '--advertise <HOST:PORT>',
+      'of redis: where clients reach this server; all servers tell it to theirs, who go on there when another fails',
+    )
+    .option(
       '--admin-port <N>',
       'HTTP port for /metrics, /healthz, /readyz, /sessions; 0 picks one',
       wholeNumber(0, LAST_PORT),

@@ -13,6 +13,8 @@ export interface EngineCommandOptions {
   readonly ack?: 'primary' | 'replica' | 'disk';
   /** Of Redis. */
   readonly behindMs?: number;
+  /** Of Redis. */
+  readonly advertise?: string;
 }
 
 /** Undefined: memory, as a server has it without being told. @throws UsageError, InvalidOptionsError */
@@ -21,18 +23,21 @@ export async function engineOf({
   durability,
   ack,
   behindMs,
+  advertise,
 }: EngineCommandOptions): Promise<Engine | undefined> {
   const isRedis = REDIS.test(engine);
   const folder = isRedis ? undefined : folderOf(engine);
   if (durability !== undefined && folder === undefined) {
     throw new UsageError('--durability is of an engine that keeps on a disk: give --engine sqlite:DIR too');
   }
-  if ((ack !== undefined || behindMs !== undefined) && !isRedis) {
-    throw new UsageError('--ack and --behind-ms are of a shared engine: give --engine redis://HOST:PORT too');
+  if ((ack !== undefined || behindMs !== undefined || advertise !== undefined) && !isRedis) {
+    throw new UsageError(
+      '--ack, --behind-ms and --advertise are of a shared engine: give --engine redis://HOST:PORT too',
+    );
   }
   if (isRedis) {
     const { RedisEngine } = await import('../server/index.js');
-    return new RedisEngine(engine, { ack, behindMs });
+    return new RedisEngine(engine, { ack, behindMs, advertise });
   }
   if (folder === undefined) return undefined;
   const { LocalEngine, SqliteJournal } = await import('../server/index.js');

@@ -54,6 +54,8 @@ export interface Engine extends AsyncDisposable {
   touch(sessionIds: readonly string[]): void;
   /** Of an engine that is shared: ms since a server last touched it, or changed it. */
   idleMs?(sessionId: string): Promise<number>;
+  /** Of an engine that is shared: where clients reach the servers that live, those first that shall serve the session. */
+  serversOf?(sessionId: string): readonly string[];
   readonly health: EngineHealth;
   /** A whole copy of what is kept now, beside it: its path. Undefined where nothing is to be copied. @throws StorageFullError, EngineUnavailableError */
   readonly backup?: (() => Promise<string>) | undefined;

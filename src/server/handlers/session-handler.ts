@@ -1,11 +1,13 @@
 /** Calls about sessions and the connection itself: messages <-> session store. */
-import type { UntypedServiceImplementation } from '@grpc/grpc-js';
+import type { Metadata, UntypedServiceImplementation } from '@grpc/grpc-js';
 import { copyMetadata, putOwn } from '../../shared/values/metadata.js';
 import { valueBytes } from '../../shared/values/value-codec.js';
+import { endpointListText } from '../../shared/wire/endpoint-list.js';
 import { snakepit } from '../../shared/wire/gen/bridge.js';
 import { timestampToWire, variableToWire } from '../../shared/wire/messages.js';
 import type { ResponseOf } from '../../shared/wire/services.js';
 import { METHODS } from '../../shared/wire/services.js';
+import { SERVERS_HEADER } from '../../shared/wire/status.js';
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
 import { serverHeader } from './server-header.js';
@@ -14,6 +16,13 @@ import { unaryCall } from './unary-call.js';
 export function sessionHandlers(server: ServerContext): UntypedServiceImplementation {
   const { store, watchStreams, clock } = server;
   const header = serverHeader(server.options);
+  const headerOf = (sessionId: string): Metadata => {
+    const servers = server.options.engine.serversOf?.(sessionId) ?? [];
+    if (servers.length === 0) return header;
+    const said = header.clone();
+    said.set(SERVERS_HEADER, endpointListText(servers));
+    return said;
+  };
   return {
     Ping: unaryCall(server, METHODS.Ping, (request, { nowMs }) => ({
       message: `pong: ${request.message ?? ''}`,
@@ -25,8 +34,8 @@ export function sessionHandlers(server: ServerContext): UntypedServiceImplementa
       METHODS.InitializeSession,
       async (request, call) => {
         const { nowMs } = call;
-        call.sendHeader(header);
         const sessionId = request.sessionId ?? '';
+        call.sendHeader(headerOf(sessionId));
         if (store.isEnding(sessionId)) await store.whenEnded(sessionId);
         const metadata = copyMetadata(request.metadata ?? undefined, `session "${sessionId}"`);
         const session = await store.initialise(sessionId, metadata, nowMs);

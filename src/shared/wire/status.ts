@@ -36,6 +36,9 @@ export const MAX_MESSAGE_HEADER = 'bridge-max-message-bytes';
 /** Header by which our server says after how long without a call or watch a session ends, ms; 0 = never. */
 export const SESSION_TTL_HEADER = 'bridge-session-ttl-ms';
 
+/** Response header of InitializeSession: where the servers over this state are reached, those first that shall serve the session. */
+export const SERVERS_HEADER = 'bridge-servers';
+
 export function statusOfCode(code: string): number {
   return Object.hasOwn(STATUS_OF_CODE, code) ? STATUS_OF_CODE[code]! : STATUS.INTERNAL;
 }

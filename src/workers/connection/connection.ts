@@ -384,6 +384,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     const pool = this.#pool;
     await pool.control.connect(pool.endpoint, this.#config.limits.connectTimeoutMs);
     await this.#session.join(pool);
+    this.#rotation.handleServers(this.facts.servers);
     // How often to look depends on what the server says.
     this.#watchdog.start();
     this.#checkOpen();

@@ -1,9 +1,15 @@
-/** Which endpoint is next: all in turn, starting with the first. Path: a failed attempt -> [endpoint rotation] -> channel pool. */
+/**
+ * Which endpoint is next: all in turn, starting with the first; then in the order that the server prefers which was reached last.
+ * Path: a failed attempt -> [endpoint rotation] -> channel pool.
+ */
 export class EndpointRotation {
-  readonly #endpoints: readonly string[];
+  /** By the user: they stay, whatever servers say. */
+  readonly #given: readonly string[];
+  #endpoints: readonly string[];
   #position = 0;
 
   constructor(endpoints: readonly string[]) {
+    this.#given = endpoints;
     this.#endpoints = endpoints;
   }
 
@@ -18,5 +24,12 @@ export class EndpointRotation {
 
   advance(): void {
     this.#position = (this.#position + 1) % this.#endpoints.length;
+  }
+
+  /** What the present one says of all servers; nothing where they do not say it. The next attempts go to those, then to others that were given. */
+  handleServers(servers: readonly string[]): void {
+    if (servers.length === 0) return;
+    this.#endpoints = [...new Set([this.current, ...servers, ...this.#given])];
+    this.#position = 0;
   }
 }

@@ -12,7 +12,14 @@ import {
   UnsupportedError,
 } from '../../shared/errors.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
-import { codeOfSentence, EPOCH_HEADER, MAX_MESSAGE_HEADER, SESSION_TTL_HEADER } from '../../shared/wire/status.js';
+import { parseEndpointList } from '../../shared/wire/endpoint-list.js';
+import {
+  codeOfSentence,
+  EPOCH_HEADER,
+  MAX_MESSAGE_HEADER,
+  SERVERS_HEADER,
+  SESSION_TTL_HEADER,
+} from '../../shared/wire/status.js';
 import type { ChannelPool, PooledChannel } from '../transport/channel-pool.js';
 import type { CallLimits } from '../transport/grpc-call.js';
 import { headerOf, unaryCall } from '../transport/grpc-call.js';
@@ -24,6 +31,8 @@ export interface ServerFacts {
   readonly maxBytes: number;
   /** Idle time after which it ends a session, ms; 0 = never, or unsaid. */
   readonly sessionTtlMs: number;
+  /** Where the servers over the same state are reached, those first that shall serve the session; none where they do not say so. */
+  readonly servers: readonly string[];
 }
 
 export class SessionContact {
@@ -34,7 +43,7 @@ export class SessionContact {
 
   constructor(config: BridgeConfig) {
     this.#config = config;
-    this.#facts = { epoch: '', maxBytes: config.limits.maxMessageBytes, sessionTtlMs: 0 };
+    this.#facts = { epoch: '', maxBytes: config.limits.maxMessageBytes, sessionTtlMs: 0, servers: [] };
   }
 
   /** As the server that was joined last said them. */
@@ -108,5 +117,6 @@ function factsOf(headers: Metadata | undefined, ownMaxBytes: number): ServerFact
     epoch: headerOf(headers, EPOCH_HEADER) ?? '',
     maxBytes: theirs > 0 ? Math.min(theirs, ownMaxBytes) : ownMaxBytes,
     sessionTtlMs: number(SESSION_TTL_HEADER),
+    servers: parseEndpointList(headerOf(headers, SERVERS_HEADER) ?? ''),
   };
 }

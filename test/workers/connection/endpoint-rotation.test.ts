@@ -18,3 +18,19 @@ test('the only endpoint is tried again', () => {
   rotation.advance();
   assert.equal(rotation.current, 'a:1');
 });
+
+test('servers that are said come next, in their order, and those that were given stay', () => {
+  const rotation = new EndpointRotation(['a:1', 'b:2']);
+  rotation.advance();
+  rotation.handleServers(['c:3', 'b:2', 'd:4']);
+  const tried: string[] = [];
+  for (let attempt = 0; attempt < 5; attempt += 1) {
+    tried.push(rotation.current);
+    rotation.advance();
+  }
+  assert.deepEqual(tried, ['b:2', 'c:3', 'd:4', 'a:1', 'b:2']);
+  rotation.handleServers(['e:5']);
+  assert.equal(rotation.size, 4, 'what was said before is forgotten');
+  rotation.handleServers([]);
+  assert.equal(rotation.size, 4);
+});

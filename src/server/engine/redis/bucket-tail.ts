@@ -77,6 +77,13 @@ export class BucketTail {
     await calls.xadd(this.#bucketsKey, 'MAXLEN', '~', 10 * BUCKETS, '*', 'bucket', number);
   }
 
+  /** Whether its log reaches to where this server has read it. */
+  async isAsLong(calls: RedisClient, number: number): Promise<boolean> {
+    const [last] = await calls.xrevrange(this.#keyOf(number), '+', '-', 'COUNT', 1);
+    const position = this.#places.get(this.#keyOf(number))?.position ?? 0;
+    return Number(last?.[0].split('-')[0] ?? 0) >= position;
+  }
+
   /** From where its log is now: what was read before may be of another generation. */
   async skipToEnd(calls: RedisClient, number: number): Promise<void> {
     const [last] = await calls.xrevrange(this.#keyOf(number), '+', '-', 'COUNT', 1);

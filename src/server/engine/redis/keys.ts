@@ -12,10 +12,12 @@ export interface RootKeys {
   readonly meta: string;
   /** Stream: a bucket that has got its first session. */
   readonly buckets: string;
+  /** Sorted set: endpoints of servers, until when they live. */
+  readonly servers: string;
 }
 
 export function rootKeys(prefix: string): RootKeys {
-  return { meta: `${prefix}bs:meta`, buckets: `${prefix}bs:buckets` };
+  return { meta: `${prefix}bs:meta`, buckets: `${prefix}bs:buckets`, servers: `${prefix}bs:servers` };
 }
 
 /**
@@ -28,13 +30,17 @@ export function bucketPrefix(prefix: string, bucket: number): string {
   return `${prefix}bs:{b${bucket}}:`;
 }
 
-/** FNV-1a over the id's UTF-16 units. */
 export function bucketOf(sessionId: string): number {
+  return hashOf(sessionId) % BUCKETS;
+}
+
+/** FNV-1a over UTF-16 units. */
+export function hashOf(text: string): number {
   let hash = 0x811c9dc5;
-  for (let index = 0; index < sessionId.length; index += 1) {
-    const unit = sessionId.charCodeAt(index);
+  for (let index = 0; index < text.length; index += 1) {
+    const unit = text.charCodeAt(index);
     hash = Math.imul(hash ^ (unit & 0xff), 0x01000193);
     hash = Math.imul(hash ^ (unit >>> 8), 0x01000193);
   }
-  return (hash >>> 0) % BUCKETS;
+  return hash >>> 0;
 }

@@ -17,6 +17,7 @@ import {
 import type { TableOperation } from '../../../shared/state/operation.js';
 import { NO_SETTER } from '../../../shared/state/operation.js';
 import { randomId } from '../../../shared/system-clock.js';
+import { isEndpoint } from '../../../shared/wire/endpoint-list.js';
 import { pause, within } from '../../within.js';
 import { Durations } from '../durations.js';
 import type {
@@ -38,8 +39,10 @@ import type { Argument, AskedGroup, GroupReply } from './group-arguments.js';
 import { canJoin, pushGroups, readReplies } from './group-arguments.js';
 import { bucketOf, bucketPrefix, type RootKeys, rootKeys } from './keys.js';
 import { Lineage } from './lineage.js';
+import { LiveServers } from './live-servers.js';
 import type { LoggedCommit } from './log-entry.js';
 import { type KeptSession, readSession } from './log-entry.js';
+import { preferredServers } from './preferred-servers.js';
 import type { RedisAddress, RedisClient } from './redis-connection.js';
 import { makeRedisClient, parseRedisUrl } from './redis-connection.js';
 import { outcomeOf, resultOf } from './script-results.js';
@@ -51,6 +54,8 @@ export interface RedisEngineOptions {
   readonly ack?: 'primary' | 'replica' | 'disk' | undefined;
   /** Ms that Redis may be away until calls fail. Default 5,000. */
   readonly behindMs?: number | undefined;
+  /** `HOST:PORT` at which clients reach this server: they are told it by all servers over this Redis. Default: nobody is. */
+  readonly advertise?: string | undefined;
 }
 
 interface Pending {
@@ -85,6 +90,8 @@ export class RedisEngine implements Engine {
   /** The disk of a Redis that says nothing of it by itself: what it answers is on it. */
   #answersFromDisk = false;
   readonly #behindMs: number;
+  readonly #advertise: string | undefined;
+  #servers: LiveServers | undefined;
   readonly #buckets = new Map<number, Bucket>();
   readonly #replicas = new Map<string, SessionReplica>();
   /** Commits of sessions that are being read: they come behind. */
@@ -110,11 +117,15 @@ export class RedisEngine implements Engine {
   #isClosing = false;
 
   /** @throws InvalidOptionsError for an address that is none */
-  constructor(url: string, { ack, behindMs = DEFAULT_BEHIND_MS }: RedisEngineOptions = {}) {
+  constructor(url: string, { ack, behindMs = DEFAULT_BEHIND_MS, advertise }: RedisEngineOptions = {}) {
+    if (advertise !== undefined && !isEndpoint(advertise)) {
+      throw new InvalidOptionsError(`advertise ${advertise}: give HOST:PORT, as clients reach this server`);
+    }
     this.#address = parseRedisUrl(url);
     this.#keys = rootKeys(this.#address.prefix);
     this.#ack = ack;
     this.#behindMs = behindMs;
+    this.#advertise = advertise;
   }
 
   get sessionIds(): Iterable<string> {
@@ -186,6 +197,12 @@ export class RedisEngine implements Engine {
       for (const id of await calls.smembers(`${bucket.prefix}sessions`)) await this.#load(id);
     }
     this.#tail.run();
+    if (this.#advertise !== undefined) {
+      this.#servers = new LiveServers(this.#advertise, this.#keys.servers, (script, args) =>
+        this.#evaluate(script, args),
+      );
+      await this.#servers.renew();
+    }
     return epoch!;
   }
 
@@ -297,6 +314,10 @@ export class RedisEngine implements Engine {
     return tail === undefined ? current : Promise.all([current, tail.then(ignore, ignore)]).then(ignore);
   }
 
+  serversOf(sessionId: string): readonly string[] {
+    return preferredServers(bucketOf(sessionId), this.#servers?.live ?? []);
+  }
+
   touch(sessionIds: readonly string[]): void {
     for (const sessionId of sessionIds) {
       const { prefix } = this.#bucket(bucketOf(sessionId));
@@ -313,6 +334,7 @@ export class RedisEngine implements Engine {
   async close(): Promise<void> {
     this.#isClosing = true;
     await Promise.allSettled(this.#tails.values());
+    if (this.#servers !== undefined) await within(HEAD_MS, this.#servers.close());
     this.#disconnect();
     this.#replicas.clear();
   }
@@ -533,10 +555,10 @@ export class RedisEngine implements Engine {
       await this.#takeOver(bucket);
       if (bucket.generation === bucket.checkedGeneration) continue;
       isOther = true;
-      // What comes behind it is read from the log, all before with the sessions.
-      await this.#tail!.skipToEnd(redis, bucket.number);
-      for (const replica of [...this.#replicas.values()]) {
-        if (bucketOf(replica.id) === bucket.number) await this.#compare(replica, bucket.generation);
+      if (await this.#hasLost(bucket)) {
+        // What comes behind it is read from the log, all before with the sessions.
+        await this.#tail!.skipToEnd(redis, bucket.number);
+        for (const replica of this.#replicasIn(bucket)) await this.#reload(replica, undefined, true);
       }
       // Where it was cut off in between, it looks again.
       bucket.checkedGeneration = bucket.generation;
@@ -544,15 +566,26 @@ export class RedisEngine implements Engine {
     if (isOther) await this.#tail!.announceAgain(redis);
   }
 
-  /** With what is kept of it now. */
-  async #compare(replica: SessionReplica, generation: number): Promise<void> {
-    const key = `${this.#bucket(bucketOf(replica.id)).prefix}s:${replica.id}`;
-    const [revision, life, text] = await this.#redis().hmget(key, 'revision', 'life', 'lineage');
-    const lineage = new Lineage(text ?? '');
-    const kept = { life: Number(life ?? -1), revision: Number(revision ?? 0), lineage };
-    const isSame = kept.life === replica.life && kept.revision === replica.revision;
-    if (isSame && !replica.hasLost(kept)) replica.continueIn(generation, lineage);
-    else await this.#reload(replica, undefined, true);
+  /** False: all that was read of its log is kept, so that the log goes on from there. */
+  async #hasLost(bucket: Bucket): Promise<boolean> {
+    if (!(await this.#tail!.isAsLong(this.#redis(), bucket.number))) return true;
+    const kept = new Map<SessionReplica, Lineage>();
+    for (const replica of this.#replicasIn(bucket)) {
+      const key = `${bucket.prefix}s:${replica.id}`;
+      const [revision, life, text] = await this.#redis().hmget(key, 'revision', 'life', 'lineage');
+      const lineage = new Lineage(text ?? '');
+      if (replica.hasLost({ life: Number(life ?? -1), revision: Number(revision ?? 0), lineage })) return true;
+      kept.set(replica, lineage);
+    }
+    for (const [replica, lineage] of kept) {
+      // One that was ended and begun anew is told by the log.
+      if (!replica.isOver) replica.continueIn(bucket.generation, lineage);
+    }
+    return false;
+  }
+
+  #replicasIn({ number }: Bucket): SessionReplica[] {
+    return [...this.#replicas.values()].filter(({ id }) => bucketOf(id) === number);
   }
 
   /** Some of what this server told of it is lost: another takes its place, and whoever watches comes back to hear what it has seen of that. */

@@ -272,6 +272,16 @@ redis.call('HSET', P..'head', 'run', RUN, 'generation', generation)
 return generation
 `);
 
+/** A server lives. ARGV: key of the list, its endpoint, ms that it says so for (0: it goes). Returns those that live, by Redis' clock. */
+export const EVALUATE_LEASE: Script = script(`
+local KEY, ENDPOINT, LEASE_MS = ARGV[1], ARGV[2], tonumber(ARGV[3])
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+redis.call('ZREMRANGEBYSCORE', KEY, '-inf', now)
+if LEASE_MS > 0 then redis.call('ZADD', KEY, now + LEASE_MS, ENDPOINT) else redis.call('ZREM', KEY, ENDPOINT) end
+return redis.call('ZRANGE', KEY, 0, 99)
+`);
+
 /** A session is used. ARGV: prefix of the bucket, session. By Redis' clock, as everything that all servers compare. */
 export const TOUCH: Script = script(`
 local key = ARGV[1]..'s:'..ARGV[2]

@@ -1,0 +1,51 @@
+/**
+ * Which servers over this Redis live, and where clients reach them: each says so again and again. Path: redis -> [live servers] -> redis engine.
+ * A server that dies is off the list when its lease is over, by the clock of Redis; one that is closed, at once.
+ */
+import { clearInterval, setInterval } from '../../../shared/platform-timers.js';
+import { EVALUATE_LEASE, type Script } from './scripts.js';
+
+export class LiveServers {
+  readonly #endpoint: string;
+  readonly #key: string;
+  readonly #evaluate: (script: Script, args: readonly (string | number)[]) => Promise<unknown>;
+  readonly #timer: NodeJS.Timeout;
+  #live: readonly string[];
+
+  constructor(
+    endpoint: string,
+    key: string,
+    evaluate: (script: Script, args: readonly (string | number)[]) => Promise<unknown>,
+  ) {
+    this.#endpoint = endpoint;
+    this.#key = key;
+    this.#evaluate = evaluate;
+    this.#live = [endpoint];
+    // While Redis is away nobody's lease is looked at.
+    this.#timer = setInterval(() => void this.renew().catch(ignore), RENEW_MS);
+    this.#timer.unref();
+  }
+
+  /** This one too. */
+  get live(): readonly string[] {
+    return this.#live;
+  }
+
+  /** Says that this one lives, and hears of the others. */
+  async renew(leaseMs = LEASE_MS): Promise<void> {
+    const live = (await this.#evaluate(EVALUATE_LEASE, [this.#key, this.#endpoint, leaseMs])) as Buffer[];
+    this.#live = live.map(String);
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.renew(0).catch(ignore);
+  }
+}
+
+function ignore(): void {
+  // The next one says it again, or the lease ends by itself.
+}
+
+const LEASE_MS = 5_000;
+const RENEW_MS = 1_500;
