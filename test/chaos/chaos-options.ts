@@ -1,7 +1,7 @@
 /** The arguments of `npm run chaos`. */
 import { parseArgs } from 'node:util';
-import type { ProgramName } from './programs/programs.js';
-import { PROGRAM_NAMES } from './programs/programs.js';
+import type { EngineName, EngineSetup, ProgramName } from './programs/programs.js';
+import { PROGRAM_NAMES, PROGRAMS_OF } from './programs/programs.js';
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -14,6 +14,7 @@ export interface ChaosOptions {
   /** No life begins after this, ms. */
   readonly untilMs: number;
   readonly program: ProgramName | undefined;
+  readonly engine: EngineSetup;
   /** About how long the steps of a life take, ms. */
   readonly lengthMs: number;
   readonly printsSteps: boolean;
@@ -28,6 +29,8 @@ export const USAGE = `npm run chaos -- [options]
   --lives K      lives at most
   --life N       only that one, as a failing one says
   --program P    one of ${PROGRAM_NAMES.join(', ')}; default: drawn for each life
+  --engine E     memory, sqlite or redis, in a folder of its own; default memory
+  --servers K    servers over one Redis; default 2
   --length S     seconds of steps a life; default 5
   --steps        prints the steps of each life
   --dump FOLDER  writes there what happened in a life that breaks a promise, as JSON`;
@@ -43,6 +46,8 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
       lives: { type: 'string' },
       life: { type: 'string' },
       program: { type: 'string' },
+      engine: { type: 'string' },
+      servers: { type: 'string' },
       length: { type: 'string' },
       steps: { type: 'boolean' },
       dump: { type: 'string' },
@@ -62,6 +67,7 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
     lives: lives ?? Number.POSITIVE_INFINITY,
     untilMs: minutes * 60_000,
     program,
+    engine: engineOf(values.engine ?? 'memory', numberOf('servers', values.servers)),
     lengthMs: (numberOf('length', values.length) ?? 5) * 1_000,
     printsSteps: values.steps ?? false,
     dump: values.dump,
@@ -73,6 +79,14 @@ function numberOf(name: string, text: string | undefined): number | undefined {
   const number = Number(text);
   if (text === '' || !Number.isFinite(number) || number < 0) throw new Error(`--${name} ${text}: a number from 0`);
   return number;
+}
+
+function engineOf(engine: string, servers: number | undefined): EngineSetup {
+  if (!(engine in PROGRAMS_OF))
+    throw new Error(`--engine ${engine}: use one of ${Object.keys(PROGRAMS_OF).join(', ')}`);
+  if (engine !== 'redis' && (servers ?? 1) !== 1)
+    throw new Error('--servers: several share an engine, give --engine redis');
+  return { engine: engine as EngineName, servers: Math.max(1, servers ?? (engine === 'redis' ? 2 : 1)) };
 }
 
 function isProgram(name: string): name is ProgramName {

@@ -1,5 +1,5 @@
 /** One life: its program, then quiet, then the end, and what the judge says. Bounded in time: whatever does not come is a violation. */
-import type { ServerLife } from './faults/server-life.js';
+import type { ServerHouse } from './faults/server-house.js';
 import type { History, PresentVariable, PresentWatch, TroubleRecord } from './history/history.js';
 import { emptyHistory } from './history/history.js';
 import { Recorder } from './history/recorder.js';
@@ -20,7 +20,7 @@ export interface LifeResult {
   readonly phases: Readonly<Record<string, number>>;
 }
 
-export async function live(plan: LifePlan, steadyServer: ServerLife | undefined): Promise<LifeResult> {
+export async function live(plan: LifePlan, steadyHouse: ServerHouse | undefined): Promise<LifeResult> {
   const phases: Record<string, number> = {};
   let sinceMs = nowMs();
   const endPhase = (name: string) => {
@@ -32,11 +32,16 @@ export async function live(plan: LifePlan, steadyServer: ServerLife | undefined)
     isNumber: type === 'integer' || type === 'float',
   }));
   const sessionIds = Array.from({ length: plan.sessions }, (_, place) => ({ sessionId: `${place}`, variables: names }));
-  const history = emptyHistory(sessionIds, plan.hasFaults);
+  const history = emptyHistory(sessionIds, {
+    hasFaults: plan.hasFaults,
+    isDurable: plan.engine.engine !== 'memory',
+    isGapless: plan.isGapless,
+    servers: plan.engine.servers,
+  });
   const recorder = new Recorder(history);
   const unlisten = listenForStrays(history.troubles);
   try {
-    const world = await openWorld(plan, recorder, steadyServer);
+    const world = await openWorld(plan, recorder, steadyHouse);
     for (const [place, sessionId] of world.sessionIds.entries()) Object.assign(sessionIds[place]!, { sessionId });
     const performer = new Performer(plan, world, recorder);
     endPhase('open');
@@ -134,17 +139,19 @@ async function end(history: History, world: World, performer: Performer, recorde
   for (const [place, watch] of performer.watches.entries()) if (place % 2 === 1) void watch.handleEnding(closing);
   void recorder.track('close of all states', closing);
   await recorder.settle(CLOSE_MS, 'has not settled');
-  if (world.server !== undefined) await nothingIsLeft(world.server, history.troubles);
+  if (world.house !== undefined) await nothingIsLeft(world.house, history.troubles);
   const closed = recorder.track('close of the pools', world.close());
   await recorder.settle(CLOSE_MS, 'has not settled');
   await Promise.race([closed, pause(0)]);
   for (const watch of performer.watches) watch.release();
 }
 
-async function nothingIsLeft(server: ServerLife, troubles: TroubleRecord[]): Promise<void> {
+async function nothingIsLeft({ servers }: ServerHouse, troubles: TroubleRecord[]): Promise<void> {
   const endMs = nowMs() + CLOSE_MS;
   for (;;) {
-    const { streams, observers } = (await server.report()).metrics;
+    const left = await Promise.all(servers.map(async (server) => (await server.report()).metrics));
+    const streams = left.reduce((sum, metrics) => sum + metrics.streams, 0);
+    const observers = left.reduce((sum, metrics) => sum + metrics.observers, 0);
     if (streams === 0 && observers === 0) return;
     if (nowMs() > endMs) {
       troubles.push({ kind: 'left-over', what: `${streams} streams and ${observers} observers at the server` });

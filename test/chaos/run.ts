@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseChaosOptions, USAGE } from './chaos-options.js';
-import { ServerLife } from './faults/server-life.js';
+import { ServerHouse } from './faults/server-house.js';
 import type { History } from './history/history.js';
 import { live } from './life.js';
 import { pause } from './programs/clock.js';
@@ -17,18 +17,18 @@ type Samples = Record<'client, resident' | 'client, heap' | 'server, resident', 
 
 async function main(): Promise<number> {
   const options = parseChaosOptions(process.argv.slice(2));
-  const { seed, seeds, lengthMs, program } = options;
+  const { seed, seeds, lengthMs, program, engine } = options;
   const startMs = performance.now();
   const samples: Samples = { 'client, resident': [], 'client, heap': [], 'server, resident': [] };
   const failed: string[] = [];
   let lives = 0;
-  const server = await ServerLife.start(SERVER_OPTIONS);
+  const house = await ServerHouse.start(engine, SERVER_OPTIONS);
   say(seeds === 1 ? `seed ${seed}` : `seeds ${seed} to ${seed + seeds - 1}`);
   while (lives < options.lives && performance.now() - startMs < options.untilMs) {
-    const plan = planLife(seed + (lives % seeds), options.life ?? Math.floor(lives / seeds), lengthMs, program);
+    const plan = planLife(seed + (lives % seeds), options.life ?? Math.floor(lives / seeds), lengthMs, program, engine);
     lives += 1;
     if (options.printsSteps) for (const [place, step] of plan.steps.entries()) say(`${place} ${JSON.stringify(step)}`);
-    const { history, violations, phases } = await live(plan, server);
+    const { history, violations, phases } = await live(plan, house);
     say(lifeLine(plan, history, violations, phases));
     if (violations.length > 0) {
       for (const line of violationLines(violations)) say(line);
@@ -36,16 +36,16 @@ async function main(): Promise<number> {
       if (options.dump !== undefined) dump(options.dump, plan, history);
       failed.push(`${plan.seed}/${plan.life} (${plan.program})`);
     }
-    await sample(samples, server);
+    await sample(samples, house);
   }
-  await server.close();
+  await house.close();
   for (const [what, series] of Object.entries(samples)) say(trendLine(what, memoryTrend(series)));
   say(failed.length === 0 ? `${lives} lives, no violation` : `${lives} lives, violations in ${failed.join(', ')}`);
   return failed.length === 0 ? 0 : 1;
 }
 
 /** Between two lives, when nothing is open. */
-async function sample(samples: Samples, server: ServerLife): Promise<void> {
+async function sample(samples: Samples, { servers: [server] }: ServerHouse): Promise<void> {
   // What finalisers and closing threads hold goes with a later collection.
   for (let round = 0; round < 4; round += 1) {
     (globalThis as { gc?: () => void }).gc?.();
@@ -55,7 +55,7 @@ async function sample(samples: Samples, server: ServerLife): Promise<void> {
   const { rss, heapUsed } = process.memoryUsage();
   samples['client, resident'].push({ atMs, bytes: rss });
   samples['client, heap'].push({ atMs, bytes: heapUsed });
-  samples['server, resident'].push({ atMs, bytes: (await server.report()).rssBytes });
+  samples['server, resident'].push({ atMs, bytes: (await server!.report()).rssBytes });
 }
 
 function dump(folder: string, plan: LifePlan, history: History): void {

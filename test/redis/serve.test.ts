@@ -55,7 +55,7 @@ else {
     });
 
     test('a session that is used at one server is not ended by another, and ends when nobody uses it', async () => {
-      const options = { redis: `${redis.url}?idle`, sessionTtlMs: 400 };
+      const options = { engine: `${redis.url}?idle`, sessionTtlMs: 400 };
       const servers = [await ServerProcess.start(options), await ServerProcess.start(options)];
       try {
         const endpoint = `127.0.0.1:${servers[0]!.port}`;

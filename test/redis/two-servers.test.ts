@@ -302,7 +302,7 @@ const opened: { readonly states: BridgedState[]; readonly servers: ServerProcess
 };
 
 async function startServer(url: string): Promise<ServerProcess> {
-  const server = await ServerProcess.start({ redis: url });
+  const server = await ServerProcess.start({ engine: url });
   opened.servers.push(server);
   return server;
 }

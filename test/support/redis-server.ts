@@ -41,6 +41,7 @@ export class RedisServer {
     return `unix:${this.path}`;
   }
 
+  /** Of its socket. */
   get path(): string {
     return join(this.#folder, 'redis.sock');
   }

@@ -14,9 +14,9 @@ export interface ServerProcessReport {
   readonly rssBytes: number;
 }
 
-/** `redis`: the address of its engine, and `ack` its option. */
+/** `engine`: as `serve --engine` takes it, and `ack` of Redis. */
 export type ServerProcessOptions = Omit<BridgeServerOptions, 'engine'> & {
-  readonly redis?: string;
+  readonly engine?: string;
   readonly ack?: 'primary' | 'replica' | 'disk';
 };
 
@@ -70,11 +70,13 @@ export class ServerProcess {
 
 const START_MS = 20_000;
 
-async function main({ redis, ack, ...options }: ServerProcessOptions): Promise<void> {
-  const { RedisEngine, startBridgeServer } = await import('../../src/server/index.js');
-  const server = await startBridgeServer(
-    redis === undefined ? options : { ...options, engine: new RedisEngine(redis, { ack }) },
-  );
+async function main({ engine = 'memory', ack, ...options }: ServerProcessOptions): Promise<void> {
+  const { startBridgeServer } = await import('../../src/server/index.js');
+  const { engineOf } = await import('../../src/cli/engine-option.js');
+  const server = await startBridgeServer({
+    ...options,
+    engine: await engineOf({ engine, ...(ack === undefined ? {} : { ack }) }),
+  });
   process.on('message', (command: Command) => {
     switch (command) {
       case 'report': {

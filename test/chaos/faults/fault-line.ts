@@ -1,39 +1,85 @@
 /** Faults of a life, each with its end: whatever was broken is whole again after `heal`. Owner: the performer. */
-import { pause } from '../programs/clock.js';
+import type { FaultRecord, History } from '../history/history.js';
+import { nowMs, pause } from '../programs/clock.js';
 import type { FaultyProxy } from './faulty-proxy.js';
-import type { ServerLife } from './server-life.js';
+import type { ServerHouse } from './server-house.js';
 
 export class FaultLine {
-  readonly #proxy: FaultyProxy | undefined;
-  readonly #server: ServerLife | undefined;
+  readonly #proxies: readonly FaultyProxy[];
+  readonly #house: ServerHouse | undefined;
+  readonly #history: History;
   readonly #running = new Set<Promise<void>>();
+  /** Servers that are dead, and whether Redis is: neither dies twice at once. */
+  readonly #dead = new Set<number | 'engine'>();
 
-  constructor(proxy: FaultyProxy | undefined, server: ServerLife | undefined) {
-    this.#proxy = proxy;
-    this.#server = server;
+  /** `proxies`: before each server. */
+  constructor(proxies: readonly FaultyProxy[], house: ServerHouse | undefined, history: History) {
+    this.#proxies = proxies;
+    this.#house = house;
+    this.#history = history;
   }
 
-  wire(fault: 'cut' | 'stall' | 'silence' | 'delay', forMs: number, delayMs = 0): void {
-    this.#proxy?.fault(fault, delayMs);
-    this.#later(forMs, () => this.#proxy?.fault('mend'));
+  wire(server: number, fault: 'cut' | 'stall' | 'silence' | 'delay', forMs: number, delayMs = 0): void {
+    this.#proxies[server]?.fault(fault, delayMs);
+    void this.#begin(fault, server, forMs, () => this.#proxies[server]?.fault('mend'));
   }
 
-  pauseServer(forMs: number): void {
-    this.#server?.pause();
-    this.#later(forMs, () => this.#server?.resume());
+  pauseServer(server: number, forMs: number): void {
+    this.#house?.servers[server]?.pause();
+    void this.#begin('pause-server', server, forMs, () => this.#house?.servers[server]?.resume());
+  }
+
+  /** Resolves when it listens again: over what its engine kept, or knowing nothing. */
+  async killServer(server: number, forMs: number): Promise<void> {
+    const life = this.#house?.servers[server];
+    if (life === undefined || this.#dead.has(server)) return;
+    this.#dead.add(server);
+    const { epoch } = life;
+    await life.kill();
+    await this.#begin('kill-server', server, forMs, async () => {
+      const startMs = nowMs();
+      await life.restart();
+      this.#dead.delete(server);
+      this.#history.restarts.push({ server, epochBefore: epoch, epoch: life.epoch, tookMs: nowMs() - startMs });
+    });
+  }
+
+  /** From one server to the engine that it shares. */
+  cutEngine(server: number, forMs: number): void {
+    this.#house?.engineWires[server]?.fault('cut');
+    void this.#begin('cut-engine', server, forMs, () => this.#house?.engineWires[server]?.fault('mend'));
+  }
+
+  /** Resolves when it is back on its files. */
+  async killEngine(forMs: number): Promise<void> {
+    const redis = this.#house?.redis;
+    if (redis === undefined || this.#dead.has('engine')) return;
+    this.#dead.add('engine');
+    redis.kill();
+    await this.#begin('kill-engine', 'engine', forMs, async () => {
+      await redis.ended();
+      await redis.run();
+      this.#dead.delete('engine');
+    });
   }
 
   async heal(): Promise<void> {
     await Promise.all(this.#running);
-    this.#proxy?.fault('mend');
-    this.#server?.resume();
+    for (const proxy of this.#proxies) proxy.fault('mend');
+    for (const wire of this.#house?.engineWires ?? []) wire.fault('mend');
+    for (const server of this.#house?.servers ?? []) server.resume();
   }
 
-  #later(forMs: number, mend: () => void): void {
-    const running = pause(forMs).then(() => {
-      mend();
-      this.#running.delete(running);
-    });
+  #begin(kind: FaultRecord['kind'], at: number | 'engine', forMs: number, mend: () => unknown): Promise<void> {
+    const record: FaultRecord = { kind, at, startMs: nowMs(), endMs: undefined };
+    this.#history.faults.push(record);
+    const running = pause(forMs)
+      .then(mend)
+      .then(() => {
+        record.endMs = nowMs();
+        this.#running.delete(running);
+      });
     this.#running.add(running);
+    return running;
   }
 }

@@ -30,9 +30,9 @@ export class FaultyProxy {
     this.endpoint = `127.0.0.1:${port}`;
   }
 
-  /** Resolves when it listens. */
-  static async start(targetPort: number): Promise<FaultyProxy> {
-    const thread = new Worker(fileURLToPath(import.meta.url), { workerData: { role: ROLE, targetPort } });
+  /** `target`: a port of this machine, or the path of a socket. Resolves when it listens. */
+  static async start(target: number | string): Promise<FaultyProxy> {
+    const thread = new Worker(fileURLToPath(import.meta.url), { workerData: { role: ROLE, target } });
     const [port] = (await once(thread, 'message')) as [number];
     return new FaultyProxy(thread, port);
   }
@@ -48,7 +48,7 @@ export class FaultyProxy {
 
 const ROLE = 'faulty-proxy';
 
-async function serve(targetPort: number): Promise<void> {
+async function serve(target: number | string): Promise<void> {
   const wires = new Set<Wire>();
   let present: WireCommand = { fault: 'mend', delayMs: 0 };
   const apply = (wire: Wire, { fault, delayMs }: WireCommand) => {
@@ -72,7 +72,9 @@ async function serve(targetPort: number): Promise<void> {
     }
   };
   const server = createServer((client) => {
-    const wire = new Wire(client, connect(targetPort, '127.0.0.1'), () => wires.delete(wire));
+    const wire = new Wire(client, typeof target === 'number' ? connect(target, '127.0.0.1') : connect(target), () =>
+      wires.delete(wire),
+    );
     wires.add(wire);
     apply(wire, present);
   });
@@ -85,4 +87,4 @@ async function serve(targetPort: number): Promise<void> {
   parentPort?.postMessage((server.address() as AddressInfo).port);
 }
 
-if (workerData?.role === ROLE) await serve(workerData.targetPort);
+if (workerData?.role === ROLE) await serve(workerData.target);

@@ -1,23 +1,30 @@
-/** A server process that can be stopped, continued, killed and begun anew on its port. Owner: the world of a life, or a run of lives. */
-import type { BridgeServerOptions } from '../../../src/server/index.js';
-import type { ServerProcessReport } from '../../support/server-process.js';
+/** A server process that can be stopped, continued, killed and begun anew on its port. Owner: the house, which closes it. */
+import type { ServerProcessOptions, ServerProcessReport } from '../../support/server-process.js';
 import { ServerProcess } from '../../support/server-process.js';
 
 export class ServerLife {
   #process: ServerProcess;
-  readonly #options: BridgeServerOptions;
+  readonly #options: ServerProcessOptions;
+  readonly #execArgv: readonly string[];
 
-  private constructor(process: ServerProcess, options: BridgeServerOptions) {
+  private constructor(process: ServerProcess, options: ServerProcessOptions, execArgv: readonly string[]) {
     this.#process = process;
     this.#options = options;
+    this.#execArgv = execArgv;
   }
 
-  static async start(options: BridgeServerOptions): Promise<ServerLife> {
-    return new ServerLife(await ServerProcess.start(options, ['--expose-gc']), options);
+  /** `isAhead`: by an hour, by its own clock. */
+  static async start(options: ServerProcessOptions, isAhead = false): Promise<ServerLife> {
+    const execArgv = ['--expose-gc', ...(isAhead ? ['--import', CLOCK_AHEAD] : [])];
+    return new ServerLife(await ServerProcess.start(options, execArgv), options, execArgv);
   }
 
   get port(): number {
     return this.#process.port;
+  }
+
+  get epoch(): string {
+    return this.#process.epoch;
   }
 
   pause(): void {
@@ -28,11 +35,15 @@ export class ServerLife {
     this.#process.child.kill('SIGCONT');
   }
 
-  /** As a machine that fails: nothing is drained, and the next one knows nothing. Resolves when that one listens. */
-  async killAndRestart(): Promise<void> {
+  /** As a machine that fails: nothing is drained. */
+  kill(): Promise<void> {
+    return this.#process.kill();
+  }
+
+  /** After `kill`, on its port and over what its engine kept. Resolves when it listens. */
+  async restart(): Promise<void> {
     const { port } = this;
-    await this.#process.kill();
-    this.#process = await ServerProcess.start({ ...this.#options, port }, ['--expose-gc']);
+    this.#process = await ServerProcess.start({ ...this.#options, port }, this.#execArgv);
   }
 
   report(): Promise<ServerProcessReport> {
@@ -44,3 +55,5 @@ export class ServerLife {
     await this.#process.close();
   }
 }
+
+const CLOCK_AHEAD = new URL('./clock-ahead.js', import.meta.url).href;

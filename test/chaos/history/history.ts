@@ -12,12 +12,21 @@ export interface History {
   readonly watches: WatchRecord[];
   /** When a server began that knew nothing of what was before. */
   readonly epochs: EpochRecord[];
+  readonly faults: FaultRecord[];
+  /** Of servers that were killed. */
+  readonly restarts: RestartRecord[];
   /** Calls that failed, of any kind. */
   readonly rejections: RejectionRecord[];
   /** What nobody may ever see: an unhandled rejection, a promise that does not settle, a stream left over. */
   readonly troubles: TroubleRecord[];
   /** Faults were injected: some calls may fail. */
   readonly hasFaults: boolean;
+  /** The state outlives its servers. */
+  readonly isDurable: boolean;
+  /** And the life is so gentle that no watch can miss a change, or be told `resync` but by a new life. */
+  readonly isGapless: boolean;
+  /** Equal ones, that every state knows. */
+  readonly servers: number;
   /** How things were when nothing was under way any more; undefined when the life did not come that far. */
   quiet: QuietRecord | undefined;
 }
@@ -69,6 +78,23 @@ export interface EpochRecord {
   readonly atMs: number;
 }
 
+export interface FaultRecord {
+  readonly kind: 'cut' | 'stall' | 'silence' | 'delay' | 'pause-server' | 'kill-server' | 'cut-engine' | 'kill-engine';
+  /** A server's place, or what they share. */
+  readonly at: number | 'engine';
+  readonly startMs: number;
+  /** When it was whole again. */
+  endMs: number | undefined;
+}
+
+export interface RestartRecord {
+  readonly server: number;
+  readonly epochBefore: string;
+  readonly epoch: string;
+  /** From the start of the process until it listened. */
+  readonly tookMs: number;
+}
+
 export interface RejectionRecord {
   readonly call: string;
   readonly code: string;
@@ -118,7 +144,7 @@ export interface WatchTraits {
 export type WatchEntry =
   | CallEntry
   | FilterEntry
-  | { readonly kind: 'state'; readonly state: string; readonly turn: number }
+  | { readonly kind: 'state'; readonly state: string; readonly atMs: number; readonly turn: number }
   | { readonly kind: 'error'; readonly code: string; readonly message: string; readonly turn: number }
   | {
       readonly kind: 'adding' | 'added' | 'removing' | 'removed';
@@ -183,7 +209,10 @@ export interface PresentWatch {
   readonly buffered: number;
 }
 
-export function emptyHistory(sessions: readonly SessionRecord[], hasFaults: boolean): History {
+export function emptyHistory(
+  sessions: readonly SessionRecord[],
+  house: Pick<History, 'hasFaults' | 'isDurable' | 'isGapless' | 'servers'>,
+): History {
   return {
     sessions,
     registrations: [],
@@ -191,9 +220,11 @@ export function emptyHistory(sessions: readonly SessionRecord[], hasFaults: bool
     sets: [],
     watches: [],
     epochs: [],
+    faults: [],
+    restarts: [],
     rejections: [],
     troubles: [],
-    hasFaults,
+    ...house,
     quiet: undefined,
   };
 }

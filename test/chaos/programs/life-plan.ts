@@ -1,7 +1,7 @@
 /** Draws a life from its seed: the house it happens in and what is done there, step by step. Pure. */
 import { TAGGED_TYPES, type TaggedType } from '../history/value-tag.js';
-import type { Program, ProgramName } from './programs.js';
-import { FAULTS, PROGRAM_NAMES, PROGRAMS } from './programs.js';
+import type { EngineSetup, Program, ProgramName } from './programs.js';
+import { FAULTS, PROGRAMS, PROGRAMS_OF } from './programs.js';
 import { Random } from './random.js';
 import type { Step, StepKind } from './step.js';
 import { drawStep } from './step-plan.js';
@@ -10,10 +10,13 @@ export interface LifePlan {
   readonly seed: number;
   readonly life: number;
   readonly program: ProgramName;
+  readonly engine: EngineSetup;
   readonly isLocal: boolean;
   readonly hasFaults: boolean;
   /** The server is this life's own, because it is killed. */
   readonly killsServer: boolean;
+  /** No watch may miss a change. */
+  readonly isGapless: boolean;
   readonly variables: readonly VariablePlan[];
   readonly sessions: number;
   readonly pools: readonly PoolPlan[];
@@ -45,9 +48,15 @@ export interface StatePlan {
 }
 
 /** `lengthMs`: about how long its steps take. */
-export function planLife(seed: number, life: number, lengthMs: number, asked?: ProgramName): LifePlan {
+export function planLife(
+  seed: number,
+  life: number,
+  lengthMs: number,
+  asked?: ProgramName,
+  engine: EngineSetup = IN_MEMORY,
+): LifePlan {
   const random = new Random(seed, life);
-  const drawn = random.one(PROGRAM_NAMES);
+  const drawn = random.one(PROGRAMS_OF[engine.engine]);
   const name = asked ?? drawn;
   const program: Program = PROGRAMS[name];
   // In process each state is a session of its own.
@@ -67,7 +76,7 @@ export function planLife(seed: number, life: number, lengthMs: number, asked?: P
     // Nor this. Less than a few calls take.
     maxMainMs: (seed + 2 * life + place) % 2 === 0 ? 0.05 : 0,
   }));
-  const house = { program, variables, states, sessions, pools };
+  const house = { program, variables, states, sessions, pools, engine };
   const steps: Step[] = [];
   const restarts = new Map<string, number>();
   let watches = 0;
@@ -81,9 +90,10 @@ export function planLife(seed: number, life: number, lengthMs: number, asked?: P
     steps.push(step);
   }
   return {
-    ...{ seed, life, program: name, isLocal: program.isLocal, variables, sessions, pools, states, steps },
+    ...{ seed, life, program: name, engine, isLocal: program.isLocal, variables, sessions, pools, states, steps },
     hasFaults: steps.some(({ does }) => FAULTS.has(does)),
-    killsServer: steps.some(({ does }) => does === 'kill-server'),
+    killsServer: steps.some(({ does }) => does === 'kill-server' || does === 'kill-engine'),
+    isGapless: program.isGapless && engine.engine !== 'memory',
   };
 }
 
@@ -115,5 +125,7 @@ function mayDie(
   return before < MAX_RESTARTS;
 }
 
+/** One server that keeps nothing. */
+export const IN_MEMORY: EngineSetup = { engine: 'memory', servers: 1 };
 const FIRST_WATCHES = 3;
 const MAX_RESTARTS = 3;

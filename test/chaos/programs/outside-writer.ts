@@ -31,8 +31,8 @@ export class OutsideWriter {
   }
 
   /** Resolves when it has opened a state of each session. */
-  static async start(endpoint: string, sessionIds: readonly string[]): Promise<OutsideWriter> {
-    const thread = new Worker(fileURLToPath(import.meta.url), { workerData: { role: ROLE, endpoint, sessionIds } });
+  static async start(endpoints: readonly string[], sessionIds: readonly string[]): Promise<OutsideWriter> {
+    const thread = new Worker(fileURLToPath(import.meta.url), { workerData: { role: ROLE, endpoints, sessionIds } });
     await once(thread, 'message');
     return new OutsideWriter(thread);
   }
@@ -56,11 +56,15 @@ export class OutsideWriter {
 
 const ROLE = 'outside-writer';
 
-async function serve(endpoint: string, sessionIds: readonly string[]): Promise<void> {
+async function serve(endpoints: readonly string[], sessionIds: readonly string[]): Promise<void> {
   const limits = { connectTimeoutMs: 1_000, callTimeoutMs: 3_000 };
   const reconnect = { baseMs: 20, capMs: 100 };
+  // One that stands still is left for another, where there is one.
+  const keepalive = endpoints.length > 1 ? { timeMs: 1_000, timeoutMs: 500 } : {};
   const states = await Promise.all(
-    sessionIds.map((sessionId) => BridgedState.open({ endpoint, sessionId, workers: 0, limits, reconnect })),
+    sessionIds.map((sessionId) =>
+      BridgedState.open({ endpoints: [...endpoints], sessionId, workers: 0, limits, reconnect, keepalive }),
+    ),
   );
   parentPort?.on('message', async (message: WriterTask | 'close') => {
     if (message === 'close') {
@@ -74,4 +78,4 @@ async function serve(endpoint: string, sessionIds: readonly string[]): Promise<v
   parentPort?.postMessage('open');
 }
 
-if (workerData?.role === ROLE) await serve(workerData.endpoint, workerData.sessionIds);
+if (workerData?.role === ROLE) await serve(workerData.endpoints, workerData.sessionIds);

@@ -34,7 +34,7 @@ export class Performer {
     this.#recorder = recorder;
     this.#variables = new LifeVariables(plan, world, recorder);
     this.#sets = new LifeSets(plan, world, recorder, this.#variables);
-    this.#faults = new FaultLine(world.proxy, world.server);
+    this.#faults = new FaultLine(world.proxies, world.house, recorder.history);
     this.#reopenings = plan.states.map(() => 0);
   }
 
@@ -112,16 +112,21 @@ export class Performer {
       case 'cut':
       case 'stall':
       case 'silence':
-        this.#faults.wire(step.does, step.forMs);
+        this.#faults.wire(step.server, step.does, step.forMs);
         return DONE;
       case 'delay':
-        this.#faults.wire('delay', step.forMs, step.delayMs);
+        this.#faults.wire(step.server, 'delay', step.forMs, step.delayMs);
         return DONE;
       case 'pause-server':
-        this.#faults.pauseServer(step.forMs);
+        this.#faults.pauseServer(step.server, step.forMs);
         return DONE;
       case 'kill-server':
-        return this.#variables.killServer();
+        return this.#killServer(step);
+      case 'cut-engine':
+        this.#faults.cutEngine(step.server, step.forMs);
+        return DONE;
+      case 'kill-engine':
+        return this.#faults.killEngine(step.forMs);
       case 'reopen':
         return this.#reopen(step);
       default:
@@ -176,6 +181,11 @@ export class Performer {
     const { workers } = this.#plan.pools[pool]!;
     if (worker >= workers) return DONE;
     return this.#recorder.track('restart of a worker', this.#world.pools[pool]!.restartWorker(worker));
+  }
+
+  #killServer({ server, forMs }: StepOf<'kill-server'>): Promise<void> {
+    const kill = () => this.#faults.killServer(server, forMs);
+    return this.#recorder.history.isDurable ? kill() : this.#variables.forgetAll(kill);
   }
 
   /** The sets that were made before it closed get their answers. */

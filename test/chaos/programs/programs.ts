@@ -1,6 +1,15 @@
 /** The programs: what each does how often, and in which house. */
 import type { StepKind } from './step.js';
 
+export type EngineName = 'memory' | 'sqlite' | 'redis';
+
+/** What a life is led over. */
+export interface EngineSetup {
+  readonly engine: EngineName;
+  /** More than one only where they share the engine. */
+  readonly servers: number;
+}
+
 export interface Program {
   readonly weights: Readonly<Partial<Record<StepKind, number>>>;
   readonly isLocal: boolean;
@@ -14,6 +23,8 @@ export interface Program {
   readonly bufferLimits: readonly number[];
   /** Share of watches over the legs, atomic. */
   readonly atomicShare: number;
+  /** No watch is slow, so that none may miss a change where the state outlives its servers. */
+  readonly isGapless: boolean;
 }
 
 const SETTING = { set: 20, burst: 6, batch: 5, atomic: 4, read: 2 } as const;
@@ -31,7 +42,10 @@ const USUAL = {
   pauseMs: 40,
   bufferLimits: [1_024, 1_024, 64, 8],
   atomicShare: 0.2,
+  isGapless: false,
 } as const;
+
+const GENTLE = { credits: [16_384], bufferLimits: [16_384], states: [2, 3], isGapless: true } as const;
 
 export const PROGRAMS = {
   /** Watches that stay, and sets: what has to hold first. */
@@ -99,13 +113,38 @@ export const PROGRAMS = {
     states: [2, 4],
     bufferLimits: [1_024, 64, 8],
   },
+  /** A server that dies and goes on where it was, while nothing else can make a watch miss anything. */
+  restarts: { ...USUAL, ...GENTLE, weights: { ...SETTING, ...WATCHING, 'kill-server': 3 }, pauseMs: 60 },
+  /** Servers that share their state, one of them always in trouble. */
+  fronts: {
+    ...USUAL,
+    ...GENTLE,
+    weights: {
+      ...SETTING,
+      ...WATCHING,
+      'kill-server': 1,
+      'pause-server': 0.5,
+      cut: 1,
+      'cut-engine': 1,
+      'kill-engine': 0.5,
+    },
+    pauseMs: 80,
+  },
 } as const satisfies Readonly<Record<string, Program>>;
 
 export type ProgramName = keyof typeof PROGRAMS;
 
 export const PROGRAM_NAMES = Object.keys(PROGRAMS) as ProgramName[];
 
+/** Those that an engine's lives are drawn from. */
+export const PROGRAMS_OF: Readonly<Record<EngineName, readonly ProgramName[]>> = {
+  memory: PROGRAM_NAMES.filter((name) => name !== 'restarts' && name !== 'fronts'),
+  sqlite: ['restarts', 'restarts', 'breaks', 'kills', 'atomic', 'closing', 'everything'],
+  redis: ['fronts', 'fronts', 'breaks', 'kills', 'atomic', 'closing', 'everything'],
+};
+
 /** After these calls may fail that would not otherwise. */
 export const FAULTS: ReadonlySet<StepKind> = new Set<StepKind>([
   ...(['cut', 'stall', 'silence', 'delay', 'pause-server', 'kill-server', 'restart-worker'] as const),
+  ...(['cut-engine', 'kill-engine'] as const),
 ]);

@@ -174,7 +174,7 @@ export class RunningWatch {
       ...(this.#owner === undefined ? {} : { owner: this.#owner }),
       onState: (state) => {
         if (state === 'live' && plan.form === 'iterator') this.record.readyMs ??= nowMs();
-        this.#note({ kind: 'state', state, turn: recorder.turn });
+        this.#note({ kind: 'state', state, atMs: nowMs(), turn: recorder.turn });
       },
       onError: (error) => {
         const { code, message } = codeOf(error);

@@ -5,7 +5,7 @@ import type { Random } from './random.js';
 import type { Step, StepKind, WatchPlan } from './step.js';
 
 /** Where the step happens. */
-export interface House extends Pick<LifePlan, 'variables' | 'states' | 'sessions' | 'pools'> {
+export interface House extends Pick<LifePlan, 'variables' | 'states' | 'sessions' | 'pools' | 'engine'> {
   readonly program: Program;
 }
 
@@ -21,6 +21,9 @@ export function drawStep(random: Random, does: StepKind, house: House, watches: 
   const watch = random.chance(0.5)
     ? Math.max(0, watches - 1 - random.whole(0, 2))
     : random.whole(0, Math.max(0, watches - 1));
+  // One server alone is nothing to draw: a seed plans what it planned before there were several.
+  const isShared = house.engine.servers > 1;
+  const server = isShared ? random.whole(0, house.engine.servers - 1) : 0;
   switch (does) {
     case 'watch':
       return { does, pauseMs, state, ...drawWatch(random, house, watches), isHasty: random.chance(0.06) };
@@ -63,12 +66,17 @@ export function drawStep(random: Random, does: StepKind, house: House, watches: 
     case 'cut':
     case 'stall':
     case 'silence':
+      return { does, pauseMs, server, forMs: random.one(isShared ? LONG_FAULTS_MS : SHORT_FAULTS_MS) };
     case 'pause-server':
-      return { does, pauseMs, forMs: random.one([0, 5, 50, 200, 500]) };
+      return { does, pauseMs, server, forMs: random.one(isShared ? LONG_PAUSES_MS : SHORT_FAULTS_MS) };
+    case 'cut-engine':
+      return { does, pauseMs, server, forMs: random.one(LONG_FAULTS_MS) };
     case 'delay':
-      return { does, pauseMs, forMs: random.whole(100, 800), delayMs: random.one([2, 20, 80]) };
+      return { does, pauseMs, server, forMs: random.whole(100, 800), delayMs: random.one([2, 20, 80]) };
     case 'kill-server':
-      return { does, pauseMs };
+      return { does, pauseMs, server, forMs: isShared ? random.one(LONG_FAULTS_MS) : 0 };
+    case 'kill-engine':
+      return { does, pauseMs, forMs: random.one(SHORT_FAULTS_MS) };
     case 'reopen':
       return { does, pauseMs, state, sets: random.one([0, 5, 40]) };
     default:
@@ -126,5 +134,9 @@ function numbersAmong(variables: readonly VariablePlan[]): number[] {
   return variables.flatMap(({ type, isLeg }, place) => (type === 'integer' && !isLeg ? [place] : []));
 }
 
+const SHORT_FAULTS_MS = [0, 5, 50, 200, 500];
+/** So long that clients have to go on at another server. */
+const LONG_FAULTS_MS = [0, 50, 500, 3_000];
+const LONG_PAUSES_MS = [50, 500, 3_000, 10_000];
 /** Sessions and variables below one number of a set: a threshold of this many sets. */
 const ABOVE_UNIT = 4_096;

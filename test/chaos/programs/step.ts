@@ -68,9 +68,15 @@ export type Step = { readonly pauseMs: number } & (
     }
   | { readonly does: 'block'; readonly forMs: number }
   | { readonly does: 'restart-worker'; readonly pool: number; readonly worker: number }
-  | { readonly does: 'cut' | 'stall' | 'silence' | 'pause-server'; readonly forMs: number }
-  | { readonly does: 'delay'; readonly forMs: number; readonly delayMs: number }
-  | { readonly does: 'kill-server' }
+  | {
+      readonly does: 'cut' | 'stall' | 'silence' | 'pause-server' | 'cut-engine';
+      readonly server: number;
+      readonly forMs: number;
+    }
+  | { readonly does: 'delay'; readonly server: number; readonly forMs: number; readonly delayMs: number }
+  /** Another begins in its place after `forMs`. */
+  | { readonly does: 'kill-server'; readonly server: number; readonly forMs: number }
+  | { readonly does: 'kill-engine'; readonly forMs: number }
   /** Closes a state, sets under way, and opens it again. */
   | { readonly does: 'reopen'; readonly state: number; readonly sets: number }
 );

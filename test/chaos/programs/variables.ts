@@ -64,10 +64,10 @@ export class LifeVariables {
     });
   }
 
-  /** The server is killed, and another begins that knows nothing. */
-  async killServer(): Promise<void> {
+  /** `kill` ends with another server, that knows nothing. */
+  async forgetAll(kill: () => Promise<void>): Promise<void> {
     await this.#next(async () => {
-      await this.#world.server?.killAndRestart();
+      await kill();
       this.#recorder.history.epochs.push({ atMs: nowMs() });
     });
     await this.registerAll();

@@ -2,7 +2,7 @@
 import type { StateProvider } from '../../../src/main/index.js';
 import { BridgedState, LocalState, WorkerPool } from '../../../src/main/index.js';
 import { FaultyProxy } from '../faults/faulty-proxy.js';
-import { ServerLife } from '../faults/server-life.js';
+import { ServerHouse } from '../faults/server-house.js';
 import type { Recorder } from '../history/recorder.js';
 import type { LifePlan, StatePlan } from './life-plan.js';
 import { OutsideWriter } from './outside-writer.js';
@@ -13,9 +13,9 @@ export interface World {
   readonly sessionIds: readonly string[];
   readonly states: StateProvider[];
   readonly pools: readonly WorkerPool[];
-  /** Undefined where nothing goes over a wire. */
-  readonly proxy: FaultyProxy | undefined;
-  readonly server: ServerLife | undefined;
+  /** Before each server; none where nothing goes over a wire. */
+  readonly proxies: readonly FaultyProxy[];
+  readonly house: ServerHouse | undefined;
   /** Opens a state anew, as it was planned. */
   open(state: StatePlan): Promise<StateProvider>;
   /** Calls from outside, not over the wire that breaks. */
@@ -24,9 +24,9 @@ export interface World {
   close(): Promise<void>;
 }
 
-/** `steadyServer`: one that outlives this life, where it is not to be killed. */
-export function openWorld(plan: LifePlan, recorder: Recorder, steadyServer: ServerLife | undefined): Promise<World> {
-  return plan.isLocal ? openLocalWorld(plan) : openBridgedWorld(plan, recorder, steadyServer);
+/** `steady`: one that outlives this life, where none of it is to be killed. */
+export function openWorld(plan: LifePlan, recorder: Recorder, steady: ServerHouse | undefined): Promise<World> {
+  return plan.isLocal ? openLocalWorld(plan) : openBridgedWorld(plan, recorder, steady);
 }
 
 async function openLocalWorld(plan: LifePlan): Promise<World> {
@@ -35,21 +35,24 @@ async function openLocalWorld(plan: LifePlan): Promise<World> {
     new LocalState({ sessionId: sessionIds[session]!, maxMainMs });
   const states: StateProvider[] = await Promise.all(plan.states.map(open));
   return {
-    ...{ sessionIds, states, pools: [], proxy: undefined, server: undefined, open },
+    ...{ sessionIds, states, pools: [], proxies: [], house: undefined, open },
     call: (session, calls, atOnce = AT_ONCE) => callEach(states[session]!, calls, atOnce),
     close: async () => undefined,
   };
 }
 
-async function openBridgedWorld(plan: LifePlan, recorder: Recorder, steady: ServerLife | undefined): Promise<World> {
+async function openBridgedWorld(plan: LifePlan, recorder: Recorder, steady: ServerHouse | undefined): Promise<World> {
   const sessionIds = sessionIdsOf(plan);
-  const server = plan.killsServer || steady === undefined ? await ServerLife.start(SERVER_OPTIONS) : steady;
-  const proxy = await FaultyProxy.start(server.port);
-  const writer = await OutsideWriter.start(`127.0.0.1:${server.port}`, sessionIds);
+  const house =
+    plan.killsServer || steady === undefined ? await ServerHouse.start(plan.engine, SERVER_OPTIONS) : steady;
+  const { servers } = house;
+  const proxies = await Promise.all(servers.map(({ port }) => FaultyProxy.start(port)));
+  const direct = servers.map(({ port }) => `127.0.0.1:${port}`);
+  const writer = await OutsideWriter.start(direct, sessionIds);
   const pools = await Promise.all(plan.pools.map((pool) => WorkerPool.open({ ...pool, logger: logger() })));
   const open = ({ session, pool, transport, maxMainMs }: StatePlan): Promise<StateProvider> =>
     BridgedState.open({
-      endpoint: proxy.endpoint,
+      endpoints: proxies.map(({ endpoint }) => endpoint),
       sessionId: sessionIds[session]!,
       pool: pools[pool]!,
       transport,
@@ -60,13 +63,13 @@ async function openBridgedWorld(plan: LifePlan, recorder: Recorder, steady: Serv
     });
   const states = await Promise.all(plan.states.map(open));
   return {
-    ...{ sessionIds, states, pools, proxy, server, open },
+    ...{ sessionIds, states, pools, proxies, house, open },
     call: (session, calls, atOnce = AT_ONCE) => writer.call(session, calls, atOnce),
     close: async () => {
       await writer.close();
       await Promise.all(pools.map((pool) => pool.close()));
-      await proxy.close();
-      if (server !== steady) await server.close();
+      await Promise.all(proxies.map((proxy) => proxy.close()));
+      if (house !== steady) await house.close();
     },
   };
 

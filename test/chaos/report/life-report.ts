@@ -15,6 +15,11 @@ export function lifeLine(
   const calls = history.watches.reduce((sum, { entries }) => sum + entries.length, 0);
   const took = Object.entries(phases).map(([phase, ms]) => `${phase} ${(ms / 1_000).toFixed(1)}`);
   const outcome = violations.length === 0 ? 'ok' : `${violations.length} VIOLATIONS`;
+  const { restarts } = history;
+  if (restarts.length > 0)
+    took.push(
+      `${restarts.length} restarts in ${Math.round(Math.max(...restarts.map(({ tookMs }) => tookMs)))} ms at most,`,
+    );
   return `seed ${seed} life ${life} ${program} (${workers}, ${states.length} states): ${steps.length} steps, ${history.sets.length} sets, ${history.watches.length} watches told ${calls} times, ${took.join(' ')} s: ${outcome}`;
 }
 
@@ -27,8 +32,9 @@ export function violationLines(violations: readonly Violation[], perRule = 3): s
   ]);
 }
 
-export function howToReplay({ seed, life, program }: LifePlan, asked: boolean): string {
-  const name = asked ? ` --program ${program}` : '';
+export function howToReplay({ seed, life, program, engine: { engine, servers } }: LifePlan, asked: boolean): string {
+  const over = engine === 'memory' ? '' : ` --engine ${engine}${servers > 1 ? ` --servers ${servers}` : ''}`;
+  const name = `${over}${asked ? ` --program ${program}` : ''}`;
   return `  again: npm run chaos -- --seed ${seed} --life ${life}${name}   (the same steps; their timing is the machine's)`;
 }
 

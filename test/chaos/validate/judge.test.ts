@@ -62,7 +62,7 @@ test('a new life that is told breaks nothing', () => {
 
 test('a deletion that is told, and ends the watch, breaks nothing', () => {
   const calls = [callOf(A, 2), callOf(A, 5, { ...gone, old: tagOf(A, 2), missed: 2 })];
-  assert.deepEqual(rulesBroken(watchOf([A], [...calls, { kind: 'state', state: 'stopped', turn: 9 }])), []);
+  assert.deepEqual(rulesBroken(watchOf([A], [...calls, { kind: 'state', state: 'stopped', atMs: 5, turn: 9 }])), []);
 });
 
 test('1: a version that comes twice, or late, is found', () => {
@@ -154,7 +154,7 @@ test('6: a watch that lacks the last value is found although it is stopped after
 
 test('6: a watch that is not live in the end is found', () => {
   const calls = [callOf(A, 2), callOf(A, 3), callOf(A, 4)];
-  const waits = watchOf([A], [...calls, { kind: 'state', state: 'backoff', turn: 9 }]);
+  const waits = watchOf([A], [...calls, { kind: 'state', state: 'backoff', atMs: 5, turn: 9 }]);
   assert.deepEqual(rulesBroken(waits), ['06-the-last-value-arrives']);
 });
 
@@ -239,7 +239,7 @@ test('10: a call after stop, after remove and after a failure is found', () => {
   assert.deepEqual(rulesBroken(watchOf([A, 1], [...other, ...removed, callOf(A, 2, { revision: 9 })])), rule);
   const failed = [
     { kind: 'error', code: 'BUFFER_OVERFLOW', message: '', turn: 2 } as const,
-    { kind: 'state', state: 'failed', turn: 2 } as const,
+    { kind: 'state', state: 'failed', atMs: 5, turn: 2 } as const,
   ];
   assert.deepEqual(rulesBroken(watchOf([A], [...failed, callOf(A, 2)], { overflow: 'error' })), rule);
 });
@@ -279,6 +279,58 @@ test('11: half of an atomic batch in a turn is found, and the rest of it in the 
   assert.deepEqual(rulesBroken(watchOf(LEGS, torn)), []);
 });
 
+test('06: of a server that kept its state another epoch, a change missed and a resync are found', () => {
+  const all = [callOf(A, 2), callOf(A, 3), callOf(A, 4)];
+  const rule = '06-no-restart-is-noticed';
+  const inLife = (calls: typeof all, epoch = 'one') =>
+    rulesBroken(watchOf([A], calls), (history) => {
+      Object.assign(history, { isDurable: true, isGapless: true });
+      history.restarts.push({ server: 0, epochBefore: 'one', epoch, tookMs: 100 });
+    });
+  assert.deepEqual(inLife(all), []);
+  assert.deepEqual(inLife(all, 'other'), [rule]);
+  assert.deepEqual(inLife([callOf(A, 4, { missed: 2, old: tagOf(A, 1) })]), [rule]);
+  assert.deepEqual(inLife([callOf(A, 2), callOf(A, 3, { resync: true }), callOf(A, 4)]), [rule]);
+});
+
+test('06: a watch that is not live at another server within 2 s is found, and excused where all were in trouble', () => {
+  const calls = [callOf(A, 2), callOf(A, 3), callOf(A, 4)];
+  const inLife = (liveMs: number, places: readonly (number | 'engine')[]) => {
+    const state = (name: string, atMs: number) => ({ kind: 'state', state: name, atMs, turn: 9 }) as const;
+    return rulesBroken(watchOf([A], [...calls, state('backoff', 10_000), state('live', liveMs)]), (history) => {
+      Object.assign(history, { servers: 2 });
+      history.faults.push(...places.map((at) => ({ kind: 'cut', at, startMs: 9_990, endMs: 13_000 }) as const));
+    });
+  };
+  assert.deepEqual(inLife(11_900, [0]), []);
+  assert.deepEqual(inLife(12_100, [0]), ['06-live-at-another-server']);
+  assert.deepEqual(inLife(12_100, [0, 1]), []);
+  assert.deepEqual(inLife(12_100, ['engine']), []);
+});
+
+test('09: a variable that was registered, not deleted, and is not there is found where it has to be kept', () => {
+  const inLife = (isDurable: boolean, deletedMs?: number) =>
+    rulesBroken(undefined, (history) => {
+      Object.assign(history, { isDurable });
+      const { variables } = history.quiet!;
+      history.quiet = { ...history.quiet!, variables: variables.filter(({ variable }) => variable !== A) };
+      if (deletedMs !== undefined) {
+        const times = { startMs: deletedMs, endMs: deletedMs, error: undefined };
+        history.deletions.push({ session: 0, variable: A, ...times });
+      }
+    });
+  assert.deepEqual(inLife(true), ['09-what-is-kept-stays']);
+  assert.deepEqual(inLife(true, 50), []);
+  assert.deepEqual(inLife(false), []);
+});
+
+test('11: a change with one revision here and another there is found', () => {
+  const broken = rulesBroken(watchOf([A], [callOf(A, 2), callOf(A, 3), callOf(A, 4)]), (history) => {
+    history.watches.push(watchOf([A], [callOf(A, 2), callOf(A, 3), callOf(A, 4, { revision: 5 })]));
+  });
+  assert.deepEqual(broken, ['11-one-order-for-all']);
+});
+
 test('13: books that do not balance are found', () => {
   const calls = [callOf(A, 2), callOf(A, 3), callOf(A, 4)];
   const books = { label: 'w0', state: 'live', delivered: 3, filtered: 0, rateLimited: 0, missed: 0, buffered: 0 };
@@ -296,7 +348,7 @@ test('errors of a watch that nobody asked for, and failures without one, are fou
   const calls = [callOf(A, 2), callOf(A, 3), callOf(A, 4)];
   const told = { kind: 'error', code: 'INTERNAL', message: 'the books', turn: 9 } as const;
   assert.deepEqual(rulesBroken(watchOf([A], [...calls, told])), ['errors-are-expected']);
-  const failed = { kind: 'state', state: 'failed', turn: 9 } as const;
+  const failed = { kind: 'state', state: 'failed', atMs: 5, turn: 9 } as const;
   assert.deepEqual(rulesBroken(watchOf([A], [...calls, failed])), ['errors-are-expected']);
 });
 

@@ -5,11 +5,15 @@ import { missedIsExact } from './02-missed-is-exact.js';
 import { valuesAreOfTheirVariable } from './02-values-are-of-their-variable.js';
 import { oldAndNewChain } from './03-old-and-new-chain.js';
 import { initialValuesComeFirst } from './04-initial-values-come-first.js';
+import { liveAtAnotherServer } from './06-live-at-another-server.js';
+import { epochsStay, noRestartIsNoticed } from './06-no-restart-is-noticed.js';
 import { theLastValueArrives } from './06-the-last-value-arrives.js';
 import { newLivesAreTold } from './07-new-lives-are-told.js';
 import { sets } from './09-sets.js';
+import { whatIsKeptStays } from './09-what-is-kept-stays.js';
 import { silenceAfterStop } from './10-silence-after-stop.js';
 import { atomicTurnsAreWhole } from './11-atomic-turns-are-whole.js';
+import { oneOrderForAll } from './11-one-order-for-all.js';
 import { revisionsRise } from './11-revisions-rise.js';
 import { theBooksBalance } from './13-the-books-balance.js';
 import { callsFailAsExpected, watchesFailAsExpected } from './errors-are-expected.js';
@@ -22,6 +26,9 @@ export function judge(history: History): Violation[] {
   return [
     ...truth.disagreements,
     ...sets(history, truth),
+    ...whatIsKeptStays(history),
+    ...epochsStay(history),
+    ...oneOrderForAll(history),
     ...callsFailAsExpected(history),
     ...history.troubles.map(({ kind, what }) => ({ rule: kind, sentence: what })),
     ...history.watches.flatMap((watch) => [
@@ -30,6 +37,7 @@ export function judge(history: History): Violation[] {
       ...revisionsRise(watch, truth),
       ...atomicTurnsAreWhole(watch, history, truth),
       ...theLastValueArrives(watch, history),
+      ...liveAtAnotherServer(watch, history),
       ...theBooksBalance(watch, history, truth),
       ...watchesFailAsExpected(watch),
       ...stretchesOf(watch).flatMap((stretch) => [
@@ -38,6 +46,7 @@ export function judge(history: History): Violation[] {
         ...oldAndNewChain(stretch, truth),
         ...initialValuesComeFirst(stretch),
         ...newLivesAreTold(stretch),
+        ...noRestartIsNoticed(stretch, history),
       ]),
     ]),
   ];

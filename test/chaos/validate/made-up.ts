@@ -24,7 +24,9 @@ const TRAITS: WatchTraits = {
 /** Each variable was registered, and then set up to version 4: at 10, 20, 30. */
 export function goodHistory(): History {
   const variables = VARIABLES.map((name) => ({ name, isLeg: name.startsWith('leg'), isNumber: true }));
-  const history = emptyHistory([{ sessionId: SESSION, variables }], false);
+  const history = emptyHistory([{ sessionId: SESSION, variables }], {
+    ...{ hasFaults: false, isDurable: false, isGapless: false, servers: 1 },
+  });
   const places = VARIABLES.map((_, variable) => variable);
   for (const variable of places) {
     const registration = { tag: tagOf(variable, 1), startMs: 1, endMs: 2, id: idOf(variable), error: undefined };
@@ -69,7 +71,7 @@ export function watchOf(
   return {
     ...{ label: 'w0', state: 'state 0', session: 0, identifiers, firstIdentifiers: [...identifiers.keys()] },
     ...{ startMs: 4, readyMs: 5, traits: { ...TRAITS, ...traits } },
-    entries: [{ kind: 'state', state: 'live', turn: 0 }, ...entries],
+    entries: [{ kind: 'state', state: 'live', atMs: 5, turn: 0 }, ...entries],
     quietEntries: undefined,
   };
 }
