@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import type { EngineName, EngineSetup, ProgramName } from './programs/programs.js';
 import { PROGRAM_NAMES, PROGRAMS_OF } from './programs/programs.js';
+import type { LoadOptions } from './restart-load.js';
 
 export interface ChaosOptions {
   readonly seed: number;
@@ -18,6 +19,8 @@ export interface ChaosOptions {
   /** About how long the steps of a life take, ms. */
   readonly lengthMs: number;
   readonly printsSteps: boolean;
+  /** No lives, but so many kills of a server under load. */
+  readonly load: LoadOptions | undefined;
   /** Folder for the histories of lives that broke a promise. */
   readonly dump: string | undefined;
 }
@@ -32,6 +35,8 @@ export const USAGE = `npm run chaos -- [options]
   --engine E     memory, sqlite or redis, in a folder of its own; default memory
   --servers K    servers over one Redis; default 2
   --length S     seconds of steps a life; default 5
+  --kills K      instead of lives: a server over sqlite, loaded, that is killed so often,
+                 with --rate sets a second (5000), --watches (2000) and --variables (100000)
   --steps        prints the steps of each life
   --dump FOLDER  writes there what happened in a life that breaks a promise, as JSON`;
 
@@ -48,6 +53,10 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
       program: { type: 'string' },
       engine: { type: 'string' },
       servers: { type: 'string' },
+      kills: { type: 'string' },
+      rate: { type: 'string' },
+      watches: { type: 'string' },
+      variables: { type: 'string' },
       length: { type: 'string' },
       steps: { type: 'boolean' },
       dump: { type: 'string' },
@@ -60,14 +69,22 @@ export function parseChaosOptions(args: readonly string[]): ChaosOptions {
   const life = numberOf('life', values.life);
   const lives = life === undefined ? numberOf('lives', values.lives) : 1;
   const minutes = numberOf('minutes', values.minutes) ?? (lives === undefined ? 1 : Number.POSITIVE_INFINITY);
+  const seed = numberOf('seed', values.seed) ?? Math.floor(Math.random() * 1_000_000);
+  const engine = engineOf(values.engine ?? 'memory', numberOf('servers', values.servers));
+  const kills = numberOf('kills', values.kills);
+  if (kills !== undefined && engine.engine !== 'sqlite') throw new Error('--kills: of --engine sqlite');
+  const watches = numberOf('watches', values.watches) ?? 2_000;
+  const variables = Math.max(watches, numberOf('variables', values.variables) ?? 100_000);
+  const rate = numberOf('rate', values.rate) ?? 5_000;
   return {
-    seed: numberOf('seed', values.seed) ?? Math.floor(Math.random() * 1_000_000),
+    seed,
+    load: kills === undefined ? undefined : { seed, kills, rate, watches, variables },
     seeds: Math.max(1, numberOf('seeds', values.seeds) ?? 1),
     life,
     lives: lives ?? Number.POSITIVE_INFINITY,
     untilMs: minutes * 60_000,
     program,
-    engine: engineOf(values.engine ?? 'memory', numberOf('servers', values.servers)),
+    engine,
     lengthMs: (numberOf('length', values.length) ?? 5) * 1_000,
     printsSteps: values.steps ?? false,
     dump: values.dump,

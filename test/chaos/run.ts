@@ -12,12 +12,14 @@ import { SERVER_OPTIONS } from './programs/world.js';
 import { howToReplay, lifeLine, violationLines } from './report/life-report.js';
 import type { MemorySample } from './report/memory-trend.js';
 import { memoryTrend, trendLine } from './report/memory-trend.js';
+import { loadAndKill } from './restart-load.js';
 
 type Samples = Record<'client, resident' | 'client, heap' | 'server, resident', MemorySample[]>;
 
 async function main(): Promise<number> {
   const options = parseChaosOptions(process.argv.slice(2));
   const { seed, seeds, lengthMs, program, engine } = options;
+  if (options.load !== undefined) return (await loadAndKill(options.load, say)) ? 0 : 1;
   const startMs = performance.now();
   const samples: Samples = { 'client, resident': [], 'client, heap': [], 'server, resident': [] };
   const failed: string[] = [];
