@@ -200,7 +200,7 @@ async function set({ state }: Client, name: string, value: number): Promise<void
 }
 
 async function startServer(url: string, ack?: 'primary'): Promise<ServerProcess> {
-  const server = await ServerProcess.start({ redis: url, ...(ack === undefined ? {} : { ack }) });
+  const server = await ServerProcess.start({ engine: url, ...(ack === undefined ? {} : { ack }) });
   closers.push(() => server.close());
   return server;
 }
