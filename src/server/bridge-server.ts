@@ -162,6 +162,7 @@ class RunningServer implements BridgeServer {
         newEpoch: () => randomId('epoch'),
         logger,
         handleHealth: ({ state, cause }) => logger.warn({ engine: engine.name, state, error: cause }, 'engine'),
+        handleServers: () => this.#context.watchStreams.handleServers(),
         handleFork: (sessionId) => this.#handleFork(sessionId),
       });
       this.#context.options = Object.freeze({ ...this.#options, epoch: this.#life.epoch });

@@ -63,6 +63,7 @@ function sessionOf(down: readonly Uint8Array[], random: Random): LinkSession {
     handleRegistered: () => undefined,
     handleEnded: () => undefined,
     handleDraining: () => undefined,
+    handleServers: () => undefined,
   });
   for (const [place, options] of OPTIONS.entries()) {
     const names = place === 0 ? NAMES : [NAMES[0]];

@@ -14,10 +14,11 @@ export interface ServerProcessReport {
   readonly rssBytes: number;
 }
 
-/** `engine`: as `serve --engine` takes it, and `ack` of Redis. */
+/** `engine`: as `serve --engine` takes it; `ack` and `advertise` of Redis. */
 export type ServerProcessOptions = Omit<BridgeServerOptions, 'engine'> & {
   readonly engine?: string;
   readonly ack?: 'primary' | 'replica' | 'disk';
+  readonly advertise?: string;
 };
 
 type Command = 'report' | 'close';
@@ -70,12 +71,12 @@ export class ServerProcess {
 
 const START_MS = 20_000;
 
-async function main({ engine = 'memory', ack, ...options }: ServerProcessOptions): Promise<void> {
+async function main({ engine = 'memory', ack, advertise, ...options }: ServerProcessOptions): Promise<void> {
   const { startBridgeServer } = await import('../../src/server/index.js');
   const { engineOf } = await import('../../src/cli/engine-option.js');
   const server = await startBridgeServer({
     ...options,
-    engine: await engineOf({ engine, ...(ack === undefined ? {} : { ack }) }),
+    engine: await engineOf({ engine, ...(ack && { ack }), ...(advertise && { advertise }) }),
   });
   process.on('message', (command: Command) => {
     switch (command) {

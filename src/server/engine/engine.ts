@@ -74,6 +74,8 @@ export interface EngineHost {
   readonly newEpoch: () => string;
   readonly logger: Logger;
   handleHealth(health: EngineHealth): void;
+  /** `serversOf` says something else now. */
+  handleServers?(): void;
   /** Something of a session that was told is lost: it begins anew from what there is, in another generation. */
   handleFork?(sessionId: string): void;
   /** Another server has made a session: this one may follow it. */

@@ -142,6 +142,12 @@ export class LinkCall
     this.handleRows();
   }
 
+  handleServers(): void {
+    if (this.#isEnded || !this.#isWelcome) return;
+    this.writer.servers(this.#server.options.engine.serversOf?.(this.#session!.id) ?? []);
+    this.handleRows();
+  }
+
   #epoch(): string {
     return epochText(this.#server.options.epoch, this.#session!.generation);
   }

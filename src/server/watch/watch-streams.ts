@@ -23,6 +23,8 @@ export interface LiveLink {
   readonly session: Session | undefined;
   /** The session goes on in another generation. */
   handleGeneration(): void;
+  /** Other servers live now. */
+  handleServers(): void;
   fail(error: unknown): void;
   /** As `fail`, behind what is ready to go and the word over how many ms its clients shall spread their return. */
   drain(error: unknown, spreadMs: number): void;
@@ -102,6 +104,10 @@ export class WatchStreams {
   /** Streams say it beside each update. */
   handleGeneration(session: Session): void {
     for (const link of this.#linksOf(session)) link.handleGeneration();
+  }
+
+  handleServers(): void {
+    for (const link of [...this.#links]) link.handleServers();
   }
 
   #linksOf(session: Session): LiveLink[] {

@@ -1,5 +1,8 @@
 /** `bridge-servers`: where clients reach the servers over one state, those first that they shall ask first. Path: server -> [endpoint list] -> client. */
 
+/** Of one list. */
+export const MOST_ENDPOINTS = 16;
+
 /** A host and its port, as clients reach a server. */
 export function isEndpoint(text: string): boolean {
   const [, port = '0'] = /^(?:[\w.-]{1,253}|\[[\da-fA-F:.]{2,45}\]):(\d{1,5})$/.exec(text) ?? [];
@@ -14,5 +17,3 @@ export function endpointListText(endpoints: readonly string[]): string {
 export function parseEndpointList(text: string): string[] {
   return text.split(',', MOST_ENDPOINTS).filter(isEndpoint);
 }
-
-const MOST_ENDPOINTS = 16;

@@ -100,6 +100,12 @@ export class LinkReader implements ReadValue {
     return elements === undefined ? undefined : textOf(this.#bytes, elements.at(-2)!, elements.at(-1)!);
   }
 
+  /** Where the servers over this state are reached; none where nothing is said of it. @throws ProtocolError */
+  servers(): string[] {
+    const count = (this.#elements[DOWN.SERVERS]?.length ?? 0) / 2;
+    return Array.from({ length: count }, () => this.#text(DOWN.SERVERS));
+  }
+
   /** Behind the rows. @throws ProtocolError */
   nextKept(): ReadKept | undefined {
     if (this.#isAtEnd(DOWN.KEPT_TARGETS)) return undefined;
@@ -378,6 +384,7 @@ for (const field of [
   DOWN.REFUSAL_MESSAGES,
   DOWN.KEPT_IDS,
   DOWN.EPOCHS,
+  DOWN.SERVERS,
 ]) {
   KEYED_FIELDS[field] = 1;
 }

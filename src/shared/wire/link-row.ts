@@ -90,9 +90,10 @@ export const DOWN = {
   KEPT_VERSIONS: 38,
   KEPT_ANSWERS: 39,
   EPOCHS: 40,
+  SERVERS: 41,
 } as const;
 
-export const DOWN_FIELDS = 41;
+export const DOWN_FIELDS = 42;
 
 /** The type URL of a value that is a header and bytes: readers mind its end alone. */
 export const BINARY_TYPE_URL = 'link.binary';

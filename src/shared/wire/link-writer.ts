@@ -133,6 +133,12 @@ export class LinkWriter {
     this.#keyed.text(DOWN.EPOCHS, text);
   }
 
+  /** Where the servers over this state are reached. */
+  servers(endpoints: readonly string[]): void {
+    this.#rows += 1;
+    for (const endpoint of endpoints) this.#keyed.text(DOWN.SERVERS, endpoint);
+  }
+
   /** About how many bytes the message has so far. */
   get size(): number {
     return this.#message.size;

@@ -300,6 +300,10 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     this.#unit.handleDraining(spreadMs);
   }
 
+  handleServers(servers: readonly string[]): void {
+    this.#rotation.handleServers(servers);
+  }
+
   handleNoLink(): void {
     const { endpoint } = this.#pool;
     const feeds = this.#carrier.end() as WatchFeed[];

@@ -66,6 +66,8 @@ export interface CarrierOwner {
   handleNoLink(): void;
   /** The server goes, and what it carries ends behind this: its clients shall return spread over so many ms. */
   handleDraining(spreadMs: number): void;
+  /** Where the servers over its state are reached, those first that shall serve the session. */
+  handleServers(servers: readonly string[]): void;
 }
 
 export interface Carrier {

@@ -11,6 +11,7 @@ import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
+import { isEndpoint, MOST_ENDPOINTS } from '../../shared/wire/endpoint-list.js';
 import { isSameLife } from '../../shared/wire/epoch-text.js';
 import { ERROR_TRAILER, STATUS } from '../../shared/wire/status.js';
 import type { SetQueue } from '../calls/set-queue.js';
@@ -150,6 +151,10 @@ export class LinkCarrier implements Carrier {
   }
 
   // --- from its session
+
+  handleServers(servers: readonly string[]): void {
+    this.#owner.handleServers(servers.filter(isEndpoint).slice(0, MOST_ENDPOINTS));
+  }
 
   handleDraining(spreadMs: number): void {
     this.#owner.handleDraining(spreadMs);

@@ -25,6 +25,8 @@ import { LinkedFeeds } from './linked-feeds.js';
 export interface LinkSessionOwner {
   /** The server goes: its clients shall return spread over so many ms. */
   handleDraining(spreadMs: number): void;
+  /** Where the servers over its state are reached. */
+  handleServers(servers: readonly string[]): void;
   /** The server has registered it. */
   handleRegistered(feed: CarriedFeed): void;
   /** By the server, or because its request is too large; it is not the session's any more. */
@@ -191,6 +193,8 @@ export class LinkSession {
     }
     while (reader.next()) this.#handleRow(reader, nowMs);
     this.#handleKept(reader);
+    const servers = reader.servers();
+    if (servers.length > 0) this.#owner.handleServers(servers);
     this.#handleOutcomes(reader);
     this.#position = reader.position() ?? this.#position;
     const drainingMs = reader.drainingMs();

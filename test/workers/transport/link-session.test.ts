@@ -51,8 +51,12 @@ class NotingFeed implements CarriedFeed {
   handleKept(variableId: string, version: number): void {
     this.told.push(`kept ${variableId} to ${version}`);
   }
-  handleEpoch(): void {}
-  handleTrouble(): void {}
+  handleEpoch(epoch: string): void {
+    this.told.push(`epoch ${epoch}`);
+  }
+  handleTrouble({ code }: BridgeError): void {
+    this.told.push(`trouble ${code}`);
+  }
 
   handlePosition(epoch: string, revision: number): void {
     this.told.push(`at ${revision} of ${epoch}`);
@@ -94,6 +98,7 @@ const WELCOME = {
 let ended: [CarriedFeed, BridgeError, number, string, number][];
 let registered: CarriedFeed[];
 let draining: number[];
+let servers: (readonly string[])[];
 let session: LinkSession;
 let writer: LinkWriter;
 
@@ -101,8 +106,10 @@ beforeEach(() => {
   ended = [];
   registered = [];
   draining = [];
+  servers = [];
   session = new LinkSession(HELLO, new SetQueue(new Uint8Array(16)), {
     handleDraining: (spreadMs) => draining.push(spreadMs),
+    handleServers: (said) => servers.push(said),
     handleRegistered: (feed) => registered.push(feed),
     handleEnded: (...end) => ended.push(end),
   });
@@ -441,4 +448,27 @@ describe('feeds that ask for the same', () => {
     hear();
     assert.equal(session.takeRequest(MAX_BYTES), undefined);
   });
+});
+
+test('a link that goes on in another epoch tells its feeds, and hears where servers are', () => {
+  const feed = new NotingFeed();
+  session.open(feed, request('v'));
+  asked();
+  session.handleMessage(encodeWelcome(WELCOME), 1);
+  writer.registered(1);
+  hear();
+  writer.epoch('e1~2');
+  writer.servers(['a:1', 'b:2']);
+  hear();
+  assert.equal(session.epoch, 'e1~2');
+  assert.equal(feed.told.at(-1), 'epoch e1~2');
+  assert.deepEqual(servers, [['a:1', 'b:2']]);
+});
+
+test('sets of the link before that are lost are told to whoever watches', () => {
+  const feed = new NotingFeed();
+  session.open(feed, request('v'));
+  asked();
+  session.handleMessage(encodeWelcome({ ...WELCOME, lost: true }), 1);
+  assert.equal(feed.told.at(-1), 'trouble LOST_SETS');
 });

@@ -10,13 +10,16 @@ export class LiveServers {
   readonly #key: string;
   readonly #evaluate: (script: Script, args: readonly (string | number)[]) => Promise<unknown>;
   readonly #timer: NodeJS.Timeout;
+  readonly #handleChange: () => void;
   #live: readonly string[];
 
   constructor(
     endpoint: string,
     key: string,
     evaluate: (script: Script, args: readonly (string | number)[]) => Promise<unknown>,
+    handleChange: () => void,
   ) {
+    this.#handleChange = handleChange;
     this.#endpoint = endpoint;
     this.#key = key;
     this.#evaluate = evaluate;
@@ -34,7 +37,10 @@ export class LiveServers {
   /** Says that this one lives, and hears of the others. */
   async renew(leaseMs = LEASE_MS): Promise<void> {
     const live = (await this.#evaluate(EVALUATE_LEASE, [this.#key, this.#endpoint, leaseMs])) as Buffer[];
-    this.#live = live.map(String);
+    const said = live.map(String).sort();
+    if (said.join() === this.#live.join()) return;
+    this.#live = said;
+    this.#handleChange();
   }
 
   async close(): Promise<void> {

@@ -198,8 +198,11 @@ export class RedisEngine implements Engine {
     }
     this.#tail.run();
     if (this.#advertise !== undefined) {
-      this.#servers = new LiveServers(this.#advertise, this.#keys.servers, (script, args) =>
-        this.#evaluate(script, args),
+      this.#servers = new LiveServers(
+        this.#advertise,
+        this.#keys.servers,
+        (script, args) => this.#evaluate(script, args),
+        () => this.#opened().handleServers?.(),
       );
       await this.#servers.renew();
     }
