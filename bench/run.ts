@@ -24,6 +24,7 @@ import { python } from './scenarios/python.js';
 import { rates } from './scenarios/rates.js';
 import { restart } from './scenarios/restart.js';
 import type { Scenario } from './scenarios/scenario.js';
+import { servers } from './scenarios/servers.js';
 import { sets } from './scenarios/sets.js';
 import { slow } from './scenarios/slow.js';
 import { steady } from './scenarios/steady.js';
@@ -32,7 +33,7 @@ import { workers } from './scenarios/workers.js';
 
 const SCENARIOS: readonly Scenario[] = [
   ...[steady, busy, fanout, open, churn, sets, local, micro],
-  ...[rates, watches, memory, workers, burst, slow, restart, mixed, python, engine],
+  ...[rates, watches, memory, workers, burst, slow, restart, mixed, python, engine, servers],
 ];
 
 // Who reads the table may stop reading (`| head`); the figures are written all the same.

@@ -1,6 +1,6 @@
 /** The bridge server of a measurement, alone in its process. */
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
-import { startBridgeServer } from '../../src/server/index.js';
+import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
 import { answerParent } from './child-link.js';
 import { nowUs } from './monotonic-clock.js';
 import type { Interval, Memory, ServerUsage } from './usage.js';
@@ -11,10 +11,13 @@ export interface OpenWatches {
   readonly observers: number;
 }
 
+// argv: port, and the Redis that it shares with others, where there is one.
+const [port = '0', redis] = process.argv.slice(2);
 // One client holds here what the defaults allow many together: they are for servers that strangers reach.
 const channel = diagnosticsChannel('net.server.socket');
 const server = await startBridgeServer({
-  port: Number(process.argv[2] ?? 0),
+  port: Number(port),
+  ...(redis === undefined ? {} : { engine: new RedisEngine(redis) }),
   maxStreams: 1_000_000,
   maxConnectionBytes: 2 ** 40,
   maxSessionBytes: 2 ** 40,

@@ -28,6 +28,8 @@ export interface StreamJob extends Load {
   readonly values?: ValueKind;
   /** More than others may stand: what a baseline does not deliver in time is told, and no failure. */
   readonly overloads?: boolean;
+  /** One server is written to and the other watched, over one Redis; the server's figures are those of the first. */
+  readonly hasTwoServers?: boolean;
   /** Ours in Node when left out. */
   readonly startWatcher?: StartWatcher;
   /** Ours in Node when left out; another is measured itself: the client's CPU of the row is that of who sets. */
@@ -41,6 +43,7 @@ export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promis
     job.values,
     job.startWatcher,
     job.startWriter,
+    job.hasTwoServers,
   );
   const { server, writer, watcher } = processes;
   const { watches, variables } = job;

@@ -29,7 +29,7 @@ describe('a watch over two workers', () => {
     const end = new AbortController();
     const watching = state.watchVariables(names, () => assert.fail('no call after the abort'), { signal: end.signal });
     end.abort();
-    await assert.rejects(within(watching, 'the refusal'), { code: 'CLOSED' });
+    await assert.rejects(within(watching, 'the refusal'), { code: 'ABORTED' });
     await state.updateVariables(Object.fromEntries(names.map((name) => [name, 1])));
     await noStreams();
     assert.deepEqual(await state.listWatchers(), []);

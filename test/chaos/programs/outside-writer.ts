@@ -31,8 +31,13 @@ export class OutsideWriter {
   }
 
   /** Resolves when it has opened a state of each session. */
-  static async start(endpoints: readonly string[], sessionIds: readonly string[]): Promise<OutsideWriter> {
-    const thread = new Worker(fileURLToPath(import.meta.url), { workerData: { role: ROLE, endpoints, sessionIds } });
+  static async start(
+    endpoints: readonly string[],
+    sessionIds: readonly string[],
+    callTimeoutMs: number,
+  ): Promise<OutsideWriter> {
+    const data = { role: ROLE, endpoints, sessionIds, callTimeoutMs };
+    const thread = new Worker(fileURLToPath(import.meta.url), { workerData: data });
     await once(thread, 'message');
     return new OutsideWriter(thread);
   }
@@ -56,8 +61,12 @@ export class OutsideWriter {
 
 const ROLE = 'outside-writer';
 
-async function serve(endpoints: readonly string[], sessionIds: readonly string[]): Promise<void> {
-  const limits = { connectTimeoutMs: 1_000, callTimeoutMs: 3_000 };
+async function serve(
+  endpoints: readonly string[],
+  sessionIds: readonly string[],
+  callTimeoutMs: number,
+): Promise<void> {
+  const limits = { connectTimeoutMs: 1_000, callTimeoutMs };
   const reconnect = { baseMs: 20, capMs: 100 };
   // One that stands still is left for another, where there is one.
   const keepalive = endpoints.length > 1 ? { timeMs: 1_000, timeoutMs: 500 } : {};
@@ -78,4 +87,4 @@ async function serve(endpoints: readonly string[], sessionIds: readonly string[]
   parentPort?.postMessage('open');
 }
 
-if (workerData?.role === ROLE) await serve(workerData.endpoints, workerData.sessionIds);
+if (workerData?.role === ROLE) await serve(workerData.endpoints, workerData.sessionIds, workerData.callTimeoutMs);

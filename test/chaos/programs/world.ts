@@ -48,7 +48,9 @@ async function openBridgedWorld(plan: LifePlan, recorder: Recorder, steady: Serv
   const { servers } = house;
   const proxies = await Promise.all(servers.map(({ port }) => FaultyProxy.start(port)));
   const direct = servers.map(({ port }) => `127.0.0.1:${port}`);
-  const writer = await OutsideWriter.start(direct, sessionIds);
+  // Without a fault no call may fail by its time, however busy the machine is.
+  const callTimeoutMs = plan.hasFaults || plan.killsServer ? CALL_MS : PATIENT_CALL_MS;
+  const writer = await OutsideWriter.start(direct, sessionIds, callTimeoutMs);
   const pools = await Promise.all(plan.pools.map((pool) => WorkerPool.open({ ...pool, logger: logger() })));
   const open = ({ session, pool, transport, maxMainMs }: StatePlan): Promise<StateProvider> =>
     BridgedState.open({
@@ -60,6 +62,7 @@ async function openBridgedWorld(plan: LifePlan, recorder: Recorder, steady: Serv
       verify: true,
       logger: logger(),
       ...SOON,
+      limits: { ...SOON.limits, callTimeoutMs },
     });
   const states = await Promise.all(plan.states.map(open));
   return {
@@ -101,7 +104,10 @@ const SOON = {
   reconnect: { baseMs: 20, capMs: 200, spreadMs: 20 },
   breaker: { failures: 8, openMs: 100 },
   keepalive: { timeMs: 1_000, timeoutMs: 500 },
-  limits: { connectTimeoutMs: 1_000, callTimeoutMs: 4_000, openTimeoutMs: 5_000 },
+  limits: { connectTimeoutMs: 1_000, openTimeoutMs: 5_000 },
 } as const;
+
+const CALL_MS = 4_000;
+const PATIENT_CALL_MS = 30_000;
 
 const AT_ONCE = 1_000;

@@ -4,6 +4,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { describe, test } from 'node:test';
 import type { StateProvider } from '../../../src/main/index.js';
 import {
+  AbortedError,
   BridgedState,
   BridgeError,
   ClosedError,
@@ -363,7 +364,7 @@ test('what is waited for or closed while the server is away ends in time', async
   opening.catch(() => undefined);
   await turn();
   end.abort(new Error('closing time'));
-  await assert.rejects(within(opening, 'the abort'), ClosedError);
+  await assert.rejects(within(opening, 'the abort'), AbortedError);
   await nothingIsLeft(state);
 });
 

@@ -3,7 +3,7 @@
  * A server that dies is off the list when its lease is over, by the clock of Redis; one that is closed, at once.
  */
 import { clearInterval, setInterval } from '../../../shared/platform-timers.js';
-import { EVALUATE_LEASE, type Script } from './scripts.js';
+import { LEASE, type Script } from './scripts.js';
 
 export class LiveServers {
   readonly #endpoint: string;
@@ -36,7 +36,7 @@ export class LiveServers {
 
   /** Says that this one lives, and hears of the others. */
   async renew(leaseMs = LEASE_MS): Promise<void> {
-    const live = (await this.#evaluate(EVALUATE_LEASE, [this.#key, this.#endpoint, leaseMs])) as Buffer[];
+    const live = (await this.#evaluate(LEASE, [this.#key, this.#endpoint, leaseMs])) as Buffer[];
     const said = live.map(String).sort();
     if (said.join() === this.#live.join()) return;
     this.#live = said;

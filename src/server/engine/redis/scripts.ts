@@ -273,7 +273,7 @@ return generation
 `);
 
 /** A server lives. ARGV: key of the list, its endpoint, ms that it says so for (0: it goes). Returns those that live, by Redis' clock. */
-export const EVALUATE_LEASE: Script = script(`
+export const LEASE: Script = script(`
 local KEY, ENDPOINT, LEASE_MS = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
