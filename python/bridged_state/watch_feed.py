@@ -412,7 +412,8 @@ class WatchFeed:
         is_snapshot = update.kind != CHANGE
         is_first = tracker.version == 0
         if epoch == "" and tracker.epoch != self._epoch:
-            epoch = self._epoch
+            is_same = is_same_life(tracker.epoch, self._epoch)
+            epoch = in_generation_of(tracker.epoch, self._epoch) if is_same else self._epoch
         in_new_life = update.missed if self._epoch else update.version - 1
         missed = tracker.accept(update.version, epoch, update.variable.id, is_snapshot, in_new_life)
         if missed == DUPLICATE:

@@ -16,7 +16,7 @@ import type { FoundHandles } from '../../shared/port/handles.js';
 import type { CellWriter } from '../../shared/port/value-cells.js';
 import { SmallMap } from '../../shared/small-map.js';
 import type { DeletedReason } from '../../shared/state/variable.js';
-import { inGenerationOf, parseEpoch } from '../../shared/wire/epoch-text.js';
+import { inGenerationOf, isSameLife, parseEpoch } from '../../shared/wire/epoch-text.js';
 import type { ExpectedNames, UpdateMessage } from '../../shared/wire/update-message.js';
 import { decodeUpdate, updateValue } from '../../shared/wire/update-message.js';
 import type { CarriedFeed } from '../transport/carrier.js';
@@ -562,7 +562,10 @@ export class WatchFeed implements CarriedFeed {
   #epochOf(update: UpdateMessage, tracker: VersionTracker): string {
     // The stream's own string rather than one more copy of it.
     if (update.epoch !== '') return update.epoch === this.#streamEpoch ? this.#streamEpoch : update.epoch;
-    return tracker.epoch === this.#streamEpoch ? '' : this.#streamEpoch;
+    if (tracker.epoch === this.#streamEpoch) return '';
+    return isSameLife(tracker.epoch, this.#streamEpoch)
+      ? inGenerationOf(tracker.epoch, this.#streamEpoch)
+      : this.#streamEpoch;
   }
 
   #handleCurrent(variable: VariableFeed): void {
