@@ -3,6 +3,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -30,11 +31,17 @@ process.exitCode = failed || failedAgain ? 1 : 0;
 /** Whether any failed. */
 function run(files, env) {
   // A list of files, because Node 20 knows no globs and would run every file of a folder called test.
-  // Two at a time: most start processes of their own, and latency bounds in them are for a machine that is not swamped.
+  // One more at a time than there are cores: most wait for processes of their own, and their deadlines are for a machine that is not swamped.
   const { status, signal } = spawnSync(
     process.execPath,
     [
-      ...['--enable-source-maps', '--test', '--test-reporter=spec', '--test-timeout=120000', '--test-concurrency=2'],
+      ...[
+        '--enable-source-maps',
+        '--test',
+        '--test-reporter=spec',
+        '--test-timeout=120000',
+        `--test-concurrency=${availableParallelism() + 1}`,
+      ],
       ...[...options, ...files],
     ],
     { cwd: root, stdio: 'inherit', env },

@@ -1,51 +1,12 @@
-/** The Python package `bridged_state`: its own tests against real servers and Node programs, its types, and what is installed from its wheel and sdist. */
+/** The Python package `bridged_state`: its types, and what is installed from its wheel and sdist. */
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ROOT } from './python-process.js';
+import { interpreterWith, needs, PACKAGE, run } from './python-tools.js';
 
-const PACKAGE = join(ROOT, 'python');
-const TESTS_MS = 110_000;
-const INTERPRETERS = ['/usr/bin/python3', 'python3'];
-const DEBIAN = 'apt-get install python3-grpcio python3-protobuf python3-pytest';
 const DEBIAN_BUILD = 'apt-get install mypy python3-build python3-setuptools python3-wheel python3-venv python3-pip';
-
-/** The first interpreter with these modules. */
-function interpreterWith(...modules: string[]): string | undefined {
-  return INTERPRETERS.find(
-    (candidate) => spawnSync(candidate, ['-c', `import ${modules.join(', ')}`], { stdio: 'ignore' }).status === 0,
-  );
-}
-
-/** What the command printed. @throws AssertionError that shows all of it when it failed */
-function run(command: string, args: readonly string[], cwd: string, timeout = TESTS_MS): string {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    ...{ cwd, timeout, encoding: 'utf8', maxBuffer: 1 << 26 },
-    env: {
-      ...process.env,
-      ...{ BRIDGED_STATE_NODE: process.execPath, PYTHONDONTWRITEBYTECODE: '1', PYTHONIOENCODING: 'utf-8' },
-    },
-  });
-  assert.equal(status, 0, `${command} ${args.join(' ')}: ${error?.message ?? `exit ${status}`}\n${stdout}\n${stderr}`);
-  return stdout;
-}
-
-/** Skipped without it on a developer's machine; in CI a failure. */
-function needs(found: string | undefined, remedy: string): { skip: string | false } {
-  return {
-    skip: found === undefined && process.env.CI !== 'true' ? `what it needs is not installed: ${remedy}` : false,
-  };
-}
-
-const tester = interpreterWith('grpc', 'google.protobuf', 'pytest');
-test('the tests of the Python package pass', needs(tester, DEBIAN), (t) => {
-  assert.ok(tester, DEBIAN);
-  const said = run(tester, ['-m', 'pytest', '-q', '--tb=short', '-p', 'no:cacheprovider'], PACKAGE);
-  t.diagnostic(said.trim().split('\n').at(-1) ?? '');
-});
 
 const checker = interpreterWith('mypy');
 test('its types hold under mypy --strict', needs(checker, DEBIAN_BUILD), () => {

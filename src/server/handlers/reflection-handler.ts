@@ -3,13 +3,21 @@ import { existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Server } from '@grpc/grpc-js';
-import { loadSync } from '@grpc/proto-loader';
-import { ReflectionService } from '@grpc/reflection';
 import { InternalError } from '../../shared/errors.js';
+import { addLazily, requireNow } from './lazy-services.js';
 
 export function addReflection(server: Server): void {
-  new ReflectionService(loadSync(protoPath(), { keepCase: true })).addToServer(server);
+  addLazily(server, METHODS, (into) => {
+    const { loadSync } = requireNow('@grpc/proto-loader') as typeof import('@grpc/proto-loader');
+    const { ReflectionService } = requireNow('@grpc/reflection') as typeof import('@grpc/reflection');
+    new ReflectionService(loadSync(protoPath(), { keepCase: true })).addToServer(into);
+  });
 }
+
+const METHODS = ['v1', 'v1alpha'].map((version) => ({
+  path: `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
+  ...{ requestStream: true, responseStream: true },
+}));
 
 /** The nearest proto/bridge.proto above this file: the package's own, compiled or not. */
 function protoPath(): string {
