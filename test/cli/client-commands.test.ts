@@ -1,15 +1,22 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { BridgedState } from '../../src/main/index.js';
 import type { CommandResult } from '../support/command-line.js';
 import { CommandProcess, run, startServe } from '../support/command-line.js';
 
 describe('client commands', () => {
   let serve: CommandProcess;
   let endpoint: string;
+  /** What a command finds is registered by this: a process for each takes half a second. */
+  let state: BridgedState;
   before(async () => {
     ({ serve, endpoint } = await startServe('--log-level', 'warn'));
+    state = await BridgedState.open({ endpoint, workers: 0 });
   });
-  after(() => serve.kill());
+  after(async () => {
+    await state.close();
+    await serve.kill();
+  });
 
   const call = (...args: string[]): Promise<CommandResult> => run([...args, '--endpoint', endpoint]);
 
@@ -48,21 +55,21 @@ describe('client commands', () => {
   });
 
   test('set prints the new version, and the old one for an equal value', async () => {
-    await done('register', 'versions', 'float', '1');
+    await state.registerVariable('versions', 'float', 1);
     assert.equal(await done('set', 'versions', '2'), '2\n');
     assert.equal(await done('set', 'versions', '2'), '2\n');
     assert.deepEqual(await json('set', 'versions', '-3.5'), { name: 'versions', version: 3 });
   });
 
   test('several values are printed as NAME VALUE in the order asked for, with --json as one object', async () => {
-    await done('register', 'one', 'integer', '1');
-    await done('register', 'two', 'string', 'second');
+    await state.registerVariable('one', 'integer', 1);
+    await state.registerVariable('two', 'string', 'second');
     assert.equal(await done('get', 'two', 'one'), 'two second\none 1\n');
     assert.deepEqual(await json('get', 'two', 'one'), { two: 'second', one: 1 });
   });
 
   test('what is there is printed although another variable is missing, with exit code 1', async () => {
-    await done('register', 'there', 'integer', '7');
+    await state.registerVariable('there', 'integer', 7);
     const { exitCode, stdout, stderr } = await call('get', 'there', 'not-there', '--json');
     assert.deepEqual([exitCode, stdout], [1, '{"there":7}\n']);
     assert.match(stderr, /Variable not found: not-there: /);
@@ -87,7 +94,7 @@ describe('client commands', () => {
   });
 
   test('for a string what is no JSON string stands for itself', async () => {
-    await done('register', 'text', 'string', 'hello world');
+    await state.registerVariable('text', 'string', '');
     for (const [given, held] of [
       ['5', '5'],
       ['true', 'true'],
@@ -97,7 +104,7 @@ describe('client commands', () => {
       ['', ''],
     ] as const) {
       await done('set', 'text', given);
-      assert.deepEqual(await json('get', 'text'), { text: held });
+      assert.equal(await state.getVariable('text'), held);
     }
   });
 
@@ -125,7 +132,7 @@ describe('client commands', () => {
   });
 
   test('a number that no float holds is refused for what it is, as a value and in constraints', async () => {
-    await done('register', 'wide', 'float', '0');
+    await state.registerVariable('wide', 'float', 0);
     const constraints = ['--constraints', '{"min":1e999}'];
     assert.match(await failure('set', 'wide', '1e999'), /the number is too large for a float/);
     assert.match(await failure('register', 'wide1', 'list', '[1e999]'), /\[0\] is too large for a double/);
@@ -135,7 +142,7 @@ describe('client commands', () => {
   });
 
   test('a value that is not JSON is wrong use, JSON of another type a failure', async () => {
-    await done('register', 'typed', 'float', '1');
+    await state.registerVariable('typed', 'float', 1);
     const { exitCode, stderr } = await call('set', 'typed', 'warm');
     assert.equal(exitCode, 2);
     assert.match(stderr, /"typed", a variable of type float, "warm" is not JSON/);
@@ -143,15 +150,15 @@ describe('client commands', () => {
   });
 
   test('set with the wrong expected version fails and says which it is', async () => {
-    await done('register', 'expected', 'float', '1');
+    await state.registerVariable('expected', 'float', 1);
     assert.match(await failure('set', 'expected', '2', '--expected-version', '9'), /version 1, not 9/);
     assert.equal(await done('set', 'expected', '2', '--expected-version', '1'), '2\n');
   });
 
   test('history tells versions, values and sources, oldest first', async () => {
-    await done('register', 'told', 'integer', '1');
+    await state.registerVariable('told', 'integer', 1);
     await done('set', 'told', '2', '--source', 'me');
-    await done('set', 'told', '3', '--source', 'you');
+    await state.setVariable('told', 3, { source: 'you' });
     const entries = (await json('history', 'told')) as Record<string, unknown>[];
     assert.deepEqual(
       entries.map(({ version, value }) => [version, value]),
@@ -168,22 +175,22 @@ describe('client commands', () => {
   });
 
   test('rollback sets an earlier value as a new version', async () => {
-    await done('register', 'back', 'integer', '1');
-    await done('set', 'back', '2');
+    await state.registerVariable('back', 'integer', 1);
+    await state.setVariable('back', 2);
     assert.deepEqual(await json('rollback', 'back', '1'), { name: 'back', version: 3 });
-    assert.equal(await done('get', 'back'), '1\n');
+    assert.equal(await state.getVariable('back'), 1);
     assert.match(await failure('rollback', 'back', '77'), /version 77/);
   });
 
   test('a deleted variable is gone, and deleting it again fails', async () => {
-    await done('register', 'gone', 'integer', '1');
+    await state.registerVariable('gone', 'integer', 1);
     assert.deepEqual(await json('delete', 'gone'), { name: 'gone', deleted: true });
     assert.match(await failure('delete', 'gone'), /Variable not found: gone/);
   });
 
   test('list prints what matches as a table, and with --json all that is known', async () => {
     await done('register', 'listed.b', 'integer', '2', '--constraints', '{"min":0}');
-    await done('register', 'listed.a', 'string', 'text');
+    await state.registerVariable('listed.a', 'string', 'text');
     const table = await done('list', 'listed.?');
     assert.match(table, /^NAME +TYPE +VERSION +VALUE\nlisted\.a +string +1 +text\nlisted\.b +integer +1 +2\n$/);
     const [first, second, ...others] = (await json('list', 'listed.*')) as Record<string, unknown>[];
@@ -201,12 +208,12 @@ describe('client commands', () => {
   });
 
   test('registering a name twice fails', async () => {
-    await done('register', 'twice', 'integer', '1');
+    await state.registerVariable('twice', 'integer', 1);
     assert.match(await failure('register', 'twice', 'integer', '1'), /twice/);
   });
 
   test('a reader that goes away after the first line is no failure', async () => {
-    for (let from = 0; from < 3; from += 1) await done('register', `piped.${from}`, 'string', 'x'.repeat(30_000));
+    for (let from = 0; from < 3; from += 1) await state.registerVariable(`piped.${from}`, 'string', 'x'.repeat(30_000));
     const command = new CommandProcess(['get', 'piped.0', 'piped.1', 'piped.2', '--endpoint', endpoint]);
     command.closeStdout();
     const { exitCode, stderr } = await command.end();

@@ -54,9 +54,10 @@ export class WorkerPool implements AsyncDisposable {
   #idleCheck: NodeJS.Timeout | undefined;
   #closing: Promise<void> | undefined;
 
-  private constructor(options: PoolOptions) {
+  private constructor(options: PoolOptions, entryUrl: string, threads: WorkerThread[]) {
     this.#options = options;
-    this.#entryUrl = workerFile(options.workerUrl);
+    this.#entryUrl = entryUrl;
+    this.#threads = threads;
     const poller = new LanePoller(options.spacingMs);
     this.#poller = poller;
     this.#slots = Array.from({ length: Math.max(1, options.workers) }, (_, number) => {
@@ -64,20 +65,15 @@ export class WorkerPool implements AsyncDisposable {
       poller.add(slot);
       return slot;
     });
-    this.#threads = Array.from(
-      { length: options.workers },
-      () =>
-        new WorkerThread({
-          entryUrl: this.#entryUrl,
-          youngGenerationMb: options.youngGenerationMb,
-          logger: options.logger,
-        }),
-    );
   }
 
   /** Resolves when every worker runs. @throws InvalidOptionsError, WorkerError when one does not start in time */
   static async open(input: PoolOptionsInput = {}): Promise<WorkerPool> {
-    const pool = new WorkerPool(parsePoolOptions(input));
+    const options = parsePoolOptions(input);
+    const { workers, workerUrl, youngGenerationMb, logger } = options;
+    const entryUrl = workerFile(workerUrl);
+    const threads = await WorkerThread.several(workers, { entryUrl, youngGenerationMb, logger });
+    const pool = new WorkerPool(options, entryUrl, threads);
     try {
       await Promise.all(pool.#slots.map((slot) => pool.#supervise(slot)));
     } catch (error) {

@@ -3,7 +3,7 @@
  * Path: worker pool -> [worker thread] -> workers/piscina-task. Closed: the thread has ended.
  */
 import type { MessagePort } from 'node:worker_threads';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import type { Logger } from '../../shared/logger.js';
 import { setImmediate } from '../../shared/platform-timers.js';
 import type { LaneMemory } from '../../shared/port/update-lane.js';
@@ -24,12 +24,21 @@ export interface SlotTaskInput {
 
 export class WorkerThread {
   readonly #options: WorkerThreadOptions;
+  readonly #Piscina: typeof Piscina;
   #piscina: Piscina;
   #onLost: (cause: unknown) => void = () => undefined;
   #isReferenced = true;
 
-  constructor(options: WorkerThreadOptions) {
+  /** So many. Without one piscina is not loaded, which takes 90 ms of CPU. */
+  static async several(count: number, options: WorkerThreadOptions): Promise<WorkerThread[]> {
+    if (count === 0) return [];
+    const { Piscina } = await import('piscina');
+    return Array.from({ length: count }, () => new WorkerThread(options, Piscina));
+  }
+
+  private constructor(options: WorkerThreadOptions, piscina: typeof Piscina) {
     this.#options = options;
+    this.#Piscina = piscina;
     this.#piscina = this.#make();
   }
 
@@ -65,7 +74,7 @@ export class WorkerThread {
 
   #make(): Piscina {
     const { entryUrl, youngGenerationMb, logger } = this.#options;
-    const piscina = new Piscina({
+    const piscina = new this.#Piscina({
       filename: entryUrl,
       // A thread that waits in Atomics.wait between tasks has no timers and no sockets.
       atomics: 'disabled',
