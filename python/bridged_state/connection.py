@@ -14,7 +14,7 @@ from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Tup
 import grpc
 import grpc.aio
 
-from ._core.backoff import Backoff, BackoffOptions
+from ._core.backoff import Backoff
 from ._wire.messages import (
     EPOCH_HEADER,
     ERROR_TRAILER,
@@ -38,10 +38,10 @@ from .errors import (
     error_of,
 )
 from .connect_failure import why_not_connected
+from .connection_options import ConnectionOptions, channel_to
 from .freshness import Freshness
 from .link_carrier import LinkCarrier
 from .stream_carrier import StreamCarrier
-from .tls_options import TlsOptions
 from .verdict import PERMANENT_CODES, error_of_call, headers_of, text_of
 from .watch_feed import WatchFeed
 
@@ -50,41 +50,6 @@ logger = logging.getLogger("bridged_state")
 _ANSWER_BYTES = 2 * 1024 * 1024
 
 Metadata = Tuple[Tuple[str, Union[str, bytes]], ...]
-
-class ConnectionOptions:
-    """Checked and complete."""
-
-    def __init__(
-        self,
-        endpoint: str,
-        session_id: str,
-        token: Optional[str],
-        tls: Optional[TlsOptions],
-        transport: str,
-        backoff: BackoffOptions,
-        max_attempts: int,
-        connect_timeout_ms: float,
-        call_timeout_ms: float,
-        heartbeat_ms: int,
-        probe_timeout_ms: float,
-        max_message_bytes: int,
-        metadata: Dict[str, str],
-        spacing_ms: int = 0,
-    ) -> None:
-        self.endpoint = endpoint
-        self.session_id = session_id
-        self.token = token
-        self.tls = tls
-        self.transport = transport
-        self.backoff = backoff
-        self.max_attempts = max_attempts
-        self.connect_timeout_ms = connect_timeout_ms
-        self.call_timeout_ms = call_timeout_ms
-        self.heartbeat_ms = heartbeat_ms
-        self.probe_timeout_ms = probe_timeout_ms
-        self.max_message_bytes = max_message_bytes
-        self.metadata = metadata
-        self.spacing_ms = spacing_ms
 
 
 class Connection:
@@ -447,22 +412,7 @@ class Connection:
             return False
 
     def _make_channel(self) -> None:
-        options = self.options
-        arguments: List[Tuple[str, Any]] = [
-            # A new channel is a new connection, and what is broken is not kept.
-            ("grpc.use_local_subchannel_pool", 1),
-            ("grpc.enable_retries", 0),
-            ("grpc.max_receive_message_length", options.max_message_bytes),
-            ("grpc.max_send_message_length", options.max_message_bytes),
-            ("grpc.initial_reconnect_backoff_ms", 100),
-            ("grpc.max_reconnect_backoff_ms", 1000),
-        ]
-        if options.tls is not None and options.tls.server_name is not None:
-            arguments.append(("grpc.ssl_target_name_override", options.tls.server_name))
-        if options.tls is None:
-            self._channel = grpc.aio.insecure_channel(options.endpoint, options=arguments)
-        else:
-            self._channel = grpc.aio.secure_channel(options.endpoint, options.tls.credentials, options=arguments)
+        self._channel = channel_to(self.options.endpoint, self.options)
 
     async def _drop_channel(self) -> None:
         channel, self._channel = self._channel, None

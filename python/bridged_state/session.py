@@ -29,7 +29,8 @@ from ._wire.messages import (
     SetVariableRequest,
 )
 from .cache import VariableCache
-from .connection import Connection, ConnectionOptions
+from .connection import Connection
+from .connection_options import ConnectionOptions
 from .errors import (
     BatchRefusedError,
     BridgeError,
