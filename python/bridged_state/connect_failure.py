@@ -5,10 +5,11 @@ Slow: one look has its time. It decides nothing but the words.
 """
 
 import asyncio
+import errno
 import re
 import socket
 import ssl
-from typing import NamedTuple, Optional, Tuple
+from typing import Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .tls_options import TlsOptions
 
@@ -25,6 +26,17 @@ class Finding(NamedTuple):
     stage: str
     code: str = ""
     error: Optional[Exception] = None
+
+
+async def why_none_connected(
+    endpoints: Sequence[str], tls: Optional[TlsOptions], said: Mapping[str, str], seconds: float
+) -> Optional[str]:
+    """Of each of them. `said`: grpc's words by endpoint. None where nothing more is known than those."""
+    looks = (why_not_connected(endpoint, tls, said.get(endpoint, ""), seconds) for endpoint in endpoints)
+    sentences = await asyncio.gather(*looks)
+    if not any(sentences):
+        return None
+    return "; ".join(known or f"no bridge server answers at {endpoint}" for endpoint, known in zip(endpoints, sentences))
 
 
 async def why_not_connected(endpoint: str, tls: Optional[TlsOptions], said: str, seconds: float) -> Optional[str]:
@@ -133,7 +145,7 @@ async def look(place: Tuple[str, int], context: Optional[ssl.SSLContext], server
     except (ConnectionResetError, BrokenPipeError):
         return Finding("closed", stage[0])
     except OSError as error:
-        return Finding("error", stage[0], error.strerror or str(error), error)
+        return Finding("error", stage[0], errno.errorcode.get(error.errno or 0) or str(error), error)
 
 
 async def _look(place: Tuple[str, int], context: Optional[ssl.SSLContext], server_name: str, stage: "list[str]") -> Finding:

@@ -1,8 +1,8 @@
 """One session's way to its server: a channel, calls, and the unit that reconnects. Path: session -> [connection] -> gRPC.
 
 One task stands for all of it: it joins the session, lets a carrier bring the updates until that breaks, and comes back by the backoff; watches
-return together. Slow: every attempt, probe and call has a deadline. Full: nothing waits here but calls, each for its own time. Closed: `close` ends
-the task and the channel, and what waited for them fails with ClosedError.
+return together. An endpoint that is not reached costs no wait while others are left. Slow: every attempt, probe and call has a deadline. Full:
+nothing waits here but calls, each for its own time. Closed: `close` ends the task and the channel, and what waited for them fails with ClosedError.
 """
 
 import asyncio
@@ -15,11 +15,14 @@ import grpc
 import grpc.aio
 
 from ._core.backoff import Backoff
+from ._core.endpoint_list import parse_endpoint_list
+from ._core.endpoint_rotation import EndpointRotation
 from ._wire.messages import (
     EPOCH_HEADER,
     ERROR_TRAILER,
     MAX_MESSAGE_HEADER,
     METHODS,
+    SERVERS_HEADER,
     BatchGetVariablesRequest,
     InitializeSessionRequest,
     Message,
@@ -37,7 +40,7 @@ from .errors import (
     code_of_sentence,
     error_of,
 )
-from .connect_failure import why_not_connected
+from .connect_failure import why_none_connected
 from .connection_options import ConnectionOptions, channel_to
 from .freshness import Freshness
 from .link_carrier import LinkCarrier
@@ -65,6 +68,9 @@ class Connection:
         self.carrier: Union[LinkCarrier, StreamCarrier, None] = None
         self.link: Optional[LinkCarrier] = None
         self.streams: Optional[StreamCarrier] = None
+        self._rotation = EndpointRotation(options.endpoints)
+        # Until then attempts share the time for connecting.
+        self._has_been_live = False
         self.freshness = Freshness(self.loop, options.heartbeat_ms)
         self.on_state: Callable[[str], None] = lambda _state: None
         self.background: Dict["asyncio.Task[Any]", None] = {}
@@ -73,6 +79,8 @@ class Connection:
         self._waiting: List["asyncio.Future[None]"] = []
         self._failure: Optional[BridgeError] = None
         self._last_error: Optional[BridgeError] = None
+        # Of the last error.
+        self._failed_endpoint = ""
         self._task: Optional["asyncio.Task[None]"] = None
 
     # --- life
@@ -94,8 +102,8 @@ class Connection:
         except UnavailableError:
             if self._failure is not None:
                 raise
-        said = "" if self._last_error is None else self._last_error.message
-        reason = self.spawn(why_not_connected(self.options.endpoint, self.options.tls, said, max(0.2, 0.15 * seconds)))
+        said = {} if self._last_error is None else {self._failed_endpoint: self._last_error.message}
+        reason = self.spawn(why_none_connected(self._rotation.endpoints, self.options.tls, said, max(0.2, 0.15 * seconds)))
         try:
             await self.when_live(0.3 * seconds)
         except UnavailableError as error:
@@ -153,7 +161,7 @@ class Connection:
             cause = self._last_error
             said = "" if cause is None else f" ({cause.message})"
             raise UnavailableError(
-                f"no bridge server answers at {self.options.endpoint}{said}: start it, or check the endpoint", cause=cause
+                f"no bridge server answers at {' or '.join(self._rotation.endpoints)}{said}: start it, or check the endpoint", cause=cause
             ) from cause
         finally:
             if waiting in self._waiting:
@@ -272,7 +280,7 @@ class Connection:
 
     def _multicallable(self, name: str) -> Any:
         if self._channel is None:
-            raise UnavailableError(f"there is no connection to {self.options.endpoint}")
+            raise UnavailableError(f"there is no connection to {self.endpoint}")
         made = self._calls.get(name)
         if made is None:
             method = METHODS[name]
@@ -307,7 +315,7 @@ class Connection:
         if self._channel is None:
             return
         try:
-            await self._join(self.options.probe_timeout_ms / 1000.0)
+            await self._join(self.options.probe_timeout_ms)
         except grpc.aio.AioRpcError as cause:
             raise error_of_call(cause) from cause
 
@@ -316,16 +324,27 @@ class Connection:
         """Why there is no connection, for sentences."""
         return "" if self._last_error is None else f" ({self._last_error.message})"
 
+    @property
+    def endpoint(self) -> str:
+        """The one that is connected, or tried next."""
+        return self._rotation.current
+
+    def handle_servers(self, servers: Sequence[str]) -> None:
+        """Where the servers over this state are reached; nothing where nobody says it."""
+        self._rotation.handle_servers(servers)
+        logger.debug("%s is connected, the endpoints are %s", self.endpoint, ", ".join(self._rotation.endpoints))
+
     # --- the unit that reconnects
 
     async def _run(self) -> None:
         backoff = Backoff(self.options.backoff)
+        failures = 0
         spread_ms: Optional[float] = None
         while True:
             live_at: Optional[float] = None
             try:
                 self._make_channel()
-                await self._join(self.options.probe_timeout_ms / 1000.0)
+                await self._join(self._attempt_ms())
                 carrier = await self._carrier()
                 self.carrier = carrier
                 for feed in list(self.feeds):
@@ -340,9 +359,10 @@ class Connection:
             except BridgeError as cause:
                 self._last_error = cause
             except Exception as cause:
-                logger.exception("the connection to %s broke by an error of ours", self.options.endpoint)
-                self._last_error = UnavailableError(f"the connection to {self.options.endpoint} broke: {cause!r}", cause=cause)
+                logger.exception("the connection to %s broke by an error of ours", self.endpoint)
+                self._last_error = UnavailableError(f"the connection to {self.endpoint} broke: {cause!r}", cause=cause)
             error = self._last_error
+            endpoint = self._failed_endpoint = self.endpoint
             carrier_gone, self.carrier = self.carrier, None
             if carrier_gone is not None:
                 carrier_gone.handle_break()
@@ -352,14 +372,17 @@ class Connection:
                 self._fail(error)
                 return
             if isinstance(carrier_gone, LinkCarrier) and carrier_gone.is_unsupported:
+                # Sets that wait for it: the endpoint before had links.
+                carrier_gone.fail_sets()
                 continue
             if live_at is not None and was_live:
                 backoff = backoff.after_live((time.monotonic() - live_at) * 1000.0)
-            if 0 < self.options.max_attempts <= backoff.attempt:
-                self._fail(error or UnavailableError(f"{self.options.endpoint} was not reached"))
+                failures = 0 if backoff.attempt == 0 else failures
+            if 0 < self.options.max_attempts <= failures:
+                self._fail(error or UnavailableError(f"{endpoint} was not reached"))
                 return
             self._become("draining" if spread_ms is not None else "backoff")
-            logger.info("the connection to %s broke: %s", self.options.endpoint, error)
+            logger.info("the connection to %s broke: %s", endpoint, error)
             for feed in list(self.feeds):
                 feed.handle_break(self.state)
                 if not feed.options.reconnect:
@@ -367,13 +390,25 @@ class Connection:
                         UnavailableError(f"{feed.subject}: the connection broke, and it asked not to reconnect", cause=error)
                     )
                     self.feeds.pop(feed, None)
-            delay_ms = backoff.delay_ms(random.random()) if spread_ms is None else spread_ms * random.random()
+            failures += 1
+            have_all_failed = self._rotation.advance()
+            delay_ms = 0.0 if spread_ms is None else spread_ms * random.random()
             spread_ms = None
-            backoff = backoff.next()
+            # What was live together does not return together; what never stood costs no time while others are left.
+            if was_live or have_all_failed:
+                delay_ms = max(delay_ms, backoff.delay_ms(random.random()))
+                backoff = backoff.next()
             await asyncio.sleep(delay_ms / 1000.0)
             self._become("connecting")
             for feed in list(self.feeds):
                 feed.handle_break("connecting")
+
+    def _attempt_ms(self) -> float:
+        """Of the time for the first connection each endpoint has its share: one that says nothing does not use it up for the others."""
+        options = self.options
+        if self._has_been_live or len(options.endpoints) == 1:
+            return options.probe_timeout_ms
+        return min(options.probe_timeout_ms, options.connect_timeout_ms / len(options.endpoints))
 
     async def _carrier(self) -> Union[LinkCarrier, StreamCarrier]:
         """A link, until the server says once that it has none."""
@@ -386,6 +421,8 @@ class Connection:
         return self.link
 
     def _when_carrier_stands(self) -> None:
+        self._has_been_live = True
+        self._rotation.handle_reached()
         self._become("live")
         self._settle_waiting()
 
@@ -396,7 +433,7 @@ class Connection:
     def channel(self) -> grpc.aio.Channel:
         """The present one. Raises UnavailableError."""
         if self._channel is None:
-            raise UnavailableError(f"there is no connection to {self.options.endpoint}")
+            raise UnavailableError(f"there is no connection to {self.endpoint}")
         return self._channel
 
     async def probe(self) -> bool:
@@ -412,7 +449,7 @@ class Connection:
             return False
 
     def _make_channel(self) -> None:
-        self._channel = channel_to(self.options.endpoint, self.options)
+        self._channel = channel_to(self.endpoint, self.options)
 
     async def _drop_channel(self) -> None:
         channel, self._channel = self._channel, None
@@ -420,19 +457,20 @@ class Connection:
         if channel is not None:
             await channel.close()
 
-    async def _join(self, seconds: float) -> None:
+    async def _join(self, timeout_ms: float) -> None:
         """Makes or joins the session."""
         options = self.options
+        endpoint = self.endpoint
         request = InitializeSessionRequest(session_id=options.session_id, without_variables=True, metadata=options.metadata)
         call = self._multicallable("InitializeSession")(
-            request, timeout=seconds, metadata=self.headers, wait_for_ready=False
+            request, timeout=timeout_ms / 1000.0, metadata=self.headers, wait_for_ready=False
         )
         try:
             response = await call
         except grpc.aio.AioRpcError as cause:
             if cause.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise UnavailableError(
-                    f"no bridge server answers at {options.endpoint} within {options.probe_timeout_ms:g} ms", cause=cause
+                    f"no bridge server answers at {endpoint} within {timeout_ms:g} ms", cause=cause
                 ) from cause
             raise
         except asyncio.CancelledError:
@@ -444,6 +482,9 @@ class Connection:
             raise error_of(code or code_of_sentence(sentence), sentence)
         headers = headers_of(await call.initial_metadata())
         self.epoch = text_of(headers.get(EPOCH_HEADER))
+        servers = parse_endpoint_list(text_of(headers.get(SERVERS_HEADER)))
+        if endpoint == self.endpoint and servers:
+            self.handle_servers(servers)
         limit = text_of(headers.get(MAX_MESSAGE_HEADER))
         if limit.isdigit() and int(limit) > 0:
             self.max_request_bytes = min(int(limit), options.max_message_bytes)

@@ -1,6 +1,6 @@
 """What a connection is told to be, checked and complete, and the channel that it asks of grpc. Path: session -> [connection options] -> connection."""
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import grpc
 import grpc.aio
@@ -12,7 +12,7 @@ from .tls_options import TlsOptions
 class ConnectionOptions:
     def __init__(
         self,
-        endpoint: str,
+        endpoints: Sequence[str],
         session_id: str,
         token: Optional[str],
         tls: Optional[TlsOptions],
@@ -27,7 +27,7 @@ class ConnectionOptions:
         metadata: Dict[str, str],
         spacing_ms: int = 0,
     ) -> None:
-        self.endpoint = endpoint
+        self.endpoints = endpoints
         self.session_id = session_id
         self.token = token
         self.tls = tls

@@ -20,6 +20,7 @@ from ._core.link_events import (
     EpochChange,
     KeptOut,
     Registered,
+    Servers,
     SetResult,
     Synced,
     Update,
@@ -279,7 +280,7 @@ class LinkCarrier:
         try:
             await asyncio.wait_for(self._finish(call), 1.0)
         except (asyncio.TimeoutError, grpc.RpcError, asyncio.InvalidStateError):
-            logger.debug("the link to %s did not end in time", self._connection.options.endpoint)
+            logger.debug("the link to %s did not end in time", self._connection.endpoint)
 
     async def _finish(self, call: Any) -> None:
         self._has_work.set()
@@ -318,7 +319,7 @@ class LinkCarrier:
                     continue
             if self._last_word != last_word:
                 continue
-            self.error = UnavailableError(f"the link to {options.endpoint} went silent")
+            self.error = UnavailableError(f"the link to {self._connection.endpoint} went silent")
             call.cancel()
             return
 
@@ -337,7 +338,7 @@ class LinkCarrier:
         if code == grpc.StatusCode.UNIMPLEMENTED and not self.session.is_welcome:
             self.is_unsupported = True
             return
-        endpoint = self._connection.options.endpoint
+        endpoint = self._connection.endpoint
         if cause is None:
             self.error = UnavailableError(f"the server at {endpoint} ended the link")
             return
@@ -385,6 +386,8 @@ class LinkCarrier:
                 feed = feeds.get(event.feed)
                 if feed is not None:
                     feed.handle_kept(event.variable_id, event.version)
+            elif isinstance(event, Servers):
+                self._connection.handle_servers(event.endpoints)
             elif isinstance(event, Draining):
                 self._spread_ms = float(event.spread_ms)
         if self.session.has_waiting_sets:

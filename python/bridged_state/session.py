@@ -46,7 +46,7 @@ from .session_options import (
     constraints_text,
     read_backoff,
     read_bool,
-    read_endpoint,
+    read_endpoints,
     read_metadata,
     read_text,
     read_token,
@@ -88,7 +88,7 @@ class SessionContext:
     @classmethod
     def connect(
         cls,
-        endpoint: str,
+        endpoint: Union[str, Sequence[str]],
         session_id: str = "default",
         *,
         token: Optional[str] = None,
@@ -110,7 +110,8 @@ class SessionContext:
         A session that is not connected yet: `async with` or `await` does that.
 
         Args:
-            endpoint: `"host:port"`.
+            endpoint: `"host:port"`, or a list of those of servers over the same state: the next is tried at once when one fails. Servers that say
+                where others live (`--advertise`) are followed there, whatever was given.
             session_id: its name; whoever connects first makes it.
             token: for servers with tokens; sent with every call, never shown.
             tls: True for the authorities that grpc knows, or `{"ca": …, "cert": …, "key": …, "server_name": …}` with PEM as bytes or text, or
@@ -118,14 +119,14 @@ class SessionContext:
             transport: `auto` takes the link and falls back to streams where a server has none; `link` and `stream` ask for one.
             metadata: kept with the session by the server, str to str.
             cache_ttl_ms: how long `get_variable` may give a value that it has read; live watches keep it fresh. 0 asks the server each time.
-            connect_timeout_ms: for the first connection, from 1.
+            connect_timeout_ms: for the first connection, from 1; of several endpoints each has its share.
             call_timeout_ms: for each call and each set, from 1.
             heartbeat_ms: the server may be silent so long, and half of that, before it is asked; from 100.
             probe_timeout_ms: for the answer then; without one the connection is made again.
             spacing_ms: over the link, how far apart the server sends messages of updates while they come, 0 to 100; the first after a pause goes at
                 once, and so do answers. A message costs a Python process as much as twenty updates. 0 = each turn of the server.
             max_message_bytes: of the largest message taken or sent, from 1,024.
-            backoff: between attempts to return.
+            backoff: between attempts to return, once every endpoint has failed.
             max_attempts: failed attempts in a row after which the session fails; 0 = never.
             on_state: a plain function that is told `live`, `backoff` and the other states.
 
@@ -140,7 +141,7 @@ class SessionContext:
             raise InvalidOptionsError(f"transport: give one of {', '.join(TRANSPORTS)}, not {describe_value(transport)}")
         read_text("session_id", session_id)
         options = ConnectionOptions(
-            endpoint=read_endpoint(endpoint),
+            endpoints=read_endpoints(endpoint),
             session_id=session_id,
             token=read_token(token),
             tls=read_tls(tls),

@@ -4,7 +4,8 @@ A sentence names the option, what was given and what it takes; a token is never 
 """
 
 import json
-from typing import Any, Dict, Mapping, Optional
+import re
+from typing import Any, Dict, Mapping, Optional, Tuple
 
 from ._core.backoff import BackoffOptions
 from ._core.describe_value import describe_value
@@ -88,9 +89,28 @@ def read_token(token: Any) -> Optional[str]:
     return token
 
 
-def read_endpoint(endpoint: Any) -> str:
+def read_endpoints(endpoint: Any) -> Tuple[str, ...]:
+    """One, or a list or tuple of them, each once. Raises InvalidOptionsError."""
+    if not isinstance(endpoint, (list, tuple)):
+        return (_read_endpoint("endpoint", endpoint),)
+    if not endpoint:
+        raise InvalidOptionsError(f'endpoint: the {type(endpoint).__name__} is empty: give at least one "host:port"')
+    return tuple(dict.fromkeys(_read_endpoint(f"endpoint[{place}]", one) for place, one in enumerate(endpoint)))
+
+
+def _read_endpoint(name: str, endpoint: Any) -> str:
     if not isinstance(endpoint, str) or not endpoint.strip():
-        raise InvalidOptionsError(f'endpoint: give "host:port", not {describe_value(endpoint)}')
-    if ":" not in endpoint or endpoint.startswith(("http://", "https://")):
-        raise InvalidOptionsError(f'endpoint: {describe_value(endpoint)} is none: write "host:port", such as "127.0.0.1:50051"')
-    return endpoint.strip()
+        raise InvalidOptionsError(f'{name}: give "host:port", or a list of them, not {describe_value(endpoint)}')
+    text = endpoint.strip()
+    if text.startswith(_TARGETS_OF_GRPC):
+        return text
+    if "," in text:
+        raise InvalidOptionsError(f"{name}: {describe_value(endpoint)} holds several: give them as a list")
+    found = re.fullmatch(r"[^/\s]+:([0-9]{1,5})", text)
+    if found is None or not 1 <= int(found[1]) <= 65_535:
+        raise InvalidOptionsError(f'{name}: {describe_value(endpoint)} is none: write "host:port", such as "127.0.0.1:50051"')
+    return text
+
+
+# Which it reads by itself.
+_TARGETS_OF_GRPC = ("unix:", "unix-abstract:", "vsock:", "dns:", "ipv4:", "ipv6:", "xds:", "google-c2p:")

@@ -125,7 +125,7 @@ class StreamCarrier:
             elif await self._connection.probe():
                 self._last_word = self._loop.time()
             else:
-                self._break(UnavailableError(f"the connection to {options.endpoint} went silent"))
+                self._break(UnavailableError(f"the connection to {self._connection.endpoint} went silent"))
                 return
 
     async def _carry(self, stream: _Stream) -> None:

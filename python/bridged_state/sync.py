@@ -101,7 +101,7 @@ class SessionContext:
         self._is_closed = False
 
     @classmethod
-    def connect(cls, endpoint: str, session_id: str = "default", **options: Any) -> "SessionContext":
+    def connect(cls, endpoint: Union[str, Sequence[str]], session_id: str = "default", **options: Any) -> "SessionContext":
         """Options as of the asynchronous `connect`. It is connected by `with`, by `open()`, or with the first call. Raises InvalidOptionsError."""
         return cls(asynchronous.SessionContext.connect(endpoint, session_id, **options))
 

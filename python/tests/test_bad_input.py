@@ -159,7 +159,16 @@ async def test_arguments_that_make_no_sense(server: Server, session_id: str, tra
 def test_options_of_a_session_that_make_no_sense() -> None:
     connect: Any = SessionContext.connect
     refused: List[Tuple[str, Callable[[], Any]]] = [
-        ("endpoint", lambda: connect("localhost")),
+        ("endpoint: .*localhost", lambda: connect("localhost")),
+        ("endpoint: .*http", lambda: connect("http://localhost:1")),
+        ("endpoint: .*65536", lambda: connect("localhost:65536")),
+        ("endpoint: .*as a list", lambda: connect("a:1,b:2")),
+        ("endpoint: .*5", lambda: connect(5)),
+        ("endpoint: the list is empty", lambda: connect([])),
+        ("endpoint: the tuple is empty", lambda: sync.SessionContext.connect(())),
+        (r"endpoint\[1\]: .*None", lambda: connect(["a:1", None])),
+        (r"endpoint\[1\]: .*b:c", lambda: connect(("a:1", "b:c"))),
+        ("endpoint: ", lambda: connect({"a:1": 1})),
         ("session_id", lambda: connect("a:1", "")),
         ("heartbeat_ms", lambda: connect("a:1", heartbeat_ms=1)),
         ("spacing_ms", lambda: connect("a:1", spacing_ms=101)),

@@ -106,6 +106,11 @@ class Teller {
     this.#events.push({ event: 'draining', spreadMs });
   }
 
+  servers(endpoints: readonly string[]): void {
+    this.#writer.servers(endpoints);
+    this.#events.push({ event: 'servers', endpoints });
+  }
+
   sets(outcomes: readonly (number | readonly [code: string, message: string])[]): void {
     this.steps.push({ sets: outcomes.length });
     for (const outcome of outcomes) {
@@ -253,6 +258,8 @@ function everyField(teller: Teller): void {
   teller.ended(1, 0, '', '');
   teller.ended(2, 8, 'MESSAGE_TOO_LARGE', 'an update is too large: raise max_bytes');
   teller.draining(17);
+  teller.send();
+  teller.servers(['10.0.0.1:50051', '[::1]:50052']);
   teller.send();
 }
 

@@ -225,6 +225,12 @@ class EpochChange(NamedTuple):
     epoch: str
 
 
+class Servers(NamedTuple):
+    """Where the servers over this state are reached, those first that shall serve the session: the whole list."""
+
+    endpoints: Tuple[str, ...]
+
+
 class Position(NamedTuple):
     """Everything up to this revision of the session has come, of every feed that is registered."""
 
@@ -250,5 +256,5 @@ class KeptAnswer(NamedTuple):
 
 
 Event = Union[
-    Update, Welcome, EpochChange, Registered, Synced, Ended, SetResult, Draining, Position, Heartbeat, KeptOut, KeptAnswer
+    Update, Welcome, EpochChange, Servers, Registered, Synced, Ended, SetResult, Draining, Position, Heartbeat, KeptOut, KeptAnswer
 ]

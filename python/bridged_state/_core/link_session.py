@@ -9,7 +9,8 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
 from .._wire.messages import LinkUp, Message
 from ..errors import InvalidArgumentError, MessageTooLargeError, ProtocolError
 from .describe_value import describe_value
-from .link_events import EMPTY_METADATA, Draining, EpochChange, Event, LinkedFeed, Position, Welcome
+from .endpoint_list import endpoints_of
+from .link_events import EMPTY_METADATA, Draining, EpochChange, Event, LinkedFeed, Position, Servers, Welcome
 from .link_frame import LinkReader, cut, parse_down
 from .link_request import FromRevision as FromRevision
 from .link_request import FromVersions as FromVersions
@@ -293,6 +294,8 @@ class LinkSession:
             for epoch in message.epochs:
                 self.epoch = epoch
                 events.append(EpochChange(epoch))
+            if message.servers:
+                events.append(Servers(endpoints_of(message.servers)))
             self._reader.read_rows(message, events)
             self._reader.kept.read(message, events)
             for revision in message.positions:

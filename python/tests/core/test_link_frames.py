@@ -13,6 +13,7 @@ from bridged_state._core.link_events import (
     KeptOut,
     Position,
     Registered,
+    Servers,
     SetResult,
     Synced,
     Update,
@@ -69,6 +70,8 @@ def told(event: Event) -> Dict[str, Any]:
         return {"event": "position", "revision": event.revision}
     if isinstance(event, Draining):
         return {"event": "draining", "spreadMs": event.spread_ms}
+    if isinstance(event, Servers):
+        return {"event": "servers", "endpoints": list(event.endpoints)}
     if isinstance(event, KeptOut):
         return {"event": "kept", "feed": event.feed, "id": event.variable_id, "version": event.version}
     if isinstance(event, KeptAnswer):
