@@ -250,10 +250,15 @@ class Connection:
                 was_made = self._may_be_made(cause)
                 if not is_over and not has_joined and await self._has_lost_session(error, cause):
                     has_joined = True
-                    await self.rejoin()
+                    try:
+                        await self.rejoin()
+                    except UnavailableError as broken:
+                        # Nothing was done: it goes by the next connection.
+                        logger.debug("%s: the session was not joined: %s", name, broken)
                     continue
                 if cause.code() == grpc.StatusCode.UNAVAILABLE and (not changes or not was_made):
-                    if is_over or self.state == "closed":
+                    self.check()
+                    if is_over:
                         raise error from cause
                     await asyncio.sleep(min(0.05 + 0.1 * random.random(), remaining))
                     continue
@@ -267,16 +272,27 @@ class Connection:
 
     async def _call_once(self, name: str, request: Message, seconds: float, details: ErrorDetails) -> Message:
         call = self._multicallable(name)(request, timeout=seconds, metadata=self.headers)
+        response = await self._answer_of(call)
+        if getattr(response, "success", True) is False and hasattr(response, "error_message"):
+            code = text_of(headers_of(await call.trailing_metadata()).get(ERROR_TRAILER))
+            sentence = response.error_message
+            raise error_of(code or code_of_sentence(sentence), sentence, details)
+        return response
+
+    async def _answer_of(self, call: Any) -> Message:
+        """Of a call on the present channel. Raises AioRpcError, UNAVAILABLE where the channel was given up meanwhile."""
+        channel = self._channel
         try:
-            response = await call
-            if getattr(response, "success", True) is False and hasattr(response, "error_message"):
-                code = text_of(headers_of(await call.trailing_metadata()).get(ERROR_TRAILER))
-                sentence = response.error_message
-                raise error_of(code or code_of_sentence(sentence), sentence, details)
-            return response
+            return await call
         except asyncio.CancelledError:
             call.cancel()
-            raise
+            # A channel that closes cancels its calls, and grpc tells who waits for one as if its own task were cancelled.
+            if channel is self._channel or _is_cancelled():
+                raise
+            nothing = grpc.aio.Metadata()
+            raise grpc.aio.AioRpcError(
+                grpc.StatusCode.UNAVAILABLE, nothing, nothing, details="the connection was given up before the answer came"
+            ) from None
 
     def _multicallable(self, name: str) -> Any:
         if self._channel is None:
@@ -440,7 +456,7 @@ class Connection:
         """Whether the server answers within its time."""
         try:
             seconds = self.options.probe_timeout_ms / 1000.0
-            await self._multicallable("Ping")(PingRequest(message="probe"), timeout=seconds, metadata=self.headers)
+            await self._answer_of(self._multicallable("Ping")(PingRequest(message="probe"), timeout=seconds, metadata=self.headers))
             return True
         except grpc.aio.AioRpcError as cause:
             # Any other status is an answer too.
@@ -466,15 +482,12 @@ class Connection:
             request, timeout=timeout_ms / 1000.0, metadata=self.headers, wait_for_ready=False
         )
         try:
-            response = await call
+            response = await self._answer_of(call)
         except grpc.aio.AioRpcError as cause:
             if cause.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise UnavailableError(
                     f"no bridge server answers at {endpoint} within {timeout_ms:g} ms", cause=cause
                 ) from cause
-            raise
-        except asyncio.CancelledError:
-            call.cancel()
             raise
         if not response.success:
             sentence = response.error_message
@@ -514,6 +527,12 @@ class Connection:
                 one.set_result(None)
             else:
                 one.set_exception(_again(self._failure))
+
+
+def _is_cancelled() -> bool:
+    """The present task. Python before 3.11 does not say it, and what cancels a call is taken for its channel there."""
+    cancelling: Optional[Callable[[], int]] = getattr(asyncio.current_task(), "cancelling", None)
+    return cancelling is not None and cancelling() > 0
 
 
 def _again(error: BridgeError) -> BridgeError:
