@@ -392,8 +392,11 @@ class Connection:
                 carrier_gone.fail_sets()
                 continue
             if live_at is not None and was_live:
-                backoff = backoff.after_live((time.monotonic() - live_at) * 1000.0)
-                failures = 0 if backoff.attempt == 0 else failures
+                live_ms = (time.monotonic() - live_at) * 1000.0
+                backoff = backoff.after_live(live_ms)
+                if live_ms >= self.options.backoff.reset_after_ms:
+                    failures = 0
+                    self._rotation.handle_lasted()
             if 0 < self.options.max_attempts <= failures:
                 self._fail(error or UnavailableError(f"{endpoint} was not reached"))
                 return
@@ -407,13 +410,14 @@ class Connection:
                     )
                     self.feeds.pop(feed, None)
             failures += 1
-            have_all_failed = self._rotation.advance()
             delay_ms = 0.0 if spread_ms is None else spread_ms * random.random()
             spread_ms = None
-            # What was live together does not return together; what never stood costs no time while others are left.
-            if was_live or have_all_failed:
+            if self._rotation.advance():
                 delay_ms = max(delay_ms, backoff.delay_ms(random.random()))
                 backoff = backoff.next()
+            elif was_live:
+                # Others lost it with us: they do not all come to the next in one moment.
+                delay_ms = max(delay_ms, backoff.reset().delay_ms(random.random()))
             await asyncio.sleep(delay_ms / 1000.0)
             self._become("connecting")
             for feed in list(self.feeds):
