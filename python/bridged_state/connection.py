@@ -36,6 +36,7 @@ from .errors import (
     SessionNotFoundError,
     UnavailableError,
     UnknownOutcomeError,
+    UnsupportedError,
     VariablesNotFoundError,
     code_of_sentence,
     error_of,
@@ -388,6 +389,9 @@ class Connection:
                 self._fail(error)
                 return
             if isinstance(carrier_gone, LinkCarrier) and carrier_gone.is_unsupported:
+                if self.options.transport == "link":
+                    self._fail(UnsupportedError(f'{endpoint} has no StreamLink: use transport "auto" or "stream"'))
+                    return
                 # Sets that wait for it: the endpoint before had links.
                 carrier_gone.fail_sets()
                 continue
