@@ -27,6 +27,7 @@ interface Reading {
   readonly epoch: string;
   readonly sessions: readonly Session[];
   readonly metric: (name: string) => number;
+  readonly has: (name: string) => boolean;
 }
 
 export async function top(options: TopCommandOptions, output: Output): Promise<void> {
@@ -78,6 +79,11 @@ function viewOf(reading: Reading, last: Reading | undefined) {
     commitMsP50: rounded(metric('engine_commit_ms_p50')),
     commitMsP99: rounded(metric('engine_commit_ms_p99')),
     engineBytes: metric('engine_bytes'),
+    tailMsP50: rounded(metric('engine_tail_ms_p50')),
+    tailMsP99: rounded(metric('engine_tail_ms_p99')),
+    isShared: reading.has('engine_tail_ms_count'),
+    fenced: metric('engine_fenced_total'),
+    forks: metric('engine_forks_total'),
     answerMs: Math.round(reading.answerMs * 10) / 10,
   };
 }
@@ -106,12 +112,16 @@ function screenOf(view: View, sessions: readonly Session[], admin: string, outpu
 
 /** Of one that outlives its server. */
 function engineLines(view: View, count: (number: number) => string): string[] {
-  if (view.engineBytes === 0) return [];
+  if (view.engineBytes === 0 && !view.isShared) return [];
   const { commitMsP50, commitMsP99, commitsPerSecond, engineBytes, engineReady } = view;
   const said = engineReady ? '' : '   NOT READY: see its log';
   const times = `in ${commitMsP50} ms p50, ${commitMsP99} ms p99`;
+  const keeps = `  keeps    ${count(commitsPerSecond)} commits a second ${times}`;
+  if (!view.isShared) return [`${keeps}   ${count(Math.ceil(engineBytes / 1e6))} MB${said}`];
+  const { tailMsP50, tailMsP99, fenced, forks } = view;
   return [
-    `  keeps    ${count(commitsPerSecond)} commits a second ${times}   ${count(Math.ceil(engineBytes / 1e6))} MB${said}`,
+    `${keeps}${said}`,
+    `  shares   behind by ${tailMsP50} ms p50, ${tailMsP99} ms p99   ${count(fenced)} calls fenced   ${count(forks)} sessions forked`,
   ];
 }
 
@@ -128,7 +138,7 @@ async function read(admin: string): Promise<Reading> {
   const values = new Map<string, number>();
   for (const [, name, value] of metrics.matchAll(/^bridged_state_(\w+) (\S+)$/gm)) values.set(name!, Number(value));
   const metric = (name: string) => values.get(name) ?? 0;
-  return { atMs, answerMs: atMs - startedAtMs, epoch, sessions: listed, metric };
+  return { atMs, answerMs: atMs - startedAtMs, epoch, sessions: listed, metric, has: (name) => values.has(name) };
 }
 
 async function fetchText(admin: string, path: string): Promise<string> {

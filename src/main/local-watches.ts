@@ -233,8 +233,16 @@ export class LocalWatches implements WatchSource {
     const rank = rankOf(priority);
     const isWhole = atomic || run.batch !== undefined || run.limit !== undefined;
     const observation: Observation = {
-      ...{ run, ring, fits, initial: [], left, isWhole, owesSynced: false, failure: undefined },
-      ...{ rank, ...NOT_IN_LINE },
+      run,
+      ring,
+      fits,
+      initial: [],
+      left,
+      isWhole,
+      owesSynced: false,
+      failure: undefined,
+      rank,
+      ...NOT_IN_LINE,
     };
     this.#observations.set(run, observation);
     return observation;

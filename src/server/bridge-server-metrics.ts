@@ -45,12 +45,28 @@ export interface BridgeServerMetrics {
   readonly engineBytes: number;
   /** Changes that a start would read again. */
   readonly engineJournalChanges: number;
+  /** Ms since the engine was last ready; 0 while it is. */
+  readonly engineAwayMs: number;
+  /** Of an engine that servers share, else 0: from what it answered to known here by its log. */
+  readonly engineTailMsP50: number;
+  readonly engineTailMsP99: number;
+  /** Revisions that were answered and that its log has not brought yet. */
+  readonly engineTailRevisions: number;
+  /** Calls meant for a primary that is none any more. */
+  readonly engineFenced: number;
+  /** Times that another primary was found. */
+  readonly engineTakeovers: number;
+  /** Sessions of which something was lost that had been told. */
+  readonly engineForks: number;
+  /** Sets sent again that had been made. */
+  readonly engineWindowHits: number;
   /** Bytes of requests that are not whole or not answered yet: of `maxRequestBytes`. */
   readonly requestBytes: number;
 }
 
 export function readMetrics({
   options,
+  clock,
   store,
   observers,
   watchStreams,
@@ -86,6 +102,14 @@ export function readMetrics({
     engineSyncMsP99: stats.syncMs?.p99 ?? 0,
     engineBytes: stats.bytes,
     engineJournalChanges: stats.journalChanges,
+    engineAwayMs: health.state === 'ready' ? 0 : Math.round(clock.nowMs() - health.sinceMs),
+    engineTailMsP50: stats.shared?.tailMs.p50 ?? 0,
+    engineTailMsP99: stats.shared?.tailMs.p99 ?? 0,
+    engineTailRevisions: stats.shared?.tailRevisions ?? 0,
+    engineFenced: stats.shared?.fenced ?? 0,
+    engineTakeovers: stats.shared?.takeovers ?? 0,
+    engineForks: stats.shared?.forks ?? 0,
+    engineWindowHits: stats.shared?.windowHits ?? 0,
     requestBytes: requests.bytes,
   };
 }

@@ -41,6 +41,34 @@ else {
       }
     });
 
+    test('its metrics, and top, say how far the log is behind, and what Redis did to its calls', async () => {
+      const { serve, endpoint, line } = await startServe('--engine', `${redis.url}?metrics`, '--admin-port', '0');
+      try {
+        const admin = `127.0.0.1:${line.adminPort}`;
+        await run(['register', 'fan', 'integer', '1', '--endpoint', endpoint]);
+        await run(['set', 'fan', '2', '--endpoint', endpoint]);
+        const metrics = await (await fetch(`http://${admin}/metrics`)).text();
+        const read = (name: string): number =>
+          Number(new RegExp(`^bridged_state_engine_${name} (\\S+)$`, 'm').exec(metrics)?.[1]);
+        assert.ok(read('tail_ms_count') >= 2, 'a registration and a set at least');
+        assert.ok(read('tail_ms_p99') >= read('tail_ms_p50'));
+        for (const name of [
+          'tail_revisions',
+          'away_ms',
+          'fenced_total',
+          'takeovers_total',
+          'forks_total',
+          'window_hits_total',
+        ])
+          assert.equal(read(name), 0, name);
+        const top = await run(['top', '--admin', admin, '--seconds', '0.5', '--json']);
+        const view = JSON.parse(top.stdout.split('\n')[0]!) as { isShared: boolean; tailMsP99: number };
+        assert.ok(view.isShared && view.tailMsP99 >= 0);
+      } finally {
+        await serve.kill();
+      }
+    });
+
     test('what belongs to another engine, and a Redis that is not there, are said', async () => {
       const usage = await run(['serve', '--engine', 'memory', '--ack', 'disk']);
       assert.deepEqual(

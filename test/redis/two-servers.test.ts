@@ -267,6 +267,27 @@ function describeTwoServers(): void {
       assert.equal((await state.listVariables()).length, 1);
     });
 
+    test('that refuses for good says so at once, with nothing done, and goes on by itself when the cause is gone', async () => {
+      const redis = await startRedis();
+      const server = await startServer(redis.url);
+      const state = await openAt([server]);
+      await state.registerVariable('v', 'integer', 1);
+      const head = `bs:{b${bucketOf('house')}}:head`;
+
+      await redis.command('ACL', 'SETUSER', 'default', '-evalsha');
+      await assert.rejects(state.setVariable('v', 2), { code: 'ENGINE_UNAVAILABLE', message: /NOPERM/ });
+      await redis.command('ACL', 'SETUSER', 'default', '+evalsha');
+      assert.equal(await state.setVariable('v', 2), 2);
+
+      await redis.command('RENAME', head, 'elsewhere');
+      await redis.command('SET', head, 'of somebody else');
+      await assert.rejects(state.setVariable('v', 3), { code: 'ENGINE_FORMAT', message: /another program/ });
+      await redis.command('DEL', head);
+      await redis.command('RENAME', 'elsewhere', head);
+      assert.equal(await state.setVariable('v', 3), 3);
+      assert.equal((await state.getVariableInfo('v')).version, 3);
+    });
+
     test('what is wrong at the start is said', async () => {
       const redis = await startRedis('--requirepass', 'secret word');
       const start = (url: string) => startBridgeServer({ port: 0, engine: new RedisEngine(url) });

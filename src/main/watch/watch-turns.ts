@@ -165,7 +165,13 @@ export class WatchTurns implements Turns {
       const { priority, atomic } = run.options;
       const isWhole = run.batch !== undefined || run.limit !== undefined || (atomic && this.#main.budget.isOn);
       queue = {
-        ...{ run, rank: rankOf(priority), isWhole, ring: undefined, group: 0, after: undefined, isFailed: false },
+        run,
+        rank: rankOf(priority),
+        isWhole,
+        ring: undefined,
+        group: 0,
+        after: undefined,
+        isFailed: false,
         ...NOT_IN_LINE,
       };
       this.#queues.set(run, queue);

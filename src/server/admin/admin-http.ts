@@ -5,7 +5,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { BridgeError, UnavailableError } from '../../shared/errors.js';
 import type { BridgeServerMetrics } from '../bridge-server-metrics.js';
 import { readMetrics } from '../bridge-server-metrics.js';
-import type { Quantiles } from '../engine/engine.js';
+import type { EngineStats, Quantiles } from '../engine/engine.js';
 import type { ServerContext } from '../server-context.js';
 
 export interface AdminHttp {
@@ -121,10 +121,10 @@ class MetricsPage {
     this.#gauges = GAUGES.map(([name, key, help]) => [key, new Gauge({ name, help, registers })]);
     this.#counters = COUNTERS.map(([name, key, help]) => [key, new Counter({ name, help, registers })]);
     const { engine } = context.options;
-    for (const [name, key, help] of HISTOGRAMS) {
+    for (const [name, read, help] of HISTOGRAMS) {
       // What an engine does not measure has no histogram.
-      if (engine.stats[key] !== undefined)
-        this.#registry.registerMetric(new CountedHistogram(name, help, () => engine.stats[key]));
+      if (read(engine.stats) !== undefined)
+        this.#registry.registerMetric(new CountedHistogram(name, help, () => read(engine.stats)));
     }
   }
 
@@ -208,6 +208,18 @@ const GAUGES: readonly Metric[] = [
     'Writing and syncing of a transaction, ms, median of the last 1,024',
   ],
   ['bridged_state_engine_sync_ms_p99', 'engineSyncMsP99', 'The same, p99'],
+  ['bridged_state_engine_away_ms', 'engineAwayMs', 'Ms since the engine was last ready, 0 while it is'],
+  [
+    'bridged_state_engine_tail_ms_p50',
+    'engineTailMsP50',
+    'From what an engine that servers share answered to known here by its log, ms, median of the last 1,024',
+  ],
+  ['bridged_state_engine_tail_ms_p99', 'engineTailMsP99', 'The same, p99'],
+  [
+    'bridged_state_engine_tail_revisions',
+    'engineTailRevisions',
+    'Revisions that were answered and that the log has not brought yet, of the session that is furthest behind',
+  ],
   ['bridged_state_request_bytes', 'requestBytes', 'Bytes of requests that are not whole or not answered'],
 ];
 
@@ -221,12 +233,25 @@ const COUNTERS: readonly Metric[] = [
   ['bridged_state_calls_failed_total', 'callsFailed', 'Calls that ended with a status other than OK'],
   ['bridged_state_engine_transactions_total', 'engineTransactions', 'Transactions of the engine'],
   ['bridged_state_engine_changes_total', 'engineChanges', 'Changes that the engine has kept'],
+  ['bridged_state_engine_fenced_total', 'engineFenced', 'Calls meant for a primary that is none any more'],
+  ['bridged_state_engine_takeovers_total', 'engineTakeovers', 'Times that another primary was found'],
+  ['bridged_state_engine_forks_total', 'engineForks', 'Sessions of which something was lost that had been told'],
+  ['bridged_state_engine_window_hits_total', 'engineWindowHits', 'Sets sent again that had been made'],
   ['bridged_state_calls_refused_total', 'callsRefused', 'Calls that a quota or budget refused'],
 ];
 
-const HISTOGRAMS: readonly (readonly [name: string, key: 'commitMs' | 'syncMs', help: string])[] = [
-  ['bridged_state_engine_commit_ms', 'commitMs', 'From a set to kept, ms'],
-  ['bridged_state_engine_sync_ms', 'syncMs', 'Writing and syncing of a transaction, ms'],
+const HISTOGRAMS: readonly (readonly [
+  name: string,
+  read: (stats: EngineStats) => Quantiles | undefined,
+  help: string,
+])[] = [
+  ['bridged_state_engine_commit_ms', ({ commitMs }) => commitMs, 'From a set to kept, ms'],
+  ['bridged_state_engine_sync_ms', ({ syncMs }) => syncMs, 'Writing and syncing of a transaction, ms'],
+  [
+    'bridged_state_engine_tail_ms',
+    ({ shared }) => shared?.tailMs,
+    'From what an engine that servers share answered to known here by its log, ms',
+  ],
 ];
 
 /** Answered at once; a server with more says how many by `total`. */

@@ -195,6 +195,24 @@ export interface EngineStats {
   readonly bytes: number;
   /** Changes that would be read again after a restart now. */
   readonly journalChanges: number;
+  /** Of an engine that is shared. */
+  readonly shared?: SharedStats | undefined;
+}
+
+/** How this server stands to what all servers over one engine have committed. Counts since it was opened, but for the first two. */
+export interface SharedStats {
+  /** From what a call of this server was answered to known here by the log, ms: how far it is behind. */
+  readonly tailMs: Quantiles;
+  /** Revisions that calls of this server were answered and the log has not brought yet, of the session that is furthest behind. */
+  readonly tailRevisions: number;
+  /** Calls that were meant for a process that is not the primary any more. */
+  readonly fenced: number;
+  /** Times that another primary was found, each of a bucket of sessions. */
+  readonly takeovers: number;
+  /** Sessions of which something was lost that this server had told: their watches are told `resync`. */
+  readonly forks: number;
+  /** Sets that a client sent again, and that had been made. */
+  readonly windowHits: number;
 }
 
 /** How long something took, ms: `p50` and `p99` of the last, the others of all since it was opened. */

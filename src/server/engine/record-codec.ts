@@ -234,7 +234,15 @@ function readRegistration(bytes: Uint8Array): RegistrationRecord {
     return true;
   });
   return {
-    ...{ id, name, type, metadata: metadata.map, description, ttlMs, createdAt, place, firstVersion },
+    id,
+    name,
+    type,
+    metadata: metadata.map,
+    description,
+    ttlMs,
+    createdAt,
+    place,
+    firstVersion,
     constraints: constraints === '' ? NO_CONSTRAINTS : parseConstraints(type, constraints, `variable "${name}"`),
   };
 }

@@ -4,6 +4,7 @@
  * meanwhile in the last case. Full: the outcomes that wait are those of the message that is read. Closed: with its link; what was made stays made.
  */
 
+import Denque from 'denque';
 import type { Setter } from '../../shared/state/operation.js';
 import type { Variable } from '../../shared/state/variable.js';
 import { longMatchOf } from '../../shared/values/constraint.js';
@@ -41,7 +42,7 @@ export class LinkSets {
   readonly #sink: OutcomeSink;
   readonly #steps: SetSteps;
   /** Outcomes that wait for an earlier one: only with an engine that keeps later. */
-  readonly #waiting: Waiting[] = [];
+  readonly #waiting = new Denque<Waiting>();
   #whenTold: (() => void) | undefined;
   /** By number: found in this session while this many variables had gone from it. */
   #found: (Variable | undefined)[] = [];
@@ -196,12 +197,20 @@ export class LinkSets {
 
   #commit(set: ReadSet, isMatched?: boolean): void {
     const result = this.#steps.commit(set, isMatched, this.#sink.placeOfNext(this.#waiting.length));
-    if (result instanceof Promise)
-      this.#tellLater(
-        1,
-        result.then((version) => [{ version }]),
-      );
-    else this.#tell({ version: result });
+    if (!(result instanceof Promise)) {
+      this.#tell({ version: result });
+      return;
+    }
+    const place: Waiting = { outcome: undefined };
+    this.#waiting.push(place);
+    const handle = (outcome: SetOutcome): void => {
+      place.outcome = outcome;
+      this.#tellWaiting();
+    };
+    result.then(
+      (version) => handle({ version }),
+      (error: unknown) => handle({ error }),
+    );
   }
 
   /** One outcome for each of so many sets. */
@@ -225,13 +234,14 @@ export class LinkSets {
   }
 
   #tellWaiting(): void {
-    let told = 0;
-    for (const { outcome } of this.#waiting) {
-      if (outcome === undefined) break;
+    for (
+      let outcome = this.#waiting.peekFront()?.outcome;
+      outcome !== undefined;
+      outcome = this.#waiting.peekFront()?.outcome
+    ) {
+      this.#waiting.shift();
       this.#say(outcome);
-      told += 1;
     }
-    this.#waiting.splice(0, told);
     if (this.#waiting.length === 0) this.#whenTold?.();
   }
 

@@ -40,7 +40,7 @@ export async function openingOf(request: WatchRequest, captured: Captured, work:
         break;
       case 'initial_value':
       case 'resync':
-        openings.push({ ...decision, sent, version, revision: at, current: takeCaptured(sent) });
+        openings.push({ sent, version, revision: at, current: takeCaptured(sent), ...decision });
         break;
       case 'replay': {
         const { from } = decision;

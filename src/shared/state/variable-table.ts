@@ -352,8 +352,9 @@ export class VariableTable {
     current: VersionedValue,
     place: number,
     createdAt: number = current.timestamp,
+    id: string = registration.id,
   ): Variable {
-    const { id, name, type, constraints, metadata, description, ttlMs, firstVersion } = registration;
+    const { name, type, constraints, metadata, description, ttlMs, firstVersion } = registration;
     return {
       id,
       name,
@@ -554,7 +555,7 @@ export class VariableTable {
     };
     const id = registration.id === '' ? this.#options.newId() : registration.id;
     const place = this.#order.nextPlace() + this.#arriving.size;
-    const variable = this.variableOf({ ...registration, id }, current, place);
+    const variable = this.variableOf(registration, current, place, current.timestamp, id);
     const bytes = bytesOfVersion(value, current.custom, source);
     const more = registrationBytes(variable) + bytes;
     this.#checkRoom(more, name);

@@ -88,6 +88,18 @@ export function describeDeciding(setup: EngineSetup): void {
     session.checkChain();
   });
 
+  given('a group of 10,000 is made as one of two is', async (engineTest) => {
+    const session = await engineTest.session();
+    const names = Array.from({ length: 10_000 }, (_, place) => `v${place}`);
+    const registered = await asPromise(() => session.ask(names.map((name) => session.registration(name))));
+    assert.ok(registered.results.every((result) => result === 1));
+    const settings = names.map((name, place) => session.setting(name, place + 1));
+    const { results, revision } = await asPromise(() => session.ask(settings, { isAtomic: true }));
+    assert.ok(results.length === names.length && results.every((result) => result === 2));
+    assert.equal(revision, registered.revision + 1);
+    session.checkChain();
+  });
+
   given('a name is registered once; deleted and registered again it is another variable', async (engineTest) => {
     const session = await engineTest.session();
     await session.register('fan');

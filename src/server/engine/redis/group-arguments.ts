@@ -4,8 +4,8 @@ import type { Setter, TableOperation } from '../../../shared/state/operation.js'
 import { EMPTY_METADATA } from '../../../shared/values/metadata.js';
 import type { PlacedOutcome } from '../engine.js';
 import { equalityKey } from './equality-key.js';
+import { PackedList } from './packed-list.js';
 import { encodePayload, encodeRegistration } from './payload.js';
-import { readResult } from './script-results.js';
 
 export type Argument = string | number | Buffer;
 
@@ -37,53 +37,78 @@ export function canJoin(one: AskedGroup, next: AskedGroup): boolean {
   return isPlain && one.sessionId === next.sessionId && one.link === next.link;
 }
 
-/** One that stands alone, or several that can be joined, in their order. */
-export function pushGroups(into: Argument[], groups: readonly AskedGroup[], answered: number): void {
+/** One that stands alone, or several that can be joined, in their order: an argument of the script. */
+export function packGroups(groups: readonly AskedGroup[], answered: number): Buffer {
+  const list = new PackedList();
   const { sessionId, isAtomic, makes, ends, link, metadata, maxVariables } = groups[0]!;
-  const flags = (isAtomic ? 1 : 0) + (makes ? 2 : 0) + (ends ? 4 : 0);
-  const before = groups.length === 1 ? groups[0]!.before : groups.flatMap((group) => group.before);
-  into.push(sessionId, flags, link, answered, metadata, maxVariables, before.length);
-  for (const { sequence, code, message } of before) into.push(sequence, `error ${code} ${message}`);
+  list.text(sessionId);
+  list.number((isAtomic ? 1 : 0) + (makes ? 2 : 0) + (ends ? 4 : 0));
+  list.text(link);
+  list.number(answered);
+  list.text(metadata);
+  list.number(maxVariables);
+  let before = 0;
   let count = 0;
-  for (const { operations } of groups) count += operations.length;
-  into.push(count);
-  for (const { operations, sequence, setter } of groups) {
-    for (let place = 0; place < operations.length; place += 1) {
-      pushOperation(into, operations[place]!, sequence + place, setter);
+  for (const group of groups) {
+    before += group.before.length;
+    count += group.operations.length;
+  }
+  list.number(before);
+  for (const group of groups) {
+    for (const { sequence, code, message } of group.before) {
+      list.number(sequence);
+      list.text(`error ${code} ${message}`);
     }
   }
+  list.number(count);
+  for (const { operations, sequence, setter } of groups) {
+    for (let place = 0; place < operations.length; place += 1) {
+      packOperation(list, operations[place]!, sequence + place, setter);
+    }
+  }
+  const { buffer, byteOffset, byteLength } = list.finish();
+  return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-function pushOperation(into: Argument[], operation: TableOperation, sequence: number, setter: Setter): void {
+function packOperation(list: PackedList, operation: TableOperation, sequence: number, setter: Setter): void {
   switch (operation.kind) {
     case 'set': {
       const { variable, value, expectedVersion } = operation;
-      const payload = encodePayload(variable.type, { value, source: setter.source, custom: setter.custom });
-      into.push('s', variable.id, sequence, expectedVersion ?? '', equalityKey(value), payload);
+      list.text('s');
+      list.text(variable.id);
+      list.number(sequence);
+      list.text(expectedVersion === undefined ? '' : String(expectedVersion));
+      packKey(list, equalityKey(value));
+      list.bytes(encodePayload(variable.type, value, setter.source, setter.custom));
       break;
     }
     case 'register': {
       const { id, name, type, firstVersion, ttlMs, value, source } = operation;
-      const payload = encodePayload(type, { value, source, custom: EMPTY_METADATA });
-      into.push(
-        'r',
-        id,
-        sequence,
-        name,
-        firstVersion,
-        ttlMs,
-        equalityKey(value),
-        encodeRegistration(operation),
-        payload,
-      );
+      list.text('r');
+      list.text(id);
+      list.number(sequence);
+      list.text(name);
+      list.number(firstVersion);
+      list.number(ttlMs);
+      packKey(list, equalityKey(value));
+      list.bytes(encodeRegistration(operation));
+      list.bytes(encodePayload(type, value, source, EMPTY_METADATA));
       break;
     }
     case 'delete':
-      into.push('d', operation.variable.id, sequence, operation.reason);
+      list.text('d');
+      list.text(operation.variable.id);
+      list.number(sequence);
+      list.text(operation.reason);
       break;
     default:
       operation satisfies never;
   }
+}
+
+function packKey(list: PackedList, key: string | Buffer): void {
+  if (typeof key === 'string') list.text(key);
+  else list.bytes(key);
 }
 
 export interface GroupReply {
@@ -91,6 +116,8 @@ export interface GroupReply {
   readonly state: '' | 'none' | 'ended';
   /** Of the session behind it. */
   readonly revision: number;
+  /** How many of them had been made before: the window knew them. */
+  readonly hits: number;
   /** A version each, or why it was refused. */
   readonly results: readonly (number | string)[];
 }
@@ -99,11 +126,11 @@ export interface GroupReply {
 export function readReplies(reply: unknown): GroupReply[] {
   if (!Array.isArray(reply)) throw new ProtocolError('Redis did not answer the commit script with a list');
   return reply.map((group) => {
-    const [state, revision, results] = group as readonly [Buffer, Buffer, readonly Buffer[]];
+    const [state, revision, hits, results] = group as readonly [Buffer, number, number, readonly (number | Buffer)[]];
     return {
       state: state.toString() as GroupReply['state'],
-      revision: Number(revision.toString()),
-      results: results.map((result) => readResult(result.toString())),
+      ...{ revision, hits },
+      results: results.map((result) => (typeof result === 'number' ? result : result.toString())),
     };
   });
 }

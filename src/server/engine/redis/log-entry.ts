@@ -157,7 +157,9 @@ export function readSession(reply: unknown): KeptSession | undefined {
     const present = byField.get(id);
     if (present === undefined) throw new ProtocolError(`variable ${id} has no version in Redis`);
     variables.push({
-      ...{ id, place: kept.readDoubleBE(0), createdAt: kept.readDoubleBE(8) },
+      id,
+      place: kept.readDoubleBE(0),
+      createdAt: kept.readDoubleBE(8),
       registration: registrationOf(kept).registration,
       versions: versionsOf(id, readRecord(present), byField),
     });

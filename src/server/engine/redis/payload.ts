@@ -20,14 +20,25 @@ export interface Payload {
 }
 
 /** Flags, source, custom metadata, type url where it is another than the type's own, value, and what is beside it. */
-export function encodePayload(type: VariableType, { value, source, custom }: Payload): Buffer {
+export function encodePayload(type: VariableType, value: VariableValue, source: string, custom: Metadata): Buffer {
   const { typeUrl, value: bytes, binary } = encodeValue(type, value, { binaryThresholdBytes: -1 });
   const url = typeUrl === typeUrlOf(type) ? '' : typeUrl;
   const metadata = custom === EMPTY_METADATA || Object.keys(custom).length === 0 ? '' : JSON.stringify(custom);
-  return Buffer.concat([
-    ...[Buffer.from([binary === undefined ? 0 : 1]), sized(source), sized(metadata), sized(url), sized(bytes)],
-    ...(binary === undefined ? [] : [binary]),
-  ]);
+  const texts = [source, metadata, url];
+  let size = 1 + 4 + bytes.length + (binary?.length ?? 0);
+  for (const text of texts) size += 4 + (text === '' ? 0 : Buffer.byteLength(text));
+  const payload = Buffer.allocUnsafe(size);
+  payload[0] = binary === undefined ? 0 : 1;
+  let at = 1;
+  for (const text of texts) {
+    const written = text === '' ? 0 : payload.write(text, at + 4);
+    payload.writeUInt32BE(written, at);
+    at += 4 + written;
+  }
+  payload.writeUInt32BE(bytes.length, at);
+  payload.set(bytes, at + 4);
+  if (binary !== undefined) payload.set(binary, at + 4 + bytes.length);
+  return payload;
 }
 
 /** @throws ProtocolError for bytes of no server of ours */
@@ -68,19 +79,14 @@ export function decodeRegistration(bytes: Buffer): RegistrationText {
   const type = parseVariableType(said.type);
   const constraints = parseConstraints(type, said.constraints, `variable "${said.name}"`);
   return {
-    ...said,
+    name: said.name,
     type,
     constraints,
+    description: said.description,
+    ttlMs: said.ttlMs,
+    firstVersion: said.firstVersion,
     metadata: Object.keys(said.metadata).length === 0 ? EMPTY_METADATA : said.metadata,
   };
-}
-
-function sized(part: string | Uint8Array): Buffer {
-  const bytes = typeof part === 'string' ? Buffer.from(part) : part;
-  const whole = Buffer.allocUnsafe(4 + bytes.byteLength);
-  whole.writeUInt32BE(bytes.byteLength, 0);
-  whole.set(bytes, 4);
-  return whole;
 }
 
 class Sized {

@@ -13,8 +13,8 @@ import { OTHER_REFUSED } from '../../../shared/state/operation.js';
 import { alreadyRegistered, versionConflict } from '../../../shared/state/variable.js';
 import type { PlacedOutcome } from '../engine.js';
 
-/** A version, or why it was refused. */
-export function readResult(text: string): number | string {
+/** As a window keeps it: a version, or why it was refused. */
+function readResult(text: string): number | string {
   return /^\d+$/.test(text) ? Number(text) : text;
 }
 

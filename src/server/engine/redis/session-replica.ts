@@ -31,7 +31,7 @@ export class SessionReplica implements Following {
   isOver = false;
   #generation: number;
   #lineage: Lineage;
-  readonly #waiting: { readonly revision: number; readonly resolve: () => void }[] = [];
+  readonly #waiting: { readonly revision: number; readonly then: () => void }[] = [];
 
   constructor(id: string, kept: KeptSession, table: TableOptions, atMs: (timestamp: number) => number) {
     this.id = id;
@@ -159,10 +159,15 @@ export class SessionReplica implements Following {
     this.#settle();
   }
 
-  /** Resolves when it is in the table, and was told to whoever follows. */
-  whenAt(revision: number): Promise<void> | undefined {
-    if (revision <= this.table.revision || this.isOver) return undefined;
-    return new Promise((resolve) => this.#waiting.push({ revision, resolve }));
+  /** Revisions that were answered and are not in the table. */
+  get behind(): number {
+    return Math.max(0, (this.#waiting.at(-1)?.revision ?? 0) - this.table.revision);
+  }
+
+  /** `then` is called when it is in the table, and was told to whoever follows: now, or in the order of the calls. */
+  whenAt(revision: number, then: () => void): void {
+    if (revision <= this.table.revision || this.isOver) then();
+    else this.#waiting.push({ revision, then });
   }
 
   release(): void {
@@ -207,9 +212,10 @@ export class SessionReplica implements Following {
 
   #settle(): void {
     // In the order of the calls, and so of their revisions.
-    while (this.#waiting.length > 0 && (this.isOver || this.#waiting[0]!.revision <= this.table.revision)) {
-      this.#waiting.shift()!.resolve();
-    }
+    const { revision } = this.table;
+    let count = 0;
+    while (count < this.#waiting.length && (this.isOver || this.#waiting[count]!.revision <= revision)) count += 1;
+    if (count > 0) for (const { then } of this.#waiting.splice(0, count)) then();
   }
 }
 

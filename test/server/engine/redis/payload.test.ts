@@ -35,7 +35,7 @@ for (const [type, arbitrary] of inputs) {
     fc.assert(
       fc.property(arbitrary, fc.string(), fc.dictionary(fc.string(), fc.string()), (input, source, custom) => {
         const value = normalizeValue(type, input, 'value');
-        const said = decodePayload(type, encodePayload(type, { value, source, custom }));
+        const said = decodePayload(type, encodePayload(type, value, source, custom));
         assert.deepEqual({ ...said, custom: { ...said.custom } }, { value, source, custom: { ...custom } });
       }),
     );
@@ -58,7 +58,7 @@ test('a registration comes back with its constraints', () => {
 });
 
 test('bytes that are cut short are refused', () => {
-  const whole = encodePayload('string', { value: 'a text', source: 'me', custom: { a: 'b' } });
+  const whole = encodePayload('string', 'a text', 'me', { a: 'b' });
   for (let size = 1; size < whole.length; size += 1) {
     assert.throws(() => decodePayload('string', whole.subarray(0, size)), { code: 'PROTOCOL' });
   }

@@ -1,0 +1,258 @@
+/**
+ * What is asked of a session, as calls of the commit script: one at a time and bucket, with whatever has come until then. Path: redis engine ->
+ * [commit calls] -> redis primary -> commit script. Slow: the next call takes more groups. Full: `ask` refuses. Away: calls are made again, until
+ * a group has waited for `behindMs`; each has its place in a window, so that none is made twice. Closed: the redis engine waits for what was asked.
+ */
+import type { BridgeError } from '../../../shared/errors.js';
+import { QuotaExceededError, StorageFullError, UnknownOutcomeError } from '../../../shared/errors.js';
+import { pause } from '../../within.js';
+import { Durations } from '../durations.js';
+import type { Quantiles } from '../engine.js';
+import type { Argument, AskedGroup, GroupReply } from './group-arguments.js';
+import { canJoin, packGroups, readReplies } from './group-arguments.js';
+import type { RedisAddress } from './redis-connection.js';
+import type { Bucket, RedisPrimary } from './redis-primary.js';
+import { foreignKeys, redisUnavailable } from './redis-primary.js';
+import { redisRefusalOf } from './redis-refusal.js';
+import { COMMIT } from './scripts.js';
+
+export interface CallsHost {
+  readonly address: RedisAddress;
+  readonly behindMs: number;
+  readonly nowMs: () => number;
+  handleAnswer(): void;
+  handleAway(error: unknown): void;
+  handleFull(error: unknown): void;
+}
+
+/** Exactly one of them is called. */
+export interface Answer {
+  /** Its results begin at `from`: those of other groups stand beside them. */
+  handleReply(reply: GroupReply, from: number): void;
+  /** StorageFullError, EngineUnavailableError and EngineFormatError where nothing was done, UnknownOutcomeError where it may be. */
+  handleFailure(error: BridgeError): void;
+}
+
+interface Pending {
+  readonly group: AskedGroup;
+  readonly answer: Answer;
+  readonly askedAtMs: number;
+  /** It went out, and no answer came, or none that counts. */
+  mayBeMade: boolean;
+}
+
+interface Line {
+  readonly pending: Pending[];
+  isCalling: boolean;
+}
+
+export class CommitCalls {
+  readonly #primary: RedisPrimary;
+  readonly #host: CallsHost;
+  readonly #lines = new Map<Bucket, Line>();
+  readonly #durations = new Durations();
+  #waiting = 0;
+  #calls = 0;
+  #fenced = 0;
+  #windowHits = 0;
+  #isClosing = false;
+
+  constructor(primary: RedisPrimary, host: CallsHost) {
+    this.#primary = primary;
+    this.#host = host;
+  }
+
+  /** Groups that were asked and not answered. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  get calls(): number {
+    return this.#calls;
+  }
+
+  /** Calls that were meant for a process that is not the primary any more. */
+  get fenced(): number {
+    return this.#fenced;
+  }
+
+  /** Sets that had been made when they were asked again. */
+  get windowHits(): number {
+    return this.#windowHits;
+  }
+
+  /** From `ask` to the answer. */
+  get durations(): Quantiles {
+    return this.#durations.read();
+  }
+
+  /** @throws QuotaExceededError where too much waits */
+  checkRoom(): void {
+    if (this.#waiting < MAX_WAITING) return;
+    throw new QuotaExceededError(`${MAX_WAITING} groups wait for Redis: try again later`);
+  }
+
+  ask(bucket: Bucket, group: AskedGroup, answer: Answer): void {
+    const line = this.#lineOf(bucket);
+    this.#waiting += 1;
+    line.pending.push({ group, answer, askedAtMs: this.#host.nowMs(), mayBeMade: false });
+    if (!line.isCalling) void this.#callLoop(bucket, line);
+  }
+
+  /** What Redis does not answer is not asked again. */
+  beginClose(): void {
+    this.#isClosing = true;
+  }
+
+  /** Its groups are in the order of the calls, and what comes meanwhile goes together. */
+  async #callLoop(bucket: Bucket, line: Line): Promise<void> {
+    line.isCalling = true;
+    // What is asked in this turn goes with it.
+    await Promise.resolve();
+    try {
+      while (line.pending.length > 0) await this.#callOnce(bucket, line);
+    } finally {
+      line.isCalling = false;
+    }
+  }
+
+  async #callOnce(bucket: Bucket, { pending }: Line): Promise<void> {
+    const { calls, count } = joined(pending);
+    const args: Argument[] = [bucket.prefix, '', WINDOW_MS, LOG_ENTRIES];
+    for (const groups of calls) {
+      args.push(
+        packGroups(
+          groups.map(({ group }) => group),
+          answeredBefore(groups[0]!.group, pending),
+        ),
+      );
+    }
+    let wasMade = false;
+    try {
+      if (!this.#primary.isKnownIn(bucket)) await this.#primary.takeOver(bucket);
+      args[1] = bucket.run;
+      const replies = readReplies(await this.#primary.evaluate(COMMIT, args));
+      wasMade = true;
+      await this.#primary.acknowledge();
+      this.#calls += 1;
+      pending.splice(0, count);
+      for (const [place, groups] of calls.entries()) {
+        this.#windowHits += replies[place]!.hits;
+        this.#settle(groups, replies[place]!);
+      }
+      this.#host.handleAnswer();
+    } catch (error) {
+      const refusal = wasMade ? undefined : redisRefusalOf(error);
+      const went = pending.slice(0, count);
+      // One that says why not has done nothing; all else may have come too late for us.
+      if (refusal === undefined || refusal === 'broken') for (const one of went) one.mayBeMade = true;
+      switch (refusal) {
+        case 'fenced':
+          this.#fenced += 1;
+          bucket.run = '';
+          this.#primary.forgetRun();
+          return this.#giveUpOld(pending, error);
+        case 'full':
+          this.#host.handleFull(error);
+          this.#reject(pending, count, (cause) => fullOf(cause), error);
+          return;
+        case 'denied':
+        case 'broken':
+          this.#host.handleAway(error);
+          this.#reject(pending, count, (cause) => redisUnavailable(this.#host.address, cause), error);
+          return;
+        case 'foreign':
+          this.#host.handleAway(error);
+          this.#reject(pending, count, (cause) => foreignKeys(this.#host.address, cause), error);
+          return;
+        default:
+          this.#host.handleAway(error);
+          await this.#giveUpOld(pending, error);
+      }
+    }
+  }
+
+  #settle(groups: readonly Pending[], reply: GroupReply): void {
+    const nowMs = this.#host.nowMs();
+    let from = 0;
+    for (const { group, answer, askedAtMs } of groups) {
+      this.#waiting -= 1;
+      this.#durations.add(nowMs - askedAtMs);
+      answer.handleReply(reply, from);
+      from += group.operations.length;
+    }
+  }
+
+  /** The first of them; with `errorOf` where it is known that nothing was done. */
+  #reject(pending: Pending[], count: number, errorOf: (cause: unknown) => BridgeError, cause: unknown): void {
+    for (const { answer, mayBeMade } of pending.splice(0, count)) {
+      this.#waiting -= 1;
+      answer.handleFailure(mayBeMade ? unknownOutcome(cause) : errorOf(cause));
+    }
+  }
+
+  /** Those that have waited for long enough; the others go again. */
+  async #giveUpOld(pending: Pending[], error: unknown): Promise<void> {
+    const nowMs = this.#host.nowMs();
+    const old = pending.findIndex(({ askedAtMs }) => !this.#isClosing && nowMs - askedAtMs < this.#host.behindMs);
+    this.#reject(
+      pending,
+      old === -1 ? pending.length : old,
+      (cause) => redisUnavailable(this.#host.address, cause),
+      error,
+    );
+    if (pending.length > 0) await pause(RETRY_MS);
+  }
+
+  #lineOf(bucket: Bucket): Line {
+    let line = this.#lines.get(bucket);
+    if (line === undefined) {
+      line = { pending: [], isCalling: false };
+      this.#lines.set(bucket, line);
+    }
+    return line;
+  }
+}
+
+/** What goes with the next call, in order: groups that can be one are. */
+function joined(pending: readonly Pending[]): { readonly calls: readonly Pending[][]; readonly count: number } {
+  const calls: Pending[][] = [];
+  let count = 0;
+  let size = 0;
+  for (const one of pending) {
+    size += Math.max(1, one.group.operations.length);
+    if (count > 0 && size > MAX_OPERATIONS) break;
+    const last = calls.at(-1);
+    if (last !== undefined && canJoin(last[0]!.group, one.group)) last.push(one);
+    else calls.push([one]);
+    count += 1;
+  }
+  return { calls, count };
+}
+
+/** This server's own before the oldest that waits are never asked again. */
+function answeredBefore({ link, answered, isOwn }: AskedGroup, pending: readonly Pending[]): number {
+  if (!isOwn) return answered;
+  for (const { group } of pending) if (group.link === link) return group.sequence - 1;
+  return answered;
+}
+
+function unknownOutcome(cause: unknown): UnknownOutcomeError {
+  return new UnknownOutcomeError('Redis did not say what became of it: read it again before setting again', { cause });
+}
+
+function fullOf(cause: unknown): StorageFullError {
+  return new StorageFullError('Redis takes no more: nothing was done; free some of it, and it goes on by itself', {
+    cause,
+  });
+}
+
+/** Groups that are asked and not answered. */
+const MAX_WAITING = 100_000;
+/** Of one call of the script: it holds Redis up for some 2 ms. */
+const MAX_OPERATIONS = 256;
+/** A link that sets nothing for longer may hear that the outcome of what a break left unanswered is unknown. */
+export const WINDOW_MS = 3_600_000;
+/** Entries that a log keeps, about: a server that was away for longer reads its sessions anew. */
+const LOG_ENTRIES = 100_000;
+const RETRY_MS = 50;

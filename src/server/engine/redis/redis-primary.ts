@@ -1,0 +1,187 @@
+/**
+ * The connection by which Redis is asked, and which of its processes answers there. Path: redis engine, commit calls -> [redis primary] -> scripts.
+ * Away: what is asked rejects at once, and nothing is asked twice by itself. Closed: `close`.
+ */
+import { EngineFormatError, EngineUnavailableError, InvalidOptionsError } from '../../../shared/errors.js';
+import type { Logger } from '../../../shared/logger.js';
+import type { Argument } from './group-arguments.js';
+import type { RedisAddress, RedisClient } from './redis-connection.js';
+import { makeRedisClient } from './redis-connection.js';
+import { type Script, TAKE_OVER } from './scripts.js';
+
+/** When an outcome counts: said by the primary, kept by a replica too, or on its disk. */
+export type Ack = 'primary' | 'replica' | 'disk';
+
+export interface PrimaryHost {
+  readonly logger: Logger;
+  handleAway(error: Error): void;
+  /** Connected again. */
+  handleReady(): void;
+}
+
+/** What a server knows of a bucket's place in Redis. */
+export interface Bucket {
+  readonly number: number;
+  readonly prefix: string;
+  generation: number;
+  /** In which what this server has of it was looked for losses. */
+  checkedGeneration: number;
+  /** Of the Redis process that this bucket was last seen in. */
+  run: string;
+}
+
+export class RedisPrimary {
+  readonly client: RedisClient;
+  readonly #address: RedisAddress;
+  readonly #behindMs: number;
+  /** Undefined until `lookAtSettings`. */
+  #ack: Ack | undefined;
+  /** The disk of a Redis that says nothing of it by itself: what it answers is on it. */
+  #answersFromDisk = false;
+  #isBefore7 = false;
+  #takeovers = 0;
+  /** Empty: not known, or not any more. */
+  #run = '';
+
+  /** @throws what `ioredis` says where it cannot connect, EngineUnavailableError, InvalidOptionsError for an `ack` that it cannot give */
+  static async open(
+    address: RedisAddress,
+    ack: Ack | undefined,
+    behindMs: number,
+    host: PrimaryHost,
+  ): Promise<RedisPrimary> {
+    const own = { ...address, options: { ...address.options, socketTimeout: Math.max(MIN_SILENCE_MS, behindMs) } };
+    const client = await makeRedisClient(own, (error) => host.handleAway(error));
+    const primary = new RedisPrimary(client, address, ack, behindMs);
+    client.on('close', () => primary.forgetRun());
+    try {
+      await client.connect();
+      await primary.readRun();
+      await primary.#lookAtSettings(host.logger);
+    } catch (error) {
+      primary.close();
+      throw error;
+    }
+    client.on('ready', () => {
+      primary.readRun().then(
+        () => host.handleReady(),
+        (error: unknown) => host.handleAway(error as Error),
+      );
+    });
+    return primary;
+  }
+
+  private constructor(client: RedisClient, address: RedisAddress, ack: Ack | undefined, behindMs: number) {
+    this.client = client;
+    this.#address = address;
+    this.#ack = ack;
+    this.#behindMs = behindMs;
+  }
+
+  /** By its hash; the text goes where Redis does not know it. */
+  async evaluate(script: Script, args: readonly Argument[]): Promise<unknown> {
+    const { hash, text } = this.#isBefore7 ? script.before7 : script;
+    try {
+      return await this.client.callBuffer('EVALSHA', hash, 0, ...args);
+    } catch (error) {
+      if (!(error as Error).message.startsWith('NOSCRIPT')) throw error;
+      return this.client.callBuffer('EVAL', text, 0, ...args);
+    }
+  }
+
+  /** Resolves when what was answered counts. @throws Error where it does not in time: it may have been made all the same */
+  async acknowledge(): Promise<void> {
+    if (this.#ack === 'primary' || this.#answersFromDisk) return;
+    const kept =
+      this.#ack === 'replica'
+        ? await this.client.wait(1, this.#behindMs)
+        : ((await this.client.call('WAITAOF', 1, 0, this.#behindMs)) as number[])[0];
+    if ((kept ?? 0) < 1)
+      throw new Error(`no ${this.#ack === 'replica' ? 'replica' : 'disk'} of Redis has kept it in time`);
+  }
+
+  /** Whether calls for the bucket can name the process that answers. */
+  isKnownIn(bucket: Bucket): boolean {
+    return this.#run !== '' && bucket.run === this.#run;
+  }
+
+  /** Times that a bucket was found in another generation. */
+  get takeovers(): number {
+    return this.#takeovers;
+  }
+
+  /** Another process may answer: which, it says itself. */
+  forgetRun(): void {
+    this.#run = '';
+  }
+
+  /** The bucket is in the hands of the process that answers; a generation begins where that is another one. */
+  async takeOver(bucket: Bucket): Promise<void> {
+    const run = this.#run === '' ? await this.readRun() : this.#run;
+    const known = [bucket.prefix, run, bucket.generation, bucket.run];
+    const generation = Number(await this.evaluate(TAKE_OVER, known));
+    if (generation > bucket.generation && bucket.generation >= 0) this.#takeovers += 1;
+    bucket.generation = generation;
+    bucket.run = run;
+    if (bucket.checkedGeneration < 0) bucket.checkedGeneration = bucket.generation;
+  }
+
+  /** @throws EngineUnavailableError for what is no Redis */
+  async readRun(): Promise<string> {
+    const info = await this.client.info('server');
+    this.#run = /^run_id:(\w+)/m.exec(info)?.[1] ?? '';
+    if (this.#run === '')
+      throw new EngineUnavailableError(`${this.#address.shown} does not say its run_id: it is no Redis`);
+    return this.#run;
+  }
+
+  close(): void {
+    this.client.disconnect();
+  }
+
+  /** What an acknowledgement can mean there. @throws InvalidOptionsError */
+  async #lookAtSettings(logger: Logger): Promise<void> {
+    const info = await this.client.info();
+    const [major = 0, minor = 0] = (/^redis_version:(\d+)\.(\d+)/m.exec(info)?.slice(1) ?? []).map(Number);
+    this.#isBefore7 = major < 7;
+    const hasReplica = Number(/^connected_slaves:(\d+)/m.exec(info)?.[1] ?? 0) > 0;
+    this.#ack ??= hasReplica ? 'replica' : 'primary';
+    const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
+    if (policy !== undefined && policy !== 'noeviction') {
+      logger.warn(
+        { engine: 'redis', policy },
+        'Redis may drop keys when its memory is full: set maxmemory-policy noeviction',
+      );
+    }
+    if (this.#ack !== 'disk') return;
+    if (!/^aof_enabled:1/m.test(info)) {
+      throw new InvalidOptionsError(
+        `ack disk: ${this.#address.shown} keeps nothing on its disk: start it with --appendonly yes`,
+      );
+    }
+    const [, always] = (await this.client.config('GET', 'appendfsync')) as string[];
+    this.#answersFromDisk = always === 'always';
+    if (this.#answersFromDisk || major > 7 || (major === 7 && minor >= 2)) return;
+    throw new InvalidOptionsError(
+      `ack disk: ${this.#address.shown} is too old to say what is on its disk (7.2 can): start it with --appendfsync always`,
+    );
+  }
+}
+
+export function redisUnavailable({ shown }: RedisAddress, cause: unknown): EngineUnavailableError {
+  const said = cause instanceof Error ? cause.message : String(cause);
+  return new EngineUnavailableError(
+    `Redis at ${shown} does not answer (${said}): nothing was done; start it, or look at its address and password`,
+    { cause },
+  );
+}
+
+export function foreignKeys({ shown }: RedisAddress, cause: unknown): EngineFormatError {
+  return new EngineFormatError(
+    `keys at ${shown} are of another program: give a prefix of its own, as in redis://HOST/PREFIX`,
+    { cause },
+  );
+}
+
+/** A call that is not answered for so long ends with its connection. */
+const MIN_SILENCE_MS = 1_000;

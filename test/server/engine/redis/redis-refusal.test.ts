@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { redisRefusalOf } from '../../../../src/server/engine/redis/redis-refusal.js';
+
+describe('what Redis says where it does not do what it is asked', () => {
+  // As Redis 7.0 says it, and 6.2 of what failed inside a script.
+  const said: readonly (readonly [string, ReturnType<typeof redisRefusalOf>])[] = [
+    ['FENCED 0123abcd', 'fenced'],
+    ["OOM command not allowed when used memory > 'maxmemory'.", 'full'],
+    ['MISCONF Redis is configured to save RDB snapshots', 'full'],
+    ['LOADING Redis is loading the dataset in memory', 'later'],
+    ["READONLY You can't write against a read only replica.", 'later'],
+    ['NOAUTH Authentication required.', 'denied'],
+    ["NOPERM User default has no permissions to run the 'evalsha' command", 'denied'],
+    ['WRONGTYPE Operation against a key holding the wrong kind of value script: ab, on @user_script:3.', 'foreign'],
+    ['ERR user_script:12: attempt to index a nil value', 'broken'],
+    ['ERR Error running script (call to f_ab): @user_script:12: @user_script: 12: -OOM command not allowed', 'full'],
+    ['ERR Error running script (call to f_ab): @user_script:3: WRONGTYPE Operation against a key', 'foreign'],
+    ['ERR Error running script (call to f_ab): @user_script:3: attempt to index a nil value', 'broken'],
+  ];
+  for (const [message, refusal] of said) {
+    test(`${refusal}: ${message}`, () => assert.equal(redisRefusalOf(replyError(message)), refusal));
+  }
+
+  test('is nothing where it did not answer', () => {
+    assert.equal(redisRefusalOf(new Error('OOM of another kind')), undefined);
+    assert.equal(redisRefusalOf('OOM'), undefined);
+  });
+});
+
+/** As the client for Redis names what was answered. */
+function replyError(message: string): Error {
+  const error = new Error(message);
+  error.name = 'ReplyError';
+  return error;
+}
