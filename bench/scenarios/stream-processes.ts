@@ -36,7 +36,12 @@ export class StreamProcesses implements AsyncDisposable {
     if (hasTwoServers && peer === undefined) {
       const redis = await BenchProcess.start<ServerCalls>('peer-server', ['redis']);
       others.push(redis);
-      shared.push('0', `redis://127.0.0.1:${await redis.call('port', null)}`);
+      try {
+        shared.push('0', `redis://127.0.0.1:${await redis.call('port', null)}`);
+      } catch (error) {
+        await redis.close();
+        throw error;
+      }
     }
     // Each way as a service uses it: sets travel with the watches where they can.
     const setsBy = choice.kind === 'link' ? 'link' : 'calls';
