@@ -114,3 +114,28 @@ test('a watch that is stopped while it opens and its worker dies leaves no strea
   assert.equal(streams, before);
   assert.deepEqual(await state.listWatchers(), []);
 });
+
+test('a server that goes silent is left for the other endpoint without another word to it', async () => {
+  await using other = await ServerProcess.start();
+  await using proxy = await TcpProxy.start(server.port);
+  await using state = await BridgedState.open({
+    endpoints: [proxy.endpoint, `127.0.0.1:${other.port}`],
+    sessionId: 'left',
+    workers: 1,
+    keepalive: { timeMs: 1_000, timeoutMs: 300 },
+    // Longer than this test waits: whoever asks the silent one first does not come back in time.
+    limits: { connectTimeoutMs: 60_000 },
+  });
+  await using writer = await BridgedState.open({
+    endpoint: `127.0.0.1:${other.port}`,
+    sessionId: 'left',
+    workers: 0,
+  });
+  for (const one of [state, writer]) await one.registerVariable('a', 'integer', 0);
+  const seen = new SeenUpdates();
+  await state.watchVariables('a', seen.watcher, { onState: seen.onState });
+  proxy.silence();
+  await seen.when(10_000, () => seen.last?.metadata.resync === true, 'the watch at the other server');
+  await writer.setVariable('a', 7);
+  await seen.when(5_000, () => seen.last?.newValue === 7, 'a change at the other server');
+});

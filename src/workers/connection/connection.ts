@@ -419,8 +419,8 @@ export class Connection implements CarrierOwner, WatchdogOwner {
 
   #handleAttemptFailed(cause: BridgeError): void {
     this.#logger.debug({ endpoint: this.#pool.endpoint, code: cause.code }, 'connection attempt failed');
-    this.#rotation.advance();
-    const atMs = this.#unit.handleAttemptFailed(systemClock.nowMs(), systemRandom);
+    const isOtherLeft = this.#rotation.advance();
+    const atMs = this.#unit.handleAttemptFailed(systemClock.nowMs(), systemRandom, isOtherLeft);
     if (this.#unit.isExhausted || isPermanentForConnection(cause.code)) {
       this.#unit.handleGivenUp();
       for (const feed of this.#returns.takeWaiting()) this.#refuse(feed, cause);
@@ -482,9 +482,14 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     feed.handleWaiting({ name: isOpen ? 'open-circuit' : isDraining ? 'draining' : 'backoff', cause });
   }
 
-  #loseConnection(): void {
+  #loseConnection(isSilent = false): void {
     const isTrying = this.#unit.isTrying;
-    const atMs = this.#unit.handleStreamLost(systemClock.nowMs(), systemRandom);
+    const nowMs = systemClock.nowMs();
+    if (this.#unit.hasLasted(nowMs)) this.#rotation.handleLasting();
+    // Streams that live on keep their endpoint; of one that does not answer nobody knows whether they do.
+    const isLost = isSilent || !this.#pool.hasStreams;
+    const isOtherLeft = !isTrying && isLost && this.#rotation.advance();
+    const atMs = this.#unit.handleStreamLost(nowMs, systemRandom, isOtherLeft);
     if (!isTrying) this.#deadlines.schedule(this.#attempt, atMs);
   }
 
@@ -520,7 +525,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     const error = new UnavailableError(`${this.#pool.endpoint} went silent: the connection is made again`);
     this.#logger.debug({ endpoint: this.#pool.endpoint }, 'a connection went silent');
     this.#pool.replace(channel);
-    if (isControl && this.#unit.state.name === 'connected') this.#loseConnection();
+    if (isControl && this.#unit.state.name === 'connected') this.#loseConnection(true);
     this.#carrier.handleChannelLost(channel, error);
   }
 

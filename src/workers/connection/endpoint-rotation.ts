@@ -7,6 +7,8 @@ export class EndpointRotation {
   readonly #given: readonly string[];
   #endpoints: readonly string[];
   #position = 0;
+  /** That failed or broke in this round. */
+  #misses = 0;
 
   constructor(endpoints: readonly string[]) {
     this.#given = endpoints;
@@ -22,8 +24,18 @@ export class EndpointRotation {
     return this.#endpoints.length;
   }
 
-  advance(): void {
+  /** The present one failed, or broke. Returns whether one is left that did not in this round; where none is, the next round begins. */
+  advance(): boolean {
     this.#position = (this.#position + 1) % this.#endpoints.length;
+    this.#misses += 1;
+    if (this.#misses < this.#endpoints.length) return true;
+    this.#misses = 0;
+    return false;
+  }
+
+  /** The present one has lasted: what happened before does not count. */
+  handleLasting(): void {
+    this.#misses = 0;
   }
 
   /** What the present one says of all servers; nothing where they do not say it. The next attempts go to those, then to others that were given. */

@@ -16,6 +16,7 @@ export type UnitState =
 
 export class ReconnectUnit {
   readonly #config: BridgeConfig;
+  readonly #first: Backoff;
   #backoff: Backoff;
   #failedAttempts = 0;
   /** As the server said when it went; 0 = it said nothing. */
@@ -24,7 +25,8 @@ export class ReconnectUnit {
 
   constructor(config: BridgeConfig) {
     this.#config = config;
-    this.#backoff = new Backoff(config.reconnect);
+    this.#first = new Backoff(config.reconnect);
+    this.#backoff = this.#first;
   }
 
   /** An attempt is under way, or will be by itself. */
@@ -47,8 +49,17 @@ export class ReconnectUnit {
     return maxAttempts > 0 && this.#backoff.attempt >= maxAttempts;
   }
 
-  /** A stream ended that should not have. Returns when to try again; an attempt that is due already stays. */
-  handleStreamLost(nowMs: number, random: Random): number {
+  /** Whether the connection has stood for so long that what failed before it is forgotten. */
+  hasLasted(nowMs: number): boolean {
+    const state = this.#state;
+    return state.name === 'connected' && nowMs - state.sinceMs >= this.#config.reconnect.resetAfterMs;
+  }
+
+  /**
+   * A stream ended that should not have. Returns when to try again; an attempt that is due already stays. `isOtherLeft`: at an endpoint that
+   * has not failed, for which nobody waits longer than all clients of the lost one have to be spread.
+   */
+  handleStreamLost(nowMs: number, random: Random, isOtherLeft = false): number {
     const state = this.#state;
     switch (state.name) {
       case 'waiting':
@@ -56,10 +67,10 @@ export class ReconnectUnit {
       case 'attempting':
         return nowMs;
       case 'given-up':
-        return this.#wait(nowMs, random);
+        return this.#wait(nowMs, random, isOtherLeft);
       case 'connected':
-        if (nowMs - state.sinceMs >= this.#config.reconnect.resetAfterMs) this.#backoff = this.#backoff.reset();
-        return this.#wait(nowMs, random);
+        if (this.hasLasted(nowMs)) this.#backoff = this.#backoff.reset();
+        return this.#wait(nowMs, random, isOtherLeft);
       default:
         return state satisfies never;
     }
@@ -74,9 +85,9 @@ export class ReconnectUnit {
     this.#state = { name: 'attempting' };
   }
 
-  handleAttemptFailed(nowMs: number, random: Random): number {
+  handleAttemptFailed(nowMs: number, random: Random, isOtherLeft = false): number {
     this.#failedAttempts += 1;
-    return this.#wait(nowMs, random);
+    return this.#wait(nowMs, random, isOtherLeft);
   }
 
   handleGivenUp(): void {
@@ -88,19 +99,20 @@ export class ReconnectUnit {
     this.#state = { name: 'connected', sinceMs: nowMs };
   }
 
-  #wait(nowMs: number, random: Random): number {
+  #wait(nowMs: number, random: Random, isOtherLeft: boolean): number {
     const { failures, openMs } = this.#config.breaker;
-    const isCircuitOpen = this.#failedAttempts >= failures;
-    const attemptAtMs = nowMs + (isCircuitOpen ? openMs * (1 - random.next() / 4) : this.#delayMs(random));
+    const isCircuitOpen = this.#failedAttempts >= failures && !isOtherLeft;
+    const attemptAtMs = nowMs + (isCircuitOpen ? openMs * (1 - random.next() / 4) : this.#delayMs(random, isOtherLeft));
     this.#backoff = this.#backoff.next();
     this.#state = { name: 'waiting', attemptAtMs, isCircuitOpen };
     return attemptAtMs;
   }
 
-  #delayMs(random: Random): number {
+  #delayMs(random: Random, isOtherLeft: boolean): number {
     const spreadMs = this.#drainSpreadMs;
     this.#drainSpreadMs = 0;
-    return Math.max(this.#backoff.delayMs(random), spreadMs * random.next());
+    const backoff = isOtherLeft ? this.#first : this.#backoff;
+    return Math.max(backoff.delayMs(random), spreadMs * random.next());
   }
 }
 

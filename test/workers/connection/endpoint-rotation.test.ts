@@ -29,4 +29,14 @@ describe('endpoints are tried', () => {
       }
     });
   }
+
+  test('in rounds: one is over when each has failed, and what lasted begins another', () => {
+    const rotation = new EndpointRotation(['a:1', 'b:1', 'c:1']);
+    const left = (): boolean => rotation.advance();
+    assert.deepEqual([left(), left(), left(), left()], [true, true, false, true]);
+    rotation.handleLasting();
+    assert.deepEqual([left(), left(), left()], [true, true, false]);
+    const alone = new EndpointRotation(['a:1']);
+    assert.deepEqual([alone.advance(), alone.advance()], [false, false]);
+  });
 });

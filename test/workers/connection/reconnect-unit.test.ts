@@ -71,6 +71,18 @@ describe('a reconnect unit', () => {
     assert.deepEqual(delays, [100, 200, 400]);
   });
 
+  test('waits for another endpoint that is left no longer than the spread, open circuit or not', () => {
+    const unit = lostAt(1_000);
+    for (let attempt = 0; attempt < BREAKER.failures; attempt += 1) fail(unit, 2_000);
+    unit.handleAttempt();
+    assert.equal(unit.handleAttemptFailed(9_000, half, true), 9_020);
+    assert.deepEqual(unit.state, { name: 'waiting', attemptAtMs: 9_020, isCircuitOpen: false });
+    unit.handleConnected(9_100);
+    assert.equal(unit.handleStreamLost(9_200, half, true), 9_220);
+    unit.handleConnected(9_300);
+    assert.ok(unit.handleStreamLost(9_400, half) > 9_500, 'a round that is over waits by the backoff');
+  });
+
   test('goes on waiting longer when the connection did not last, and begins anew when it did', () => {
     const flapping = lostAt(1_000);
     flapping.handleConnected(2_000);
