@@ -115,8 +115,9 @@ test('a watch that is stopped while it opens and its worker dies leaves no strea
   assert.deepEqual(await state.listWatchers(), []);
 });
 
-test('a server that goes silent is left for the other endpoint without another word to it', async () => {
-  await using other = await ServerProcess.start();
+test('a server that goes silent is left for the other endpoint without another word to it', async (t) => {
+  const other = await ServerProcess.start();
+  t.after(() => other.close());
   await using proxy = await TcpProxy.start(server.port);
   await using state = await BridgedState.open({
     endpoints: [proxy.endpoint, `127.0.0.1:${other.port}`],
@@ -135,6 +136,7 @@ test('a server that goes silent is left for the other endpoint without another w
   const seen = new SeenUpdates();
   await state.watchVariables('a', seen.watcher, { onState: seen.onState });
   proxy.silence();
+  proxy.swallow();
   await seen.when(10_000, () => seen.last?.metadata.resync === true, 'the watch at the other server');
   await writer.setVariable('a', 7);
   await seen.when(5_000, () => seen.last?.newValue === 7, 'a change at the other server');

@@ -59,6 +59,8 @@ class LoadingSession {
   readonly #forgottenRevision: number;
   readonly #variables = new Map<number, LoadingVariable>();
   readonly #gone = new Map<number, GoneRecord>();
+  /** Places of what only the log has, as it is now: the next snapshot has to have it before the log is cut. */
+  readonly #logged = new Set<number>();
   readonly #windows = new Map<string, { from: number; outcomes: PlacedOutcome[] }>();
 
   constructor(record: SessionRecord, revision: number, forgottenRevision: number) {
@@ -95,6 +97,7 @@ class LoadingSession {
     if (window !== undefined) this.addWindow(window);
     for (const { place, version, registration, reason } of changes) {
       const known = this.#variables.get(place);
+      this.#logged.add(place);
       if (reason !== undefined) {
         if (known === undefined) continue;
         this.#variables.delete(place);
@@ -119,7 +122,14 @@ class LoadingSession {
       session.table.restore(registration, [...followed(older, versions[0]!.version), ...versions], atMs);
     }
     const gone = [...this.#gone.values()].sort((a, b) => a.version.revision - b.version.revision);
-    for (const record of gone) session.gone.remember(changeOf(session, record));
+    for (const record of gone) {
+      const change = changeOf(session, record);
+      session.gone.remember(change);
+      if (this.#logged.has(record.registration.place)) session.makeDirty(change.variable);
+    }
+    for (const variable of session.table.variables()) {
+      if (this.#logged.has(variable.place)) session.makeDirty(variable);
+    }
     session.gone.forgetTo(this.#forgottenRevision);
     session.table.skipTo(this.#revision);
     session.windows = [...this.#windows].map(([link, { from, outcomes }]) => ({ link, from, outcomes }));

@@ -109,6 +109,7 @@ export class LocalEngine implements Engine {
       place,
     );
     this.#rounds = new SnapshotRounds(journal, this.#sessions, () => this.#queue!.place, host, this.#snapshotEveryMs);
+    await this.#rounds.shortenLog();
     this.#life = life;
     // It may have begun on a full disk.
     this.#setHealth(journal.health, undefined);

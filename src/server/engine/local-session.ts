@@ -99,8 +99,13 @@ export class LocalSession implements Following {
     return (this.#dirty?.size ?? 0) > 0;
   }
 
+  /** It is not in the last snapshot as it is. */
+  makeDirty(variable: Variable): void {
+    this.#dirty?.set(variable.place, variable);
+  }
+
   putBack(dirty: Iterable<Variable>): void {
-    for (const variable of dirty) this.#dirty?.set(variable.place, variable);
+    for (const variable of dirty) this.makeDirty(variable);
   }
 
   /** What is to be kept beside the changes of a group; undefined: nothing. Without changes it waits for some. */

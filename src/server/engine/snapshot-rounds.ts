@@ -35,7 +35,19 @@ export class SnapshotRounds {
     this.#place = place;
     this.#host = host;
     this.#everyMs = everyMs;
-    this.#schedule();
+    this.#schedule(journal.stats.changes > MANY_CHANGES ? 0 : everyMs);
+  }
+
+  /**
+   * Before anybody is served: a server that is killed sooner than it comes to a snapshot, again and again, would read a longer log at each start.
+   * A round that fails is tried again in time.
+   */
+  async shortenLog(): Promise<void> {
+    if (this.#journal.stats.changes <= TOO_MANY_CHANGES) return;
+    clearTimeout(this.#timer);
+    this.#round = this.#runOrWarn();
+    await this.#round;
+    this.#schedule(this.#everyMs);
   }
 
   async close(): Promise<void> {
@@ -44,14 +56,18 @@ export class SnapshotRounds {
     await this.#round;
   }
 
-  #schedule(): void {
+  #schedule(inMs: number): void {
     if (this.#isClosed) return;
     this.#timer = setTimeout(() => {
-      this.#round = this.#run()
-        .catch((error: unknown) => this.#host.logger.warn({ error }, 'a snapshot failed and is tried again'))
-        .finally(() => this.#schedule());
-    }, this.#everyMs);
+      this.#round = this.#runOrWarn().finally(() => this.#schedule(this.#everyMs));
+    }, inMs);
     this.#timer.unref();
+  }
+
+  #runOrWarn(): Promise<void> {
+    return this.#run().catch((error: unknown) =>
+      this.#host.logger.warn({ error }, 'a snapshot failed and is tried again'),
+    );
   }
 
   async #run(): Promise<void> {
@@ -129,6 +145,10 @@ class Portion implements SnapshotPortion {
   }
 }
 
+/** In the log of a start: the first round begins at once. */
+const MANY_CHANGES = 20_000;
+/** The same: it ends before anybody is served. Some 64 MB, which take a start about 5 s to read. */
+const TOO_MANY_CHANGES = 500_000;
 const NOTHING: SnapshotPortion = { variables: [], gone: [], removed: [], sessions: [] };
 /** Larger ones make whoever sets meanwhile wait: measured, they are what makes the tail. */
 const PORTION_BYTES = 20_000;
