@@ -448,17 +448,25 @@ export class Connection implements CarrierOwner, WatchdogOwner {
       return;
     }
     // At another endpoint nothing of the old one goes on: what it still carried returns with the others.
-    for (const feed of this.#carrier.end()) this.#returns.wait(feed as WatchFeed);
+    this.#returnCarried(new UnavailableError(`${pool.endpoint} is left for ${this.#rotation.current}`));
     pool.close();
     this.#pool = new ChannelPool(this.#rotation.current, this.#config);
     this.#carrier = this.#makeCarrier(this.#carrier.kind);
+  }
+
+  /** Its feeds wait for the next carrier, those that are live too. */
+  #returnCarried(cause: BridgeError): void {
+    for (const feed of this.#carrier.end() as WatchFeed[]) {
+      this.#returns.wait(feed);
+      this.#tellWaiting(feed, cause, false);
+    }
   }
 
   /** Once it is known what the server is. */
   #chooseCarrier(): void {
     const kind = this.#choice.kindFor(this.#pool.endpoint, this.facts.epoch !== '');
     if (kind === this.#carrier.kind) return;
-    for (const feed of this.#carrier.end()) this.#returns.wait(feed as WatchFeed);
+    this.#returnCarried(new UnavailableError(`the connection to ${this.#pool.endpoint} is used in another way now`));
     this.#carrier = this.#makeCarrier(kind);
     if (kind === 'link') return;
     this.#sets.failSent();
