@@ -127,10 +127,12 @@ export class CommitCalls {
         ),
       );
     }
+    let wasSent = false;
     let wasMade = false;
     try {
       if (!this.#primary.isKnownIn(bucket)) await this.#primary.takeOver(bucket);
       args[1] = bucket.run;
+      wasSent = true;
       const replies = readReplies(await this.#primary.evaluate(COMMIT, args));
       wasMade = true;
       await this.#primary.acknowledge();
@@ -145,7 +147,7 @@ export class CommitCalls {
       const refusal = wasMade ? undefined : redisRefusalOf(error);
       const went = pending.slice(0, count);
       // One that says why not has done nothing; all else may have come too late for us.
-      if (refusal === undefined || refusal === 'broken') for (const one of went) one.mayBeMade = true;
+      if (wasSent && (refusal === undefined || refusal === 'broken')) for (const one of went) one.mayBeMade = true;
       switch (refusal) {
         case 'fenced':
           this.#fenced += 1;

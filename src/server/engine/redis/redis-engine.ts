@@ -31,6 +31,7 @@ import type {
   SharedStats,
 } from '../engine.js';
 import type { WindowRecord } from '../records.js';
+import type { Ack } from './ack.js';
 import { BucketTail } from './bucket-tail.js';
 import type { Answer } from './commit-calls.js';
 import { CommitCalls, WINDOW_MS } from './commit-calls.js';
@@ -43,7 +44,7 @@ import { type KeptSession, readSession } from './log-entry.js';
 import { preferredServers } from './preferred-servers.js';
 import type { RedisAddress, RedisClient } from './redis-connection.js';
 import { parseRedisUrl } from './redis-connection.js';
-import type { Ack, Bucket } from './redis-primary.js';
+import type { Bucket } from './redis-primary.js';
 import { foreignKeys, RedisPrimary, redisUnavailable } from './redis-primary.js';
 import { redisRefusalOf } from './redis-refusal.js';
 import { outcomeOf, resultOf } from './script-results.js';

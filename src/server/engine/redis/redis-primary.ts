@@ -4,13 +4,11 @@
  */
 import { EngineFormatError, EngineUnavailableError, InvalidOptionsError } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logger.js';
+import type { Ack } from './ack.js';
 import type { Argument } from './group-arguments.js';
 import type { RedisAddress, RedisClient } from './redis-connection.js';
 import { makeRedisClient } from './redis-connection.js';
 import { type Script, TAKE_OVER } from './scripts.js';
-
-/** When an outcome counts: said by the primary, kept by a replica too, or on its disk. */
-export type Ack = 'primary' | 'replica' | 'disk';
 
 export interface PrimaryHost {
   readonly logger: Logger;
