@@ -15,7 +15,7 @@ export const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const ANSWER_MS = 20_000;
 
 /** The system's own first: a python3 that comes earlier on the PATH may lack the packages. */
-const INTERPRETERS = ['/usr/bin/python3', 'python3'];
+export const INTERPRETERS = ['/usr/bin/python3', 'python3'];
 
 export const WHAT_TO_INSTALL =
   'the Python tests need python3 with gRPC and protobuf, and protoc: apt-get install python3-grpcio python3-protobuf protobuf-compiler';

@@ -3,11 +3,10 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { ROOT } from './python-process.js';
+import { INTERPRETERS, ROOT } from './python-process.js';
 
 export const PACKAGE = join(ROOT, 'python');
 const TESTS_MS = 110_000;
-const INTERPRETERS = ['/usr/bin/python3', 'python3'];
 const DEBIAN = 'apt-get install python3-grpcio python3-protobuf python3-pytest';
 
 /** The first interpreter with these modules. */

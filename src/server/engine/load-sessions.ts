@@ -59,7 +59,7 @@ class LoadingSession {
   readonly #forgottenRevision: number;
   readonly #variables = new Map<number, LoadingVariable>();
   readonly #gone = new Map<number, GoneRecord>();
-  /** Places of what only the log has, as it is now: the next snapshot has to have it before the log is cut. */
+  /** Places of what the snapshot does not have as it is now: the next one has to, before the log is cut. */
   readonly #logged = new Set<number>();
   readonly #windows = new Map<string, { from: number; outcomes: PlacedOutcome[] }>();
 
@@ -97,17 +97,21 @@ class LoadingSession {
     if (window !== undefined) this.addWindow(window);
     for (const { place, version, registration, reason } of changes) {
       const known = this.#variables.get(place);
-      this.#logged.add(place);
       if (reason !== undefined) {
         if (known === undefined) continue;
         this.#variables.delete(place);
         const { session } = this.#record;
         this.#gone.set(place, { session, registration: known.registration, reason, version });
       } else if (known === undefined) {
-        // Otherwise it went later, and the snapshot has that already.
-        if (registration !== undefined && !this.#gone.has(place)) this.addVariable(registration, [version]);
+        // It went later, and the snapshot has that already.
+        if (registration === undefined || this.#gone.has(place)) continue;
+        this.addVariable(registration, [version]);
       } else if (version.version === known.versions.at(-1)!.version + 1) known.versions.push(version);
-      else if (version.version < known.versions[0]!.version) known.older.push(version);
+      else {
+        if (version.version < known.versions[0]!.version) known.older.push(version);
+        continue;
+      }
+      this.#logged.add(place);
     }
   }
 
@@ -119,16 +123,15 @@ class LoadingSession {
     const session = new LocalSession(sessionId, number, metadata, atMs(createdAt), host.table, true, generation);
     const variables = [...this.#variables.values()].sort((a, b) => a.registration.place - b.registration.place);
     for (const { registration, older, versions } of variables) {
-      session.table.restore(registration, [...followed(older, versions[0]!.version), ...versions], atMs);
+      const all = [...followed(older, versions[0]!.version), ...versions];
+      const variable = session.table.restore(registration, all, atMs);
+      if (this.#logged.has(variable.place)) session.makeDirty(variable);
     }
     const gone = [...this.#gone.values()].sort((a, b) => a.version.revision - b.version.revision);
     for (const record of gone) {
       const change = changeOf(session, record);
       session.gone.remember(change);
       if (this.#logged.has(record.registration.place)) session.makeDirty(change.variable);
-    }
-    for (const variable of session.table.variables()) {
-      if (this.#logged.has(variable.place)) session.makeDirty(variable);
     }
     session.gone.forgetTo(this.#forgottenRevision);
     session.table.skipTo(this.#revision);

@@ -384,7 +384,7 @@ export class VariableTable {
     },
     versions: readonly VersionedValue[],
     atMs: (timestamp: number) => number,
-  ): void {
+  ): Variable {
     const current = versions.at(-1)!;
     const variable = this.variableOf(registration, current, registration.place, registration.createdAt);
     for (const version of versions) variable.history.push(version, this.#options.history, atMs(version.timestamp));
@@ -397,6 +397,7 @@ export class VariableTable {
     this.#order.add(variable);
     this.#tell();
     this.skipTo(current.revision);
+    return variable;
   }
 
   /** Nothing has happened up to there that is not in the table. */

@@ -576,8 +576,7 @@ export class RedisEngine implements Engine {
   }
 
   #opened(): EngineHost {
-    if (this.#host === undefined) throw new EngineUnavailableError('the engine is not open: call open first');
-    return this.#host;
+    return opened(this.#host);
   }
 
   #redis(): RedisClient {
@@ -585,13 +584,11 @@ export class RedisEngine implements Engine {
   }
 
   #asked(): RedisPrimary {
-    if (this.#primary === undefined) throw new EngineUnavailableError('the engine is not open: call open first');
-    return this.#primary;
+    return opened(this.#primary);
   }
 
   #asking(): CommitCalls {
-    if (this.#calls === undefined) throw new EngineUnavailableError('the engine is not open: call open first');
-    return this.#calls;
+    return opened(this.#calls);
   }
 
   #handleAway(error: unknown): void {
@@ -611,6 +608,12 @@ export class RedisEngine implements Engine {
     this.#tail?.close();
     this.#primary?.close();
   }
+}
+
+/** @throws EngineUnavailableError */
+function opened<T>(part: T | undefined): T {
+  if (part === undefined) throw new EngineUnavailableError('the engine is not open: call open first');
+  return part;
 }
 
 function ignore(): void {

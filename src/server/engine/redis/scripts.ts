@@ -66,25 +66,19 @@ local function setAll(key, pairs)
 end
 
 -- Each of the few sizes that occur is packed once.
-local sizes2, sizes4 = {}, {}
-local function size2(text)
-  local size = #text
-  local packed = sizes2[size]
-  if not packed then
-    packed = pack('>I2', size)
-    sizes2[size] = packed
+local function sizeAs(kind)
+  local sizes = {}
+  return function(text)
+    local size = #text
+    local packed = sizes[size]
+    if not packed then
+      packed = pack(kind, size)
+      sizes[size] = packed
+    end
+    return packed
   end
-  return packed
 end
-local function size4(text)
-  local size = #text
-  local packed = sizes4[size]
-  if not packed then
-    packed = pack('>I4', size)
-    sizes4[size] = packed
-  end
-  return packed
-end
+local size2, size4 = sizeAs('>I2'), sizeAs('>I4')
 
 local function nameIn(registration)
   local _, _, size, from = unpackRecord('>ddI4', registration)
