@@ -127,6 +127,51 @@ function describeTwoServers(): void {
       assert.deepEqual(ends, [[['expired', 2]], [['expired', 2]]]);
     });
 
+    test('a server that was away until the log began later than where it was has a history without a hole', async () => {
+      const servers = await twoServers();
+      const [one, other] = await Promise.all(servers.map((server) => openAt([server])));
+      await one!.registerVariable('v', 'integer', 0);
+      await other!.setVariable('v', 1);
+      servers[1].child.kill('SIGSTOP');
+      for (let n = 2; n <= 40; n += 1) await one!.setVariable('v', n);
+      const trimmed = await redis.command('XTRIM', `two${prefixes}:bs:{b${bucketOf('house')}}:log`, 'MAXLEN', '1');
+      assert.match(trimmed, /^:[1-9]/);
+      servers[1].child.kill('SIGCONT');
+
+      await one!.setVariable('v', 41);
+
+      const { version } = await other!.getVariableInfo('v');
+      const kept = await other!.history('v');
+      assert.deepEqual(
+        kept.map((entry) => [entry.version, entry.value]),
+        kept.map((_, place) => [version - kept.length + 1 + place, version - kept.length + place]),
+      );
+      assert.equal(version, 42);
+      assert.ok(kept.length >= 16, `${kept.length} versions`);
+      assert.equal(await other!.rollback('v', kept[0]!.version), 43);
+    });
+
+    test('an entry of the log that cannot be taken is made up for: the server reads what it said', async () => {
+      const servers = await twoServers();
+      const [one, other] = await Promise.all(servers.map((server) => openAt([server])));
+      await one!.registerVariable('v', 'integer', 0);
+      await other!.setVariable('v', 1);
+      const log = `two${prefixes}:bs:{b${bucketOf('house')}}:log`;
+      servers[1].child.kill('SIGSTOP');
+      // It hears nothing before the entry is another.
+      for (const [, id] of (await redis.command('CLIENT', 'LIST')).matchAll(/^id=(\d+) .* cmd=xread /gm)) {
+        await redis.command('CLIENT', 'KILL', 'ID', id!);
+      }
+      await one!.setVariable('v', 2);
+      const [position] = /\d+(?=-1\r)/.exec(await redis.command('XREVRANGE', log, '+', '-', 'COUNT', '1')) ?? [];
+      assert.equal(await redis.command('XDEL', log, `${position}-1`), ':1\r\n');
+      await redis.command('XADD', log, `${position}-2`, 'of', 'somebody else');
+      servers[1].child.kill('SIGCONT');
+      await until(async () => (await other!.getVariable('v')) === 2, 'what the entry said');
+      assert.equal(await other!.setVariable('v', 3), 4);
+      assert.equal(await one!.getVariable('v'), 3);
+    });
+
     test('a server that is killed: its clients go on at the other, nothing is missed, and each set is made once', async () => {
       const servers = await twoServers();
       const setter = await openAt(servers);

@@ -53,8 +53,10 @@ export class History {
     return this.#newestBytes;
   }
 
-  /** `bytes`: of the entry, where they are counted already. */
+  /** `bytes`: of the entry, where they are counted already. One that is not the next comes behind a hole: nothing before it is found any more. */
   push(entry: VersionedValue, limits: HistoryLimits, nowMs: number, bytes = versionBytes(entry)): void {
+    const last = this.#entries.peekBack();
+    if (last !== undefined && entry.version !== last.version + 1) this.clear();
     this.#entries.push(entry);
     this.#pushedAtMs.push(nowMs);
     this.#newestBytes = bytes;
@@ -83,7 +85,7 @@ export class History {
     while (this.#entries.length > 1) this.#dropOldest();
   }
 
-  /** Gives every byte back: the variable is gone. */
+  /** Gives every byte back. */
   clear(): void {
     while (this.#entries.length > 0) this.#dropOldest();
   }

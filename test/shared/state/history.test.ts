@@ -107,6 +107,22 @@ describe('a history', () => {
     );
   });
 
+  test('a version behind a hole leaves nothing before it, and every byte of that is given back', () => {
+    const budget: HistoryBudget = { bytes: 0 };
+    const history = filled(1, limits(), budget);
+    const before = budget.bytes;
+
+    for (let version = 6; version <= 23; version += 1) history.push(entry(version), limits(), 0);
+
+    const held = Array.from({ length: 18 }, (_, place) => 6 + place);
+    assert.deepEqual(versionsOf(history), held);
+    assert.deepEqual(
+      held.map((version) => history.find(version)?.version),
+      held,
+    );
+    assert.deepEqual([history.find(1), history.upTo(1), budget.bytes], [undefined, undefined, 18 * before]);
+  });
+
   test('keeps at most maxVersions', () => {
     assert.deepEqual(versionsOf(filled(100, limits({ maxVersions: 20 }))).slice(0, 1), [81]);
   });
