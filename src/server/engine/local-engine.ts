@@ -95,7 +95,7 @@ export class LocalEngine implements Engine {
       return this.#life;
     }
     const life = await journal.open({ epoch: host.epoch ?? host.newEpoch() });
-    const { place, lastNumber } = await loadSessions(journal, host, life.generation, this.#sessions);
+    const { place, lastNumber } = await this.#load(journal, host, life.generation);
     this.#lastNumber = lastNumber;
     journal.onHealth = (state, cause) => this.#setHealth(state, cause);
     this.#queue = new CommitQueue(
@@ -114,6 +114,16 @@ export class LocalEngine implements Engine {
     // It may have begun on a full disk.
     this.#setHealth(journal.health, undefined);
     return life;
+  }
+
+  /** What cannot be read is let go of: another version may read it. */
+  async #load(journal: Journal, host: EngineHost, generation: number): ReturnType<typeof loadSessions> {
+    try {
+      return await loadSessions(journal, host, generation, this.#sessions);
+    } catch (error) {
+      await journal.close();
+      throw error;
+    }
   }
 
   follow(sessionId: string, follower: Follower, create?: NewSession): Kept<Following | undefined> {

@@ -1,7 +1,9 @@
 /** What an engine decides: versions, equality, expected versions, atomic groups, names, limits of history. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { TableOperation } from '../../shared/state/operation.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
+import { within } from '../within.js';
 import type { EngineSetup } from './engine-test.js';
 import { asPromise, EngineTest } from './engine-test.js';
 
@@ -192,6 +194,32 @@ export function describeDeciding(setup: EngineSetup): void {
     assert.equal(next.following.table.size, 0);
     assert.equal(await next.register('fan'), 1);
   });
+
+  given(
+    'what cannot be written is not made, and what is asked with it and behind it is answered',
+    async (engineTest) => {
+      const session = await engineTest.session();
+      await session.register('good');
+      await session.register('bad', { type: 'map', initial: {} });
+      const unwritable = {
+        get value(): number {
+          throw new Error('this value cannot be read');
+        },
+      };
+      const asked = [
+        session.set('good', 1),
+        session.one({ ...session.setting('bad', {}), value: unwritable } as TableOperation),
+        session.set('good', 2),
+      ];
+      const [, bad] = await within(Promise.allSettled(asked), 'what was asked with it');
+      const { current } = session.following.table.require('bad');
+      // An engine that writes nothing takes it.
+      assert.equal(bad!.status === 'fulfilled', current.version === 2);
+      const { version } = session.following.table.require('good').current;
+      assert.equal(await session.set('good', 3), version + 1, 'what is asked behind it');
+      session.checkChain();
+    },
+  );
 
   given('one that is closed has answered what was asked before', async (engineTest) => {
     const session = await engineTest.session();

@@ -12,8 +12,8 @@ import { makeRedisClient } from './redis-connection.js';
 export interface TailHost {
   handleBucket(number: number): void;
   handleCommit(commit: LoggedCommit): void;
-  /** Entries are missing: all of its sessions have to be read anew. */
-  handleHole(number: number): void;
+  /** Entries are missing, or one cannot be taken: all of its sessions have to be read anew. */
+  handleHole(number: number, cause?: unknown): void;
   /** The connection is there again: before anything is read by it. */
   handleReturned(): Promise<void>;
   handleAway(error: unknown): void;
@@ -161,7 +161,12 @@ export class BucketTail {
       place.last = id;
       place.position = position;
       if (isHole) this.#host.handleHole(place.number);
-      this.#host.handleCommit(readLogEntry(fields));
+      try {
+        this.#host.handleCommit(readLogEntry(fields));
+      } catch (error) {
+        // It is not read again, and what is behind it may be of other sessions.
+        this.#host.handleHole(place.number, error);
+      }
     }
   }
 

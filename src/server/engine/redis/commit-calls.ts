@@ -4,7 +4,7 @@
  * a group has waited for `behindMs`; each has its place in a window, so that none is made twice. Closed: the redis engine waits for what was asked.
  */
 import type { BridgeError } from '../../../shared/errors.js';
-import { QuotaExceededError, StorageFullError, UnknownOutcomeError } from '../../../shared/errors.js';
+import { InternalError, QuotaExceededError, StorageFullError, UnknownOutcomeError } from '../../../shared/errors.js';
 import { pause } from '../../within.js';
 import { Durations } from '../durations.js';
 import type { Quantiles } from '../engine.js';
@@ -13,6 +13,7 @@ import { canJoin, packGroups, readReplies } from './group-arguments.js';
 import type { RedisAddress } from './redis-connection.js';
 import type { Bucket, RedisPrimary } from './redis-primary.js';
 import { foreignKeys, redisUnavailable } from './redis-primary.js';
+import type { RedisRefusal } from './redis-refusal.js';
 import { redisRefusalOf } from './redis-refusal.js';
 import { COMMIT } from './scripts.js';
 
@@ -118,59 +119,81 @@ export class CommitCalls {
 
   async #callOnce(bucket: Bucket, { pending }: Line): Promise<void> {
     const { calls, count } = joined(pending);
-    const args: Argument[] = [bucket.prefix, '', WINDOW_MS, LOG_ENTRIES];
-    for (const groups of calls) {
-      args.push(
-        packGroups(
-          groups.map(({ group }) => group),
-          answeredBefore(groups[0]!.group, pending),
-        ),
-      );
-    }
-    let wasSent = false;
-    let wasMade = false;
+    const packed = this.#pack(calls, pending, count);
+    if (packed === undefined) return;
+    const args: Argument[] = [bucket.prefix, '', WINDOW_MS, LOG_ENTRIES, ...packed];
+    let sent: 'not' | 'sent' | 'made' = 'not';
+    let replies: GroupReply[];
     try {
       if (!this.#primary.isKnownIn(bucket)) await this.#primary.takeOver(bucket);
       args[1] = bucket.run;
-      wasSent = true;
-      const replies = readReplies(await this.#primary.evaluate(COMMIT, args));
-      wasMade = true;
+      sent = 'sent';
+      replies = readReplies(await this.#primary.evaluate(COMMIT, args));
+      sent = 'made';
       await this.#primary.acknowledge();
-      this.#calls += 1;
-      pending.splice(0, count);
-      for (const [place, groups] of calls.entries()) {
-        this.#windowHits += replies[place]!.hits;
-        this.#settle(groups, replies[place]!);
-      }
-      this.#host.handleAnswer();
     } catch (error) {
-      const refusal = wasMade ? undefined : redisRefusalOf(error);
-      const went = pending.slice(0, count);
+      const refusal = sent === 'made' ? undefined : redisRefusalOf(error);
       // One that says why not has done nothing; all else may have come too late for us.
-      if (wasSent && (refusal === undefined || refusal === 'broken')) for (const one of went) one.mayBeMade = true;
-      switch (refusal) {
-        case 'fenced':
-          this.#fenced += 1;
-          bucket.run = '';
-          this.#primary.forgetRun();
-          return this.#giveUpOld(pending, error);
-        case 'full':
-          this.#host.handleFull(error);
-          this.#reject(pending, count, (cause) => fullOf(cause), error);
-          return;
-        case 'denied':
-        case 'broken':
-          this.#host.handleAway(error);
-          this.#reject(pending, count, (cause) => redisUnavailable(this.#host.address, cause), error);
-          return;
-        case 'foreign':
-          this.#host.handleAway(error);
-          this.#reject(pending, count, (cause) => foreignKeys(this.#host.address, cause), error);
-          return;
-        default:
-          this.#host.handleAway(error);
-          await this.#giveUpOld(pending, error);
+      if (sent !== 'not' && (refusal === undefined || refusal === 'broken')) {
+        for (const one of pending.slice(0, count)) one.mayBeMade = true;
       }
+      await this.#handleRefusal(refusal, error, bucket, pending, count);
+      return;
+    }
+    this.#calls += 1;
+    pending.splice(0, count);
+    for (const [place, groups] of calls.entries()) {
+      this.#windowHits += replies[place]!.hits;
+      this.#settle(groups, replies[place]!);
+    }
+    this.#host.handleAnswer();
+  }
+
+  async #handleRefusal(
+    refusal: RedisRefusal | undefined,
+    error: unknown,
+    bucket: Bucket,
+    pending: Pending[],
+    count: number,
+  ): Promise<void> {
+    const { address } = this.#host;
+    switch (refusal) {
+      case 'fenced':
+        this.#fenced += 1;
+        bucket.run = '';
+        this.#primary.forgetRun();
+        return this.#giveUpOld(pending, error);
+      case 'full':
+        this.#host.handleFull(error);
+        this.#refuse(pending.splice(0, count), fullOf, error);
+        return;
+      case 'denied':
+      case 'broken':
+        this.#host.handleAway(error);
+        this.#refuse(pending.splice(0, count), (cause) => redisUnavailable(address, cause), error);
+        return;
+      case 'foreign':
+        this.#host.handleAway(error);
+        this.#refuse(pending.splice(0, count), (cause) => foreignKeys(address, cause), error);
+        return;
+      default:
+        this.#host.handleAway(error);
+        await this.#giveUpOld(pending, error);
+    }
+  }
+
+  /** Undefined: some of them cannot be written, which are refused, so that the others go without them. */
+  #pack(calls: readonly (readonly Pending[])[], pending: Pending[], count: number): Buffer[] | undefined {
+    try {
+      return calls.map((groups) => packedOf(groups, pending));
+    } catch (error) {
+      const went = pending.splice(0, count);
+      const broken = went.filter((one) => !canPack(one));
+      // Where each can be written alone, it is what they are together that cannot.
+      const refused = broken.length > 0 ? broken : went;
+      pending.unshift(...went.filter((one) => !refused.includes(one)));
+      this.#refuse(refused, unwritable, error);
+      return undefined;
     }
   }
 
@@ -185,9 +208,9 @@ export class CommitCalls {
     }
   }
 
-  /** The first of them; with `errorOf` where it is known that nothing was done. */
-  #reject(pending: Pending[], count: number, errorOf: (cause: unknown) => BridgeError, cause: unknown): void {
-    for (const { answer, mayBeMade } of pending.splice(0, count)) {
+  /** With `errorOf` where it is known that nothing was done. */
+  #refuse(refused: readonly Pending[], errorOf: (cause: unknown) => BridgeError, cause: unknown): void {
+    for (const { answer, mayBeMade } of refused) {
       this.#waiting -= 1;
       answer.handleFailure(mayBeMade ? unknownOutcome(cause) : errorOf(cause));
     }
@@ -197,12 +220,8 @@ export class CommitCalls {
   async #giveUpOld(pending: Pending[], error: unknown): Promise<void> {
     const nowMs = this.#host.nowMs();
     const old = pending.findIndex(({ askedAtMs }) => !this.#isClosing && nowMs - askedAtMs < this.#host.behindMs);
-    this.#reject(
-      pending,
-      old === -1 ? pending.length : old,
-      (cause) => redisUnavailable(this.#host.address, cause),
-      error,
-    );
+    const refused = pending.splice(0, old === -1 ? pending.length : old);
+    this.#refuse(refused, (cause) => redisUnavailable(this.#host.address, cause), error);
     if (pending.length > 0) await pause(RETRY_MS);
   }
 
@@ -237,6 +256,28 @@ function answeredBefore({ link, answered, isOwn }: AskedGroup, pending: readonly
   if (!isOwn) return answered;
   for (const { group } of pending) if (group.link === link) return group.sequence - 1;
   return answered;
+}
+
+function packedOf(groups: readonly Pending[], pending: readonly Pending[]): Buffer {
+  return packGroups(
+    groups.map(({ group }) => group),
+    answeredBefore(groups[0]!.group, pending),
+  );
+}
+
+function canPack(one: Pending): boolean {
+  try {
+    packedOf([one], [one]);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function unwritable(cause: unknown): InternalError {
+  return new InternalError(`what was asked cannot be written for Redis (${String(cause)}): nothing was done`, {
+    cause,
+  });
 }
 
 function unknownOutcome(cause: unknown): UnknownOutcomeError {

@@ -169,7 +169,7 @@ export class RedisEngine implements Engine {
     this.#tail = await BucketTail.open(this.#address, this.#keys.buckets, {
       handleBucket: (number) => void this.#bucket(number),
       handleCommit: (commit) => this.#handleLogged(commit),
-      handleHole: (number) => this.#handleHole(number),
+      handleHole: (number, cause) => this.#handleHole(number, cause),
       handleReturned: () => this.#lookForLosses(),
       handleAway: (error) => this.#handleAway(error),
       handleHeard: () => this.#setHealth('ready', undefined),
@@ -489,8 +489,14 @@ export class RedisEngine implements Engine {
     if (commit.ends) this.#end(replica, nowMs);
   }
 
-  /** The log was cut before we read it. */
-  #handleHole(number: number): void {
+  /** The log was cut before we read it, or has what we cannot take. */
+  #handleHole(number: number, cause: unknown): void {
+    if (cause !== undefined) {
+      this.#opened().logger.warn(
+        { engine: 'redis', error: cause },
+        'an entry of a log cannot be taken: sessions are read anew',
+      );
+    }
     for (const replica of [...this.#replicas.values()]) {
       if (bucketOf(replica.id) === number) void this.#reload(replica, undefined);
     }

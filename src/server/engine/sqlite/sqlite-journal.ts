@@ -77,24 +77,28 @@ export class SqliteJournal implements Journal {
   }
 
   async load(handle: (kept: Loaded) => void): Promise<void> {
+    let unreadable: unknown;
     this.#loading = (row) => {
-      for (const kept of loadedOf(row)) handle(kept);
+      if (unreadable !== undefined) return;
+      try {
+        for (const kept of loadedOf(row)) handle(kept);
+      } catch (error) {
+        unreadable = error;
+      }
     };
     this.#note(await this.#ask({ kind: 'load' }));
     this.#loading = undefined;
+    if (unreadable === undefined) return;
+    throw new EngineFormatError(
+      `${this.#folder} has a row that this server cannot read (${String(unreadable)}): upgrade it, or restore a backup`,
+      { cause: unreadable },
+    );
   }
 
   async append(commits: readonly CommitRecord[]): Promise<void> {
-    const begun: { session: number; bytes: Uint8Array }[] = [];
-    const ended: number[] = [];
-    let changes = 0;
-    for (const { begins, session, isEnd, changes: made } of commits) {
-      changes += made.length;
-      if (begins !== undefined) begun.push({ session, bytes: encodeSession(begins) });
-      if (isEnd) ended.push(session);
-    }
-    const { ms } = await this.#ask({ kind: 'append', bytes: encodeCommits(commits), changes, begun, ended });
-    this.#changes += changes;
+    const request = appendOf(commits);
+    const { ms } = await this.#ask(request);
+    this.#changes += request.changes;
     this.#syncMs.add(ms!);
   }
 
@@ -195,10 +199,11 @@ export class SqliteJournal implements Journal {
     if (worker === undefined)
       return Promise.reject(new EngineUnavailableError('the engine is closed: nothing was done'));
     return new Promise((done, reject) => {
+      // First: one that cannot be sent has no answer, and the line is that of answers.
+      worker.postMessage(request);
       // Whoever waits for it keeps the process alive.
       if (this.#line.length === 0) worker.ref();
       this.#line.push({ resolve: done, reject });
-      worker.postMessage(request);
     });
   }
 
@@ -250,6 +255,23 @@ export class SqliteJournal implements Journal {
   #refuseAll(cause: unknown): void {
     this.#worker = undefined;
     for (const { reject } of this.#line.splice(0)) reject(new Error('the thread of the engine has ended', { cause }));
+  }
+}
+
+/** @throws EngineUnavailableError for what cannot be written */
+function appendOf(commits: readonly CommitRecord[]): Extract<SqliteRequest, { kind: 'append' }> {
+  const begun: { session: number; bytes: Uint8Array }[] = [];
+  const ended: number[] = [];
+  let changes = 0;
+  try {
+    for (const { begins, session, isEnd, changes: made } of commits) {
+      changes += made.length;
+      if (begins !== undefined) begun.push({ session, bytes: encodeSession(begins) });
+      if (isEnd) ended.push(session);
+    }
+    return { kind: 'append', bytes: encodeCommits(commits), changes, begun, ended };
+  } catch (cause) {
+    throw new EngineUnavailableError(`a change cannot be written (${String(cause)}): nothing was done`, { cause });
   }
 }
 

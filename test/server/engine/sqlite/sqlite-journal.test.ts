@@ -83,6 +83,20 @@ describe('a folder', () => {
     await assert.rejects(opened(join(file, 'below')), { code: 'ENGINE_UNAVAILABLE' });
   });
 
+  test('that has a row which cannot be read is refused with its remedy, and let go of', async () => {
+    const path = folder();
+    await (await opened(path)).engine.close();
+    const edit = (statement: string): void => {
+      const database = openSqlite(join(path, FILE_NAME));
+      database.exec(statement);
+      database.close();
+    };
+    edit("INSERT INTO session VALUES (1, 0, 0, x'0aff')");
+    await assert.rejects(opened(path), { code: 'ENGINE_FORMAT', message: /cannot read .*: upgrade it, or restore/ });
+    edit('DELETE FROM session');
+    await (await opened(path)).engine.close();
+  });
+
   test('a copy of it is whole, also while it is written', async () => {
     const path = folder();
     const { engine, journal } = await opened(path);
