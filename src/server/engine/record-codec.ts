@@ -1,6 +1,6 @@
 /**
  * Records <-> bytes, in protobuf's way of writing fields: a reader skips what it does not know, so that a field is added and never changed.
- * Path: sqlite journal -> [record codec] -> rows of a file, and back at a start. Pure.
+ * Path: sqlite journal -> [record codec] -> rows of a file, and back at a start, out of many rows side by side: a start waits for it. Pure.
  */
 import protobuf from 'protobufjs/minimal.js';
 import type { DeletedReason, VersionedValue } from '../../shared/state/variable.js';
@@ -31,13 +31,14 @@ export function encodeCommits(commits: readonly CommitRecord[]): Uint8Array {
   return writer.finish();
 }
 
-export function decodeCommits(bytes: Uint8Array): CommitRecord[] {
+export function decodeCommits(bytes: Uint8Array, from = 0, to: number = bytes.length): CommitRecord[] {
   const commits: CommitRecord[] = [];
-  read(bytes, (field, reader) => {
-    if (field !== 1) return false;
-    commits.push(readCommit(reader.bytes()));
-    return true;
-  });
+  const reader = readerAt(bytes, from);
+  while (reader.pos < to) {
+    const key = reader.uint32();
+    if (key >>> 3 === 1) commits.push(readCommit(reader, endOf(reader)));
+    else reader.skipType(key & 7);
+  }
   return commits;
 }
 
@@ -49,15 +50,21 @@ export function encodeVariable({ registration, versions }: VariableRecord): Uint
   return writer.finish();
 }
 
-export function decodeVariable(session: number, bytes: Uint8Array): VariableRecord {
+export function decodeVariable(
+  session: number,
+  bytes: Uint8Array,
+  from = 0,
+  to: number = bytes.length,
+): VariableRecord {
   let registration: RegistrationRecord | undefined;
   const versions: VersionedValue[] = [];
-  read(bytes, (field, reader) => {
-    if (field === 1) registration = readRegistration(reader.bytes());
-    else if (field === 2) versions.push(readVersion(reader.bytes(), registration!.type));
-    else return false;
-    return true;
-  });
+  const reader = readerAt(bytes, from);
+  while (reader.pos < to) {
+    const key = reader.uint32();
+    if (key >>> 3 === 1) registration = readRegistration(reader, endOf(reader));
+    else if (key >>> 3 === 2) versions.push(readVersion(reader, endOf(reader), registration!.type));
+    else reader.skipType(key & 7);
+  }
   return { session, registration: registration!, versions };
 }
 
@@ -69,13 +76,14 @@ export function encodeGone({ registration, reason, version }: GoneRecord): Uint8
   return writer.finish();
 }
 
-export function decodeGone(session: number, bytes: Uint8Array): GoneRecord {
+export function decodeGone(session: number, bytes: Uint8Array, from = 0, to: number = bytes.length): GoneRecord {
   let registration: RegistrationRecord | undefined;
   let version: VersionedValue | undefined;
   let reason = 'deleted';
-  read(bytes, (field, reader) => {
-    if (field === 1) registration = readRegistration(reader.bytes());
-    else if (field === 2) version = readVersion(reader.bytes(), registration!.type);
+  const reader = readerAt(bytes, from);
+  read(reader, to, (field) => {
+    if (field === 1) registration = readRegistration(reader, endOf(reader));
+    else if (field === 2) version = readVersion(reader, endOf(reader), registration!.type);
     else if (field === 3) reason = reader.string();
     else return false;
     return true;
@@ -89,18 +97,8 @@ export function encodeWindow(window: WindowRecord): Uint8Array {
   return writer.finish();
 }
 
-export function decodeWindow(bytes: Uint8Array): WindowRecord {
-  const outcomes: PlacedOutcome[] = [];
-  let link = '';
-  let from = 0;
-  read(bytes, (field, reader) => {
-    if (field === 1) link = reader.string();
-    else if (field === 2) from = reader.double();
-    else if (field === 3) outcomes.push(readOutcome(reader.bytes()));
-    else return false;
-    return true;
-  });
-  return { link, from, outcomes };
+export function decodeWindow(bytes: Uint8Array, from = 0, to: number = bytes.length): WindowRecord {
+  return readWindow(readerAt(bytes, from), to);
 }
 
 export function encodeSession({ sessionId, metadata, createdAt }: SessionRecord): Uint8Array {
@@ -111,11 +109,15 @@ export function encodeSession({ sessionId, metadata, createdAt }: SessionRecord)
   return writer.finish();
 }
 
-export function decodeSession(session: number, bytes: Uint8Array): SessionRecord {
+export function decodeSession(session: number, bytes: Uint8Array, from = 0, to: number = bytes.length): SessionRecord {
+  return readSession(session, readerAt(bytes, from), to);
+}
+
+function readSession(session: number, reader: Reader, to: number): SessionRecord {
   let sessionId = '';
   let createdAt = 0;
   const metadata = new MapReader();
-  read(bytes, (field, reader) => {
+  read(reader, to, (field) => {
     if (field === 1) sessionId = reader.string();
     else if (field === 2) createdAt = reader.double();
     else if (field === 3) metadata.add(reader.string());
@@ -140,29 +142,47 @@ function writeCommit(
   return writer;
 }
 
-function readCommit(bytes: Uint8Array): CommitRecord {
+function readCommit(reader: Reader, to: number): CommitRecord {
   let sessionId = '';
   let session = 0;
   let before = 0;
   let revision = 0;
   let isEnd = false;
   let window: WindowRecord | undefined;
-  let begins: Uint8Array | undefined;
+  let begins: SessionRecord | undefined;
   const changes: ChangeRecord[] = [];
-  read(bytes, (field, reader) => {
-    if (field === 1) sessionId = reader.string();
-    else if (field === 2) session = reader.double();
-    else if (field === 3) before = reader.double();
-    else if (field === 4) revision = reader.double();
-    else if (field === 5) changes.push(readChange(reader.bytes()));
-    else if (field === 6) window = decodeWindow(reader.bytes());
-    else if (field === 7) begins = reader.bytes();
-    else if (field === 8) isEnd = reader.bool();
-    else return false;
-    return true;
-  });
-  const beginning = begins === undefined ? undefined : decodeSession(session, begins);
-  return { sessionId, session, begins: beginning, isEnd, before, revision, changes, window };
+  while (reader.pos < to) {
+    const key = reader.uint32();
+    switch (key >>> 3) {
+      case 1:
+        sessionId = reader.string();
+        break;
+      case 2:
+        session = reader.double();
+        break;
+      case 3:
+        before = reader.double();
+        break;
+      case 4:
+        revision = reader.double();
+        break;
+      case 5:
+        changes.push(readChange(reader, endOf(reader)));
+        break;
+      case 6:
+        window = readWindow(reader, endOf(reader));
+        break;
+      case 7:
+        begins = readSession(session, reader, endOf(reader));
+        break;
+      case 8:
+        isEnd = reader.bool();
+        break;
+      default:
+        reader.skipType(key & 7);
+    }
+  }
+  return { sessionId, session, begins, isEnd, before, revision, changes, window };
 }
 
 function writeChange(writer: Writer, { place, type, version, registration, reason }: ChangeRecord): Writer {
@@ -174,21 +194,34 @@ function writeChange(writer: Writer, { place, type, version, registration, reaso
   return writer;
 }
 
-function readChange(bytes: Uint8Array): ChangeRecord {
+function readChange(reader: Reader, to: number): ChangeRecord {
   let place = 0;
   let type: VariableType = 'float';
   let version: VersionedValue | undefined;
   let registration: RegistrationRecord | undefined;
   let reason: DeletedReason | undefined;
-  read(bytes, (field, reader) => {
-    if (field === 1) place = reader.uint32();
-    else if (field === 2) type = TYPES[reader.uint32()]!;
-    else if (field === 3) version = readVersion(reader.bytes(), type);
-    else if (field === 4) registration = readRegistration(reader.bytes());
-    else if (field === 5) reason = reader.string() as DeletedReason;
-    else return false;
-    return true;
-  });
+  while (reader.pos < to) {
+    const key = reader.uint32();
+    switch (key >>> 3) {
+      case 1:
+        place = reader.uint32();
+        break;
+      case 2:
+        type = TYPES[reader.uint32()]!;
+        break;
+      case 3:
+        version = readVersion(reader, endOf(reader), type);
+        break;
+      case 4:
+        registration = readRegistration(reader, endOf(reader));
+        break;
+      case 5:
+        reason = reader.string() as DeletedReason;
+        break;
+      default:
+        reader.skipType(key & 7);
+    }
+  }
   return { place, type, version: version!, registration, reason };
 }
 
@@ -208,7 +241,7 @@ function writeRegistration(writer: Writer, registration: RegistrationRecord): Wr
   return writer;
 }
 
-function readRegistration(bytes: Uint8Array): RegistrationRecord {
+function readRegistration(reader: Reader, to: number): RegistrationRecord {
   let id = '';
   let name = '';
   let type: VariableType = 'float';
@@ -218,26 +251,50 @@ function readRegistration(bytes: Uint8Array): RegistrationRecord {
   let ttlMs = 0;
   let description = '';
   let constraints = '';
-  const metadata = new MapReader();
-  read(bytes, (field, reader) => {
-    if (field === 1) id = reader.string();
-    else if (field === 2) name = reader.string();
-    else if (field === 3) type = TYPES[reader.uint32()]!;
-    else if (field === 4) place = reader.uint32();
-    else if (field === 5) createdAt = reader.double();
-    else if (field === 6) firstVersion = reader.double();
-    else if (field === 7) ttlMs = reader.double();
-    else if (field === 8) description = reader.string();
-    else if (field === 9) constraints = reader.string();
-    else if (field === 10) metadata.add(reader.string());
-    else return false;
-    return true;
-  });
+  let metadata: MapReader | undefined;
+  while (reader.pos < to) {
+    const key = reader.uint32();
+    switch (key >>> 3) {
+      case 1:
+        id = reader.string();
+        break;
+      case 2:
+        name = reader.string();
+        break;
+      case 3:
+        type = TYPES[reader.uint32()]!;
+        break;
+      case 4:
+        place = reader.uint32();
+        break;
+      case 5:
+        createdAt = reader.double();
+        break;
+      case 6:
+        firstVersion = reader.double();
+        break;
+      case 7:
+        ttlMs = reader.double();
+        break;
+      case 8:
+        description = reader.string();
+        break;
+      case 9:
+        constraints = reader.string();
+        break;
+      case 10:
+        metadata ??= new MapReader();
+        metadata.add(reader.string());
+        break;
+      default:
+        reader.skipType(key & 7);
+    }
+  }
   return {
     id,
     name,
     type,
-    metadata: metadata.map,
+    metadata: metadata?.map ?? EMPTY_METADATA,
     description,
     ttlMs,
     createdAt,
@@ -257,7 +314,7 @@ function writeVersion(writer: Writer, type: VariableType, version: VersionedValu
   return writer;
 }
 
-function readVersion(bytes: Uint8Array, type: VariableType): VersionedValue {
+function readVersion(reader: Reader, to: number, type: VariableType): VersionedValue {
   let version = 0;
   let revision = 0;
   let timestamp = 0;
@@ -266,8 +323,7 @@ function readVersion(bytes: Uint8Array, type: VariableType): VersionedValue {
   let custom: MapReader | undefined;
   let json: Uint8Array = NO_BYTES;
   let binary: Uint8Array | undefined;
-  const reader = protobuf.Reader.create(bytes);
-  while (reader.pos < reader.len) {
+  while (reader.pos < to) {
     const key = reader.uint32();
     switch (key >>> 3) {
       case 1:
@@ -320,8 +376,8 @@ function writeValue(writer: Writer, type: VariableType, value: VariableValue): v
 }
 
 function valueFrom(type: VariableType, json: Uint8Array, binary: Uint8Array | undefined): VariableValue {
-  // As it came: a server builds no large map.
-  if ((type === 'map' || type === 'list') && json.length > LARGE_TEXT) return jsonTextOf(json);
+  // As it came: a server builds no large map. Of its own: what it was read from holds other rows.
+  if ((type === 'map' || type === 'list') && json.length > LARGE_TEXT) return jsonTextOf(Uint8Array.from(json));
   const typeUrl = binary === undefined ? typeUrlOf(type) : `${typeUrlOf(type)}.binary`;
   return decodeValue(type, { typeUrl, value: json, binary }, 'what was kept');
 }
@@ -340,12 +396,26 @@ function writeWindow(writer: Writer, { link, from, outcomes }: WindowRecord): Wr
   return writer;
 }
 
-function readOutcome(bytes: Uint8Array): PlacedOutcome {
+function readWindow(reader: Reader, to: number): WindowRecord {
+  const outcomes: PlacedOutcome[] = [];
+  let link = '';
+  let from = 0;
+  read(reader, to, (field) => {
+    if (field === 1) link = reader.string();
+    else if (field === 2) from = reader.double();
+    else if (field === 3) outcomes.push(readOutcome(reader, endOf(reader)));
+    else return false;
+    return true;
+  });
+  return { link, from, outcomes };
+}
+
+function readOutcome(reader: Reader, to: number): PlacedOutcome {
   let sequence = 0;
   let version = 0;
   let code = '';
   let message = '';
-  read(bytes, (field, reader) => {
+  read(reader, to, (field) => {
     if (field === 1) sequence = reader.double();
     else if (field === 2) version = reader.double();
     else if (field === 3) code = reader.string();
@@ -384,12 +454,23 @@ class MapReader {
 }
 
 /** `take` reads the field's value and says so; what it does not know is skipped. */
-function read(bytes: Uint8Array, take: (field: number, reader: Reader) => boolean): void {
-  const reader = protobuf.Reader.create(bytes);
-  while (reader.pos < reader.len) {
+function read(reader: Reader, to: number, take: (field: number) => boolean): void {
+  while (reader.pos < to) {
     const key = reader.uint32();
-    if (!take(key >>> 3, reader)) reader.skipType(key & 7);
+    if (!take(key >>> 3)) reader.skipType(key & 7);
   }
+}
+
+function readerAt(bytes: Uint8Array, from: number): Reader {
+  const reader = protobuf.Reader.create(bytes);
+  reader.pos = from;
+  return reader;
+}
+
+/** Of the part that its length stands before. */
+function endOf(reader: Reader): number {
+  const length = reader.uint32();
+  return reader.pos + length;
 }
 
 function tag(field: number, wireType: number): number {

@@ -33,9 +33,12 @@ export interface HistoryBudget {
 }
 
 export class History {
-  readonly #entries = new Denque<VersionedValue>();
-  /** When each was pushed, by a clock that nobody sets: timestamps jump with the wall clock. */
-  readonly #pushedAtMs = new Denque<number>();
+  /** The present version, apart: most of many variables are never set, and need no rings. */
+  #newest: VersionedValue | undefined = undefined;
+  #newestAtMs = 0;
+  #older: Denque<VersionedValue> | undefined = undefined;
+  /** When each of them was pushed, by a clock that nobody sets: timestamps jump with the wall clock. */
+  #olderAtMs: Denque<number> | undefined = undefined;
   readonly #budget: HistoryBudget;
   #bytes = 0;
   #newestBytes = 0;
@@ -45,7 +48,7 @@ export class History {
   }
 
   get length(): number {
-    return this.#entries.length;
+    return this.#newest === undefined ? 0 : (this.#older?.length ?? 0) + 1;
   }
 
   /** Of the present version. */
@@ -55,18 +58,26 @@ export class History {
 
   /** `bytes`: of the entry, where they are counted already. One that is not the next comes behind a hole: nothing before it is found any more. */
   push(entry: VersionedValue, limits: HistoryLimits, nowMs: number, bytes = versionBytes(entry)): void {
-    const last = this.#entries.peekBack();
-    if (last !== undefined && entry.version !== last.version + 1) this.clear();
-    this.#entries.push(entry);
-    this.#pushedAtMs.push(nowMs);
+    const last = this.#newest;
+    if (last !== undefined) {
+      if (entry.version !== last.version + 1) this.clear();
+      else {
+        this.#older ??= new Denque();
+        this.#olderAtMs ??= new Denque();
+        this.#older.push(last);
+        this.#olderAtMs.push(this.#newestAtMs);
+      }
+    }
+    this.#newest = entry;
+    this.#newestAtMs = nowMs;
     this.#newestBytes = bytes;
     this.#bytes += bytes;
     this.#budget.bytes += bytes;
     const oldestAllowedMs = nowMs - limits.maxAgeMs;
-    while (this.#entries.length > MIN_KEPT_VERSIONS) {
+    while (this.length > MIN_KEPT_VERSIONS) {
       const isOver =
-        this.#entries.length > limits.maxVersions ||
-        this.#pushedAtMs.peekFront()! < oldestAllowedMs ||
+        this.length > limits.maxVersions ||
+        this.#olderAtMs!.peekFront()! < oldestAllowedMs ||
         this.#budget.bytes > limits.maxSessionBytes;
       if (!isOver) return;
       this.#dropOldest();
@@ -76,68 +87,82 @@ export class History {
 
   /** Lets go of all but the last 16, and of those while they are large: the session is over its bytes and this variable isn't the one that grows. */
   shrink(limits: HistoryLimits): void {
-    while (this.#entries.length > MIN_KEPT_VERSIONS) this.#dropOldest();
+    while (this.length > MIN_KEPT_VERSIONS) this.#dropOldest();
     this.#shrinkLarge(limits);
   }
 
   /** Lets go of all but the present version: there is no room for more. */
   shrinkToPresent(): void {
-    while (this.#entries.length > 1) this.#dropOldest();
+    while (this.length > 1) this.#dropOldest();
   }
 
   /** Gives every byte back. */
   clear(): void {
-    while (this.#entries.length > 0) this.#dropOldest();
+    this.shrinkToPresent();
+    if (this.#newest === undefined) return;
+    this.#letGoOf(this.#newest);
+    this.#newest = undefined;
   }
 
   /** The newest `limit` versions, oldest first. */
   last(limit: number): VersionedValue[] {
-    return this.#between(this.#entries.length - limit, this.#entries.length);
+    return this.#between(this.length - limit, this.length);
   }
 
   /** The newest `limit` versions below `version`, oldest first. */
   before(version: number, limit: number): VersionedValue[] {
-    const first = this.#entries.peekFront();
-    const end = first === undefined ? 0 : Math.min(this.#entries.length, Math.max(0, version - first.version));
+    const oldest = this.#older?.peekFront() ?? this.#newest;
+    const end = oldest === undefined ? 0 : Math.min(this.length, Math.max(0, version - oldest.version));
     return this.#between(end - limit, end);
   }
 
   /** The entry of a version, or undefined when it is gone or never was. Versions have no gaps, so this is O(1). */
   find(version: number): VersionedValue | undefined {
-    const first = this.#entries.peekFront();
-    if (first === undefined) return undefined;
-    const entry = this.#entries.peekAt(version - first.version);
+    const newest = this.#newest;
+    if (newest?.version === version) return newest;
+    const older = this.#older;
+    if (newest === undefined || older === undefined || version > newest.version) return undefined;
+    const entry = older.peekAt(version - newest.version + older.length);
     return entry?.version === version ? entry : undefined;
   }
 
   /** The newest entry of at most that revision; undefined when it is gone or never was. */
   upTo(revision: number): VersionedValue | undefined {
     let from = 0;
-    let to = this.#entries.length;
+    let to = this.length;
     while (from < to) {
       const middle = (from + to) >> 1;
-      if (this.#entries.peekAt(middle)!.revision <= revision) from = middle + 1;
+      if (this.#at(middle).revision <= revision) from = middle + 1;
       else to = middle;
     }
-    return from === 0 ? undefined : this.#entries.peekAt(from - 1);
+    return from === 0 ? undefined : this.#at(from - 1);
   }
 
   #shrinkLarge({ maxSessionBytes }: HistoryLimits): void {
-    while (this.#entries.length > 1 && this.#bytes > LARGE_HISTORY_BYTES && this.#budget.bytes > maxSessionBytes) {
+    while (this.length > 1 && this.#bytes > LARGE_HISTORY_BYTES && this.#budget.bytes > maxSessionBytes) {
       this.#dropOldest();
     }
   }
 
   #between(start: number, end: number): VersionedValue[] {
     const entries: VersionedValue[] = [];
-    for (let index = Math.max(0, start); index < end; index += 1) entries.push(this.#entries.peekAt(index)!);
+    for (let index = Math.max(0, start); index < end; index += 1) entries.push(this.#at(index));
     return entries;
   }
 
+  /** 0 is the oldest. */
+  #at(index: number): VersionedValue {
+    return index === (this.#older?.length ?? 0) ? this.#newest! : this.#older!.peekAt(index)!;
+  }
+
   #dropOldest(): void {
-    const bytes = versionBytes(this.#entries.shift()!);
+    this.#letGoOf(this.#older!.shift()!);
+    this.#olderAtMs!.shift();
+  }
+
+  #letGoOf(entry: VersionedValue): void {
+    const bytes = versionBytes(entry);
     this.#bytes -= bytes;
     this.#budget.bytes -= bytes;
-    this.#pushedAtMs.shift();
   }
 }

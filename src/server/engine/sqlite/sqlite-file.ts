@@ -5,9 +5,10 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { performanceNowMs } from '../../../shared/platform-timers.js';
+import type { LoadedRow } from './packed-rows.js';
 import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.js';
 import { bytesOf, openSqlite } from './sqlite-driver.js';
-import type { LoadedRow, SnapshotRows, SqliteFailure, SqliteRequest, SqliteResult } from './sqlite-messages.js';
+import type { SnapshotRows, SqliteFailure, SqliteRequest, SqliteResult } from './sqlite-messages.js';
 
 /** Its failure is known. */
 export class SqliteFileError extends Error {

@@ -27,7 +27,9 @@ import {
   encodeWindow,
 } from '../record-codec.js';
 import type { CommitRecord } from '../records.js';
-import type { LoadedRow, SqliteFailure, SqliteReply, SqliteRequest, SqliteResult } from './sqlite-messages.js';
+import type { PackedRow, PackedRows } from './packed-rows.js';
+import { unpackRows } from './packed-rows.js';
+import type { SqliteFailure, SqliteReply, SqliteRequest, SqliteResult } from './sqlite-messages.js';
 
 export interface SqliteJournalOptions {
   /** `fsync`: on the disk before it is answered. `os`: given to the system, which writes it in its own time: a process that is killed loses nothing, a power cut what was last. Default `fsync`. */
@@ -49,7 +51,7 @@ export class SqliteJournal implements Journal {
   #isClosed = false;
   /** The first is being done. */
   readonly #line: Waiting[] = [];
-  #loading: ((row: LoadedRow) => void) | undefined;
+  #loading: ((rows: PackedRows) => void) | undefined;
   readonly #syncMs = new Durations();
   #bytes = 0;
   #backups = 0;
@@ -78,10 +80,10 @@ export class SqliteJournal implements Journal {
 
   async load(handle: (kept: Loaded) => void): Promise<void> {
     let unreadable: unknown;
-    this.#loading = (row) => {
+    this.#loading = (rows) => {
       if (unreadable !== undefined) return;
       try {
-        for (const kept of loadedOf(row)) handle(kept);
+        unpackRows(rows, (row) => tell(row, rows.bytes, handle));
       } catch (error) {
         unreadable = error;
       }
@@ -222,7 +224,7 @@ export class SqliteJournal implements Journal {
   #handleReply(reply: SqliteReply): void {
     switch (reply.kind) {
       case 'rows':
-        for (const row of reply.rows) this.#loading?.(row);
+        this.#loading?.(reply.rows);
         break;
       case 'health':
         this.#setHealth(reply.state, reply.sentence);
@@ -294,22 +296,26 @@ function errorOf(failure: SqliteFailure, sentence: string, folder: string): Erro
   }
 }
 
-function* loadedOf({ kind, number, revision, forgottenRevision, bytes }: LoadedRow): Generator<Loaded> {
+function tell(
+  { kind, number, revision, forgottenRevision, from, to }: PackedRow,
+  bytes: Uint8Array,
+  handle: (kept: Loaded) => void,
+): void {
   switch (kind) {
     case 'session':
-      yield { kind, session: decodeSession(number, bytes), revision, forgottenRevision };
+      handle({ kind, session: decodeSession(number, bytes, from, to), revision, forgottenRevision });
       break;
     case 'variable':
-      yield { kind, variable: decodeVariable(number, bytes) };
+      handle({ kind, variable: decodeVariable(number, bytes, from, to) });
       break;
     case 'gone':
-      yield { kind, gone: decodeGone(number, bytes) };
+      handle({ kind, gone: decodeGone(number, bytes, from, to) });
       break;
     case 'window':
-      yield { kind, session: number, window: decodeWindow(bytes) };
+      handle({ kind, session: number, window: decodeWindow(bytes, from, to) });
       break;
     case 'commits':
-      for (const commit of decodeCommits(bytes)) yield { kind: 'commit', place: number, commit };
+      for (const commit of decodeCommits(bytes, from, to)) handle({ kind: 'commit', place: number, commit });
       break;
     default:
       kind satisfies never;

@@ -1,4 +1,5 @@
 /** What a sqlite journal asks its thread, and is told. */
+import type { PackedRows } from './packed-rows.js';
 
 export type SqliteRequest =
   | { readonly kind: 'open'; readonly folder: string; readonly durability: 'fsync' | 'os'; readonly epoch: string }
@@ -38,20 +39,11 @@ export interface SnapshotRows {
   }[];
 }
 
-export interface LoadedRow {
-  readonly kind: 'session' | 'variable' | 'gone' | 'window' | 'commits';
-  /** Of a session, or of the log. */
-  readonly number: number;
-  readonly revision: number;
-  readonly forgottenRevision: number;
-  readonly bytes: Uint8Array;
-}
-
 /** Why something failed, as the journal says it. */
 export type SqliteFailure = 'full' | 'in-use' | 'format' | 'unavailable' | 'unknown';
 
 export type SqliteReply =
-  | { readonly kind: 'rows'; readonly rows: readonly LoadedRow[] }
+  | { readonly kind: 'rows'; readonly rows: PackedRows }
   | { readonly kind: 'health'; readonly state: 'ready' | 'full'; readonly sentence: string }
   | { readonly kind: 'done'; readonly result: SqliteResult }
   | { readonly kind: 'failed'; readonly failure: SqliteFailure; readonly sentence: string };

@@ -1,8 +1,9 @@
 /** The thread of a sqlite engine: one request after the other. Path: sqlite journal -> [sqlite worker] -> sqlite file, and what became of it back. */
 import { parentPort } from 'node:worker_threads';
 import { clearInterval, setInterval } from '../../../shared/platform-timers.js';
+import { RowPacker } from './packed-rows.js';
 import { SqliteFile, SqliteFileError } from './sqlite-file.js';
-import type { LoadedRow, SqliteReply, SqliteRequest, SqliteResult } from './sqlite-messages.js';
+import type { SqliteReply, SqliteRequest, SqliteResult } from './sqlite-messages.js';
 
 let file: SqliteFile | undefined;
 let probe: NodeJS.Timeout | undefined;
@@ -71,17 +72,19 @@ function open(): SqliteFile {
 }
 
 function load(): void {
-  let rows: LoadedRow[] = [];
-  let bytes = 0;
+  let packer = new RowPacker();
   for (const row of open().load()) {
-    rows.push(row);
-    bytes += row.bytes.length;
-    if (bytes < BYTES_A_MESSAGE && rows.length < ROWS_A_MESSAGE) continue;
-    say({ kind: 'rows', rows });
-    rows = [];
-    bytes = 0;
+    packer.add(row);
+    if (packer.bytes < BYTES_A_MESSAGE) continue;
+    sayRows(packer);
+    packer = new RowPacker();
   }
-  say({ kind: 'rows', rows });
+  sayRows(packer);
+}
+
+function sayRows(packer: RowPacker): void {
+  const rows = packer.finish();
+  parentPort?.postMessage({ kind: 'rows', rows } satisfies SqliteReply, [rows.bytes.buffer, rows.heads.buffer]);
 }
 
 /** Until there is room for the reserve again. */
@@ -105,5 +108,4 @@ function say(reply: SqliteReply): void {
 }
 
 const BYTES_A_MESSAGE = 512 * 1024;
-const ROWS_A_MESSAGE = 5_000;
 const PROBE_MS = 250;
