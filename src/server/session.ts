@@ -193,16 +193,22 @@ export class Session implements Follower {
     this.setWindows.replace(link, await this.#engine.readWindow(this.id, link), nowMs);
   }
 
-  /** When all that was asked before is kept, or refused; undefined: now. */
-  whenKept(): Promise<void> | undefined {
-    return this.#engine.whenKept(this.id);
+  /**
+   * When all that was asked before is kept, or refused; undefined: now. `identifiers`: what would be refused if it is not there, which is known then
+   * whichever server has registered it. Rejects with EngineUnavailableError where that cannot be said.
+   */
+  whenKept(identifiers: Iterable<string>): Promise<void> | undefined {
+    return this.#whenKnown(identifiers) ?? this.#engine.whenKept(this.id);
   }
 
-  /** The same, where a name or its variable is not known yet, or still; `identifiers`: what is asked for, read only where others may know more. */
+  /** The same, where a name or its variable is not known yet, or still. */
   whenNamesKept(identifiers: Iterable<string>): Promise<void> | undefined {
-    return this.#table.isChangingNames || (this.#engine.isShared && this.#lacksOne(identifiers))
-      ? this.#engine.whenKept(this.id)
-      : undefined;
+    const known = this.#whenKnown(identifiers);
+    return known === undefined && this.#table.isChangingNames ? this.#engine.whenKept(this.id) : known;
+  }
+
+  #whenKnown(identifiers: Iterable<string>): Promise<void> | undefined {
+    return this.#engine.isShared && this.#lacksOne(identifiers) ? this.#engine.whenKnown?.(this.id) : undefined;
   }
 
   #lacksOne(identifiers: Iterable<string>): boolean {

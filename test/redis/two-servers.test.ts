@@ -4,8 +4,10 @@ import { after, afterEach, before, describe, test } from 'node:test';
 import type { BridgeError } from '../../src/main/index.js';
 import { BridgedState } from '../../src/main/index.js';
 import { bucketOf } from '../../src/server/engine/redis/keys.js';
+import type { BridgeServer } from '../../src/server/index.js';
 import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';
+import { HeldRedis } from '../support/held-redis.js';
 import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
 import { ServerProcess } from '../support/server-process.js';
 
@@ -95,6 +97,47 @@ function describeTwoServers(): void {
         assert.deepEqual([...versions.values()], [3, 2]);
       }
       await assert.rejects(other!.setVariable('nobody', 1), { code: 'VARIABLE_NOT_FOUND' });
+    });
+
+    test('what one has registered is there at the other, however far that is behind; where it cannot know, it does not say that there is none', async () => {
+      prefixes += 1;
+      await using held = await HeldRedis.start(redis.path);
+      const servers = await Promise.all(
+        [300, 5_000].map((behindMs) => startBehind(`${held.url}/two${prefixes}`, behindMs)),
+      );
+      const one = await openAt([await startServer(`${redis.url}?two${prefixes}`)]);
+      const [hurried, patient] = await Promise.all(servers.map((server) => openAt([server])));
+      const many = Array.from({ length: 350 }, (_, place) => `${place}`.padEnd(200, '-'));
+      for (const state of [hurried, patient]) assert.deepEqual(await state!.listVariables(), []);
+
+      held.hold();
+      for (const name of ['link', 'alone', 'batch', 'gone', 'watched', 'read'])
+        await one.registerVariable(name, 'integer', 0);
+      await one.registerVariable('call', 'map', {});
+      await Promise.all(many.map((name) => one.registerVariable(name, 'integer', 0)));
+      const asked = [
+        patient!.setVariable('link', 1),
+        patient!.updateVariables({ alone: 1, batch: 1 }, { atomic: true }).then((versions) => versions.get('batch')),
+        patient!.setVariable('call', { a: 1 }),
+        patient!.updateVariables(Object.fromEntries(many.map((name) => [name, 1n]))).then(({ size }) => size),
+        patient!.deleteVariable('gone'),
+        patient!.watchVariables('watched', () => undefined).then(({ state }) => state),
+        patient!.getVariable('read'),
+      ];
+      await assert.rejects(hurried!.setVariable('link', 2), { code: 'ENGINE_UNAVAILABLE', message: /300 ms behind/ });
+      await assert.rejects(hurried!.setVariable('call', {}), { code: 'ENGINE_UNAVAILABLE' });
+      held.release();
+
+      assert.deepEqual(await within(Promise.all(asked), 'what was asked'), [
+        2,
+        2,
+        2,
+        many.length,
+        undefined,
+        'live',
+        0,
+      ]);
+      await assert.rejects(patient!.setVariable('nobody', 1), { code: 'VARIABLE_NOT_FOUND' });
     });
 
     test('of 100 setters at two servers that expect one version one is taken', async () => {
@@ -355,7 +398,13 @@ function describeTwoServers(): void {
   });
 }
 
-async function openAt(servers: readonly ServerProcess[]): Promise<BridgedState> {
+async function startBehind(url: string, behindMs: number): Promise<BridgeServer> {
+  const server = await startBridgeServer({ port: 0, engine: new RedisEngine(url, { behindMs }) });
+  opened.servers.push(server);
+  return server;
+}
+
+async function openAt(servers: readonly { readonly port: number }[]): Promise<BridgedState> {
   const endpoints = servers.map(({ port }) => `127.0.0.1:${port}`);
   const state = await BridgedState.open({ endpoints, sessionId: 'house', workers: 1 });
   opened.states.push(state);
@@ -363,7 +412,11 @@ async function openAt(servers: readonly ServerProcess[]): Promise<BridgedState> 
 }
 
 /** Of one test: closed when it is over, in the order in which they were opened, servers last. */
-const opened: { readonly states: BridgedState[]; readonly servers: ServerProcess[]; readonly redis: RedisServer[] } = {
+const opened: {
+  readonly states: BridgedState[];
+  readonly servers: { close(): Promise<void> }[];
+  readonly redis: RedisServer[];
+} = {
   ...{ states: [], servers: [], redis: [] },
 };
 

@@ -46,6 +46,11 @@ export interface Engine extends AsyncDisposable {
   /** When all that was asked before is kept, or refused; undefined: now. */
   whenKept(sessionId: string): Promise<void> | undefined;
   /**
+   * Of an engine that is shared: the same, and what was acknowledged before the call, by whichever server, is known here: for whoever would refuse
+   * what is not. Rejects with EngineUnavailableError where that cannot be said in time.
+   */
+  whenKnown?(sessionId: string): Promise<void>;
+  /**
    * Of an engine that is shared: what became of a link's last sets, whichever server made them. Undefined: it is not known, or not known any more.
    * Others give what they know to `follow`.
    */

@@ -62,11 +62,12 @@ export function unaryCall<Request extends object, Response>(
       else answer(callback, bytesOf(response), call);
     };
     /** A promise: what the connection asked before is not kept yet, and it would be seen. */
-    const awaited = (request: Request): Promise<void> | undefined => {
+    const awaited = (request: Request, parts: readonly Request[]): Promise<void> | undefined => {
       const session = server.store.find(sessionOf(request));
       // Another server may have made it just now.
       if (session === undefined) return server.store.seek(sessionOf(request), server.clock.nowMs());
-      return READS.has(method.name) ? session.whenKept() : session.whenNamesKept(namedIn(request));
+      const names = namedIn(parts);
+      return READS.has(method.name) ? session.whenKept(names) : session.whenNamesKept(names);
     };
     const handleKept = async (request: Request, parts: readonly Request[], kept: Promise<void>): Promise<void> => {
       const release = lines.hold(call.connection);
@@ -80,7 +81,7 @@ export function unaryCall<Request extends object, Response>(
     const handleSmall = (): void => {
       const request = decode(method, grpcCall.request);
       checkSession(server, grpcCall.metadata, sessionOf(request));
-      const kept = server.keepsLater ? awaited(request) : undefined;
+      const kept = server.keepsLater ? awaited(request, [request]) : undefined;
       if (kept === undefined) respond(handle(request, call, [request]));
       else handleKept(request, [request], kept).catch(fail);
     };
@@ -100,7 +101,7 @@ export function unaryCall<Request extends object, Response>(
         const parts = await decodeInTurns(method, grpcCall.request, work);
         const request = await mergeParts(parts, work);
         checkSession(server, grpcCall.metadata, sessionOf(request));
-        const kept = server.keepsLater ? awaited(request) : undefined;
+        const kept = server.keepsLater ? awaited(request, parts) : undefined;
         if (kept !== undefined) await kept;
         respond(handle(request, call, parts));
       } finally {
@@ -130,17 +131,21 @@ export async function inLine<R, T>(awaited: Promise<R>, call: UnaryCall, follow:
   return following;
 }
 
-/** '' where it names none. */
-/** What a call that changes something names. */
-function* namedIn(request: object): Generator<string> {
-  const { variableIdentifier, updates } = request as {
-    readonly variableIdentifier?: string | null;
-    readonly updates?: Readonly<Record<string, unknown>> | null;
-  };
-  if (variableIdentifier !== undefined && variableIdentifier !== null) yield variableIdentifier;
-  yield* Object.keys(updates ?? {});
+/** The variables that a call names as those that shall be there. */
+function* namedIn(parts: readonly object[]): Generator<string> {
+  for (const part of parts) {
+    const { variableIdentifier, variableIdentifiers, updates } = part as {
+      readonly variableIdentifier?: string | null;
+      readonly variableIdentifiers?: readonly string[] | null;
+      readonly updates?: Readonly<Record<string, unknown>> | null;
+    };
+    if (variableIdentifier !== undefined && variableIdentifier !== null) yield variableIdentifier;
+    yield* variableIdentifiers ?? [];
+    yield* Object.keys(updates ?? {});
+  }
 }
 
+/** '' where it names none. */
 function sessionOf(request: object): string {
   return (request as { readonly sessionId?: string | null }).sessionId ?? '';
 }

@@ -92,7 +92,7 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
     const { epoch: life } = this.#server.options;
     const request = this.#request!;
     // What was asked for before it is seen by it.
-    const kept = this.session.whenKept();
+    const kept = this.session.whenKept(request.waitsForMissing ? [] : request.identifiers);
     if (kept !== undefined) await kept;
     if (this.isEnded) return;
     const gone = await registerWatch(this.#watch, request, this.session, life, work);

@@ -72,9 +72,7 @@ export class LinkSets {
   /** Resolves when all of them are made, and not before those behind may be. */
   async make(rows: LinkSetRows, work: Work, isEnded: () => boolean): Promise<void> {
     while (!isEnded() && rows.next()) {
-      const named = this.#whenNamed(rows);
-      if (named !== undefined) await named;
-      const made = rows.isFollowed ? this.#makeBatch(rows, work) : this.#makeOne(rows);
+      const made = rows.isFollowed ? this.#makeBatch(rows, work) : this.#makeNamed(rows);
       if (made !== undefined) await made;
       const rest = work.spend(STEPS_A_SET);
       if (rest !== undefined) await rest;
@@ -84,6 +82,15 @@ export class LinkSets {
   /** Its variable may be on its way to be kept, or to this server. */
   #whenNamed({ identifier }: LinkSetRows): Promise<void> | undefined {
     return this.#server.keepsLater ? this.#server.store.find(this.#sessionId)?.whenNamesKept([identifier]) : undefined;
+  }
+
+  #makeNamed(rows: LinkSetRows): Promise<void> | undefined {
+    const named = this.#whenNamed(rows);
+    if (named === undefined) return this.#makeOne(rows);
+    return named.then(
+      () => this.#makeOne(rows),
+      (error: unknown) => this.#tell({ error }),
+    );
   }
 
   #makeOne(rows: LinkSetRows): Promise<void> | undefined {
@@ -128,9 +135,7 @@ export class LinkSets {
     const { source, custom } = rows;
     const batch = new AtomicSets({ source, custom });
     do {
-      const named = this.#whenNamed(rows);
-      if (named !== undefined) await named;
-      const looking = this.#look(rows, batch);
+      const looking = this.#lookNamed(rows, batch);
       const rest = work.spend(STEPS_A_SET);
       if (looking !== undefined) await looking;
       if (rest !== undefined) await rest;
@@ -147,6 +152,15 @@ export class LinkSets {
   #count(outcomes: readonly SetOutcome[]): readonly SetOutcome[] {
     for (const outcome of outcomes) if ('version' in outcome) this.#server.counters.sets += 1;
     return outcomes;
+  }
+
+  #lookNamed(rows: LinkSetRows, batch: AtomicSets): Promise<void> | undefined {
+    const named = this.#whenNamed(rows);
+    if (named === undefined) return this.#look(rows, batch);
+    return named.then(
+      () => this.#look(rows, batch),
+      (error: unknown) => batch.refuse(batch.add(rows.identifier), error),
+    );
   }
 
   /** A promise when its value is read in turns, or its match made elsewhere. */

@@ -342,6 +342,20 @@ export class RedisEngine implements Engine {
     return tail === undefined ? current : Promise.all([current, tail.then(ignore, ignore)]).then(ignore);
   }
 
+  async whenKnown(sessionId: string): Promise<void> {
+    await this.#tails.get(sessionId)?.then(ignore, ignore);
+    let isKnown: boolean;
+    try {
+      isKnown = await within(this.#behindMs, this.head(sessionId));
+    } catch (error) {
+      throw redisUnavailable(this.#address, error);
+    }
+    if (isKnown) return;
+    throw new EngineUnavailableError(
+      `this server is more than ${this.#behindMs} ms behind Redis at ${this.#address.shown}: nothing was done; try again`,
+    );
+  }
+
   serversOf(sessionId: string): readonly string[] {
     return preferredServers(bucketOf(sessionId), this.#servers?.live ?? []);
   }
