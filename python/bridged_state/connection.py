@@ -36,6 +36,7 @@ from .errors import (
     SessionNotFoundError,
     UnavailableError,
     UnknownOutcomeError,
+    UnsupportedError,
     VariablesNotFoundError,
     code_of_sentence,
     error_of,
@@ -250,10 +251,15 @@ class Connection:
                 was_made = self._may_be_made(cause)
                 if not is_over and not has_joined and await self._has_lost_session(error, cause):
                     has_joined = True
-                    await self.rejoin()
+                    try:
+                        await self.rejoin()
+                    except UnavailableError as broken:
+                        # Nothing was done: it goes by the next connection.
+                        logger.debug("%s: the session was not joined: %s", name, broken)
                     continue
                 if cause.code() == grpc.StatusCode.UNAVAILABLE and (not changes or not was_made):
-                    if is_over or self.state == "closed":
+                    self.check()
+                    if is_over:
                         raise error from cause
                     await asyncio.sleep(min(0.05 + 0.1 * random.random(), remaining))
                     continue
@@ -267,16 +273,27 @@ class Connection:
 
     async def _call_once(self, name: str, request: Message, seconds: float, details: ErrorDetails) -> Message:
         call = self._multicallable(name)(request, timeout=seconds, metadata=self.headers)
+        response = await self._answer_of(call)
+        if getattr(response, "success", True) is False and hasattr(response, "error_message"):
+            code = text_of(headers_of(await call.trailing_metadata()).get(ERROR_TRAILER))
+            sentence = response.error_message
+            raise error_of(code or code_of_sentence(sentence), sentence, details)
+        return response
+
+    async def _answer_of(self, call: Any) -> Message:
+        """Of a call on the present channel. Raises AioRpcError, UNAVAILABLE where the channel was given up meanwhile."""
+        channel = self._channel
         try:
-            response = await call
-            if getattr(response, "success", True) is False and hasattr(response, "error_message"):
-                code = text_of(headers_of(await call.trailing_metadata()).get(ERROR_TRAILER))
-                sentence = response.error_message
-                raise error_of(code or code_of_sentence(sentence), sentence, details)
-            return response
+            return await call
         except asyncio.CancelledError:
             call.cancel()
-            raise
+            # A channel that closes cancels its calls, and grpc tells who waits for one as if its own task were cancelled.
+            if channel is self._channel or _is_cancelled():
+                raise
+            nothing = grpc.aio.Metadata()
+            raise grpc.aio.AioRpcError(
+                grpc.StatusCode.UNAVAILABLE, nothing, nothing, details="the connection was given up before the answer came"
+            ) from None
 
     def _multicallable(self, name: str) -> Any:
         if self._channel is None:
@@ -372,12 +389,18 @@ class Connection:
                 self._fail(error)
                 return
             if isinstance(carrier_gone, LinkCarrier) and carrier_gone.is_unsupported:
+                if self.options.transport == "link":
+                    self._fail(UnsupportedError(f'{endpoint} has no StreamLink: use transport "auto" or "stream"'))
+                    return
                 # Sets that wait for it: the endpoint before had links.
                 carrier_gone.fail_sets()
                 continue
             if live_at is not None and was_live:
-                backoff = backoff.after_live((time.monotonic() - live_at) * 1000.0)
-                failures = 0 if backoff.attempt == 0 else failures
+                live_ms = (time.monotonic() - live_at) * 1000.0
+                backoff = backoff.after_live(live_ms)
+                if live_ms >= self.options.backoff.reset_after_ms:
+                    failures = 0
+                    self._rotation.handle_lasted()
             if 0 < self.options.max_attempts <= failures:
                 self._fail(error or UnavailableError(f"{endpoint} was not reached"))
                 return
@@ -391,13 +414,14 @@ class Connection:
                     )
                     self.feeds.pop(feed, None)
             failures += 1
-            have_all_failed = self._rotation.advance()
             delay_ms = 0.0 if spread_ms is None else spread_ms * random.random()
             spread_ms = None
-            # What was live together does not return together; what never stood costs no time while others are left.
-            if was_live or have_all_failed:
+            if self._rotation.advance():
                 delay_ms = max(delay_ms, backoff.delay_ms(random.random()))
                 backoff = backoff.next()
+            elif was_live:
+                # Others lost it with us: they do not all come to the next in one moment.
+                delay_ms = max(delay_ms, backoff.reset().delay_ms(random.random()))
             await asyncio.sleep(delay_ms / 1000.0)
             self._become("connecting")
             for feed in list(self.feeds):
@@ -440,7 +464,7 @@ class Connection:
         """Whether the server answers within its time."""
         try:
             seconds = self.options.probe_timeout_ms / 1000.0
-            await self._multicallable("Ping")(PingRequest(message="probe"), timeout=seconds, metadata=self.headers)
+            await self._answer_of(self._multicallable("Ping")(PingRequest(message="probe"), timeout=seconds, metadata=self.headers))
             return True
         except grpc.aio.AioRpcError as cause:
             # Any other status is an answer too.
@@ -466,15 +490,12 @@ class Connection:
             request, timeout=timeout_ms / 1000.0, metadata=self.headers, wait_for_ready=False
         )
         try:
-            response = await call
+            response = await self._answer_of(call)
         except grpc.aio.AioRpcError as cause:
             if cause.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
                 raise UnavailableError(
                     f"no bridge server answers at {endpoint} within {timeout_ms:g} ms", cause=cause
                 ) from cause
-            raise
-        except asyncio.CancelledError:
-            call.cancel()
             raise
         if not response.success:
             sentence = response.error_message
@@ -514,6 +535,12 @@ class Connection:
                 one.set_result(None)
             else:
                 one.set_exception(_again(self._failure))
+
+
+def _is_cancelled() -> bool:
+    """The present task. Python before 3.11 does not say it, and what cancels a call is taken for its channel there."""
+    cancelling: Optional[Callable[[], int]] = getattr(asyncio.current_task(), "cancelling", None)
+    return cancelling is not None and cancelling() > 0
 
 
 def _again(error: BridgeError) -> BridgeError:

@@ -426,7 +426,11 @@ class LinkCarrier:
     async def _return(self, feed: WatchFeed, rejoins: bool) -> None:
         await asyncio.sleep(0.05 + 0.2 * random.random())
         if rejoins:
-            await self._connection.rejoin()
+            try:
+                await self._connection.rejoin()
+            except BridgeError as error:
+                # Asked again all the same: the server says again that it has no session, or the connection breaks and brings every feed back.
+                logger.debug("%s: the session was not joined: %s", feed.subject, error)
         if feed in self._connection.feeds and self._connection.carrier is self:
             self.add(feed)
 

@@ -134,6 +134,7 @@ class SessionContext:
             InvalidOptionsError: at once, for what makes no sense.
             UnavailableError: from `async with` or `await`, when no server answers in time; its sentence says why.
             UnauthenticatedError, PermissionDeniedError: likewise, at once.
+            UnsupportedError: likewise, for `transport="link"` at a server without links.
         """
         if not isinstance(session_id, str) or not session_id:
             raise InvalidOptionsError(f"session_id: give the session's name, not {describe_value(session_id)}")

@@ -6,7 +6,14 @@ from typing import Any, Dict, List
 import pytest
 from servers import Server, Wire, asynchronous, take, until
 
-from bridged_state import BufferOverflowError, SessionContext, UnavailableError, VariablesNotFoundError
+from bridged_state import (
+    BufferOverflowError,
+    ClosedError,
+    SessionContext,
+    UnavailableError,
+    UnknownOutcomeError,
+    VariablesNotFoundError,
+)
 
 Updates = List[Any]
 
@@ -111,6 +118,28 @@ async def test_a_silent_wire_is_replaced(server: Server, session_id: str, transp
             seen += await take(watch, 1)
             judge(seen)
             await watch.aclose()
+
+
+@asynchronous
+async def test_calls_under_way_outlive_a_connection_that_is_given_up(server: Server, session_id: str, transport: str) -> None:
+    async with Wire(server.port) as wire:
+        options: Dict[str, Any] = dict(heartbeat_ms=200, probe_timeout_ms=500, transport=transport)
+        async with SessionContext.connect(wire.endpoint, session_id, **options) as session:
+            await session.register_variable("n", "integer", 0)
+            wire.silence()
+            reading = asyncio.ensure_future(session.get_variable("n"))
+            registering = asyncio.ensure_future(session.register_variable("m", "integer", 0))
+            await until(lambda: session.state != "live", "the end of the silent connection", 10)
+            with pytest.raises(UnknownOutcomeError):
+                await registering
+            wire.cut()
+            wire.speak()
+            assert await reading == 0
+            wire.silence()
+            reading = asyncio.ensure_future(session.get_variable("n"))
+            await asyncio.sleep(0)
+        with pytest.raises(ClosedError):
+            await reading
 
 
 @asynchronous

@@ -7,7 +7,7 @@ import pytest
 from published_server import PublishedServer
 from servers import asynchronous, take, until
 
-from bridged_state import SessionContext, VariablesNotFoundError
+from bridged_state import SessionContext, UnsupportedError, VariablesNotFoundError
 
 
 @asynchronous
@@ -37,6 +37,15 @@ async def test_watches_and_sets() -> None:
             async for _ in session.watch_variables(["n"], include_initial=True):
                 break
         await until(lambda: not server.watchers, "the end of the watches")
+    await server.stop()
+
+
+@asynchronous
+async def test_links_alone_are_refused() -> None:
+    server = PublishedServer()
+    await server.start()
+    with pytest.raises(UnsupportedError, match=f"{server.endpoint} has no StreamLink"):
+        await SessionContext.connect(server.endpoint, "house", transport="link")
     await server.stop()
 
 

@@ -13,8 +13,9 @@ class EndpointRotation:
         self._given = tuple(endpoints)
         self._endpoints = self._given
         self._position = 0
-        # That failed since one was reached.
+        # In a row. One that stands and breaks at once does not begin a round anew, or nobody would ever wait.
         self._failed = 0
+        self._has_waited = False
 
     @property
     def current(self) -> str:
@@ -26,15 +27,23 @@ class EndpointRotation:
         return self._endpoints
 
     def handle_reached(self) -> None:
+        """The present one stands."""
+        if self._has_waited:
+            self._has_waited = False
+            self._failed = 0
+
+    def handle_lasted(self) -> None:
+        """It stood for so long that what was before it does not count."""
         self._failed = 0
 
     def advance(self) -> bool:
-        """The present one failed. True when each has, since one was reached or since this was last so: then wait before the next."""
+        """The present one failed, or broke. True when that was so of as many as there are: then wait before the next."""
         self._position = (self._position + 1) % len(self._endpoints)
         self._failed += 1
         if self._failed < len(self._endpoints):
             return False
         self._failed = 0
+        self._has_waited = True
         return True
 
     def handle_servers(self, servers: Sequence[str]) -> None:

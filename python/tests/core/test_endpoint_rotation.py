@@ -28,11 +28,22 @@ def test_a_round_is_over_when_each_has_failed() -> None:
     assert advances(EndpointRotation(["a:1", "b:2", "c:3"]), 6) == [False, False, True, False, False, True]
 
 
-def test_a_round_begins_anew_when_one_was_reached() -> None:
+def test_a_round_begins_anew_when_one_is_reached_after_a_wait_or_lasts() -> None:
     rotation = EndpointRotation(["a:1", "b:2", "c:3"])
-    advances(rotation, 2)
+    assert advances(rotation, 5) == [False, False, True, False, False]
     rotation.handle_reached()
+    assert advances(rotation, 2) == [False, False]
+    rotation.handle_lasted()
     assert advances(rotation, 3) == [False, False, True]
+
+
+def test_those_that_stand_and_break_are_waited_for_once_a_round() -> None:
+    rotation = EndpointRotation(["a:1", "b:2"])
+    waits: List[bool] = []
+    for _ in range(6):
+        rotation.handle_reached()
+        waits.append(rotation.advance())
+    assert waits == [False, True, False, True, False, True]
 
 
 def test_a_list_that_changes_in_a_round_does_not_keep_it_from_its_end() -> None:
