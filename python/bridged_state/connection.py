@@ -400,7 +400,7 @@ class Connection:
                 backoff = backoff.after_live(live_ms)
                 if live_ms >= self.options.backoff.reset_after_ms:
                     failures = 0
-                    self._rotation.handle_lasted()
+                    self._rotation.handle_lasting()
             if 0 < self.options.max_attempts <= failures:
                 self._fail(error or UnavailableError(f"{endpoint} was not reached"))
                 return
@@ -416,7 +416,7 @@ class Connection:
             failures += 1
             delay_ms = 0.0 if spread_ms is None else spread_ms * random.random()
             spread_ms = None
-            if self._rotation.advance():
+            if not self._rotation.advance():
                 delay_ms = max(delay_ms, backoff.delay_ms(random.random()))
                 backoff = backoff.next()
             elif was_live:

@@ -13,9 +13,10 @@ class EndpointRotation:
         self._given = tuple(endpoints)
         self._endpoints = self._given
         self._position = 0
-        # In a row. One that stands and breaks at once does not begin a round anew, or nobody would ever wait.
-        self._failed = 0
-        self._has_waited = False
+        # That failed or broke in this round.
+        self._misses = 0
+        # A round has ended, and none was reached since.
+        self._is_behind_round = False
 
     @property
     def current(self) -> str:
@@ -26,25 +27,25 @@ class EndpointRotation:
         """All that are tried."""
         return self._endpoints
 
-    def handle_reached(self) -> None:
-        """The present one stands."""
-        if self._has_waited:
-            self._has_waited = False
-            self._failed = 0
-
-    def handle_lasted(self) -> None:
-        """It stood for so long that what was before it does not count."""
-        self._failed = 0
-
     def advance(self) -> bool:
-        """The present one failed, or broke. True when that was so of as many as there are: then wait before the next."""
+        """The present one failed, or broke. Whether one is left that did not in this round; where none is, the next round begins: wait before it."""
         self._position = (self._position + 1) % len(self._endpoints)
-        self._failed += 1
-        if self._failed < len(self._endpoints):
-            return False
-        self._failed = 0
-        self._has_waited = True
-        return True
+        self._misses += 1
+        if self._misses < len(self._endpoints):
+            return True
+        self._misses = 0
+        self._is_behind_round = True
+        return False
+
+    def handle_reached(self) -> None:
+        """The present one stands. Within a round that says little: one that stands and breaks at once must not keep it from its end."""
+        if self._is_behind_round:
+            self._misses = 0
+        self._is_behind_round = False
+
+    def handle_lasting(self) -> None:
+        """The present one has stood for long: what happened before does not count."""
+        self._misses = 0
 
     def handle_servers(self, servers: Sequence[str]) -> None:
         """What the present one says of all servers; nothing where they do not say it. The next attempts go to those, then to others that were given."""

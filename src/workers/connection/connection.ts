@@ -393,6 +393,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     this.#watchdog.start();
     this.#checkOpen();
     this.#chooseCarrier();
+    this.#rotation.handleReached();
     this.#unit.handleConnected(systemClock.nowMs());
   }
 

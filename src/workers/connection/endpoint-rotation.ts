@@ -9,6 +9,8 @@ export class EndpointRotation {
   #position = 0;
   /** That failed or broke in this round. */
   #misses = 0;
+  /** A round has ended, and none was reached since. */
+  #isBehindRound = false;
 
   constructor(endpoints: readonly string[]) {
     this.#given = endpoints;
@@ -30,10 +32,17 @@ export class EndpointRotation {
     this.#misses += 1;
     if (this.#misses < this.#endpoints.length) return true;
     this.#misses = 0;
+    this.#isBehindRound = true;
     return false;
   }
 
-  /** The present one has lasted: what happened before does not count. */
+  /** The present one stands. Within a round that says little: one that stands and breaks at once must not keep it from its end. */
+  handleReached(): void {
+    if (this.#isBehindRound) this.#misses = 0;
+    this.#isBehindRound = false;
+  }
+
+  /** The present one has stood for long: what happened before does not count. */
   handleLasting(): void {
     this.#misses = 0;
   }
