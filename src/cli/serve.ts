@@ -1,9 +1,10 @@
 /**
  * `serve`: the bridge server as a process. Prints one JSON line when it accepts; its log goes to stderr as JSON lines.
- * SIGTERM and SIGINT drain it: it takes no new call, tells its clients, finishes what is under way, and ends. A second one ends it at once.
+ * An engine that is away is waited for, with one warning. SIGTERM and SIGINT drain it: it takes no new call, tells its clients, finishes what is under way,
+ * and ends; or they end the wait. A second one ends it at once.
  */
 import { pino } from 'pino';
-import type { BridgeServerOptions, TokenOption } from '../server/index.js';
+import type { BridgeServer, BridgeServerOptions, TokenOption } from '../server/index.js';
 import { startBridgeServer } from '../server/index.js';
 import { type EngineCommandOptions, engineOf } from './engine-option.js';
 import type { TlsOptions } from './option-files.js';
@@ -34,8 +35,31 @@ export async function serve(options: ServeCommandOptions, output: Output): Promi
   const stop = nextStop({ withParent: options.withParent === true });
   const log = new HeldLog();
   const logger = makeLogger(logLevel, log);
-  const server = await startBridgeServer({ host, port, adminPort, heartbeatMs, tokens, tls, logger, engine });
+  const server = await startUnlessStopped(stop, {
+    ...{ host, port, adminPort, heartbeatMs, tokens, tls, logger, engine },
+  });
   log.release();
+  if (server !== undefined) await run(server, stop, output);
+  if (process.connected) process.disconnect();
+}
+
+/** Undefined: it was stopped while it waited for its engine. */
+async function startUnlessStopped(
+  stop: Promise<void>,
+  options: BridgeServerOptions,
+): Promise<BridgeServer | undefined> {
+  const waiting = new AbortController();
+  const { signal } = waiting;
+  void stop.then(() => waiting.abort());
+  try {
+    return await startBridgeServer({ ...options, waitForEngine: signal });
+  } catch (error) {
+    if (signal.aborted) return undefined;
+    throw error;
+  }
+}
+
+async function run(server: BridgeServer, stop: Promise<void>, output: Output): Promise<void> {
   output.line(
     JSON.stringify({
       event: 'listening',
@@ -49,7 +73,6 @@ export async function serve(options: ServeCommandOptions, output: Output): Promi
   );
   await stop;
   await server.close();
-  if (process.connected) process.disconnect();
 }
 
 /** Those of the options and of the file together. @throws UsageError */
@@ -68,13 +91,19 @@ async function certificatesOf(options: ServeCommandOptions): Promise<BridgeServe
   return { cert, key, ca };
 }
 
-/** Lines of a start that fails are dropped: the failure says all there is to say, in one line. */
+const WITH_LEVEL = Symbol.for('pino.metadata');
+
+/** Lines of a start that fails at once are dropped: the failure says all there is to say, in one line. What its user should see meanwhile ends that. */
 class HeldLog {
+  /** So pino says of each line of which level it is. */
+  readonly [WITH_LEVEL] = true;
+  lastLevel = 0;
   // Synchronous: the last lines before an end are the ones that somebody will want.
   readonly #stderr = pino.destination({ dest: 2, sync: true });
   #held: string[] | undefined = [];
 
   write(line: string): void {
+    if (this.lastLevel >= WARN) this.release();
     if (this.#held === undefined) this.#stderr.write(line);
     else this.#held.push(line);
   }
@@ -85,6 +114,8 @@ class HeldLog {
     for (const line of held) this.#stderr.write(line);
   }
 }
+
+const WARN = pino.levels.values.warn!;
 
 function makeLogger(level: string, log: HeldLog) {
   const options = {

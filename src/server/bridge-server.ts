@@ -19,7 +19,8 @@ import type { AdminHttp } from './admin/admin-http.js';
 import type { BridgeServerMetrics } from './bridge-server-metrics.js';
 import { readMetrics } from './bridge-server-metrics.js';
 import { ConnectionLines } from './connection-lines.js';
-import type { Life } from './engine/engine.js';
+import type { EngineHealth, Life } from './engine/engine.js';
+import { sayHealth } from './engine/engine.js';
 import { admissionInterceptor } from './handlers/admission.js';
 import { drainingError } from './handlers/call-failure.js';
 import { HealthHandler } from './handlers/health-handler.js';
@@ -30,7 +31,7 @@ import { sessionHandlers } from './handlers/session-handler.js';
 import { setHandlers } from './handlers/set-handler.js';
 import { variableHandlers } from './handlers/variable-handler.js';
 import { watchHandlers } from './handlers/watch-handler.js';
-import { listenForCalls } from './listen-for-calls.js';
+import { listenForCalls, tryToListen } from './listen-for-calls.js';
 import { ObserverManager } from './observer-manager.js';
 import { PatternThread } from './pattern-thread.js';
 import { RequestBudget } from './request-budget.js';
@@ -60,7 +61,10 @@ export interface BridgeServer extends AsyncDisposable {
   close(): Promise<void>;
 }
 
-/** Resolves when it listens. @throws InvalidOptionsError, UnavailableError when the port cannot be had */
+/**
+ * Resolves when it listens. @throws InvalidOptionsError; UnavailableError when the port cannot be had; EngineUnavailableError, EngineInUseError,
+ * EngineFormatError and StorageFullError of its engine, the first and the last not while `waitForEngine` waits for what passes by itself
+ */
 export async function startBridgeServer(options?: BridgeServerOptions): Promise<BridgeServer> {
   const server = new RunningServer(parseServerOptions(options));
   await server.open();
@@ -119,7 +123,7 @@ class RunningServer implements BridgeServer {
       requests: new RequestBudget(options.maxConnectionRequestBytes, options.maxRequestBytes),
       counters: { sets: 0, updatesSent: 0, updatesConflated: 0, slowStreamsCut: 0, callsFailed: 0, callsRefused: 0 },
       keepsLater: !engine.isImmediate,
-      isDraining: false,
+      stage: 'starting',
     };
     this.#grpc = new Server(grpcOptions(this.#context));
   }
@@ -154,25 +158,29 @@ class RunningServer implements BridgeServer {
 
   /** Resolves when it listens: everything that the engine has kept is there then. */
   async open(): Promise<void> {
-    const { host, adminPort, logger, epoch, engine } = this.#options;
+    const { host, adminPort, logger, epoch, engine, waitForEngine } = this.#options;
     try {
+      // What no waiting mends is said before it.
+      await tryToListen(this.#options);
+      if (adminPort !== undefined) {
+        // Only here, so that a server without it loads no prom-client.
+        const { openAdminHttp } = await import('./admin/admin-http.js');
+        this.#admin = await openAdminHttp(this.#context, adminPort);
+      }
       this.#life = await this.#context.store.open({
         nowMs: systemClock.nowMs,
         epoch,
         newEpoch: () => randomId('epoch'),
         logger,
-        handleHealth: ({ state, cause }) => logger.warn({ engine: engine.name, state, error: cause }, 'engine'),
+        waiting: waitForEngine,
+        handleHealth: (health) => this.#handleHealth(health),
         handleServers: () => this.#context.watchStreams.handleServers(),
         handleFork: (sessionId) => this.#handleFork(sessionId),
       });
       this.#context.options = Object.freeze({ ...this.#options, epoch: this.#life.epoch });
       this.#addServices();
       this.#port = await listenForCalls(this.#grpc, this.#context.options);
-      if (adminPort !== undefined) {
-        // Only here, so that a server without it loads no prom-client.
-        const { openAdminHttp } = await import('./admin/admin-http.js');
-        this.#admin = await openAdminHttp(this.#context, adminPort);
-      }
+      this.#context.stage = 'open';
     } catch (error) {
       await this.close();
       throw error;
@@ -182,6 +190,17 @@ class RunningServer implements BridgeServer {
       { host, port: this.#port, adminPort: this.adminPort, epoch: said, engine: engine.name, generation },
       'listening',
     );
+  }
+
+  #handleHealth({ state, cause }: EngineHealth): void {
+    const { logger, engine } = this.#options;
+    const { name } = engine;
+    if (state === 'ready') logger.info({ engine: name, state }, 'engine ready');
+    else
+      logger.warn(
+        { engine: name, state, adminPort: this.adminPort, error: cause },
+        `engine ${sayHealth(state, cause)}`,
+      );
   }
 
   /** Something that was told is lost: whoever watches comes back, and is told `resync` of what it has seen of that. */
@@ -196,9 +215,9 @@ class RunningServer implements BridgeServer {
   }
 
   async drain({ graceMs = this.#options.drainMs }: { readonly graceMs?: number | undefined } = {}): Promise<void> {
-    if (!this.#context.isDraining) {
+    if (this.#context.stage !== 'draining') {
       this.#options.logger.info({ streams: this.#context.watchStreams.size }, 'draining');
-      this.#context.isDraining = true;
+      this.#context.stage = 'draining';
       this.#health.drain();
     }
     const { watchStreams } = this.#context;

@@ -9,29 +9,44 @@ import type { ServerOptions } from './server-options.js';
 
 /** The port that it listens on. @throws UnavailableError; InvalidOptionsError for a certificate that is none */
 export async function listenForCalls(server: Server, options: ServerOptions): Promise<number> {
-  const { host, port } = options;
-  const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  const credentials = credentialsOf(options);
+  // Asked first, because grpc-js writes to stderr when it cannot have a port, and says no more than that.
+  const credentials = await tryToListen(options);
+  const address = addressOf(options);
   try {
-    // Asked first, because grpc-js writes to stderr when it cannot have a port, and says no more than that.
-    await tryPort(host, port);
     return await new Promise((resolve, reject) => {
       server.bindAsync(address, credentials, (cause, bound) => (cause === null ? resolve(bound) : reject(cause)));
     });
   } catch (cause) {
-    throw new UnavailableError(`the server cannot listen on ${address}: ${problemOf(cause)}`, { cause });
+    throw cannotListen(options, cause);
   }
 }
 
-async function tryPort(host: string, port: number): Promise<void> {
+/** Whether it could, now: the port is free again when it resolves. @throws as `listenForCalls` does */
+export async function tryToListen(options: ListenOptions): Promise<ServerCredentials> {
+  const credentials = credentialsOf(options);
   const probe = createServer();
-  probe.listen(port, host);
-  await once(probe, 'listening');
+  probe.listen(options.port, options.host);
+  try {
+    await once(probe, 'listening');
+  } catch (cause) {
+    throw cannotListen(options, cause);
+  }
   probe.close();
   await once(probe, 'close');
+  return credentials;
 }
 
-function credentialsOf({ tls }: ServerOptions): ServerCredentials {
+type ListenOptions = Pick<ServerOptions, 'host' | 'port' | 'tls'>;
+
+function addressOf({ host, port }: ListenOptions): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function cannotListen(options: ListenOptions, cause: unknown): UnavailableError {
+  return new UnavailableError(`the server cannot listen on ${addressOf(options)}: ${problemOf(cause)}`, { cause });
+}
+
+function credentialsOf({ tls }: ListenOptions): ServerCredentials {
   if (tls === undefined) return ServerCredentials.createInsecure();
   // grpc-js reads them only when it listens, and would say it of the address.
   checkTlsTexts(tls, 'startBridgeServer');

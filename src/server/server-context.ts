@@ -36,6 +36,6 @@ export interface ServerContext {
   readonly counters: ServerCounters;
   /** What was asked may be kept later: its engine has to wait for a disk, or for others. */
   readonly keepsLater: boolean;
-  /** New calls are refused. */
-  isDraining: boolean;
+  /** `starting`: it does not listen yet, only its admin port does. `draining`: new calls are refused. */
+  stage: 'starting' | 'open' | 'draining';
 }

@@ -17,6 +17,8 @@ export interface BridgeServerOptions {
   readonly adminPort?: number | undefined;
   /** What decides, keeps and tells the state; one a server, which opens and closes it. Default: a new MemoryEngine. */
   readonly engine?: Engine | undefined;
+  /** Until this is aborted the start waits for an engine that is away or full, with its admin port open and `/readyz` saying why: `AbortSignal.timeout(60_000)`. What does not pass by itself, such as a wrong password, ends it at once. Default: it does not wait. */
+  readonly waitForEngine?: AbortSignal | undefined;
   /** Names this life of the state: 1 to 64 of A-Z a-z 0-9 _ -. Default: random. An engine that outlives its server has one of its own, and takes this one only for a state that begins. */
   readonly epoch?: string | undefined;
   /** Silence on a watch before a heartbeat, ms, 100 to 2^31 - 1. Default 30,000. A watch may ask for its own. */
@@ -91,6 +93,8 @@ const EngineSchema = v.custom<Engine>(
   'give an engine, such as new MemoryEngine()',
 );
 
+const SignalSchema = v.instance(AbortSignal, 'give an AbortSignal, such as AbortSignal.timeout(60_000)');
+
 const LoggerSchema = v.custom<Logger>(
   (input) =>
     (['debug', 'info', 'warn', 'error'] as const).every(
@@ -111,6 +115,7 @@ const ServerOptionsSchema = v.strictObject({
   port: v.optional(port, 50_051),
   adminPort: v.optional(port),
   engine: v.optional(EngineSchema, () => new MemoryEngine()),
+  waitForEngine: v.optional(SignalSchema),
   epoch: v.optional(v.pipe(v.string(), v.regex(/^[\w-]{1,64}$/, 'give 1 to 64 of A-Z a-z 0-9 _ -'))),
   heartbeatMs: v.optional(ms(100), 30_000),
   sessionTtlMs: v.optional(whole(0, Number.MAX_SAFE_INTEGER), 3_600_000),

@@ -14,9 +14,15 @@ export async function within(limitMs: number, done: Promise<unknown>): Promise<b
   }
 }
 
-/** Before something is tried again. */
-export function pause(ms: number): Promise<void> {
+/** Before something is tried again; shorter where `signal` is aborted. */
+export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    setTimeout(resolve, ms);
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener('abort', end);
   });
 }

@@ -1,13 +1,14 @@
 /** A server over SQLite that is killed in the middle of sets: nobody who watches notices, and nothing that was answered is lost. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
+import { LocalEngine, SqliteJournal, startBridgeServer } from '../../src/server/index.js';
 import { PlainClient } from '../server/plain-client.js';
-import { within } from '../support/deadline.js';
+import { until, within } from '../support/deadline.js';
 import { EngineServer } from '../support/engine-server.js';
 import { SeenUpdates, SOON } from '../support/seen-updates.js';
 
@@ -120,14 +121,8 @@ test('what was deleted while a watch was away is told, over the server’s end t
 });
 
 test('a disk that is full refuses sets and nothing else, is started again while it is full, and goes on when it is freed', async (context) => {
-  const folder = join(root, 'small');
-  mkdirSync(folder);
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', folder], { stdio: 'ignore' });
-  } catch {
-    context.skip('no small file system can be mounted here: the suite of engines fills one by a limit of pages');
-    return;
-  }
+  const folder = mountSmall(context);
+  if (folder === undefined) return;
   let server: EngineServer | undefined;
   try {
     const engine = `sqlite:${folder}/data`;
@@ -184,6 +179,42 @@ test('a disk that is full refuses sets and nothing else, is started again while 
     execFileSync('umount', [folder]);
   }
 });
+
+test('a disk that is full before there is any state: the start waits and says why, and goes on when it is freed', async (context) => {
+  const folder = mountSmall(context);
+  if (folder === undefined) return;
+  try {
+    const filler = join(folder, 'filler');
+    fill(filler);
+    const engine = new LocalEngine(new SqliteJournal(join(folder, 'data')));
+    const start = startBridgeServer({ port: 0, engine, waitForEngine: new AbortController().signal });
+    await until(10_000, () => engine.health.state === 'full', 'a full disk');
+    rmSync(filler);
+    const server = await within(10_000, start, 'the server');
+    assert.equal(engine.health.state, 'ready');
+    const state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });
+    await state.registerVariable('text', 'string', '');
+    await state.close();
+    await server.close();
+    fill(filler);
+    const refused = startBridgeServer({ port: 0, engine: new LocalEngine(new SqliteJournal(join(folder, 'other'))) });
+    await assert.rejects(within(10_000, refused, 'the refusal'), { code: 'STORAGE_FULL' });
+  } finally {
+    execFileSync('umount', ['-l', folder]);
+  }
+});
+
+/** A file system of 24 MB; undefined where none can be mounted. */
+function mountSmall(context: { skip(why: string): void }): string | undefined {
+  const folder = mkdtempSync(join(root, 'small-'));
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', folder], { stdio: 'ignore' });
+    return folder;
+  } catch {
+    context.skip('no small file system can be mounted here: the suite of engines fills one by a limit of pages');
+    return undefined;
+  }
+}
 
 /** Everything that is left. */
 function fill(path: string): void {

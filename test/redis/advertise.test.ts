@@ -1,11 +1,10 @@
 /** Servers that say where they live: a client that was given one of them goes on at the others. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { afterEach, describe, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
 import { RedisEngine } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';
+import { freePort } from '../support/free-port.js';
 import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
 import { ServerProcess } from '../support/server-process.js';
 
@@ -83,13 +82,4 @@ async function startRedis(): Promise<RedisServer> {
   const redis = await RedisServer.start();
   closers.push(() => redis.close());
   return redis;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

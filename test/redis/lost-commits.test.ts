@@ -1,13 +1,12 @@
 /** A Redis that goes on with less than it had acknowledged: exactly those watches that were told some of that hear `resync`, no other notices. */
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
 import { mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
 import { until, within } from '../../src/testing/within.js';
+import { freePort } from '../support/free-port.js';
 import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
 import { ServerProcess } from '../support/server-process.js';
 
@@ -209,13 +208,4 @@ async function startRedis(...options: string[]): Promise<RedisServer> {
   const redis = await RedisServer.start(...options);
   closers.push(() => redis.close());
   return redis;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -69,15 +69,12 @@ else {
       }
     });
 
-    test('what belongs to another engine, and a Redis that is not there, are said', async () => {
+    test('what belongs to another engine, and what this Redis cannot give, are said', async () => {
       const usage = await run(['serve', '--engine', 'memory', '--ack', 'disk']);
       assert.deepEqual(
         [usage.exitCode, /--ack, --behind-ms and --advertise are of a shared engine/.test(usage.stderr)],
         [2, true],
       );
-      const away = await run(['serve', '--engine', 'redis://127.0.0.1:1', '--port', '0']);
-      assert.equal(away.exitCode, 1);
-      assert.match(away.stderr, /Redis at redis:\/\/127\.0\.0\.1:1 does not answer/);
       const disk = await run(['serve', '--engine', redis.url, '--ack', 'disk', '--port', '0']);
       assert.deepEqual([disk.exitCode, /keeps nothing on its disk/.test(disk.stderr)], [2, true]);
     });

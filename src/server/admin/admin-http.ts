@@ -6,6 +6,7 @@ import { BridgeError, UnavailableError } from '../../shared/errors.js';
 import type { BridgeServerMetrics } from '../bridge-server-metrics.js';
 import { readMetrics } from '../bridge-server-metrics.js';
 import type { EngineStats, Quantiles } from '../engine/engine.js';
+import { sayHealth } from '../engine/engine.js';
 import type { ServerContext } from '../server-context.js';
 
 export interface AdminHttp {
@@ -58,10 +59,7 @@ async function answer(
       respond(response, 200, 'text/plain', 'ok\n');
       break;
     case '/readyz':
-      if (context.isDraining) respond(response, 503, 'text/plain', 'draining\n');
-      else if (context.options.engine.health.state !== 'ready')
-        respond(response, 503, 'text/plain', `engine ${context.options.engine.health.state}\n`);
-      else respond(response, 200, 'text/plain', 'ok\n');
+      answerReady(context, response);
       break;
     case '/sessions':
       respond(response, 200, 'application/json', `${JSON.stringify(sessions(context))}\n`);
@@ -71,10 +69,18 @@ async function answer(
   }
 }
 
+function answerReady({ stage, options }: ServerContext, response: ServerResponse): void {
+  const { state, cause } = options.engine.health;
+  if (stage === 'draining') respond(response, 503, 'text/plain', 'draining\n');
+  else if (state !== 'ready') respond(response, 503, 'text/plain', `engine ${sayHealth(state, cause)}\n`);
+  else if (stage === 'starting') respond(response, 503, 'text/plain', 'starting\n');
+  else respond(response, 200, 'text/plain', 'ok\n');
+}
+
 /** A copy beside what the engine keeps, never elsewhere: whoever may read that folder takes it from there. */
-async function backup({ options, isDraining }: ServerContext, response: ServerResponse): Promise<void> {
+async function backup({ options, stage }: ServerContext, response: ServerResponse): Promise<void> {
   const { engine } = options;
-  if (engine.backup === undefined || isDraining) {
+  if (engine.backup === undefined || stage !== 'open') {
     respond(response, 409, 'text/plain', `the ${engine.name} engine keeps nothing that could be copied\n`);
     return;
   }

@@ -78,6 +78,10 @@ export interface EngineHost {
   readonly epoch: string | undefined;
   readonly newEpoch: () => string;
   readonly logger: Logger;
+  /**
+   * Until it is aborted `open` waits for what passes by itself, says why by `handleHealth`, and has it in `health`. Undefined: `open` rejects.
+   */
+  readonly waiting?: AbortSignal | undefined;
   handleHealth(health: EngineHealth): void;
   /** `serversOf` says something else now. */
   handleServers?(): void;
@@ -183,6 +187,11 @@ export interface EngineHealth {
   readonly state: 'ready' | 'full' | 'lost';
   readonly sinceMs: number;
   readonly cause: unknown;
+}
+
+/** As logs and `/readyz` say it. */
+export function sayHealth(state: EngineHealth['state'], cause: unknown): string {
+  return cause instanceof Error ? `${state}: ${cause.message}` : state;
 }
 
 /** Counts since it was opened where the name says a past deed, else at this moment. */

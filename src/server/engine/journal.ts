@@ -8,7 +8,7 @@ import type { CommitRecord, GoneRecord, SessionRecord, VariableRecord, WindowRec
 export interface Journal {
   /** As the engine is called then. */
   readonly name: string;
-  /** @throws EngineInUseError, EngineFormatError, EngineUnavailableError, StorageFullError */
+  /** Asked again where it was full. @throws EngineInUseError, EngineFormatError, EngineUnavailableError, StorageFullError */
   open(asked: { readonly epoch: string | undefined }): Promise<Life>;
   /** Everything that is kept, snapshots before commits, each in its order. */
   load(handle: (kept: Loaded) => void): Promise<void>;

@@ -29,6 +29,7 @@ import type {
 import type { Journal } from './journal.js';
 import { loadSessions } from './load-sessions.js';
 import { LocalSession } from './local-session.js';
+import { openWhenThere } from './open-when-there.js';
 import type { CommitRecord, WindowRecord } from './records.js';
 import { changeRecordOf } from './records.js';
 import { SnapshotRounds } from './snapshot-rounds.js';
@@ -94,7 +95,12 @@ export class LocalEngine implements Engine {
       this.#life = { epoch: host.epoch ?? host.newEpoch(), generation: 0 };
       return this.#life;
     }
-    const life = await journal.open({ epoch: host.epoch ?? host.newEpoch() });
+    const epoch = host.epoch ?? host.newEpoch();
+    const life = await openWhenThere(host.waiting, {
+      attempt: () => journal.open({ epoch }),
+      passes: (error) => error instanceof StorageFullError,
+      handleAway: (error) => this.#setHealth('full', error),
+    });
     const { place, lastNumber } = await this.#load(journal, host, life.generation);
     this.#lastNumber = lastNumber;
     journal.onHealth = (state, cause) => this.#setHealth(state, cause);

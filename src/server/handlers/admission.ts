@@ -75,11 +75,11 @@ class ArrivingCall implements ServerInterceptingCallInterface, CallListener, Dea
   }
 
   onReceiveMetadata(metadata: Metadata): void {
-    const { access, isDraining } = this.#server;
+    const { access, stage } = this.#server;
     const { path, responseStream } = this.#definition;
     try {
       if (OURS.has(path)) {
-        if (isDraining) throw drainingError();
+        if (stage === 'draining') throw drainingError();
         if (!access.isOpen) {
           const [authorization] = metadata.get('authorization');
           grants.set(metadata, access.check(authorization === undefined ? undefined : String(authorization)));

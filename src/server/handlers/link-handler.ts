@@ -12,7 +12,7 @@ export function linkHandlers(server: ServerContext): UntypedServiceImplementatio
     // A client that was gone before its call was handled: nothing would ever say that it ended.
     if (call.getPeer() === 'unknown') return;
     // It may have begun since the headers came.
-    if (server.isDraining) call.emit('error', failureOf(server, drainingError(), 'Open'));
+    if (server.stage === 'draining') call.emit('error', failureOf(server, drainingError(), 'Open'));
     else new LinkCall(server, call, header);
   };
 

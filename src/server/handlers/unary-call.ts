@@ -110,7 +110,7 @@ export function unaryCall<Request extends object, Response>(
     };
     try {
       // It may have begun since the headers came.
-      if (server.isDraining) throw drainingError();
+      if (server.stage === 'draining') throw drainingError();
       if (lines.isEmpty && !isLarge(grpcCall.request)) handleSmall();
       else handleInLine().catch(fail);
     } catch (error) {

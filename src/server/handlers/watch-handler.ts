@@ -73,7 +73,7 @@ function openWatch(server: ServerContext, call: WatchCall, header: Metadata): vo
 
 function begin(server: ServerContext, call: WatchCall, request: WatchRequest, header: Metadata, work: Work): void {
   // It may have begun since the headers came.
-  if (server.isDraining) throw drainingError();
+  if (server.stage === 'draining') throw drainingError();
   checkSession(server, call.metadata, request.sessionId);
   const session = server.store.require(request.sessionId, server.clock.nowMs());
   server.watchStreams.checkQuota();

@@ -7,9 +7,10 @@ import { BUCKETS } from './keys.js';
 import type { LoggedCommit } from './log-entry.js';
 import { readLogEntry } from './log-entry.js';
 import type { RedisAddress, RedisClient } from './redis-connection.js';
-import { makeRedisClient } from './redis-connection.js';
+import { openRedisClient } from './redis-connection.js';
 
 export interface TailHost {
+  readonly waiting: AbortSignal | undefined;
   handleBucket(number: number): void;
   handleCommit(commit: LoggedCommit): void;
   /** Entries are missing, or one cannot be taken: all of its sessions have to be read anew. */
@@ -39,9 +40,11 @@ export class BucketTail {
   #isClosed = false;
 
   static async open(address: RedisAddress, bucketsKey: string, host: TailHost): Promise<BucketTail> {
-    const client = await makeRedisClient(address, (error) => host.handleAway(error));
+    const client = await openRedisClient(address, {
+      ...{ silentMs: SILENT_MS, waiting: host.waiting },
+      handleAway: (error) => host.handleAway(error),
+    });
     const tail = new BucketTail(client, bucketsKey, host);
-    await client.connect();
     client.on('close', () => {
       tail.#wasCut = true;
     });

@@ -30,6 +30,7 @@ import type {
   Outcome,
   SharedStats,
 } from '../engine.js';
+import { openWhenThere } from '../open-when-there.js';
 import type { WindowRecord } from '../records.js';
 import type { Ack } from './ack.js';
 import { BucketTail } from './bucket-tail.js';
@@ -44,9 +45,10 @@ import { type KeptSession, readSession } from './log-entry.js';
 import { preferredServers } from './preferred-servers.js';
 import type { RedisAddress, RedisClient } from './redis-connection.js';
 import { parseRedisUrl } from './redis-connection.js';
+import { foreignKeys, redisAway, redisUnavailable } from './redis-errors.js';
 import type { Bucket } from './redis-primary.js';
-import { foreignKeys, RedisPrimary, redisUnavailable } from './redis-primary.js';
-import { redisRefusalOf } from './redis-refusal.js';
+import { RedisPrimary } from './redis-primary.js';
+import { passesByItself, redisRefusalOf } from './redis-refusal.js';
 import { outcomeOf, resultOf } from './script-results.js';
 import { IDLE, READ_SESSION, TOUCH, WINDOW_FROM } from './scripts.js';
 import { SessionReplica } from './session-replica.js';
@@ -92,7 +94,7 @@ export class RedisEngine implements Engine {
   readonly #tailed = new Durations();
   /** Says why more exactly than the call that failed by it. */
   #lastError: unknown;
-  #isClosing = false;
+  #stage: 'opening' | 'open' | 'closed' = 'opening';
 
   /** @throws InvalidOptionsError for an address that is none */
   constructor(url: string, { ack, behindMs = DEFAULT_BEHIND_MS, advertise }: RedisEngineOptions = {}) {
@@ -133,27 +135,47 @@ export class RedisEngine implements Engine {
     }
     this.#host = host;
     try {
-      this.#epoch = await this.#begin(host);
-      const generations = [...this.#buckets.values()].map(({ generation }) => generation);
-      return { epoch: this.#epoch, generation: Math.max(0, ...generations) };
+      this.#epoch = await openWhenThere(host.waiting, {
+        attempt: () => this.#attempt(host),
+        passes: passesByItself,
+        handleAway: (error) => this.#setHealth('lost', redisAway(this.#address, error)),
+      });
     } catch (error) {
-      this.#disconnect();
+      this.#stage = 'closed';
       if (error instanceof BridgeError) throw error;
       if (redisRefusalOf(error) === 'foreign') throw foreignKeys(this.#address, error);
-      throw redisUnavailable(this.#address, this.#lastError ?? error);
+      throw redisUnavailable(this.#address, error);
+    }
+    this.#stage = 'open';
+    this.#setHealth('ready', undefined);
+    const generations = [...this.#buckets.values()].map(({ generation }) => generation);
+    return { epoch: this.#epoch, generation: Math.max(0, ...generations) };
+  }
+
+  async #attempt(host: EngineHost): Promise<string> {
+    this.#lastError = undefined;
+    try {
+      return await this.#begin(host);
+    } catch (error) {
+      this.#disconnect();
+      this.#primary = this.#calls = this.#tail = this.#servers = undefined;
+      this.#buckets.clear();
+      this.#replicas.clear();
+      // A call that was cut off knows less than its connection.
+      throw error instanceof BridgeError || redisRefusalOf(error) !== undefined ? error : (this.#lastError ?? error);
     }
   }
 
   async #begin(host: EngineHost): Promise<string> {
     const primary = await RedisPrimary.open(this.#address, this.#ack, this.#behindMs, {
-      logger: host.logger,
+      ...{ logger: host.logger, waiting: host.waiting },
       handleAway: (error) => this.#handleAway(error),
-      handleReady: () => this.#setHealth('ready', undefined),
+      handleReady: () => this.#handleThere(),
     });
     this.#primary = primary;
     this.#calls = new CommitCalls(primary, {
       ...{ address: this.#address, behindMs: this.#behindMs, nowMs: host.nowMs },
-      handleAnswer: () => this.#setHealth('ready', undefined),
+      handleAnswer: () => this.#handleThere(),
       handleAway: (error) => this.#handleAway(error),
       handleFull: (error) => this.#setHealth('full', error),
     });
@@ -167,12 +189,13 @@ export class RedisEngine implements Engine {
       );
     }
     this.#tail = await BucketTail.open(this.#address, this.#keys.buckets, {
+      waiting: host.waiting,
       handleBucket: (number) => void this.#bucket(number),
       handleCommit: (commit) => this.#handleLogged(commit),
       handleHole: (number, cause) => this.#handleHole(number, cause),
       handleReturned: () => this.#lookForLosses(),
       handleAway: (error) => this.#handleAway(error),
-      handleHeard: () => this.#setHealth('ready', undefined),
+      handleHeard: () => this.#handleThere(),
       prefixOf: (number) => bucketPrefix(this.#address.prefix, number),
     });
     for (const number of await this.#tail.known()) {
@@ -180,7 +203,6 @@ export class RedisEngine implements Engine {
       await this.#asked().takeOver(bucket);
       for (const id of await calls.smembers(`${bucket.prefix}sessions`)) await this.#load(id);
     }
-    this.#tail.run();
     if (this.#advertise !== undefined) {
       this.#servers = new LiveServers(
         this.#advertise,
@@ -190,6 +212,7 @@ export class RedisEngine implements Engine {
       );
       await this.#servers.renew();
     }
+    this.#tail.run();
     return epoch!;
   }
 
@@ -376,7 +399,7 @@ export class RedisEngine implements Engine {
   }
 
   async close(): Promise<void> {
-    this.#isClosing = true;
+    this.#stage = 'closed';
     this.#calls?.beginClose();
     await Promise.allSettled(this.#tails.values());
     if (this.#servers !== undefined) await within(HEAD_MS, this.#servers.close());
@@ -533,7 +556,7 @@ export class RedisEngine implements Engine {
     } catch (error) {
       this.#loading.delete(id);
       this.#handleAway(error as Error);
-      if (this.#isClosing) return;
+      if (this.#stage === 'closed') return;
       await pause(RETRY_MS);
       await this.#reload(replica, commit, isAfterBreak);
     }
@@ -613,18 +636,22 @@ export class RedisEngine implements Engine {
 
   #handleAway(error: unknown): void {
     this.#lastError = error;
-    if (!this.#isClosing) this.#setHealth('lost', error);
+    if (this.#stage === 'open') this.#setHealth('lost', error);
+  }
+
+  #handleThere(): void {
+    if (this.#stage === 'open' && this.#health.state !== 'ready') this.#setHealth('ready', undefined);
   }
 
   #setHealth(state: EngineHealth['state'], cause: unknown): void {
-    if (state === this.#health.state) return;
     const host = this.#opened();
-    this.#health = { state, sinceMs: host.nowMs(), cause };
-    host.handleHealth(this.#health);
+    const { state: before, sinceMs } = this.#health;
+    this.#health = { state, sinceMs: state === before ? sinceMs : host.nowMs(), cause };
+    if (state !== before) host.handleHealth(this.#health);
   }
 
   #disconnect(): void {
-    this.#isClosing = true;
+    this.#servers?.stop();
     this.#tail?.close();
     this.#primary?.close();
   }

@@ -2,16 +2,17 @@
  * The connection by which Redis is asked, and which of its processes answers there. Path: redis engine, commit calls -> [redis primary] -> scripts.
  * Away: what is asked rejects at once, and nothing is asked twice by itself. Closed: `close`.
  */
-import { EngineFormatError, EngineUnavailableError, InvalidOptionsError } from '../../../shared/errors.js';
+import { EngineUnavailableError, InvalidOptionsError } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logger.js';
 import type { Ack } from './ack.js';
 import type { Argument } from './group-arguments.js';
 import type { RedisAddress, RedisClient } from './redis-connection.js';
-import { makeRedisClient } from './redis-connection.js';
+import { openRedisClient } from './redis-connection.js';
 import { type Script, TAKE_OVER } from './scripts.js';
 
 export interface PrimaryHost {
   readonly logger: Logger;
+  readonly waiting: AbortSignal | undefined;
   handleAway(error: Error): void;
   /** Connected again. */
   handleReady(): void;
@@ -48,12 +49,13 @@ export class RedisPrimary {
     behindMs: number,
     host: PrimaryHost,
   ): Promise<RedisPrimary> {
-    const own = { ...address, options: { ...address.options, socketTimeout: Math.max(MIN_SILENCE_MS, behindMs) } };
-    const client = await makeRedisClient(own, (error) => host.handleAway(error));
+    const client = await openRedisClient(address, {
+      ...{ silentMs: Math.max(MIN_SILENCE_MS, behindMs), waiting: host.waiting },
+      handleAway: (error) => host.handleAway(error),
+    });
     const primary = new RedisPrimary(client, address, ack, behindMs);
     client.on('close', () => primary.forgetRun());
     try {
-      await client.connect();
       await primary.readRun();
       await primary.#lookAtSettings(host.logger);
     } catch (error) {
@@ -164,21 +166,6 @@ export class RedisPrimary {
       `ack disk: ${this.#address.shown} is too old to say what is on its disk (7.2 can): start it with --appendfsync always`,
     );
   }
-}
-
-export function redisUnavailable({ shown }: RedisAddress, cause: unknown): EngineUnavailableError {
-  const said = cause instanceof Error ? cause.message : String(cause);
-  return new EngineUnavailableError(
-    `Redis at ${shown} does not answer (${said}): nothing was done; start it, or look at its address and password`,
-    { cause },
-  );
-}
-
-export function foreignKeys({ shown }: RedisAddress, cause: unknown): EngineFormatError {
-  return new EngineFormatError(
-    `keys at ${shown} are of another program: give a prefix of its own, as in redis://HOST/PREFIX`,
-    { cause },
-  );
 }
 
 /** A call that is not answered for so long ends with its connection. */

@@ -1,4 +1,5 @@
-/** What Redis says where it does not do what it is asked. Path: redis -> [redis refusal] -> commit calls, redis engine. Pure. */
+/** What Redis says where it does not do what it is asked, and why it is not reached. Path: redis -> [redis refusal] -> commit calls, redis engine. Pure. */
+import { BridgeError } from '../../../shared/errors.js';
 
 /**
  * `fenced`: another process is the primary than the one that the call was meant for. `full`: it takes no more. `later`: it cannot at this moment.
@@ -13,6 +14,24 @@ export function redisRefusalOf(error: unknown): RedisRefusal | undefined {
   const [, code = ''] = /^(?:ERR Error running script .*?(?:@user_script: ?\d+: )+-?)?(\w+)/.exec(error.message) ?? [];
   return REFUSALS.get(code) ?? 'broken';
 }
+
+/** Whether what failed while it was opened may do so later as it is. Not: what somebody has to change first, such as a password or a certificate. */
+export function passesByItself(error: unknown): boolean {
+  if (!(error instanceof Error) || error instanceof BridgeError) return false;
+  const refusal = redisRefusalOf(error);
+  // Said before anything is asked, and without a code of its own.
+  if (refusal === 'broken') return error.message.startsWith('ERR max number of clients');
+  if (refusal !== undefined) return refusal === 'later' || refusal === 'full' || refusal === 'fenced';
+  const { code } = error as { readonly code?: unknown };
+  // Without a code it is the client's: cut off, or silent; or it cannot read what it was told.
+  return code === undefined ? !/RESP type|Protocol error/.test(error.message) : AWAY.has(code);
+}
+
+/** Of the network: nobody is there, or not yet. */
+const AWAY: ReadonlySet<unknown> = new Set([
+  ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOENT'],
+  ...['EHOSTUNREACH', 'EHOSTDOWN', 'ENETUNREACH', 'ENETDOWN', 'EADDRNOTAVAIL', 'ENOTFOUND', 'EAI_AGAIN'],
+]);
 
 const REFUSALS: ReadonlyMap<string, RedisRefusal> = new Map([
   ['FENCED', 'fenced'],

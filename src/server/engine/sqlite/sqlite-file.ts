@@ -64,21 +64,27 @@ export class SqliteFile {
     } catch (cause) {
       throw new SqliteFileError(isFullDisk(cause) ? 'full' : 'unavailable', `${this.#folder} cannot be made`, cause);
     }
-    try {
-      this.#open();
-    } catch (error) {
-      if (failureOf(error) !== 'full') throw this.#known(error);
-      // It cannot even be opened without some room.
-      this.#giveUpReserve();
-      try {
-        this.#open();
-      } catch (again) {
-        throw this.#known(again);
-      }
-    }
-    const life = this.#readMeta(epoch);
+    this.#withRoom(() => this.#open());
+    const life = this.#withRoom(() => this.#readMeta(epoch));
     if (!this.isFull && !this.takeReserve()) this.#giveUpReserve();
     return life;
+  }
+
+  /** What an opening writes: with the room of the reserve where there is no other. @throws SqliteFileError */
+  #withRoom<T>(step: () => T): T {
+    try {
+      return step();
+    } catch (error) {
+      if (failureOf(error) !== 'full') throw this.#known(error);
+      this.#rollBack();
+      this.#giveUpReserve();
+      try {
+        return step();
+      } catch (again) {
+        // What the first attempt had open may hold the lock until its thread ends.
+        throw this.#known(failureOf(again) === 'in-use' ? error : again);
+      }
+    }
   }
 
   #open(): void {
@@ -210,11 +216,7 @@ export class SqliteFile {
 
   /** What is kept, asked of the file itself. @throws SqliteFileError `unknown` */
   find(): number {
-    try {
-      this.#database.exec('ROLLBACK');
-    } catch {
-      // SQLite has done so by itself.
-    }
+    this.#rollBack();
     try {
       this.#readPlace();
       return this.#place;
@@ -367,6 +369,14 @@ export class SqliteFile {
     this.#database.exec('BEGIN IMMEDIATE');
     work();
     this.#database.exec('COMMIT');
+  }
+
+  #rollBack(): void {
+    try {
+      this.#database?.exec('ROLLBACK');
+    } catch {
+      // SQLite has done so by itself.
+    }
   }
 
   #known(error: unknown): SqliteFileError {

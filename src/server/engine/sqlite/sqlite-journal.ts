@@ -68,6 +68,8 @@ export class SqliteJournal implements Journal {
 
   async open({ epoch }: { readonly epoch: string | undefined }): Promise<Life> {
     this.#worker = this.#start();
+    // Of the thread before; this one says it anew.
+    this.health = 'ready';
     const request = { kind: 'open', folder: this.#folder, durability: this.#durability, epoch: epoch ?? '' } as const;
     try {
       const { epoch: found, generation } = await this.#ask(request);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { redisRefusalOf } from '../../../../src/server/engine/redis/redis-refusal.js';
+import { passesByItself, redisRefusalOf } from '../../../../src/server/engine/redis/redis-refusal.js';
+import { EngineFormatError } from '../../../../src/shared/errors.js';
 
 describe('what Redis says where it does not do what it is asked', () => {
   // As Redis 7.0 says it, and 6.2 of what failed inside a script.
@@ -26,6 +27,28 @@ describe('what Redis says where it does not do what it is asked', () => {
     assert.equal(redisRefusalOf(new Error('OOM of another kind')), undefined);
     assert.equal(redisRefusalOf('OOM'), undefined);
   });
+});
+
+describe('what fails while Redis is opened', () => {
+  const passing = [
+    ...['ECONNREFUSED', 'ENOTFOUND', 'ECONNRESET', 'ETIMEDOUT'].map((code) => Object.assign(new Error(code), { code })),
+    ...['Connection is closed.', 'Socket timeout.'].map((message) => new Error(message)),
+    ...['LOADING', 'MASTERDOWN', 'READONLY', 'CLUSTERDOWN', 'MISCONF', 'OOM'].map((code) => replyError(`${code} why`)),
+    replyError('ERR max number of clients reached'),
+  ];
+  for (const error of passing) {
+    test(`passes by itself: ${error.message}`, () => assert.equal(passesByItself(error), true));
+  }
+  const staying = [
+    ...['WRONGPASS', 'NOAUTH', 'NOPERM', 'WRONGTYPE', 'ERR'].map((code) => replyError(`${code} why`)),
+    Object.assign(new Error('self-signed certificate'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' }),
+    Object.assign(new Error('permission denied'), { code: 'EACCES' }),
+    new Error('Unknown RESP type 72 "H". Please report this.'),
+    new EngineFormatError('of a newer format'),
+  ];
+  for (const error of staying) {
+    test(`stays until somebody mends it: ${error.message}`, () => assert.equal(passesByItself(error), false));
+  }
 });
 
 /** As the client for Redis names what was answered. */

@@ -1,0 +1,44 @@
+/** What somebody is told of a Redis that cannot be used: where, why, and what to do. Path: redis engine, commit calls -> [redis errors]. Pure. */
+import { EngineFormatError, EngineUnavailableError } from '../../../shared/errors.js';
+import { redisRefusalOf } from './redis-refusal.js';
+
+interface Place {
+  /** Its address without a password. */
+  readonly shown: string;
+}
+
+export function redisUnavailable({ shown }: Place, cause: unknown): EngineUnavailableError {
+  const isDenied = redisRefusalOf(cause) === 'denied';
+  const said = `${isDenied ? 'refuses' : 'does not answer'} (${sentenceOf(cause)})`;
+  return new EngineUnavailableError(`Redis at ${shown} ${said}: nothing was done; ${remedyOf(isDenied, cause)}`, {
+    cause,
+  });
+}
+
+/** While a server waits for it to start. */
+export function redisAway({ shown }: Place, cause: unknown): EngineUnavailableError {
+  return new EngineUnavailableError(
+    `Redis at ${shown} does not answer (${sentenceOf(cause)}): it is tried again until it does`,
+    { cause },
+  );
+}
+
+export function foreignKeys({ shown }: Place, cause: unknown): EngineFormatError {
+  return new EngineFormatError(
+    `keys at ${shown} are of another program: give a prefix of its own, as in redis://HOST/PREFIX`,
+    { cause },
+  );
+}
+
+function sentenceOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+function remedyOf(isDenied: boolean, cause: unknown): string {
+  const { code } = cause as { readonly code?: unknown };
+  if (isDenied) return 'look at the user and password in its address, and at what that user may do';
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'give the host that its certificate names';
+  if (typeof code === 'string' && /CERT|ISSUER|SIGNATURE/.test(code))
+    return 'trust who signed its certificate, by NODE_EXTRA_CA_CERTS=FILE';
+  return 'start it, or look at its address';
+}
