@@ -3,6 +3,7 @@
  * Path: session -> [engine] -> session (what was kept) -> observer manager. Slow: what is asked meanwhile is kept together. Full: refused, and
  * nothing was done. Closed: what is under way is answered first.
  */
+import { EngineUnavailableError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import type { Asked, OperationResult } from '../../shared/state/operation.js';
 import type { Change } from '../../shared/state/variable.js';
@@ -187,6 +188,12 @@ export interface EngineHealth {
   readonly state: 'ready' | 'full' | 'lost';
   readonly sinceMs: number;
   readonly cause: unknown;
+}
+
+/** What an engine has from `open` on. @throws EngineUnavailableError */
+export function opened<T>(part: T | undefined): T {
+  if (part === undefined) throw new EngineUnavailableError('the engine is not open: call open first');
+  return part;
 }
 
 /** As logs and `/readyz` say it. */

@@ -26,6 +26,7 @@ import type {
   NewSession,
   Outcome,
 } from './engine.js';
+import { opened } from './engine.js';
 import type { Journal } from './journal.js';
 import { loadSessions } from './load-sessions.js';
 import { LocalSession } from './local-session.js';
@@ -225,8 +226,7 @@ export class LocalEngine implements Engine {
   }
 
   #open(): EngineHost {
-    if (this.#host === undefined) throw new EngineUnavailableError('the engine is not open: call open first');
-    return this.#host;
+    return opened(this.#host);
   }
 
   /** What frees room is taken all the same. @throws StorageFullError */

@@ -30,6 +30,7 @@ import type {
   Outcome,
   SharedStats,
 } from '../engine.js';
+import { opened } from '../engine.js';
 import { openWhenThere } from '../open-when-there.js';
 import type { WindowRecord } from '../records.js';
 import type { Ack } from './ack.js';
@@ -655,12 +656,6 @@ export class RedisEngine implements Engine {
     this.#tail?.close();
     this.#primary?.close();
   }
-}
-
-/** @throws EngineUnavailableError */
-function opened<T>(part: T | undefined): T {
-  if (part === undefined) throw new EngineUnavailableError('the engine is not open: call open first');
-  return part;
 }
 
 function ignore(): void {

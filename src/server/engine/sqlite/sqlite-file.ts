@@ -229,18 +229,11 @@ export class SqliteFile {
       // It was closed by the failure.
     }
     try {
-      this.#open();
+      this.#withRoom(() => this.#open());
     } catch (error) {
-      if (failureOf(error) === 'full') {
-        this.#giveUpReserve();
-        try {
-          this.#open();
-          return this.#place;
-        } catch {
-          // Said below.
-        }
-      }
-      throw new SqliteFileError('unknown', `${this.path} cannot be read: ${sentenceOf(error)}`, error);
+      // What SQLite said: the path is in this sentence already.
+      const { cause } = error as SqliteFileError;
+      throw new SqliteFileError('unknown', `${this.path} cannot be read: ${sentenceOf(cause ?? error)}`, error);
     }
     return this.#place;
   }
