@@ -126,12 +126,6 @@ class MetricsPage {
     const registers = [this.#registry];
     this.#gauges = GAUGES.map(([name, key, help]) => [key, new Gauge({ name, help, registers })]);
     this.#counters = COUNTERS.map(([name, key, help]) => [key, new Counter({ name, help, registers })]);
-    const { engine } = context.options;
-    for (const [name, read, help] of HISTOGRAMS) {
-      // What an engine does not measure has no histogram.
-      if (read(engine.stats) !== undefined)
-        this.#registry.registerMetric(new CountedHistogram(name, help, () => read(engine.stats)));
-    }
   }
 
   get contentType(): string {
@@ -145,7 +139,17 @@ class MetricsPage {
       counter.reset();
       counter.inc(metrics[key]);
     }
+    this.#addHistograms();
     return this.#registry.metrics();
+  }
+
+  /** What an engine does not measure has none, and what it measures it says once it is open. */
+  #addHistograms(): void {
+    const { engine } = this.#context.options;
+    for (const [name, read, help] of HISTOGRAMS) {
+      if (this.#registry.getSingleMetric(name) !== undefined || read(engine.stats) === undefined) continue;
+      this.#registry.registerMetric(new CountedHistogram(name, help, () => read(engine.stats)));
+    }
   }
 }
 
