@@ -52,12 +52,13 @@ function addServerCommands(program: Command, output: Output): void {
     'bridged-state serve --port 0 --admin-port 9464',
     'bridged-state serve --engine sqlite:./data',
     'bridged-state serve --engine redis://127.0.0.1:6379',
+    'bridged-state serve --engine redis+sentinel://10.0.0.1,10.0.0.2,10.0.0.3/mymaster',
   ])
     .option('--host <HOST>', 'address to listen on; 0.0.0.0 for all', '127.0.0.1')
     .option('--port <N>', 'port; 0 picks one', wholeNumber(0, LAST_PORT), 50_051)
     .option(
       '--engine <ENGINE>',
-      'what keeps the state: memory, sqlite:DIR to outlive the server, redis://[USER:PASSWORD@]HOST:PORT[/PREFIX] to share it with others',
+      'what keeps the state: memory, sqlite:DIR to outlive the server, redis://[USER:PASSWORD@]HOST:PORT[/PREFIX] or redis+sentinel://[USER:PASSWORD@]HOST:PORT,…/NAME[/PREFIX] to share it with others',
       'memory',
     )
     .addOption(

@@ -50,9 +50,11 @@ export function folderOf(text: string): string | undefined {
   const folder = text.startsWith(SQLITE) ? text.slice(SQLITE.length) : '';
   if (folder !== '') return folder;
   throw new UsageError(
-    `--engine ${text}: give memory, sqlite:DIR with the folder to keep the state in, or redis://HOST:PORT`,
+    `--engine ${text.replace(LOGIN, '//…@')}: give memory, sqlite:DIR with the folder to keep the state in, or redis://HOST:PORT`,
   );
 }
 
 const SQLITE = 'sqlite:';
-const REDIS = /^(rediss?:\/\/|unix:)/;
+const REDIS = /^(rediss?(\+\w+)?:\/\/|unix:)/;
+/** Who somebody is may stand there. */
+const LOGIN = /\/\/.*@/;

@@ -55,6 +55,14 @@ const WRONG_USES: Readonly<Record<string, readonly [args: readonly string[], sen
   'a type that is none of the ten': [['register', 'a', 'flot', '1'], /Allowed choices are float, integer/],
   'a transport that does not exist': [['watch', 'a', '--transport', 'udp'], /Allowed choices are auto, link, stream/],
   'an engine that does not exist': [['serve', '--engine', 'oracle'], /--engine oracle: give memory, sqlite:DIR/],
+  'an address whose kind is mistyped, without its password': [
+    ['serve', '--engine', 'reddis://me:secret@store/1'],
+    /--engine reddis:\/\/…@store\/1: give memory/,
+  ],
+  'an address of Redis in another form': [
+    ['serve', '--engine', 'redis+sentinel://a,b'],
+    /lacks the name that the sentinels/,
+  ],
   'a sqlite engine without a folder': [['serve', '--engine', 'sqlite:'], /give memory, sqlite:DIR/],
   'a durability of memory': [['serve', '--durability', 'os'], /give --engine sqlite:DIR too/],
   'a log level that does not exist': [['serve', '--log-level', 'loud'], /Allowed choices are debug/],

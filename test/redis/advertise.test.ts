@@ -5,7 +5,8 @@ import { BridgedState } from '../../src/main/index.js';
 import { RedisEngine } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';
 import { freePort } from '../support/free-port.js';
-import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
+import type { RedisServer } from '../support/redis-server.js';
+import { closeRedis, HOW_TO_INSTALL_REDIS, hasRedis, skipWithoutRedis, startRedis } from '../support/redis-server.js';
 import { ServerProcess } from '../support/server-process.js';
 
 if (!hasRedis())
@@ -20,6 +21,7 @@ function describeAdvertised(): void {
   describe('servers that say where they live', () => {
     afterEach(async () => {
       for (const close of closers.splice(0).reverse()) await close();
+      await closeRedis();
     });
 
     test('a client that was given one goes on at another when that is killed: nothing missed, each set made once', async () => {
@@ -76,10 +78,4 @@ async function startServer(redis: string): Promise<ServerProcess> {
   const server = await ServerProcess.start({ port, engine: redis, advertise: `127.0.0.1:${port}` });
   closers.push(() => server.close());
   return server;
-}
-
-async function startRedis(): Promise<RedisServer> {
-  const redis = await RedisServer.start();
-  closers.push(() => redis.close());
-  return redis;
 }

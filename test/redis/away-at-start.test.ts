@@ -12,7 +12,7 @@ import { until, within } from '../../src/testing/within.js';
 import { Certificates } from '../support/certificates.js';
 import { CommandProcess } from '../support/command-line.js';
 import { freePort } from '../support/free-port.js';
-import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
+import { closeRedis, HOW_TO_INSTALL_REDIS, hasRedis, skipWithoutRedis, startRedis } from '../support/redis-server.js';
 
 if (!hasRedis())
   test('a Redis that is away at the start', { skip: skipWithoutRedis() }, () =>
@@ -22,6 +22,7 @@ else {
   describe('a Redis that is away when a server starts', () => {
     afterEach(async () => {
       for (const close of closers.splice(0).reverse()) await close();
+      await closeRedis();
     });
 
     test('is waited for with one warning, and served from as soon as it is there', async () => {
@@ -150,12 +151,6 @@ function startCommand(engine: string, ...more: string[]): CommandProcess {
   const serve = new CommandProcess(['serve', '--port', '0', '--engine', engine, ...more]);
   closers.push(() => serve.kill());
   return serve;
-}
-
-async function startRedis(...options: string[]): Promise<RedisServer> {
-  const redis = await RedisServer.start(...options);
-  closers.push(() => redis.close());
-  return redis;
 }
 
 /** Its port. */

@@ -6,8 +6,16 @@ import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
 import { until, within } from '../../src/testing/within.js';
-import { freePort } from '../support/free-port.js';
-import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
+import { closeSentinels, startSentinels } from '../support/redis-sentinels.js';
+import {
+  closeRedis,
+  HOW_TO_INSTALL_REDIS,
+  hasRedis,
+  skipWithoutRedis,
+  startRedis,
+  startRedisOnPort,
+  startReplica,
+} from '../support/redis-server.js';
 import { ServerProcess } from '../support/server-process.js';
 
 if (!hasRedis())
@@ -38,6 +46,8 @@ function describeLosses(): void {
   describe('a Redis that goes on with less than it had acknowledged', () => {
     afterEach(async () => {
       for (const close of closers.splice(0).reverse()) await close();
+      await closeSentinels();
+      await closeRedis();
     });
 
     test('begun again: told by link and by streams, at both servers', async () => {
@@ -53,19 +63,10 @@ function describeLosses(): void {
     });
 
     test('a replica that lagged was promoted', async () => {
-      const [port, place] = [await freePort(), mkdtempSync(join(tmpdir(), 'bridged-state-primary-'))];
+      const place = mkdtempSync(join(tmpdir(), 'bridged-state-primary-'));
       closers.push(() => rmSync(place, { recursive: true, force: true }));
-      const primary = await startRedis(
-        '--port',
-        String(port),
-        '--bind',
-        '127.0.0.1',
-        '--repl-diskless-sync-delay',
-        '0',
-      );
-      const replica = await startRedis('--replicaof', '127.0.0.1', String(port));
-      const isInStep = async () => /master_link_status:up/.test(await replica.command('INFO', 'replication'));
-      await until(isInStep, 'the replica');
+      const primary = await startRedisOnPort();
+      const replica = await startReplica(primary.port);
       const address = join(place, 'redis.sock');
       symlinkSync(primary.path, address);
       const servers = await Promise.all([0, 1].map(() => startServer(`unix:${address}?ack`, 'primary')));
@@ -79,6 +80,36 @@ function describeLosses(): void {
         await primary.ended();
         symlinkSync(replica.path, `${address}.next`);
         renameSync(`${address}.next`, address);
+      });
+    });
+
+    test('one that was a replica meanwhile, and went back to what that primary had', async () => {
+      const [redis, other] = [await startRedisOnPort(), await startRedisOnPort()];
+      const servers = await Promise.all([0, 1].map(() => startServer(redis.url, 'primary')));
+      const clients = await clientsOf(servers);
+      await clients[0]!.state.setVariable('lost', 1);
+      await other.replicate(redis.port);
+      assert.match(await other.command('REPLICAOF', 'NO', 'ONE'), /OK/);
+      await loseAndCompare(clients, async () => {
+        await redis.replicate(other.port);
+        assert.match(await redis.command('REPLICAOF', 'NO', 'ONE'), /OK/);
+      });
+    });
+
+    test('a replica that was cut off was promoted by sentinels', async () => {
+      const primary = await startRedisOnPort();
+      const replica = await startReplica(primary.port);
+      const sentinels = await startSentinels(1, primary.port);
+      await sentinels.knowReplicas(1);
+      const servers = await Promise.all([0, 1].map(() => startServer(`${sentinels.url}/house`, 'primary')));
+      const clients = await clientsOf(servers);
+      await clients[0]!.state.setVariable('lost', 1);
+      assert.match(await primary.command('WAIT', '1', '5000'), /:1/);
+      // The sentinels make it a replica again, but not so soon.
+      assert.match(await replica.command('REPLICAOF', 'NO', 'ONE'), /OK/);
+      await loseAndCompare(clients, async () => {
+        primary.kill();
+        await sentinels.promote();
       });
     });
 
@@ -202,10 +233,4 @@ async function startServer(url: string, ack?: 'primary'): Promise<ServerProcess>
   const server = await ServerProcess.start({ engine: url, ...(ack === undefined ? {} : { ack }) });
   closers.push(() => server.close());
   return server;
-}
-
-async function startRedis(...options: string[]): Promise<RedisServer> {
-  const redis = await RedisServer.start(...options);
-  closers.push(() => redis.close());
-  return redis;
 }

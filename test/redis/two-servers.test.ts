@@ -8,7 +8,14 @@ import type { BridgeServer } from '../../src/server/index.js';
 import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';
 import { HeldRedis } from '../support/held-redis.js';
-import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
+import {
+  closeRedis,
+  HOW_TO_INSTALL_REDIS,
+  hasRedis,
+  RedisServer,
+  skipWithoutRedis,
+  startRedis,
+} from '../support/redis-server.js';
 import { ServerProcess } from '../support/server-process.js';
 
 if (!hasRedis())
@@ -415,9 +422,8 @@ async function openAt(servers: readonly { readonly port: number }[]): Promise<Br
 const opened: {
   readonly states: BridgedState[];
   readonly servers: { close(): Promise<void> }[];
-  readonly redis: RedisServer[];
 } = {
-  ...{ states: [], servers: [], redis: [] },
+  ...{ states: [], servers: [] },
 };
 
 async function startServer(url: string): Promise<ServerProcess> {
@@ -426,14 +432,8 @@ async function startServer(url: string): Promise<ServerProcess> {
   return server;
 }
 
-async function startRedis(...options: string[]): Promise<RedisServer> {
-  const redis = await RedisServer.start(...options);
-  opened.redis.push(redis);
-  return redis;
-}
-
 async function closeAll(): Promise<void> {
   for (const state of opened.states.splice(0)) await state.close();
   for (const server of opened.servers.splice(0)) await server.close();
-  for (const redis of opened.redis.splice(0)) await redis.close();
+  await closeRedis();
 }

@@ -1,4 +1,7 @@
-/** A Redis of a test's own: a process in a folder of its own, on a socket in it, so that no port is raced for. Ended by its pid. */
+/**
+ * A Redis of a test's own: a process in a folder of its own, on a socket in it, so that no port is raced for; on a port too where others have to reach it.
+ * Ended by its pid.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -7,6 +10,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { until } from './deadline.js';
+import { freePort } from './free-port.js';
 
 export const HOW_TO_INSTALL_REDIS = 'redis-server is missing: apt-get install redis-server';
 
@@ -19,8 +23,36 @@ export function skipWithoutRedis(): string | false {
   return hasRedis() || process.env.CI === 'true' ? false : HOW_TO_INSTALL_REDIS;
 }
 
+const started: RedisServer[] = [];
+
+/** Until `closeRedis`. */
+export async function startRedis(...options: string[]): Promise<RedisServer> {
+  const redis = await RedisServer.start(...options);
+  started.push(redis);
+  return redis;
+}
+
+/** The same, with a port of 127.0.0.1. */
+export async function startRedisOnPort(...options: string[]): Promise<RedisServer & { readonly port: number }> {
+  const port = await freePort();
+  const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--repl-diskless-sync-delay', '0'];
+  return Object.assign(await startRedis(...fixed, ...options), { port });
+}
+
+/** Resolves when it has what the primary has. */
+export async function startReplica(primaryPort: number): Promise<RedisServer & { readonly port: number }> {
+  const replica = await startRedisOnPort();
+  await replica.replicate(primaryPort);
+  return replica;
+}
+
+/** All that this test has started: what talks to them is closed first. */
+export async function closeRedis(): Promise<void> {
+  for (const redis of started.splice(0)) await redis.close();
+}
+
 export class RedisServer {
-  readonly #folder = mkdtempSync(join(tmpdir(), 'bridged-state-redis-'));
+  readonly folder = mkdtempSync(join(tmpdir(), 'bridged-state-redis-'));
   /** Of its next run. */
   options: readonly string[];
   #child: ChildProcess | undefined;
@@ -32,7 +64,7 @@ export class RedisServer {
     return server;
   }
 
-  private constructor(options: readonly string[]) {
+  protected constructor(options: readonly string[]) {
     this.options = options;
   }
 
@@ -43,28 +75,50 @@ export class RedisServer {
 
   /** Of its socket. */
   get path(): string {
-    return join(this.#folder, 'redis.sock');
+    return join(this.folder, 'redis.sock');
   }
 
-  /** Begins it, or begins it again on its files. */
-  async run(): Promise<void> {
+  protected get commandLine(): readonly string[] {
     const fixed = [
       '--port',
       '0',
       '--unixsocket',
       this.path,
       '--dir',
-      this.#folder,
+      this.folder,
       '--save',
       '',
       '--loglevel',
       'warning',
     ];
-    const child = spawn('redis-server', [...fixed, ...this.options], { stdio: ['ignore', 'ignore', 'inherit'] });
+    return [...fixed, ...this.options];
+  }
+
+  /** Begins it, or begins it again on its files. */
+  async run(): Promise<void> {
+    const child = spawn('redis-server', this.commandLine, { stdio: ['ignore', 'ignore', 'inherit'] });
     const failed = once(child, 'error').then(([error]) => Promise.reject(error as Error));
     failed.catch(() => undefined);
     this.#child = child;
     await Promise.race([failed, this.#answers()]);
+  }
+
+  /** Makes it a replica; resolves when it has what the primary has. */
+  async replicate(primaryPort: number): Promise<void> {
+    await this.command('REPLICAOF', '127.0.0.1', String(primaryPort));
+    await this.says(/master_link_status:up/, 'INFO', 'replication');
+  }
+
+  /** Asks again and again, until it answers so. */
+  async says(answer: RegExp, ...command: string[]): Promise<void> {
+    let said = '';
+    const ask = async (): Promise<void> => {
+      const says = await this.command(...command).catch(String);
+      if (answer.test(says)) said = says;
+      else setTimeout(() => void ask(), 10);
+    };
+    void ask();
+    await until(20_000, () => said !== '', `${answer} from ${command.join(' ')}`);
   }
 
   kill(signal: NodeJS.Signals = 'SIGKILL'): void {
@@ -93,7 +147,7 @@ export class RedisServer {
     this.kill('SIGCONT');
     this.kill();
     await this.ended();
-    rmSync(this.#folder, { recursive: true, force: true });
+    rmSync(this.folder, { recursive: true, force: true });
   }
 
   async #answers(): Promise<void> {

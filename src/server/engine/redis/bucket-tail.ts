@@ -6,8 +6,9 @@ import { pause, within } from '../../within.js';
 import { BUCKETS } from './keys.js';
 import type { LoggedCommit } from './log-entry.js';
 import { readLogEntry } from './log-entry.js';
-import type { RedisAddress, RedisClient } from './redis-connection.js';
-import { openRedisClient } from './redis-connection.js';
+import type { RedisAddress } from './redis-address.js';
+import type { RedisClient } from './redis-client.js';
+import { RedisConnection } from './redis-connection.js';
 
 export interface TailHost {
   readonly waiting: AbortSignal | undefined;
@@ -15,8 +16,8 @@ export interface TailHost {
   handleCommit(commit: LoggedCommit): void;
   /** Entries are missing, or one cannot be taken: all of its sessions have to be read anew. */
   handleHole(number: number, cause?: unknown): void;
-  /** The connection is there again: before anything is read by it. */
-  handleReturned(): Promise<void>;
+  /** The connection is there again, to this process: before anything is read by it. */
+  handleReturned(run: string): Promise<void>;
   handleAway(error: unknown): void;
   handleHeard(): void;
   prefixOf(number: number): string;
@@ -31,35 +32,39 @@ interface Place {
 }
 
 export class BucketTail {
-  readonly #client: RedisClient;
+  readonly #connection: RedisConnection;
   readonly #bucketsKey: string;
   readonly #host: TailHost;
   readonly #places = new Map<string, Place>();
   #lastBucket = '0-0';
-  #wasCut = false;
+  /** Times that the connection was lost, and those after which it was looked at what it leads to. */
+  #cuts = 0;
+  #looks = 0;
   #isClosed = false;
 
   static async open(address: RedisAddress, bucketsKey: string, host: TailHost): Promise<BucketTail> {
-    const client = await openRedisClient(address, {
+    let tail: BucketTail | undefined;
+    const connection = await RedisConnection.open(address, {
       ...{ silentMs: SILENT_MS, waiting: host.waiting },
       handleAway: (error) => host.handleAway(error),
+      handleCut: () => {
+        if (tail !== undefined) tail.#cuts += 1;
+      },
+      handleReady: ignore,
     });
-    const tail = new BucketTail(client, bucketsKey, host);
-    client.on('close', () => {
-      tail.#wasCut = true;
-    });
+    tail = new BucketTail(connection, bucketsKey, host);
     return tail;
   }
 
-  private constructor(client: RedisClient, bucketsKey: string, host: TailHost) {
-    this.#client = client;
+  private constructor(connection: RedisConnection, bucketsKey: string, host: TailHost) {
+    this.#connection = connection;
     this.#bucketsKey = bucketsKey;
     this.#host = host;
   }
 
   /** Buckets in use: from here on each is followed, from its last entry. */
   async known(): Promise<number[]> {
-    const entries = await this.#client.xrange(this.#bucketsKey, '-', '+');
+    const entries = await this.#connection.client.xrange(this.#bucketsKey, '-', '+');
     for (const [id, fields] of entries) {
       this.#lastBucket = id;
       if (fields[0] === 'bucket') this.#add(Number(fields[1]));
@@ -108,13 +113,23 @@ export class BucketTail {
     }
   }
 
+  /** Undefined: it leads to a replica. */
+  readRun(): Promise<string | undefined> {
+    return this.#connection.readRun();
+  }
+
+  /** Its address may lead to another process now. */
+  lookAgain(): void {
+    this.#connection.lookAgain();
+  }
+
   run(): void {
     void this.#loop();
   }
 
   close(): void {
     this.#isClosed = true;
-    this.#client.disconnect();
+    this.#connection.close();
   }
 
   async #loop(): Promise<void> {
@@ -130,23 +145,39 @@ export class BucketTail {
   }
 
   async #readOnce(): Promise<void> {
-    if (this.#wasCut) {
-      await this.#host.handleReturned();
-      this.#wasCut = false;
-    }
+    if (this.#looks < this.#cuts) await this.#lookAt(this.#cuts);
     const places = [...this.#places.values()];
     const keys = [this.#bucketsKey, ...places.map(({ key }) => key)];
     const lasts = [this.#lastBucket, ...places.map(({ last }) => last)];
-    const reading = this.#client.xreadBuffer('COUNT', MOST_ENTRIES, 'BLOCK', BLOCK_MS, 'STREAMS', ...keys, ...lasts);
+    const reading = this.#connection.client.xreadBuffer(
+      'COUNT',
+      MOST_ENTRIES,
+      'BLOCK',
+      BLOCK_MS,
+      'STREAMS',
+      ...keys,
+      ...lasts,
+    );
     // It may never settle where its connection was cut off.
     reading.catch(ignore);
     if (!(await within(SILENT_MS, reading))) {
-      this.#client.disconnect(true);
+      this.lookAgain();
       throw new Error(`Redis was silent for ${SILENT_MS} ms`);
     }
     const streams = (await reading) as Streams;
     this.#host.handleHeard();
     for (const [key, entries] of streams ?? []) this.#take(key.toString(), entries);
+  }
+
+  async #lookAt(cuts: number): Promise<void> {
+    const run = await this.readRun();
+    if (run === undefined) {
+      this.lookAgain();
+      throw new Error('READONLY: the log is read from a replica');
+    }
+    await this.#host.handleReturned(run);
+    this.#looks = cuts;
+    this.#host.handleHeard();
   }
 
   #take(key: string, entries: readonly Entry[]): void {
@@ -194,7 +225,7 @@ type Entry = readonly [Buffer, readonly Buffer[]];
 type Streams = readonly (readonly [Buffer, readonly Entry[]])[] | null;
 
 function ignore(): void {
-  // Whoever waits for it hears it.
+  // Whoever waits for it hears it; and the next read looks where it leads to.
 }
 
 const BLOCK_MS = 1_000;

@@ -10,7 +10,7 @@ import { Durations } from '../durations.js';
 import type { Quantiles } from '../engine.js';
 import type { Argument, AskedGroup, GroupReply } from './group-arguments.js';
 import { canJoin, packGroups, readReplies } from './group-arguments.js';
-import type { RedisAddress } from './redis-connection.js';
+import type { RedisAddress } from './redis-address.js';
 import { foreignKeys, redisUnavailable } from './redis-errors.js';
 import type { Bucket, RedisPrimary } from './redis-primary.js';
 import type { RedisRefusal } from './redis-refusal.js';
@@ -162,6 +162,10 @@ export class CommitCalls {
         this.#fenced += 1;
         bucket.run = '';
         this.#primary.forgetRun();
+        return this.#giveUpOld(pending, error);
+      case 'elsewhere':
+        this.#host.handleAway(error);
+        this.#primary.lookAgain();
         return this.#giveUpOld(pending, error);
       case 'full':
         this.#host.handleFull(error);

@@ -44,8 +44,9 @@ import { LiveServers } from './live-servers.js';
 import type { LoggedCommit } from './log-entry.js';
 import { type KeptSession, readSession } from './log-entry.js';
 import { preferredServers } from './preferred-servers.js';
-import type { RedisAddress, RedisClient } from './redis-connection.js';
-import { parseRedisUrl } from './redis-connection.js';
+import type { RedisAddress } from './redis-address.js';
+import { parseRedisUrl } from './redis-address.js';
+import type { RedisClient } from './redis-client.js';
 import { foreignKeys, redisAway, redisUnavailable } from './redis-errors.js';
 import type { Bucket } from './redis-primary.js';
 import { RedisPrimary } from './redis-primary.js';
@@ -91,13 +92,19 @@ export class RedisEngine implements Engine {
   #health: EngineHealth = { state: 'ready', sinceMs: 0, cause: undefined };
   #changes = 0;
   #forks = 0;
+  /** Answers of a generation in which it has not looked for losses yet. */
+  #unchecked: { readonly bucket: Bucket; readonly tell: () => void }[] = [];
   /** From an answer to its commit, by the log. */
   readonly #tailed = new Durations();
   /** Says why more exactly than the call that failed by it. */
   #lastError: unknown;
   #stage: 'opening' | 'open' | 'closed' = 'opening';
 
-  /** @throws InvalidOptionsError for an address that is none */
+  /**
+   * `url`: `redis://[USER:PASSWORD@]HOST[:PORT][/PREFIX]`; `redis+sentinel://[USER:PASSWORD@]HOST[:PORT],…/NAME[/PREFIX]` for whichever process these sentinels
+   * call the primary of NAME, with `?sentinel_password=…` and `&sentinel_username=…` where they ask for them; `rediss` instead of `redis` with TLS;
+   * `unix:PATH[?PREFIX]`. @throws InvalidOptionsError for an address that is none
+   */
   constructor(url: string, { ack, behindMs = DEFAULT_BEHIND_MS, advertise }: RedisEngineOptions = {}) {
     if (advertise !== undefined && !isEndpoint(advertise)) {
       throw new InvalidOptionsError(`advertise ${advertise}: give HOST:PORT, as clients reach this server`);
@@ -172,6 +179,7 @@ export class RedisEngine implements Engine {
       ...{ logger: host.logger, waiting: host.waiting },
       handleAway: (error) => this.#handleAway(error),
       handleReady: () => this.#handleThere(),
+      handleOther: () => this.#tail?.lookAgain(),
     });
     this.#primary = primary;
     this.#calls = new CommitCalls(primary, {
@@ -194,11 +202,12 @@ export class RedisEngine implements Engine {
       handleBucket: (number) => void this.#bucket(number),
       handleCommit: (commit) => this.#handleLogged(commit),
       handleHole: (number, cause) => this.#handleHole(number, cause),
-      handleReturned: () => this.#lookForLosses(),
+      handleReturned: (run) => this.#lookForLosses(run),
       handleAway: (error) => this.#handleAway(error),
       handleHeard: () => this.#handleThere(),
       prefixOf: (number) => bucketPrefix(this.#address.prefix, number),
     });
+    this.#checkSame(await primary.readRun(), await this.#tail.readRun());
     for (const number of await this.#tail.known()) {
       const bucket = this.#bucket(number);
       await this.#asked().takeOver(bucket);
@@ -311,10 +320,18 @@ export class RedisEngine implements Engine {
     const { nowMs } = this.#opened();
     const answeredAtMs = nowMs();
     // What it has done is told to the watches of this server before whoever asked hears of it.
-    replica.whenAt(revision, () => {
-      this.#tailed.add(nowMs() - answeredAtMs);
-      resolve({ revision, results: outcomes });
-    });
+    const tell = (): void =>
+      replica.whenAt(revision, () => {
+        this.#tailed.add(nowMs() - answeredAtMs);
+        resolve({ revision, results: outcomes });
+      });
+    this.#whenChecked(this.#bucket(bucketOf(sessionId)), tell);
+  }
+
+  /** Where what this server has told may be lost, its revisions do not say what it has. */
+  #whenChecked(bucket: Bucket, tell: () => void): void {
+    if (bucket.generation === bucket.checkedGeneration) tell();
+    else this.#unchecked.push({ bucket, tell });
   }
 
   #sharedStats(): SharedStats {
@@ -443,9 +460,9 @@ export class RedisEngine implements Engine {
   // --- what was lost
 
   /** Redis may have begun again with less than it had acknowledged: what this server has seen of it says so. */
-  async #lookForLosses(): Promise<void> {
+  async #lookForLosses(tailRun: string): Promise<void> {
     const redis = this.#redis();
-    await this.#asked().readRun();
+    this.#checkSame(await this.#asked().readRun(), tailRun);
     // Where all of it is lost, even what it was.
     await redis.hsetnx(this.#keys.meta, 'format', FORMAT);
     await redis.hsetnx(this.#keys.meta, 'epoch', this.#epoch);
@@ -462,7 +479,18 @@ export class RedisEngine implements Engine {
       // Where it was cut off in between, it looks again.
       bucket.checkedGeneration = bucket.generation;
     }
+    const answered = this.#unchecked;
+    this.#unchecked = [];
+    for (const { bucket, tell } of answered) this.#whenChecked(bucket, tell);
     if (isOther) await this.#tail!.announceAgain(redis);
+  }
+
+  /** What is asked and what the log is read from: in a failover they may lead to two processes. @throws Error; then both look again */
+  #checkSame(asked: string, tail: string | undefined): void {
+    if (asked === tail) return;
+    this.#asked().lookAgain();
+    this.#tail!.lookAgain();
+    throw new Error('two processes answer as its primary');
   }
 
   /** False: all that was read of its log is kept, so that the log goes on from there. */
@@ -641,7 +669,8 @@ export class RedisEngine implements Engine {
   }
 
   #handleThere(): void {
-    if (this.#stage === 'open' && this.#health.state !== 'ready') this.#setHealth('ready', undefined);
+    if (this.#stage !== 'open' || this.#health.state === 'ready' || !this.#asked().isKnown) return;
+    this.#setHealth('ready', undefined);
   }
 
   #setHealth(state: EngineHealth['state'], cause: unknown): void {

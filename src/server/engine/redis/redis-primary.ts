@@ -2,13 +2,15 @@
  * The connection by which Redis is asked, and which of its processes answers there. Path: redis engine, commit calls -> [redis primary] -> scripts.
  * Away: what is asked rejects at once, and nothing is asked twice by itself. Closed: `close`.
  */
-import { EngineUnavailableError, InvalidOptionsError } from '../../../shared/errors.js';
+import { InvalidOptionsError } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logger.js';
 import type { Ack } from './ack.js';
 import type { Argument } from './group-arguments.js';
-import type { RedisAddress, RedisClient } from './redis-connection.js';
-import { openRedisClient } from './redis-connection.js';
+import type { RedisAddress } from './redis-address.js';
+import type { RedisClient } from './redis-client.js';
+import { RedisConnection } from './redis-connection.js';
 import { type Script, TAKE_OVER } from './scripts.js';
+import { SentinelWatch } from './sentinel-watch.js';
 
 export interface PrimaryHost {
   readonly logger: Logger;
@@ -16,6 +18,8 @@ export interface PrimaryHost {
   handleAway(error: Error): void;
   /** Connected again. */
   handleReady(): void;
+  /** Another process is the primary than the one that was. */
+  handleOther(): void;
 }
 
 /** What a server knows of a bucket's place in Redis. */
@@ -31,6 +35,7 @@ export interface Bucket {
 
 export class RedisPrimary {
   readonly client: RedisClient;
+  readonly #connection: RedisConnection;
   readonly #address: RedisAddress;
   readonly #behindMs: number;
   /** Undefined until `lookAtSettings`. */
@@ -41,6 +46,10 @@ export class RedisPrimary {
   #takeovers = 0;
   /** Empty: not known, or not any more. */
   #run = '';
+  /** The last that was known. */
+  #lastRun = '';
+  readonly #host: PrimaryHost;
+  readonly #watch: SentinelWatch | undefined;
 
   /** @throws what `ioredis` says where it cannot connect, EngineUnavailableError, InvalidOptionsError for an `ack` that it cannot give */
   static async open(
@@ -49,30 +58,42 @@ export class RedisPrimary {
     behindMs: number,
     host: PrimaryHost,
   ): Promise<RedisPrimary> {
-    const client = await openRedisClient(address, {
+    let primary: RedisPrimary | undefined;
+    const connection = await RedisConnection.open(address, {
       ...{ silentMs: Math.max(MIN_SILENCE_MS, behindMs), waiting: host.waiting },
       handleAway: (error) => host.handleAway(error),
+      handleCut: () => primary?.forgetRun(),
+      handleReady: () => {
+        primary?.readRun().then(
+          () => host.handleReady(),
+          (error: unknown) => host.handleAway(error as Error),
+        );
+      },
     });
-    const primary = new RedisPrimary(client, address, ack, behindMs);
-    client.on('close', () => primary.forgetRun());
+    primary = new RedisPrimary(connection, address, ack, behindMs, host);
     try {
       await primary.readRun();
       await primary.#lookAtSettings(host.logger);
+      await primary.#watch?.open(address);
     } catch (error) {
       primary.close();
       throw error;
     }
-    client.on('ready', () => {
-      primary.readRun().then(
-        () => host.handleReady(),
-        (error: unknown) => host.handleAway(error as Error),
-      );
-    });
     return primary;
   }
 
-  private constructor(client: RedisClient, address: RedisAddress, ack: Ack | undefined, behindMs: number) {
-    this.client = client;
+  private constructor(
+    connection: RedisConnection,
+    address: RedisAddress,
+    ack: Ack | undefined,
+    behindMs: number,
+    host: PrimaryHost,
+  ) {
+    this.client = connection.client;
+    this.#connection = connection;
+    this.#host = host;
+    const { place } = address;
+    this.#watch = place.kind === 'sentinel' ? new SentinelWatch(place.name, () => this.lookAgain()) : undefined;
     this.#address = address;
     this.#ack = ack;
     this.#behindMs = behindMs;
@@ -126,17 +147,32 @@ export class RedisPrimary {
     if (bucket.checkedGeneration < 0) bucket.checkedGeneration = bucket.generation;
   }
 
-  /** @throws EngineUnavailableError for what is no Redis */
+  /** @throws EngineUnavailableError for what is no Redis, Error for a replica: then its address is looked at anew */
   async readRun(): Promise<string> {
-    const info = await this.client.info('server');
-    this.#run = /^run_id:(\w+)/m.exec(info)?.[1] ?? '';
-    if (this.#run === '')
-      throw new EngineUnavailableError(`${this.#address.shown} does not say its run_id: it is no Redis`);
-    return this.#run;
+    const run = await this.#connection.readRun();
+    if (run === undefined) {
+      this.lookAgain();
+      throw new Error('READONLY: it is a replica');
+    }
+    const isOther = this.#lastRun !== '' && run !== this.#lastRun;
+    this.#run = this.#lastRun = run;
+    if (isOther) this.#host.handleOther();
+    return run;
+  }
+
+  get isKnown(): boolean {
+    return this.#run !== '';
+  }
+
+  /** Its address may lead to another process now. */
+  lookAgain(): void {
+    this.forgetRun();
+    this.#connection.lookAgain();
   }
 
   close(): void {
-    this.client.disconnect();
+    this.#connection.close();
+    this.#watch?.close();
   }
 
   /** What an acknowledgement can mean there. @throws InvalidOptionsError */

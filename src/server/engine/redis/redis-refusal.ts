@@ -2,10 +2,10 @@
 import { BridgeError } from '../../../shared/errors.js';
 
 /**
- * `fenced`: another process is the primary than the one that the call was meant for. `full`: it takes no more. `later`: it cannot at this moment.
- * `denied`: this user may not. `foreign`: a key of ours is of another program. `broken`: the script itself failed, maybe half way.
+ * `fenced`: another process is the primary than the one that the call was meant for. `elsewhere`: this one is none, or none any more.
+ * `full`: it takes no more. `later`: it cannot at this moment. `denied`: this user may not. `foreign`: a key of ours is of another program. `broken`: the script itself failed, maybe half way.
  */
-export type RedisRefusal = 'fenced' | 'full' | 'later' | 'denied' | 'foreign' | 'broken';
+export type RedisRefusal = 'fenced' | 'elsewhere' | 'full' | 'later' | 'denied' | 'foreign' | 'broken';
 
 /** Undefined: Redis has not answered at all. The first word is a code by its protocol, and the only thing of a sentence that decides. */
 export function redisRefusalOf(error: unknown): RedisRefusal | undefined {
@@ -21,12 +21,13 @@ export function passesByItself(error: unknown): boolean {
   const refusal = redisRefusalOf(error);
   // Said before anything is asked, and without a code of its own.
   if (refusal === 'broken') return error.message.startsWith('ERR max number of clients');
-  if (refusal !== undefined) return refusal === 'later' || refusal === 'full' || refusal === 'fenced';
+  if (refusal !== undefined) return PASSING.has(refusal);
   const { code } = error as { readonly code?: unknown };
   // Without a code it is the client's: cut off, or silent; or it cannot read what it was told.
   return code === undefined ? !/RESP type|Protocol error/.test(error.message) : AWAY.has(code);
 }
 
+const PASSING: ReadonlySet<RedisRefusal> = new Set(['later', 'full', 'fenced', 'elsewhere']);
 /** Of the network: nobody is there, or not yet. */
 const AWAY: ReadonlySet<unknown> = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOENT'],
@@ -36,7 +37,8 @@ const AWAY: ReadonlySet<unknown> = new Set([
 const REFUSALS: ReadonlyMap<string, RedisRefusal> = new Map([
   ['FENCED', 'fenced'],
   ...['OOM', 'MISCONF'].map((code) => [code, 'full'] as const),
-  ...['LOADING', 'BUSY', 'READONLY', 'MASTERDOWN', 'NOREPLICAS', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK'].map(
+  ...['READONLY', 'MASTERDOWN'].map((code) => [code, 'elsewhere'] as const),
+  ...['LOADING', 'BUSY', 'NOREPLICAS', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK'].map(
     (code) => [code, 'later'] as const,
   ),
   ...['NOAUTH', 'NOPERM', 'WRONGPASS'].map((code) => [code, 'denied'] as const),

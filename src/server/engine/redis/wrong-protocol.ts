@@ -7,20 +7,25 @@ import { connect } from 'node:net';
 import { connect as connectByTls } from 'node:tls';
 import { EngineUnavailableError } from '../../../shared/errors.js';
 import { within } from '../../within.js';
-import type { RedisAddress } from './redis-connection.js';
+import type { RedisNode } from './redis-address.js';
+
+/** `shown`: as its address is said, without a password. */
+interface Asked extends RedisNode {
+  readonly isTls: boolean;
+  readonly shown: string;
+}
 
 /** @throws EngineUnavailableError where it would answer if it were asked by the other protocol */
-export async function sayWrongProtocol({ options, shown }: RedisAddress, failure: unknown): Promise<void> {
-  const { host, port, tls } = options;
-  const { code, name } = failure as { readonly code?: unknown; readonly name?: unknown };
-  // Whoever refuses with a sentence has understood; and where nobody is, nobody can be asked.
-  if (host === undefined || port === undefined || name === 'ReplyError' || NOBODY.has(code)) return;
-  const isWrong = tls === undefined ? await speaksTls(host, port) : await speaksPlainly(host, port);
+export async function sayWrongProtocol({ host, port, isTls, shown }: Asked, failure: unknown): Promise<void> {
+  const { code } = failure as { readonly code?: unknown };
+  // Where nobody is, nobody can be asked.
+  if (NOBODY.has(code)) return;
+  const isWrong = isTls ? await speaksPlainly(host, port) : await speaksTls(host, port);
   if (!isWrong) return;
   throw new EngineUnavailableError(
-    tls === undefined
-      ? `Redis at ${shown} asks for TLS: give its address as ${shown.replace('redis', 'rediss')}`
-      : `Redis at ${shown} knows no TLS: give its address as ${shown.replace('rediss', 'redis')}`,
+    isTls
+      ? `Redis at ${shown} knows no TLS: give its address as ${shown.replace('rediss', 'redis')}`
+      : `Redis at ${shown} asks for TLS: give its address as ${shown.replace('redis', 'rediss')}`,
     { cause: failure },
   );
 }
