@@ -2,12 +2,10 @@
 // Arguments that begin with a dash go to node (`npm test -- ring --test-name-pattern=overflow`).
 
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
+import { pureOf, root, testsBelow } from './test-files.mjs';
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const words = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
 const options = process.argv.slice(2).filter((argument) => argument.startsWith('-'));
 
@@ -24,7 +22,7 @@ if (chosen.length === 0) {
 
 // The promises hold whatever carries the watches: without a word both carriers are tested, with one whichever the environment names.
 // Of the contract one number of workers is enough for the second, and faults of what both stand on are asked once.
-const failed = run(chosen, process.env);
+const failed = run(words.length > 0 ? chosen : together(all), process.env);
 const again =
   words.length > 0
     ? []
@@ -36,6 +34,13 @@ const again =
 const failedAgain = again.length > 0 && run(again, { ...process.env, BRIDGED_STATE_TRANSPORT: 'stream' });
 process.exitCode = failed || failedAgain ? 1 : 0;
 
+/** The same tests, those of pure modules as one file. */
+function together(files) {
+  const pure = new Set(pureOf(files));
+  // node runs files in the order of their paths, and an absolute one is the first: the longest shall not be left for the end.
+  return [join(root, 'scripts/pure-tests.mjs'), ...files.filter((path) => !pure.has(path))];
+}
+
 /** Whether any failed. */
 function run(files, env) {
   // A list of files, because Node 20 knows no globs and would run every file of a folder called test.
@@ -44,9 +49,8 @@ function run(files, env) {
     process.execPath,
     [
       ...[
-        '--enable-source-maps',
         '--test',
-        '--test-reporter=spec',
+        '--test-reporter=./scripts/test-reporter.mjs',
         '--test-timeout=120000',
         `--test-concurrency=${availableParallelism() + 1}`,
       ],
@@ -56,13 +60,4 @@ function run(files, env) {
   );
   if (signal !== null) process.stderr.write(`test: ended by ${signal}\n`);
   return status !== 0;
-}
-
-function testsBelow(folder) {
-  if (!existsSync(join(root, folder))) return [];
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = `${folder}/${entry.name}`;
-    if (entry.isDirectory()) return testsBelow(path);
-    return entry.name.endsWith('.test.js') ? [path] : [];
-  });
 }
