@@ -285,13 +285,13 @@ export function describeWatching(promise: Promised): void {
     assert.equal(recording.calls.length, 50);
   });
 
-  promise('one watch of 1,000 variables hears each of them', async (contract) => {
+  promise('one watch of hundreds of variables hears each of them', async (contract) => {
     const { provider } = contract;
-    const names = Array.from({ length: 1_000 }, (_, n) => `v${n}`);
+    const names = Array.from({ length: 300 }, (_, n) => `v${n}`);
     await Promise.all(names.map((name) => provider.registerVariable(name, 'integer', 0)));
     const recording = await contract.record(names);
     await provider.updateVariables(Object.fromEntries(names.map((name, n) => [name, n + 1])));
-    const calls = await recording.take(1_000);
+    const calls = await recording.take(names.length);
     assert.deepEqual(
       new Map(calls.map((call) => [call.identifier, call.newValue])),
       new Map(names.map((name, n) => [name, n + 1])),
