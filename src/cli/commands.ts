@@ -3,6 +3,7 @@
  * `get` shall not wait for a server, a logger and a live table to be read from disk.
  */
 import { readFileSync } from 'node:fs';
+import type { Writable } from 'node:stream';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { VARIABLE_TYPES } from '../shared/values/variable-type.js';
 import type { BackupCommandOptions, RestoreCommandOptions } from './backup.js';
@@ -18,11 +19,11 @@ import { oneLine } from './usage-error.js';
 import type { WatchCommandOptions } from './watch.js';
 
 /** @throws CommanderError after help, version or wrong use, which have been printed; and what the command throws */
-export async function runCommand(args: readonly string[], output: Output): Promise<void> {
-  await makeProgram(output).parseAsync([...args], { from: 'user' });
+export async function runCommand(args: readonly string[], output: Output, stderr: Writable): Promise<void> {
+  await makeProgram(output, stderr).parseAsync([...args], { from: 'user' });
 }
 
-function makeProgram(output: Output): Command {
+function makeProgram(output: Output, stderr: Writable): Command {
   const program = new Command('bridged-state')
     .description('Typed, versioned variables watched across processes: a bridge server and its client.')
     .version(readVersion(), '-V, --version')
@@ -30,6 +31,7 @@ function makeProgram(output: Output): Command {
     .configureHelp({ showGlobalOptions: false })
     .configureOutput({
       writeOut: (text) => output.line(text.trimEnd()),
+      writeErr: (text) => stderr.write(text),
       outputError: (text, write) => write(`${errorLine(text)}\n`),
     })
     .addHelpText(

@@ -3,18 +3,22 @@
  * Slow: a pipe that is not read blocks this thread, and the library conflates what it cannot hand over. Closed: what comes
  * later is dropped, and `closed` aborts, by which a command that goes on for ever ends; `… | head -1` is no failure.
  */
+import type { Writable } from 'node:stream';
 import { styleText } from 'node:util';
 
 export type Style = Parameters<typeof styleText>[0];
+
+/** process.stdout, or what stands in for it. */
+export type Terminal = Writable & { readonly isTTY?: boolean };
 
 export class Output {
   readonly isTerminal: boolean;
   /** Why writing failed, unless the reader just went away. */
   failure: Error | undefined;
-  readonly #stream: NodeJS.WriteStream;
+  readonly #stream: Terminal;
   readonly #closed = new AbortController();
 
-  constructor(stream: NodeJS.WriteStream) {
+  constructor(stream: Terminal) {
     this.#stream = stream;
     this.isTerminal = stream.isTTY === true;
     stream.on('error', (error: NodeJS.ErrnoException) => {

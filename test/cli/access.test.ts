@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { run, startServe } from '../support/command-line.js';
+import { run, runHere, startServe } from '../support/command-line.js';
 
 let folder: string;
 const at = (name: string): string => join(folder, name);
@@ -31,7 +31,7 @@ after(() => rmSync(folder, { recursive: true, force: true }));
 test('serve --tokens opens the sessions that a token names', async () => {
   const { serve, endpoint } = await startServe('--tokens', at('tokens'));
   try {
-    const list = (...args: string[]) => run(['list', '--json', '--endpoint', endpoint, ...args]);
+    const list = (...args: string[]) => runHere(['list', '--json', '--endpoint', endpoint, ...args]);
     assert.equal((await list('--token', 'operator')).exitCode, 0);
     assert.equal((await list('--token', 'team', '--session', 'team-a')).exitCode, 0);
     const denied = await list('--token', 'team', '--session', 'other');
@@ -69,7 +69,7 @@ test('files that are not there, and halves of a pair, are wrong use in one line'
     [['list', '--tls-key', at('client.key')], /--tls-key needs --tls-cert/],
     [['list', '--tls-ca', at('nowhere')], /--tls-ca: the file .* is not there/],
   ] as const) {
-    const { exitCode, stderr } = await run([...args]);
+    const { exitCode, stderr } = await runHere([...args]);
     assert.equal(exitCode, 2, args.join(' '));
     assert.match(stderr, sentence);
     assert.equal(stderr.trim().split('\n').length, 1);

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
-import { run } from '../support/command-line.js';
+import { run, runHere } from '../support/command-line.js';
 import { EngineServer } from '../support/engine-server.js';
 import { SeenUpdates, SOON } from '../support/seen-updates.js';
 
@@ -48,7 +48,7 @@ test('a backup of a running server becomes a folder whose watches are told resyn
   const top = await run(['top', '--admin', admin, '--seconds', '0.5', '--json']);
   assert.equal((JSON.parse(top.stdout.split('\n')[0]!) as { engineReady: boolean }).engineReady, true);
 
-  const refused = await run(['restore', file, '--engine', `sqlite:${folder}`]);
+  const refused = await runHere(['restore', file, '--engine', `sqlite:${folder}`]);
   assert.equal(refused.exitCode, 1);
   assert.match(refused.stderr, /holds a state already/);
   await server.kill();
@@ -69,11 +69,16 @@ test('a backup of a running server becomes a folder whose watches are told resyn
 
 test('a server whose engine keeps nothing makes no backup, and a missing one is said', async () => {
   await using server = await startBridgeServer({ port: 0, adminPort: 0 });
-  const { exitCode, stderr } = await run(['backup', join(root, 'none'), '--admin', `127.0.0.1:${server.adminPort}`]);
+  const { exitCode, stderr } = await runHere([
+    'backup',
+    join(root, 'none'),
+    '--admin',
+    `127.0.0.1:${server.adminPort}`,
+  ]);
   assert.equal(exitCode, 1);
   assert.match(stderr, /the memory engine keeps nothing that could be copied/);
-  const nobody = await run(['backup', join(root, 'none'), '--admin', `127.0.0.1:${server.port}`]);
+  const nobody = await runHere(['backup', join(root, 'none'), '--admin', `127.0.0.1:${server.port}`]);
   assert.equal(nobody.exitCode, 1);
-  const nothing = await run(['restore', join(root, 'none'), '--engine', `sqlite:${join(root, 'empty')}`]);
+  const nothing = await runHere(['restore', join(root, 'none'), '--engine', `sqlite:${join(root, 'empty')}`]);
   assert.match(nothing.stderr, /cannot be restored/);
 });

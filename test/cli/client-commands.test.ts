@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
 import type { CommandResult } from '../support/command-line.js';
-import { CommandProcess, run, startServe } from '../support/command-line.js';
+import { CommandProcess, run, runHere, startServe } from '../support/command-line.js';
 
 describe('client commands', () => {
   let serve: CommandProcess;
@@ -18,7 +18,7 @@ describe('client commands', () => {
     await serve.kill();
   });
 
-  const call = (...args: string[]): Promise<CommandResult> => run([...args, '--endpoint', endpoint]);
+  const call = (...args: string[]): Promise<CommandResult> => runHere([...args, '--endpoint', endpoint]);
 
   /** What a command that is done has printed. */
   async function done(...args: string[]): Promise<string> {
@@ -40,6 +40,25 @@ describe('client commands', () => {
     assert.match(stderr, /^bridged-state: [^\n]+\n$/);
     return stderr;
   }
+
+  test('each is a process that ends by itself, with the exit code that the shell asks for', async () => {
+    for (const [exitCode, said, ...args] of [
+      [0, /^\S+\n$/, 'register', 'whole', 'integer', '1'],
+      [0, /^1\n$/, 'get', 'whole'],
+      [0, /^2\n$/, 'set', 'whole', '2'],
+      [2, /^$/, 'set', 'whole', 'warm'],
+      [0, /^\[\{"version":2,[^\n]+\]\n$/, 'history', 'whole', '--limit', '1', '--json'],
+      [0, /^3\n$/, 'rollback', 'whole', '1'],
+      [0, /^\[\{"name":"whole",[^\n]+\]\n$/, 'list', 'whole', '--json'],
+      [0, /^\{"name":"whole","deleted":true\}\n$/, 'delete', 'whole', '--json'],
+      [1, /^$/, 'get', 'whole'],
+    ] as const) {
+      const result = await run([...args, '--endpoint', endpoint]);
+      assert.equal(result.exitCode, exitCode, `${args.join(' ')}: ${result.stderr}`);
+      assert.match(result.stdout, said, args.join(' '));
+      assert.match(result.stderr, exitCode === 0 ? /^$/ : /^bridged-state: [^\n]+\n$/, args.join(' '));
+    }
+  });
 
   test('register prints the id, and get finds the variable by name and by id', async () => {
     const id = (await done('register', 'by-id', 'float', '21.5')).trim();
@@ -88,7 +107,7 @@ describe('client commands', () => {
     assert.equal(await done('get', 'nan', '--json'), '{"nan":"NaN"}\n');
     await done('set', 'nan', '"Infinity"');
     assert.equal(await done('get', 'nan'), 'Infinity\n');
-    const { exitCode } = await run(['set', 'nan', '--endpoint', endpoint, '--', '-Infinity']);
+    const { exitCode } = await runHere(['set', 'nan', '--endpoint', endpoint, '--', '-Infinity']);
     assert.equal(exitCode, 0);
     assert.equal(await done('get', 'nan'), '-Infinity\n');
   });

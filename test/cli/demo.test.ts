@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { CommandProcess, run } from '../support/command-line.js';
+import { CommandProcess, runHere } from '../support/command-line.js';
 import { until } from '../support/deadline.js';
 import { HOW_TO_INSTALL_REDIS, hasRedis, skipWithoutRedis } from '../support/redis-server.js';
 
@@ -69,7 +69,7 @@ test('demo --engine redis --servers 2 kills the server of the watching process: 
 });
 
 test('two servers need an engine that they share', async () => {
-  const { exitCode, stderr } = await run(['demo', '--servers', '2']);
+  const { exitCode, stderr } = await runHere(['demo', '--servers', '2']);
   assert.deepEqual([exitCode, /--servers 2 needs an engine/.test(stderr)], [2, true]);
 });
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { CommandProcess, run, startServe } from '../support/command-line.js';
+import { CommandProcess, run, runHere, startServe } from '../support/command-line.js';
 
 test('serve prints one JSON line when it accepts, and ends with 0 by SIGTERM', async () => {
   const { serve, endpoint, line } = await startServe();
@@ -28,7 +28,7 @@ test('SIGTERM drains: a watching client is told and tries again, and serve ends 
   const { serve, endpoint } = await startServe('--log-level', 'silent');
   let watch: CommandProcess | undefined;
   try {
-    await run(['register', 'fan', 'integer', '1', '--endpoint', endpoint]);
+    await runHere(['register', 'fan', 'integer', '1', '--endpoint', endpoint]);
     watch = new CommandProcess(['watch', 'fan', '--json', '--endpoint', endpoint]);
     assert.equal((await watch.json()).event, 'ready');
     serve.signal('SIGTERM');
@@ -65,7 +65,7 @@ test('with an admin port it answers over HTTP, and top shows it', async () => {
   try {
     const admin = `127.0.0.1:${line.adminPort}`;
     assert.equal((await fetch(`http://${admin}/healthz`)).status, 200);
-    await run(['register', 'fan', 'integer', '1', '--session', 'cooling', '--endpoint', endpoint]);
+    await runHere(['register', 'fan', 'integer', '1', '--session', 'cooling', '--endpoint', endpoint]);
     const { exitCode, stdout, stderr } = await run(['top', '--admin', admin, '--json', '--seconds', '0.5']);
     assert.deepEqual([exitCode, stderr], [0, '']);
     const view = JSON.parse(stdout) as Record<string, unknown>;
@@ -84,10 +84,10 @@ test('top without an admin port says what to do, exit code 1', async () => {
 test('a server with tokens opens to those who have one, by option or environment', async () => {
   const { serve, endpoint } = await startServe('--token', 'sesame', '--log-level', 'warn');
   try {
-    const refused = await run(['list', '--endpoint', endpoint]);
+    const refused = await runHere(['list', '--endpoint', endpoint]);
     assert.equal(refused.exitCode, 1);
     assert.match(refused.stderr, /^bridged-state: [^\n]+\n$/);
-    assert.equal((await run(['list', '--endpoint', endpoint, '--token', 'sesame'])).exitCode, 0);
+    assert.equal((await runHere(['list', '--endpoint', endpoint, '--token', 'sesame'])).exitCode, 0);
     assert.equal((await run(['list', '--endpoint', endpoint], { BRIDGED_STATE_TOKEN: 'sesame' })).exitCode, 0);
   } finally {
     await serve.kill();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
-import { run } from '../support/command-line.js';
+import { run, runHere } from '../support/command-line.js';
 
 const COMMANDS = [
   ...['serve', 'demo', 'top', 'register', 'get', 'set', 'delete', 'list', 'history', 'rollback', 'watch'],
@@ -9,7 +9,7 @@ const COMMANDS = [
 
 for (const command of COMMANDS) {
   test(`${command} --help shows an example and exits 0`, async () => {
-    const { exitCode, stdout, stderr } = await run([command, '--help']);
+    const { exitCode, stdout, stderr } = await runHere([command, '--help']);
     assert.equal(exitCode, 0);
     assert.equal(stderr, '');
     assert.match(stdout, new RegExp(`^Usage: bridged-state ${command}\\b`));
@@ -18,7 +18,7 @@ for (const command of COMMANDS) {
 }
 
 test('--help names every command and none that is hidden', async () => {
-  const { exitCode, stdout } = await run(['--help']);
+  const { exitCode, stdout } = await runHere(['--help']);
   assert.equal(exitCode, 0);
   for (const command of COMMANDS) assert.match(stdout, new RegExp(`^ {2}${command} `, 'm'));
   assert.doesNotMatch(stdout, /demo-writer|demo-watcher|with-parent/);
@@ -35,6 +35,15 @@ test('without a command the help goes to stderr, with exit code 2', async () => 
   assert.equal(exitCode, 2);
   assert.equal(stdout, '');
   assert.match(stderr, /^Usage: bridged-state/);
+});
+
+test('a wrong use and a help end a process with their exit code, said on the right stream', async () => {
+  const wrong = await run(['get', 'a', '--jsn']);
+  assert.deepEqual([wrong.exitCode, wrong.stdout], [2, '']);
+  assert.match(wrong.stderr, /^bridged-state: unknown option '--jsn'[^\n]*\n$/);
+  const help = await run(['get', '--help']);
+  assert.deepEqual([help.exitCode, help.stderr], [0, '']);
+  assert.match(help.stdout, /^Usage: bridged-state get\b/);
 });
 
 const WRONG_USES: Readonly<Record<string, readonly [args: readonly string[], sentence: RegExp]>> = {
@@ -74,7 +83,7 @@ const WRONG_USES: Readonly<Record<string, readonly [args: readonly string[], sen
 
 for (const [what, [args, sentence]] of Object.entries(WRONG_USES)) {
   test(`${what} is wrong use: one line on stderr, exit code 2`, async () => {
-    const { exitCode, stdout, stderr } = await run(args);
+    const { exitCode, stdout, stderr } = await runHere(args);
     assert.equal(exitCode, 2, stderr);
     assert.equal(stdout, '');
     assert.match(stderr, sentence);
@@ -84,7 +93,7 @@ for (const [what, [args, sentence]] of Object.entries(WRONG_USES)) {
 
 for (const args of [['get', 'a'], ['list'], ['watch', 'a'], ['register', 'a', 'float', '1']]) {
   test(`${args[0]} of a server that is down says so in one line, exit code 1`, async () => {
-    const { exitCode, stdout, stderr } = await run([...args, '--endpoint', '127.0.0.1:1']);
+    const { exitCode, stdout, stderr } = await runHere([...args, '--endpoint', '127.0.0.1:1']);
     assert.deepEqual([exitCode, stdout], [1, '']);
     assert.match(stderr, /^bridged-state: [^\n]*127\.0\.0\.1:1[^\n]*\n$/);
   });

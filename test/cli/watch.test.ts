@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
-import { CommandProcess, run, startServe } from '../support/command-line.js';
+import { CommandProcess, runHere, startServe } from '../support/command-line.js';
 import { within } from '../support/deadline.js';
 
 const FIELDS = [
@@ -190,13 +190,13 @@ test('a watch goes on when its server comes back on the same port, and tells wha
   let second: CommandProcess | undefined;
   let watch: CommandProcess | undefined;
   try {
-    await run(['register', 'fan', 'integer', '1', '--endpoint', endpoint]);
+    await runHere(['register', 'fan', 'integer', '1', '--endpoint', endpoint]);
     watch = new CommandProcess(['watch', 'fan', '--json', '--endpoint', endpoint]);
     assert.equal((await watch.json()).event, 'ready');
     await serve.kill();
     second = new CommandProcess(['serve', '--port', port, '--log-level', 'silent']);
     await second.line();
-    await run(['register', 'fan', 'integer', '7', '--endpoint', endpoint]);
+    await runHere(['register', 'fan', 'integer', '7', '--endpoint', endpoint]);
     const update = await watch.json();
     assert.deepEqual([update.new, update.resync], [7, true]);
     watch.signal('SIGTERM');
