@@ -207,6 +207,11 @@ export class Session implements Follower {
     return known === undefined && this.#table.isChangingNames ? this.#engine.whenKept(this.id) : known;
   }
 
+  /** When its histories hold all that is kept of them; undefined: now. Until then they may begin later. */
+  whenHistoryIsRead(): Promise<void> | undefined {
+    return this.#engine.whenHistoryIsRead?.();
+  }
+
   #whenKnown(identifiers: Iterable<string>): Promise<void> | undefined {
     return this.#engine.isShared && this.#lacksOne(identifiers) ? this.#engine.whenKnown?.(this.id) : undefined;
   }

@@ -10,8 +10,16 @@ export interface Journal {
   readonly name: string;
   /** Asked again where it was full. @throws EngineInUseError, EngineFormatError, EngineUnavailableError, StorageFullError */
   open(asked: { readonly epoch: string | undefined }): Promise<Life>;
-  /** Everything that is kept, snapshots before commits, each in its order. */
-  load(handle: (kept: Loaded) => void): Promise<void>;
+  /**
+   * What a server needs before it serves anybody: snapshots, then the commits that no finished snapshot covers, each in its order. Resolves with
+   * the last place, and the highest number of a session that is known without the commits that were told.
+   */
+  load(handle: (kept: Loaded) => void): Promise<{ readonly place: number; readonly lastNumber: number }>;
+  /**
+   * Commits before a place, the last of them first, some at a time: older versions of what `load` has told. Resolves with the place to go on before;
+   * undefined where there are no more. Left out by a journal whose `load` tells every commit.
+   */
+  loadBefore?(place: number, handle: (commit: CommitRecord) => void): Promise<number | undefined>;
   /**
    * Resolves when all of it is kept, under one place, which is one more than the last. @throws StorageFullError and EngineUnavailableError when
    * nothing of it is; anything else: ask `lastPlace`.
@@ -21,8 +29,11 @@ export interface Journal {
   lastPlace(): Promise<number>;
   /** Some of a snapshot. Not kept where it fails: it is said again. */
   snapshot(portion: SnapshotPortion): Promise<void>;
-  /** A whole snapshot covers all up to a place, and what is older than `keepMs` need not be read again. */
-  cut(coveredTo: number, keepMs: number): Promise<void>;
+  /**
+   * A whole snapshot covers all up to a place: `load` need not tell it again. What of it is older than `keepMs` need not be kept. `lastNumber`:
+   * the highest that a session has had.
+   */
+  cut(coveredTo: number, keepMs: number, lastNumber: number): Promise<void>;
   /** A whole copy of what is kept now, beside it: its path. */
   readonly backup?: (() => Promise<string>) | undefined;
   readonly health: EngineHealth['state'];

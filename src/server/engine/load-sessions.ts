@@ -1,14 +1,15 @@
 /**
- * Sessions out of a journal, as they were when the server ended. Path: journal -> [load sessions] -> local engine. A snapshot's variable has its
- * last versions; the log has those before and behind them, as far as it goes back. Pure.
+ * Sessions out of a journal, as they were when the server ended. Path: journal -> [load sessions] -> local engine. What a snapshot has is in its table as
+ * soon as it is read, and what the log has behind it follows; the versions before those are read later (history reader). Pure.
  */
-import type { Change, VersionedValue } from '../../shared/state/variable.js';
+import { bytesOfVersion } from '../../shared/state/held-bytes.js';
+import type { Change } from '../../shared/state/variable.js';
 import type { EngineHost, PlacedOutcome } from './engine.js';
 import type { Journal, Loaded } from './journal.js';
 import { LocalSession } from './local-session.js';
-import type { CommitRecord, GoneRecord, RegistrationRecord, SessionRecord, WindowRecord } from './records.js';
+import type { ChangeRecord, CommitRecord, GoneRecord, SessionRecord, VariableRecord, WindowRecord } from './records.js';
 
-/** Returns the last place of the log, and the highest number of a session. */
+/** Returns the last place of the log, and the highest number that a session has had. */
 export async function loadSessions(
   journal: Pick<Journal, 'load'>,
   host: EngineHost,
@@ -16,16 +17,16 @@ export async function loadSessions(
   sessions: Map<string, LocalSession>,
 ): Promise<{ readonly place: number; readonly lastNumber: number }> {
   const loading = new Map<number, LoadingSession>();
-  let place = 0;
+  const atMs = byHostClock(host);
   let lastNumber = 0;
-  await journal.load((kept: Loaded) => {
+  const found = await journal.load((kept: Loaded) => {
     switch (kept.kind) {
       case 'session':
         lastNumber = Math.max(lastNumber, kept.session.session);
-        loading.set(kept.session.session, new LoadingSession(kept.session, kept.revision, kept.forgottenRevision));
+        loading.set(kept.session.session, new LoadingSession(kept, host, generation, atMs));
         break;
       case 'variable':
-        loading.get(kept.variable.session)?.addVariable(kept.variable.registration, kept.variable.versions);
+        loading.get(kept.variable.session)?.addVariable(kept.variable);
         break;
       case 'gone':
         loading.get(kept.gone.session)?.addGone(kept.gone);
@@ -34,7 +35,6 @@ export async function loadSessions(
         loading.get(kept.session)?.addWindow(kept.window);
         break;
       case 'commit':
-        place = kept.place;
         lastNumber = Math.max(lastNumber, kept.commit.session);
         loading.get(kept.commit.session)?.addCommit(kept.commit);
         break;
@@ -42,43 +42,49 @@ export async function loadSessions(
         kept satisfies never;
     }
   });
-  for (const session of loading.values()) sessions.set(session.id, session.build(host, generation));
-  return { place, lastNumber };
+  for (const { session } of [...loading.values()].map((one) => one.finish())) sessions.set(session.id, session);
+  return { place: found.place, lastNumber: Math.max(lastNumber, found.lastNumber) };
 }
 
-interface LoadingVariable {
-  readonly registration: RegistrationRecord;
-  /** Before those of the snapshot, oldest first; not all of them may follow each other. */
-  readonly older: VersionedValue[];
-  readonly versions: VersionedValue[];
+/** When something was, by a clock that nobody sets. */
+export function byHostClock(host: EngineHost): (timestamp: number) => number {
+  const nowMs = host.nowMs();
+  const wallNow = host.table.timestampAt?.(nowMs) ?? nowMs;
+  return (timestamp) => nowMs - Math.max(0, wallNow - timestamp);
 }
 
 class LoadingSession {
-  readonly #record: SessionRecord;
+  readonly session: LocalSession;
+  readonly #atMs: (timestamp: number) => number;
   #revision: number;
   readonly #forgottenRevision: number;
-  readonly #variables = new Map<number, LoadingVariable>();
-  readonly #gone = new Map<number, GoneRecord>();
-  /** Places of what the snapshot does not have as it is now: the next one has to, before the log is cut. */
-  readonly #logged = new Set<number>();
+  /** By place. */
+  readonly #gone = new Map<number, Change>();
   readonly #windows = new Map<string, { from: number; outcomes: PlacedOutcome[] }>();
 
-  constructor(record: SessionRecord, revision: number, forgottenRevision: number) {
-    this.#record = record;
-    this.#revision = revision;
-    this.#forgottenRevision = forgottenRevision;
+  constructor(
+    kept: { readonly session: SessionRecord; readonly revision: number; readonly forgottenRevision: number },
+    host: EngineHost,
+    generation: number,
+    atMs: (timestamp: number) => number,
+  ) {
+    const { sessionId, session: number, metadata, createdAt } = kept.session;
+    this.session = new LocalSession(sessionId, number, metadata, atMs(createdAt), host.table, true, generation);
+    this.#atMs = atMs;
+    this.#revision = kept.revision;
+    this.#forgottenRevision = kept.forgottenRevision;
   }
 
-  get id(): string {
-    return this.#record.sessionId;
+  addVariable({ registration, versions }: VariableRecord): void {
+    this.session.table.restore(registration, versions, this.#atMs);
   }
 
-  addVariable(registration: RegistrationRecord, versions: readonly VersionedValue[]): void {
-    this.#variables.set(registration.place, { registration, older: [], versions: [...versions] });
-  }
-
-  addGone(gone: GoneRecord): void {
-    this.#gone.set(gone.registration.place, gone);
+  addGone({ registration, reason, version }: GoneRecord): void {
+    const { table } = this.session;
+    const variable = table.variableOf(registration, version, registration.place);
+    variable.isGone = true;
+    table.skipPlacesTo(registration.place);
+    this.#gone.set(registration.place, { variable, previous: version, current: version, reason });
   }
 
   addWindow({ link, from, outcomes }: WindowRecord): void {
@@ -95,64 +101,43 @@ class LoadingSession {
   addCommit({ revision, changes, window }: CommitRecord): void {
     this.#revision = Math.max(this.#revision, revision);
     if (window !== undefined) this.addWindow(window);
-    for (const { place, version, registration, reason } of changes) {
-      const known = this.#variables.get(place);
-      if (reason !== undefined) {
-        if (known === undefined) continue;
-        this.#variables.delete(place);
-        const { session } = this.#record;
-        this.#gone.set(place, { session, registration: known.registration, reason, version });
-      } else if (known === undefined) {
-        // It went later, and the snapshot has that already.
-        if (registration === undefined || this.#gone.has(place)) continue;
-        this.addVariable(registration, [version]);
-      } else if (version.version === known.versions.at(-1)!.version + 1) known.versions.push(version);
-      else {
-        if (version.version < known.versions[0]!.version) known.older.push(version);
-        continue;
-      }
-      this.#logged.add(place);
+    for (const change of changes) this.#addChange(change);
+  }
+
+  /** The snapshot may have it, or what came behind it: it was written while the log went on. */
+  #addChange({ place, version, registration, reason }: ChangeRecord): void {
+    const { table } = this.session;
+    const known = table.at(place);
+    if (known === undefined) {
+      // Or it went later, and the snapshot has that already.
+      if (registration === undefined || this.#gone.has(place)) return;
+      const variable = table.variableOf(registration, version, place, registration.createdAt);
+      this.#replay({ variable, previous: undefined, current: version, reason: undefined });
+    } else if (reason !== undefined) {
+      const change = { variable: known, previous: known.current, current: version, reason };
+      this.#gone.set(place, change);
+      this.#replay(change);
+    } else if (version.version > known.current.version) {
+      this.#replay({ variable: known, previous: known.current, current: version, reason: undefined });
     }
   }
 
-  build(host: EngineHost, generation: number): LocalSession {
-    const { sessionId, session: number, metadata, createdAt } = this.#record;
-    const nowMs = host.nowMs();
-    const wallNow = host.table.timestampAt?.(nowMs) ?? nowMs;
-    const atMs = (timestamp: number): number => nowMs - Math.max(0, wallNow - timestamp);
-    const session = new LocalSession(sessionId, number, metadata, atMs(createdAt), host.table, true, generation);
-    const variables = [...this.#variables.values()].sort((a, b) => a.registration.place - b.registration.place);
-    for (const { registration, older, versions } of variables) {
-      const all = [...followed(older, versions[0]!.version), ...versions];
-      const variable = session.table.restore(registration, all, atMs);
-      if (this.#logged.has(variable.place)) session.makeDirty(variable);
-    }
-    const gone = [...this.#gone.values()].sort((a, b) => a.version.revision - b.version.revision);
-    for (const record of gone) {
-      const change = changeOf(session, record);
-      session.gone.remember(change);
-      if (this.#logged.has(record.registration.place)) session.makeDirty(change.variable);
-    }
+  #replay(change: Change): void {
+    const { current, reason, variable } = change;
+    const bytes = reason === undefined ? bytesOfVersion(current.value, current.custom, current.source) : 0;
+    this.session.table.replay({ ...change, bytes }, this.#atMs(current.timestamp));
+    // The snapshot does not have it as it is now: the next one has to, before the log is cut.
+    this.session.makeDirty(variable);
+  }
+
+  /** All is read. */
+  finish(): this {
+    const { session } = this;
+    const gone = [...this.#gone.values()].sort((a, b) => a.current.revision - b.current.revision);
+    for (const change of gone) session.gone.remember(change);
     session.gone.forgetTo(this.#forgottenRevision);
     session.table.skipTo(this.#revision);
     session.windows = [...this.#windows].map(([link, { from, outcomes }]) => ({ link, from, outcomes }));
-    return session;
+    return this;
   }
-}
-
-/** Those right before a version, without a hole. */
-function followed(older: readonly VersionedValue[], first: number): readonly VersionedValue[] {
-  let from = older.length;
-  let next = first;
-  while (from > 0 && older[from - 1]!.version === next - 1) {
-    from -= 1;
-    next -= 1;
-  }
-  return older.slice(from);
-}
-
-function changeOf(session: LocalSession, { registration, reason, version }: GoneRecord): Change {
-  const variable = session.table.variableOf(registration, version, registration.place);
-  variable.isGone = true;
-  return { variable, previous: version, current: version, reason };
 }

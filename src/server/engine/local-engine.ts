@@ -27,6 +27,7 @@ import type {
   Outcome,
 } from './engine.js';
 import { opened } from './engine.js';
+import { HistoryReader } from './history-reader.js';
 import type { Journal } from './journal.js';
 import { loadSessions } from './load-sessions.js';
 import { LocalSession } from './local-session.js';
@@ -52,6 +53,7 @@ export class LocalEngine implements Engine {
   #life: Life | undefined;
   #queue: CommitQueue | undefined;
   #rounds: SnapshotRounds | undefined;
+  #history: HistoryReader | undefined;
   #lastNumber = 0;
   #changes = 0;
   #health: EngineHealth = { state: 'ready', sinceMs: 0, cause: undefined };
@@ -115,8 +117,10 @@ export class LocalEngine implements Engine {
       },
       place,
     );
-    this.#rounds = new SnapshotRounds(journal, this.#sessions, () => this.#queue!.place, host, this.#snapshotEveryMs);
+    const progress = { place: () => this.#queue!.place, lastNumber: () => this.#lastNumber };
+    this.#rounds = new SnapshotRounds(journal, this.#sessions, progress, host, this.#snapshotEveryMs);
     await this.#rounds.shortenLog();
+    this.#history = new HistoryReader(journal, host, this.#sessions.values(), place);
     this.#life = life;
     // It may have begun on a full disk.
     this.#setHealth(journal.health, undefined);
@@ -210,12 +214,17 @@ export class LocalEngine implements Engine {
     return session === undefined || session.waiting === 0 ? undefined : session.tail!.then(ignore, ignore);
   }
 
+  whenHistoryIsRead(): Promise<void> | undefined {
+    return this.#history?.whenRead();
+  }
+
   touch(): void {
     // The server of a session that nobody else has knows itself when it was used.
   }
 
   async close(): Promise<void> {
     await this.#queue?.whenIdle();
+    await this.#history?.close();
     await this.#rounds?.close();
     await this.#journal?.close();
     this.#sessions.clear();

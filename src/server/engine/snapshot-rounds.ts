@@ -12,10 +12,17 @@ import type { LocalSession } from './local-session.js';
 import type { GoneRecord, VariableRecord } from './records.js';
 import { registrationRecordOf } from './records.js';
 
+interface Progress {
+  /** Of the last append that is kept. */
+  readonly place: () => number;
+  /** The highest that a session has had. */
+  readonly lastNumber: () => number;
+}
+
 export class SnapshotRounds {
   readonly #journal: Journal;
   readonly #sessions: ReadonlyMap<string, LocalSession>;
-  readonly #place: () => number;
+  readonly #progress: Progress;
   readonly #host: EngineHost;
   readonly #everyMs: number;
   #timer: NodeJS.Timeout | undefined;
@@ -26,13 +33,13 @@ export class SnapshotRounds {
   constructor(
     journal: Journal,
     sessions: ReadonlyMap<string, LocalSession>,
-    place: () => number,
+    progress: Progress,
     host: EngineHost,
     everyMs: number,
   ) {
     this.#journal = journal;
     this.#sessions = sessions;
-    this.#place = place;
+    this.#progress = progress;
     this.#host = host;
     this.#everyMs = everyMs;
     this.#schedule(journal.stats.changes > MANY_CHANGES ? 0 : everyMs);
@@ -71,7 +78,7 @@ export class SnapshotRounds {
   }
 
   async #run(): Promise<void> {
-    const coveredTo = this.#place();
+    const coveredTo = this.#progress.place();
     if (coveredTo === this.#coveredTo) {
       await this.#cut(coveredTo);
       return;
@@ -100,7 +107,7 @@ export class SnapshotRounds {
   }
 
   #cut(coveredTo: number): Promise<void> {
-    return this.#journal.cut(coveredTo, this.#host.table.history.maxAgeMs);
+    return this.#journal.cut(coveredTo, this.#host.table.history.maxAgeMs, this.#progress.lastNumber());
   }
 
   /** What is written is not dirty any more. */

@@ -36,7 +36,10 @@ export function readHandlers(server: ServerContext): UntypedServiceImplementatio
     }),
 
     GetVariableHistory: unaryCall(server, METHODS.GetVariableHistory, async (request, { nowMs }) => {
-      const variable = store.require(request.sessionId ?? '', nowMs).require(request.variableIdentifier ?? '');
+      const session = store.require(request.sessionId ?? '', nowMs);
+      const reading = session.whenHistoryIsRead();
+      if (reading !== undefined) await reading;
+      const variable = session.require(request.variableIdentifier ?? '');
       return new Encoded(await historyOf(variable, request, turns.begin(), maxAnswerBytes));
     }),
   };

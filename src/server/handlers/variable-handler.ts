@@ -84,13 +84,19 @@ export function variableHandlers(server: ServerContext): UntypedServiceImplement
     RollbackVariable: unaryCall(
       server,
       METHODS.RollbackVariable,
-      (request, { nowMs }) => {
-        const session = store.require(request.sessionId ?? '', nowMs);
+      (request, call) => {
+        const session = store.require(request.sessionId ?? '', call.nowMs);
         const variable = session.require(request.variableIdentifier ?? '');
         const version = targetVersionOf(request.targetVersion ?? 0, variable);
-        const rolledBack = session.rollback(variable.name, version, setterFromWire(undefined), nowMs);
-        counters.sets += 1;
-        return mapKept(rolledBack, (present) => ({ success: true, variable: variableToWire(present) }));
+        const rollBack = () => {
+          const rolledBack = session.rollback(variable.name, version, setterFromWire(undefined), call.nowMs);
+          counters.sets += 1;
+          return mapKept(rolledBack, (present) => ({ success: true, variable: variableToWire(present) }));
+        };
+        const reading = variable.history.find(version) === undefined ? session.whenHistoryIsRead() : undefined;
+        if (reading === undefined) return rollBack();
+        const release = call.holdLine();
+        return reading.then(rollBack).finally(release);
       },
       (errorMessage) => ({ success: false, errorMessage }),
     ),

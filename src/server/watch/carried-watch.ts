@@ -18,7 +18,7 @@ import { Outbox } from './outbox.js';
 import type { SentState } from './sent-state.js';
 import type { WatchAsks, WatchOwner } from './watch.js';
 import { Watch } from './watch.js';
-import { openingOf } from './watch-opening.js';
+import { lacksOlder, openingOf } from './watch-opening.js';
 import { registerWatch } from './watch-registration.js';
 import type { WatchRequest } from './watch-request.js';
 import type { LiveWatch } from './watch-streams.js';
@@ -97,13 +97,17 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
     if (this.isEnded) return;
     const gone = await registerWatch(this.#watch, request, this.session, life, work);
     if (this.isEnded) return;
+    const { resume } = request;
+    const sharedUpTo = resume?.life === life ? this.session.sharedUpTo(resume.generation) : -1;
+    const reading = this.session.whenHistoryIsRead();
+    // Before it is captured: what is set meanwhile would wait for it.
+    if (reading !== undefined && lacksOlder(request, this.#watch.observed(), gone, sharedUpTo)) await reading;
+    if (this.isEnded) return;
     // In one turn, so that all of it is of one revision; what is set from here on is told behind it.
     const { states, gone: goneMeanwhile } = this.#watch.capture();
     const { clock } = this.#server;
     const at = { revision: this.session.revision, timestamp: clock.wallAtMs(clock.nowMs()) };
     this.#carrier.handleRegistered();
-    const { resume } = request;
-    const sharedUpTo = resume?.life === life ? this.session.sharedUpTo(resume.generation) : -1;
     const captured = { states, gone: gone.concat(goneMeanwhile), sharedUpTo, revision: at.revision };
     this.#request = undefined;
     this.#begin(await openingOf(request, captured, work), at, request.wantsSynced);

@@ -68,6 +68,26 @@ export async function openingOf(request: WatchRequest, captured: Captured, work:
   return sortInTurns(openings, (a, b) => a.revision - b.revision, work);
 }
 
+/** Whether versions that are kept, and are not in the histories yet, would change what it is sent. */
+export function lacksOlder(
+  request: WatchRequest,
+  states: Iterable<SentState>,
+  gone: readonly GoneVariable[],
+  sharedUpTo: number,
+): boolean {
+  if (request.resume === undefined ? request.fromRevision === undefined : sharedUpTo < 0) return false;
+  const hasForgotten = gone.some(({ change }) => change === undefined);
+  for (const sent of states) {
+    const { history, firstVersion } = sent.variable;
+    if (history.find(firstVersion) !== undefined) continue;
+    const decision = decide(request, sent, hasForgotten, sharedUpTo);
+    if (decision.type === 'resync') return true;
+    // The old value of the first that it is told.
+    if (decision.type === 'replay' && history.find(decision.from) === undefined) return true;
+  }
+  return false;
+}
+
 /** What the condition lets through of the versions behind `from`; undefined when that is nothing. */
 async function replayAsked(
   sent: SentState,

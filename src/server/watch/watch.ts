@@ -97,6 +97,11 @@ export class Watch implements NewcomerObserver {
     return this.#observers.registerPattern(this.#sessionId, pattern, this);
   }
 
+  /** What it is told of, as far as it is registered. */
+  observed(): Iterable<SentState> {
+    return this.#observed.values();
+  }
+
   /** Once, when all is registered: where each variable is now. What happens from here on goes to the owner. */
   capture(): { readonly states: SentState[]; readonly gone: readonly GoneVariable[] } {
     const states: SentState[] = [];

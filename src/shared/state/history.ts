@@ -85,6 +85,20 @@ export class History {
     if (this.#budget.bytes > limits.maxSessionBytes) this.#shrinkLarge(limits);
   }
 
+  /** The version before the oldest one, of an earlier life. Left out: any other, and one that `push` would have let go of. */
+  pushBefore(entry: VersionedValue, limits: HistoryLimits, atMs: number, bytes = versionBytes(entry)): void {
+    if (entry.version + 1 !== this.#oldest?.version) return;
+    if (this.#budget.bytes + bytes > limits.maxSessionBytes) return;
+    const isLate = this.length >= limits.maxVersions || atMs < this.#newestAtMs - limits.maxAgeMs;
+    if (isLate && this.length >= MIN_KEPT_VERSIONS) return;
+    this.#older ??= new Denque();
+    this.#olderAtMs ??= new Denque();
+    this.#older.unshift(entry);
+    this.#olderAtMs.unshift(atMs);
+    this.#bytes += bytes;
+    this.#budget.bytes += bytes;
+  }
+
   /** Lets go of all but the last 16, and of those while they are large: the session is over its bytes and this variable isn't the one that grows. */
   shrink(limits: HistoryLimits): void {
     while (this.length > MIN_KEPT_VERSIONS) this.#dropOldest();
@@ -111,7 +125,7 @@ export class History {
 
   /** The newest `limit` versions below `version`, oldest first. */
   before(version: number, limit: number): VersionedValue[] {
-    const oldest = this.#older?.peekFront() ?? this.#newest;
+    const oldest = this.#oldest;
     const end = oldest === undefined ? 0 : Math.min(this.length, Math.max(0, version - oldest.version));
     return this.#between(end - limit, end);
   }
@@ -136,6 +150,10 @@ export class History {
       else to = middle;
     }
     return from === 0 ? undefined : this.#at(from - 1);
+  }
+
+  get #oldest(): VersionedValue | undefined {
+    return this.#older?.peekFront() ?? this.#newest;
   }
 
   #shrinkLarge({ maxSessionBytes }: HistoryLimits): void {

@@ -17,11 +17,30 @@ export class RegistrationOrder {
     return this.#lastPlace + 1;
   }
 
+  /** One of an earlier life may come behind others that were registered after it. */
   add(variable: Variable): void {
-    assert(variable.place > this.#lastPlace, 'places only rise');
-    this.#lastPlace = variable.place;
-    this.#variables.push(variable);
-    this.#places.push(variable.place);
+    const { place } = variable;
+    if (place > this.#lastPlace) {
+      this.#lastPlace = place;
+      this.#variables.push(variable);
+      this.#places.push(place);
+      return;
+    }
+    const index = this.#indexAfter(place);
+    assert(this.#places[index - 1] !== place, 'a place is of one variable');
+    this.#variables.splice(index, 0, variable);
+    this.#places.splice(index, 0, place);
+  }
+
+  /** Places up to there are not given any more. */
+  skipTo(place: number): void {
+    this.#lastPlace = Math.max(this.#lastPlace, place);
+  }
+
+  /** The variable of a place. */
+  at(place: number): Variable | undefined {
+    const index = this.#indexAfter(place) - 1;
+    return this.#places[index] === place ? this.#variables[index] : undefined;
   }
 
   remove(variable: Variable): void {

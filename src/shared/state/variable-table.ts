@@ -13,7 +13,7 @@ import {
 import { compileWildcard } from '../values/identifier.js';
 import { EMPTY_METADATA } from '../values/metadata.js';
 import type { VariableValue } from '../values/variable-type.js';
-import { bytesOfVersion, registrationBytes } from './held-bytes.js';
+import { bytesOfVersion, registrationBytes, versionBytes } from './held-bytes.js';
 import type { HistoryBudget, HistoryLimits } from './history.js';
 import { History } from './history.js';
 import type {
@@ -142,6 +142,11 @@ export class VariableTable {
   /** The first variable registered behind a place, by `Variable.place`; 0 begins. For lists that are told in pieces. */
   after(place: number): Variable | undefined {
     return this.#order.after(place);
+  }
+
+  /** The variable of a place. */
+  at(place: number): Variable | undefined {
+    return this.#order.at(place);
   }
 
   /** By name first, then by id. */
@@ -376,7 +381,7 @@ export class VariableTable {
     };
   }
 
-  /** A variable with its versions, oldest first, as another life of this table had it; places rise. `atMs`: of a timestamp, by the table's clock. */
+  /** A variable with its versions, oldest first, as another life of this table had it. `atMs`: of a timestamp, by the table's clock. */
   restore(
     registration: Omit<AcceptedRegistration, 'kind' | 'value' | 'source'> & {
       readonly place: number;
@@ -392,12 +397,29 @@ export class VariableTable {
     variable.decidedBytes = variable.history.newestBytes;
     this.#registeredBytes += bytes;
     this.#liveBytes += bytes + variable.decidedBytes;
-    this.#byName.set(variable.name, variable);
-    this.#byId.set(variable.id, variable);
-    this.#order.add(variable);
+    this.#add(variable);
     this.#tell();
     this.skipTo(current.revision);
     return variable;
+  }
+
+  /**
+   * The version right before those that a variable has, as another life of this table had it. Nothing, where it is another one, or where the
+   * limits leave no room for it.
+   */
+  restoreBefore(variable: Variable, version: VersionedValue, atMs: number): void {
+    const bytes = versionBytes(version);
+    const { whole, history } = this.#options;
+    const isFull =
+      this.heldBytes + bytes > this.#maxBytes || (whole !== undefined && whole.bytes + bytes > whole.maxBytes);
+    if (isFull) return;
+    variable.history.pushBefore(version, history, atMs, bytes);
+    this.#tell();
+  }
+
+  /** No variable that comes is of a place up to there: one that went was. */
+  skipPlacesTo(place: number): void {
+    this.#order.skipTo(place);
   }
 
   /** Nothing has happened up to there that is not in the table. */
@@ -573,7 +595,13 @@ export class VariableTable {
     this.#registeredBytes += bytes;
     this.#liveBytes += bytes;
     this.#aheadBytes -= bytes;
-    this.#byName.set(variable.name, variable);
+    this.#add(variable);
+  }
+
+  #add(variable: Variable): void {
+    const namesake = this.#byName.get(variable.name);
+    // A log that is read again may say what went before a later one of its name was made, which is there already.
+    if (namesake === undefined || namesake.place < variable.place) this.#byName.set(variable.name, variable);
     this.#byId.set(variable.id, variable);
     this.#order.add(variable);
   }

@@ -37,11 +37,12 @@ const commit = (place: number, changes: ChangeRecord[], window?: WindowRecord): 
   return { kind: 'commit', place, commit: record };
 };
 
-async function load(kept: readonly Loaded[]) {
+async function load(kept: readonly Loaded[], lastNumber = 0) {
   const sessions = new Map<string, LocalSession>();
   const journal = {
     load: async (handle: (one: Loaded) => void) => {
       for (const one of kept) handle(one);
+      return { place: kept.filter(({ kind }) => kind === 'commit').length, lastNumber };
     },
   };
   const found = await loadSessions(journal, hostOf(), 0, sessions);
@@ -66,16 +67,73 @@ describe('a session that is read again', () => {
     assert.equal(loaded.table?.findById('a')?.createdAt, 3);
   });
 
-  test('joins a snapshot with the log before it and behind it, without a hole', async () => {
+  test('has of the log what its snapshot does not have, and no version twice', async () => {
     const variable = { session: 1, registration: registration('a'), versions: [5, 6].map((number) => version(number)) };
     const loaded = await load([
       session(),
       { kind: 'variable', variable },
-      commit(1, [change('a', 1)]),
-      // What a log that was cut has lost.
-      ...[3, 4, 5, 6, 7, 8].map((number, index) => commit(index + 2, [change('a', number)])),
+      ...[4, 5, 6, 7, 8].map((number, index) => commit(index + 1, [change('a', number)])),
     ]);
-    assert.deepEqual(versionsOf(loaded, 'a'), [3, 4, 5, 6, 7, 8]);
+    assert.deepEqual(versionsOf(loaded, 'a'), [5, 6, 7, 8]);
+  });
+
+  test('of which a snapshot was being written is as the whole log says: names, order and what went', async () => {
+    const named = (id: string, name: string): RegistrationRecord => ({ ...registration(id), name });
+    const registers = (id: string, revision: number, name: string): ChangeRecord =>
+      change(id, 1, { version: version(1, revision), registration: named(id, name) });
+    const goes = (id: string, revision: number): ChangeRecord =>
+      change(id, 2, { version: version(2, revision), reason: 'deleted' });
+    const log = [
+      registers('a', 1, 'fan'),
+      goes('a', 2),
+      registers('b', 3, 'pump'),
+      registers('c', 4, 'fan'),
+      change('b', 2, { version: version(2, 5) }),
+      registers('d', 6, 'door'),
+      goes('d', 7),
+    ].map((one, index) => commit(index + 1, [one]));
+    const row = (id: string, name: string, revision: number): Loaded => ({
+      kind: 'variable',
+      variable: { session: 1, registration: named(id, name), versions: [version(1, revision)] },
+    });
+    const gone = (id: string, name: string, revision: number): Loaded => ({
+      ...{
+        kind: 'gone',
+        gone: { session: 1, registration: named(id, name), reason: 'deleted', version: version(2, revision) },
+      },
+    });
+    // What portions of it may have been written: a variable that went may be there, or be gone already.
+    for (const rows of [
+      [],
+      [row('a', 'fan', 1)],
+      [row('a', 'fan', 1), row('c', 'fan', 4)],
+      [gone('a', 'fan', 2), row('c', 'fan', 4), row('d', 'door', 6)],
+      [row('b', 'pump', 3), gone('d', 'door', 7)],
+      [row('c', 'fan', 4)],
+    ]) {
+      const { table, sessions } = await load([session(), ...rows, ...log]);
+      const order = [];
+      for (let next = table!.after(0); next !== undefined; next = table!.after(next.place)) order.push(next.id);
+      assert.deepEqual(order, ['b', 'c']);
+      assert.deepEqual([table!.find('fan')?.id, table!.find('pump')?.current.version], ['c', 2]);
+      assert.deepEqual([table!.size, table!.revision, table!.decidedRevision], [2, 7, 7]);
+      assert.deepEqual(
+        [...sessions.get('s1')!.gone.all()].map(({ variable, current }) => [variable.id, current.revision]),
+        [
+          ['a', 2],
+          ['d', 7],
+        ],
+      );
+      const { heldBytes } = (await load([session(), ...log])).table!;
+      assert.equal(table!.heldBytes, heldBytes);
+    }
+  });
+
+  test('gives no place again that a remembered variable had', async () => {
+    const gone = { session: 1, registration: registration('b'), reason: 'deleted', version: version(4) } as const;
+    const { table } = await load([session(), { kind: 'gone', gone }]);
+    const variable = table!.register({ name: 'next', type: 'float', initial: 0 }, 0).variable;
+    assert.equal(variable.place, placeOf('b') + 1);
   });
 
   test('has no variable that went, and remembers how', async () => {
@@ -102,6 +160,7 @@ describe('a session that is read again', () => {
     const loaded = await load([session(2), other]);
     assert.deepEqual([[...loaded.sessions.keys()], loaded.sessions.get('s2')?.table.size], [['s2'], 0]);
     assert.equal(loaded.lastNumber, 2);
+    assert.equal((await load([session(2)], 7)).lastNumber, 7);
   });
 
   test('has outcomes of sets once, in order', async () => {

@@ -33,7 +33,7 @@ export class StubJournal implements Journal {
     return { epoch: this.disk.epoch, generation: 0 };
   }
 
-  async load(handle: (kept: Loaded) => void): Promise<void> {
+  async load(handle: (kept: Loaded) => void): Promise<{ place: number; lastNumber: number }> {
     const ended = new Set(this.disk.commits.filter(({ commit }) => commit.isEnd).map(({ commit }) => commit.session));
     for (const { commit } of this.disk.commits) {
       const { begins: session } = commit;
@@ -41,6 +41,7 @@ export class StubJournal implements Journal {
       handle({ kind: 'session', session, revision: 0, forgottenRevision: 0 });
     }
     for (const { place, commit } of this.disk.commits) handle({ kind: 'commit', place, commit });
+    return { place: this.disk.place, lastNumber: 0 };
   }
 
   append(commits: readonly CommitRecord[]): Promise<void> {

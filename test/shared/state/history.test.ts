@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { versionBytes } from '../../../src/shared/state/held-bytes.js';
 import type { HistoryBudget, HistoryLimits } from '../../../src/shared/state/history.js';
 import {
   DEFAULT_HISTORY_LIMITS,
@@ -36,6 +37,47 @@ const anyLimits = fc.record({
 });
 
 describe('a history', () => {
+  test('that older versions are put before holds what it would hold if all had been pushed, where that is more than 16', () => {
+    fc.assert(
+      fc.property(anyLimits, fc.nat(60), fc.nat(60), fc.nat(40), (given, before, behind, length) => {
+        const budget: HistoryBudget = { bytes: 0 };
+        const of = (version: number) => entry(version, version, 'x'.repeat(length));
+        const [first, last] = [before + 1, before + 1 + behind];
+        const history = new History(budget);
+        for (let version = first; version <= last; version += 1) history.push(of(version), given, version);
+        const held = history.length;
+        for (let version = before; version > 0; version -= 1) history.pushBefore(of(version), given, version);
+
+        const whole: HistoryBudget = { bytes: 0 };
+        const pushed = new History(whole);
+        for (let version = 1; version <= last; version += 1) pushed.push(of(version), given, version);
+        const { length: kept } = history;
+        assert.deepEqual(
+          versionsOf(history),
+          Array.from({ length: kept }, (_, index) => last - kept + 1 + index),
+        );
+        // The last 16 are kept over the session's bytes where they are pushed, and not got back over them.
+        if (pushed.length > MIN_KEPT_VERSIONS) assert.equal(kept, Math.max(held, pushed.length));
+        assert.ok(kept <= Math.max(held, pushed.length));
+        let bytes = 0;
+        for (const version of history.last(1_000)) bytes += versionBytes(version);
+        assert.equal(budget.bytes, bytes);
+        history.clear();
+        assert.equal(budget.bytes, 0);
+      }),
+    );
+  });
+
+  test('takes before it only the version right before its oldest, and none when it is empty', () => {
+    const history = filled(2, limits(), { bytes: 0 }, 5);
+    for (const version of [7, 6, 5, 3, 1, 4, 4, 2]) history.pushBefore(entry(version), limits(), 0);
+    assert.deepEqual(versionsOf(history), [4, 5, 6]);
+    assert.equal(history.find(4)?.version, 4);
+    const empty = new History({ bytes: 0 });
+    empty.pushBefore(entry(1), limits(), 0);
+    assert.equal(empty.length, 0);
+  });
+
   test('holds the last versions without a gap, never less than 16 of them, and no more than its limits leave', () => {
     fc.assert(
       fc.property(anyLimits, steps, fc.integer({ min: 1, max: 1_000 }), (given, pushed, first) => {

@@ -55,3 +55,18 @@ test('removing twice, or one of another order, removes nothing else', () => {
   assert.equal(order.after(0), second);
   assert.equal(order.after(second.place), undefined);
 });
+
+test('one of an earlier life takes its place among others, and is found by it', () => {
+  const order = new RegistrationOrder();
+  const of = (place: number) => ({ place }) as Variable;
+  const [second, fourth, sixth] = [of(2), of(4), of(6)];
+  for (const variable of [fourth, sixth, second]) order.add(variable);
+  assert.deepEqual([order.after(0), order.after(2), order.after(4)], [second, fourth, sixth]);
+  assert.deepEqual([order.at(1), order.at(2), order.at(4), order.at(7)], [undefined, second, fourth, undefined]);
+  order.remove(second);
+  assert.deepEqual([order.at(2), order.after(0)], [undefined, fourth]);
+  assert.throws(() => order.add(of(4)), /a place is of one variable/);
+  order.skipTo(9);
+  order.skipTo(3);
+  assert.equal(order.nextPlace(), 10);
+});

@@ -30,8 +30,14 @@ export class SqliteFile {
   #statements!: Record<StatementName, SqliteStatement>;
   /** Of the last append that is kept. */
   #place = 0;
+  /** All up to this place is in the snapshot. */
+  #covered = 0;
+  /** The highest that a session has had, as far as the rows say it. */
+  #lastNumber = 0;
+  /** Of the log from `#countedFrom` on: what is before is counted when it is read. */
   #changes = 0;
   #logBytes = 0;
+  #countedFrom = 1;
   /** Sessions that are no more and of which there are rows. */
   #dead: number[] = [];
   /** For tests: as if the disk had no more room than this and the reserve. */
@@ -50,6 +56,11 @@ export class SqliteFile {
 
   get place(): number {
     return this.#place;
+  }
+
+  /** Known when all is loaded. */
+  get lastNumber(): number {
+    return this.#lastNumber;
   }
 
   get sizes(): SqliteResult {
@@ -128,25 +139,30 @@ export class SqliteFile {
     this.#database = database;
     this.#statements = statementsOf(database);
     this.#readPlace();
+    this.#covered = Number(this.#meta('covered') ?? 0);
+    const { changes, bytes } = this.#statements.sizeBehind.get(this.#covered) as { changes: number; bytes: number };
+    this.#changes = Number(changes ?? 0);
+    this.#logBytes = Number(bytes ?? 0);
+    this.#countedFrom = this.#covered + 1;
     if (this.#isLimited) this.#limitPages();
   }
 
   #readPlace(): void {
-    const row = this.#statements.lastPlace.get() as { place: number; changes: number; bytes: number };
-    this.#place = Number(row.place ?? 0);
-    this.#changes = Number(row.changes ?? 0);
-    this.#logBytes = Number(row.bytes ?? 0);
+    const { place } = this.#statements.lastPlace.get() as { place: number };
+    this.#place = Number(place ?? 0);
+  }
+
+  #meta(key: string): string | undefined {
+    return (this.#statements.readMeta.get(key) as { value: string } | undefined)?.value;
   }
 
   #readMeta(epoch: string): { readonly epoch: string; readonly generation: number } {
-    const { readMeta } = this.#statements;
-    const meta = (key: string): string | undefined => (readMeta.get(key) as { value: string } | undefined)?.value;
-    const known = meta('epoch');
-    let generation = Number(meta('generation') ?? 0);
+    const known = this.#meta('epoch');
+    let generation = Number(this.#meta('generation') ?? 0);
     const boot = bootId();
     // A process that was killed has lost nothing: what it wrote the system has. A system that went down may have.
-    const wasLoose = meta('durability') === 'os' && meta('state') === 'open';
-    if (wasLoose && (boot === '' || meta('boot') !== boot)) generation += 1;
+    const wasLoose = this.#meta('durability') === 'os' && this.#meta('state') === 'open';
+    if (wasLoose && (boot === '' || this.#meta('boot') !== boot)) generation += 1;
     this.#transaction(() => {
       const { writeMeta } = this.#statements;
       writeMeta.run('epoch', known ?? epoch);
@@ -160,26 +176,27 @@ export class SqliteFile {
 
   /** What was told since this was written may not be in it. */
   beginGeneration(): { readonly epoch: string; readonly generation: number } {
-    const meta = (key: string): string => (this.#statements.readMeta.get(key) as { value: string }).value;
-    const generation = Number(meta('generation')) + 1;
+    const generation = Number(this.#meta('generation')) + 1;
     this.#transaction(() => this.#statements.writeMeta.run('generation', String(generation)));
-    return { epoch: meta('epoch'), generation };
+    return { epoch: this.#meta('epoch')!, generation };
   }
 
   *load(): Generator<LoadedRow> {
     const { sessions, variables, gone, windows, log } = this.#statements;
     const none = { revision: 0, forgottenRevision: 0 };
     const alive = new Set<number>();
+    this.#lastNumber = Number(this.#meta('lastNumber') ?? 0);
     for (const row of sessions.iterate()) {
       const number = Number(row.session);
       alive.add(number);
+      this.#lastNumber = Math.max(this.#lastNumber, number);
       const [revision, forgottenRevision] = [Number(row.revision), Number(row.forgotten)];
       yield { kind: 'session', number, revision, forgottenRevision, bytes: bytesOf(row.bytes) };
     }
     for (const row of variables.iterate()) {
       const number = Math.floor(Number(row.key) / PLACES);
       if (alive.has(number)) yield { kind: 'variable', number, ...none, bytes: bytesOf(row.bytes) };
-      else if (this.#dead.at(-1) !== number) this.#dead.push(number);
+      else if (this.#dead.at(-1) !== number) this.#handleDead(number);
     }
     for (const row of gone.iterate()) {
       const number = Math.floor(Number(row.key) / PLACES);
@@ -189,8 +206,26 @@ export class SqliteFile {
       const number = Number(row.session);
       if (alive.has(number)) yield { kind: 'window', number, ...none, bytes: bytesOf(row.bytes) };
     }
-    for (const row of log.iterate())
+    for (const row of log.iterate(this.#covered))
       yield { kind: 'commits', number: Number(row.place), ...none, bytes: bytesOf(row.bytes) };
+  }
+
+  #handleDead(number: number): void {
+    this.#dead.push(number);
+    this.#lastNumber = Math.max(this.#lastNumber, number);
+  }
+
+  /** The last rows of the log before a place, the last of all first. To be read to their end: one driver keeps a statement open until then, and the file grows. */
+  *loadBefore(before: number, rows: number): Generator<LoadedRow> {
+    for (const { place, changes, bytes } of this.#statements.logBefore.iterate(before, rows)) {
+      const row = { number: Number(place), bytes: bytesOf(bytes) };
+      if (row.number < this.#countedFrom) {
+        this.#changes += Number(changes);
+        this.#logBytes += row.bytes.length;
+        this.#countedFrom = row.number;
+      }
+      yield { kind: 'commits', revision: 0, forgottenRevision: 0, ...row };
+    }
   }
 
   /** All of it, or nothing. @throws SqliteFileError; `unknown`: nobody can say until `find` does */
@@ -254,16 +289,27 @@ export class SqliteFile {
     });
   }
 
-  /** The log up to there, as far as it is old, or too large. */
-  cut(coveredTo: number, keepMs: number): void {
+  /** A whole snapshot has all up to there: of the log before it goes what is old, or too much. */
+  cut(coveredTo: number, keepMs: number, lastNumber: number): void {
+    if (coveredTo !== this.#covered) {
+      this.#attempt(() => {
+        const { writeMeta } = this.#statements;
+        writeMeta.run('covered', String(coveredTo));
+        writeMeta.run('lastNumber', String(lastNumber));
+      });
+      this.#covered = coveredTo;
+    }
     const oldest = Date.now() - keepMs;
     for (;;) {
       let last = 0;
       let changes = 0;
       let bytes = 0;
+      let isLong = true;
       for (const row of this.#statements.oldest.iterate(Math.min(coveredTo, this.#place - 1))) {
-        if (Number(row.at) >= oldest && this.#logBytes - bytes <= MAX_LOG_BYTES) break;
+        isLong &&= Number(row.at) < oldest || this.#logBytes - bytes > MAX_LOG_BYTES;
+        if (!isLong) continue;
         last = Number(row.place);
+        if (last < this.#countedFrom) continue;
         changes += Number(row.changes);
         bytes += Number(row.bytes);
       }
@@ -453,12 +499,14 @@ const SCHEMA = `
 const SQL = {
   readMeta: 'SELECT value FROM meta WHERE key = ?',
   writeMeta: 'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-  lastPlace: 'SELECT max(place) AS place, sum(changes) AS changes, sum(length(bytes)) AS bytes FROM journal',
+  lastPlace: 'SELECT max(place) AS place FROM journal',
+  sizeBehind: 'SELECT sum(changes) AS changes, sum(length(bytes)) AS bytes FROM journal WHERE place > ?',
   sessions: 'SELECT session, revision, forgotten, bytes FROM session ORDER BY session',
   variables: 'SELECT key, bytes FROM variable ORDER BY key',
   gone: 'SELECT key, bytes FROM gone ORDER BY key',
   windows: 'SELECT session, bytes FROM link_window ORDER BY id',
-  log: 'SELECT place, bytes FROM journal ORDER BY place',
+  log: 'SELECT place, bytes FROM journal WHERE place > ? ORDER BY place',
+  logBefore: 'SELECT place, changes, bytes FROM journal WHERE place < ? ORDER BY place DESC LIMIT ?',
   append: 'INSERT INTO journal (place, at, changes, bytes) VALUES (?, ?, ?, ?)',
   begin: 'INSERT INTO session (session, revision, forgotten, bytes) VALUES (?, 0, 0, ?)',
   end: 'DELETE FROM session WHERE session = ?',

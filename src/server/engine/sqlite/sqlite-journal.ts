@@ -80,19 +80,39 @@ export class SqliteJournal implements Journal {
     }
   }
 
-  async load(handle: (kept: Loaded) => void): Promise<void> {
+  async load(handle: (kept: Loaded) => void): Promise<{ readonly place: number; readonly lastNumber: number }> {
+    const { place, lastNumber } = await this.#read({ kind: 'load' }, (rows, bytes) =>
+      unpackRows(rows, (row) => tell(row, bytes, handle)),
+    );
+    return { place: place!, lastNumber: lastNumber! };
+  }
+
+  async loadBefore(place: number, handle: (commit: CommitRecord) => void): Promise<number | undefined> {
+    const { place: next } = await this.#read({ kind: 'loadBefore', place }, (rows, bytes) =>
+      unpackRows(rows, ({ from, to }) => {
+        const commits = decodeCommits(bytes, from, to);
+        for (let index = commits.length - 1; index >= 0; index -= 1) handle(commits[index]!);
+      }),
+    );
+    return next;
+  }
+
+  /** @throws EngineFormatError */
+  async #read(request: SqliteRequest, handle: (rows: PackedRows, bytes: Uint8Array) => void): Promise<SqliteResult> {
     let unreadable: unknown;
     this.#loading = (rows) => {
       if (unreadable !== undefined) return;
       try {
-        unpackRows(rows, (row) => tell(row, rows.bytes, handle));
+        // Of a Buffer texts are read at once, of other bytes letter by letter.
+        handle(rows, Buffer.from(rows.bytes.buffer));
       } catch (error) {
         unreadable = error;
       }
     };
-    this.#note(await this.#ask({ kind: 'load' }));
+    const result = await this.#ask(request);
+    this.#note(result);
     this.#loading = undefined;
-    if (unreadable === undefined) return;
+    if (unreadable === undefined) return result;
     throw new EngineFormatError(
       `${this.#folder} has a row that this server cannot read (${String(unreadable)}): upgrade it, or restore a backup`,
       { cause: unreadable },
@@ -137,8 +157,8 @@ export class SqliteJournal implements Journal {
     });
   }
 
-  async cut(coveredTo: number, keepMs: number): Promise<void> {
-    this.#note(await this.#ask({ kind: 'cut', coveredTo, keepMs }));
+  async cut(coveredTo: number, keepMs: number, lastNumber: number): Promise<void> {
+    this.#note(await this.#ask({ kind: 'cut', coveredTo, keepMs, lastNumber }));
   }
 
   /** A whole copy of what is kept now, in the same folder. Sets wait for it. @throws StorageFullError, EngineUnavailableError */

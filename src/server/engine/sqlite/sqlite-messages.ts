@@ -4,6 +4,7 @@ import type { PackedRows } from './packed-rows.js';
 export type SqliteRequest =
   | { readonly kind: 'open'; readonly folder: string; readonly durability: 'fsync' | 'os'; readonly epoch: string }
   | { readonly kind: 'load' }
+  | { readonly kind: 'loadBefore'; readonly place: number }
   | {
       readonly kind: 'append';
       readonly bytes: Uint8Array;
@@ -13,7 +14,7 @@ export type SqliteRequest =
     }
   | { readonly kind: 'lastPlace' }
   | { readonly kind: 'snapshot'; readonly rows: SnapshotRows }
-  | { readonly kind: 'cut'; readonly coveredTo: number; readonly keepMs: number }
+  | { readonly kind: 'cut'; readonly coveredTo: number; readonly keepMs: number; readonly lastNumber: number }
   | { readonly kind: 'backup'; readonly path: string }
   | { readonly kind: 'beginGeneration' }
   | { readonly kind: 'pause'; readonly ms: number }
@@ -51,7 +52,10 @@ export type SqliteReply =
 export interface SqliteResult {
   readonly epoch?: string;
   readonly generation?: number;
-  readonly place?: number;
+  /** Of `loadBefore`: where it goes on, undefined where there is no more. */
+  readonly place?: number | undefined;
+  /** The highest that a session has had, as far as the rows say it. */
+  readonly lastNumber?: number;
   /** Of writing and syncing. */
   readonly ms?: number;
   readonly bytes?: number;

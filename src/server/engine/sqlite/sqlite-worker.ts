@@ -9,6 +9,8 @@ let file: SqliteFile | undefined;
 let probe: NodeJS.Timeout | undefined;
 /** For tests: what a slow disk is. */
 let pausedMs = 0;
+/** Rows that are read at once of what is before a start, by how large they were. */
+let rowsOfPast = 8;
 
 parentPort?.on('message', (request: SqliteRequest) => {
   const wasFull = file?.isFull ?? false;
@@ -28,8 +30,9 @@ function handle(request: SqliteRequest): SqliteResult {
       file = new SqliteFile(request.folder, request.durability);
       return file.open(request.epoch);
     case 'load':
-      load();
-      return open().sizes;
+      return load();
+    case 'loadBefore':
+      return loadBefore(request.place);
     case 'append': {
       pause();
       const ms = open().append(request);
@@ -41,7 +44,7 @@ function handle(request: SqliteRequest): SqliteResult {
       open().snapshot(request.rows);
       return {};
     case 'cut':
-      open().cut(request.coveredTo, request.keepMs);
+      open().cut(request.coveredTo, request.keepMs, request.lastNumber);
       return open().sizes;
     case 'backup':
       open().backup(request.path);
@@ -71,15 +74,32 @@ function open(): SqliteFile {
   return file;
 }
 
-function load(): void {
+function load(): SqliteResult {
   let packer = new RowPacker();
-  for (const row of open().load()) {
+  const opened = open();
+  for (const row of opened.load()) {
     packer.add(row);
     if (packer.bytes < BYTES_A_MESSAGE) continue;
     sayRows(packer);
     packer = new RowPacker();
   }
   sayRows(packer);
+  return { ...opened.sizes, place: opened.place, lastNumber: opened.lastNumber };
+}
+
+/** A little: sets wait behind it, here and where it is read. */
+function loadBefore(before: number): SqliteResult {
+  const packer = new RowPacker();
+  const opened = open();
+  let place: number | undefined;
+  for (const row of opened.loadBefore(before, rowsOfPast)) {
+    packer.add(row);
+    place = row.number;
+  }
+  sayRows(packer);
+  const asManyAsFit = Math.floor((rowsOfPast * BYTES_OF_PAST) / (packer.bytes + 1));
+  rowsOfPast = Math.max(1, Math.min(asManyAsFit, 2 * rowsOfPast, MAX_ROWS_OF_PAST));
+  return { ...opened.sizes, place };
 }
 
 function sayRows(packer: RowPacker): void {
@@ -108,4 +128,7 @@ function say(reply: SqliteReply): void {
 }
 
 const BYTES_A_MESSAGE = 512 * 1024;
+/** Read by the server in about a millisecond. */
+const BYTES_OF_PAST = 32 * 1024;
+const MAX_ROWS_OF_PAST = 256;
 const PROBE_MS = 250;

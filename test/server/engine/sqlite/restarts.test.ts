@@ -76,3 +76,27 @@ test('a log that grew long is cut right after a start, though no snapshot is due
   await state.close();
   await server.close();
 });
+
+test('a variable that takes its place behind one that went is there after a server that was killed', async (t) => {
+  const start = startsOver(t);
+  let server = await start(20);
+  let state = await openAt(server);
+  for (const name of ['kept', 'gone']) await state.registerVariable(name, 'integer', 1);
+  await state.deleteVariable('gone');
+  await until(10_000, () => server.metrics().engineJournalChanges <= 1, 'a log that is cut');
+  await state.close();
+  await server.close();
+  // Without a snapshot as with one.
+  for (const name of ['next', 'last']) {
+    server = await start(NEVER_MS);
+    state = await openAt(server);
+    await state.registerVariable(name, 'integer', 2);
+    await state.close();
+    await server.close();
+  }
+  server = await start(NEVER_MS);
+  state = await openAt(server);
+  assert.deepEqual([...(await state.getVariables(['kept', 'next', 'last'])).values()], [1, 2, 2]);
+  await state.close();
+  await server.close();
+});

@@ -1,0 +1,76 @@
+/**
+ * Reads the versions before those that a start needs, once the server listens: backwards, a little at a time, so that nobody waits long behind a piece.
+ * Path: journal -> [history reader] -> variable tables. What fails ends it with a warning: the history is shorter then. Closed: it reads no further piece.
+ */
+import { setImmediate } from '../../shared/platform-timers.js';
+import type { EngineHost } from './engine.js';
+import type { Journal } from './journal.js';
+import { byHostClock } from './load-sessions.js';
+import type { LocalSession } from './local-session.js';
+import type { CommitRecord } from './records.js';
+
+export class HistoryReader {
+  readonly #journal: Journal;
+  readonly #host: EngineHost;
+  readonly #atMs: (timestamp: number) => number;
+  readonly #sessions = new Map<number, PastSession>();
+  #isClosed = false;
+  /** Undefined when all is read. */
+  #reading: Promise<void> | undefined;
+
+  /** Of those sessions, which are there already. `place`: the last of the log when they were loaded. */
+  constructor(journal: Journal, host: EngineHost, sessions: Iterable<LocalSession>, place: number) {
+    this.#journal = journal;
+    this.#host = host;
+    this.#atMs = byHostClock(host);
+    for (const session of sessions) this.#sessions.set(session.number, new PastSession(session));
+    if (journal.loadBefore === undefined || this.#sessions.size === 0) return;
+    this.#reading = this.#readAll(place + 1).finally(() => {
+      this.#reading = undefined;
+      this.#sessions.clear();
+    });
+  }
+
+  whenRead(): Promise<void> | undefined {
+    return this.#reading;
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#reading;
+  }
+
+  async #readAll(end: number): Promise<void> {
+    const handle = (commit: CommitRecord): void => this.#sessions.get(commit.session)?.take(commit, this.#atMs);
+    try {
+      for (let place: number | undefined = end; place !== undefined && !this.#isClosed; ) {
+        place = await this.#journal.loadBefore!(place, handle);
+        // Whoever has something to do meanwhile does it first.
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    } catch (error) {
+      if (!this.#isClosed) this.#host.logger.warn({ error }, 'older versions could not be read: they are forgotten');
+    }
+  }
+}
+
+class PastSession {
+  readonly #session: LocalSession;
+  /** What is before is of another variable, which had their place. */
+  readonly #begun = new Set<number>();
+
+  constructor(session: LocalSession) {
+    this.#session = session;
+  }
+
+  take({ changes }: CommitRecord, atMs: (timestamp: number) => number): void {
+    const { table } = this.#session;
+    for (let index = changes.length - 1; index >= 0; index -= 1) {
+      const { place, version, registration, reason } = changes[index]!;
+      if (this.#begun.has(place)) continue;
+      const variable = reason === undefined ? table.at(place) : undefined;
+      if (variable !== undefined) table.restoreBefore(variable, version, atMs(version.timestamp));
+      if (registration !== undefined || reason !== undefined) this.#begun.add(place);
+    }
+  }
+}
