@@ -187,10 +187,10 @@ export class Session implements Follower {
     return this.#following.keepsWindows;
   }
 
-  /** What became of a link's last sets, where other servers make them too. */
-  async readWindow(link: string, nowMs: number): Promise<void> {
-    if (this.#engine.readWindow === undefined) return;
-    this.setWindows.replace(link, await this.#engine.readWindow(this.id, link), nowMs);
+  /** What became of a link's last sets, where other servers make them too: those up to `answered` not any more. */
+  async openWindow(link: string, answered: number, nowMs: number): Promise<void> {
+    if (this.#engine.openWindow === undefined) return;
+    this.setWindows.replace(link, await this.#engine.openWindow(this.id, link, answered), nowMs);
   }
 
   /**

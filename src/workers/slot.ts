@@ -5,20 +5,15 @@
 
 import type { MessagePort } from 'node:worker_threads';
 import { Deadlines } from '../shared/deadlines.js';
-import { ClosedError, errorToWire, InternalError, QuotaExceededError } from '../shared/errors.js';
+import { ClosedError, errorToWire } from '../shared/errors.js';
 import { silentLogger } from '../shared/logger.js';
 import { eventLoopUtilization } from '../shared/platform-timers.js';
-import type { AttachCommand, BridgeConfig, Call, Command, SetsCommand, SetsOfBatch } from '../shared/port/commands.js';
+import type { AttachCommand, Call, Command, SetsCommand } from '../shared/port/commands.js';
 import { changesState } from '../shared/port/commands.js';
 import { FoundHandles } from '../shared/port/handles.js';
-import type { AttachResult, PortBatchResult, PortStats } from '../shared/port/replies.js';
+import type { AttachResult, PortStats } from '../shared/port/replies.js';
 import type { LaneMemory } from '../shared/port/update-lane.js';
-import { systemClock } from '../shared/system-clock.js';
-import { CallOrder, type QueuedCall } from './calls/call-order.js';
-import { ChangePhases } from './calls/change-phases.js';
-import { NameGate } from './calls/name-gate.js';
-import { SlotBatch } from './calls/slot-batch.js';
-import { SlotSet } from './calls/slot-set.js';
+import { Changes } from './calls/changes.js';
 import { UnaryCalls } from './calls/unary-calls.js';
 import { Connection } from './connection/connection.js';
 import { PortWriter } from './port-writer.js';
@@ -36,10 +31,7 @@ export interface SlotTask {
 interface Bridge {
   readonly connection: Connection;
   readonly calls: UnaryCalls;
-  readonly order: CallOrder<QueuedCall>;
-  readonly gate: NameGate<QueuedCall>;
-  readonly phases: ChangePhases;
-  readonly config: BridgeConfig;
+  readonly changes: Changes;
 }
 
 export class Slot {
@@ -124,9 +116,8 @@ export class Slot {
   async #attach({ bridge: number, config, isRecovery }: AttachCommand): Promise<AttachResult> {
     const connection = new Connection(config, this.#deadlines, silentLogger);
     const calls = new UnaryCalls(connection, config.sessionId);
-    const order = new CallOrder<QueuedCall>(config.limits.queuedSets);
-    const gate = new NameGate(order, calls, config.limits.queuedSets);
-    this.#bridges.set(number, { connection, calls, order, gate, phases: new ChangePhases(), config });
+    const changes = new Changes(connection, calls, config.limits.queuedSets, this.#deadlines);
+    this.#bridges.set(number, { connection, calls, changes });
     try {
       const { epoch } = await connection.open(isRecovery);
       return { epoch, transport: connection.transport };
@@ -146,8 +137,7 @@ export class Slot {
     }
     // What was asked for is answered; nothing is tried again.
     bridge.connection.drain();
-    await bridge.phases.whenIdle();
-    await bridge.gate.whenIdle();
+    await bridge.changes.whenTold();
     await bridge.connection.close();
   }
 
@@ -182,44 +172,7 @@ export class Slot {
       void this.#answer(id, Promise.reject(new ClosedError('the state was closed: open another')));
       return;
     }
-    if (!changesState(call)) {
-      void this.#answer(id, bridge.calls.make(call));
-      return;
-    }
-    void this.#answer(
-      id,
-      new Promise((resolve, reject) => {
-        if (this.#isFull(bridge)) reject(tooManyWait(bridge));
-        else
-          bridge.phases.push(
-            'call',
-            () =>
-              void this.#change(bridge, call)
-                .finally(() => bridge.phases.handleEnd())
-                .then(resolve, reject),
-          );
-      }),
-    );
-  }
-
-  /** By a call, behind earlier ones of the same variables. */
-  #change(bridge: Bridge, call: Call): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const queued: QueuedCall = {
-        identifiers: identifiersOf(call),
-        start: () => {
-          void bridge.calls
-            .make(call)
-            .then(resolve, reject)
-            .finally(() => bridge.order.handleEnd(queued));
-        },
-      };
-      if (!bridge.gate.push(queued)) reject(tooManyWait(bridge));
-    });
-  }
-
-  #isFull({ phases, config }: Bridge): boolean {
-    return phases.waiting >= config.limits.queuedSets;
+    void this.#answer(id, changesState(call) ? bridge.changes.make(call) : bridge.calls.read(call));
   }
 
   #sets(command: SetsCommand): void {
@@ -230,52 +183,7 @@ export class Slot {
       for (const place of identifiers.keys()) this.#writer.setResult(id, place, 0, error);
       return;
     }
-    const deadlineMs = systemClock.nowMs() + bridge.config.limits.callTimeoutMs;
-    const isByLink = bridge.connection.transport === 'link';
-    const batches = command.batches.values();
-    let batch = batches.next().value;
-    for (let place = 0; place < identifiers.length; place += 1) {
-      if (place === batch?.from) {
-        this.#setBatch(bridge, command, batch, deadlineMs);
-        place = batch.upTo - 1;
-        batch = batches.next().value;
-        continue;
-      }
-      if (this.#isFull(bridge)) {
-        this.#writer.setResult(id, place, 0, tooManyWait(bridge));
-        continue;
-      }
-      const set = new SlotSet(command, place, deadlineMs, {
-        settle: (version, error) => {
-          bridge.phases.handleEnd();
-          this.#writer.setResult(id, place, version, error);
-        },
-        call: (call) => this.#change(bridge, call) as Promise<number>,
-      });
-      bridge.phases.push(isByLink ? 'link' : 'call', () => {
-        if (!isByLink || !bridge.connection.set(set)) set.reroute();
-      });
-    }
-  }
-
-  #setBatch(bridge: Bridge, command: SetsCommand, { from, upTo, atomic }: SetsOfBatch, deadlineMs: number): void {
-    const { id } = command;
-    if (this.#isFull(bridge)) {
-      for (let place = from; place < upTo; place += 1) this.#writer.setResult(id, place, 0, tooManyWait(bridge));
-      return;
-    }
-    const { connection, phases } = bridge;
-    const batch = new SlotBatch(command, { from, upTo, atomic }, deadlineMs, {
-      settle: (place, version, error) => this.#writer.setResult(id, place, version, error),
-      handleEnd: () => phases.handleEnd(),
-      call: (call) => this.#change(bridge, call) as Promise<PortBatchResult>,
-    });
-    // Whole in one message, beside whatever else is in it.
-    const fits = !atomic || batch.messageBytes <= connection.maxRequestBytes / 4;
-    const isByLink = connection.transport === 'link' && fits;
-    phases.push(isByLink ? 'link' : 'call', () => {
-      for (const set of batch.sets) if (!isByLink || !connection.set(set)) set.reroute();
-    });
+    bridge.changes.makeSets(command, (place, version, error) => this.#writer.setResult(id, place, version, error));
   }
 
   /** Of conditions that the server asks only it knows what they kept out since the last update. */
@@ -323,31 +231,5 @@ export class Slot {
     this.#deadlines.close();
     this.#port.close();
     this.#resolveClosed();
-  }
-}
-
-function tooManyWait({ gate, phases }: Bridge): QuotaExceededError {
-  return new QuotaExceededError(
-    `${gate.waiting + phases.waiting} calls wait for earlier ones already: await your sets, or raise limits.queuedSets`,
-  );
-}
-
-function identifiersOf(call: Call): readonly string[] {
-  switch (call.name) {
-    case 'register':
-      return [call.variable];
-    case 'update':
-      return call.values.map(([identifier]) => identifier);
-    case 'set':
-    case 'delete':
-    case 'history':
-    case 'rollback':
-      return [call.identifier];
-    case 'get':
-      return call.identifiers;
-    case 'list':
-      return [];
-    default:
-      throw new InternalError(`no call is named ${(call satisfies never as Call).name}`);
   }
 }

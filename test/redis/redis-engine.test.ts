@@ -1,4 +1,5 @@
 /** The suite of engines, over Redis: one process of the test's own, a prefix for each engine. */
+import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import { RedisEngine } from '../../src/server/engine/redis/redis-engine.js';
 import type { Engine } from '../../src/server/index.js';
@@ -36,5 +37,21 @@ else {
     describeEngine('redis', setup);
 
     test('the script decides as decide.json says', () => EngineTest.run(setup, checkDecides));
+
+    test('what the next link of a client asks for no more is not made, by whichever server that has it still to make', () =>
+      EngineTest.run(setup, async (given) => {
+        const session = await given.session();
+        await session.register('fan');
+        const place = (sequence: number) => ({ link: 'link', sequence, answered: 0, before: [] });
+        await session.set('fan', 1, { once: place(1) });
+        const open = async (answered: number) => {
+          const window = await given.engine.openWindow!('s', 'link', answered);
+          return [window?.from, window?.outcomes.at(-1)?.sequence];
+        };
+        assert.deepEqual(await open(3), [0, 1]);
+        await assert.rejects(session.set('fan', 2, { once: place(3) }), { code: 'UNKNOWN_OUTCOME' });
+        assert.equal(await session.set('fan', 3, { once: place(4) }), 3);
+        assert.deepEqual(await open(3), [3, 4]);
+      }));
   });
 }

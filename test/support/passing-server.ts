@@ -1,6 +1,6 @@
 /**
  * Passes every published call on to a real server. As it is it stands for one of ours before it had links; with a tap it passes links on as
- * well, and what they say through the tap.
+ * well, and what they say through the tap. What it is told to hold it has and does not pass on: a server that has it still to make.
  */
 import type {
   Metadata,
@@ -10,6 +10,7 @@ import type {
   UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { Client, credentials, Server, ServerCredentials } from '@grpc/grpc-js';
+import type { MethodName } from '../../src/shared/wire/services.js';
 import { LINK_PATH, METHODS, methodPath, SERVICE_NAMES } from '../../src/shared/wire/services.js';
 
 /** Hears what links say, and may change what the server says. */
@@ -29,6 +30,13 @@ export class PassingServer implements AsyncDisposable {
   readonly #server = new Server();
   readonly #client: Client;
   readonly #isForeign: boolean;
+  /** By call, `Open` for what links say; each resolves when it is passed on. */
+  readonly #held = new Map<string, Promise<void>>();
+  readonly #releases = new Map<string, () => void>();
+  /** What is held. */
+  holding = 0;
+  /** Links that stand. */
+  links = 0;
   port = 0;
 
   private constructor(targetPort: number, isForeign: boolean) {
@@ -52,6 +60,18 @@ export class PassingServer implements AsyncDisposable {
     return `127.0.0.1:${this.port}`;
   }
 
+  /** What comes of it from now on waits for `release`. */
+  hold(name: MethodName | 'Open'): void {
+    this.#held.set(name, new Promise((resolve) => this.#releases.set(name, resolve)));
+  }
+
+  release(): void {
+    this.#held.clear();
+    for (const resolve of this.#releases.values()) resolve();
+    this.#releases.clear();
+  }
+
+  /** What it still holds is lost. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.forceShutdown();
     this.#client.close();
@@ -74,7 +94,7 @@ export class PassingServer implements AsyncDisposable {
         ...{ path, requestStream: false, responseStream: isServerStream },
         ...{ requestSerialize: pass, requestDeserialize: pass, responseSerialize: pass, responseDeserialize: pass },
       };
-      handlers[name] = isServerStream ? this.#streamHandler(path) : this.#unaryHandler(path);
+      handlers[name] = isServerStream ? this.#streamHandler(path) : this.#unaryHandler(path, name);
     }
     this.#server.addService(definition, handlers);
   }
@@ -87,12 +107,22 @@ export class PassingServer implements AsyncDisposable {
     };
     const handle = (call: ServerDuplexStream<Buffer, Buffer>): void => {
       const passed = this.#client.makeBidiStreamRequest<Buffer, Buffer>(LINK_PATH, pass, pass, call.metadata);
-      call.on('data', (bytes: Buffer) => {
+      let line = Promise.resolve();
+      this.links += 1;
+      const passOn = async (bytes: Buffer): Promise<void> => {
+        await this.#whenPassed('Open');
+        if (call.cancelled) return;
         tap.up(bytes);
         passed.write(bytes);
+      };
+      call.on('data', (bytes: Buffer) => {
+        line = line.then(() => passOn(bytes));
       });
-      call.on('end', () => passed.end());
-      call.on('cancelled', () => passed.cancel());
+      call.on('end', () => void line.then(() => passed.end()));
+      call.on('cancelled', () => {
+        this.links -= 1;
+        passed.cancel();
+      });
       passed.on('metadata', (metadata: Metadata) => call.sendMetadata(metadata));
       passed.on('data', (bytes: Buffer) => call.write(tap.down(bytes)));
       passed.on('error', () => undefined);
@@ -104,12 +134,21 @@ export class PassingServer implements AsyncDisposable {
     this.#server.addService({ Open: open }, { Open: handle as never });
   }
 
-  #unaryHandler(path: string): UntypedServiceImplementation[string] {
+  async #whenPassed(name: string): Promise<void> {
+    const held = this.#held.get(name);
+    if (held === undefined) return;
+    this.holding += 1;
+    await held;
+    this.holding -= 1;
+  }
+
+  #unaryHandler(path: string, name: string): UntypedServiceImplementation[string] {
     const pass = (bytes: Buffer): Buffer => bytes;
-    return ((
+    return (async (
       call: { request: Buffer; metadata: Metadata; sendMetadata(m: Metadata): void },
       callback: (...all: unknown[]) => void,
     ) => {
+      await this.#whenPassed(name);
       let answer: [unknown, Buffer | undefined] = [null, undefined];
       const passed = this.#client.makeUnaryRequest(path, pass, pass, call.request, (...given) => {
         answer = given as typeof answer;

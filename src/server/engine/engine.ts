@@ -58,9 +58,9 @@ export interface Engine extends AsyncDisposable {
   whenKnown?(sessionId: string): Promise<void>;
   /**
    * Of an engine that is shared: what became of a link's last sets, whichever server made them. Undefined: it is not known, or not known any more.
-   * Others give what they know to `follow`.
+   * Those up to `answered` that a server has still to make are not made from here on. Others give what they know to `follow`.
    */
-  readWindow?(sessionId: string, link: string): Promise<WindowRecord | undefined>;
+  openWindow?(sessionId: string, link: string, answered: number): Promise<WindowRecord | undefined>;
   /** Used: keeps idle sessions alive at every server. */
   touch(sessionIds: readonly string[]): void;
   /** Of an engine that is shared: ms since a server last touched it, or changed it. */

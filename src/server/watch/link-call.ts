@@ -256,7 +256,7 @@ export class LinkCall
     const window = this.#window;
     const { sequence, answered } = setNumbersOf(parts);
     if (window !== undefined) {
-      if (!window.begin(sequence, sets.untold)) {
+      if (!window.begin(sequence, sets.untold, answered)) {
         throw new InvalidArgumentError(
           `the link's sets begin with ${sequence} where ${window.last + sets.untold + 1} is next: send them in their order, each once`,
         );
@@ -279,7 +279,8 @@ export class LinkCall
       throw new InvalidArgumentError(`link_id has ${linkId.length} bytes: give ${LINK_ID_BYTES}, or none`);
     }
     const id = Buffer.from(linkId).toString('base64');
-    await session.readWindow(id, this.#server.clock.nowMs());
+    const answered = Number.isSafeInteger(setsAnswered) ? Math.max(0, setsAnswered) : 0;
+    await session.openWindow(id, answered, this.#server.clock.nowMs());
     const { window, continues } = session.setWindows.take(id, this);
     this.#window = window;
     this.#leaveWindow = () => session.setWindows.leave(id, this, this.#server.clock.nowMs());
@@ -289,9 +290,9 @@ export class LinkCall
     const lost = setsDone > window.last && this.#sharedRevision(session) !== Number.POSITIVE_INFINITY;
     if (session.keepsWindows) {
       this.#keptLink = id;
-      window.skipTo(setsAnswered);
+      window.skipTo(answered);
     }
-    window.handleAnswered(setsAnswered);
+    window.handleAnswered(answered);
     return { setsContinue: continues, setsMade: window.last, setsLost: window.lostTo, lost };
   }
 

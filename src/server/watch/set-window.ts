@@ -33,12 +33,15 @@ export class SetWindow {
     return this.#from;
   }
 
-  /** A client that begins with another number than 1 had an earlier window, of which nobody knows. False: its sets are out of their order. */
-  begin(sequence: number, made: number): boolean {
+  /**
+   * A client that begins with another number than the next has the outcomes of all before, or asks for none of them: those are not to be made any
+   * more. One that begins with another than 1 had an earlier window, of which nobody knows. False: its sets are out of their order.
+   */
+  begin(sequence: number, made: number, answered: number): boolean {
     if (sequence === this.#last + made + 1) return true;
-    if (this.#last !== 0 || made !== 0 || !Number.isSafeInteger(sequence) || sequence < 1) return false;
-    this.#last = sequence - 1;
-    this.#from = this.#last;
+    if (made !== 0 || !Number.isSafeInteger(sequence) || sequence <= this.#last) return false;
+    if (this.#last !== 0 && answered !== sequence - 1) return false;
+    this.skipTo(sequence - 1);
     return true;
   }
 

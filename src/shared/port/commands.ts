@@ -170,7 +170,11 @@ export type Call =
   | { readonly name: 'history'; readonly identifier: string; readonly limit: number }
   | { readonly name: 'rollback'; readonly identifier: string; readonly version: number };
 
-/** Which calls change something: when their answer is lost, nobody knows whether they did. */
-export function changesState(call: Call): boolean {
+/** Those that only read. */
+export type ReadCall = Extract<Call, { readonly name: 'get' | 'list' | 'history' }>;
+/** Those that change something: when their answer is lost, nobody knows whether they did. */
+export type ChangeCall = Exclude<Call, ReadCall>;
+
+export function changesState(call: Call): call is ChangeCall {
   return call.name !== 'get' && call.name !== 'list' && call.name !== 'history';
 }

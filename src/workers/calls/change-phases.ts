@@ -1,20 +1,24 @@
 /**
- * Changes that go by calls and changes that go by the link, in the order in which they were made: those of one way wait until those of the other
- * that were made before are answered. Path: slot -> [change phases] -> name gate, or set queue. Among themselves each way keeps its own order.
- * Full: its owner asks how many wait. Closed: as changes fail, those behind them start and fail likewise.
+ * Changes that go by calls and changes that go by the link, in the order in which they were made: those of one way wait until it is known what
+ * became of those of the other that were made before. Path: changes -> [change phases] -> name gate, or set queue. Among themselves each way keeps
+ * its own order. Full: its owner asks how many wait. Closed: as changes end, those behind them start.
  */
 import Denque from 'denque';
 
 export type Way = 'call' | 'link';
 
-interface Change {
+export interface PhasedChange {
   readonly way: Way;
+  /** Never before that of a change that was pushed earlier, ms. */
+  readonly deadlineMs: number;
+  /** It is its turn: it ends by `handleEnd`. */
   start(): void;
+  /** Its time was up before its turn: it has none, and does not end. */
+  handleTooLate(): void;
 }
 
 export class ChangePhases {
-  readonly #waiting = new Denque<Change>();
-  readonly #idle: (() => void)[] = [];
+  readonly #waiting = new Denque<PhasedChange>();
   #way: Way = 'call';
   #underWay = 0;
 
@@ -22,36 +26,36 @@ export class ChangePhases {
     return this.#waiting.length;
   }
 
-  /** Starts it now or later; `handleEnd` says that it was answered. */
-  push(way: Way, start: () => void): void {
-    if (this.#underWay === 0) this.#way = way;
-    if (this.#way !== way || this.#waiting.length > 0) {
-      this.#waiting.push({ way, start });
+  /** Of the one that waits longest, ms; undefined when none does. */
+  get nextDeadlineMs(): number | undefined {
+    return this.#waiting.peekFront()?.deadlineMs;
+  }
+
+  /** Starts it now or later. */
+  push(change: PhasedChange): void {
+    if (this.#underWay === 0) this.#way = change.way;
+    if (this.#way !== change.way || this.#waiting.length > 0) {
+      this.#waiting.push(change);
       return;
     }
     this.#underWay += 1;
-    start();
+    change.start();
   }
 
+  /** It is made, or will not be. */
   handleEnd(): void {
     this.#underWay -= 1;
-    if (this.#underWay > 0) return;
     const next = this.#waiting.peekFront();
-    if (next === undefined) {
-      for (const resolve of this.#idle.splice(0)) resolve();
-      return;
-    }
+    if (this.#underWay > 0 || next === undefined) return;
     this.#way = next.way;
     // Counted before they start: one may end at once.
-    const starting: Change[] = [];
+    const starting: PhasedChange[] = [];
     while (this.#waiting.peekFront()?.way === this.#way) starting.push(this.#waiting.shift()!);
     this.#underWay = starting.length;
     for (const change of starting) change.start();
   }
 
-  /** Resolves when every change that was pushed has ended. */
-  whenIdle(): Promise<void> {
-    if (this.#underWay === 0) return Promise.resolve();
-    return new Promise((resolve) => this.#idle.push(resolve));
+  handleDeadline(nowMs: number): void {
+    while ((this.nextDeadlineMs ?? Number.POSITIVE_INFINITY) <= nowMs) this.#waiting.shift()!.handleTooLate();
   }
 }

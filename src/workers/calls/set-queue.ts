@@ -2,7 +2,8 @@
  * Sets of one state that go by its link, in their order: those that wait for the link, and those that were sent and not answered.
  * Path: slot -> [set queue] -> link session. It outlives the link: what was sent and not answered when one breaks is sent again on the next, in its
  * order and under its number, unless the server has it already; where the server knows nothing of the link before, its outcome is unknown.
- * Bounded by what its owner lets in; each set has its deadline.
+ * A number is never that of another set: what a server before this one has still to make is found to be made, or withdrawn.
+ * Bounded by what its owner lets in; each set has its deadline, at which its caller is told, and its end, when it is known what became of it.
  */
 import Denque from 'denque';
 import type { BridgeError } from '../../shared/errors.js';
@@ -10,47 +11,60 @@ import { errorFromWire, UnavailableError, UnknownOutcomeError } from '../../shar
 import type { LinkSet, LinkSetWriter } from '../../shared/wire/link-set-writer.js';
 import type { SetsSoFar } from '../../shared/wire/link-writer.js';
 
-/** Settled once, by one of three. */
+/** It ends once: by `settle`, `fail` or `reroute`, or by `expire` and then `end`. */
 export interface QueuedSet extends LinkSet {
   readonly deadlineMs: number;
   /** Sets of its atomic batch from this one on, itself included: they go together. */
   readonly batchLeft: number;
-  /** Its time was up, its outcome is still to come. Written by the queue. */
+  /** Its caller was told that its time is up, and its outcome is still to come. Written by the queue. */
   isOver: boolean;
   settle(version: number): void;
   fail(error: BridgeError): void;
   /** The link cannot make it: it goes by a call. */
   reroute(): void;
+  /** Tells its caller; the server may have it still to make. */
+  expire(error: BridgeError): void;
+  /** It expired, and is made or will not be. */
+  end(): void;
+}
+
+/** What a link says of the sets of the one before it, in its hello. */
+export interface SetsBefore {
+  readonly linkId: Uint8Array;
+  /** The outcomes up to here came, or nobody waits for them: of those, what is not made yet shall not be. */
+  readonly setsAnswered: number;
+  readonly setsDone: number;
 }
 
 export class SetQueue {
   /** Names this queue to servers; 16 bytes. */
-  readonly linkId: Uint8Array;
+  readonly #linkId: Uint8Array;
   readonly #waiting = new Denque<QueuedSet>();
+  /** Those that have a number. */
   readonly #sent = new Denque<QueuedSet>();
+  /** How many of the last of these the next message begins with: they were sent on a link that broke. */
+  #unsaid = 0;
 
   /** Of the first that was sent and is not answered. */
   #firstSent = 1;
+  /** The last set that has a version. */
   #done = 0;
+  /** Of the first of those that were sent: the hello of the link that is not welcome yet says that nobody waits for them. */
+  #withdrawn = 0;
   /** The link broke with sets on it: what became of them is known when the next one is welcome. */
   #isResuming = false;
 
   constructor(linkId: Uint8Array) {
-    this.linkId = linkId;
+    this.#linkId = linkId;
   }
 
-  /** The last set whose outcome came. */
-  get answered(): number {
-    return this.#firstSent - 1;
-  }
-
-  /** Not answered. */
+  /** Not ended. */
   get size(): number {
     return this.#waiting.length + this.#sent.length;
   }
 
   get hasWaiting(): boolean {
-    return this.#waiting.length > 0;
+    return this.#waiting.length + this.#unsaid > 0;
   }
 
   /** Of the one that waits longest, ms; undefined when none does. */
@@ -62,9 +76,22 @@ export class SetQueue {
     return this.#waiting.peekFront()?.deadlineMs;
   }
 
-  /** The last set that has a version. */
-  get done(): number {
-    return this.#done;
+  /** When the time of the one that was sent first was up, ms; undefined when it is not. */
+  get overSinceMs(): number | undefined {
+    const first = this.#sent.peekFront();
+    return first?.isOver === true ? first.deadlineMs : undefined;
+  }
+
+  /** For the hello of a link. */
+  before(): SetsBefore {
+    this.#withdrawn = 0;
+    while (this.#sent.peekAt(this.#withdrawn)?.isOver === true) this.#withdrawn += 1;
+    return { linkId: this.#linkId, setsAnswered: this.answered + this.#withdrawn, setsDone: this.#done };
+  }
+
+  /** The last set that ended. */
+  get answered(): number {
+    return this.#firstSent - 1;
   }
 
   push(set: QueuedSet): void {
@@ -73,8 +100,14 @@ export class SetQueue {
 
   /** Writes what fits into one message, and as many as may be unanswered. Returns the number of the first. */
   write(writer: LinkSetWriter, messageBytes: number): number {
-    const sequence = this.#firstSent + this.#sent.length;
+    const sequence = this.#firstSent + this.#sent.length - this.#unsaid;
     if (this.#isResuming) return sequence;
+    while (this.#unsaid > 0 && writer.size < messageBytes) {
+      for (let left = this.#sent.peekAt(-this.#unsaid)!.batchLeft; left > 0; left -= 1) {
+        writer.add(this.#sent.peekAt(-this.#unsaid)!);
+        this.#unsaid -= 1;
+      }
+    }
     for (let set = this.#waiting.peekFront(); set !== undefined; set = this.#waiting.peekFront()) {
       if (writer.size >= messageBytes || this.#sent.length + set.batchLeft > MAX_UNANSWERED) break;
       for (let left = set.batchLeft; left > 0; left -= 1) {
@@ -89,23 +122,26 @@ export class SetQueue {
   /** Of the one that was sent first: its version. False when none was sent. */
   handleDone(version: number): boolean {
     const set = this.#takeSent();
+    if (set === undefined) return false;
     this.#done = this.answered;
-    if (set?.isOver === false) set.settle(version);
-    return set !== undefined;
+    if (set.isOver) set.end();
+    else set.settle(version);
+    return true;
   }
 
   handleRefused(code: string, message: string): boolean {
     const set = this.#takeSent();
-    if (set?.isOver === false) {
-      // It refused, so nothing was done: the call joins the session again.
-      if (code === 'SESSION_NOT_FOUND') set.reroute();
-      else set.fail(errorFromWire({ code, message, details: { identifiers: [set.identifier] } }));
-    }
-    return set !== undefined;
+    if (set === undefined) return false;
+    if (set.isOver) set.end();
+    // It refused, so nothing was done: the call joins the session again.
+    else if (code === 'SESSION_NOT_FOUND') set.reroute();
+    else set.fail(errorFromWire({ code, message, details: { identifiers: [set.identifier] } }));
+    return true;
   }
 
   /** The link they were sent on is gone. */
   handleBreak(): void {
+    this.#unsaid = 0;
     if (this.#sent.length > 0) this.#isResuming = true;
   }
 
@@ -117,18 +153,16 @@ export class SetQueue {
       this.failSent();
       return;
     }
+    for (; this.#withdrawn > 0; this.#withdrawn -= 1) this.#takeSent()?.end();
     while (this.#sent.length > 0 && this.#firstSent <= setsLost) this.#failOne(this.#takeSent()!);
-    // Outcomes of those that were made follow; the others go again, as the numbers behind.
-    const made = Math.max(0, setsMade - this.answered);
-    while (this.#sent.length > made) {
-      const set = this.#sent.pop()!;
-      if (!set.isOver) this.#waiting.unshift(set);
-    }
+    // Outcomes of those that were made follow; the others go again, under their numbers.
+    this.#unsaid = Math.max(0, this.#sent.length - Math.max(0, setsMade - this.answered));
   }
 
   /** No link will say what became of them. */
   failSent(): void {
     this.#isResuming = false;
+    this.#unsaid = 0;
     while (this.#sent.length > 0) this.#failOne(this.#takeSent()!);
   }
 
@@ -140,23 +174,25 @@ export class SetQueue {
   }
 
   #takeSent(): QueuedSet | undefined {
-    const set = this.#sent.shift();
-    if (set !== undefined) this.#firstSent += 1;
-    return set;
+    // What was not said on this link is not answered by it.
+    if (this.#sent.length === this.#unsaid) return undefined;
+    this.#firstSent += 1;
+    return this.#sent.shift();
   }
 
   #failOne(set: QueuedSet): void {
-    if (!set.isOver) set.fail(unknownOutcome());
+    if (set.isOver) set.end();
+    else set.fail(unknownOutcome());
   }
 
-  /** Fails those whose time is up. */
+  /** Tells those whose time is up. */
   handleDeadline(nowMs: number): void {
     for (let place = 0; place < this.#sent.length; place += 1) {
       const set = this.#sent.peekAt(place)!;
       if (set.deadlineMs > nowMs) break;
       if (set.isOver) continue;
       set.isOver = true;
-      set.fail(unknownOutcome());
+      set.expire(unknownOutcome());
     }
     for (
       let set = this.#waiting.peekFront();

@@ -1,37 +1,34 @@
 /**
- * Sets of one batch that the main thread has sent: by the link in one go, or by one call where that cannot make them. Path: slot -> [slot batch] -> set queue.
- * Each is settled once, by its place in the command.
+ * Sets of one batch that the main thread has sent: by the link in one go, or by one call where that cannot make them. Path: changes -> [slot batch] -> set queue.
+ * The caller of each is told once, by its place in the command; the batch ends once, behind all of them.
  */
-import type { ErrorWire } from '../../shared/errors.js';
-import { BatchRefusedError, BridgeError, errorFromWire, InternalError } from '../../shared/errors.js';
-import type { Call, SetsCommand, SetsOfBatch } from '../../shared/port/commands.js';
+import type { BridgeError, ErrorWire } from '../../shared/errors.js';
+import { BatchRefusedError, errorFromWire } from '../../shared/errors.js';
+import type { SetsCommand, SetsOfBatch } from '../../shared/port/commands.js';
 import type { PortBatchResult } from '../../shared/port/replies.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import { EMPTY_METADATA } from '../../shared/values/metadata.js';
 import type { PlainValue } from '../../shared/wire/link-set-writer.js';
+import type { PhasedChange, Way } from './change-phases.js';
 import type { QueuedSet } from './set-queue.js';
+import type { CallOutcome, SetsOwner } from './slot-set.js';
+import { tooLate } from './slot-set.js';
 
-export interface SlotBatchOwner {
-  /** Once for each place. */
-  settle(place: number, version: number, error: BridgeError | undefined): void;
-  /** Every place is settled. */
-  handleEnd(): void;
-  /** @throws BridgeError */
-  call(call: Call): Promise<PortBatchResult>;
-}
-
-export class SlotBatch {
+export class SlotBatch implements PhasedChange, CallOutcome {
+  way: Way = 'link';
+  readonly deadlineMs: number;
   /** In order. */
   readonly sets: readonly QueuedSet[];
   readonly #command: SetsCommand;
   readonly #isAtomic: boolean;
-  readonly #owner: SlotBatchOwner;
-  /** Neither settled nor found to need a call. */
+  readonly #owner: SetsOwner;
+  /** Neither ended nor found to need a call. */
   #left: number;
   /** Places that go by a call, when what became of the others is known. */
   #rerouted: number[] = [];
 
-  constructor(command: SetsCommand, { from, upTo, atomic }: SetsOfBatch, deadlineMs: number, owner: SlotBatchOwner) {
+  constructor(command: SetsCommand, { from, upTo, atomic }: SetsOfBatch, deadlineMs: number, owner: SetsOwner) {
+    this.deadlineMs = deadlineMs;
     this.#command = command;
     this.#isAtomic = atomic;
     this.#owner = owner;
@@ -53,51 +50,66 @@ export class SlotBatch {
     return bytes;
   }
 
-  settle(place: number, version: number, error: BridgeError | undefined): void {
-    this.#owner.settle(place, version, error);
-    this.#handleOne();
+  start(): void {
+    for (const set of this.sets) if (this.way === 'call' || !this.#owner.sendByLink(set)) set.reroute();
+  }
+
+  handleTooLate(): void {
+    const error = tooLate();
+    for (const set of this.sets) set.expire(error);
+  }
+
+  tell(place: number, version: number, error: BridgeError | undefined): void {
+    this.#owner.tell(place, version, error);
   }
 
   reroute(place: number): void {
     this.#rerouted.push(place);
-    this.#handleOne();
+    this.handleOne();
   }
 
-  #handleOne(): void {
+  /** One of them ended, or goes by a call. */
+  handleOne(): void {
     this.#left -= 1;
     if (this.#left > 0) return;
     if (this.#rerouted.length === 0) this.#owner.handleEnd();
-    else void this.#call(this.#rerouted);
+    else this.#call(this.#rerouted);
   }
 
-  async #call(places: readonly number[]): Promise<void> {
+  #call(places: readonly number[]): void {
     const { identifiers, values, source, metadata } = this.#command;
-    const call: Call = {
-      name: 'update',
-      values: places.map((place) => [identifiers[place]!, { value: values[place]!, isOpaque: false }]),
-      atomic: this.#isAtomic,
-      source,
-      metadata: metadata?.[places[0]!] ?? EMPTY_METADATA,
-    };
-    try {
-      this.#settleBy(places, await this.#owner.call(call));
-    } catch (cause) {
-      const error = cause instanceof BridgeError ? cause : new InternalError(String(cause), { cause });
-      for (const place of places) this.#owner.settle(place, 0, error);
-    }
-    this.#owner.handleEnd();
+    this.#owner.call(
+      {
+        name: 'update',
+        values: places.map((place) => [identifiers[place]!, { value: values[place]!, isOpaque: false }]),
+        atomic: this.#isAtomic,
+        source,
+        metadata: metadata?.[places[0]!] ?? EMPTY_METADATA,
+      },
+      this.deadlineMs,
+      this,
+    );
   }
 
-  #settleBy(places: readonly number[], result: PortBatchResult): void {
-    const versions = new Map(result.versions);
-    const refused = new Map<string, ErrorWire>(result.refused);
-    for (const place of places) {
+  handleDone(result: unknown): void {
+    const { versions: made, refused: errors } = result as PortBatchResult;
+    const versions = new Map(made);
+    const refused = new Map<string, ErrorWire>(errors);
+    for (const place of this.#rerouted) {
       const identifier = this.#command.identifiers[place]!;
+      const version = versions.get(identifier);
       const error = refused.get(identifier);
-      if (error !== undefined) this.#owner.settle(place, 0, errorFromWire(error));
-      else
-        this.#owner.settle(place, versions.get(identifier) ?? 0, versions.has(identifier) ? undefined : notToBlame());
+      if (error !== undefined) this.tell(place, 0, errorFromWire(error));
+      else this.tell(place, version ?? 0, version === undefined ? notToBlame() : undefined);
     }
+  }
+
+  handleFailed(error: BridgeError): void {
+    for (const place of this.#rerouted) this.tell(place, 0, error);
+  }
+
+  handleEnd(): void {
+    this.#owner.handleEnd();
   }
 }
 
@@ -135,11 +147,21 @@ class BatchSet implements QueuedSet {
   }
 
   settle(version: number): void {
-    this.#batch.settle(this.#place, version, undefined);
+    this.#batch.tell(this.#place, version, undefined);
+    this.end();
   }
 
   fail(error: BridgeError): void {
-    this.#batch.settle(this.#place, 0, error);
+    this.expire(error);
+    this.end();
+  }
+
+  expire(error: BridgeError): void {
+    this.#batch.tell(this.#place, 0, error);
+  }
+
+  end(): void {
+    this.#batch.handleOne();
   }
 
   reroute(): void {

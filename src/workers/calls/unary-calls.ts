@@ -12,7 +12,7 @@ import {
   QuotaExceededError,
   VariablesNotFoundError,
 } from '../../shared/errors.js';
-import type { Call } from '../../shared/port/commands.js';
+import type { Call, ChangeCall, ReadCall } from '../../shared/port/commands.js';
 import type { PortValue } from '../../shared/port/port-value.js';
 import { fromPortValue, toPortValue } from '../../shared/port/port-value.js';
 import type { PortBatchResult, PortVariable, PortVersion } from '../../shared/port/replies.js';
@@ -35,6 +35,7 @@ import {
 import type { ResponseOf } from '../../shared/wire/services.js';
 import { codeOfSentence } from '../../shared/wire/status.js';
 import type { Connection } from '../connection/connection.js';
+import type { Change } from './change.js';
 import type { NameSource } from './name-gate.js';
 
 /** Names and types kept; beyond this they are learned anew. */
@@ -63,30 +64,38 @@ export class UnaryCalls implements NameSource {
   }
 
   /** @throws BridgeError of the class that the API promises */
-  make(call: Call): Promise<unknown> {
+  read(call: ReadCall): Promise<unknown> {
     switch (call.name) {
-      case 'register':
-        return this.#register(call);
       case 'get':
         return this.#get(call.identifiers);
       case 'list':
         return this.#list(call.pattern);
-      case 'set':
-        return this.#set(call);
-      case 'update':
-        return this.#update(call);
-      case 'delete':
-        return this.#delete(call.identifier);
       case 'history':
         return this.#history(call.identifier, call.limit);
-      case 'rollback':
-        return this.#rollback(call.identifier, call.version);
       default:
         return call satisfies never;
     }
   }
 
-  async #register(call: Extract<Call, { name: 'register' }>): Promise<string> {
+  /** @throws BridgeError of the class that the API promises */
+  change(call: ChangeCall, change: Change): Promise<unknown> {
+    switch (call.name) {
+      case 'register':
+        return this.#register(call, change);
+      case 'set':
+        return this.#set(call, change);
+      case 'update':
+        return this.#update(call, change);
+      case 'delete':
+        return this.#delete(call.identifier, change);
+      case 'rollback':
+        return this.#rollback(call.identifier, call.version, change);
+      default:
+        return call satisfies never;
+    }
+  }
+
+  async #register(call: Extract<Call, { name: 'register' }>, change: Change): Promise<string> {
     const type = parseVariableType(call.type);
     const subject = `variable "${call.variable}"`;
     const initial = valueToWire(type, normalizeValue(type, fromPortValue(call.initial), subject));
@@ -109,7 +118,7 @@ export class UnaryCalls implements NameSource {
         ...(this.#isOurServer ? { setter: { source: call.source } } : {}),
         ...(initial.binary === undefined ? {} : { initialBinaryValue: initial.binary }),
       },
-      true,
+      change,
     );
     refuseUnless(response.success, response.errorMessage, errorCode, [call.variable]);
     this.#learn(call.variable, call.variable, type);
@@ -159,16 +168,12 @@ export class UnaryCalls implements NameSource {
   }
 
   async #getPage(identifiers: readonly string[]): Promise<ResponseOf<'GetVariables'>> {
-    const { response } = await this.#connection.call(
-      'GetVariables',
-      {
-        sessionId: this.#sessionId,
-        variableIdentifiers: [...identifiers],
-        includeMetadata: true,
-        maxBytes: this.#connection.maxRequestBytes,
-      },
-      false,
-    );
+    const { response } = await this.#connection.call('GetVariables', {
+      sessionId: this.#sessionId,
+      variableIdentifiers: [...identifiers],
+      includeMetadata: true,
+      maxBytes: this.#connection.maxRequestBytes,
+    });
     return response;
   }
 
@@ -176,11 +181,12 @@ export class UnaryCalls implements NameSource {
     const found: PortVariable[] = [];
     let pageToken = '';
     do {
-      const { response } = await this.#connection.call(
-        'ListVariables',
-        { sessionId: this.#sessionId, pattern, pageToken, maxBytes: this.#connection.maxRequestBytes },
-        false,
-      );
+      const { response } = await this.#connection.call('ListVariables', {
+        sessionId: this.#sessionId,
+        pattern,
+        pageToken,
+        maxBytes: this.#connection.maxRequestBytes,
+      });
       for (const variable of response.variables ?? []) found.push(this.#fromWire(variable));
       const next = response.nextPageToken ?? '';
       if (next !== '' && next === pageToken) throw noProgress('ListVariables');
@@ -189,7 +195,7 @@ export class UnaryCalls implements NameSource {
     return found;
   }
 
-  async #set(call: Extract<Call, { name: 'set' }>): Promise<number> {
+  async #set(call: Extract<Call, { name: 'set' }>, change: Change): Promise<number> {
     const { identifier } = call;
     const value = await this.#encode(identifier, call.value);
     const { response, errorCode } = await this.#connection.call(
@@ -202,13 +208,13 @@ export class UnaryCalls implements NameSource {
         expectedVersion: call.expectedVersion,
         ...(value.binary === undefined ? {} : { binaryValue: value.binary }),
       },
-      true,
+      change,
     );
     refuseUnless(response.success, response.errorMessage, errorCode, [identifier]);
     return response.newVersion ?? 0;
   }
 
-  async #update(call: Extract<Call, { name: 'update' }>): Promise<PortBatchResult> {
+  async #update(call: Extract<Call, { name: 'update' }>, change: Change): Promise<PortBatchResult> {
     const refused: [string, BridgeError][] = [];
     const updates: Record<string, google.protobuf.IAny> = {};
     const binaryUpdates: Record<string, Uint8Array> = {};
@@ -226,11 +232,13 @@ export class UnaryCalls implements NameSource {
     const isNothingLeft = Object.keys(updates).length === 0;
     if (isNothingLeft || (call.atomic && refused.length > 0)) return batchResult([], refused);
     const versions: [string, number][] = [];
-    for (const part of this.#partsOf(updates, binaryUpdates, call.atomic)) {
+    for (const [index, part] of this.#partsOf(updates, binaryUpdates, call.atomic).entries()) {
+      const { keepPlace } = change;
       const { response } = await this.#connection.call(
         'SetVariables',
         { sessionId: this.#sessionId, ...part, atomic: call.atomic, ...this.#setterOf(call) },
-        true,
+        // Each is a call of its own.
+        { deadlineMs: index === 0 ? change.deadlineMs : this.#connection.deadlineMs, keepPlace },
       );
       const errors = response.errors ?? {};
       const codes = response.errorCodes ?? {};
@@ -277,11 +285,11 @@ export class UnaryCalls implements NameSource {
     return parts;
   }
 
-  async #delete(identifier: string): Promise<void> {
+  async #delete(identifier: string, change: Change): Promise<void> {
     const { response, errorCode } = await this.#connection.call(
       'DeleteVariable',
       { sessionId: this.#sessionId, variableIdentifier: identifier },
-      true,
+      change,
     );
     refuseUnless(response.success, response.errorMessage, errorCode, [identifier]);
     this.#known.delete(identifier);
@@ -292,17 +300,13 @@ export class UnaryCalls implements NameSource {
     const entries: PortVersion[] = [];
     let beforeVersion = 0;
     for (;;) {
-      const { response } = await this.#connection.call(
-        'GetVariableHistory',
-        {
-          sessionId: this.#sessionId,
-          variableIdentifier: identifier,
-          limit: limit === 0 ? 0 : limit - entries.length,
-          beforeVersion,
-          maxBytes: this.#connection.maxRequestBytes,
-        },
-        false,
-      );
+      const { response } = await this.#connection.call('GetVariableHistory', {
+        sessionId: this.#sessionId,
+        variableIdentifier: identifier,
+        limit: limit === 0 ? 0 : limit - entries.length,
+        beforeVersion,
+        maxBytes: this.#connection.maxRequestBytes,
+      });
       const page = response.entries ?? [];
       entries.unshift(...page.map((entry) => this.#versionFromWire(identifier, type, entry)));
       const oldest = page[0]?.version ?? 0;
@@ -323,11 +327,11 @@ export class UnaryCalls implements NameSource {
     };
   }
 
-  async #rollback(identifier: string, version: number): Promise<number> {
+  async #rollback(identifier: string, version: number, change: Change): Promise<number> {
     const { response, errorCode } = await this.#connection.call(
       'RollbackVariable',
       { sessionId: this.#sessionId, variableIdentifier: identifier, targetVersion: version },
-      true,
+      change,
     );
     refuseUnless(response.success, response.errorMessage, errorCode, [identifier]);
     return response.variable?.version ?? 0;

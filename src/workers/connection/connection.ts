@@ -21,11 +21,12 @@ import type { BridgeConfig } from '../../shared/port/commands.js';
 import { randomLinkId, systemClock, systemRandom } from '../../shared/system-clock.js';
 import type { MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
 import { STATUS } from '../../shared/wire/status.js';
+import type { Change } from '../calls/change.js';
 import type { QueuedSet } from '../calls/set-queue.js';
 import { SetQueue } from '../calls/set-queue.js';
 import type { CarriedFeed, Carrier, CarrierKind, CarrierOwner, FeedEnd } from '../transport/carrier.js';
 import { ChannelPool, type PooledChannel } from '../transport/channel-pool.js';
-import { unaryCall } from '../transport/grpc-call.js';
+import { PLACE_KEPT_MS, unaryCall } from '../transport/grpc-call.js';
 import { LinkCarrier } from '../transport/link-carrier.js';
 import { StreamCarrier } from '../transport/stream-carrier.js';
 import type { WatchFeed } from '../watch/watch-feed.js';
@@ -172,9 +173,15 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     this.#carrier.close(feed);
   }
 
+  /** Of what is asked now, ms. */
+  get deadlineMs(): number {
+    return systemClock.nowMs() + this.#config.limits.callTimeoutMs;
+  }
+
   /** @throws BridgeError; UnknownOutcomeError when a change may or may not have been made */
-  async call<M extends MethodName>(method: M, request: RequestOf<M>, isChange: boolean): Promise<Answer<M>> {
-    const deadlineMs = systemClock.nowMs() + this.#config.limits.callTimeoutMs;
+  async call<M extends MethodName>(method: M, request: RequestOf<M>, change?: Change): Promise<Answer<M>> {
+    const isChange = change !== undefined;
+    const deadlineMs = change?.deadlineMs ?? this.deadlineMs;
     let hasRejoined = false;
     for (;;) {
       this.#checkOpen();
@@ -182,9 +189,11 @@ export class Connection implements CarrierOwner, WatchdogOwner {
       const askedAtMs = systemClock.nowMs();
       try {
         await control.connect(endpoint, Math.max(1, deadlineMs - askedAtMs));
-        const timeoutMs = Math.max(1, deadlineMs - systemClock.nowMs());
+        const timeoutMs = deadlineMs - systemClock.nowMs();
+        if (timeoutMs <= 0)
+          throw new UnavailableError(`${method}: its time was up before it was sent: it was not made`);
         const limits = { timeoutMs, maxBytes: this.facts.maxBytes };
-        const answer = await unaryCall(control, method, request, this.#config, limits, isChange);
+        const answer = await unaryCall(control, method, request, this.#config, limits, change);
         if (answer.errorCode === 'SESSION_NOT_FOUND') throw SessionNotFoundError.of(this.#config.sessionId);
         if (isRefusal(answer) && !hasRejoined && (await this.#isSessionMissing(undefined))) {
           throw SessionNotFoundError.of(this.#config.sessionId);
@@ -197,8 +206,8 @@ export class Connection implements CarrierOwner, WatchdogOwner {
           await this.#session.join(this.#pool);
           continue;
         }
-        // Nothing was heard on it since: later calls must not wait for it too.
-        if (control.lastWordAtMs < askedAtMs && isSilence(error)) this.handleDead(control);
+        // Nothing was heard on it since: later calls must not wait for it too, unless the server says that it lives.
+        if (control.lastWordAtMs < askedAtMs && isSilence(error)) this.#doubt(control);
         const isTimeUp = deadlineMs - systemClock.nowMs() < RETRY_PAUSE_MS;
         if (!(error instanceof UnavailableError) || isTimeUp || this.#isDraining) throw this.#asClosed(error, isChange);
         // Never sent, refused by a server that goes, or a read: tried again until the time is up, on the connection that is made meanwhile.
@@ -212,7 +221,8 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   set(set: QueuedSet): boolean {
     if (this.#carrier.kind !== 'link' || this.#isClosed) return false;
     this.#sets.push(set);
-    if (this.#setDeadline.wheelSlot < 0) this.#deadlines.schedule(this.#setDeadline, set.deadlineMs);
+    const { wheelSlot, dueAtMs } = this.#setDeadline;
+    if (wheelSlot < 0 || dueAtMs > set.deadlineMs) this.#deadlines.schedule(this.#setDeadline, set.deadlineMs);
     this.#sendSets();
     return true;
   }
@@ -249,8 +259,19 @@ export class Connection implements CarrierOwner, WatchdogOwner {
 
   #handleSetDeadline(nowMs: number): void {
     this.#sets.handleDeadline(nowMs);
-    const dueAtMs = this.#sets.nextDeadlineMs;
+    const { overSinceMs } = this.#sets;
+    if (overSinceMs !== undefined && nowMs >= overSinceMs + PLACE_KEPT_MS) this.#settleSets(nowMs - overSinceMs);
+    const dueAtMs =
+      this.#sets.nextDeadlineMs ?? (this.#sets.overSinceMs === undefined ? undefined : nowMs + PLACE_KEPT_MS);
     if (dueAtMs !== undefined && !this.#isClosed) this.#deadlines.schedule(this.#setDeadline, dueAtMs);
+  }
+
+  /** The server says nothing of sets whose time is long up: the next link tells it that they are not to be made, where it takes one. */
+  #settleSets(overForMs: number): void {
+    const carrier = this.#carrier;
+    if (carrier instanceof LinkCarrier && carrier.isWelcome) {
+      carrier.leave(new UnavailableError(`${this.#pool.endpoint} does not answer sets: the link is made again`));
+    } else if (this.#unit.state.name === 'connected' && overForMs >= 2 * PLACE_KEPT_MS) this.#sets.failSent();
   }
 
   /** Calls under way are answered, none is tried again. */
@@ -526,6 +547,12 @@ export class Connection implements CarrierOwner, WatchdogOwner {
         // Silence is found by the next sweep; any answer was a word.
         this.#logger.debug({ endpoint: this.#pool.endpoint, error: String(error) }, 'a probe was not answered well');
       });
+  }
+
+  #doubt(channel: PooledChannel): void {
+    if (channel.probedAtMs !== 0 || !this.#pool.all().includes(channel)) return;
+    channel.probedAtMs = systemClock.nowMs();
+    this.probe(channel);
   }
 
   handleDead(channel: PooledChannel): void {

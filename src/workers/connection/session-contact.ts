@@ -65,7 +65,7 @@ export class SessionContact {
   async isThere(channel: PooledChannel): Promise<boolean> {
     const { sessionId } = this.#config;
     try {
-      const { response } = await unaryCall(channel, 'Heartbeat', { sessionId }, this.#config, this.#limits, false);
+      const { response } = await unaryCall(channel, 'Heartbeat', { sessionId }, this.#config, this.#limits, undefined);
       return response.sessionValid === true;
     } catch (error) {
       if (error instanceof UnsupportedError) return true;
@@ -82,7 +82,7 @@ export class SessionContact {
     const { sessionId, limits } = this.#config;
     const request = { sessionId, withoutVariables: true };
     try {
-      const answer = await unaryCall(control, 'InitializeSession', request, this.#config, this.#limits, false);
+      const answer = await unaryCall(control, 'InitializeSession', request, this.#config, this.#limits, undefined);
       const { response, errorCode, headers } = answer;
       // A server that does not join a session that exists refuses it: then it is joined.
       if (response.success !== true && !(errorCode === undefined && (await this.isThere(control)))) {

@@ -26,6 +26,8 @@ export class PooledChannel implements ConnectionFacts {
   #isClosed = false;
   /** When each call that is not answered was made, in that order. */
   readonly #asked = new Set<{ readonly atMs: number }>();
+  /** How to give up each change whose caller was told that its time is up. */
+  readonly #kept = new Set<() => void>();
 
   constructor(client: Client, tls: TlsConfig | undefined, nowMs: number) {
     this.client = client;
@@ -69,9 +71,21 @@ export class PooledChannel implements ConnectionFacts {
     return () => this.#asked.delete(asked);
   }
 
+  /** A change whose caller was told that its time is up: it goes on until the connection is given up. Returns how to say that it ended. */
+  keep(giveUp: () => void): () => void {
+    if (this.#isClosed) {
+      giveUp();
+      return () => undefined;
+    }
+    this.#kept.add(giveUp);
+    return () => this.#kept.delete(giveUp);
+  }
+
   close(): void {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    // Calls outlive their client.
+    for (const giveUp of this.#kept) giveUp();
     this.client.close();
   }
 

@@ -5,12 +5,13 @@
 import type { ChannelInterface, ServiceError, StatusObject } from '@grpc/grpc-js';
 import { Metadata } from '@grpc/grpc-js';
 import { type BridgeError, MessageTooLargeError, UnavailableError, UnknownOutcomeError } from '../../shared/errors.js';
-import { dateNowMs, setImmediate } from '../../shared/platform-timers.js';
+import { clearTimeout, dateNowMs, setImmediate, setTimeout } from '../../shared/platform-timers.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Method, MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
 import { LINK_PATH, METHODS, methodPath, SERVICE_NAMES } from '../../shared/wire/services.js';
 import { ERROR_TRAILER, errorFromStatus, STATUS } from '../../shared/wire/status.js';
+import type { Change } from '../calls/change.js';
 import type { PooledChannel } from './channel-pool.js';
 
 export interface UnaryResult<M extends MethodName> {
@@ -34,8 +35,9 @@ export function callMetadata(config: BridgeConfig): Metadata {
 }
 
 /**
- * On the channel itself, as `openStream` is.
- * @throws BridgeError of the answer's status; MessageTooLargeError; UnknownOutcomeError when `isChange` and the answer was lost
+ * On the channel itself, as `openStream` is. A change whose time is up goes on behind its caller's back until it is answered or its connection
+ * is given up: a server that was told to give it up may make it all the same.
+ * @throws BridgeError of the answer's status; MessageTooLargeError; UnknownOutcomeError of a change whose answer was lost
  */
 export function unaryCall<M extends MethodName>(
   channel: PooledChannel,
@@ -43,18 +45,47 @@ export function unaryCall<M extends MethodName>(
   request: RequestOf<M>,
   config: BridgeConfig,
   { timeoutMs, maxBytes }: CallLimits,
-  isChange: boolean,
+  change: Change | undefined,
 ): Promise<UnaryResult<M>> {
+  const isChange = change !== undefined;
   const method = METHODS[name] as unknown as Method<RequestOf<M>, ResponseOf<M>>;
   const bytes = method.encodeRequest(request) as Buffer;
   if (bytes.length > maxBytes) return Promise.reject(MessageTooLargeError.of(name, 'request', bytes.length, maxBytes));
   const answered = channel.handleAsked(systemClock.nowMs());
   const call = channel.client
     .getChannel()
-    .createCall(methodPath(SERVICE_NAMES[0], name), dateNowMs() + timeoutMs, null, null, null);
+    .createCall(
+      methodPath(SERVICE_NAMES[0], name),
+      isChange ? Number.POSITIVE_INFINITY : dateNowMs() + timeoutMs,
+      null,
+      null,
+      null,
+    );
+  // A call that found no connection has no peer but the name that it looked for.
+  const wasSent = (): boolean => call.getPeer() !== channel.client.getChannel().getTarget();
   const result = new Promise<UnaryResult<M>>((resolve, reject) => {
     let headers: Metadata | undefined;
     let answer: Buffer | undefined;
+    let handleSettled = (): void => undefined;
+    const giveUp = (): void => cancelCall(call, 'it takes too long');
+    const handleTimeUp = (): void => {
+      if (!wasSent()) {
+        giveUp();
+        return;
+      }
+      const givingUp = setTimeout(giveUp, PLACE_KEPT_MS);
+      const forget = channel.keep(giveUp);
+      const settled = new Promise<void>((resolveSettled) => {
+        handleSettled = () => {
+          clearTimeout(givingUp);
+          forget();
+          resolveSettled();
+        };
+      });
+      change?.keepPlace(settled);
+      reject(unknownOutcome(name, 'no answer came in time'));
+    };
+    const timeout = isChange ? setTimeout(handleTimeUp, timeoutMs) : undefined;
     call.start(callMetadata(config), {
       onReceiveMetadata: (received) => {
         headers = received;
@@ -66,6 +97,8 @@ export function unaryCall<M extends MethodName>(
         call.startRead();
       },
       onReceiveStatus: (received) => {
+        clearTimeout(timeout);
+        handleSettled();
         answered();
         const isEmpty = received.code === STATUS.OK && answer === undefined;
         const status = isEmpty ? { ...received, code: STATUS.UNIMPLEMENTED, details: 'no answer came' } : received;
@@ -74,9 +107,7 @@ export function unaryCall<M extends MethodName>(
           channel.handleWord(systemClock.nowMs());
         }
         if (status.code !== STATUS.OK || answer === undefined) {
-          // A call that found no connection has no peer but the name that it looked for.
-          const wasSent = call.getPeer() !== channel.client.getChannel().getTarget();
-          reject(callError(asError(status), name, isChange, wasSent));
+          reject(callError(asError(status), name, isChange, wasSent()));
         } else if (answer.length > maxBytes) {
           reject(MessageTooLargeError.of(name, 'answer', answer.length, maxBytes));
         } else {
@@ -166,16 +197,16 @@ function callError(error: ServiceError, name: string, isChange: boolean, wasSent
   if (!wasSent) {
     return new UnavailableError(`${name}: no connection to the server (${details}): it was not made`, { cause: error });
   }
-  if (isChange) {
-    return new UnknownOutcomeError(
-      `${name}: the answer was lost (${details}): it may or may not have been made, so read before you repeat it`,
-      { cause: error },
-    );
-  }
+  if (isChange) return unknownOutcome(name, details, error);
   if (error.code === STATUS.DEADLINE_EXCEEDED) {
     return errorFromStatus(error.code, `${name}: ${details}`, undefined, undefined, error);
   }
   return new UnavailableError(`${name}: the connection was lost (${details})`, { cause: error });
+}
+
+function unknownOutcome(name: string, details: string, cause?: ServiceError): UnknownOutcomeError {
+  const sentence = `${name}: the answer was lost (${details}): it may or may not have been made, so read before you repeat it`;
+  return new UnknownOutcomeError(sentence, cause === undefined ? {} : { cause });
 }
 
 /** A status that only a server gives; the others are also said of a connection that went. */
@@ -196,3 +227,6 @@ function isAnswer(status: number): boolean {
 function asError(status: StatusObject): ServiceError {
   return Object.assign(new Error(status.details), status) as ServiceError;
 }
+
+/** Time in which a change is made or refused by any server that will, ms: as long as ours remembers what became of a set. */
+export const PLACE_KEPT_MS = 60_000;

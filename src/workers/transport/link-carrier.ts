@@ -130,9 +130,19 @@ export class LinkCarrier implements Carrier {
     this.#sendSoon();
   }
 
+  /** The server has taken the link. */
+  get isWelcome(): boolean {
+    return this.#link?.session.isWelcome === true;
+  }
+
   handleChannelLost(channel: PooledChannel, error: BridgeError): void {
+    if (this.#link?.channel === channel) this.leave(error);
+  }
+
+  /** Ends the link; what it carried returns on the next. */
+  leave(error: BridgeError): void {
     const link = this.#link;
-    if (link?.channel !== channel) return;
+    if (link === undefined) return;
     this.#mute(link);
     this.#endFeeds(link, { error, status: STATUS.UNAVAILABLE, trailer: undefined, isConnectionReady: () => false });
     this.#owner.handleLinkEnded(error, undefined);
@@ -180,8 +190,7 @@ export class LinkCarrier implements Carrier {
     const { maxBytes } = this.#server();
     const epoch = this.#epochToSay();
     const channel = this.#pool.lease();
-    const { linkId, answered: setsAnswered, done: setsDone } = this.#sets;
-    const hello = { sessionId: this.#config.sessionId, maxBytes, linkId, setsAnswered, setsDone, epoch };
+    const hello = { sessionId: this.#config.sessionId, maxBytes, ...this.#sets.before(), epoch };
     const session = new LinkSession(hello, this.#sets, this);
     const call = openLink(channel, this.#config, {
       handleHeaders: () => channel.handleWord(systemClock.nowMs()),

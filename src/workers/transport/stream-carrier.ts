@@ -255,10 +255,12 @@ export class StreamCarrier implements Carrier {
     this.#deadlines.schedule(stream, systemClock.nowMs() + UNWATCH_GRACE_MS);
     const request = { sessionId: this.#config.sessionId, watchToken: stream.token };
     const limits = { timeoutMs: UNWATCH_GRACE_MS, maxBytes: this.#server().maxBytes };
-    unaryCall(this.#pool.control, 'UnwatchVariables', request, this.#config, limits, false).catch((error: unknown) => {
-      if (error instanceof UnsupportedError) this.#unwatchesByMessage = false;
-      this.#cancelMuted(systemClock.nowMs());
-    });
+    unaryCall(this.#pool.control, 'UnwatchVariables', request, this.#config, limits, undefined).catch(
+      (error: unknown) => {
+        if (error instanceof UnsupportedError) this.#unwatchesByMessage = false;
+        this.#cancelMuted(systemClock.nowMs());
+      },
+    );
   }
 
   /** Cancels as many as each connection's budget allows; the others stay muted until their turn. */

@@ -20,6 +20,8 @@ function push(identifier: string, deadlineMs = 1_000, batchLeft = 1): void {
     settle: (version) => told.push(`${identifier}=${version}`),
     fail: ({ code }) => told.push(`${identifier} ${code}`),
     reroute: () => told.push(`${identifier} rerouted`),
+    expire: ({ code }) => told.push(`${identifier} ${code}, still to come`),
+    end: () => told.push(`${identifier} ended`),
   };
   queue.push(set);
 }
@@ -46,7 +48,7 @@ describe('the queue of sets', () => {
     queue.handleDone(5);
     queue.handleBreak();
     push('e');
-    assert.equal(queue.answered, 1);
+    assert.equal(queue.before().setsAnswered, 1);
     assert.equal(send(), 5, 'nothing goes before the welcome');
     assert.ok(queue.hasWaiting);
     queue.handleWelcome({ setsContinue: true, setsMade: 2, setsLost: 0 });
@@ -71,17 +73,47 @@ describe('the queue of sets', () => {
     assert.equal(told.at(-1), 'd=1');
   });
 
-  test('does not send again what nobody waits for any more', () => {
+  test('asks for nothing that nobody waits for any more when the next link begins, and gives its number to no other', () => {
     push('a', 100);
     push('b', 900);
     send();
     queue.handleBreak();
     queue.handleDeadline(100);
+    assert.equal(queue.before().setsAnswered, 1);
+    assert.deepEqual(told, ['a UNKNOWN_OUTCOME, still to come']);
     queue.handleWelcome({ setsContinue: true, setsMade: 0, setsLost: 0 });
-    assert.equal(send(), 1);
+    assert.equal(told.at(-1), 'a ended');
+    assert.equal(send(), 2);
     assert.ok(queue.handleDone(4));
-    assert.deepEqual(told, ['a UNKNOWN_OUTCOME', 'b=4']);
+    assert.equal(told.at(-1), 'b=4');
     assert.equal(queue.size, 0);
+  });
+
+  test('sends again what was over too late to say so, and what a hello said that no server heard is said again', () => {
+    for (const [name, deadlineMs] of Object.entries({ a: 100, b: 200, c: 900 })) push(name, deadlineMs);
+    send();
+    queue.handleBreak();
+    queue.handleDeadline(100);
+    assert.equal(queue.before().setsAnswered, 1);
+    queue.handleBreak();
+    assert.equal(queue.before().setsAnswered, 1);
+    queue.handleDeadline(200);
+    queue.handleWelcome({ setsContinue: true, setsMade: 0, setsLost: 0 });
+    assert.equal(send(), 2);
+    assert.ok(queue.handleDone(4));
+    assert.ok(queue.handleDone(5));
+    assert.deepEqual(told.slice(2), ['a ended', 'b ended', 'c=5']);
+  });
+
+  test('is answered by no link what was not sent on it', () => {
+    push('a');
+    send();
+    queue.handleBreak();
+    queue.handleWelcome({ setsContinue: true, setsMade: 0, setsLost: 0 });
+    assert.ok(queue.hasWaiting);
+    assert.equal(queue.handleDone(1), false);
+    assert.equal(send(), 1);
+    assert.ok(queue.handleDone(1));
   });
 
   test('tells those that were sent when no link will', () => {
@@ -93,18 +125,20 @@ describe('the queue of sets', () => {
     assert.ok(queue.hasWaiting);
   });
 
-  test('fails at their deadline: what was sent as unknown, what was not as unavailable; the outcome that comes later is nobody’s', () => {
+  test('fails at their deadline: what was sent as unknown, what was not as unavailable; the outcome that comes later ends it', () => {
     push('a', 100);
     push('b', 300);
     send();
     push('c', 100);
     assert.equal(queue.nextDeadlineMs, 100);
     queue.handleDeadline(100);
-    assert.deepEqual(told, ['a UNKNOWN_OUTCOME', 'c UNAVAILABLE']);
+    assert.deepEqual(told, ['a UNKNOWN_OUTCOME, still to come', 'c UNAVAILABLE']);
     assert.equal(queue.nextDeadlineMs, 300);
+    assert.equal(queue.overSinceMs, 100);
     assert.ok(queue.handleDone(1));
+    assert.equal(queue.overSinceMs, undefined);
     assert.ok(queue.handleDone(2));
-    assert.deepEqual(told.slice(2), ['b=2']);
+    assert.deepEqual(told.slice(2), ['a ended', 'b=2']);
     assert.equal(queue.nextDeadlineMs, undefined);
   });
 

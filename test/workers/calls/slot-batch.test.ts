@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import type { BridgeError } from '../../../src/shared/errors.js';
 import { ConstraintViolationError, UnavailableError } from '../../../src/shared/errors.js';
-import type { Call, SetsCommand } from '../../../src/shared/port/commands.js';
+import type { ChangeCall, SetsCommand } from '../../../src/shared/port/commands.js';
 import type { PortBatchResult } from '../../../src/shared/port/replies.js';
 import { SlotBatch } from '../../../src/workers/calls/slot-batch.js';
 
@@ -12,26 +12,33 @@ const COMMAND: SetsCommand = {
 };
 
 let told: string[];
-let calls: Call[];
+let calls: ChangeCall[];
+let hasLink: boolean;
 
 beforeEach(() => {
   told = [];
   calls = [];
+  hasLink = true;
 });
 
 function make(atomic: boolean, answer: () => PortBatchResult = () => ({ versions: [], refused: [] })): SlotBatch {
   return new SlotBatch(COMMAND, { from: 1, upTo: 4, atomic }, 1_000, {
-    settle: (place: number, version: number, error: BridgeError | undefined) =>
+    tell: (place: number, version: number, error: BridgeError | undefined) =>
       told.push(`${place}=${error?.code ?? version}`),
     handleEnd: () => told.push('end'),
-    call: async (call) => {
+    sendByLink: () => hasLink,
+    call: (call, deadlineMs, outcome) => {
+      assert.equal(deadlineMs, 1_000);
       calls.push(call);
-      return answer();
+      try {
+        outcome.handleDone(answer());
+      } catch (error) {
+        outcome.handleFailed(error as BridgeError);
+      }
+      outcome.handleEnd();
     },
   });
 }
-
-const whenCalled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('a batch of sets', () => {
   test('is as many sets of the link, and ends when each is settled', () => {
@@ -64,10 +71,9 @@ describe('a batch of sets', () => {
     assert.ok(messageBytes > 3);
   });
 
-  test('goes by one call where the link cannot make it, with what became of each', async () => {
+  test('goes by one call where the link cannot make it, with what became of each', () => {
     const { sets } = make(true, () => ({ versions: [], refused: [['b', { code: 'INVALID_VALUE', message: 'no' }]] }));
     for (const set of sets) set.reroute();
-    await whenCalled();
     assert.deepEqual(calls, [
       {
         ...{ name: 'update', atomic: true, source: 'me', metadata: { m: '1' } },
@@ -81,23 +87,44 @@ describe('a batch of sets', () => {
     assert.deepEqual(told, ['1=BATCH_REFUSED', '2=INVALID_VALUE', '3=BATCH_REFUSED', 'end']);
   });
 
-  test('calls for those alone that the link did not make', async () => {
+  test('calls for those alone that the link did not make', () => {
     const { sets } = make(false, () => ({ versions: [['c', 4]], refused: [] }));
     sets[2]!.reroute();
     sets[0]!.settle(2);
     assert.deepEqual(calls, []);
     sets[1]!.settle(3);
-    await whenCalled();
     assert.equal(calls.length, 1);
     assert.deepEqual(told, ['1=2', '2=3', '3=4', 'end']);
   });
 
-  test('tells each set by what its call failed', async () => {
+  test('ends behind those whose time was up, when it is known what became of them', () => {
+    const { sets } = make(false);
+    sets[0]!.expire(new UnavailableError('late'));
+    sets[1]!.settle(5);
+    sets[2]!.settle(6);
+    assert.deepEqual(told.splice(0), ['1=UNAVAILABLE', '2=5', '3=6']);
+    sets[0]!.end();
+    assert.deepEqual(told, ['end']);
+  });
+
+  test('begins by the link, or as one call, or is told that its turn came too late', () => {
+    make(false).start();
+    assert.deepEqual([told, calls.length], [[], 0]);
+    make(false).handleTooLate();
+    assert.deepEqual(told.splice(0), ['1=UNAVAILABLE', '2=UNAVAILABLE', '3=UNAVAILABLE']);
+    hasLink = false;
+    make(true).start();
+    const byCall = make(true);
+    byCall.way = 'call';
+    byCall.start();
+    assert.deepEqual([calls.length, told.filter((one) => one === 'end').length], [2, 2]);
+  });
+
+  test('tells each set by what its call failed', () => {
     const { sets } = make(true, () => {
       throw new UnavailableError('gone');
     });
     for (const set of sets) set.reroute();
-    await whenCalled();
     assert.deepEqual(told, ['1=UNAVAILABLE', '2=UNAVAILABLE', '3=UNAVAILABLE', 'end']);
   });
 });

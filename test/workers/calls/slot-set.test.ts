@@ -1,43 +1,68 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
-import { InternalError, InvalidValueError } from '../../../src/shared/errors.js';
-import type { Call, SetsCommand } from '../../../src/shared/port/commands.js';
+import { beforeEach, test } from 'node:test';
+import { InvalidValueError, UnknownOutcomeError } from '../../../src/shared/errors.js';
+import type { ChangeCall, SetsCommand } from '../../../src/shared/port/commands.js';
+import type { CallOutcome, SetsOwner } from '../../../src/workers/calls/slot-set.js';
 import { SlotSet } from '../../../src/workers/calls/slot-set.js';
 
-const command: SetsCommand = {
+const COMMAND: SetsCommand = {
   ...{ kind: 'sets', id: 1, bridge: 1, identifiers: ['a', 'b'], values: [1, true], source: 'me' },
   ...{ metadata: undefined, expectedVersions: [0, 7], batches: [] },
 };
 
-test('a set by a call is the same set, and settles with what the call comes to', async () => {
-  const calls: Call[] = [];
-  const settled: unknown[] = [];
-  const outcomes = [
-    () => 9,
-    () => {
-      throw new InvalidValueError('no');
+let told: string[];
+let calls: [ChangeCall, number, CallOutcome][];
+let sent: unknown[];
+let hasLink: boolean;
+let owner: SetsOwner;
+
+beforeEach(() => {
+  told = [];
+  calls = [];
+  sent = [];
+  hasLink = true;
+  owner = {
+    tell: (place, version, error) => told.push(`${place}=${error?.code ?? version}`),
+    handleEnd: () => told.push('end'),
+    sendByLink: (set) => hasLink && sent.push(set) > 0,
+    call: (...call) => calls.push(call),
+  };
+});
+
+test('a set goes by the link, is told and ends together, unless its time is up before', () => {
+  const set = new SlotSet('link', COMMAND, 0, 1_000, owner);
+  set.start();
+  set.settle(3);
+  new SlotSet('link', COMMAND, 1, 1_000, owner).fail(new InvalidValueError('no'));
+  const late = new SlotSet('link', COMMAND, 1, 1_000, owner);
+  late.expire(new UnknownOutcomeError('?'));
+  assert.deepEqual(told.splice(0), ['0=3', 'end', '1=INVALID_VALUE', 'end', '1=UNKNOWN_OUTCOME']);
+  late.end();
+  assert.deepEqual(told, ['end']);
+  assert.deepEqual([sent, calls], [[set], []]);
+});
+
+test('one that never had its turn is told, and has no end', () => {
+  new SlotSet('link', COMMAND, 0, 1_000, owner).handleTooLate();
+  assert.deepEqual(told, ['0=UNAVAILABLE']);
+});
+
+test('by a call it is the same set, in its own time, and comes to what the call comes to', () => {
+  new SlotSet('call', COMMAND, 0, 900, owner).start();
+  hasLink = false;
+  new SlotSet('link', COMMAND, 1, 1_000, owner).start();
+  assert.deepEqual(sent, []);
+  assert.deepEqual(calls[1]!.slice(0, 2), [
+    {
+      ...{ name: 'set', identifier: 'b', value: { value: true, isOpaque: false } },
+      ...{ source: 'me', metadata: {}, expectedVersion: 7 },
     },
-    () => {
-      throw new Error('a mistake');
-    },
-  ];
-  for (const outcome of outcomes) {
-    await new Promise<void>((resolve) => {
-      new SlotSet(command, 1, 1_000, {
-        settle: (version, error) => {
-          settled.push(error === undefined ? version : error.constructor);
-          resolve();
-        },
-        call: async (call) => {
-          calls.push(call);
-          return outcome();
-        },
-      }).reroute();
-    });
-  }
-  assert.deepEqual(settled, [9, InvalidValueError, InternalError]);
-  assert.deepEqual(calls[0], {
-    ...{ name: 'set', identifier: 'b', value: { value: true, isOpaque: false } },
-    ...{ source: 'me', metadata: {}, expectedVersion: 7 },
-  });
+    1_000,
+  ]);
+  const [done, failed] = calls.map(([, , outcome]) => outcome);
+  done!.handleDone(9);
+  failed!.handleFailed(new UnknownOutcomeError('?'));
+  assert.deepEqual(told.splice(0), ['0=9', '1=UNKNOWN_OUTCOME']);
+  done!.handleEnd();
+  assert.deepEqual(told, ['end']);
 });

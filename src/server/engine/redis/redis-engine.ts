@@ -51,8 +51,8 @@ import { foreignKeys, redisAway, redisUnavailable } from './redis-errors.js';
 import type { Bucket } from './redis-primary.js';
 import { RedisPrimary } from './redis-primary.js';
 import { passesByItself, redisRefusalOf } from './redis-refusal.js';
-import { outcomeOf, resultOf } from './script-results.js';
-import { IDLE, READ_SESSION, TOUCH, WINDOW_FROM } from './scripts.js';
+import { resultOf, windowOf } from './script-results.js';
+import { IDLE, OPEN_WINDOW, READ_SESSION, TOUCH } from './scripts.js';
 import { SessionReplica } from './session-replica.js';
 
 export interface RedisEngineOptions {
@@ -353,19 +353,10 @@ export class RedisEngine implements Engine {
     return revision;
   }
 
-  async readWindow(sessionId: string, link: string): Promise<WindowRecord | undefined> {
+  async openWindow(sessionId: string, link: string, answered: number): Promise<WindowRecord | undefined> {
     const { prefix } = this.#bucket(bucketOf(sessionId));
-    const key = `${prefix}w:${link}`;
-    // There from the first link on: without it nobody could tell a window that was forgotten from one in which nothing was made.
-    const isNew = (await this.#redis().hsetnx(key, 'from', WINDOW_FROM)) === 1;
-    await this.#redis().pexpire(key, WINDOW_MS);
-    if (isNew) return undefined;
-    const said = await this.#redis().hgetall(key);
-    const outcomes = Object.entries(said)
-      .filter(([sequence]) => sequence !== 'from')
-      .map(([sequence, text]) => outcomeOf(Number(sequence), text))
-      .sort((a, b) => a.sequence - b.sequence);
-    return { link, from: Number(said.from), outcomes };
+    const said = (await this.#asked().evaluate(OPEN_WINDOW, [`${prefix}w:${link}`, WINDOW_MS, answered])) as Buffer[];
+    return said.length === 0 ? undefined : windowOf(link, said);
   }
 
   /** What was asked here is kept, and what was acknowledged anywhere is known here. */

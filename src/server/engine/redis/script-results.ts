@@ -12,14 +12,28 @@ import type { OperationResult, TableOperation } from '../../../shared/state/oper
 import { OTHER_REFUSED } from '../../../shared/state/operation.js';
 import { alreadyRegistered, versionConflict } from '../../../shared/state/variable.js';
 import type { PlacedOutcome } from '../engine.js';
+import type { WindowRecord } from '../records.js';
 
 /** As a window keeps it: a version, or why it was refused. */
 function readResult(text: string): number | string {
   return /^\d+$/.test(text) ? Number(text) : text;
 }
 
+/** The hash of a window, field behind field. */
+export function windowOf(link: string, said: readonly Buffer[]): WindowRecord {
+  let from = 0;
+  const outcomes: PlacedOutcome[] = [];
+  for (let place = 0; place < said.length; place += 2) {
+    const field = said[place]!.toString();
+    const text = said[place + 1]!.toString();
+    if (field === 'from') from = Number(text);
+    else outcomes.push(outcomeOf(Number(field), text));
+  }
+  return { link, from, outcomes: outcomes.sort((a, b) => a.sequence - b.sequence) };
+}
+
 /** As it was said to the set; which variable it was nobody keeps. */
-export function outcomeOf(sequence: number, text: string): PlacedOutcome {
+function outcomeOf(sequence: number, text: string): PlacedOutcome {
   const result = readResult(text);
   if (typeof result === 'number') return { sequence, version: result, code: '', message: '' };
   const { code, message } = refusalOf(result, 'of this set', 'of this set', undefined);
