@@ -40,8 +40,12 @@ export async function engineOf({
     return new RedisEngine(engine, { ack, behindMs, advertise });
   }
   if (folder === undefined) return undefined;
-  const { LocalEngine, SqliteJournal } = await import('../server/index.js');
-  return new LocalEngine(new SqliteJournal(folder, { durability }));
+  const { SqliteJournal } = await import('../server/engine/sqlite/sqlite-journal.js');
+  const journal = new SqliteJournal(folder, { durability });
+  // Its thread reads while the rest of the server is loaded.
+  journal.begin();
+  const { LocalEngine } = await import('../server/engine/local-engine.js');
+  return new LocalEngine(journal);
 }
 
 /** The folder of a sqlite engine; undefined for memory. @throws UsageError */

@@ -3,9 +3,7 @@
  * An engine that is away is waited for, with one warning. SIGTERM and SIGINT drain it: it takes no new call, tells its clients, finishes what is under way,
  * and ends; or they end the wait. A second one ends it at once.
  */
-import { pino } from 'pino';
 import type { BridgeServer, BridgeServerOptions, TokenOption } from '../server/index.js';
-import { startBridgeServer } from '../server/index.js';
 import { type EngineCommandOptions, engineOf } from './engine-option.js';
 import type { TlsOptions } from './option-files.js';
 import { readOptionFile, readTls } from './option-files.js';
@@ -31,12 +29,21 @@ export async function serve(options: ServeCommandOptions, output: Output): Promi
   const { host, port, adminPort, heartbeatMs, logLevel } = options;
   const tokens = await tokensOf(options);
   const tls = await certificatesOf(options);
-  const engine = await engineOf(options);
+  // The engine begins to read what it has kept while the server is loaded; no engine that is not asked for is.
+  const [engine, { HeldLog, makeLogger }, { startBridgeServer }] = await Promise.all([
+    engineOf(options),
+    import('./serve-log.js'),
+    import('../server/bridge-server.js'),
+  ]);
   const stop = nextStop({ withParent: options.withParent === true });
   const log = new HeldLog();
   const logger = makeLogger(logLevel, log);
-  const server = await startUnlessStopped(stop, {
-    ...{ host, port, adminPort, heartbeatMs, tokens, tls, logger, engine },
+  const start = (waitForEngine: AbortSignal) =>
+    startBridgeServer({ host, port, adminPort, heartbeatMs, tokens, tls, logger, engine, waitForEngine });
+  const server = await startUnlessStopped(stop, start).catch(async (error: unknown) => {
+    // `engineOf` has begun it.
+    await engine?.close();
+    throw error;
   });
   log.release();
   if (server !== undefined) await run(server, stop, output);
@@ -46,13 +53,13 @@ export async function serve(options: ServeCommandOptions, output: Output): Promi
 /** Undefined: it was stopped while it waited for its engine. */
 async function startUnlessStopped(
   stop: Promise<void>,
-  options: BridgeServerOptions,
+  start: (waitForEngine: AbortSignal) => Promise<BridgeServer>,
 ): Promise<BridgeServer | undefined> {
   const waiting = new AbortController();
   const { signal } = waiting;
   void stop.then(() => waiting.abort());
   try {
-    return await startBridgeServer({ ...options, waitForEngine: signal });
+    return await start(signal);
   } catch (error) {
     if (signal.aborted) return undefined;
     throw error;
@@ -89,41 +96,4 @@ async function certificatesOf(options: ServeCommandOptions): Promise<BridgeServe
   if (cert === undefined || key === undefined)
     throw new UsageError('--tls-ca needs --tls-cert and --tls-key: give all');
   return { cert, key, ca };
-}
-
-const WITH_LEVEL = Symbol.for('pino.metadata');
-
-/** Lines of a start that fails at once are dropped: the failure says all there is to say, in one line. What its user should see meanwhile ends that. */
-class HeldLog {
-  /** So pino says of each line of which level it is. */
-  readonly [WITH_LEVEL] = true;
-  lastLevel = 0;
-  // Synchronous: the last lines before an end are the ones that somebody will want.
-  readonly #stderr = pino.destination({ dest: 2, sync: true });
-  #held: string[] | undefined = [];
-
-  write(line: string): void {
-    if (this.lastLevel >= WARN) this.release();
-    if (this.#held === undefined) this.#stderr.write(line);
-    else this.#held.push(line);
-  }
-
-  release(): void {
-    const held = this.#held ?? [];
-    this.#held = undefined;
-    for (const line of held) this.#stderr.write(line);
-  }
-}
-
-const WARN = pino.levels.values.warn!;
-
-function makeLogger(level: string, log: HeldLog) {
-  const options = {
-    level,
-    base: { pid: process.pid },
-    timestamp: pino.stdTimeFunctions.isoTime,
-    formatters: { level: (label: string) => ({ level: label }) },
-    serializers: { error: pino.stdSerializers.err },
-  };
-  return pino(options, log);
 }

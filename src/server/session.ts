@@ -94,7 +94,7 @@ export class Session implements Follower {
     this.usedAtMs = nowMs;
     for (const window of following.windows) this.setWindows.restore(window, nowMs);
     // A life begins anew with the server's: nobody could renew it while that was away.
-    for (const variable of this.#table.variables()) this.#expire(variable, nowMs);
+    for (const variable of this.#table.expiring()) this.#expire(variable, nowMs);
     this.#goneBytes = following.gone.bytes;
     this.#tell(SESSION_BYTES + 2 * this.id.length + metadataBytes(this.metadata) + this.#goneBytes);
     return this;

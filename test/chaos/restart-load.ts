@@ -1,5 +1,10 @@
 /** `npm run chaos -- --engine sqlite --kills K`: a loaded server that is killed again and again, and what its client saw of it. */
 import { BridgedState, type UpdateMetadata, type VariableValue } from '../../src/main/index.js';
+import { LocalEngine, SqliteJournal } from '../../src/server/index.js';
+import { dateNowMs } from '../../src/shared/platform-timers.js';
+import { acceptRegistration, NO_SETTER } from '../../src/shared/state/operation.js';
+import { randomId } from '../../src/shared/system-clock.js';
+import { hostOf } from '../server/engine/stub-journal.js';
 import { ServerHouse } from './faults/server-house.js';
 import { nowMs, pause } from './programs/clock.js';
 import { Random } from './programs/random.js';
@@ -26,20 +31,16 @@ interface Watched {
 export async function loadAndKill(options: LoadOptions, say: (line: string) => void): Promise<boolean> {
   const { seed, kills, rate, watches, variables } = options;
   const random = new Random(seed, kills);
-  const house = await ServerHouse.start({ engine: 'sqlite', servers: 1 }, {});
+  const house = await ServerHouse.start({ engine: 'sqlite', servers: 1 }, {}, (folder) => fill(folder, variables));
   const [server] = house.servers;
   const endpoint = `127.0.0.1:${server!.port}`;
-  const open = () => BridgedState.open({ endpoint, sessionId: 'load', workers: 1, ...PATIENT });
+  const open = () => BridgedState.open({ endpoint, sessionId: SESSION, workers: 1, ...PATIENT });
   const [writer, watcher] = [await open(), await open()];
   const watched: Watched[] = Array.from({ length: watches }, () => ({ set: 0, acknowledged: 1, told: 1 }));
   const broken: string[] = [];
   const errors = new Map<string, number>();
   const listening: number[] = [];
   const live: number[] = [];
-  for (let from = 0; from < variables; from += AT_ONCE) {
-    const places = Array.from({ length: Math.min(AT_ONCE, variables - from) }, (_, place) => from + place);
-    await Promise.all(places.map((place) => writer.registerVariable(nameOf(place), 'integer', 0)));
-  }
   await Promise.all(watched.map((one, place) => watcher.watchVariables(nameOf(place), told.bind(undefined, one))));
   say(`${variables} variables, ${watches} watches, ${rate} sets/s, ${kills} kills`);
 
@@ -123,6 +124,37 @@ export async function loadAndKill(options: LoadOptions, say: (line: string) => v
   }
 }
 
+/** Registered by the engine itself: by calls of one connection they would be kept one by one. */
+async function fill(folder: string, variables: number): Promise<void> {
+  const journal = new CoveredJournal(folder, { durability: 'os' });
+  const engine = new LocalEngine(journal, { snapshotEveryMs: 100 });
+  const { table } = hostOf();
+  await engine.open(
+    hostOf({ table: { ...table, maxVariables: variables, timestampAt: dateNowMs }, newEpoch: () => 'filled' }),
+  );
+  const follower = { handleCommit: () => undefined, windows: () => [] };
+  await engine.follow(SESSION, follower, { metadata: {}, createdAtMs: 0 });
+  for (let from = 0; from < variables; from += AT_ONCE) {
+    const places = Array.from({ length: Math.min(AT_ONCE, variables - from) }, (_, place) => from + place);
+    const operations = places.map((place) =>
+      acceptRegistration({ name: nameOf(place), type: 'integer', initial: 0 }, randomId('var')),
+    );
+    await engine.commit({ sessionId: SESSION, operations, isAtomic: false, setter: NO_SETTER, nowMs: 0 });
+  }
+  while (journal.coveredTo < variables / AT_ONCE) await pause(20);
+  await engine.close();
+}
+
+class CoveredJournal extends SqliteJournal {
+  /** A whole snapshot has all appends up to it. */
+  coveredTo = 0;
+
+  override async cut(...args: Parameters<SqliteJournal['cut']>): Promise<void> {
+    await super.cut(...args);
+    [this.coveredTo] = args;
+  }
+}
+
 function nameOf(place: number): string {
   return `load/${place}`;
 }
@@ -138,5 +170,6 @@ const PATIENT = {
   reconnect: { baseMs: 20, capMs: 200, spreadMs: 20 },
   breaker: { failures: 1_000, openMs: 100 },
 } as const;
+const SESSION = 'load';
 const AT_ONCE = 1_000;
 const CATCH_UP_MS = 30_000;

@@ -72,12 +72,10 @@ export class ServerProcess {
 const START_MS = 20_000;
 
 async function main({ engine = 'memory', ack, advertise, ...options }: ServerProcessOptions): Promise<void> {
-  const { startBridgeServer } = await import('../../src/server/index.js');
   const { engineOf } = await import('../../src/cli/engine-option.js');
-  const server = await startBridgeServer({
-    ...options,
-    engine: await engineOf({ engine, ...(ack && { ack }), ...(advertise && { advertise }) }),
-  });
+  const opened = await engineOf({ engine, ...(ack && { ack }), ...(advertise && { advertise }) });
+  const { startBridgeServer } = await import('../../src/server/index.js');
+  const server = await startBridgeServer({ ...options, engine: opened });
   process.on('message', (command: Command) => {
     switch (command) {
       case 'report': {

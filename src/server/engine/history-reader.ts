@@ -3,6 +3,7 @@
  * Path: journal -> [history reader] -> variable tables. What fails ends it with a warning: the history is shorter then. Closed: it reads no further piece.
  */
 import { setImmediate } from '../../shared/platform-timers.js';
+import type { VariableTable } from '../../shared/state/variable-table.js';
 import type { EngineHost } from './engine.js';
 import type { Journal } from './journal.js';
 import { byHostClock } from './load-sessions.js';
@@ -24,7 +25,7 @@ export class HistoryReader {
     this.#host = host;
     this.#atMs = byHostClock(host);
     for (const session of sessions) this.#sessions.set(session.number, new PastSession(session));
-    if (journal.loadBefore === undefined || this.#sessions.size === 0) return;
+    if (this.#sessions.size === 0) return;
     this.#reading = this.#readAll(place + 1).finally(() => {
       this.#reading = undefined;
       this.#sessions.clear();
@@ -40,18 +41,38 @@ export class HistoryReader {
     await this.#reading;
   }
 
+  /** Variables that nobody has asked for yet. */
+  async #unpack(): Promise<void> {
+    for (const { table } of [...this.#sessions.values()]) {
+      for (let isMore = true; isMore && !this.#isClosed; ) {
+        try {
+          isMore = table.unpackSome(BYTES_AT_ONCE);
+        } catch (error) {
+          this.#host.logger.error({ error }, 'a variable could not be read');
+        }
+        await turn();
+      }
+    }
+  }
+
   async #readAll(end: number): Promise<void> {
+    await turn();
+    await this.#unpack();
     const handle = (commit: CommitRecord): void => this.#sessions.get(commit.session)?.take(commit, this.#atMs);
     try {
       for (let place: number | undefined = end; place !== undefined && !this.#isClosed; ) {
-        place = await this.#journal.loadBefore!(place, handle);
+        place = await this.#journal.loadBefore?.(place, handle);
         // Whoever has something to do meanwhile does it first.
-        await new Promise((resolve) => setImmediate(resolve));
+        await turn();
       }
     } catch (error) {
       if (!this.#isClosed) this.#host.logger.warn({ error }, 'older versions could not be read: they are forgotten');
     }
   }
+}
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 class PastSession {
@@ -61,6 +82,10 @@ class PastSession {
 
   constructor(session: LocalSession) {
     this.#session = session;
+  }
+
+  get table(): VariableTable {
+    return this.#session.table;
   }
 
   take({ changes }: CommitRecord, atMs: (timestamp: number) => number): void {
@@ -74,3 +99,6 @@ class PastSession {
     }
   }
 }
+
+/** Of records: a few milliseconds. */
+const BYTES_AT_ONCE = 64 * 1024;

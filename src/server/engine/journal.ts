@@ -2,6 +2,7 @@
  * What a local engine keeps its commits in: a log that is replayed at a start, and slow snapshots so that it need not be long. Path: local engine
  * -> [journal] -> a disk. It decides nothing. Slow: the engine gathers meanwhile. Full: StorageFullError, and nothing of it is kept.
  */
+import type { PackedVariable } from '../../shared/state/variable-index.js';
 import type { EngineHealth, Life, Quantiles } from './engine.js';
 import type { CommitRecord, GoneRecord, SessionRecord, VariableRecord, WindowRecord } from './records.js';
 
@@ -52,9 +53,16 @@ export type Loaded =
       readonly forgottenRevision: number;
     }
   | { readonly kind: 'variable'; readonly variable: VariableRecord }
+  /** The same, read when it is needed. It has no time to live. */
+  | { readonly kind: 'packed'; readonly session: number; readonly variable: PackedRecord }
   | { readonly kind: 'gone'; readonly gone: GoneRecord }
   | { readonly kind: 'window'; readonly session: number; readonly window: WindowRecord }
   | { readonly kind: 'commit'; readonly place: number; readonly commit: CommitRecord };
+
+export interface PackedRecord extends PackedVariable {
+  /** @throws EngineFormatError */
+  read(): Pick<VariableRecord, 'registration' | 'versions'>;
+}
 
 export interface SnapshotPortion {
   readonly variables: readonly VariableRecord[];

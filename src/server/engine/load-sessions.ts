@@ -5,7 +5,7 @@
 import { bytesOfVersion } from '../../shared/state/held-bytes.js';
 import type { Change } from '../../shared/state/variable.js';
 import type { EngineHost, PlacedOutcome } from './engine.js';
-import type { Journal, Loaded } from './journal.js';
+import type { Journal, Loaded, PackedRecord } from './journal.js';
 import { LocalSession } from './local-session.js';
 import type { ChangeRecord, CommitRecord, GoneRecord, SessionRecord, VariableRecord, WindowRecord } from './records.js';
 
@@ -27,6 +27,9 @@ export async function loadSessions(
         break;
       case 'variable':
         loading.get(kept.variable.session)?.addVariable(kept.variable);
+        break;
+      case 'packed':
+        loading.get(kept.session)?.addPacked(kept.variable);
         break;
       case 'gone':
         loading.get(kept.gone.session)?.addGone(kept.gone);
@@ -79,6 +82,10 @@ class LoadingSession {
     this.session.table.restore(registration, versions, this.#atMs);
   }
 
+  addPacked(variable: PackedRecord): void {
+    this.session.table.restorePacked(variable, this.#atMs);
+  }
+
   addGone({ registration, reason, version }: GoneRecord): void {
     const { table } = this.session;
     const variable = table.variableOf(registration, version, registration.place);
@@ -107,25 +114,17 @@ class LoadingSession {
   /** The snapshot may have it, or what came behind it: it was written while the log went on. */
   #addChange({ place, version, registration, reason }: ChangeRecord): void {
     const { table } = this.session;
-    const known = table.at(place);
-    if (known === undefined) {
+    let variable = table.at(place);
+    const previous = variable?.current;
+    if (variable === undefined) {
       // Or it went later, and the snapshot has that already.
       if (registration === undefined || this.#gone.has(place)) return;
-      const variable = table.variableOf(registration, version, place, registration.createdAt);
-      this.#replay({ variable, previous: undefined, current: version, reason: undefined });
-    } else if (reason !== undefined) {
-      const change = { variable: known, previous: known.current, current: version, reason };
-      this.#gone.set(place, change);
-      this.#replay(change);
-    } else if (version.version > known.current.version) {
-      this.#replay({ variable: known, previous: known.current, current: version, reason: undefined });
-    }
-  }
-
-  #replay(change: Change): void {
-    const { current, reason, variable } = change;
-    const bytes = reason === undefined ? bytesOfVersion(current.value, current.custom, current.source) : 0;
-    this.session.table.replay({ ...change, bytes }, this.#atMs(current.timestamp));
+      variable = table.variableOf(registration, version, place, registration.createdAt);
+    } else if (reason === undefined && version.version <= previous!.version) return;
+    const bytes = reason === undefined ? bytesOfVersion(version.value, version.custom, version.source) : 0;
+    const change = { variable, previous, current: version, reason, bytes };
+    if (reason !== undefined) this.#gone.set(place, change);
+    table.replay(change, this.#atMs(version.timestamp));
     // The snapshot does not have it as it is now: the next one has to, before the log is cut.
     this.session.makeDirty(variable);
   }

@@ -31,9 +31,15 @@ export function encodeCommits(commits: readonly CommitRecord[]): Uint8Array {
   return writer.finish();
 }
 
-export function decodeCommits(bytes: Uint8Array, from = 0, to: number = bytes.length): CommitRecord[] {
+/** Where records are read from: one for many, each from its `pos` up to a place. */
+export type RecordReader = Reader;
+
+export function recordReader(bytes: Uint8Array): RecordReader {
+  return protobuf.Reader.create(bytes);
+}
+
+export function decodeCommits(reader: RecordReader, to: number = reader.len): CommitRecord[] {
   const commits: CommitRecord[] = [];
-  const reader = readerAt(bytes, from);
   while (reader.pos < to) {
     const key = reader.uint32();
     if (key >>> 3 === 1) commits.push(readCommit(reader, endOf(reader)));
@@ -50,15 +56,9 @@ export function encodeVariable({ registration, versions }: VariableRecord): Uint
   return writer.finish();
 }
 
-export function decodeVariable(
-  session: number,
-  bytes: Uint8Array,
-  from = 0,
-  to: number = bytes.length,
-): VariableRecord {
+export function decodeVariable(session: number, reader: RecordReader, to: number = reader.len): VariableRecord {
   let registration: RegistrationRecord | undefined;
   const versions: VersionedValue[] = [];
-  const reader = readerAt(bytes, from);
   while (reader.pos < to) {
     const key = reader.uint32();
     if (key >>> 3 === 1) registration = readRegistration(reader, endOf(reader));
@@ -66,6 +66,37 @@ export function decodeVariable(
     else reader.skipType(key & 7);
   }
   return { session, registration: registration!, versions };
+}
+
+/** By what a variable is found in lists, without what else its record says. Undefined: it has a time to live, so that it has to be read at once. */
+export function peekVariable(reader: RecordReader, to: number): Pick<RegistrationRecord, 'name' | 'place'> | undefined {
+  let name = '';
+  let place = 0;
+  for (const end = registrationEnd(reader); reader.pos < end; ) {
+    const key = reader.uint32();
+    if (key >>> 3 === 2) name = reader.string();
+    else if (key >>> 3 === 4) place = reader.uint32();
+    else if (key >>> 3 === 7) return undefined;
+    else reader.skipType(key & 7);
+  }
+  reader.pos = to;
+  return { name, place };
+}
+
+/** The id of the variable whose record begins there. */
+export function peekId(reader: RecordReader): string {
+  for (const end = registrationEnd(reader); reader.pos < end; ) {
+    const key = reader.uint32();
+    if (key >>> 3 === 1) return reader.string();
+    reader.skipType(key & 7);
+  }
+  return '';
+}
+
+/** It comes first. */
+function registrationEnd(reader: RecordReader): number {
+  reader.uint32();
+  return endOf(reader);
 }
 
 export function encodeGone({ registration, reason, version }: GoneRecord): Uint8Array {
@@ -76,11 +107,10 @@ export function encodeGone({ registration, reason, version }: GoneRecord): Uint8
   return writer.finish();
 }
 
-export function decodeGone(session: number, bytes: Uint8Array, from = 0, to: number = bytes.length): GoneRecord {
+export function decodeGone(session: number, reader: RecordReader, to: number = reader.len): GoneRecord {
   let registration: RegistrationRecord | undefined;
   let version: VersionedValue | undefined;
   let reason = 'deleted';
-  const reader = readerAt(bytes, from);
   read(reader, to, (field) => {
     if (field === 1) registration = readRegistration(reader, endOf(reader));
     else if (field === 2) version = readVersion(reader, endOf(reader), registration!.type);
@@ -97,10 +127,6 @@ export function encodeWindow(window: WindowRecord): Uint8Array {
   return writer.finish();
 }
 
-export function decodeWindow(bytes: Uint8Array, from = 0, to: number = bytes.length): WindowRecord {
-  return readWindow(readerAt(bytes, from), to);
-}
-
 export function encodeSession({ sessionId, metadata, createdAt }: SessionRecord): Uint8Array {
   const writer = protobuf.Writer.create();
   writer.uint32(tag(1, BYTES)).string(sessionId);
@@ -109,11 +135,7 @@ export function encodeSession({ sessionId, metadata, createdAt }: SessionRecord)
   return writer.finish();
 }
 
-export function decodeSession(session: number, bytes: Uint8Array, from = 0, to: number = bytes.length): SessionRecord {
-  return readSession(session, readerAt(bytes, from), to);
-}
-
-function readSession(session: number, reader: Reader, to: number): SessionRecord {
+export function decodeSession(session: number, reader: RecordReader, to: number = reader.len): SessionRecord {
   let sessionId = '';
   let createdAt = 0;
   const metadata = new MapReader();
@@ -170,10 +192,10 @@ function readCommit(reader: Reader, to: number): CommitRecord {
         changes.push(readChange(reader, endOf(reader)));
         break;
       case 6:
-        window = readWindow(reader, endOf(reader));
+        window = decodeWindow(reader, endOf(reader));
         break;
       case 7:
-        begins = readSession(session, reader, endOf(reader));
+        begins = decodeSession(session, reader, endOf(reader));
         break;
       case 8:
         isEnd = reader.bool();
@@ -396,7 +418,7 @@ function writeWindow(writer: Writer, { link, from, outcomes }: WindowRecord): Wr
   return writer;
 }
 
-function readWindow(reader: Reader, to: number): WindowRecord {
+export function decodeWindow(reader: RecordReader, to: number = reader.len): WindowRecord {
   const outcomes: PlacedOutcome[] = [];
   let link = '';
   let from = 0;
@@ -459,12 +481,6 @@ function read(reader: Reader, to: number, take: (field: number) => boolean): voi
     const key = reader.uint32();
     if (!take(key >>> 3)) reader.skipType(key & 7);
   }
-}
-
-function readerAt(bytes: Uint8Array, from: number): Reader {
-  const reader = protobuf.Reader.create(bytes);
-  reader.pos = from;
-  return reader;
 }
 
 /** Of the part that its length stands before. */

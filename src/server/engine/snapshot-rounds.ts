@@ -113,9 +113,11 @@ export class SnapshotRounds {
   /** What is written is not dirty any more. */
   async #write(session: LocalSession, dirty: Map<number, Variable>): Promise<void> {
     let portion = new Portion();
+    // What is left of a round when the server is killed is replayed at the next start: many are not written a few at a time.
+    const enough = Math.max(PORTION_BYTES, (dirty.size * BYTES_A_ROW) / MANY_PORTIONS);
     for (const variable of dirty.values()) {
       portion.add(session, variable);
-      if (portion.bytes < PORTION_BYTES) continue;
+      if (portion.bytes < enough) continue;
       await this.#journal.snapshot(portion);
       for (const { place } of portion.taken) dirty.delete(place);
       portion = new Portion();
@@ -153,12 +155,13 @@ class Portion implements SnapshotPortion {
 }
 
 /** In the log of a start: the first round begins at once. */
-const MANY_CHANGES = 20_000;
+const MANY_CHANGES = 2_000;
 /** The same: it ends before anybody is served. Some 64 MB, which take a start about 5 s to read. */
 const TOO_MANY_CHANGES = 500_000;
 const NOTHING: SnapshotPortion = { variables: [], gone: [], removed: [], sessions: [] };
 /** Larger ones make whoever sets meanwhile wait: measured, they are what makes the tail. */
 const PORTION_BYTES = 20_000;
+const MANY_PORTIONS = 100;
 const BYTES_A_ROW = 200;
 /** Of the estimate for a version, what is not written. */
 const BYTES_AROUND_A_VERSION = 100;

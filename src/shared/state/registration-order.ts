@@ -5,12 +5,17 @@
 import { assert } from '../assert.js';
 import type { Variable } from './variable.js';
 
-export class RegistrationOrder {
-  #variables: (Variable | undefined)[] = [];
+export class RegistrationOrder<T extends { readonly place: number } = Variable> {
+  #variables: (T | undefined)[] = [];
   /** Rising; also beside variables that went. */
   #places: number[] = [];
   #gaps = 0;
   #lastPlace = 0;
+
+  /** No variable is behind it. */
+  get lastPlace(): number {
+    return this.#lastPlace;
+  }
 
   /** The place that the next variable is to have. */
   nextPlace(): number {
@@ -18,7 +23,7 @@ export class RegistrationOrder {
   }
 
   /** One of an earlier life may come behind others that were registered after it. */
-  add(variable: Variable): void {
+  add(variable: T): void {
     const { place } = variable;
     if (place > this.#lastPlace) {
       this.#lastPlace = place;
@@ -37,13 +42,25 @@ export class RegistrationOrder {
     this.#lastPlace = Math.max(this.#lastPlace, place);
   }
 
+  /** In order, with gaps. */
+  all(): Iterable<T | undefined> {
+    return this.#variables;
+  }
+
   /** The variable of a place. */
-  at(place: number): Variable | undefined {
+  at(place: number): T | undefined {
     const index = this.#indexAfter(place) - 1;
     return this.#places[index] === place ? this.#variables[index] : undefined;
   }
 
-  remove(variable: Variable): void {
+  /** Another takes the place of one that is there. */
+  replace(variable: T, by: T): void {
+    const index = this.#indexAfter(variable.place) - 1;
+    assert(this.#variables[index] === variable && by.place === variable.place, 'it is there, and its place stays');
+    this.#variables[index] = by;
+  }
+
+  remove(variable: T): void {
     const index = this.#indexAfter(variable.place - 1);
     if (this.#variables[index] !== variable) return;
     this.#variables[index] = undefined;
@@ -52,7 +69,7 @@ export class RegistrationOrder {
   }
 
   /** The first variable behind a place; 0 is before all. */
-  after(place: number): Variable | undefined {
+  after(place: number): T | undefined {
     for (let index = this.#indexAfter(place); index < this.#variables.length; index += 1) {
       const variable = this.#variables[index];
       if (variable !== undefined) return variable;

@@ -29,9 +29,10 @@ import type {
   TableOperation,
 } from './operation.js';
 import { acceptRegistration, OTHER_REFUSED } from './operation.js';
-import { RegistrationOrder } from './registration-order.js';
 import type { Change, DecidedChange, DeletedReason, Variable, VersionedValue } from './variable.js';
 import { acceptValue, alreadyRegistered, changesNothing, checkExpectedVersion } from './variable.js';
+import type { PackedVariable } from './variable-index.js';
+import { VariableIndex } from './variable-index.js';
 
 /** Bytes of several tables and of what is beside them. */
 export interface WholeBudget {
@@ -65,10 +66,19 @@ export interface TableOptions {
   readonly timestampAt?: ((nowMs: number) => number) | undefined;
 }
 
+/** What was said of a variable when it was registered, in another life of the table. */
+export type KeptRegistration = Omit<AcceptedRegistration, 'kind' | 'value' | 'source'> & {
+  readonly place: number;
+  readonly createdAt: number;
+};
+
+/** A variable of another life of the table that is read when somebody asks for it. */
+export interface KeptVariable extends PackedVariable {
+  read(): { readonly registration: KeptRegistration; readonly versions: readonly VersionedValue[] };
+}
+
 export class VariableTable {
-  readonly #byName = new Map<string, Variable>();
-  readonly #byId = new Map<string, Variable>();
-  readonly #order = new RegistrationOrder();
+  readonly #index = new VariableIndex<KeptVariable>((kept) => this.#unpack(kept));
   readonly #options: TableOptions;
   readonly #timestampAt: (nowMs: number) => number;
   readonly #budget: HistoryBudget = { bytes: 0 };
@@ -81,6 +91,8 @@ export class VariableTable {
   #registeredBytes = 0;
   /** What the whole was told. */
   #toldBytes = 0;
+  /** When a timestamp of those that are packed was, by the table's clock. */
+  #keptAtMs: (timestamp: number) => number = Number;
   #evicting: Iterator<Variable> | undefined;
   #revision = 0;
   #decidedRevision = 0;
@@ -112,7 +124,7 @@ export class VariableTable {
   }
 
   get size(): number {
-    return this.#byName.size;
+    return this.#index.size;
   }
 
   /** Variables that have gone: who keeps some for later looks again when this has risen. */
@@ -130,7 +142,12 @@ export class VariableTable {
   }
 
   variables(): IterableIterator<Variable> {
-    return this.#byName.values();
+    return this.#index.variables();
+  }
+
+  /** Those that have a time to live. */
+  *expiring(): IterableIterator<Variable> {
+    for (const variable of this.#index.unpacked()) if (variable.ttlMs > 0) yield variable;
   }
 
   /** Lets go of versions before the present ones, of up to `most` variables. */
@@ -141,22 +158,22 @@ export class VariableTable {
 
   /** The first variable registered behind a place, by `Variable.place`; 0 begins. For lists that are told in pieces. */
   after(place: number): Variable | undefined {
-    return this.#order.after(place);
+    return this.#index.after(place);
   }
 
   /** The variable of a place. */
   at(place: number): Variable | undefined {
-    return this.#order.at(place);
+    return this.#index.at(place);
   }
 
   /** By name first, then by id. */
   find(identifier: string): Variable | undefined {
-    return this.#byName.get(identifier) ?? this.#byId.get(identifier);
+    return this.#index.find(identifier);
   }
 
   /** By its id alone: for an id that is known to be one, since another variable may be named like it. */
   findById(id: string): Variable | undefined {
-    return this.#byId.get(id);
+    return this.#index.findById(id);
   }
 
   /** @throws VariablesNotFoundError */
@@ -167,9 +184,9 @@ export class VariableTable {
   }
 
   list(pattern?: string): Variable[] {
-    if (pattern === undefined || pattern === '' || pattern === '*') return [...this.#byName.values()];
+    if (pattern === undefined || pattern === '' || pattern === '*') return [...this.variables()];
     const matches = compileWildcard(pattern);
-    return [...this.#byName.values()].filter((variable) => matches(variable.name));
+    return [...this.variables()].filter((variable) => matches(variable.name));
   }
 
   // --- decided and applied at once, where nothing keeps it
@@ -383,24 +400,53 @@ export class VariableTable {
 
   /** A variable with its versions, oldest first, as another life of this table had it. `atMs`: of a timestamp, by the table's clock. */
   restore(
-    registration: Omit<AcceptedRegistration, 'kind' | 'value' | 'source'> & {
-      readonly place: number;
-      readonly createdAt: number;
-    },
+    registration: KeptRegistration,
     versions: readonly VersionedValue[],
     atMs: (timestamp: number) => number,
   ): Variable {
-    const current = versions.at(-1)!;
-    const variable = this.variableOf(registration, current, registration.place, registration.createdAt);
-    for (const version of versions) variable.history.push(version, this.#options.history, atMs(version.timestamp));
-    const bytes = registrationBytes(variable);
-    variable.decidedBytes = variable.history.newestBytes;
-    this.#registeredBytes += bytes;
-    this.#liveBytes += bytes + variable.decidedBytes;
-    this.#add(variable);
+    const variable = this.#restored(registration, versions, atMs);
+    this.#index.add(variable);
     this.#tell();
-    this.skipTo(current.revision);
+    this.skipTo(variable.current.revision);
     return variable;
+  }
+
+  /** The same, read when it is asked for, or when `unpackSome` comes to it. It has no time to live; `skipTo` says its revision. Until then its bytes are a guess. */
+  restorePacked(kept: KeptVariable, atMs: (timestamp: number) => number): void {
+    this.#keptAtMs = atMs;
+    this.#index.add(kept);
+    this.#countRegistered(packedBytes(kept), 0);
+    this.#tell();
+  }
+
+  /** Reads some of those that nobody has asked for, of so many bytes; whether there are more. */
+  unpackSome(maxBytes: number): boolean {
+    return this.#index.unpackSome(maxBytes);
+  }
+
+  #unpack(kept: KeptVariable): Variable {
+    const { registration, versions } = kept.read();
+    const variable = this.#restored(registration, versions, this.#keptAtMs);
+    this.#countRegistered(-packedBytes(kept), 0);
+    this.#tell();
+    return variable;
+  }
+
+  #restored(
+    registration: KeptRegistration,
+    versions: readonly VersionedValue[],
+    atMs: (timestamp: number) => number,
+  ): Variable {
+    const variable = this.variableOf(registration, versions.at(-1)!, registration.place, registration.createdAt);
+    for (const version of versions) variable.history.push(version, this.#options.history, atMs(version.timestamp));
+    variable.decidedBytes = variable.history.newestBytes;
+    this.#countRegistered(registrationBytes(variable), variable.decidedBytes);
+    return variable;
+  }
+
+  #countRegistered(bytes: number, valueBytes: number): void {
+    this.#registeredBytes += bytes;
+    this.#liveBytes += bytes + valueBytes;
   }
 
   /**
@@ -419,7 +465,7 @@ export class VariableTable {
 
   /** No variable that comes is of a place up to there: one that went was. */
   skipPlacesTo(place: number): void {
-    this.#order.skipTo(place);
+    this.#index.skipPlacesTo(place);
   }
 
   /** Nothing has happened up to there that is not in the table. */
@@ -559,11 +605,11 @@ export class VariableTable {
   /** @throws AlreadyExistsError, QuotaExceededError */
   #decideRegistration(registration: AcceptedRegistration, nowMs: number): DecidedChange {
     const { name, value, source, firstVersion } = registration;
-    const known = this.#byName.get(name);
+    const known = this.#index.findByName(name);
     if ((known !== undefined && !known.isLeaving) || this.#arriving.has(name)) {
       throw alreadyRegistered(name);
     }
-    if (this.#byName.size + this.#arriving.size - this.#leaving >= this.#options.maxVariables) {
+    if (this.#index.size + this.#arriving.size - this.#leaving >= this.#options.maxVariables) {
       throw new QuotaExceededError(
         `variable "${name}": the session holds its ${this.#options.maxVariables} variables: delete some, or raise maxVariables`,
       );
@@ -577,7 +623,7 @@ export class VariableTable {
       revision: this.#decidedRevision + 1,
     };
     const id = registration.id === '' ? this.#options.newId() : registration.id;
-    const place = this.#order.nextPlace() + this.#arriving.size;
+    const place = this.#index.nextPlace() + this.#arriving.size;
     const variable = this.variableOf(registration, current, place, current.timestamp, id);
     const bytes = bytesOfVersion(value, current.custom, source);
     const more = registrationBytes(variable) + bytes;
@@ -592,18 +638,9 @@ export class VariableTable {
   #applyRegistration(variable: Variable): void {
     this.#arriving.delete(variable.name);
     const bytes = registrationBytes(variable);
-    this.#registeredBytes += bytes;
-    this.#liveBytes += bytes;
+    this.#countRegistered(bytes, 0);
     this.#aheadBytes -= bytes;
-    this.#add(variable);
-  }
-
-  #add(variable: Variable): void {
-    const namesake = this.#byName.get(variable.name);
-    // A log that is read again may say what went before a later one of its name was made, which is there already.
-    if (namesake === undefined || namesake.place < variable.place) this.#byName.set(variable.name, variable);
-    this.#byId.set(variable.id, variable);
-    this.#order.add(variable);
+    this.#index.add(variable);
   }
 
   /** @throws VariablesNotFoundError */
@@ -624,18 +661,13 @@ export class VariableTable {
   }
 
   #applyDeletion({ variable }: DecidedChange): void {
-    // Another of its name may have been registered behind it.
-    if (this.#byName.get(variable.name) === variable) this.#byName.delete(variable.name);
-    this.#byId.delete(variable.id);
+    this.#index.remove(variable);
     variable.isGone = true;
     this.#leaving -= 1;
     this.#removals += 1;
-    this.#order.remove(variable);
     const bytes = registrationBytes(variable);
-    const more = bytes + variable.history.newestBytes;
-    this.#registeredBytes -= bytes;
-    this.#liveBytes -= more;
-    this.#aheadBytes += more;
+    this.#countRegistered(-bytes, -variable.history.newestBytes);
+    this.#aheadBytes += bytes + variable.history.newestBytes;
     variable.history.clear();
     this.#tell();
   }
@@ -655,7 +687,7 @@ export class VariableTable {
     for (let turns = most; turns > 0; turns -= 1) {
       const isFull = toPresent || this.heldBytes > this.#maxBytes;
       if (!isFull && this.#budget.bytes <= history.maxSessionBytes) return;
-      this.#evicting ??= this.#byName.values();
+      this.#evicting ??= this.#index.variables();
       const next = this.#evicting.next();
       if (next.done === true) {
         this.#evicting = undefined;
@@ -700,5 +732,11 @@ export function batchResult(
 
 const NO_CHANGES: readonly DecidedChange[] = [];
 
+/** What it will take about, by what it is read from. */
+function packedBytes({ packedBytes: bytes }: KeptVariable): number {
+  return 2 * bytes + BYTES_AROUND_PACKED;
+}
+
+const BYTES_AROUND_PACKED = 100;
 /** Histories looked at for each new version while the session is over its bytes: with many variables at their last 16 nothing may be found. */
 const EVICTIONS_A_VERSION = 8;

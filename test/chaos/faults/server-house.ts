@@ -28,13 +28,18 @@ export class ServerHouse {
     this.#folder = folder;
   }
 
-  /** Resolves when all listen. Over one Redis every second server's clock is an hour ahead. */
-  static async start({ engine, servers }: EngineSetup, options: ServerProcessOptions): Promise<ServerHouse> {
+  /** Resolves when all listen. Over one Redis every second server's clock is an hour ahead. `fill`: what the folder of SQLite has before. */
+  static async start(
+    { engine, servers }: EngineSetup,
+    options: ServerProcessOptions,
+    fill?: (folder: string) => Promise<void>,
+  ): Promise<ServerHouse> {
     switch (engine) {
       case 'memory':
         return new ServerHouse([await ServerLife.start(options)], undefined, [], undefined);
       case 'sqlite': {
         const folder = mkdtempSync(join(tmpdir(), 'bridged-state-chaos-'));
+        await fill?.(folder);
         return new ServerHouse(
           [await ServerLife.start({ ...options, engine: `sqlite:${folder}` })],
           undefined,

@@ -130,5 +130,36 @@ test('what cannot be read ends it with a warning, and a close ends it without on
   const reader = closed.read();
   await reader.close();
   assert.equal(reader.whenRead(), undefined);
-  assert.deepEqual([closed.journal.pieces, warnings.length], [1, 1]);
+  assert.deepEqual([closed.journal.pieces, warnings.length], [0, 1]);
+});
+
+test('variables that nobody has asked for are read before the past, and one that cannot be is said and left out', async () => {
+  const errors: unknown[] = [];
+  const logger = { ...silentLogger, error: (_: unknown, sentence?: string) => void errors.push(sentence) };
+  const log = [commit([change(1, 1, { registration: registration(1) }), change(3, 1)])];
+  const { read, session, versionsOf } = setup({}, log, { logger });
+  for (const place of [1, 2, 3]) {
+    const said = registration(place);
+    const unpack = () => {
+      if (place === 2) throw new Error('no');
+      return { registration: said, versions: [version(2)] };
+    };
+    const { id, name } = said;
+    session.table.restorePacked({ id, name, place, packedBytes: 100, read: unpack }, () => 0);
+  }
+  const guessed = session.table.heldBytes;
+  assert.ok(guessed > 0);
+  await read().whenRead();
+  assert.deepEqual(errors, ['a variable could not be read']);
+  assert.deepEqual(
+    [versionsOf(1), versionsOf(3)],
+    [
+      [1, 2],
+      [1, 2],
+    ],
+  );
+  assert.throws(() => session.table.find('2'), /no/);
+  for (const name of ['1', '3']) session.table.delete(name, 'deleted', 0);
+  // What one that is packed takes is guessed.
+  assert.equal(3 * session.table.heldBytes, guessed);
 });

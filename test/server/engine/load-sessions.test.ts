@@ -102,15 +102,23 @@ describe('a session that is read again', () => {
         gone: { session: 1, registration: named(id, name), reason: 'deleted', version: version(2, revision) },
       },
     });
+    const packed = (one: Loaded): Loaded => {
+      if (one.kind !== 'variable') return one;
+      const { session: number, registration: said, versions } = one.variable;
+      const { id, name, place } = said;
+      const read = () => ({ registration: said, versions });
+      return { kind: 'packed', session: number, variable: { id, name, place, packedBytes: 50, read } };
+    };
     // What portions of it may have been written: a variable that went may be there, or be gone already.
-    for (const rows of [
+    const portions = [
       [],
       [row('a', 'fan', 1)],
       [row('a', 'fan', 1), row('c', 'fan', 4)],
       [gone('a', 'fan', 2), row('c', 'fan', 4), row('d', 'door', 6)],
       [row('b', 'pump', 3), gone('d', 'door', 7)],
       [row('c', 'fan', 4)],
-    ]) {
+    ];
+    for (const rows of [...portions, ...portions.map((portion) => portion.map(packed))]) {
       const { table, sessions } = await load([session(), ...rows, ...log]);
       const order = [];
       for (let next = table!.after(0); next !== undefined; next = table!.after(next.place)) order.push(next.id);

@@ -13,6 +13,9 @@ import {
   encodeSession,
   encodeVariable,
   encodeWindow,
+  peekId,
+  peekVariable,
+  recordReader,
 } from '../../../src/server/engine/record-codec.js';
 import type { CommitRecord, RegistrationRecord } from '../../../src/server/engine/records.js';
 import type { VersionedValue } from '../../../src/shared/state/variable.js';
@@ -54,7 +57,7 @@ for (const [type, value] of VALUES) {
   test(`a ${type} is read as it was written: ${String(value).slice(0, 20)}`, () => {
     const versions = [version(value), version(value, { source: 'me', custom: { __proto__x: 'y', a: '' } })];
     const variable = { session: 3, registration: registration(type), versions };
-    assert.deepEqual(decodeVariable(3, encodeVariable(variable)), variable);
+    assert.deepEqual(decodeVariable(3, recordReader(encodeVariable(variable))), variable);
   });
 }
 
@@ -62,7 +65,7 @@ test('a large map stays the text that it came as', () => {
   const text = jsonTextOf(encodeUtf8(JSON.stringify({ a: 'x'.repeat(70_000) })));
   const [read] = decodeVariable(
     1,
-    encodeVariable({ session: 1, registration: registration('map'), versions: [version(text)] }),
+    recordReader(encodeVariable({ session: 1, registration: registration('map'), versions: [version(text)] })),
   ).versions;
   assert.deepEqual(read?.value, text);
 });
@@ -86,11 +89,11 @@ test('commits, deletions, sessions and outcomes are read as they were written', 
   const session = { sessionId: 's', session: 2 ** 40, metadata: { k: 'v' }, createdAt: 1.5 };
   const beginning = { ...commit, changes: [], window: undefined, begins: session };
   const commits = [commit, beginning, { ...commit, isEnd: true }];
-  assert.deepEqual(decodeCommits(encodeCommits(commits)), commits);
-  assert.deepEqual(decodeSession(2 ** 40, encodeSession(session)), session);
+  assert.deepEqual(decodeCommits(recordReader(encodeCommits(commits))), commits);
+  assert.deepEqual(decodeSession(2 ** 40, recordReader(encodeSession(session))), session);
   const gone = { session: 1, registration: full, reason: 'deleted' as const, version: version(3) };
-  assert.deepEqual(decodeGone(1, encodeGone(gone)), gone);
-  assert.deepEqual(decodeWindow(encodeWindow(commit.window!)), commit.window);
+  assert.deepEqual(decodeGone(1, recordReader(encodeGone(gone))), gone);
+  assert.deepEqual(decodeWindow(recordReader(encodeWindow(commit.window!))), commit.window);
 });
 
 test('fields of a newer version are skipped', () => {
@@ -102,7 +105,7 @@ test('fields of a newer version are skipped', () => {
     .uint32((98 << 3) | 1)
     .double(1);
   const bytes = Buffer.concat([encodeVariable(variable), newer.finish()]);
-  assert.deepEqual(decodeVariable(1, bytes), variable);
+  assert.deepEqual(decodeVariable(1, recordReader(bytes)), variable);
 });
 
 test('any text comes back', () => {
@@ -110,7 +113,7 @@ test('any text comes back', () => {
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const versions = [version(wellFormed(text), { source: wellFormed(text) })];
       const variable = { session: 1, registration: registration('string'), versions };
-      assert.deepEqual(decodeVariable(1, encodeVariable(variable)), variable);
+      assert.deepEqual(decodeVariable(1, recordReader(encodeVariable(variable))), variable);
     }),
   );
 });
@@ -118,3 +121,18 @@ test('any text comes back', () => {
 function wellFormed(text: string): string {
   return Buffer.from(text).toString();
 }
+
+test('what finds a variable is read without the rest, unless it has a time to live', () => {
+  const peek = (more: Partial<RegistrationRecord>) => {
+    const described = registration('string', { place: 9, metadata: { a: 'b' }, description: 'd', ...more });
+    const bytes = encodeVariable({ session: 1, registration: described, versions: [version('x')] });
+    const reader = recordReader(Buffer.concat([bytes, bytes]));
+    reader.pos = bytes.length;
+    const found = peekVariable(reader, 2 * bytes.length);
+    reader.pos = bytes.length;
+    assert.equal(peekId(reader), 'var_1');
+    return found;
+  };
+  assert.deepEqual(peek({}), { name: 'ü', place: 9 });
+  assert.equal(peek({ ttlMs: 5 }), undefined);
+});

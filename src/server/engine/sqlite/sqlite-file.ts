@@ -9,6 +9,8 @@ import type { LoadedRow } from './packed-rows.js';
 import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.js';
 import { bytesOf, openSqlite } from './sqlite-driver.js';
 import type { SnapshotRows, SqliteFailure, SqliteRequest, SqliteResult } from './sqlite-messages.js';
+import type { StatementName } from './sqlite-statements.js';
+import { inPages, SCHEMA, statementsOf } from './sqlite-statements.js';
 
 /** Its failure is known. */
 export class SqliteFileError extends Error {
@@ -28,6 +30,8 @@ export class SqliteFile {
   readonly #durability: 'fsync' | 'os';
   #database!: SqliteDatabase;
   #statements!: Record<StatementName, SqliteStatement>;
+  /** Its life is known, and goes on until it is closed. */
+  #isOpen = false;
   /** Of the last append that is kept. */
   #place = 0;
   /** All up to this place is in the snapshot. */
@@ -68,15 +72,20 @@ export class SqliteFile {
     return { bytes: sizeOf(this.path) + sizeOf(`${this.path}-wal`), changes: this.#changes };
   }
 
-  /** Makes it when it is not there. @throws SqliteFileError */
-  open(epoch: string): { readonly epoch: string; readonly generation: number } {
+  /** To be read: `open` says whose life it is. Makes it when it is not there. @throws SqliteFileError */
+  begin(): void {
     try {
       mkdirSync(this.#folder, { recursive: true });
     } catch (cause) {
       throw new SqliteFileError(isFullDisk(cause) ? 'full' : 'unavailable', `${this.#folder} cannot be made`, cause);
     }
     this.#withRoom(() => this.#open());
+  }
+
+  /** Once it has begun. @throws SqliteFileError */
+  open(epoch: string): { readonly epoch: string; readonly generation: number } {
     const life = this.#withRoom(() => this.#readMeta(epoch));
+    this.#isOpen = true;
     if (!this.isFull && !this.takeReserve()) this.#giveUpReserve();
     return life;
   }
@@ -181,33 +190,34 @@ export class SqliteFile {
     return { epoch: this.#meta('epoch')!, generation };
   }
 
+  /** In pieces that may lie apart: no statement stays open between them, so that the file can be written and closed. */
   *load(): Generator<LoadedRow> {
-    const { sessions, variables, gone, windows, log } = this.#statements;
+    const { sessions, sizeOfVariables, variables, gone, windows, sizeOfLog, log } = this.#statements;
     const none = { revision: 0, forgottenRevision: 0 };
     const alive = new Set<number>();
     this.#lastNumber = Number(this.#meta('lastNumber') ?? 0);
-    for (const row of sessions.iterate()) {
+    for (const row of [...sessions.iterate()]) {
       const number = Number(row.session);
       alive.add(number);
       this.#lastNumber = Math.max(this.#lastNumber, number);
       const [revision, forgottenRevision] = [Number(row.revision), Number(row.forgotten)];
       yield { kind: 'session', number, revision, forgottenRevision, bytes: bytesOf(row.bytes) };
     }
-    for (const row of variables.iterate()) {
-      const number = Math.floor(Number(row.key) / PLACES);
-      if (alive.has(number)) yield { kind: 'variable', number, ...none, bytes: bytesOf(row.bytes) };
+    for (const { key, bytes } of inPages(sizeOfVariables, variables, 0)) {
+      const number = Math.floor(key / PLACES);
+      if (alive.has(number)) yield { kind: 'variable', number, ...none, bytes };
       else if (this.#dead.at(-1) !== number) this.#handleDead(number);
     }
-    for (const row of gone.iterate()) {
+    for (const row of [...gone.iterate()]) {
       const number = Math.floor(Number(row.key) / PLACES);
       if (alive.has(number)) yield { kind: 'gone', number, ...none, bytes: bytesOf(row.bytes) };
     }
-    for (const row of windows.iterate()) {
+    for (const row of [...windows.iterate()]) {
       const number = Number(row.session);
       if (alive.has(number)) yield { kind: 'window', number, ...none, bytes: bytesOf(row.bytes) };
     }
-    for (const row of log.iterate(this.#covered))
-      yield { kind: 'commits', number: Number(row.place), ...none, bytes: bytesOf(row.bytes) };
+    for (const { key, bytes } of inPages(sizeOfLog, log, this.#covered))
+      yield { kind: 'commits', number: key, ...none, bytes };
   }
 
   #handleDead(number: number): void {
@@ -358,8 +368,10 @@ export class SqliteFile {
   }
 
   close(): void {
-    this.#transaction(() => this.#statements.writeMeta.run('state', 'closed'));
-    this.#database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get();
+    if (this.#isOpen) {
+      this.#transaction(() => this.#statements.writeMeta.run('state', 'closed'));
+      this.#database.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get();
+    }
     this.#database.close();
   }
 
@@ -426,13 +438,6 @@ export class SqliteFile {
   }
 }
 
-type StatementName = keyof typeof SQL;
-
-function statementsOf(database: SqliteDatabase): Record<StatementName, SqliteStatement> {
-  const entries = Object.entries(SQL).map(([name, sql]) => [name, database.prepare(sql)]);
-  return Object.fromEntries(entries) as Record<StatementName, SqliteStatement>;
-}
-
 function failureOf(error: unknown): SqliteFailure {
   if (error instanceof SqliteFileError) return error.failure;
   const { code, errcode, message } = error as { code?: string; errcode?: number; message?: string };
@@ -484,43 +489,3 @@ const MOST_PAGES = 1_073_741_823;
 const CHUNK = new Uint8Array(64 * 1024);
 const MAX_LOG_BYTES = 64 * 1024 * 1024;
 const ROWS_AT_ONCE = 500;
-
-/** A field is added in a row's bytes, a table beside these; nothing of them changes. */
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS session (session INTEGER PRIMARY KEY, revision INTEGER NOT NULL, forgotten INTEGER NOT NULL, bytes BLOB NOT NULL);
-  CREATE TABLE IF NOT EXISTS variable (key INTEGER PRIMARY KEY, bytes BLOB NOT NULL);
-  CREATE TABLE IF NOT EXISTS gone (key INTEGER PRIMARY KEY, revision INTEGER NOT NULL, bytes BLOB NOT NULL);
-  CREATE TABLE IF NOT EXISTS link_window (id INTEGER PRIMARY KEY, session INTEGER NOT NULL, bytes BLOB NOT NULL);
-  CREATE INDEX IF NOT EXISTS link_window_session ON link_window (session);
-  CREATE TABLE IF NOT EXISTS journal (place INTEGER PRIMARY KEY, at INTEGER NOT NULL, changes INTEGER NOT NULL, bytes BLOB NOT NULL);
-`;
-
-const SQL = {
-  readMeta: 'SELECT value FROM meta WHERE key = ?',
-  writeMeta: 'INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value',
-  lastPlace: 'SELECT max(place) AS place FROM journal',
-  sizeBehind: 'SELECT sum(changes) AS changes, sum(length(bytes)) AS bytes FROM journal WHERE place > ?',
-  sessions: 'SELECT session, revision, forgotten, bytes FROM session ORDER BY session',
-  variables: 'SELECT key, bytes FROM variable ORDER BY key',
-  gone: 'SELECT key, bytes FROM gone ORDER BY key',
-  windows: 'SELECT session, bytes FROM link_window ORDER BY id',
-  log: 'SELECT place, bytes FROM journal WHERE place > ? ORDER BY place',
-  logBefore: 'SELECT place, changes, bytes FROM journal WHERE place < ? ORDER BY place DESC LIMIT ?',
-  append: 'INSERT INTO journal (place, at, changes, bytes) VALUES (?, ?, ?, ?)',
-  begin: 'INSERT INTO session (session, revision, forgotten, bytes) VALUES (?, 0, 0, ?)',
-  end: 'DELETE FROM session WHERE session = ?',
-  writeVariable:
-    'INSERT INTO variable (key, bytes) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET bytes = excluded.bytes',
-  removeVariable: 'DELETE FROM variable WHERE key = ?',
-  removeVariables: 'DELETE FROM variable WHERE key IN (SELECT key FROM variable WHERE key >= ? AND key < ? LIMIT ?)',
-  removeGone: 'DELETE FROM gone WHERE key >= ? AND key < ?',
-  left: 'SELECT key FROM variable WHERE key >= ? AND key < ? LIMIT 1',
-  writeGone: 'INSERT OR REPLACE INTO gone (key, revision, bytes) VALUES (?, ?, ?)',
-  forgetGone: 'DELETE FROM gone WHERE key >= ? AND key < ? AND revision <= ?',
-  writeSession: 'UPDATE session SET revision = ?, forgotten = ? WHERE session = ?',
-  writeWindow: 'INSERT INTO link_window (session, bytes) VALUES (?, ?)',
-  forgetWindows: 'DELETE FROM link_window WHERE session = ?',
-  oldest: 'SELECT place, at, changes, length(bytes) AS bytes FROM journal WHERE place <= ? ORDER BY place LIMIT 200',
-  cut: 'DELETE FROM journal WHERE place <= ?',
-} as const;

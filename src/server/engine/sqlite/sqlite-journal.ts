@@ -25,11 +25,15 @@ import {
   encodeSession,
   encodeVariable,
   encodeWindow,
+  peekVariable,
+  type RecordReader,
+  recordReader,
 } from '../record-codec.js';
 import type { CommitRecord } from '../records.js';
 import type { PackedRow, PackedRows } from './packed-rows.js';
 import { unpackRows } from './packed-rows.js';
 import type { SqliteFailure, SqliteReply, SqliteRequest, SqliteResult } from './sqlite-messages.js';
+import { VariableRow } from './variable-row.js';
 
 export interface SqliteJournalOptions {
   /** `fsync`: on the disk before it is answered. `os`: given to the system, which writes it in its own time: a process that is killed loses nothing, a power cut what was last. Default `fsync`. */
@@ -52,6 +56,8 @@ export class SqliteJournal implements Journal {
   /** The first is being done. */
   readonly #line: Waiting[] = [];
   #loading: ((rows: PackedRows) => void) | undefined;
+  /** Read before they were asked for. */
+  readonly #early: PackedRows[] = [];
   readonly #syncMs = new Durations();
   #bytes = 0;
   #backups = 0;
@@ -66,8 +72,14 @@ export class SqliteJournal implements Journal {
     return { syncMs: this.#syncMs.read(), bytes: this.#bytes, changes: this.#changes };
   }
 
-  async open({ epoch }: { readonly epoch: string | undefined }): Promise<Life> {
+  /** Opens its folder and reads it while its owner does other things first. How that went `open` says, or `close` ends it. */
+  begin(): void {
     this.#worker = this.#start();
+    this.#ask({ kind: 'begin', folder: this.#folder, durability: this.#durability }).catch(ignore);
+  }
+
+  async open({ epoch }: { readonly epoch: string | undefined }): Promise<Life> {
+    this.#worker ??= this.#start();
     // Of the thread before; this one says it anew.
     this.health = 'ready';
     const request = { kind: 'open', folder: this.#folder, durability: this.#durability, epoch: epoch ?? '' } as const;
@@ -81,16 +93,17 @@ export class SqliteJournal implements Journal {
   }
 
   async load(handle: (kept: Loaded) => void): Promise<{ readonly place: number; readonly lastNumber: number }> {
-    const { place, lastNumber } = await this.#read({ kind: 'load' }, (rows, bytes) =>
-      unpackRows(rows, (row) => tell(row, bytes, handle)),
+    const { place, lastNumber } = await this.#read({ kind: 'load' }, (rows, reader) =>
+      unpackRows(rows, (row) => tell(row, reader, handle)),
     );
     return { place: place!, lastNumber: lastNumber! };
   }
 
   async loadBefore(place: number, handle: (commit: CommitRecord) => void): Promise<number | undefined> {
-    const { place: next } = await this.#read({ kind: 'loadBefore', place }, (rows, bytes) =>
+    const { place: next } = await this.#read({ kind: 'loadBefore', place }, (rows, reader) =>
       unpackRows(rows, ({ from, to }) => {
-        const commits = decodeCommits(bytes, from, to);
+        reader.pos = from;
+        const commits = decodeCommits(reader, to);
         for (let index = commits.length - 1; index >= 0; index -= 1) handle(commits[index]!);
       }),
     );
@@ -98,17 +111,18 @@ export class SqliteJournal implements Journal {
   }
 
   /** @throws EngineFormatError */
-  async #read(request: SqliteRequest, handle: (rows: PackedRows, bytes: Uint8Array) => void): Promise<SqliteResult> {
+  async #read(request: SqliteRequest, handle: (rows: PackedRows, reader: RecordReader) => void): Promise<SqliteResult> {
     let unreadable: unknown;
     this.#loading = (rows) => {
       if (unreadable !== undefined) return;
       try {
         // Of a Buffer texts are read at once, of other bytes letter by letter.
-        handle(rows, Buffer.from(rows.bytes.buffer));
+        handle(rows, recordReader(Buffer.from(rows.bytes.buffer)));
       } catch (error) {
         unreadable = error;
       }
     };
+    for (const rows of this.#early.splice(0)) this.#loading(rows);
     const result = await this.#ask(request);
     this.#note(result);
     this.#loading = undefined;
@@ -208,6 +222,7 @@ export class SqliteJournal implements Journal {
     const ended = new Promise((done) => worker.once('exit', done));
     const leaving = this.#ask({ kind: 'leave' });
     this.#worker = undefined;
+    this.#early.length = 0;
     await leaving.catch(() => undefined);
     worker.ref();
     await ended;
@@ -246,7 +261,8 @@ export class SqliteJournal implements Journal {
   #handleReply(reply: SqliteReply): void {
     switch (reply.kind) {
       case 'rows':
-        this.#loading?.(reply.rows);
+        if (this.#loading === undefined) this.#early.push(reply.rows);
+        else this.#loading(reply.rows);
         break;
       case 'health':
         this.#setHealth(reply.state, reply.sentence);
@@ -320,28 +336,40 @@ function errorOf(failure: SqliteFailure, sentence: string, folder: string): Erro
 
 function tell(
   { kind, number, revision, forgottenRevision, from, to }: PackedRow,
-  bytes: Uint8Array,
+  reader: RecordReader,
   handle: (kept: Loaded) => void,
 ): void {
+  reader.pos = from;
   switch (kind) {
     case 'session':
-      handle({ kind, session: decodeSession(number, bytes, from, to), revision, forgottenRevision });
+      handle({ kind, session: decodeSession(number, reader, to), revision, forgottenRevision });
       break;
-    case 'variable':
-      handle({ kind, variable: decodeVariable(number, bytes, from, to) });
+    case 'variable': {
+      const found = peekVariable(reader, to);
+      if (found !== undefined) {
+        handle({ kind: 'packed', session: number, variable: new VariableRow(found, reader, from, to) });
+        break;
+      }
+      reader.pos = from;
+      handle({ kind, variable: decodeVariable(number, reader, to) });
       break;
+    }
     case 'gone':
-      handle({ kind, gone: decodeGone(number, bytes, from, to) });
+      handle({ kind, gone: decodeGone(number, reader, to) });
       break;
     case 'window':
-      handle({ kind, session: number, window: decodeWindow(bytes, from, to) });
+      handle({ kind, session: number, window: decodeWindow(reader, to) });
       break;
     case 'commits':
-      for (const commit of decodeCommits(bytes, from, to)) handle({ kind: 'commit', place: number, commit });
+      for (const commit of decodeCommits(reader, to)) handle({ kind: 'commit', place: number, commit });
       break;
     default:
       kind satisfies never;
   }
+}
+
+function ignore(): void {
+  // Said by whoever asks next.
 }
 
 const RETRY_MS = 200;

@@ -2,6 +2,8 @@
 import type { PackedRows } from './packed-rows.js';
 
 export type SqliteRequest =
+  /** Reads what `load` will ask for, as far as it comes before that is asked. */
+  | { readonly kind: 'begin'; readonly folder: string; readonly durability: 'fsync' | 'os' }
   | { readonly kind: 'open'; readonly folder: string; readonly durability: 'fsync' | 'os'; readonly epoch: string }
   | { readonly kind: 'load' }
   | { readonly kind: 'loadBefore'; readonly place: number }

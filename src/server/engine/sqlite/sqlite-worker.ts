@@ -1,11 +1,14 @@
 /** The thread of a sqlite engine: one request after the other. Path: sqlite journal -> [sqlite worker] -> sqlite file, and what became of it back. */
 import { parentPort } from 'node:worker_threads';
-import { clearInterval, setInterval } from '../../../shared/platform-timers.js';
+import { clearInterval, setImmediate, setInterval } from '../../../shared/platform-timers.js';
+import type { LoadedRow } from './packed-rows.js';
 import { RowPacker } from './packed-rows.js';
 import { SqliteFile, SqliteFileError } from './sqlite-file.js';
 import type { SqliteReply, SqliteRequest, SqliteResult } from './sqlite-messages.js';
 
 let file: SqliteFile | undefined;
+/** What a start reads, until it has asked for it. */
+let start: StartReading | undefined;
 let probe: NodeJS.Timeout | undefined;
 /** For tests: what a slow disk is. */
 let pausedMs = 0;
@@ -26,9 +29,14 @@ parentPort?.on('message', (request: SqliteRequest) => {
 
 function handle(request: SqliteRequest): SqliteResult {
   switch (request.kind) {
+    case 'begin':
+      begin(request.folder, request.durability);
+      start = new StartReading(file!.load());
+      setImmediate(readAhead);
+      return {};
     case 'open':
-      file = new SqliteFile(request.folder, request.durability);
-      return file.open(request.epoch);
+      if (file === undefined) begin(request.folder, request.durability);
+      return file!.open(request.epoch);
     case 'load':
       return load();
     case 'loadBefore':
@@ -59,10 +67,12 @@ function handle(request: SqliteRequest): SqliteResult {
       return {};
     case 'close':
       clearInterval(probe);
+      start = undefined;
       open().close();
       return {};
     case 'leave':
       clearInterval(probe);
+      start = undefined;
       return {};
     default:
       return request satisfies never;
@@ -74,17 +84,57 @@ function open(): SqliteFile {
   return file;
 }
 
+/** @throws SqliteFileError */
+function begin(folder: string, durability: 'fsync' | 'os'): void {
+  const opening = new SqliteFile(folder, durability);
+  opening.begin();
+  file = opening;
+}
+
 function load(): SqliteResult {
-  let packer = new RowPacker();
   const opened = open();
-  for (const row of opened.load()) {
-    packer.add(row);
-    if (packer.bytes < BYTES_A_MESSAGE) continue;
-    sayRows(packer);
-    packer = new RowPacker();
-  }
-  sayRows(packer);
+  start ??= new StartReading(opened.load());
+  start.finish();
+  start = undefined;
   return { ...opened.sizes, place: opened.place, lastNumber: opened.lastNumber };
+}
+
+/** A message at a time, so that what is asked meanwhile comes in between. */
+function readAhead(): void {
+  if (start?.sayMore() === true) setImmediate(readAhead);
+}
+
+class StartReading {
+  readonly #rows: Iterator<LoadedRow>;
+  #failure: unknown;
+  #isOver = false;
+
+  constructor(rows: Iterator<LoadedRow>) {
+    this.#rows = rows;
+  }
+
+  /** One message; whether there are more. */
+  sayMore(): boolean {
+    const packer = new RowPacker();
+    try {
+      while (!this.#isOver && packer.bytes < BYTES_A_MESSAGE) {
+        const next = this.#rows.next();
+        if (next.done === true) this.#isOver = true;
+        else packer.add(next.value);
+      }
+    } catch (error) {
+      this.#failure = error;
+      this.#isOver = true;
+    }
+    sayRows(packer);
+    return !this.#isOver;
+  }
+
+  /** @throws what reading threw */
+  finish(): void {
+    while (!this.#isOver) this.sayMore();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
 }
 
 /** A little: sets wait behind it, here and where it is read. */

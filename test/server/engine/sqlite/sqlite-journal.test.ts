@@ -7,7 +7,7 @@ import { after, describe, test } from 'node:test';
 import { LocalEngine } from '../../../../src/server/engine/local-engine.js';
 import { restoreSqlite } from '../../../../src/server/engine/sqlite/restore-sqlite.js';
 import { openSqlite } from '../../../../src/server/engine/sqlite/sqlite-driver.js';
-import { FILE_NAME } from '../../../../src/server/engine/sqlite/sqlite-file.js';
+import { FILE_NAME, SqliteFile } from '../../../../src/server/engine/sqlite/sqlite-file.js';
 import { SqliteJournal } from '../../../../src/server/engine/sqlite/sqlite-journal.js';
 import { startBridgeServer } from '../../../../src/server/index.js';
 import type { TableOperation } from '../../../../src/shared/state/operation.js';
@@ -119,6 +119,44 @@ describe('a folder', () => {
   });
 });
 
+describe('a folder that is read before it is opened', () => {
+  const begun = (path: string) => {
+    const journal = new SqliteJournal(path);
+    journal.begin();
+    return { journal, engine: new LocalEngine(journal) };
+  };
+
+  test('has what it has, also for a second time after a failure', async () => {
+    const path = folder();
+    const { engine } = await opened(path);
+    const follower = { handleCommit: () => undefined, windows: () => [] };
+    await engine.follow('s', follower, { metadata: {}, createdAtMs: 0 });
+    const refused = begun(path);
+    await assert.rejects(refused.engine.open(hostOf()), { code: 'ENGINE_IN_USE' });
+    await engine.close();
+    for (let start = 0; start < 2; start += 1) {
+      const { engine: read } = begun(path);
+      assert.deepEqual(await read.open(hostOf()), { epoch: 'epoch_1', generation: 0 });
+      assert.deepEqual([...read.sessionIds], ['s']);
+      await read.close();
+    }
+  });
+
+  test('and then is not, is let go of as it was found: a machine that went down may have lost something', async () => {
+    const path = folder();
+    await (await opened(path)).engine.close();
+    const database = openSqlite(join(path, FILE_NAME));
+    for (const [key, value] of Object.entries({ state: 'open', durability: 'os', boot: 'another' }))
+      database.exec(`UPDATE meta SET value = '${value}' WHERE key = '${key}'`);
+    database.close();
+    await begun(path).engine.close();
+    await begun(path).journal.close();
+    const { engine, life } = await opened(path);
+    assert.equal(life.generation, 1);
+    await engine.close();
+  });
+});
+
 test('what a snapshot has need not be in the log: versions, deletions, outcomes and revisions are there without it', async () => {
   const path = folder();
   const journal = new SqliteJournal(path);
@@ -153,6 +191,32 @@ test('what a snapshot has need not be in the log: versions, deletions, outcomes 
   assert.deepEqual([read.revision, read.size, gone.find('id of b')?.reason], [revision, 2, 'deleted']);
   assert.deepEqual(windows, [{ link: 'l', from: 3, outcomes }]);
   await again.engine.close();
+});
+
+test('rows are read as they were written, whatever bytes they have and however many', () => {
+  const file = new SqliteFile(folder(), 'os');
+  file.begin();
+  file.open('epoch_1');
+  file.append({
+    kind: 'append',
+    bytes: Uint8Array.of(9),
+    changes: 0,
+    begun: [{ session: 1, bytes: Uint8Array.of(1) }],
+    ended: [],
+  });
+  const sizeOf = (place: number): number =>
+    place % 1_000 === 7 ? 3_000_000 : place === 2_500 ? 5_000_000 : place % 200;
+  const bytesAt = (place: number): Uint8Array => new Uint8Array(sizeOf(place)).fill(place * 37);
+  const places = Array.from({ length: 5_000 }, (_, index) => index + 1);
+  const variables = places.map((place) => ({ session: 1, place, bytes: bytesAt(place) }));
+  file.snapshot({ variables, removed: [], gone: [], sessions: [] });
+  const rows = [...file.load()];
+  file.close();
+  assert.deepEqual(
+    rows.map(({ kind }) => kind),
+    ['session', ...places.map(() => 'variable'), 'commits'],
+  );
+  for (const place of places) assert.ok(Buffer.from(bytesAt(place)).equals(rows[place]!.bytes), `row ${place}`);
 });
 
 test('one that is killed says nothing more, and leaves nothing that waits for ever', async () => {

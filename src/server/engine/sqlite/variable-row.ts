@@ -1,0 +1,44 @@
+/** A variable in the bytes of a file, read when it is asked for. Path: sqlite journal -> [variable row] -> variable table. Pure. */
+import { EngineFormatError } from '../../../shared/errors.js';
+import type { PackedRecord } from '../journal.js';
+import { decodeVariable, peekId, type RecordReader } from '../record-codec.js';
+import type { RegistrationRecord, VariableRecord } from '../records.js';
+
+/** A variable's row, among others that came with it. */
+export class VariableRow implements PackedRecord {
+  readonly name: string;
+  readonly place: number;
+  readonly packedBytes: number;
+  readonly #reader: RecordReader;
+  readonly #from: number;
+
+  constructor(
+    { name, place }: Pick<RegistrationRecord, 'name' | 'place'>,
+    reader: RecordReader,
+    from: number,
+    to: number,
+  ) {
+    this.name = name;
+    this.place = place;
+    this.packedBytes = to - from;
+    this.#reader = reader;
+    this.#from = from;
+  }
+
+  get id(): string {
+    this.#reader.pos = this.#from;
+    return peekId(this.#reader);
+  }
+
+  read(): Pick<VariableRecord, 'registration' | 'versions'> {
+    try {
+      this.#reader.pos = this.#from;
+      return decodeVariable(0, this.#reader, this.#from + this.packedBytes);
+    } catch (cause) {
+      throw new EngineFormatError(
+        `variable "${this.name}" has a record that this server cannot read (${String(cause)}): upgrade it, or restore a backup`,
+        { cause },
+      );
+    }
+  }
+}
