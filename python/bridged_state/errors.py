@@ -114,8 +114,10 @@ class VariablesNotFoundError(BridgeError):
     @classmethod
     def of(cls, identifiers: Sequence[str]) -> "VariablesNotFoundError":
         """The error that names them."""
+        shown = ", ".join(identifiers[:_SHOWN_NAMES])
+        rest = "" if len(identifiers) <= _SHOWN_NAMES else f", … ({len(identifiers)} in all)"
         return cls(
-            f"Variable not found: {', '.join(identifiers)}: register it first, or check the session and the spelling",
+            f"Variable not found: {shown}{rest}: register it first, or check the session and the spelling",
             details=ErrorDetails(identifiers=tuple(identifiers)),
         )
 
@@ -390,6 +392,8 @@ def code_of_sentence(sentence: str) -> str:
             return code
     return "INVALID_ARGUMENT"
 
+
+_SHOWN_NAMES = 10
 
 _CODE_OF_STATUS: Dict[int, str] = {
     1: "UNAVAILABLE",

@@ -200,7 +200,8 @@ export class BridgedState implements StateProvider, SlotBridge {
   }
 
   async getVariableInfo(identifier: string): Promise<VariableInfo> {
-    const [found] = await this.#get(checkIdentifiers([identifier]));
+    checkIdentifier(identifier);
+    const [found] = await this.#get([identifier]);
     if (found === undefined) throw VariablesNotFoundError.of([identifier]);
     return infoOf(found[1]);
   }
@@ -211,7 +212,7 @@ export class BridgedState implements StateProvider, SlotBridge {
   }
 
   async setVariable(identifier: string, value: VariableInput, options?: SetOptions): Promise<number> {
-    checkIdentifiers([identifier]);
+    checkIdentifier(identifier);
     const input = copyInput(value, `variable "${identifier}"`);
     const given = readSetOptions(options, `set of "${identifier}"`);
     const expectedVersion = checkExpectedVersionOption(given.expectedVersion, identifier);
@@ -250,19 +251,19 @@ export class BridgedState implements StateProvider, SlotBridge {
   }
 
   async deleteVariable(identifier: string): Promise<void> {
-    checkIdentifiers([identifier]);
+    checkIdentifier(identifier);
     await this.#call({ name: 'delete', identifier });
   }
 
   async history(identifier: string, options?: { readonly limit?: number }): Promise<HistoryEntry[]> {
-    checkIdentifiers([identifier]);
+    checkIdentifier(identifier);
     const limit = checkLimit(readHistoryOptions(options).limit);
     const entries = (await this.#call({ name: 'history', identifier, limit })) as PortVersion[];
     return entries.map(({ value, ...entry }) => ({ ...entry, value: fromPortValue(value) }));
   }
 
   async rollback(identifier: string, version: number): Promise<number> {
-    checkIdentifiers([identifier]);
+    checkIdentifier(identifier);
     checkVersion(version, identifier);
     return (await this.#call({ name: 'rollback', identifier, version })) as number;
   }

@@ -11,10 +11,12 @@ import {
   UnsupportedError,
   VariablesNotFoundError,
 } from '../shared/errors.js';
+import { listedNames } from '../shared/listed-names.js';
 import type { Logger } from '../shared/logger.js';
 import type { PortStats } from '../shared/port/replies.js';
 import { joinStates } from '../shared/port/stream-states.js';
 import type { CellValue } from '../shared/port/value-cells.js';
+import { SmallMap } from '../shared/small-map.js';
 import { systemClock } from '../shared/system-clock.js';
 import { bytesToOpen, bytesToResume } from '../shared/wire/request-size.js';
 import { slotOf } from './pool/placement.js';
@@ -54,7 +56,7 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
   /** Conditions are asked in the workers. */
   readonly asksConditions = false;
   readonly #options: BridgedWatchesOptions;
-  readonly #shares = new Map<WatchRun, WatchShare[]>();
+  readonly #shares = new Map<WatchRun, readonly WatchShare[]>();
   /** Made by the first peek: who never peeks pays nothing for it. */
   #index: PeekIndex | undefined;
 
@@ -106,10 +108,10 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     this.#options.checkOpen();
   }
 
-  async open(run: WatchRun, identifiers: readonly string[]): Promise<void> {
+  open(run: WatchRun, identifiers: readonly string[]): Promise<void> {
     this.turns.open(run);
-    this.#shares.set(run, []);
-    await this.#openShares(run, identifiers, run.origin);
+    this.#shares.set(run, NONE);
+    return this.#openShares(run, identifiers, run.origin);
   }
 
   async openPatterns(run: WatchRun): Promise<void> {
@@ -131,8 +133,8 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     }
   }
 
-  async add(run: WatchRun, identifiers: readonly string[]): Promise<void> {
-    await this.#openShares(run, identifiers, undefined);
+  add(run: WatchRun, identifiers: readonly string[]): Promise<void> {
+    return this.#openShares(run, identifiers, undefined);
   }
 
   async remove(run: WatchRun, identifiers: readonly string[]): Promise<void> {
@@ -206,13 +208,14 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
   /** Opens a subscription per slot; on a failure none of them stays. */
   async #openShares(run: WatchRun, identifiers: readonly string[], origin: WatchOrigin | undefined): Promise<void> {
     this.#checkFits(identifiers, run.options.atomic);
-    const bySlot = new Map<SlotClient, WatchedVariable[]>();
+    const bySlot = new SmallMap<SlotClient, WatchedVariable[]>();
     for (const identifier of identifiers) {
       const slot = this.#slotFor(run, identifier);
-      const variables = bySlot.get(slot) ?? [];
-      bySlot.set(slot, variables);
       const variable = watchedVariable(run, identifier);
-      variables.push(variable);
+      const variables = bySlot.get(slot);
+      // An array that begins empty has room for seventeen; most have this one.
+      if (variables === undefined) bySlot.set(slot, [variable]);
+      else variables.push(variable);
       const position = origin?.positions.get(identifier);
       if (position !== undefined) beginAt(variable, position);
     }
@@ -223,14 +226,10 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     const all = this.#shares.get(run);
     // Stopped meanwhile: nobody would close what is opened now.
     if (all === undefined) throw new ClosedError(`${run.ref} was stopped before the server had registered it`);
-    const shares: WatchShare[] = [];
-    for (const [slot, variables] of bySlot) {
-      const share = this.#share(run, slot, variables, origin !== undefined);
-      shares.push(share);
-      all.push(share);
-    }
-    const results = await Promise.allSettled(shares.map((share) => share.slot.open(share)));
-    const failed = results.find((result) => result.status === 'rejected');
+    const shares = [...bySlot].map(([slot, variables]) => this.#share(run, slot, variables, origin !== undefined));
+    this.#shares.set(run, all.concat(shares));
+    const openings = shares.map((share) => share.slot.open(share).then(nothing, failureOf));
+    const failed = openings.length === 1 ? await openings[0] : (await Promise.all(openings)).find(isFailure);
     if (failed === undefined) return;
     await Promise.all(shares.map((share) => this.#closeShare(share)));
     for (const { variables } of shares) {
@@ -329,6 +328,15 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
   }
 }
 
+interface Failure {
+  readonly reason: unknown;
+}
+
+const failureOf = (reason: unknown): Failure => ({ reason });
+const isFailure = (failure: Failure | undefined): boolean => failure !== undefined;
+const nothing = (): undefined => undefined;
+const NONE: readonly WatchShare[] = [];
+
 function beginAt(variable: WatchedVariable, { name, variableId, epoch, version, value }: WatchPosition): void {
   variable.name = name;
   variable.variableId = variableId;
@@ -358,7 +366,7 @@ function upstreamOf(shares: readonly WatchShare[], stats: SlotStats, turns: Turn
 
 function cannotWait(missing: readonly string[], cause: Error): UnsupportedError {
   return new UnsupportedError(
-    `watch of ${missing.join(', ')}: the server knows only the published contract, in which no watch waits for a variable: ` +
+    `watch of ${listedNames(missing)}: the server knows only the published contract, in which no watch waits for a variable: ` +
       'register it first, or use a bridged-state server',
     { cause },
   );

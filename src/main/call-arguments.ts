@@ -1,6 +1,7 @@
 /** What every provider checks of a call's arguments and says of a refused batch, in the same words. Path: your call -> [call arguments] -> provider. */
 import type { BridgeError } from '../shared/errors.js';
 import { BatchRefusedError, InvalidArgumentError, InvalidOptionsError, InvalidValueError } from '../shared/errors.js';
+import { listedNames } from '../shared/listed-names.js';
 import { copyOptions } from '../shared/options.js';
 import type { ExportedVariable } from '../shared/state/exported-state.js';
 import { checkTtlMs } from '../shared/state/registration-numbers.js';
@@ -166,7 +167,7 @@ export function batchRefused(
   const names = refused.map(([identifier]) => identifier);
   const set = atomic ? 'none was set' : `${versions.length} others were set`;
   const cause = refused[0]![1];
-  return new BatchRefusedError(`refused: ${names.join(', ')} (${set}): ${cause.message}`, {
+  return new BatchRefusedError(`refused: ${listedNames(names)} (${set}): ${cause.message}`, {
     cause,
     details: {
       identifiers: names,
@@ -234,6 +235,7 @@ function readValue(record: Readonly<Record<string, unknown>>, identifier: string
 
 /** One or several, each once. @throws InvalidArgumentError */
 export function checkIdentifiers(identifiers: string | readonly string[]): string[] {
+  if (typeof identifiers === 'string' && identifiers !== '') return [identifiers];
   const list = typeof identifiers === 'string' ? [identifiers] : identifiers;
   if (!Array.isArray(list) || list.some((identifier) => typeof identifier !== 'string' || identifier === '')) {
     throw new InvalidArgumentError(

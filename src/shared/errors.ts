@@ -1,4 +1,5 @@
 /** What can go wrong, as classes with stable codes. A sentence names the thing, the fact and the remedy; the code is what programs test. */
+import { listedNames } from './listed-names.js';
 import { sentenceOf } from './thrown.js';
 
 export interface ErrorDetails {
@@ -85,7 +86,7 @@ export class VariablesNotFoundError extends BridgeError {
 
   static of(identifiers: readonly string[]): VariablesNotFoundError {
     return new VariablesNotFoundError(
-      `Variable not found: ${identifiers.join(', ')}: register it first, or check the session and the spelling`,
+      `Variable not found: ${listedNames(identifiers)}: register it first, or check the session and the spelling`,
       { details: { identifiers } },
     );
   }

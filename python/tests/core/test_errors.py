@@ -40,6 +40,13 @@ def test_missing_variables_are_named() -> None:
     assert caught.value.identifiers == ("a", "b") and str(caught.value).startswith("Variable not found: a, b: ")
 
 
+def test_of_many_missing_variables_the_sentence_shows_some() -> None:
+    names = [f"v{place}" for place in range(100_000)]
+    error = VariablesNotFoundError.of(names)
+    assert error.identifiers == tuple(names) and "… (100000 in all)" in str(error) and len(str(error)) < 200
+
+
+
 class StatusCode:
     """As grpc.StatusCode has it."""
 

@@ -156,12 +156,7 @@ export class SlotClient implements LaneSink, PolledLane {
     for (const { command } of unanswered) if (command.kind === 'open') opening.add(command.subscription);
     for (const subscriber of [...this.#subscribers.values()]) {
       if (opening.has(subscriber.subscription)) continue;
-      this.#reopen(subscriber).catch((error: BridgeError) => {
-        // Given up meanwhile: that is why it was refused, and nobody's failure.
-        if (this.#subscribers.get(subscriber.subscription) !== subscriber) return;
-        this.#subscribers.delete(subscriber.subscription);
-        subscriber.handleEnded({ code: error.code, message: error.message, details: error.details });
-      });
+      void this.#openAgain(subscriber);
     }
     for (const { command, resolve } of unanswered) {
       if (command.kind === 'attach') continue;
@@ -182,10 +177,24 @@ export class SlotClient implements LaneSink, PolledLane {
     }
   }
 
-  async #reopen(subscriber: SlotSubscriber): Promise<void> {
+  async #openAgain(subscriber: SlotSubscriber): Promise<void> {
+    try {
+      await this.#askToOpen(subscriber);
+    } catch (caught) {
+      // Given up meanwhile: that is why it was refused, and nobody's failure.
+      if (this.#subscribers.get(subscriber.subscription) !== subscriber) return;
+      this.#subscribers.delete(subscriber.subscription);
+      const { code, message, details } = caught as BridgeError;
+      subscriber.handleEnded({ code, message, details });
+    }
+  }
+
+  /** Undefined where nothing of it is left to ask for. */
+  #askToOpen(subscriber: SlotSubscriber): Promise<unknown> | undefined {
     const command = subscriber.reopenCommand();
-    if (command === undefined) this.#endEmpty(subscriber);
-    else await this.#request(command);
+    if (command !== undefined) return this.#request(command);
+    this.#endEmpty(subscriber);
+    return undefined;
   }
 
   /** The worker had told its last update, and died before it said that this was the last. */
@@ -229,7 +238,7 @@ export class SlotClient implements LaneSink, PolledLane {
   async open(subscriber: SlotSubscriber): Promise<void> {
     this.#subscribers.set(subscriber.subscription, subscriber);
     try {
-      await this.#reopen(subscriber);
+      await this.#askToOpen(subscriber);
       subscriber.handleReady();
     } catch (error) {
       this.#subscribers.delete(subscriber.subscription);

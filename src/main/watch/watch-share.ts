@@ -182,23 +182,24 @@ export class WatchShare implements SlotSubscriber {
   }
 }
 
-/** One object for all watches that share theirs. */
+/** One object for watches that are opened one after the other with the same: it crosses to a worker once for all that one message opens. */
 function subscriptionOptions(options: WatchOptions): SubscriptionOptions {
-  let parsed = parsedOptions.get(options);
-  if (parsed === undefined) {
-    parsed = {
-      includeInitial: options.includeInitial,
-      condition: typeof options.filter === 'object' ? options.filter : undefined,
-      waitForMissing: options.missing === 'wait',
-      atomic: options.atomic,
-      bufferLimit: options.bufferLimit,
-      overflow: options.overflow,
-      priority: options.priority,
-      staleAfterMs: options.staleAfterMs,
-    };
-    parsedOptions.set(options, parsed);
-  }
-  return parsed;
+  const condition = typeof options.filter === 'object' ? options.filter : undefined;
+  const waitForMissing = options.missing === 'wait';
+  const { includeInitial, atomic, bufferLimit, overflow, priority, staleAfterMs } = options;
+  const isAsBefore =
+    last !== undefined &&
+    last.condition === condition &&
+    last.waitForMissing === waitForMissing &&
+    last.includeInitial === includeInitial &&
+    last.atomic === atomic &&
+    last.bufferLimit === bufferLimit &&
+    last.overflow === overflow &&
+    last.priority === priority &&
+    last.staleAfterMs === staleAfterMs;
+  if (!isAsBefore)
+    last = { includeInitial, condition, waitForMissing, atomic, bufferLimit, overflow, priority, staleAfterMs };
+  return last as SubscriptionOptions;
 }
 
-const parsedOptions = new WeakMap<WatchOptions, SubscriptionOptions>();
+let last: SubscriptionOptions | undefined;

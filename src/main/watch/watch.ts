@@ -144,8 +144,8 @@ export class WatchRun implements DispatchedWatch, Deadline {
     this.patterns = patterns;
     this.batch = options.batch ? { watcher: watcher as BatchWatcher, changes: [] } : undefined;
     // An owner that only its watch holds could never be collected; without one many watches share their options.
-    const { owner, ...rest } = options;
-    this.options = owner === undefined ? options : rest;
+    const { owner } = options;
+    this.options = owner === undefined ? options : { ...options, owner: undefined };
     this.#backend = backend;
     this.turns = backend.turns;
     this.#onRemoved = onRemoved;

@@ -3,6 +3,7 @@
  * Keys have the wire's names, because they travel as JSON that other languages read.
  */
 import { ConstraintViolationError, InvalidConstraintError } from '../errors.js';
+import { listedNames } from '../listed-names.js';
 import { claimedShape, isOpaqueBinary } from './binary-array.js';
 import { isAnySize, knowsConstraint, readConstraintInput } from './constraint-input.js';
 import { describeValue } from './describe-value.js';
@@ -166,9 +167,7 @@ function checkListed(
   subject: string,
 ): void {
   if (allowed === undefined || allowed.includes(text)) return;
-  const shown = allowed.slice(0, SHOWN_CHOICES).map(describeValue).join(', ');
-  const rest = allowed.length > SHOWN_CHOICES ? `, … (${allowed.length} in all)` : '';
-  violate(subject, `${describeValue(text)} is not in ${key}: give one of ${shown}${rest}`);
+  violate(subject, `${describeValue(text)} is not in ${key}: give one of ${listedNames(allowed.map(describeValue))}`);
 }
 
 function checkNamespace({ namespace }: Constraints, name: string, subject: string): void {
@@ -234,5 +233,3 @@ function charactersOf(text: string): number {
 
 /** Instructions times characters; at up to 100 ns each (measured on hostile patterns) 10 ms. */
 const LONG_STEPS = 100_000;
-
-const SHOWN_CHOICES = 10;
