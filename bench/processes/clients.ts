@@ -8,6 +8,8 @@ import { variableName } from './variable-name.js';
 
 interface ClientsPlan {
   readonly transport: BenchTransport;
+  /** One watch of all names a client. */
+  readonly byOneCall: boolean;
   readonly port: number;
   readonly session: string;
   readonly clients: number;
@@ -25,7 +27,7 @@ let resyncedAtUs = 0;
 let firstError: string | undefined;
 
 const calls = {
-  open: async ({ transport, port, session, clients, watches }: ClientsPlan) => {
+  open: async ({ transport, byOneCall, port, session, clients, watches }: ClientsPlan) => {
     watchesInAll = clients * watches;
     for (let client = 0; client < clients; client += 1) {
       const state = await BridgedState.open({
@@ -35,7 +37,8 @@ const calls = {
         workers: 0,
       });
       states.push(state);
-      await Promise.all(Array.from({ length: watches }, (_, watch) => watchOne(state, variableName(watch))));
+      const names = Array.from({ length: watches }, (_, watch) => variableName(watch));
+      await Promise.all((byOneCall ? [names] : names.map((name) => [name])).map((some) => watchSome(state, some)));
     }
   },
   /** Resolves when all are live and have a value of the server that was started again, with the moments, us; or with what is lacking. */
@@ -55,14 +58,13 @@ export type ClientsCalls = typeof calls;
 
 answerParent(calls);
 
-async function watchOne(state: BridgedState, name: string): Promise<void> {
+async function watchSome(state: BridgedState, names: readonly string[]): Promise<void> {
   let isLive = false;
-  let isResynced = false;
+  const waiting = new Set(names);
   await state.watchVariables(
-    name,
-    (_identifier, _old, _value, { resync }) => {
-      if (!resync || isResynced) return;
-      isResynced = true;
+    names,
+    (name, _old, _value, { resync }) => {
+      if (!resync || !waiting.delete(name)) return;
       resynced += 1;
       resyncedAtUs = nowUs();
     },
@@ -70,7 +72,7 @@ async function watchOne(state: BridgedState, name: string): Promise<void> {
       onState: (name) => {
         if ((name === 'live') === isLive) return;
         isLive = !isLive;
-        live += isLive ? 1 : -1;
+        live += isLive ? names.length : -names.length;
         if (isLive) liveAtUs = nowUs();
       },
       onError: (error) => {

@@ -9,7 +9,7 @@ import { MEASURED_VALUES } from './measured-value.js';
 import type { WatchClient } from './watch-client.js';
 
 export type ClientChoice =
-  | { readonly kind: BenchTransport; readonly workers: number }
+  | { readonly kind: BenchTransport; readonly workers: number; readonly watchesAllByOneCall?: boolean }
   /** Plain grpc-js on the main thread: one stream a watch, no workers. */
   | { readonly kind: 'plain' }
   /** Another system, by its own client on the main thread. */
@@ -17,6 +17,21 @@ export type ClientChoice =
 
 export function workersOf(choice: ClientChoice): number | undefined {
   return 'workers' in choice ? choice.workers : undefined;
+}
+
+/** As a row names it. */
+export function transportOf(choice: ClientChoice): string {
+  return watchesAllByOneCall(choice) ? `${choice.kind}, one call` : choice.kind;
+}
+
+/** A watch of many names, where others are asked for a watch each. */
+export function watchesAllByOneCall(choice: ClientChoice): boolean {
+  return 'workers' in choice && choice.watchesAllByOneCall === true;
+}
+
+/** A client of ours can be asked for all names at once as well. */
+export function bothWays(choice: ClientChoice): ClientChoice[] {
+  return 'workers' in choice ? [choice, { ...choice, watchesAllByOneCall: true }] : [choice];
 }
 
 /** The peer that is measured; undefined when our server is. */
@@ -52,6 +67,15 @@ export async function openWatchClient({ choice, port, session, values }: WatchPl
       const watch = await state.watchVariables(
         name,
         (_identifier, _old, value, { version, missed }) => onUpdate(read(value), version, missed),
+        { onError },
+      );
+      return () => watch.stop();
+    },
+    watchAll: async (names, onUpdate, onError) => {
+      const places = new Map(names.map((name, place) => [name, place]));
+      const watch = await state.watchVariables(
+        names,
+        (name, _old, value, { version, missed }) => onUpdate(places.get(name)!, read(value), version, missed),
         { onError },
       );
       return () => watch.stop();

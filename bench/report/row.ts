@@ -2,7 +2,7 @@
 
 export interface Row {
   readonly scenario: string;
-  /** `link`, `stream`, `plain` (grpc-js without us), a peer such as `redis`, `tcp`, `local`, `emitter`, or `micro`. */
+  /** `link`, `stream`, either with `, one call` where a watch has all names, `plain` (grpc-js without us), a peer such as `redis`, `tcp`, `local`, `emitter`, or `micro`. */
   readonly transport: string;
   /** What a scenario varied, in words, such as `1 in flight`; absent where it has one case. */
   readonly case?: string;

@@ -16,6 +16,8 @@ export interface ComparedPeers {
   readonly quick?: readonly PeerName[];
   /** Clients for which this case is too much are left out. */
   readonly fits?: (choice: ClientChoice) => boolean;
+  /** What a client is measured as, where it can do the job in several ways. */
+  readonly ways?: (choice: ClientChoice) => readonly ClientChoice[];
 }
 
 /** Rows of the product come first, then plain, then the peers that are installed. */
@@ -31,7 +33,8 @@ export async function compareClients(
     { kind: 'plain' },
     ...comparedPeers(options, peers).map((kind) => ({ kind })),
   ];
-  const choices = all.filter((choice) => peers.fits?.(choice) ?? true);
+  const fitting = all.filter((choice) => peers.fits?.(choice) ?? true);
+  const choices = peers.ways === undefined ? fitting : fitting.flatMap(peers.ways);
   const measured = await measureInTurn(
     options.runs,
     choices.map((choice) => () => (peerOf(choice) === undefined ? measure(choice) : spared(choice, measure))),

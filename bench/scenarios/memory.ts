@@ -6,7 +6,7 @@ import { freemem } from 'node:os';
 import { BenchProcess, deadlineForMs } from '../processes/bench-process.js';
 import { nowUs } from '../processes/monotonic-clock.js';
 import type { ClientChoice } from '../processes/open-watch-client.js';
-import { workersOf } from '../processes/open-watch-client.js';
+import { bothWays, transportOf, watchesAllByOneCall, workersOf } from '../processes/open-watch-client.js';
 import type { WatcherCalls } from '../processes/watcher.js';
 import { mbOf, rowOf } from '../report/row.js';
 import { compareClients } from './compared-job.js';
@@ -32,6 +32,7 @@ export const memory: Scenario = {
         able: ['redis', 'nats'] as const,
         fits: ({ kind }: { kind: string }) =>
           kind === 'link' || watches <= (kind === 'stream' || kind === 'plain' ? MAX_STREAMS : MAX_PER_CLIENT),
+        ways: bothWays,
       };
       return compareClients(options, title, COMPARED, peers, (choice) => hold(choice, watches));
     });
@@ -57,7 +58,8 @@ async function hold(choice: ClientChoice, watches: number): Promise<Measured> {
   let openMs = 0;
   // One after the other: what one client needs while it opens is freed before the next does.
   for (const watcher of watchers) {
-    openMs += (await watcher.call('watch', { watches: each, variables: each }, deadlineForMs(each))).openMs;
+    const plan = { watches: each, variables: each, byOneCall: watchesAllByOneCall(choice) };
+    openMs += (await watcher.call('watch', plan, deadlineForMs(each))).openMs;
   }
   const after = await memoryOfAll();
   const startUs = nowUs() + SETTLE_US;
@@ -72,7 +74,7 @@ async function hold(choice: ClientChoice, watches: number): Promise<Measured> {
   const kb = (bytes: number, count: number) => bytes / 1_024 / count;
   const row = rowOf({
     scenario: 'memory',
-    transport: choice.kind,
+    transport: transportOf(choice),
     case: `${watches.toLocaleString('en')} watches${clients === 1 ? '' : ` of ${clients} clients`}`,
     workers: workersOf(choice),
     watches,

@@ -6,6 +6,7 @@
 import type { BenchOptions, BenchTransport } from '../bench-options.js';
 import { BenchProcess, deadlineForMs } from '../processes/bench-process.js';
 import type { ClientsCalls } from '../processes/clients.js';
+import { transportOf } from '../processes/open-watch-client.js';
 import type { ServerCalls } from '../processes/server.js';
 import type { WriterCalls } from '../processes/writer.js';
 import { rowOf } from '../report/row.js';
@@ -26,7 +27,9 @@ export const restart: Scenario = {
       options.transports
         // 100,000 streams of one machine are more than it opens in minutes.
         .filter((transport) => transport === 'link' || clients * watches <= MAX_STREAMS)
-        .map((transport) => () => restartOnce(transport, clients, watches)),
+        .flatMap((transport) =>
+          [false, true].map((byOneCall) => () => restartOnce(transport, byOneCall, clients, watches)),
+        ),
     );
     return {
       title: `restart: ${clients} clients of ${watches} watches in ${PROCESSES} processes, workers: 0; times from listening`,
@@ -36,7 +39,12 @@ export const restart: Scenario = {
   },
 };
 
-async function restartOnce(transport: BenchTransport, clients: number, watches: number): Promise<Measured> {
+async function restartOnce(
+  transport: BenchTransport,
+  byOneCall: boolean,
+  clients: number,
+  watches: number,
+): Promise<Measured> {
   const owned: { close(): Promise<void> }[] = [];
   try {
     const server = await BenchProcess.start<ServerCalls>('server');
@@ -60,7 +68,7 @@ async function restartOnce(transport: BenchTransport, clients: number, watches: 
       groups.push(started);
     }
     const each = clients / PROCESSES;
-    const plan = { transport, port, session: SESSION, clients: each, watches };
+    const plan = { transport, byOneCall, port, session: SESSION, clients: each, watches };
     const openDeadlineMs = deadlineForMs(clients * watches);
     await Promise.all(groups.map((group) => group.call('open', plan, openDeadlineMs)));
 
@@ -77,7 +85,7 @@ async function restartOnce(transport: BenchTransport, clients: number, watches: 
     const lacking = returns.reduce((sum, back) => sum + back.lacking, 0);
     const row = rowOf({
       scenario: 'restart',
-      transport,
+      transport: transportOf({ kind: transport, workers: 0, watchesAllByOneCall: byOneCall }),
       workers: 0,
       watches: clients * watches,
       back_ms: (latest('liveAtUs') - listeningSinceUs) / 1_000,
