@@ -3,16 +3,17 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Condition, VariableChange, VariableValue, WatcherInfo } from '../../src/main/index.js';
 import { BridgedState, WorkerPool } from '../../src/main/index.js';
+import type { BridgeServer } from '../../src/server/index.js';
+import { startBridgeServer } from '../../src/server/index.js';
 import { meets } from '../../src/shared/delivery/condition.js';
 import { until } from '../../src/testing/within.js';
 import { SOON } from '../support/seen-updates.js';
-import { ServerProcess } from '../support/server-process.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
-let server: ServerProcess;
+let server: BridgeServer;
 
 before(async () => {
-  server = await ServerProcess.start();
+  server = await startBridgeServer({ port: 0 });
 });
 
 after(() => server.close());
@@ -104,9 +105,9 @@ test('by link what is kept out is not sent: of 1,000 changes that concern none o
   for (let watch = 0; watch < 100; watch += 1) {
     await state.watchVariables('quiet', () => assert.fail('nothing is let through'), { filter: { gt: 1_000 + watch } });
   }
-  const { updatesSent } = (await server.report()).metrics;
+  const { updatesSent } = server.metrics();
   for (let value = 1; value <= 1_000; value += 1) await writer.setVariable('quiet', value);
-  assert.equal((await server.report()).metrics.updatesSent, updatesSent);
+  assert.equal(server.metrics().updatesSent, updatesSent);
   for (const { stats } of await state.listWatchers()) {
     assert.deepEqual([stats.updatesReceived, stats.updatesFiltered, stats.updatesMissed], [1_000, 1_000, 0]);
   }
@@ -137,8 +138,7 @@ test('by link watches of more conditions than the server asks of a variable are 
 });
 
 test('a watch that was kept everything from for longer than the history reaches returns without a gap', async () => {
-  const small = await ServerProcess.start({ history: { maxVersions: 20 } });
-  after(() => small.close());
+  await using small = await startBridgeServer({ port: 0, history: { maxVersions: 20 } });
   await using proxy = await TcpProxy.start(small.port);
   await using writer = await BridgedState.open({ endpoint: `127.0.0.1:${small.port}`, workers: 0 });
   await using state = await BridgedState.open({

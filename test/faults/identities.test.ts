@@ -5,6 +5,7 @@ import { BridgedState, WorkerPool } from '../../src/main/index.js';
 import { blockBehindTurn } from '../support/block.js';
 import { SeenUpdates } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
+import { sharedPool } from '../support/shared-pool.js';
 
 let server: ServerProcess;
 let endpoint: string;
@@ -20,7 +21,7 @@ after(() => server.close());
 async function withBacklog(session: string) {
   const pool = await WorkerPool.open({ workers: 1, credits: 64 });
   const state = await BridgedState.open({ endpoint, sessionId: session, pool });
-  const writer = await BridgedState.open({ endpoint, sessionId: session, workers: 1 });
+  const writer = await BridgedState.open({ endpoint, sessionId: session, pool: await sharedPool(1) });
   for (const name of ['busy', 'quiet']) await writer.registerVariable(name, 'integer', 0);
   const fill = async () => {
     const sets = [];
@@ -100,9 +101,9 @@ test('a variable that is removed and another that is added get nothing of each o
 });
 
 test('sets of one variable, by name and by id in turn and none awaited, are made in their order', async () => {
-  await using state = await BridgedState.open({ endpoint, sessionId: 'order', workers: 1 });
+  await using state = await BridgedState.open({ endpoint, sessionId: 'order', pool: await sharedPool(1) });
   const id = await state.registerVariable('fan', 'integer', 0);
-  await using other = await BridgedState.open({ endpoint, sessionId: 'order', workers: 1 });
+  await using other = await BridgedState.open({ endpoint, sessionId: 'order', pool: await sharedPool(1) });
   const versions = await Promise.all(
     Array.from({ length: 60 }, (_, place) => other.setVariable(place % 2 === 0 ? 'fan' : id, place + 1)),
   );
@@ -114,7 +115,7 @@ test('sets of one variable, by name and by id in turn and none awaited, are made
 });
 
 test('a variable named as the id of another keeps its own values, also when the watch resumes', async () => {
-  await using state = await BridgedState.open({ endpoint, sessionId: 'names', workers: 1 });
+  await using state = await BridgedState.open({ endpoint, sessionId: 'names', pool: await sharedPool(1) });
   const id = await state.registerVariable('fan', 'integer', 1);
   await state.registerVariable(id, 'integer', 100);
   const seen = new SeenUpdates();

@@ -7,6 +7,7 @@ import { startBridgeServer } from '../../src/server/index.js';
 import { PlainClient } from '../server/plain-client.js';
 import { until, within } from '../support/deadline.js';
 import { SeenUpdates } from '../support/seen-updates.js';
+import { sharedPool } from '../support/shared-pool.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
 const codeOf = async (promise: Promise<unknown>): Promise<string> =>
@@ -27,8 +28,8 @@ async function started(options: BridgeServerOptions = {}) {
 test('a watch above maxStreams is refused at once, and one that was live comes back when there is room', async () => {
   await using running = await started({ maxStreams: 2 });
   await using proxy = await TcpProxy.start(running.server.port);
-  await using state = await BridgedState.open({ endpoint: proxy.endpoint, workers: 1 });
-  await using other = await BridgedState.open({ endpoint: running.endpoint, workers: 1 });
+  await using state = await BridgedState.open({ endpoint: proxy.endpoint, pool: await sharedPool(1) });
+  await using other = await BridgedState.open({ endpoint: running.endpoint, pool: await sharedPool(1) });
   for (const name of ['a', 'b', 'c']) await state.registerVariable(name, 'integer', 0);
   await state.watchVariables('a', () => undefined);
   const seen = new SeenUpdates();
@@ -72,7 +73,11 @@ test('a token that was withdrawn fails watches and calls at once, and disturbs n
 
 test('a watch in a session that has ended joins it again by itself', async () => {
   await using running = await started();
-  await using state = await BridgedState.open({ endpoint: running.endpoint, sessionId: 'short', workers: 1 });
+  await using state = await BridgedState.open({
+    endpoint: running.endpoint,
+    sessionId: 'short',
+    pool: await sharedPool(1),
+  });
   const client = new PlainClient(running.server.port);
   try {
     await client.call('CleanupSession', { sessionId: 'short', force: true });
@@ -89,7 +94,11 @@ test('a watch in a session that has ended joins it again by itself', async () =>
 
 test('the session of an idle state lives on, one that nobody keeps ends', async () => {
   await using running = await started({ sessionTtlMs: 300 });
-  await using state = await BridgedState.open({ endpoint: running.endpoint, sessionId: 'kept', workers: 1 });
+  await using state = await BridgedState.open({
+    endpoint: running.endpoint,
+    sessionId: 'kept',
+    pool: await sharedPool(1),
+  });
   await state.registerVariable('a', 'integer', 7);
   const client = new PlainClient(running.server.port);
   try {
@@ -107,10 +116,10 @@ test('an update larger than the client takes ends the watch with its reason inst
   await using running = await started();
   await using small = await BridgedState.open({
     endpoint: running.endpoint,
-    workers: 1,
+    pool: await sharedPool(1),
     limits: { maxMessageBytes: 65_536 },
   });
-  await using large = await BridgedState.open({ endpoint: running.endpoint, workers: 1 });
+  await using large = await BridgedState.open({ endpoint: running.endpoint, pool: await sharedPool(1) });
   await large.registerVariable('text', 'string', 'short');
   await large.registerVariable('number', 'integer', 0);
   const seen = new SeenUpdates();
@@ -131,7 +140,7 @@ test('a request whose names do not fit a message is refused before it travels, a
   await using running = await started();
   await using state = await BridgedState.open({
     endpoint: running.endpoint,
-    workers: 1,
+    pool: await sharedPool(1),
     limits: { maxMessageBytes: 16_384 },
   });
   await state.registerVariable('a', 'integer', 0);

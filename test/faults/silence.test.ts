@@ -5,6 +5,7 @@ import { BridgedState, WorkerPool } from '../../src/main/index.js';
 import { until, within } from '../support/deadline.js';
 import { SeenUpdates } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
+import { sharedPool } from '../support/shared-pool.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
 let server: ServerProcess;
@@ -22,10 +23,10 @@ test('a connection for streams that a silent peer accepts is replaced, and its w
   await using state = await BridgedState.open({
     endpoint: proxy.endpoint,
     sessionId: 'swallowed',
-    workers: 1,
+    pool: await sharedPool(1),
     // A link is opened with the state.
     transport: 'stream',
-    limits: { connectTimeoutMs: 300 },
+    limits: { connectTimeoutMs: 1_000 },
   });
   await state.registerVariable('a', 'integer', 0);
   proxy.swallow();
@@ -46,7 +47,7 @@ test('connections that go silent are found and replaced: watches resume, and cal
   await using state = await BridgedState.open({
     endpoint: proxy.endpoint,
     sessionId: 'silent',
-    workers: 1,
+    pool: await sharedPool(1),
     keepalive: { timeMs: 1_000, timeoutMs: 300 },
     limits: { callTimeoutMs: 2_000 },
   });
@@ -65,7 +66,7 @@ test('an idle connection without a watch that goes silent is found before anybod
   await using state = await BridgedState.open({
     endpoint: proxy.endpoint,
     sessionId: 'idle',
-    workers: 1,
+    pool: await sharedPool(1),
     keepalive: { timeMs: 1_000, timeoutMs: 300 },
   });
   await state.registerVariable('a', 'integer', 3);
@@ -122,7 +123,7 @@ test('a server that goes silent is left for the other endpoint without another w
   await using state = await BridgedState.open({
     endpoints: [proxy.endpoint, `127.0.0.1:${other.port}`],
     sessionId: 'left',
-    workers: 1,
+    pool: await sharedPool(1),
     keepalive: { timeMs: 1_000, timeoutMs: 300 },
     // Longer than this test waits: whoever asks the silent one first does not come back in time.
     limits: { connectTimeoutMs: 60_000 },

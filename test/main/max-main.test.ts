@@ -6,6 +6,7 @@ import { BridgedState, LocalState, WorkerPool } from '../../src/main/index.js';
 import { ChainChecker } from '../support/chain.js';
 import { until, within } from '../support/deadline.js';
 import { ServerProcess } from '../support/server-process.js';
+import { sharedPool } from '../support/shared-pool.js';
 
 const MAX_MAIN_MS = 5;
 /** What one call takes at least: so at most three of them use up a turn. */
@@ -54,10 +55,11 @@ const PROVIDERS: [name: string, open: (maxMainMs: number) => Promise<StateProvid
   ['LocalState', async (maxMainMs) => new LocalState({ maxMainMs })],
   ...[0, 1, 2].map((workers): (typeof PROVIDERS)[number] => [
     `BridgedState with ${workers} workers`,
-    (maxMainMs) => {
+    async (maxMainMs) => {
       sessions += 1;
       const endpoint = `127.0.0.1:${server.port}`;
-      return BridgedState.open({ endpoint, sessionId: `main-${sessions}`, workers, maxMainMs, verify: true });
+      const pool = await sharedPool(workers);
+      return BridgedState.open({ endpoint, sessionId: `main-${sessions}`, pool, maxMainMs, verify: true });
     },
   ]),
 ];

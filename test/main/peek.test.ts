@@ -8,6 +8,7 @@ import { BridgedState, Context, WorkerPool } from '../../src/main/index.js';
 import { until, within } from '../support/deadline.js';
 import { SOON } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
+import { sharedPool } from '../support/shared-pool.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
 let server: ServerProcess;
@@ -30,7 +31,7 @@ const nothing = (): void => undefined;
 
 for (const transport of ['link', 'stream'] as const) {
   test(`a value that comes while the main thread is busy is peeked before any watcher is called, by ${transport}`, async () => {
-    await using state = await BridgedState.open({ endpoint, workers: 1, transport });
+    await using state = await BridgedState.open({ endpoint, pool: await sharedPool(1), transport });
     await state.registerVariable(`count-${transport}`, 'integer', 0);
     let told = 0;
     await state.watchVariables(`count-${transport}`, () => (told += 1));
@@ -89,7 +90,7 @@ describe('over a bridge', () => {
       await using state = await BridgedState.open({
         endpoint: proxy.endpoint,
         sessionId,
-        workers: 1,
+        pool: await sharedPool(1),
         transport,
         ...SOON,
       });
@@ -114,7 +115,7 @@ describe('over a bridge', () => {
     await using state = await BridgedState.open({
       endpoint: proxy.endpoint,
       sessionId: nextSession(),
-      workers: 1,
+      pool: await sharedPool(1),
       ...SOON,
     });
     await state.registerVariable('x', 'float', 1);
@@ -129,7 +130,11 @@ describe('over a bridge', () => {
 
   for (const workers of [0, 1, 2])
     test(`places that were given on show nothing of their last owners, with ${workers} workers`, async () => {
-      await using state = await BridgedState.open({ endpoint, workers, sessionId: nextSession() });
+      await using state = await BridgedState.open({
+        endpoint,
+        pool: await sharedPool(workers),
+        sessionId: nextSession(),
+      });
       await state.registerVariable('number', 'float', 7);
       await state.registerVariable('text', 'string', 'x');
       for (let round = 0; round < 30; round += 1) {
@@ -146,7 +151,7 @@ describe('over a bridge', () => {
     });
 
   test('each of thousands of watches, in several workers and more than one piece of memory, has its own value', async () => {
-    await using state = await BridgedState.open({ endpoint, workers: 2, sessionId: nextSession() });
+    await using state = await BridgedState.open({ endpoint, pool: await sharedPool(2), sessionId: nextSession() });
     const names = Array.from({ length: 3_000 }, (_, n) => `many-${n}`);
     assert.equal(state.peek('many-0'), undefined, 'the index is made by the first peek');
     for (let from = 0; from < names.length; from += 500)
@@ -178,7 +183,7 @@ describe('over a bridge', () => {
   });
 
   test('several watches of one variable are one value until the last of them stops', async () => {
-    await using state = await BridgedState.open({ endpoint, workers: 2, sessionId: nextSession() });
+    await using state = await BridgedState.open({ endpoint, pool: await sharedPool(2), sessionId: nextSession() });
     await state.registerVariable('x', 'float', 1);
     const plain = await state.watchVariables('x', nothing);
     const atomic = await state.watchVariables('x', nothing, { atomic: true, filter: { gt: 100 } });

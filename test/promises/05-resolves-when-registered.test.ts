@@ -5,6 +5,7 @@ import { BridgedState, VariablesNotFoundError } from '../../src/main/index.js';
 import { within } from '../support/deadline.js';
 import { SeenUpdates } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
+import { sharedPool } from '../support/shared-pool.js';
 
 let server: ServerProcess;
 
@@ -36,7 +37,11 @@ for (const workers of [0, 2]) {
 
 test('ready resolves with the watch, and synced when everything up to the registration was delivered', async () => {
   const sessionId = 'ready';
-  await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 1, sessionId });
+  await using state = await BridgedState.open({
+    endpoint: `127.0.0.1:${server.port}`,
+    pool: await sharedPool(1),
+    sessionId,
+  });
   await state.registerVariable('fan', 'integer', 7);
   const seen = new SeenUpdates();
 
@@ -49,7 +54,11 @@ test('ready resolves with the watch, and synced when everything up to the regist
 
 test('a watch of a missing variable is refused naming every missing one, and none is watched', async () => {
   const sessionId = 'missing';
-  await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 2, sessionId });
+  await using state = await BridgedState.open({
+    endpoint: `127.0.0.1:${server.port}`,
+    pool: await sharedPool(2),
+    sessionId,
+  });
   await state.registerVariable('there', 'integer', 0);
   const seen = new SeenUpdates();
 
@@ -67,7 +76,7 @@ test('a watch of a missing variable is refused naming every missing one, and non
 test("with missing: 'wait' the registration itself is the first change", async () => {
   const endpoint = `127.0.0.1:${server.port}`;
   const sessionId = 'wait';
-  await using state = await BridgedState.open({ endpoint, workers: 1, sessionId, verify: true });
+  await using state = await BridgedState.open({ endpoint, pool: await sharedPool(1), sessionId, verify: true });
   await using other = await BridgedState.open({ endpoint, workers: 0, sessionId });
   const seen = new SeenUpdates();
   await state.watchVariables('late', seen.watcher, { missing: 'wait' });

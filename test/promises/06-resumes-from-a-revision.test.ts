@@ -6,6 +6,7 @@ import type { BridgeServer, BridgeServerOptions } from '../../src/server/index.j
 import { startBridgeServer } from '../../src/server/index.js';
 import { within } from '../support/deadline.js';
 import { SeenUpdates, SOON } from '../support/seen-updates.js';
+import { sharedPool } from '../support/shared-pool.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
 /** A server, a writer beside it, and a state that watches it through a wire that can be cut. */
@@ -28,7 +29,7 @@ class House implements AsyncDisposable {
     const proxy = await TcpProxy.start(server.port);
     const writer = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });
     const state = await BridgedState.open({
-      ...{ endpoint: proxy.endpoint, workers: 1, transport: 'link', verify: true },
+      ...{ endpoint: proxy.endpoint, pool: await sharedPool(1), transport: 'link', verify: true },
       ...SOON,
     });
     return new House(server, proxy, writer, state);
@@ -53,8 +54,8 @@ test('3,000 watches that missed nothing come back by no more than their names, a
   await using house = await House.open();
   const { proxy, writer, state, seen } = house;
   const names = Array.from({ length: 3_000 }, (_, place) => `v${place}`);
-  for (let from = 0; from < names.length; from += 1_000) {
-    await Promise.all(names.slice(from, from + 1_000).map((name) => writer.registerVariable(name, 'integer', 0)));
+  for (let from = 0; from < names.length; from += 250) {
+    await Promise.all(names.slice(from, from + 250).map((name) => writer.registerVariable(name, 'integer', 0)));
   }
   const { onError, onState } = seen;
   const watches = await Promise.all(

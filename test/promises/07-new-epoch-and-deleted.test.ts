@@ -5,6 +5,7 @@ import { BridgedState } from '../../src/main/index.js';
 import { PlainClient } from '../server/plain-client.js';
 import { SeenUpdates, SOON } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
+import { sharedPool } from '../support/shared-pool.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
 test('the first update of a new epoch says resync, and what was missed of the new life', async () => {
@@ -13,7 +14,12 @@ test('the first update of a new epoch says resync, and what was missed of the ne
   const endpoint = `127.0.0.1:${port}`;
   try {
     await using proxy = await TcpProxy.start(port);
-    await using state = await BridgedState.open({ endpoint: proxy.endpoint, workers: 1, verify: true, ...SOON });
+    await using state = await BridgedState.open({
+      endpoint: proxy.endpoint,
+      pool: await sharedPool(1),
+      verify: true,
+      ...SOON,
+    });
     await state.registerVariable('fan', 'integer', 1);
     const seen = new SeenUpdates();
     const { onError, onState } = seen;
@@ -52,7 +58,12 @@ test('of several variables, each begins its new life when it comes back, and the
   const endpoint = `127.0.0.1:${port}`;
   try {
     await using proxy = await TcpProxy.start(port);
-    await using state = await BridgedState.open({ endpoint: proxy.endpoint, workers: 1, verify: true, ...SOON });
+    await using state = await BridgedState.open({
+      endpoint: proxy.endpoint,
+      pool: await sharedPool(1),
+      verify: true,
+      ...SOON,
+    });
     await state.registerVariable('fan', 'integer', 1);
     await state.registerVariable('lamp', 'integer', 1);
     const seen = new SeenUpdates();
@@ -96,7 +107,11 @@ describe('a variable that goes', () => {
   after(() => server.close());
 
   test('is told as deleted, and the watch ends with the last one', async () => {
-    await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 1, verify: true });
+    await using state = await BridgedState.open({
+      endpoint: `127.0.0.1:${server.port}`,
+      pool: await sharedPool(1),
+      verify: true,
+    });
     await state.registerVariable('one', 'integer', 1);
     await state.registerVariable('two', 'integer', 2);
     const seen = new SeenUpdates();
@@ -127,7 +142,11 @@ describe('a variable that goes', () => {
   });
 
   test('is told as expired when its time since the last set has passed', async () => {
-    await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 1, verify: true });
+    await using state = await BridgedState.open({
+      endpoint: `127.0.0.1:${server.port}`,
+      pool: await sharedPool(1),
+      verify: true,
+    });
     await state.registerVariable('short', 'integer', 1, { ttlMs: 400 });
     const seen = new SeenUpdates();
     const { onError, onState } = seen;
@@ -148,7 +167,11 @@ describe('a variable that goes', () => {
 
   test('is told as session-ended when somebody ends its session by force', async () => {
     const sessionId = 'ended';
-    await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, sessionId, workers: 1 });
+    await using state = await BridgedState.open({
+      endpoint: `127.0.0.1:${server.port}`,
+      sessionId,
+      pool: await sharedPool(1),
+    });
     await state.registerVariable('fan', 'integer', 1);
     const seen = new SeenUpdates();
     const { onError, onState } = seen;

@@ -3,13 +3,15 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { VariableInput, VariableType } from '../../src/main/index.js';
 import { BridgedState } from '../../src/main/index.js';
+import type { BridgeServer } from '../../src/server/index.js';
+import { startBridgeServer } from '../../src/server/index.js';
 import { SeenUpdates } from '../support/seen-updates.js';
-import { ServerProcess } from '../support/server-process.js';
+import { sharedPool } from '../support/shared-pool.js';
 
-let server: ServerProcess;
+let server: BridgeServer;
 
 before(async () => {
-  server = await ServerProcess.start();
+  server = await startBridgeServer({ port: 0 });
 });
 
 after(() => server.close());
@@ -23,7 +25,11 @@ test('setting an equal value succeeds at the present version, changes nothing an
     ['boolean', true, true, false],
     ['embedding', [1, 2, 3], [1, 2, 3], [1, 2, 4]],
   ];
-  await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 1, verify: true });
+  await using state = await BridgedState.open({
+    endpoint: `127.0.0.1:${server.port}`,
+    pool: await sharedPool(1),
+    verify: true,
+  });
   for (const [index, [type, value, equal, other]] of cases.entries()) {
     const name = `equal-${index}`;
     await state.registerVariable(name, type, value);
@@ -48,7 +54,11 @@ test('setting an equal value succeeds at the present version, changes nothing an
 
 test('a batch notifies of those values only that are not equal', async () => {
   const sessionId = 'batch';
-  await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 1, sessionId });
+  await using state = await BridgedState.open({
+    endpoint: `127.0.0.1:${server.port}`,
+    pool: await sharedPool(1),
+    sessionId,
+  });
   for (const name of ['a', 'b', 'c']) await state.registerVariable(name, 'integer', 0);
   const seen = new SeenUpdates();
   await state.watchVariables(['a', 'b', 'c'], seen.watcher);
@@ -81,7 +91,7 @@ async function rowsOver(transport: 'stream' | 'link'): Promise<ReturnType<SeenUp
   } as const;
   await using state = await BridgedState.open({
     endpoint: `127.0.0.1:${server.port}`,
-    workers: 1,
+    pool: await sharedPool(1),
     sessionId: `era over ${transport}`,
     verify: true,
     transport,
