@@ -7,21 +7,21 @@ import { within } from '../support/deadline.js';
 import { SeenUpdates } from '../support/seen-updates.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
 
-const LIMIT = 65_536;
+const LIMIT = 16_384;
 
 test('a watch whose names fit a message comes back after a break, although names and versions do not', async () => {
   await using server = await startBridgeServer({ port: 0, maxMessageBytes: LIMIT });
   await using proxy = await TcpProxy.start(server.port);
   await using writer = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 1 });
   await using state = await BridgedState.open({ endpoint: proxy.endpoint, workers: 1 });
-  const names = Array.from({ length: 2_500 }, (_, number) => `v${number}`);
+  const names = Array.from({ length: 625 }, (_, number) => `v${number}`);
   await Promise.all(names.map((name) => writer.registerVariable(name, 'integer', 0)));
   const seen = new SeenUpdates();
   const watch = await state.watchVariables(names, seen.watcher, { onState: seen.onState, onError: seen.onError });
   await watch.synced;
   proxy.cut();
   await seen.when(5_000, () => seen.states.includes('backoff'), 'the break');
-  for (const name of ['v7', 'v2400']) await writer.setVariable(name, 1);
+  for (const name of ['v7', 'v600']) await writer.setVariable(name, 1);
   proxy.mend();
   await seen.when(10_000, () => seen.all.length === 2, 'both changes');
   await within(5_000, watch.synced, 'being in step again');
@@ -35,7 +35,7 @@ test('lists, gets of many, updates of many, exports and imports go over any numb
   await using server = await startBridgeServer({ port: 0, maxMessageBytes: LIMIT });
   const endpoint = `127.0.0.1:${server.port}`;
   const local = new LocalState();
-  const names = Array.from({ length: 3_000 }, (_, number) => `variable-${number}`);
+  const names = Array.from({ length: 750 }, (_, number) => `variable-${number}`);
   for (const name of names) await local.registerVariable(name, 'string', `value of ${name} ${'x'.repeat(40)}`);
   await using state = await BridgedState.open({ endpoint, workers: 1, existingState: local });
   await local.close();
@@ -56,7 +56,7 @@ test('a history larger than a message comes whole, and an atomic batch larger th
   await using server = await startBridgeServer({ port: 0, maxMessageBytes: LIMIT });
   await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 1 });
   await state.registerVariable('text', 'string', '0');
-  for (let version = 2; version <= 12; version += 1) await state.setVariable('text', String(version).repeat(8_000));
+  for (let version = 2; version <= 12; version += 1) await state.setVariable('text', String(version).repeat(2_000));
   const history = await state.history('text');
   assert.deepEqual(
     history.map(({ version }) => version),
@@ -68,7 +68,7 @@ test('a history larger than a message comes whole, and an atomic batch larger th
   );
   const names = Array.from({ length: 30 }, (_, number) => `t${number}`);
   for (const name of names) await state.registerVariable(name, 'string', '');
-  const large = Object.fromEntries(names.map((name) => [name, 'y'.repeat(4_000)]));
+  const large = Object.fromEntries(names.map((name) => [name, 'y'.repeat(1_000)]));
   await assert.rejects(state.updateVariables(large, { atomic: true }), { code: 'MESSAGE_TOO_LARGE' });
   assert.equal(await state.getVariable('t0'), '');
   assert.equal((await state.updateVariables(large)).size, names.length);
