@@ -245,17 +245,19 @@ class Connection:
             remaining = max(0.001, deadline - self.loop.time())
             try:
                 return await self._call_once(name, request, remaining, details)
+            except SessionNotFoundError:
+                # By success = false.
+                if has_joined or self.loop.time() >= deadline:
+                    raise
+                has_joined = True
+                await self._rejoin_for(name)
             except grpc.aio.AioRpcError as cause:
                 error = error_of_call(cause, details)
                 is_over = self.loop.time() >= deadline
                 was_made = self._may_be_made(cause)
-                if not is_over and not has_joined and await self._has_lost_session(error, cause):
+                if not is_over and not has_joined and self._has_lost_session(error, cause):
                     has_joined = True
-                    try:
-                        await self.rejoin()
-                    except UnavailableError as broken:
-                        # Nothing was done: it goes by the next connection.
-                        logger.debug("%s: the session was not joined: %s", name, broken)
+                    await self._rejoin_for(name)
                     continue
                 if cause.code() == grpc.StatusCode.UNAVAILABLE and (not changes or not was_made):
                     self.check()
@@ -274,10 +276,12 @@ class Connection:
     async def _call_once(self, name: str, request: Message, seconds: float, details: ErrorDetails) -> Message:
         call = self._multicallable(name)(request, timeout=seconds, metadata=self.headers)
         response = await self._answer_of(call)
-        if getattr(response, "success", True) is False and hasattr(response, "error_message"):
+        if getattr(response, "success", True) is False:
             code = text_of(headers_of(await call.trailing_metadata()).get(ERROR_TRAILER))
-            sentence = response.error_message
-            raise error_of(code or code_of_sentence(sentence), sentence, details)
+            # An answer to a batch says why by variable, unless it is about all of them.
+            sentence = getattr(response, "error_message", None)
+            if sentence is not None or code == "SESSION_NOT_FOUND":
+                raise error_of(code or code_of_sentence(sentence or ""), sentence or f"session {self.options.session_id!r} is not there", details)
         return response
 
     async def _answer_of(self, call: Any) -> Message:
@@ -318,7 +322,7 @@ class Connection:
             return not said.startswith(("failed to connect", "Endpoint closing", "connections to all"))
         return cause.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL)
 
-    async def _has_lost_session(self, error: BridgeError, cause: grpc.aio.AioRpcError) -> bool:
+    def _has_lost_session(self, error: BridgeError, cause: grpc.aio.AioRpcError) -> bool:
         if isinstance(error, SessionNotFoundError):
             return True
         if cause.code() != grpc.StatusCode.NOT_FOUND or self.epoch:
@@ -326,6 +330,14 @@ class Connection:
         # A server that is not ours: its status does not say what was not found.
         said = (cause.details() or "").lower()
         return "session" in said
+
+    async def _rejoin_for(self, name: str) -> None:
+        """For a call that was refused: nothing was done. Raises BridgeError where waiting would not help."""
+        try:
+            await self.rejoin()
+        except UnavailableError as broken:
+            # It goes by the next connection.
+            logger.debug("%s: the session was not joined: %s", name, broken)
 
     async def rejoin(self) -> None:
         """The server has lost the session. Raises BridgeError."""

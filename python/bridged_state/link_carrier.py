@@ -28,7 +28,7 @@ from ._core.link_events import (
 )
 from ._core.link_session import FromRevision, LinkSession, LinkSet
 from ._wire.messages import LINK_PATH
-from .errors import BridgeError, ErrorDetails, LostSetsError, UnavailableError, UnknownOutcomeError
+from .errors import BridgeError, ErrorDetails, LostSetsError, SessionNotFoundError, UnavailableError, UnknownOutcomeError
 from .verdict import PERMANENT, REJOIN, error_of_call, verdict_of
 from .watch_feed import WatchFeed
 
@@ -142,6 +142,16 @@ class LinkCarrier:
     async def set(
         self, identifier: str, value: Any, source: str, metadata: Mapping[str, str], expected_version: int
     ) -> int:
+        try:
+            return await self._set(identifier, value, source, metadata, expected_version)
+        except SessionNotFoundError:
+            # The server refused, so nothing was done.
+            await self._connection.rejoin()
+            return await self._set(identifier, value, source, metadata, expected_version)
+
+    async def _set(
+        self, identifier: str, value: Any, source: str, metadata: Mapping[str, str], expected_version: int
+    ) -> int:
         self._connection.check()
         sequence = self.session.set(
             identifier, value, source=source, metadata=metadata, expected_version=expected_version
@@ -153,6 +163,16 @@ class LinkCarrier:
         self, values: Mapping[str, Any], atomic: bool, source: str, metadata: Mapping[str, str]
     ) -> List[Any]:
         """A version or an error for each."""
+        outcomes = dict(zip(values, await self._set_all(values, atomic, source, metadata)))
+        lost = {identifier: values[identifier] for identifier, outcome in outcomes.items() if isinstance(outcome, SessionNotFoundError)}
+        if lost:
+            await self._connection.rejoin()
+            outcomes.update(zip(lost, await self._set_all(lost, atomic, source, metadata)))
+        return list(outcomes.values())
+
+    async def _set_all(
+        self, values: Mapping[str, Any], atomic: bool, source: str, metadata: Mapping[str, str]
+    ) -> List[Any]:
         self._connection.check()
         if atomic:
             sets = [LinkSet(identifier, value) for identifier, value in values.items()]

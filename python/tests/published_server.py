@@ -46,6 +46,9 @@ class PublishedServer:
     async def stop(self) -> None:
         """At once, as if it were killed; its sessions are forgotten."""
         await self._server.stop(None)
+        self.forget_sessions()
+
+    def forget_sessions(self) -> None:
         self._sessions.clear()
 
     async def Ping(self, request: Any, context: Any) -> Any:

@@ -12,12 +12,13 @@ import { SeenUpdates, SOON } from '../support/seen-updates.js';
 const root = mkdtempSync(join(tmpdir(), 'bridged-state-backup-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
-test('a backup of a running server becomes a folder whose watches are told resync', async () => {
+test('a backup of a running server becomes a folder whose watches are told resync', async (t) => {
   const folder = join(root, 'data');
   let server = await EngineServer.start(`sqlite:${folder}`);
+  t.after(() => server.kill());
   const { port, adminPort, epoch } = server;
   const admin = `127.0.0.1:${adminPort}`;
-  const state = await BridgedState.open({ endpoint: `127.0.0.1:${port}`, workers: 0, ...SOON });
+  await using state = await BridgedState.open({ endpoint: `127.0.0.1:${port}`, workers: 0, ...SOON });
   await state.registerVariable('fan', 'float', 1);
   await state.setVariable('fan', 2);
   const seen = new SeenUpdates();
@@ -63,8 +64,6 @@ test('a backup of a running server becomes a folder whose watches are told resyn
   assert.deepEqual([server.epoch, server.generation], [epoch, 1]);
   await seen.when(10_000, () => seen.last?.newValue === 2, 'the value of the backup');
   assert.equal(seen.last?.metadata.resync, true);
-  await state.close();
-  await server.close();
 });
 
 test('a server whose engine keeps nothing makes no backup, and a missing one is said', async () => {

@@ -223,8 +223,8 @@ function testBreaks(tools: PythonTools): void {
   });
 
   test('a server that lost everything begins anew: the watch goes on when its variable is registered again', async () => {
-    const server = await PublishedServer.start(tools);
-    const state = await open(server.endpoint);
+    await using server = await PublishedServer.start(tools);
+    await using state = await open(server.endpoint);
     const { port } = server;
     await state.registerVariable('lost', 'integer', 0);
     const seen = new SeenUpdates();
@@ -244,7 +244,6 @@ function testBreaks(tools: PythonTools): void {
       [70, 71, 2, 0, false],
     ]);
     assert.deepEqual(seen.errors, []);
-    await state.close();
   });
 }
 
@@ -256,8 +255,8 @@ class Life implements AsyncDisposable {
   readonly #tools: PythonTools;
   readonly #folder: string;
   #server: PublishedServer;
-  #watching!: BridgedState;
-  #writing!: BridgedState;
+  #watching: BridgedState | undefined;
+  #writing: BridgedState | undefined;
   #isOver = false;
   /** The number set last, whether or not the server took it. */
   #value = 0;
@@ -275,13 +274,22 @@ class Life implements AsyncDisposable {
     const folder = mkdtempSync(join(tmpdir(), 'bridged-state-published-'));
     const server = await PublishedServer.start(tools, { journal: join(folder, 'journal') });
     const life = new Life(tools, folder, server, await TcpProxy.start(server.port));
-    life.#writing = await open(server.endpoint);
-    life.#watching = await open(life.wire.endpoint);
-    await life.#writing.registerVariable(Life.#NAME, 'integer', 0);
-    const { watcher, onState, onError } = life.seen;
-    await life.#watching.watchVariables([Life.#NAME], watcher, { includeInitial: true, onState, onError });
-    life.#writer = life.#write();
+    try {
+      await life.#begin();
+    } catch (error) {
+      await life[Symbol.asyncDispose]();
+      throw error;
+    }
     return life;
+  }
+
+  async #begin(): Promise<void> {
+    this.#writing = await open(this.#server.endpoint);
+    this.#watching = await open(this.wire.endpoint);
+    await this.#writing.registerVariable(Life.#NAME, 'integer', 0);
+    const { watcher, onState, onError } = this.seen;
+    await this.#watching.watchVariables([Life.#NAME], watcher, { includeInitial: true, onState, onError });
+    this.#writer = this.#write();
   }
 
   /** Resolves when the watcher was called so many times more. */
@@ -307,7 +315,7 @@ class Life implements AsyncDisposable {
     this.#isOver = true;
     await this.#writer;
     const last = this.#value + 1;
-    await untilDone(() => this.#writing.setVariable(Life.#NAME, last));
+    await untilDone(() => this.#writing!.setVariable(Life.#NAME, last));
     await this.seen.when(WAIT_MS, () => this.seen.last?.newValue === last, 'the last value');
 
     const committed = committedVersions(join(this.#folder, 'journal'), Life.#NAME);
@@ -326,8 +334,8 @@ class Life implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOver = true;
     await this.#writer;
-    await this.#writing.close();
-    await this.#watching.close();
+    await this.#writing?.close();
+    await this.#watching?.close();
     await this.wire[Symbol.asyncDispose]();
     await this.#server.kill();
     rmSync(this.#folder, { recursive: true, force: true });
@@ -336,7 +344,7 @@ class Life implements AsyncDisposable {
   async #write(): Promise<void> {
     while (!this.#isOver) {
       this.#value += 1;
-      await this.#writing.setVariable(Life.#NAME, this.#value).then(
+      await this.#writing!.setVariable(Life.#NAME, this.#value).then(
         () => {
           this.#taken += 1;
         },

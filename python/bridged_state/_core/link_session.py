@@ -264,7 +264,7 @@ class LinkSession:
         hello.session_id = self.session_id
         hello.max_bytes = min(int(self.max_bytes), _LAST_INT32)
         hello.link_id = self.link_id
-        hello.sets_answered = self._sets.answered
+        hello.sets_answered = self._sets.answered_for_hello()
         hello.sets_done = self._sets.done
         hello.epoch = self._hello_epoch = self.epoch
 

@@ -1,7 +1,8 @@
 """Sets that go by the link, in their order: those that wait for it, and those that were sent and not answered.
 
 Path: caller -> [set queue] -> link session. It outlives the link: what was sent and not answered when one breaks is sent again on the next, in
-its order and under its number, unless the server has it already; where the server knows nothing of the link before, its outcome is unknown.
+its order and under its number, unless the server has it already; where the server knows nothing of the link before, its outcome is unknown. A
+number is never that of another set: what a server before this one has still to make is found to be made, or withdrawn.
 Bounded by what its owner lets in; 8,192 of them are unanswered at a time.
 """
 
@@ -149,11 +150,24 @@ class SetQueue:
         self.done = 0
         # The link broke with sets on it: what became of them is known when the next one is welcome.
         self._is_resuming = False
+        # How many of the last that were sent the next message begins with: they were sent on a link that broke.
+        self._unsaid = 0
+        # Of the first that were sent: the hello of the link that is not welcome yet says that nobody asks for them.
+        self._withdrawn = 0
 
     @property
     def answered(self) -> int:
-        """The last set, as the wire numbers them, whose outcome came."""
+        """The last set, as the wire numbers them, whose outcome came, or is not asked for any more."""
         return self._first_sent - 1
+
+    def answered_for_hello(self) -> int:
+        """Up to there nothing is to be made any more."""
+        self._withdrawn = 0
+        for one in self._sent:
+            if not one.is_over:
+                break
+            self._withdrawn += 1
+        return self.answered + self._withdrawn
 
     @property
     def unanswered(self) -> int:
@@ -161,7 +175,7 @@ class SetQueue:
 
     @property
     def has_waiting(self) -> bool:
-        return bool(self._waiting)
+        return bool(self._waiting) or self._unsaid > 0
 
     def push(self, batch: Sequence[QueuedSet]) -> None:
         """One set, or an atomic batch."""
@@ -191,12 +205,14 @@ class SetQueue:
 
     def take(self, columns: SetColumns, message: Message, size: int) -> None:
         """Writes what fits into a message that has `size` bytes already, and as many as may be unanswered."""
-        if self._is_resuming or not self._waiting:
+        if self._is_resuming or not self.has_waiting:
             return
         waiting, sent = self._waiting, self._sent
         taken: List[QueuedSet] = []
-        sequence = self._first_sent + len(sent)
-        while waiting:
+        sequence = self._first_sent + len(sent) - self._unsaid
+        size = self._say_again(taken, size)
+        again = len(taken)
+        while waiting and self._unsaid == 0:
             first = waiting[0]
             batch = first.batch or (first,)
             if all(one.is_over for one in batch):
@@ -205,7 +221,7 @@ class SetQueue:
                     self._by_sequence.pop(one.sequence, None)
                 continue
             own = sum(one.size for one in batch)
-            if len(sent) + len(taken) + len(batch) > MAX_UNANSWERED or (size > 0 and size + own > MESSAGE_BYTES):
+            if len(sent) + len(taken) - again + len(batch) > MAX_UNANSWERED or (size > 0 and size + own > MESSAGE_BYTES):
                 break
             size += own
             for one in batch:
@@ -213,17 +229,35 @@ class SetQueue:
                 taken.append(waiting.popleft())
         if not taken:
             return
-        sent.extend(taken)
+        sent.extend(taken[again:])
         columns.write(message, taken)
         message.set_sequence = sequence
         message.sets_answered = self.answered
+
+    def _say_again(self, taken: List[QueuedSet], size: int) -> int:
+        """Of those that a broken link left unanswered, what fits. Returns the size of the message with them."""
+        if self._unsaid == 0:
+            return size
+        left = list(self._sent)[-self._unsaid :]
+        place = 0
+        while place < len(left):
+            first = left[place]
+            batch = left[place : place + (1 if first.batch is None else len(first.batch) - first.batch_place)]
+            own = sum(one.size for one in batch)
+            if size > 0 and size + own > MESSAGE_BYTES:
+                break
+            size += own
+            taken.extend(batch)
+            place += len(batch)
+        self._unsaid -= place
+        return size
 
     def handle_outcomes(self, message: Message, events: List[Event]) -> None:
         """Raises ProtocolError for more than were sent."""
         versions: List[float] = message.set_versions[:]
         if not versions:
             return
-        if len(versions) > len(self._sent):
+        if len(versions) > len(self._sent) - self._unsaid:
             raise ProtocolError("the link answers a set that was not sent")
         codes, sentences = list(message.refusal_codes), list(message.refusal_messages)
         if not all(0 <= version <= MAX_VERSION for version in versions):
@@ -242,6 +276,7 @@ class SetQueue:
 
     def handle_break(self) -> None:
         """The link they were sent on is gone."""
+        self._unsaid = 0
         if self._sent:
             self._is_resuming = True
 
@@ -253,20 +288,16 @@ class SetQueue:
         if not sets_continue:
             self._fail_sent(events)
             return
+        for _ in range(self._withdrawn):
+            self._take_sent()
+        self._withdrawn = 0
         while self._sent and self._first_sent <= sets_lost:
             self._fail_one(self._take_sent(), events)
-        # Outcomes of those that were made follow; the others go again, as the numbers behind.
-        made = max(0, sets_made - self.answered)
-        back: List[QueuedSet] = []
-        while len(self._sent) > made:
-            one = self._sent.pop()
-            one.is_sent = False
-            back.append(one)
-        back.reverse()
-        # A batch is made whole or not at all.
-        while back and back[0].batch_place > 0:
-            self._sent.append(back.pop(0))
-        self._waiting.extendleft(reversed(back))
+        # Outcomes of those that were made follow; the others go again, under their numbers. A batch is made whole or not at all.
+        made = min(len(self._sent), max(0, sets_made - self.answered))
+        while made < len(self._sent) and self._sent[made].batch_place > 0:
+            made += 1
+        self._unsaid = len(self._sent) - made
 
     def fail_all(self, events: List[Event]) -> None:
         """No link will come: what became of those that were sent is unknown, the others were not made."""
@@ -280,6 +311,7 @@ class SetQueue:
             self._settle(one, SetResult(one.sequence, 0, error), events)
 
     def _fail_sent(self, events: List[Event]) -> None:
+        self._unsaid = 0
         while self._sent:
             self._fail_one(self._take_sent(), events)
 

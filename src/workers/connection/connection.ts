@@ -20,7 +20,7 @@ import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import { randomLinkId, systemClock, systemRandom } from '../../shared/system-clock.js';
 import type { MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
-import { STATUS } from '../../shared/wire/status.js';
+import { codeOfSentence, STATUS } from '../../shared/wire/status.js';
 import type { Change } from '../calls/change.js';
 import type { QueuedSet } from '../calls/set-queue.js';
 import { SetQueue } from '../calls/set-queue.js';
@@ -71,6 +71,8 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   readonly #session: SessionContact;
   readonly #watchdog: Watchdog;
   readonly #returns: FeedReturns<WatchFeed>;
+  /** Feeds that a server without codes did not find, and that were asked for again. */
+  readonly #askedAgain = new WeakSet<WatchFeed>();
   readonly #attempt = deadlineOf(() => void this.#reconnect());
   #pool: ChannelPool;
   readonly #sets = new SetQueue(randomLinkId());
@@ -195,16 +197,23 @@ export class Connection implements CarrierOwner, WatchdogOwner {
         const limits = { timeoutMs, maxBytes: this.facts.maxBytes };
         const answer = await unaryCall(control, method, request, this.#config, limits, change);
         if (answer.errorCode === 'SESSION_NOT_FOUND') throw SessionNotFoundError.of(this.#config.sessionId);
-        if (isRefusal(answer) && !hasRejoined && (await this.#isSessionMissing(undefined))) {
+        if (isRefusal(answer) && !hasRejoined && (await this.#mayLackSession(answer.response))) {
           throw SessionNotFoundError.of(this.#config.sessionId);
         }
         return answer;
-      } catch (error) {
-        if (!hasRejoined && (error instanceof SessionNotFoundError || (await this.#isSessionMissing(error)))) {
+      } catch (thrown) {
+        let error = thrown;
+        if (!hasRejoined && this.#isOfSession(error)) {
           // The server was restarted, or the session expired: it refused, so nothing was done and asking again is safe.
-          hasRejoined = true;
-          await this.#session.join(this.#pool);
-          continue;
+          try {
+            await (error instanceof SessionNotFoundError
+              ? this.#session.join(this.#pool)
+              : this.#session.ensure(this.#pool));
+            hasRejoined = true;
+            continue;
+          } catch (cause) {
+            error = cause;
+          }
         }
         // Nothing was heard on it since: later calls must not wait for it too, unless the server says that it lives.
         if (control.lastWordAtMs < askedAtMs && isSilence(error)) this.#doubt(control);
@@ -309,8 +318,13 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     else this.#handleVerdict(feed, end);
   }
 
-  /** A server that names no code: its session or the variables may be what is not there. */
+  /** A server that names no code: its session or the variables may be what was not there. What it says a second time is of the variables. */
   async #handleNotFound(feed: WatchFeed, end: FeedEnd): Promise<void> {
+    if (!feed.hasBeenLive && !this.#askedAgain.has(feed)) {
+      this.#askedAgain.add(feed);
+      await this.#rejoinFor(feed, end);
+      return;
+    }
     const isThere = await this.#session.isThere(this.#pool.control).catch(() => true);
     if (this.#isClosed || isOver(feed.state) || !this.#owners.has(feed)) return;
     if (isThere) this.#handleVerdict(feed, end);
@@ -392,7 +406,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   async #rejoinFor(feed: WatchFeed, end: FeedEnd): Promise<void> {
     feed.handleWaiting({ name: 'backoff', cause: end.error });
     try {
-      await this.#session.join(this.#pool);
+      await (end.trailer === undefined ? this.#session.ensure(this.#pool) : this.#session.join(this.#pool));
     } catch (error) {
       this.#logger.debug({ endpoint: this.#pool.endpoint, error: String(error) }, 'the session could not be joined');
     }
@@ -418,10 +432,18 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     this.#unit.handleConnected(systemClock.nowMs());
   }
 
-  /** Of a server that is not ours: its refusals do not say whether it is the session that is not there. */
-  async #isSessionMissing(error: unknown): Promise<boolean> {
-    if (this.facts.epoch !== '' || !(error === undefined || error instanceof VariablesNotFoundError)) return false;
-    return !(await this.#session.isThere(this.#pool.control));
+  /** Or may be: a server that is not ours does not say whether it is the session that it did not find. It may be there again by now. */
+  #isOfSession(error: unknown): boolean {
+    return (
+      error instanceof SessionNotFoundError || (this.facts.epoch === '' && error instanceof VariablesNotFoundError)
+    );
+  }
+
+  /** Of a refusal that has no code, of a server that is not ours. */
+  async #mayLackSession(response: object): Promise<boolean> {
+    if (this.facts.epoch !== '') return false;
+    const { errorMessage } = response as { readonly errorMessage?: string | null };
+    return isNotFound(errorMessage ?? '') || !(await this.#session.isThere(this.#pool.control));
   }
 
   async #reconnect(): Promise<void> {
@@ -592,6 +614,11 @@ export class Connection implements CarrierOwner, WatchdogOwner {
 /** By `success = false`, without a code. */
 function isRefusal<M extends MethodName>({ response, errorCode }: Answer<M>): boolean {
   return errorCode === undefined && (response as { readonly success?: boolean | null }).success === false;
+}
+
+function isNotFound(sentence: string): boolean {
+  const code = codeOfSentence(sentence);
+  return code === 'SESSION_NOT_FOUND' || code === 'VARIABLE_NOT_FOUND';
 }
 
 function closedBeforeSet(): ClosedError {

@@ -61,14 +61,23 @@ export class SessionContact {
     return joined;
   }
 
-  /** @throws BridgeError when there is no answer */
+  /** The session is there afterwards, whether or not it was. @throws BridgeError */
+  async ensure(pool: ChannelPool): Promise<void> {
+    if ((await this.#askWhetherThere(pool.control)) !== true) await this.join(pool);
+  }
+
+  /** True where the server does not say. @throws BridgeError when there is no answer */
   async isThere(channel: PooledChannel): Promise<boolean> {
+    return (await this.#askWhetherThere(channel)) ?? true;
+  }
+
+  async #askWhetherThere(channel: PooledChannel): Promise<boolean | undefined> {
     const { sessionId } = this.#config;
     try {
       const { response } = await unaryCall(channel, 'Heartbeat', { sessionId }, this.#config, this.#limits, undefined);
       return response.sessionValid === true;
     } catch (error) {
-      if (error instanceof UnsupportedError) return true;
+      if (error instanceof UnsupportedError) return undefined;
       throw error;
     }
   }

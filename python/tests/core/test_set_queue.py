@@ -1,0 +1,53 @@
+"""Sets that a break left unanswered: each has its number for good, whether somebody asks for its outcome or not."""
+
+from typing import List
+
+from bridged_state._core.link_events import Event, SetResult
+from bridged_state._core.link_row import FORM_INTEGER
+from bridged_state._core.set_queue import QueuedSet, SetColumns, SetQueue
+from bridged_state._wire.messages import LinkDown, LinkUp, Message
+
+
+def _queue(count: int) -> SetQueue:
+    queue = SetQueue()
+    for number in range(1, count + 1):
+        queue.push([QueuedSet(number, f"v{number}", FORM_INTEGER, number, None, "", {}, 0, 10)])
+    return queue
+
+
+def _said(queue: SetQueue) -> Message:
+    message = LinkUp()
+    queue.take(SetColumns(), message, 0)
+    return message
+
+
+def _answered(queue: SetQueue, *versions: int) -> List[int]:
+    events: List[Event] = []
+    queue.handle_outcomes(LinkDown(set_versions=versions), events)
+    return [event.sequence for event in events if isinstance(event, SetResult)]
+
+
+def test_what_nobody_asks_for_is_withdrawn_by_the_hello_and_its_number_is_no_others() -> None:
+    queue = _queue(2)
+    assert list(_said(queue).set_integers) == [1, 2]
+    assert not queue.cancel(1)
+    queue.handle_break()
+    assert not queue.has_waiting
+    assert queue.answered_for_hello() == 1
+    queue.handle_welcome(True, 0, 0, [])
+    said = _said(queue)
+    assert (said.set_sequence, said.sets_answered, list(said.set_integers)) == (2, 1, [2])
+    assert _answered(queue, 7) == [2]
+    assert queue.unanswered == 0
+
+
+def test_what_is_given_up_behind_the_hello_is_said_again() -> None:
+    queue = _queue(3)
+    _said(queue)
+    queue.handle_break()
+    assert queue.answered_for_hello() == 0
+    queue.cancel(1)
+    queue.handle_welcome(True, 0, 0, [])
+    said = _said(queue)
+    assert (said.set_sequence, list(said.set_integers)) == (1, [1, 2, 3])
+    assert _answered(queue, 5, 6, 7) == [2, 3]
