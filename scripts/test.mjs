@@ -3,7 +3,6 @@
 
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
 import { pureOf, root, testsBelow } from './test-files.mjs';
 
 const words = process.argv.slice(2).filter((argument) => !argument.startsWith('-'));
@@ -38,8 +37,7 @@ process.exitCode = failed || failedAgain ? 1 : 0;
 /** The same tests, those of pure modules as one file. */
 function together(files) {
   const pure = new Set(pureOf(files));
-  // node runs files in the order of their paths, and an absolute one is the first: the longest shall not be left for the end.
-  return [join(root, 'scripts/pure-tests.mjs'), ...files.filter((path) => !pure.has(path))];
+  return ['dist/test/all-pure.js', ...files.filter((path) => !pure.has(path))];
 }
 
 /** Whether any failed. */
