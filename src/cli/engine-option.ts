@@ -1,6 +1,7 @@
 /**
  * `--engine` and what belongs to it: an engine by its name. Path: serve, demo -> [engine option] -> the engine, loaded only when it is asked for.
  */
+import { resolve } from 'node:path';
 import type { Engine } from '../server/index.js';
 import { UsageError } from './usage-error.js';
 
@@ -40,11 +41,16 @@ export async function engineOf({
     return new RedisEngine(engine, { ack, behindMs, advertise });
   }
   if (folder === undefined) return undefined;
-  const { SqliteJournal } = await import('../server/engine/sqlite/sqlite-journal.js');
+  // It reads while the rest of the server is loaded.
+  const { SqliteThread } = await import('../server/engine/sqlite/sqlite-thread.js');
+  const thread = new SqliteThread(resolve(folder));
+  thread.begin(durability ?? 'fsync');
+  const [{ LocalEngine }, { SqliteJournal }] = await Promise.all([
+    import('../server/engine/local-engine.js'),
+    import('../server/engine/sqlite/sqlite-journal.js'),
+  ]);
   const journal = new SqliteJournal(folder, { durability });
-  // Its thread reads while the rest of the server is loaded.
-  journal.begin();
-  const { LocalEngine } = await import('../server/engine/local-engine.js');
+  journal.adopt(thread);
   return new LocalEngine(journal);
 }
 

@@ -29,9 +29,9 @@ export async function serve(options: ServeCommandOptions, output: Output): Promi
   const { host, port, adminPort, heartbeatMs, logLevel } = options;
   const tokens = await tokensOf(options);
   const tls = await certificatesOf(options);
-  // The engine begins to read what it has kept while the server is loaded; no engine that is not asked for is.
-  const [engine, { HeldLog, makeLogger }, { startBridgeServer }] = await Promise.all([
-    engineOf(options),
+  const engine = await engineOf(options);
+  // While it reads what it has kept; and no engine that is not asked for.
+  const [{ HeldLog, makeLogger }, { startBridgeServer }] = await Promise.all([
     import('./serve-log.js'),
     import('../server/bridge-server.js'),
   ]);

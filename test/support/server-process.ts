@@ -74,7 +74,7 @@ const START_MS = 20_000;
 async function main({ engine = 'memory', ack, advertise, ...options }: ServerProcessOptions): Promise<void> {
   const { engineOf } = await import('../../src/cli/engine-option.js');
   const opened = await engineOf({ engine, ...(ack && { ack }), ...(advertise && { advertise }) });
-  const { startBridgeServer } = await import('../../src/server/index.js');
+  const { startBridgeServer } = await import('../../src/server/bridge-server.js');
   const server = await startBridgeServer({ ...options, engine: opened });
   process.on('message', (command: Command) => {
     switch (command) {

@@ -4,7 +4,14 @@
  */
 import type { PackedVariable } from '../../shared/state/variable-index.js';
 import type { EngineHealth, Life, Quantiles } from './engine.js';
-import type { CommitRecord, GoneRecord, SessionRecord, VariableRecord, WindowRecord } from './records.js';
+import type {
+  CommitRecord,
+  GoneRecord,
+  SessionRecord,
+  VariableRecord,
+  VersionRecord,
+  WindowRecord,
+} from './records.js';
 
 export interface Journal {
   /** As the engine is called then. */
@@ -60,6 +67,8 @@ export type Loaded =
   | { readonly kind: 'commit'; readonly place: number; readonly commit: CommitRecord };
 
 export interface PackedRecord extends PackedVariable {
+  /** One more version, if it is newer than those that it has. */
+  add(version: VersionRecord): void;
   /** @throws EngineFormatError */
   read(): Pick<VariableRecord, 'registration' | 'versions'>;
 }

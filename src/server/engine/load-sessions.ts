@@ -114,6 +114,12 @@ class LoadingSession {
   /** The snapshot may have it, or what came behind it: it was written while the log went on. */
   #addChange({ place, version, registration, reason }: ChangeRecord): void {
     const { table } = this.session;
+    const packed = reason === undefined ? table.packedAt(place) : undefined;
+    if (packed !== undefined) {
+      packed.add(version);
+      this.session.makeDirtyAt(place);
+      return;
+    }
     let variable = table.at(place);
     const previous = variable?.current;
     if (variable === undefined) {

@@ -267,6 +267,7 @@ export class LocalEngine implements Engine {
   handleKept(group: PendingGroup, isAfterAll: boolean): void {
     const { session, changes, nowMs } = group;
     this.#changes += changes.length;
+    this.#rounds?.handleKept(changes.length);
     if (group.isBegin) this.#sessions.set(session.id, session);
     else if (group.isEnd) {
       session.isEnding = true;

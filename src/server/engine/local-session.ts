@@ -11,6 +11,9 @@ import type { Commit, Follower, Following, PlacedOutcome, SetPlace } from './eng
 import { GoneVariables } from './gone-variables.js';
 import type { WindowRecord } from './records.js';
 
+/** By place; undefined of one that nobody has asked for yet, which is at its place. */
+export type DirtyVariables = Map<number, Variable | undefined>;
+
 export class LocalSession implements Following {
   readonly id: string;
   /** Of this life of the session. */
@@ -29,8 +32,8 @@ export class LocalSession implements Following {
   waiting = 0;
   /** Settles when the last of them does. */
   tail: Promise<unknown> | undefined;
-  /** What a snapshot has to write, by place; undefined where nothing makes snapshots. */
-  #dirty: Map<number, Variable> | undefined;
+  /** What a snapshot has to write, by place, without what nobody has asked for; undefined where nothing makes snapshots. */
+  #dirty: DirtyVariables | undefined;
   /** Of sets without a change, until one with a change is kept: they are kept beside it. */
   readonly #unsaid = new Map<string, PlacedOutcome[]>();
 
@@ -89,8 +92,8 @@ export class LocalSession implements Following {
   }
 
   /** What is not in the last snapshot. The next one begins. */
-  takeDirty(): Map<number, Variable> {
-    const dirty = this.#dirty ?? new Map<number, Variable>();
+  takeDirty(): DirtyVariables {
+    const dirty: DirtyVariables = this.#dirty ?? new Map();
     this.#dirty = new Map();
     return dirty;
   }
@@ -104,8 +107,17 @@ export class LocalSession implements Following {
     this.#dirty?.set(variable.place, variable);
   }
 
-  putBack(dirty: Iterable<Variable>): void {
-    for (const variable of dirty) this.makeDirty(variable);
+  /** The same, of one that nobody has asked for. */
+  makeDirtyAt(place: number): void {
+    if (this.#dirty?.has(place) === false) this.#dirty.set(place, undefined);
+  }
+
+  /** What was taken and is not written. */
+  putBack(dirty: DirtyVariables): void {
+    for (const [place, variable] of dirty) {
+      if (variable === undefined) this.makeDirtyAt(place);
+      else this.makeDirty(variable);
+    }
   }
 
   /** What is to be kept beside the changes of a group; undefined: nothing. Without changes it waits for some. */

@@ -386,7 +386,8 @@ function readVersion(reader: Reader, to: number, type: VariableType): VersionedV
 
 function writeValue(writer: Writer, type: VariableType, value: VariableValue): void {
   // Exact, with NaN and both zeros.
-  if (type === 'float') writer.uint32(tag(6, DOUBLE)).double(value as number);
+  if (type === 'float' || (type === 'integer' && typeof value === 'number'))
+    writer.uint32(tag(6, DOUBLE)).double(value as number);
   else if (type === 'string' || type === 'choice' || type === 'module') {
     writer.uint32(tag(7, BYTES)).string(value as string);
   } else {

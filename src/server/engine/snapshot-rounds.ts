@@ -8,7 +8,7 @@ import { MIN_KEPT_VERSIONS } from '../../shared/state/history.js';
 import type { Variable } from '../../shared/state/variable.js';
 import type { EngineHost } from './engine.js';
 import type { Journal, SnapshotPortion } from './journal.js';
-import type { LocalSession } from './local-session.js';
+import type { DirtyVariables, LocalSession } from './local-session.js';
 import type { GoneRecord, VariableRecord } from './records.js';
 import { registrationRecordOf } from './records.js';
 
@@ -28,6 +28,9 @@ export class SnapshotRounds {
   #timer: NodeJS.Timeout | undefined;
   #round: Promise<void> | undefined;
   #coveredTo = 0;
+  /** Changes since a round began: a start would replay them. */
+  #behind = 0;
+  #beganAtMs: number;
   #isClosed = false;
 
   constructor(
@@ -42,7 +45,17 @@ export class SnapshotRounds {
     this.#progress = progress;
     this.#host = host;
     this.#everyMs = everyMs;
-    this.#schedule(journal.stats.changes > MANY_CHANGES ? 0 : everyMs);
+    this.#behind = journal.stats.changes;
+    // What this start has replayed is not replayed again.
+    this.#beganAtMs = this.#behind > SOME_CHANGES ? Number.NEGATIVE_INFINITY : host.nowMs();
+    this.#schedule();
+  }
+
+  /** Some were kept. */
+  handleKept(changes: number): void {
+    const before = this.#behind;
+    this.#behind += changes;
+    if (before <= MANY_CHANGES && this.#behind > MANY_CHANGES) this.#schedule();
   }
 
   /**
@@ -54,7 +67,8 @@ export class SnapshotRounds {
     clearTimeout(this.#timer);
     this.#round = this.#runOrWarn();
     await this.#round;
-    this.#schedule(this.#everyMs);
+    this.#round = undefined;
+    this.#schedule();
   }
 
   async close(): Promise<void> {
@@ -63,10 +77,17 @@ export class SnapshotRounds {
     await this.#round;
   }
 
-  #schedule(inMs: number): void {
-    if (this.#isClosed) return;
+  /** The next, once none is under way. */
+  #schedule(): void {
+    if (this.#isClosed || this.#round !== undefined) return;
+    clearTimeout(this.#timer);
+    const everyMs = this.#behind > MANY_CHANGES ? Math.min(this.#everyMs, SOON_MS) : this.#everyMs;
+    const inMs = Math.max(0, this.#beganAtMs + everyMs - this.#host.nowMs());
     this.#timer = setTimeout(() => {
-      this.#round = this.#runOrWarn().finally(() => this.#schedule(this.#everyMs));
+      this.#round = this.#runOrWarn().finally(() => {
+        this.#round = undefined;
+        this.#schedule();
+      });
     }, inMs);
     this.#timer.unref();
   }
@@ -78,6 +99,8 @@ export class SnapshotRounds {
   }
 
   async #run(): Promise<void> {
+    this.#beganAtMs = this.#host.nowMs();
+    this.#behind = 0;
     const coveredTo = this.#progress.place();
     if (coveredTo === this.#coveredTo) {
       await this.#cut(coveredTo);
@@ -97,7 +120,7 @@ export class SnapshotRounds {
           sessions: [{ session: session.number, revision, forgottenRevision, windows }],
         });
       } catch (error) {
-        session.putBack(dirty.values());
+        session.putBack(dirty);
         throw error;
       }
     }
@@ -111,12 +134,15 @@ export class SnapshotRounds {
   }
 
   /** What is written is not dirty any more. */
-  async #write(session: LocalSession, dirty: Map<number, Variable>): Promise<void> {
+  async #write(session: LocalSession, dirty: DirtyVariables): Promise<void> {
     let portion = new Portion();
     // What is left of a round when the server is killed is replayed at the next start: many are not written a few at a time.
     const enough = Math.max(PORTION_BYTES, (dirty.size * BYTES_A_ROW) / MANY_PORTIONS);
-    for (const variable of dirty.values()) {
-      portion.add(session, variable);
+    for (const [place, known] of dirty) {
+      const variable = known ?? session.table.at(place);
+      // Where it went since, it is in the next round.
+      if (variable === undefined) dirty.delete(place);
+      else portion.add(session, variable);
       if (portion.bytes < enough) continue;
       await this.#journal.snapshot(portion);
       for (const { place } of portion.taken) dirty.delete(place);
@@ -155,7 +181,11 @@ class Portion implements SnapshotPortion {
 }
 
 /** In the log of a start: the first round begins at once. */
-const MANY_CHANGES = 2_000;
+const SOME_CHANGES = 2_000;
+/** Since a round began, some 0.1 s of a start: the next one comes sooner. More often would be paid by every set. */
+const MANY_CHANGES = 10_000;
+/** From the beginning of one to that of the next. */
+const SOON_MS = 1_000;
 /** The same: it ends before anybody is served. Some 64 MB, which take a start about 5 s to read. */
 const TOO_MANY_CHANGES = 500_000;
 const NOTHING: SnapshotPortion = { variables: [], gone: [], removed: [], sessions: [] };

@@ -64,6 +64,12 @@ export class VariableIndex<P extends PackedVariable> {
     return this.#opened(this.#order.at(place));
   }
 
+  /** What is at a place, where nobody has asked for it yet. */
+  packedAt(place: number): P | undefined {
+    const entry = this.#order.at(place);
+    return entry !== undefined && isPacked(entry) ? entry : undefined;
+  }
+
   /** The first that was registered behind a place; 0 is before all. */
   after(place: number): Variable | undefined {
     return this.#opened(this.#order.after(place));

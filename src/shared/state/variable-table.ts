@@ -74,6 +74,8 @@ export type KeptRegistration = Omit<AcceptedRegistration, 'kind' | 'value' | 'so
 
 /** A variable of another life of the table that is read when somebody asks for it. */
 export interface KeptVariable extends PackedVariable {
+  /** One more version, if it is newer than those that it has. */
+  add(version: VersionedValue): void;
   read(): { readonly registration: KeptRegistration; readonly versions: readonly VersionedValue[] };
 }
 
@@ -417,6 +419,11 @@ export class VariableTable {
     this.#index.add(kept);
     this.#countRegistered(packedBytes(kept), 0);
     this.#tell();
+  }
+
+  /** What `restorePacked` has put at a place, where nobody has asked for it yet. */
+  packedAt(place: number): KeptVariable | undefined {
+    return this.#index.packedAt(place);
   }
 
   /** Reads some of those that nobody has asked for, of so many bytes; whether there are more. */

@@ -106,8 +106,10 @@ describe('a session that is read again', () => {
       if (one.kind !== 'variable') return one;
       const { session: number, registration: said, versions } = one.variable;
       const { id, name, place } = said;
-      const read = () => ({ registration: said, versions });
-      return { kind: 'packed', session: number, variable: { id, name, place, packedBytes: 50, read } };
+      const later: VersionedValue[] = [];
+      const add = (newer: VersionedValue) => void later.push(newer);
+      const read = () => ({ registration: said, versions: [...versions, ...later.filter((one) => one.version > 1)] });
+      return { kind: 'packed', session: number, variable: { id, name, place, packedBytes: 50, add, read } };
     };
     // What portions of it may have been written: a variable that went may be there, or be gone already.
     const portions = [

@@ -30,7 +30,7 @@ test('what is applied is in the table when it is told, and waits for a snapshot'
   assert.deepEqual(told, [{ sessionId: 's', nowMs: 7, before: 0, revision: 1, changes }]);
   assert.deepEqual([...session.takeDirty().values()], [variable]);
   assert.equal(session.isDirty, false);
-  session.putBack([variable]);
+  session.putBack(new Map([[variable.place, variable]]));
   assert.equal(session.isDirty, true);
 });
 

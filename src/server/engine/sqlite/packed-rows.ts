@@ -40,6 +40,24 @@ export class RowPacker {
   }
 }
 
+/** Rows that lie one behind the other already, of as many bytes each; `numberOf` a row by its place among them. */
+export function packLying(
+  kind: LoadedRow['kind'],
+  lengths: readonly number[],
+  bytes: Uint8Array<ArrayBuffer>,
+  numberOf: (index: number) => number,
+): PackedRows {
+  const heads = new Float64Array(HEAD_NUMBERS * lengths.length);
+  let end = 0;
+  for (let index = 0; index < lengths.length; index += 1) {
+    end += lengths[index]!;
+    heads[HEAD_NUMBERS * index] = ROW_KINDS.indexOf(kind);
+    heads[HEAD_NUMBERS * index + 1] = numberOf(index);
+    heads[HEAD_NUMBERS * index + 4] = end;
+  }
+  return { heads, bytes };
+}
+
 /** A row among others. */
 export interface PackedRow extends Omit<LoadedRow, 'bytes'> {
   readonly from: number;

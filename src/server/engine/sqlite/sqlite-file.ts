@@ -5,12 +5,13 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { performanceNowMs } from '../../../shared/platform-timers.js';
-import type { LoadedRow } from './packed-rows.js';
+import type { LoadedRow, PackedRows } from './packed-rows.js';
+import { packLying, RowPacker } from './packed-rows.js';
 import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.js';
 import { bytesOf, openSqlite } from './sqlite-driver.js';
 import type { SnapshotRows, SqliteFailure, SqliteRequest, SqliteResult } from './sqlite-messages.js';
 import type { StatementName } from './sqlite-statements.js';
-import { inPages, SCHEMA, statementsOf } from './sqlite-statements.js';
+import { pages, SCHEMA, statementsOf } from './sqlite-statements.js';
 
 /** Its failure is known. */
 export class SqliteFileError extends Error {
@@ -191,33 +192,38 @@ export class SqliteFile {
   }
 
   /** In pieces that may lie apart: no statement stays open between them, so that the file can be written and closed. */
-  *load(): Generator<LoadedRow> {
+  *load(): Generator<PackedRows> {
     const { sessions, sizeOfVariables, variables, gone, windows, sizeOfLog, log } = this.#statements;
     const none = { revision: 0, forgottenRevision: 0 };
     const alive = new Set<number>();
     this.#lastNumber = Number(this.#meta('lastNumber') ?? 0);
-    for (const row of [...sessions.iterate()]) {
+    const begun = new RowPacker();
+    for (const row of sessions.iterate()) {
       const number = Number(row.session);
       alive.add(number);
       this.#lastNumber = Math.max(this.#lastNumber, number);
       const [revision, forgottenRevision] = [Number(row.revision), Number(row.forgotten)];
-      yield { kind: 'session', number, revision, forgottenRevision, bytes: bytesOf(row.bytes) };
+      begun.add({ kind: 'session', number, revision, forgottenRevision, bytes: bytesOf(row.bytes) });
     }
-    for (const { key, bytes } of inPages(sizeOfVariables, variables, 0)) {
-      const number = Math.floor(key / PLACES);
-      if (alive.has(number)) yield { kind: 'variable', number, ...none, bytes };
-      else if (this.#dead.at(-1) !== number) this.#handleDead(number);
+    yield begun.finish();
+    for (const { keys, lengths, bytes } of pages(sizeOfVariables, variables, 0)) {
+      const numbers = keys.map((key) => Math.floor(key / PLACES));
+      for (const number of numbers) if (!alive.has(number) && this.#dead.at(-1) !== number) this.#handleDead(number);
+      // Those of the dead are known by their number.
+      yield packLying('variable', lengths, bytes, (index) => numbers[index]!);
     }
-    for (const row of [...gone.iterate()]) {
+    const beside = new RowPacker();
+    for (const row of gone.iterate()) {
       const number = Math.floor(Number(row.key) / PLACES);
-      if (alive.has(number)) yield { kind: 'gone', number, ...none, bytes: bytesOf(row.bytes) };
+      if (alive.has(number)) beside.add({ kind: 'gone', number, ...none, bytes: bytesOf(row.bytes) });
     }
-    for (const row of [...windows.iterate()]) {
+    for (const row of windows.iterate()) {
       const number = Number(row.session);
-      if (alive.has(number)) yield { kind: 'window', number, ...none, bytes: bytesOf(row.bytes) };
+      if (alive.has(number)) beside.add({ kind: 'window', number, ...none, bytes: bytesOf(row.bytes) });
     }
-    for (const { key, bytes } of inPages(sizeOfLog, log, this.#covered))
-      yield { kind: 'commits', number: key, ...none, bytes };
+    yield beside.finish();
+    for (const { keys, lengths, bytes } of pages(sizeOfLog, log, this.#covered))
+      yield packLying('commits', lengths, bytes, (index) => keys[index]!);
   }
 
   #handleDead(number: number): void {

@@ -3,13 +3,7 @@
  * after the other. Full: StorageFullError, and nothing of it is kept; it is tried again by itself. Closed: what was asked is done first.
  */
 import { resolve } from 'node:path';
-import { Worker } from 'node:worker_threads';
-import {
-  EngineFormatError,
-  EngineInUseError,
-  EngineUnavailableError,
-  StorageFullError,
-} from '../../../shared/errors.js';
+import { EngineFormatError, EngineUnavailableError } from '../../../shared/errors.js';
 import { setTimeout } from '../../../shared/platform-timers.js';
 import { Durations } from '../durations.js';
 import type { EngineHealth, Life } from '../engine.js';
@@ -32,17 +26,13 @@ import {
 import type { CommitRecord } from '../records.js';
 import type { PackedRow, PackedRows } from './packed-rows.js';
 import { unpackRows } from './packed-rows.js';
-import type { SqliteFailure, SqliteReply, SqliteRequest, SqliteResult } from './sqlite-messages.js';
+import type { SqliteRequest, SqliteResult } from './sqlite-messages.js';
+import { SqliteThread } from './sqlite-thread.js';
 import { VariableRow } from './variable-row.js';
 
 export interface SqliteJournalOptions {
   /** `fsync`: on the disk before it is answered. `os`: given to the system, which writes it in its own time: a process that is killed loses nothing, a power cut what was last. Default `fsync`. */
   readonly durability?: 'fsync' | 'os' | undefined;
-}
-
-interface Waiting {
-  readonly resolve: (result: SqliteResult) => void;
-  readonly reject: (error: Error) => void;
 }
 
 export class SqliteJournal implements Journal {
@@ -51,13 +41,8 @@ export class SqliteJournal implements Journal {
   onHealth: ((state: EngineHealth['state'], cause: unknown) => void) | undefined = undefined;
   readonly #folder: string;
   readonly #durability: 'fsync' | 'os';
-  #worker: Worker | undefined;
+  #thread: SqliteThread | undefined;
   #isClosed = false;
-  /** The first is being done. */
-  readonly #line: Waiting[] = [];
-  #loading: ((rows: PackedRows) => void) | undefined;
-  /** Read before they were asked for. */
-  readonly #early: PackedRows[] = [];
   readonly #syncMs = new Durations();
   #bytes = 0;
   #backups = 0;
@@ -72,14 +57,14 @@ export class SqliteJournal implements Journal {
     return { syncMs: this.#syncMs.read(), bytes: this.#bytes, changes: this.#changes };
   }
 
-  /** Opens its folder and reads it while its owner does other things first. How that went `open` says, or `close` ends it. */
-  begin(): void {
-    this.#worker = this.#start();
-    this.#ask({ kind: 'begin', folder: this.#folder, durability: this.#durability }).catch(ignore);
+  /** Takes a thread that has begun with its folder. How that went `open` says, or `close` ends it. */
+  adopt(thread: SqliteThread): void {
+    this.#thread = thread;
   }
 
   async open({ epoch }: { readonly epoch: string | undefined }): Promise<Life> {
-    this.#worker ??= this.#start();
+    if (this.#thread === undefined || this.#thread.isOver) this.#thread = new SqliteThread(this.#folder);
+    this.#thread.onHealth = (state, cause) => this.#setHealth(state, cause);
     // Of the thread before; this one says it anew.
     this.health = 'ready';
     const request = { kind: 'open', folder: this.#folder, durability: this.#durability, epoch: epoch ?? '' } as const;
@@ -113,7 +98,7 @@ export class SqliteJournal implements Journal {
   /** @throws EngineFormatError */
   async #read(request: SqliteRequest, handle: (rows: PackedRows, reader: RecordReader) => void): Promise<SqliteResult> {
     let unreadable: unknown;
-    this.#loading = (rows) => {
+    const result = await this.#open().read(request, (rows) => {
       if (unreadable !== undefined) return;
       try {
         // Of a Buffer texts are read at once, of other bytes letter by letter.
@@ -121,11 +106,8 @@ export class SqliteJournal implements Journal {
       } catch (error) {
         unreadable = error;
       }
-    };
-    for (const rows of this.#early.splice(0)) this.#loading(rows);
-    const result = await this.#ask(request);
+    });
     this.#note(result);
-    this.#loading = undefined;
     if (unreadable === undefined) return result;
     throw new EngineFormatError(
       `${this.#folder} has a row that this server cannot read (${String(unreadable)}): upgrade it, or restore a backup`,
@@ -144,7 +126,7 @@ export class SqliteJournal implements Journal {
     for (;;) {
       try {
         // Its thread may have ended: another one opens the file.
-        if (this.#worker === undefined && !this.#isClosed) await this.open({ epoch: undefined });
+        if (this.#thread?.isOver !== false && !this.#isClosed) await this.open({ epoch: undefined });
         const { place } = await this.#ask({ kind: 'lastPlace' });
         return place!;
       } catch {
@@ -215,17 +197,10 @@ export class SqliteJournal implements Journal {
     await this.#leave();
   }
 
-  /** A thread that is ended in the middle of a call takes the process along. */
   async #leave(): Promise<void> {
-    const worker = this.#worker;
-    if (worker === undefined) return;
-    const ended = new Promise((done) => worker.once('exit', done));
-    const leaving = this.#ask({ kind: 'leave' });
-    this.#worker = undefined;
-    this.#early.length = 0;
-    await leaving.catch(() => undefined);
-    worker.ref();
-    await ended;
+    const thread = this.#thread;
+    this.#thread = undefined;
+    await thread?.leave();
   }
 
   #note({ bytes, changes }: SqliteResult): void {
@@ -233,68 +208,20 @@ export class SqliteJournal implements Journal {
     this.#changes = changes ?? this.#changes;
   }
 
-  #ask(request: SqliteRequest): Promise<SqliteResult> {
-    const worker = this.#worker;
-    if (worker === undefined)
-      return Promise.reject(new EngineUnavailableError('the engine is closed: nothing was done'));
-    return new Promise((done, reject) => {
-      // First: one that cannot be sent has no answer, and the line is that of answers.
-      worker.postMessage(request);
-      // Whoever waits for it keeps the process alive.
-      if (this.#line.length === 0) worker.ref();
-      this.#line.push({ resolve: done, reject });
-    });
+  async #ask(request: SqliteRequest): Promise<SqliteResult> {
+    return this.#open().ask(request);
   }
 
-  #start(): Worker {
-    const worker = new Worker(new URL('./sqlite-worker.js', import.meta.url), {
-      // Node 22 calls its SQLite experimental.
-      execArgv: ['--disable-warning=ExperimentalWarning'],
-    });
-    worker.on('message', (reply: SqliteReply) => this.#handleReply(reply));
-    worker.on('error', (cause) => this.#refuseAll(cause));
-    worker.on('exit', () => this.#refuseAll(new Error('the thread of the engine has ended')));
-    worker.unref();
-    return worker;
-  }
-
-  #handleReply(reply: SqliteReply): void {
-    switch (reply.kind) {
-      case 'rows':
-        if (this.#loading === undefined) this.#early.push(reply.rows);
-        else this.#loading(reply.rows);
-        break;
-      case 'health':
-        this.#setHealth(reply.state, reply.sentence);
-        break;
-      case 'done':
-        this.#next()?.resolve(reply.result);
-        break;
-      case 'failed':
-        // Before whoever asked decides anything else.
-        if (reply.failure === 'full') this.#setHealth('full', reply.sentence);
-        this.#next()?.reject(errorOf(reply.failure, reply.sentence, this.#folder));
-        break;
-      default:
-        reply satisfies never;
-    }
-  }
-
-  #next(): Waiting | undefined {
-    const next = this.#line.shift();
-    if (this.#line.length === 0) this.#worker?.unref();
-    return next;
+  /** @throws EngineUnavailableError */
+  #open(): SqliteThread {
+    if (this.#thread !== undefined && !this.#thread.isOver) return this.#thread;
+    throw new EngineUnavailableError('the engine is closed: nothing was done');
   }
 
   #setHealth(state: EngineHealth['state'], cause: unknown): void {
     if (state === this.health) return;
     this.health = state;
     this.onHealth?.(state, cause);
-  }
-
-  #refuseAll(cause: unknown): void {
-    this.#worker = undefined;
-    for (const { reject } of this.#line.splice(0)) reject(new Error('the thread of the engine has ended', { cause }));
   }
 }
 
@@ -312,25 +239,6 @@ function appendOf(commits: readonly CommitRecord[]): Extract<SqliteRequest, { ki
     return { kind: 'append', bytes: encodeCommits(commits), changes, begun, ended };
   } catch (cause) {
     throw new EngineUnavailableError(`a change cannot be written (${String(cause)}): nothing was done`, { cause });
-  }
-}
-
-function errorOf(failure: SqliteFailure, sentence: string, folder: string): Error {
-  switch (failure) {
-    case 'full':
-      return new StorageFullError(
-        `the disk of ${folder} is full: nothing was done; free some of it, and it goes on by itself`,
-      );
-    case 'in-use':
-      return new EngineInUseError(`${folder} is in use by another server: stop it, or give this one another folder`);
-    case 'format':
-      return new EngineFormatError(sentence);
-    case 'unavailable':
-      return new EngineUnavailableError(`${sentence}: nothing was done`);
-    case 'unknown':
-      return new Error(sentence);
-    default:
-      return failure satisfies never;
   }
 }
 
@@ -366,10 +274,6 @@ function tell(
     default:
       kind satisfies never;
   }
-}
-
-function ignore(): void {
-  // Said by whoever asks next.
 }
 
 const RETRY_MS = 200;

@@ -1,7 +1,7 @@
 /** The thread of a sqlite engine: one request after the other. Path: sqlite journal -> [sqlite worker] -> sqlite file, and what became of it back. */
 import { parentPort } from 'node:worker_threads';
 import { clearInterval, setImmediate, setInterval } from '../../../shared/platform-timers.js';
-import type { LoadedRow } from './packed-rows.js';
+import type { PackedRows } from './packed-rows.js';
 import { RowPacker } from './packed-rows.js';
 import { SqliteFile, SqliteFileError } from './sqlite-file.js';
 import type { SqliteReply, SqliteRequest, SqliteResult } from './sqlite-messages.js';
@@ -105,28 +105,24 @@ function readAhead(): void {
 }
 
 class StartReading {
-  readonly #rows: Iterator<LoadedRow>;
+  readonly #pieces: Iterator<PackedRows>;
   #failure: unknown;
   #isOver = false;
 
-  constructor(rows: Iterator<LoadedRow>) {
-    this.#rows = rows;
+  constructor(pieces: Iterator<PackedRows>) {
+    this.#pieces = pieces;
   }
 
-  /** One message; whether there are more. */
+  /** One message; whether there may be more. */
   sayMore(): boolean {
-    const packer = new RowPacker();
     try {
-      while (!this.#isOver && packer.bytes < BYTES_A_MESSAGE) {
-        const next = this.#rows.next();
-        if (next.done === true) this.#isOver = true;
-        else packer.add(next.value);
-      }
+      const next = this.#pieces.next();
+      if (next.done === true) this.#isOver = true;
+      else sayRows(next.value);
     } catch (error) {
       this.#failure = error;
       this.#isOver = true;
     }
-    sayRows(packer);
     return !this.#isOver;
   }
 
@@ -146,14 +142,13 @@ function loadBefore(before: number): SqliteResult {
     packer.add(row);
     place = row.number;
   }
-  sayRows(packer);
+  sayRows(packer.finish());
   const asManyAsFit = Math.floor((rowsOfPast * BYTES_OF_PAST) / (packer.bytes + 1));
   rowsOfPast = Math.max(1, Math.min(asManyAsFit, 2 * rowsOfPast, MAX_ROWS_OF_PAST));
   return { ...opened.sizes, place };
 }
 
-function sayRows(packer: RowPacker): void {
-  const rows = packer.finish();
+function sayRows(rows: PackedRows): void {
   parentPort?.postMessage({ kind: 'rows', rows } satisfies SqliteReply, [rows.bytes.buffer, rows.heads.buffer]);
 }
 
@@ -177,7 +172,6 @@ function say(reply: SqliteReply): void {
   parentPort?.postMessage(reply);
 }
 
-const BYTES_A_MESSAGE = 512 * 1024;
 /** Read by the server in about a millisecond. */
 const BYTES_OF_PAST = 32 * 1024;
 const MAX_ROWS_OF_PAST = 256;

@@ -2,7 +2,7 @@
 import { EngineFormatError } from '../../../shared/errors.js';
 import type { PackedRecord } from '../journal.js';
 import { decodeVariable, peekId, type RecordReader } from '../record-codec.js';
-import type { RegistrationRecord, VariableRecord } from '../records.js';
+import type { RegistrationRecord, VariableRecord, VersionRecord } from '../records.js';
 
 /** A variable's row, among others that came with it. */
 export class VariableRow implements PackedRecord {
@@ -11,6 +11,7 @@ export class VariableRow implements PackedRecord {
   readonly packedBytes: number;
   readonly #reader: RecordReader;
   readonly #from: number;
+  #later: VersionRecord[] | undefined = undefined;
 
   constructor(
     { name, place }: Pick<RegistrationRecord, 'name' | 'place'>,
@@ -30,10 +31,18 @@ export class VariableRow implements PackedRecord {
     return peekId(this.#reader);
   }
 
+  add(version: VersionRecord): void {
+    this.#later ??= [];
+    this.#later.push(version);
+  }
+
   read(): Pick<VariableRecord, 'registration' | 'versions'> {
     try {
       this.#reader.pos = this.#from;
-      return decodeVariable(0, this.#reader, this.#from + this.packedBytes);
+      const record = decodeVariable(0, this.#reader, this.#from + this.packedBytes);
+      if (this.#later === undefined) return record;
+      const last = record.versions.at(-1)!.version;
+      return { ...record, versions: record.versions.concat(this.#later.filter(({ version }) => version > last)) };
     } catch (cause) {
       throw new EngineFormatError(
         `variable "${this.name}" has a record that this server cannot read (${String(cause)}): upgrade it, or restore a backup`,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import type { LoadedRow } from '../../../../src/server/engine/sqlite/packed-rows.js';
-import { ROW_KINDS, RowPacker, unpackRows } from '../../../../src/server/engine/sqlite/packed-rows.js';
+import { packLying, ROW_KINDS, RowPacker, unpackRows } from '../../../../src/server/engine/sqlite/packed-rows.js';
 
 const number = fc.integer({ min: 0, max: Number.MAX_SAFE_INTEGER });
 const anyRow: fc.Arbitrary<LoadedRow> = fc.record(
@@ -25,6 +25,26 @@ test('rows come out as they went in, empty ones too', () => {
       unpackRows(packed, ({ from, to, ...row }) => read.push({ ...row, bytes: packed.bytes.slice(from, to) }));
 
       assert.deepEqual(read, rows);
+    }),
+  );
+});
+
+test('rows that lie one behind the other are packed as they lie', () => {
+  fc.assert(
+    fc.property(fc.array(anyRow), (rows) => {
+      const bytes = new Uint8Array(Buffer.concat(rows.map((row) => row.bytes)));
+      const lengths = rows.map((row) => row.bytes.length);
+      const read: Pick<LoadedRow, 'kind' | 'number' | 'bytes'>[] = [];
+
+      unpackRows(
+        packLying('gone', lengths, bytes, (index) => rows[index]!.number),
+        ({ kind, number: found, from, to }) => read.push({ kind, number: found, bytes: bytes.slice(from, to) }),
+      );
+
+      assert.deepEqual(
+        read,
+        rows.map(({ number: given, bytes: written }) => ({ kind: 'gone', number: given, bytes: written })),
+      );
     }),
   );
 });

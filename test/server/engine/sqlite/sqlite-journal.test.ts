@@ -5,10 +5,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { LocalEngine } from '../../../../src/server/engine/local-engine.js';
+import type { LoadedRow } from '../../../../src/server/engine/sqlite/packed-rows.js';
+import { unpackRows } from '../../../../src/server/engine/sqlite/packed-rows.js';
 import { restoreSqlite } from '../../../../src/server/engine/sqlite/restore-sqlite.js';
 import { openSqlite } from '../../../../src/server/engine/sqlite/sqlite-driver.js';
 import { FILE_NAME, SqliteFile } from '../../../../src/server/engine/sqlite/sqlite-file.js';
 import { SqliteJournal } from '../../../../src/server/engine/sqlite/sqlite-journal.js';
+import { SqliteThread } from '../../../../src/server/engine/sqlite/sqlite-thread.js';
 import { startBridgeServer } from '../../../../src/server/index.js';
 import type { TableOperation } from '../../../../src/shared/state/operation.js';
 import { acceptDecoded, acceptRegistration, NO_SETTER } from '../../../../src/shared/state/operation.js';
@@ -122,7 +125,9 @@ describe('a folder', () => {
 describe('a folder that is read before it is opened', () => {
   const begun = (path: string) => {
     const journal = new SqliteJournal(path);
-    journal.begin();
+    const thread = new SqliteThread(path);
+    thread.begin('fsync');
+    journal.adopt(thread);
     return { journal, engine: new LocalEngine(journal) };
   };
 
@@ -210,7 +215,9 @@ test('rows are read as they were written, whatever bytes they have and however m
   const places = Array.from({ length: 5_000 }, (_, index) => index + 1);
   const variables = places.map((place) => ({ session: 1, place, bytes: bytesAt(place) }));
   file.snapshot({ variables, removed: [], gone: [], sessions: [] });
-  const rows = [...file.load()];
+  const rows: Pick<LoadedRow, 'kind' | 'bytes'>[] = [];
+  for (const piece of file.load())
+    unpackRows(piece, ({ kind, from, to }) => rows.push({ kind, bytes: piece.bytes.subarray(from, to) }));
   file.close();
   assert.deepEqual(
     rows.map(({ kind }) => kind),

@@ -37,6 +37,15 @@ test('a row is found by its name, place and id, and read in any order, as often 
   }
 });
 
+test('versions that come to a row are behind its own, and none is there twice', () => {
+  const [row] = rowsOf();
+  for (const version of [1, 2, 3]) row!.add({ ...versions[0]!, version });
+  assert.deepEqual(
+    row!.read().versions.map(({ version }) => version),
+    [1, 2, 3],
+  );
+});
+
 test('one that cannot be read says which it is, and what to do', () => {
   // Its last field, which nobody has looked at, is longer than the row.
   const [, row] = rowsOf((bytes) => bytes.fill(0xff, bytes.length - 3));
