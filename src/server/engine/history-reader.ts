@@ -101,4 +101,4 @@ class PastSession {
 }
 
 /** Of records: a few milliseconds. */
-const BYTES_AT_ONCE = 64 * 1024;
+const BYTES_AT_ONCE = 32 * 1024;
