@@ -60,7 +60,7 @@ function addServerCommands(program: Command, output: Output): void {
     .option('--port <N>', 'port; 0 picks one', wholeNumber(0, LAST_PORT), 50_051)
     .option(
       '--engine <ENGINE>',
-      'what keeps the state: memory, sqlite:DIR to outlive the server, redis://[USER:PASSWORD@]HOST:PORT[/PREFIX] or redis+sentinel://[USER:PASSWORD@]HOST:PORT,…/NAME[/PREFIX] to share it with others',
+      'what keeps the state: memory, sqlite:DIR to outlive the server, redis://[USER:PASSWORD@]HOST:PORT[/PREFIX] redis+sentinel://[USER:PASSWORD@]HOST:PORT,…/NAME[/PREFIX] or redis+cluster://HOST:PORT,… to share it with others',
       'memory',
     )
     .addOption(

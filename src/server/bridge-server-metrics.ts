@@ -60,6 +60,8 @@ export interface BridgeServerMetrics {
   readonly engineForks: number;
   /** Sets sent again that had been made. */
   readonly engineWindowHits: number;
+  /** Of an engine over a cluster: primaries that do not answer. */
+  readonly enginePrimariesAway: number;
   /** Bytes of requests that are not whole or not answered yet: of `maxRequestBytes`. */
   readonly requestBytes: number;
 }
@@ -110,6 +112,7 @@ export function readMetrics({
     engineTakeovers: stats.shared?.takeovers ?? 0,
     engineForks: stats.shared?.forks ?? 0,
     engineWindowHits: stats.shared?.windowHits ?? 0,
+    enginePrimariesAway: stats.shared?.primariesAway ?? 0,
     requestBytes: requests.bytes,
   };
 }

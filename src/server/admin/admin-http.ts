@@ -230,6 +230,7 @@ const GAUGES: readonly Metric[] = [
     'engineTailRevisions',
     'Revisions that were answered and that the log has not brought yet, of the session that is furthest behind',
   ],
+  ['bridged_state_engine_primaries_away', 'enginePrimariesAway', 'Primaries of a cluster of Redis that do not answer'],
   ['bridged_state_request_bytes', 'requestBytes', 'Bytes of requests that are not whole or not answered'],
 ];
 

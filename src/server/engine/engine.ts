@@ -225,7 +225,7 @@ export interface EngineStats {
   readonly shared?: SharedStats | undefined;
 }
 
-/** How this server stands to what all servers over one engine have committed. Counts since it was opened, but for the first two. */
+/** How this server stands to what all servers over one engine have committed. Counts since it was opened, but for the first two and the last. */
 export interface SharedStats {
   /** From what a call of this server was answered to known here by the log, ms: how far it is behind. */
   readonly tailMs: Quantiles;
@@ -239,6 +239,8 @@ export interface SharedStats {
   readonly forks: number;
   /** Sets that a client sent again, and that had been made. */
   readonly windowHits: number;
+  /** Of a cluster, now: primaries that do not answer. */
+  readonly primariesAway: number;
 }
 
 /** How long something took, ms: `p50` and `p99` of the last, the others of all since it was opened. */

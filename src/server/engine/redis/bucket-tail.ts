@@ -1,26 +1,30 @@
 /**
- * Follows the logs of all buckets that are in use, each from where it was. Path: redis -> [bucket tail] -> redis engine. It has a connection of its own:
- * its reads wait. Slow: entries wait in Redis. Cut off: it reads on from the same places; where the log begins later than that, there is a hole.
+ * Follows the logs of all buckets that are in use, each from where it was. Path: redis -> log reader -> [bucket tail] -> redis engine. Where the log begins later
+ * than that, there is a hole. One reader reads all of a primary; in a cluster, where no read is of two slots, each log has a reader of its own.
  */
-import { pause, within } from '../../within.js';
 import { BUCKETS } from './keys.js';
 import type { LoggedCommit } from './log-entry.js';
 import { readLogEntry } from './log-entry.js';
+import type { Entry } from './log-reader.js';
+import { LogReader } from './log-reader.js';
 import type { RedisAddress } from './redis-address.js';
 import type { RedisClient } from './redis-client.js';
-import { RedisConnection } from './redis-connection.js';
 
 export interface TailHost {
-  readonly waiting: AbortSignal | undefined;
+  readonly isCluster: boolean;
   handleBucket(number: number): void;
   handleCommit(commit: LoggedCommit): void;
   /** Entries are missing, or one cannot be taken: all of its sessions have to be read anew. */
   handleHole(number: number, cause?: unknown): void;
-  /** The connection is there again, to this process: before anything is read by it. */
-  handleReturned(run: string): Promise<void>;
-  handleAway(error: unknown): void;
+  /** Their logs are read from this process from now on, but not yet. Empty: the list of buckets is. */
+  handleReturned(run: string, numbers: readonly number[]): Promise<void>;
+  handleAway(key: string, error: unknown): void;
   handleHeard(): void;
   prefixOf(number: number): string;
+  /** @throws Error where nobody serves the key */
+  addressOf(key: string): RedisAddress;
+  /** Asks whoever serves the key. */
+  at<T>(key: string, ask: (client: RedisClient) => Promise<T>): Promise<T>;
 }
 
 interface Place {
@@ -32,39 +36,28 @@ interface Place {
 }
 
 export class BucketTail {
-  readonly #connection: RedisConnection;
   readonly #bucketsKey: string;
   readonly #host: TailHost;
   readonly #places = new Map<string, Place>();
+  /** By the key of their log in a cluster, else one, by that of the buckets. */
+  readonly #readers = new Map<string, LogReader>();
   #lastBucket = '0-0';
-  /** Times that the connection was lost, and those after which it was looked at what it leads to. */
-  #cuts = 0;
-  #looks = 0;
-  #isClosed = false;
+  #isRunning = false;
 
-  static async open(address: RedisAddress, bucketsKey: string, host: TailHost): Promise<BucketTail> {
-    let tail: BucketTail | undefined;
-    const connection = await RedisConnection.open(address, {
-      ...{ silentMs: SILENT_MS, waiting: host.waiting },
-      handleAway: (error) => host.handleAway(error),
-      handleCut: () => {
-        if (tail !== undefined) tail.#cuts += 1;
-      },
-      handleReady: ignore,
-    });
-    tail = new BucketTail(connection, bucketsKey, host);
-    return tail;
-  }
-
-  private constructor(connection: RedisConnection, bucketsKey: string, host: TailHost) {
-    this.#connection = connection;
+  constructor(bucketsKey: string, host: TailHost) {
     this.#bucketsKey = bucketsKey;
     this.#host = host;
+    this.#readers.set(bucketsKey, this.#readerOf(bucketsKey));
+  }
+
+  /** Which process the list of buckets is read from. `waiting`: of the server's start. @throws what `RedisConnection.open` throws */
+  async open(waiting: AbortSignal | undefined): Promise<string | undefined> {
+    return (await this.#readers.get(this.#bucketsKey)!.open(waiting)).readRun();
   }
 
   /** Buckets in use: from here on each is followed, from its last entry. */
   async known(): Promise<number[]> {
-    const entries = await this.#connection.client.xrange(this.#bucketsKey, '-', '+');
+    const entries = await this.#host.at(this.#bucketsKey, (client) => client.xrange(this.#bucketsKey, '-', '+'));
     for (const [id, fields] of entries) {
       this.#lastBucket = id;
       if (fields[0] === 'bucket') this.#add(Number(fields[1]));
@@ -77,107 +70,96 @@ export class BucketTail {
   }
 
   /** Makes every server follow it, this one before it resolves. */
-  async announce(calls: RedisClient, number: number): Promise<void> {
+  async announce(number: number): Promise<void> {
     if (this.follows(number)) return;
-    const last = await calls.xrevrange(this.#keyOf(number), '+', '-', 'COUNT', 1);
-    this.#follow(number, last[0]?.[0] ?? '0-0');
-    // The read that waits is woken by it.
-    await calls.xadd(this.#bucketsKey, 'MAXLEN', '~', 10 * BUCKETS, '*', 'bucket', number);
+    this.#follow(number, await this.#lastOf(number));
+    try {
+      // The read that waits is woken by it.
+      await this.#host.at(this.#bucketsKey, (client) =>
+        client.xadd(this.#bucketsKey, 'MAXLEN', '~', 10 * BUCKETS, '*', 'bucket', number),
+      );
+    } catch (error) {
+      if (!this.#host.isCluster) throw error;
+      // The list is elsewhere than the bucket: it is announced again when that is there, and until then whoever serves it follows it.
+      this.#readers.get(this.#bucketsKey)?.lookAgain();
+    }
   }
 
   /** Whether its log reaches to where this server has read it. */
-  async isAsLong(calls: RedisClient, number: number): Promise<boolean> {
-    const [last] = await calls.xrevrange(this.#keyOf(number), '+', '-', 'COUNT', 1);
+  async isAsLong(number: number): Promise<boolean> {
+    const last = await this.#lastOf(number);
     const position = this.#places.get(this.#keyOf(number))?.position ?? 0;
-    return Number(last?.[0].split('-')[0] ?? 0) >= position;
+    return Number(last.split('-')[0]) >= position;
   }
 
   /** From where its log is now: what was read before may be of another generation. */
-  async skipToEnd(calls: RedisClient, number: number): Promise<void> {
-    const [last] = await calls.xrevrange(this.#keyOf(number), '+', '-', 'COUNT', 1);
-    this.#follow(number, last?.[0] ?? '0-0');
+  async skipToEnd(number: number): Promise<void> {
+    this.#follow(number, await this.#lastOf(number));
   }
 
   /** Buckets whose announcement is lost; and what others have announced since. */
-  async announceAgain(calls: RedisClient): Promise<void> {
+  async announceAgain(): Promise<void> {
     const announced = new Set<number>();
     this.#lastBucket = '0-0';
-    for (const [id, [kind, number]] of await calls.xrange(this.#bucketsKey, '-', '+')) {
+    const entries = await this.#host.at(this.#bucketsKey, (client) => client.xrange(this.#bucketsKey, '-', '+'));
+    for (const [id, [kind, number]] of entries) {
       this.#lastBucket = id;
       if (kind !== 'bucket') continue;
       announced.add(Number(number));
       this.#add(Number(number));
     }
     for (const { number } of [...this.#places.values()]) {
-      if (!announced.has(number)) await calls.xadd(this.#bucketsKey, '*', 'bucket', number);
+      if (!announced.has(number))
+        await this.#host.at(this.#bucketsKey, (client) => client.xadd(this.#bucketsKey, '*', 'bucket', number));
     }
-  }
-
-  /** Undefined: it leads to a replica. */
-  readRun(): Promise<string | undefined> {
-    return this.#connection.readRun();
-  }
-
-  /** Its address may lead to another process now. */
-  lookAgain(): void {
-    this.#connection.lookAgain();
   }
 
   run(): void {
-    void this.#loop();
+    this.#isRunning = true;
+    for (const reader of this.#readers.values()) reader.run(this.#host.isCluster);
+  }
+
+  /** Whether it reads them from where they are now. */
+  lookAgain(numbers: readonly number[] = []): void {
+    const keys = this.#host.isCluster ? numbers.map((number) => this.#keyOf(number)) : [this.#bucketsKey];
+    for (const key of keys) this.#readers.get(key)?.lookAgain();
   }
 
   close(): void {
-    this.#isClosed = true;
-    this.#connection.close();
+    for (const reader of this.#readers.values()) reader.close();
   }
 
-  async #loop(): Promise<void> {
-    while (!this.#isClosed) {
-      try {
-        await this.#readOnce();
-      } catch (error) {
-        if (this.#isClosed) return;
-        this.#host.handleAway(error);
-        await pause(RETRY_MS);
-      }
-    }
+  #readerOf(key: string): LogReader {
+    return new LogReader({
+      blockMs: this.#host.isCluster ? CLUSTER_BLOCK_MS : BLOCK_MS,
+      address: () => this.#host.addressOf(key),
+      streams: () => this.#streamsAt(key),
+      handleReturned: (run) => this.#host.handleReturned(run, this.#numbersAt(key)),
+      handleEntries: (stream, entries) => this.#take(stream, entries),
+      handleAway: (error) => this.#host.handleAway(key, error),
+      handleHeard: () => this.#host.handleHeard(),
+    });
   }
 
-  async #readOnce(): Promise<void> {
-    if (this.#looks < this.#cuts) await this.#lookAt(this.#cuts);
+  #streamsAt(key: string): { readonly keys: string[]; readonly lasts: string[] } {
+    if (this.#host.isCluster) return { keys: [key], lasts: [this.#places.get(key)?.last ?? this.#lastBucket] };
     const places = [...this.#places.values()];
-    const keys = [this.#bucketsKey, ...places.map(({ key }) => key)];
-    const lasts = [this.#lastBucket, ...places.map(({ last }) => last)];
-    const reading = this.#connection.client.xreadBuffer(
-      'COUNT',
-      MOST_ENTRIES,
-      'BLOCK',
-      BLOCK_MS,
-      'STREAMS',
-      ...keys,
-      ...lasts,
-    );
-    // It may never settle where its connection was cut off.
-    reading.catch(ignore);
-    if (!(await within(SILENT_MS, reading))) {
-      this.lookAgain();
-      throw new Error(`Redis was silent for ${SILENT_MS} ms`);
-    }
-    const streams = (await reading) as Streams;
-    this.#host.handleHeard();
-    for (const [key, entries] of streams ?? []) this.#take(key.toString(), entries);
+    return {
+      keys: [this.#bucketsKey, ...places.map((place) => place.key)],
+      lasts: [this.#lastBucket, ...places.map(({ last }) => last)],
+    };
   }
 
-  async #lookAt(cuts: number): Promise<void> {
-    const run = await this.readRun();
-    if (run === undefined) {
-      this.lookAgain();
-      throw new Error('READONLY: the log is read from a replica');
-    }
-    await this.#host.handleReturned(run);
-    this.#looks = cuts;
-    this.#host.handleHeard();
+  #numbersAt(key: string): number[] {
+    const place = this.#places.get(key);
+    if (place !== undefined) return [place.number];
+    return this.#host.isCluster ? [] : [...this.#places.values()].map(({ number }) => number);
+  }
+
+  async #lastOf(number: number): Promise<string> {
+    const key = this.#keyOf(number);
+    const [last] = await this.#host.at(key, (client) => client.xrevrange(key, '+', '-', 'COUNT', 1));
+    return last?.[0] ?? '0-0';
   }
 
   #take(key: string, entries: readonly Entry[]): void {
@@ -214,6 +196,10 @@ export class BucketTail {
   #follow(number: number, last: string): void {
     const key = this.#keyOf(number);
     this.#places.set(key, { number, key, last, position: Number(last.split('-')[0]) });
+    if (!this.#host.isCluster || this.#readers.has(key)) return;
+    const reader = this.#readerOf(key);
+    this.#readers.set(key, reader);
+    if (this.#isRunning) reader.run(true);
   }
 
   #keyOf(number: number): string {
@@ -221,16 +207,6 @@ export class BucketTail {
   }
 }
 
-type Entry = readonly [Buffer, readonly Buffer[]];
-type Streams = readonly (readonly [Buffer, readonly Entry[]])[] | null;
-
-function ignore(): void {
-  // Whoever waits for it hears it; and the next read looks where it leads to.
-}
-
 const BLOCK_MS = 1_000;
-/** Longer than a read waits; then the connection is taken for dead. */
-const SILENT_MS = 3_000;
-/** Of one read and log. */
-const MOST_ENTRIES = 1_000;
-const RETRY_MS = 50;
+/** Of each of up to 257 reads that wait at once: they cost something where nothing happens. */
+const CLUSTER_BLOCK_MS = 3_000;

@@ -10,6 +10,8 @@ import { Durations } from '../durations.js';
 import type { Quantiles } from '../engine.js';
 import type { Argument, AskedGroup, GroupReply } from './group-arguments.js';
 import { canJoin, packGroups, readReplies } from './group-arguments.js';
+import { keysOfBucket, keysOfCommit } from './keys.js';
+import type { Primaries } from './primaries.js';
 import type { RedisAddress } from './redis-address.js';
 import { foreignKeys, redisUnavailable } from './redis-errors.js';
 import type { Bucket, RedisPrimary } from './redis-primary.js';
@@ -48,7 +50,7 @@ interface Line {
 }
 
 export class CommitCalls {
-  readonly #primary: RedisPrimary;
+  readonly #primaries: Primaries;
   readonly #host: CallsHost;
   readonly #lines = new Map<Bucket, Line>();
   readonly #durations = new Durations();
@@ -58,8 +60,8 @@ export class CommitCalls {
   #windowHits = 0;
   #isClosing = false;
 
-  constructor(primary: RedisPrimary, host: CallsHost) {
-    this.#primary = primary;
+  constructor(primaries: Primaries, host: CallsHost) {
+    this.#primaries = primaries;
     this.#host = host;
   }
 
@@ -124,20 +126,25 @@ export class CommitCalls {
     const args: Argument[] = [bucket.prefix, '', WINDOW_MS, LOG_ENTRIES, ...packed];
     let sent: 'not' | 'sent' | 'made' = 'not';
     let replies: GroupReply[];
+    let primary: RedisPrimary | undefined;
     try {
-      if (!this.#primary.isKnownIn(bucket)) await this.#primary.takeOver(bucket);
+      primary = this.#primaries.of(bucket.slot);
+      if (!primary.isKnownIn(bucket)) await primary.takeOver(bucket);
       args[1] = bucket.run;
+      const keys = this.#primaries.isCluster ? keysOf(bucket, pending.slice(0, count)) : undefined;
       sent = 'sent';
-      replies = readReplies(await this.#primary.evaluate(COMMIT, args));
+      replies = readReplies(await primary.evaluate(COMMIT, args, keys));
       sent = 'made';
-      await this.#primary.acknowledge();
+      await primary.acknowledge();
     } catch (error) {
       const refusal = sent === 'made' ? undefined : redisRefusalOf(error);
       // One that says why not has done nothing; all else may have come too late for us.
       if (sent !== 'not' && (refusal === undefined || refusal === 'broken')) {
         for (const one of pending.slice(0, count)) one.mayBeMade = true;
       }
-      await this.#handleRefusal(refusal, error, bucket, pending, count);
+      if (refusal === 'fenced') primary!.forgetRun();
+      const why = refusal === undefined ? (primary?.failure ?? error) : error;
+      await this.#handleRefusal(refusal, why, bucket, pending, count);
       return;
     }
     this.#calls += 1;
@@ -161,11 +168,13 @@ export class CommitCalls {
       case 'fenced':
         this.#fenced += 1;
         bucket.run = '';
-        this.#primary.forgetRun();
         return this.#giveUpOld(pending, error);
       case 'elsewhere':
         this.#host.handleAway(error);
-        this.#primary.lookAgain();
+        this.#primaries.lookAgain(bucket.slot);
+        return this.#giveUpOld(pending, error);
+      case 'moved':
+        this.#primaries.lookAgain(bucket.slot);
         return this.#giveUpOld(pending, error);
       case 'full':
         this.#host.handleFull(error);
@@ -182,6 +191,7 @@ export class CommitCalls {
         return;
       default:
         this.#host.handleAway(error);
+        if (this.#primaries.isCluster) this.#primaries.lookAgain(bucket.slot);
         await this.#giveUpOld(pending, error);
     }
   }
@@ -253,6 +263,13 @@ function joined(pending: readonly Pending[]): { readonly calls: readonly Pending
     count += 1;
   }
   return { calls, count };
+}
+
+/** Whatever it may touch: a slot that is on its way has to have all of it, or none. */
+function keysOf({ prefix }: Bucket, pending: readonly Pending[]): string[] {
+  const keys = new Set(keysOfBucket(prefix));
+  for (const { group } of pending) for (const key of keysOfCommit(prefix, group.sessionId, group.link)) keys.add(key);
+  return [...keys];
 }
 
 /** This server's own before the oldest that waits are never asked again. */

@@ -30,6 +30,16 @@ export function bucketPrefix(prefix: string, bucket: number): string {
   return `${prefix}bs:{b${bucket}}:`;
 }
 
+/** Of whatever the commit script may touch for a session and a link. */
+export function keysOfCommit(prefix: string, sessionId: string, link: string): string[] {
+  const keys = ['s:', 'g:', 'n:', 'r:', 'v:', 'x:'].map((kind) => `${prefix}${kind}${sessionId}`);
+  return link === '' ? keys : [...keys, `${prefix}w:${link}`];
+}
+
+export function keysOfBucket(prefix: string): string[] {
+  return ['head', 'log', 'sessions'].map((name) => `${prefix}${name}`);
+}
+
 export function bucketOf(sessionId: string): number {
   return hashOf(sessionId) % BUCKETS;
 }

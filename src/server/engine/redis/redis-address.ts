@@ -11,10 +11,14 @@ export interface RedisLogin {
   readonly password: string | undefined;
 }
 
-/** `sentinel`: whichever process the sentinels at `nodes` call the primary of `name`; what they ask for themselves is `sentinelLogin`. */
+/**
+ * `sentinel`: whichever process the sentinels at `nodes` call the primary of `name`; what they ask for themselves is `sentinelLogin`. `cluster`: all
+ * primaries of the cluster that some of `nodes` belong to; each of them is a `node` then.
+ */
 export type RedisPlace =
   | { readonly kind: 'socket'; readonly path: string }
-  | { readonly kind: 'node'; readonly node: RedisNode }
+  | { readonly kind: 'node'; readonly node: RedisNode; readonly isInCluster?: boolean }
+  | { readonly kind: 'cluster'; readonly nodes: readonly RedisNode[] }
   | {
       readonly kind: 'sentinel';
       readonly nodes: readonly RedisNode[];
@@ -34,7 +38,7 @@ export interface RedisAddress {
 
 /**
  * `redis://[USER:PASSWORD@]HOST[:PORT][/PREFIX]`, `redis+sentinel://[USER:PASSWORD@]HOST[:PORT],…/NAME[/PREFIX]` with `?sentinel_username=…&sentinel_password=…`
- * where the sentinels ask for them, `rediss` instead of `redis` with TLS, `unix:/PATH[?PREFIX]`. @throws InvalidOptionsError naming the part; no part of
+ * where the sentinels ask for them, `redis+cluster://[USER:PASSWORD@]HOST[:PORT],…[/PREFIX]`, `rediss` instead of `redis` with TLS, `unix:/PATH[?PREFIX]`. @throws InvalidOptionsError naming the part; no part of
  * what may be a password is repeated
  */
 export function parseRedisUrl(url: string): RedisAddress {
@@ -46,10 +50,18 @@ export function parseRedisUrl(url: string): RedisAddress {
   const isTls = tls !== '';
   const shown = `redis${tls}${kind ?? ''}://${nodes.map(shownNode).join()}`;
   const common = { login: parseLogin(userAndPassword), isTls };
-  if (kind === undefined) {
-    if (nodes.length > 1) throw refused(`has several hosts: give ${SENTINEL_FORM} for those of sentinels`);
+  if (kind !== '+sentinel') {
     if (query !== undefined) throw refused('takes nothing behind a question mark: write ? in a password as %3F');
-    return { ...common, place: { kind: 'node', node: nodes[0]! }, prefix: prefixOf(path.slice(1)), shown };
+    const prefix = prefixOf(path.slice(1));
+    if (kind === undefined && nodes.length > 1)
+      throw refused(
+        `has several hosts: give ${SENTINEL_FORM} for those of sentinels, ${CLUSTER_FORM} for those of a cluster`,
+      );
+    if (kind === undefined) return { ...common, place: { kind: 'node', node: nodes[0]! }, prefix, shown };
+    // It would hold all keys in one slot.
+    if (/[{}]/.test(prefix))
+      throw refused('has a brace in its prefix, which a cluster takes for its own: give another');
+    return { ...common, place: { kind: 'cluster', nodes }, prefix, shown };
   }
   const [, name = '', rest = ''] = /^\/([^/]*)(?:\/(.*))?$/.exec(path) ?? [];
   if (name === '') throw refused(`lacks the name that the sentinels give to the primary: give ${SENTINEL_FORM}`);
@@ -119,6 +131,7 @@ function refused(why: string, cause?: unknown): InvalidOptionsError {
 }
 
 /** What stands before the last @ of the hosts is the user and the password. */
-const FORM = /^redis(s?)(\+sentinel)?:\/\/(?:([^/?#]*)@)?([^/?#@]+)(\/[^?#]*)?(?:\?(.*))?$/;
+const FORM = /^redis(s?)(\+sentinel|\+cluster)?:\/\/(?:([^/?#]*)@)?([^/?#@]+)(\/[^?#]*)?(?:\?(.*))?$/;
 const SENTINEL_FORM = 'redis+sentinel://[USER:PASSWORD@]HOST:PORT,HOST:PORT/NAME[/PREFIX]';
-const FORMS = `redis://[USER:PASSWORD@]HOST[:PORT][/PREFIX] or ${SENTINEL_FORM}, each with rediss for TLS`;
+const CLUSTER_FORM = 'redis+cluster://[USER:PASSWORD@]HOST:PORT,HOST:PORT[/PREFIX]';
+const FORMS = `redis://[USER:PASSWORD@]HOST[:PORT][/PREFIX], ${SENTINEL_FORM} or ${CLUSTER_FORM}, each with rediss for TLS`;

@@ -68,6 +68,9 @@ function placeOptions(place: RedisPlace, isTls: boolean): RedisOptions {
       return { path: place.path };
     case 'node':
       return { ...place.node };
+    case 'cluster':
+      // Nobody connects to all of it.
+      return { ...place.nodes[0]! };
     case 'sentinel': {
       const { nodes, name, sentinelLogin } = place;
       const { username, password } = sentinelLogin;

@@ -27,6 +27,7 @@ export interface ConnectionHost {
 export class RedisConnection {
   readonly client: RedisClient;
   readonly #shown: string;
+  #failure: Error | undefined;
 
   /** Ready for calls. @throws EngineUnavailableError for what does not pass by itself, else what `ioredis` or the system says */
   static async open(address: RedisAddress, host: ConnectionHost): Promise<RedisConnection> {
@@ -38,7 +39,10 @@ export class RedisConnection {
     client.on('error', (error: Error) => {
       if (opened === undefined) cause ??= error;
       // It says so too where it has come to the end of its list, without having failed.
-      else if (!LIST_IS_OVER.test(error.message)) host.handleAway(error);
+      else if (!LIST_IS_OVER.test(error.message)) {
+        connection.#failure = error;
+        host.handleAway(error);
+      }
     });
     const leave = (): void => connection.close();
     host.waiting?.addEventListener('abort', leave);
@@ -54,7 +58,10 @@ export class RedisConnection {
       host.waiting?.removeEventListener('abort', leave);
     }
     client.on('close', () => host.handleCut());
-    client.on('ready', () => host.handleReady());
+    client.on('ready', () => {
+      connection.#failure = undefined;
+      host.handleReady();
+    });
     return connection;
   }
 
@@ -76,6 +83,16 @@ export class RedisConnection {
     return run.slice(0, RUN_CHARACTERS) + history.slice(0, RUN_CHARACTERS);
   }
 
+  /** From the next call on. */
+  set silentMs(silentMs: number) {
+    this.client.options.socketTimeout = silentMs;
+  }
+
+  /** Why it is not there: says more than a call that fails by it. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
   /** Its address may lead to another process now. */
   lookAgain(): void {
     // One that is not there looks already: `ioredis` would give up for good. One that is greeted may wait for an answer.
@@ -92,8 +109,8 @@ export class RedisConnection {
 async function causeOf({ place, isTls, shown }: RedisAddress, failure: unknown): Promise<unknown> {
   // Whoever refuses with a sentence has understood.
   if (place.kind === 'socket' || (failure as Error).name === 'ReplyError') return failure;
-  if (place.kind === 'node') {
-    await sayWrongProtocol({ ...place.node, isTls, shown }, failure);
+  if (place.kind !== 'sentinel') {
+    if (place.kind === 'node') await sayWrongProtocol({ ...place.node, isTls, shown }, failure);
     return failure;
   }
   let cause: Error | undefined;

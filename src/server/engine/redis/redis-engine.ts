@@ -35,25 +35,30 @@ import { openWhenThere } from '../open-when-there.js';
 import type { WindowRecord } from '../records.js';
 import type { Ack } from './ack.js';
 import { BucketTail } from './bucket-tail.js';
+import { ClusterPrimaries } from './cluster-primaries.js';
 import type { Answer } from './commit-calls.js';
 import { CommitCalls, WINDOW_MS } from './commit-calls.js';
-import type { AskedGroup, GroupReply } from './group-arguments.js';
-import { bucketOf, bucketPrefix, type RootKeys, rootKeys } from './keys.js';
+import type { Argument, AskedGroup, GroupReply } from './group-arguments.js';
+import { bucketOf, bucketPrefix, keysOfBucket, keysOfCommit, type RootKeys, rootKeys } from './keys.js';
 import { Lineage } from './lineage.js';
 import { LiveServers } from './live-servers.js';
 import type { LoggedCommit } from './log-entry.js';
 import { type KeptSession, readSession } from './log-entry.js';
 import { preferredServers } from './preferred-servers.js';
+import type { Primaries } from './primaries.js';
+import { OnePrimary } from './primaries.js';
 import type { RedisAddress } from './redis-address.js';
 import { parseRedisUrl } from './redis-address.js';
 import type { RedisClient } from './redis-client.js';
-import { foreignKeys, redisAway, redisUnavailable } from './redis-errors.js';
+import { clusterCause, foreignKeys, redisAway, redisUnavailable } from './redis-errors.js';
 import type { Bucket } from './redis-primary.js';
 import { RedisPrimary } from './redis-primary.js';
 import { passesByItself, redisRefusalOf } from './redis-refusal.js';
 import { resultOf, windowOf } from './script-results.js';
+import type { Script } from './scripts.js';
 import { IDLE, OPEN_WINDOW, READ_SESSION, TOUCH } from './scripts.js';
 import { SessionReplica } from './session-replica.js';
+import { slotOf } from './slot-map.js';
 
 export interface RedisEngineOptions {
   /** When an outcome counts: said by the primary, kept by a replica too, or on its disk. Default `replica` where there is one, else `primary`. */
@@ -85,7 +90,7 @@ export class RedisEngine implements Engine {
   readonly #tails = new Map<string, Promise<unknown>>();
   /** Of sessions of which is asked in this turn how far they are. */
   readonly #heads = new Map<string, Promise<void>>();
-  #primary: RedisPrimary | undefined;
+  #primaries: Primaries | undefined;
   #calls: CommitCalls | undefined;
   #tail: BucketTail | undefined;
   #host: EngineHost | undefined;
@@ -102,7 +107,7 @@ export class RedisEngine implements Engine {
 
   /**
    * `url`: `redis://[USER:PASSWORD@]HOST[:PORT][/PREFIX]`; `redis+sentinel://[USER:PASSWORD@]HOST[:PORT],…/NAME[/PREFIX]` for whichever process these sentinels
-   * call the primary of NAME, with `?sentinel_password=…` and `&sentinel_username=…` where they ask for them; `rediss` instead of `redis` with TLS;
+   * call the primary of NAME, with `?sentinel_password=…` and `&sentinel_username=…` where they ask for them; `redis+cluster://[USER:PASSWORD@]HOST[:PORT],…[/PREFIX]`; `rediss` instead of `redis` with TLS;
    * `unix:PATH[?PREFIX]`. @throws InvalidOptionsError for an address that is none
    */
   constructor(url: string, { ack, behindMs = DEFAULT_BEHIND_MS, advertise }: RedisEngineOptions = {}) {
@@ -166,7 +171,7 @@ export class RedisEngine implements Engine {
       return await this.#begin(host);
     } catch (error) {
       this.#disconnect();
-      this.#primary = this.#calls = this.#tail = this.#servers = undefined;
+      this.#primaries = this.#calls = this.#tail = this.#servers = undefined;
       this.#buckets.clear();
       this.#replicas.clear();
       // A call that was cut off knows less than its connection.
@@ -175,55 +180,76 @@ export class RedisEngine implements Engine {
   }
 
   async #begin(host: EngineHost): Promise<string> {
-    const primary = await RedisPrimary.open(this.#address, this.#ack, this.#behindMs, {
-      ...{ logger: host.logger, waiting: host.waiting },
-      handleAway: (error) => this.#handleAway(error),
-      handleReady: () => this.#handleThere(),
-      handleOther: () => this.#tail?.lookAgain(),
-    });
-    this.#primary = primary;
-    this.#calls = new CommitCalls(primary, {
+    const primaries = await this.#openPrimaries(host);
+    this.#primaries = primaries;
+    this.#calls = new CommitCalls(primaries, {
       ...{ address: this.#address, behindMs: this.#behindMs, nowMs: host.nowMs },
       handleAnswer: () => this.#handleThere(),
       handleAway: (error) => this.#handleAway(error),
       handleFull: (error) => this.#setHealth('full', error),
     });
-    const calls = primary.client;
-    await calls.hsetnx(this.#keys.meta, 'format', FORMAT);
-    await calls.hsetnx(this.#keys.meta, 'epoch', host.epoch ?? host.newEpoch());
-    const [format, epoch] = await calls.hmget(this.#keys.meta, 'format', 'epoch');
+    const { meta } = this.#keys;
+    await this.#keepMeta(host.epoch ?? host.newEpoch());
+    const [format, epoch] = await this.#at(meta, (client) => client.hmget(meta, 'format', 'epoch'));
     if (format !== String(FORMAT)) {
       throw new EngineFormatError(
         `the keys at ${this.#address.shown} have format ${format ?? 'none'}, and this server knows ${FORMAT}: upgrade it, or give another prefix`,
       );
     }
-    this.#tail = await BucketTail.open(this.#address, this.#keys.buckets, {
-      waiting: host.waiting,
+    this.#tail = new BucketTail(this.#keys.buckets, {
+      isCluster: primaries.isCluster,
       handleBucket: (number) => void this.#bucket(number),
       handleCommit: (commit) => this.#handleLogged(commit),
       handleHole: (number, cause) => this.#handleHole(number, cause),
-      handleReturned: (run) => this.#lookForLosses(run),
-      handleAway: (error) => this.#handleAway(error),
+      handleReturned: (run, numbers) => this.#lookForLosses(run, numbers),
+      handleAway: (key, error) => this.#handleTailAway(key, error),
       handleHeard: () => this.#handleThere(),
       prefixOf: (number) => bucketPrefix(this.#address.prefix, number),
+      addressOf: (key) => primaries.addressOf(slotOf(key)),
+      at: (key, ask) => this.#at(key, ask),
     });
-    this.#checkSame(await primary.readRun(), await this.#tail.readRun());
+    const run = await this.#tail.open(host.waiting);
+    // In a cluster each log is looked at before it is read.
+    if (!primaries.isCluster) this.#checkSame(0, await primaries.of(0).readRun(), run);
     for (const number of await this.#tail.known()) {
       const bucket = this.#bucket(number);
-      await this.#asked().takeOver(bucket);
-      for (const id of await calls.smembers(`${bucket.prefix}sessions`)) await this.#load(id);
+      await this.#takeOver(bucket);
+      const key = `${bucket.prefix}sessions`;
+      for (const id of await this.#at(key, (client) => client.smembers(key))) await this.#load(id);
     }
     if (this.#advertise !== undefined) {
       this.#servers = new LiveServers(
         this.#advertise,
         this.#keys.servers,
-        (script, args) => primary.evaluate(script, args),
+        (script, args) => this.#evaluate(script, this.#keys.servers, args, [this.#keys.servers]),
         () => this.#opened().handleServers?.(),
       );
       await this.#servers.renew();
     }
+    primaries.handleStarted();
     this.#tail.run();
     return epoch!;
+  }
+
+  async #openPrimaries(host: EngineHost): Promise<Primaries> {
+    const said = {
+      ...{ logger: host.logger, waiting: host.waiting },
+      handleAway: (error: Error) => this.#handleAway(error),
+      handleReady: () => this.#handleThere(),
+    };
+    const [ack, behindMs] = [this.#ack, this.#behindMs];
+    if (this.#address.place.kind === 'cluster') {
+      return ClusterPrimaries.open(
+        this.#address,
+        { ack, behindMs },
+        { ...said, handleOther: (serves) => this.#handleOther(serves) },
+      );
+    }
+    const handleOther = (): void => this.#tail?.lookAgain();
+    return new OnePrimary(
+      await RedisPrimary.open(this.#address, ack, behindMs, { ...said, handleOther }),
+      this.#address,
+    );
   }
 
   follow(sessionId: string, follower: Follower, create?: NewSession): Kept<Following | undefined> {
@@ -240,17 +266,19 @@ export class RedisEngine implements Engine {
     follower: Follower,
     create: NewSession | undefined,
   ): Promise<Following | undefined> {
-    if (create !== undefined) {
-      const number = bucketOf(sessionId);
-      // Before the first session is there: whoever follows must not miss it.
-      if (!this.#tail!.follows(number)) await this.#tail!.announce(this.#redis(), number);
-      const metadata = JSON.stringify(create.metadata);
-      await this.#makeSession(sessionId, metadata);
+    try {
+      if (create !== undefined) {
+        // Before the first session is there: whoever follows must not miss it.
+        await this.#tail!.announce(bucketOf(sessionId));
+        await this.#makeSession(sessionId, JSON.stringify(create.metadata));
+      }
+      const replica = await this.#load(sessionId);
+      if (replica === undefined) return undefined;
+      replica.follower = follower;
+      return replica;
+    } catch (error) {
+      throw error instanceof BridgeError ? error : redisUnavailable(this.#address, error);
     }
-    const replica = await this.#load(sessionId);
-    if (replica === undefined) return undefined;
-    replica.follower = follower;
-    return replica;
   }
 
   commit(group: Group): Kept<Outcome> {
@@ -331,7 +359,12 @@ export class RedisEngine implements Engine {
   /** Where what this server has told may be lost, its revisions do not say what it has. */
   #whenChecked(bucket: Bucket, tell: () => void): void {
     if (bucket.generation === bucket.checkedGeneration) tell();
-    else this.#unchecked.push({ bucket, tell });
+    else {
+      const isFirst = !this.#unchecked.some((one) => one.bucket === bucket);
+      this.#unchecked.push({ bucket, tell });
+      // Its slot may have moved while its log waits where it was.
+      if (isFirst && this.#serving().isCluster) this.#tail!.lookAgain([bucket.number]);
+    }
   }
 
   #sharedStats(): SharedStats {
@@ -340,14 +373,13 @@ export class RedisEngine implements Engine {
     return {
       ...{ tailMs: this.#tailed.read(), tailRevisions, forks: this.#forks },
       ...{ fenced: this.#calls?.fenced ?? 0, windowHits: this.#calls?.windowHits ?? 0 },
-      takeovers: this.#primary?.takeovers ?? 0,
+      ...{ takeovers: this.#primaries?.takeovers ?? 0, primariesAway: this.#primaries?.away.length ?? 0 },
     };
   }
 
   async head(sessionId: string): Promise<number> {
-    const revision = Number(
-      (await this.#redis().hget(`${this.#bucket(bucketOf(sessionId)).prefix}s:${sessionId}`, 'revision')) ?? 0,
-    );
+    const key = `${this.#bucket(bucketOf(sessionId)).prefix}s:${sessionId}`;
+    const revision = Number((await this.#at(key, (client) => client.hget(key, 'revision'))) ?? 0);
     const replica = this.#replicas.get(sessionId);
     if (replica !== undefined) await new Promise<void>((resolve) => replica.whenAt(revision, resolve));
     return revision;
@@ -355,7 +387,8 @@ export class RedisEngine implements Engine {
 
   async openWindow(sessionId: string, link: string, answered: number): Promise<WindowRecord | undefined> {
     const { prefix } = this.#bucket(bucketOf(sessionId));
-    const said = (await this.#asked().evaluate(OPEN_WINDOW, [`${prefix}w:${link}`, WINDOW_MS, answered])) as Buffer[];
+    const key = `${prefix}w:${link}`;
+    const said = (await this.#evaluate(OPEN_WINDOW, key, [key, WINDOW_MS, answered], [key])) as Buffer[];
     return said.length === 0 ? undefined : windowOf(link, said);
   }
 
@@ -394,17 +427,13 @@ export class RedisEngine implements Engine {
 
   touch(sessionIds: readonly string[]): void {
     for (const sessionId of sessionIds) {
-      const { prefix } = this.#bucket(bucketOf(sessionId));
       // The next one says so again.
-      this.#asked()
-        .evaluate(TOUCH, [prefix, sessionId])
-        .catch((error: unknown) => this.#handleAway(error));
+      this.#evaluateOf(TOUCH, sessionId).catch((error: unknown) => this.#handleAway(error));
     }
   }
 
   async idleMs(sessionId: string): Promise<number> {
-    const { prefix } = this.#bucket(bucketOf(sessionId));
-    return Number(await this.#asked().evaluate(IDLE, [prefix, sessionId]));
+    return Number(await this.#evaluateOf(IDLE, sessionId));
   }
 
   async close(): Promise<void> {
@@ -451,20 +480,22 @@ export class RedisEngine implements Engine {
   // --- what was lost
 
   /** Redis may have begun again with less than it had acknowledged: what this server has seen of it says so. */
-  async #lookForLosses(tailRun: string): Promise<void> {
-    const redis = this.#redis();
-    this.#checkSame(await this.#asked().readRun(), tailRun);
+  async #lookForLosses(tailRun: string, numbers: readonly number[]): Promise<void> {
+    const primaries = this.#serving();
+    if (primaries.isCluster && numbers.length === 0) return this.#tail!.announceAgain();
     // Where all of it is lost, even what it was.
-    await redis.hsetnx(this.#keys.meta, 'format', FORMAT);
-    await redis.hsetnx(this.#keys.meta, 'epoch', this.#epoch);
+    if (!primaries.isCluster) await this.#keepMeta(this.#epoch);
+    const buckets = primaries.isCluster ? numbers.map((number) => this.#bucket(number)) : [...this.#buckets.values()];
+    const slot = buckets[0]?.slot ?? 0;
+    this.#checkSame(slot, await primaries.of(slot).readRun(), tailRun);
     let isOther = false;
-    for (const bucket of this.#buckets.values()) {
-      await this.#asked().takeOver(bucket);
+    for (const bucket of buckets) {
+      await this.#takeOver(bucket);
       if (bucket.generation === bucket.checkedGeneration) continue;
       isOther = true;
       if (await this.#hasLost(bucket)) {
         // What comes behind it is read from the log, all before with the sessions.
-        await this.#tail!.skipToEnd(redis, bucket.number);
+        await this.#tail!.skipToEnd(bucket.number);
         for (const replica of this.#replicasIn(bucket)) await this.#reload(replica, undefined, true);
       }
       // Where it was cut off in between, it looks again.
@@ -473,24 +504,30 @@ export class RedisEngine implements Engine {
     const answered = this.#unchecked;
     this.#unchecked = [];
     for (const { bucket, tell } of answered) this.#whenChecked(bucket, tell);
-    if (isOther) await this.#tail!.announceAgain(redis);
+    if (isOther && !primaries.isCluster) await this.#tail!.announceAgain();
+  }
+
+  async #keepMeta(epoch: string): Promise<void> {
+    const { meta } = this.#keys;
+    await this.#at(meta, (client) => client.hsetnx(meta, 'format', FORMAT));
+    await this.#at(meta, (client) => client.hsetnx(meta, 'epoch', epoch));
   }
 
   /** What is asked and what the log is read from: in a failover they may lead to two processes. @throws Error; then both look again */
-  #checkSame(asked: string, tail: string | undefined): void {
+  #checkSame(slot: number, asked: string, tail: string | undefined): void {
     if (asked === tail) return;
-    this.#asked().lookAgain();
+    this.#serving().lookAgain(slot);
     this.#tail!.lookAgain();
     throw new Error('two processes answer as its primary');
   }
 
   /** False: all that was read of its log is kept, so that the log goes on from there. */
   async #hasLost(bucket: Bucket): Promise<boolean> {
-    if (!(await this.#tail!.isAsLong(this.#redis(), bucket.number))) return true;
+    if (!(await this.#tail!.isAsLong(bucket.number))) return true;
     const kept = new Map<SessionReplica, Lineage>();
     for (const replica of this.#replicasIn(bucket)) {
       const key = `${bucket.prefix}s:${replica.id}`;
-      const [revision, life, text] = await this.#redis().hmget(key, 'revision', 'life', 'lineage');
+      const [revision, life, text] = await this.#at(key, (client) => client.hmget(key, 'revision', 'life', 'lineage'));
       const lineage = new Lineage(text ?? '');
       if (replica.hasLost({ life: Number(life ?? -1), revision: Number(revision ?? 0), lineage })) return true;
       kept.set(replica, lineage);
@@ -590,7 +627,7 @@ export class RedisEngine implements Engine {
     try {
       const bucket = this.#bucket(bucketOf(sessionId));
       // What it reads is of this generation.
-      if (bucket.checkedGeneration < 0) await this.#asked().takeOver(bucket);
+      if (bucket.checkedGeneration < 0) await this.#takeOver(bucket);
       const kept = readSession(await this.#read(sessionId));
       const again = this.#replicas.get(sessionId);
       if (again !== undefined || kept === undefined) return again;
@@ -611,8 +648,7 @@ export class RedisEngine implements Engine {
   }
 
   #read(sessionId: string): Promise<unknown> {
-    const { prefix } = this.#bucket(bucketOf(sessionId));
-    return this.#asked().evaluate(READ_SESSION, [prefix, sessionId]);
+    return this.#evaluateOf(READ_SESSION, sessionId);
   }
 
   #forget(replica: SessionReplica): void {
@@ -632,7 +668,7 @@ export class RedisEngine implements Engine {
     let bucket = this.#buckets.get(number);
     if (bucket === undefined) {
       const prefix = bucketPrefix(this.#address.prefix, number);
-      bucket = { number, prefix, generation: -1, checkedGeneration: -1, run: '' };
+      bucket = { number, prefix, slot: slotOf(prefix), generation: -1, checkedGeneration: -1, run: '' };
       this.#buckets.set(number, bucket);
     }
     return bucket;
@@ -642,12 +678,30 @@ export class RedisEngine implements Engine {
     return opened(this.#host);
   }
 
-  #redis(): RedisClient {
-    return this.#asked().client;
+  #serving(): Primaries {
+    return opened(this.#primaries);
   }
 
-  #asked(): RedisPrimary {
-    return opened(this.#primary);
+  #at<T>(key: string, ask: (client: RedisClient) => Promise<T>): Promise<T> {
+    const primaries = this.#serving();
+    return primaries.at(primaries.isCluster ? slotOf(key) : 0, ({ client }) => ask(client));
+  }
+
+  #evaluate(script: Script, key: string, args: readonly Argument[], keys: readonly string[]): Promise<unknown> {
+    const primaries = this.#serving();
+    return primaries.at(primaries.isCluster ? slotOf(key) : 0, (primary) =>
+      primary.evaluate(script, args, primaries.isCluster ? keys : undefined),
+    );
+  }
+
+  #evaluateOf(script: Script, sessionId: string): Promise<unknown> {
+    const { prefix } = this.#bucket(bucketOf(sessionId));
+    const keys = [...keysOfBucket(prefix), ...keysOfCommit(prefix, sessionId, '')];
+    return this.#evaluate(script, prefix, [prefix, sessionId], keys);
+  }
+
+  #takeOver(bucket: Bucket): Promise<void> {
+    return this.#serving().at(bucket.slot, (primary) => primary.takeOver(bucket));
   }
 
   #asking(): CommitCalls {
@@ -656,11 +710,37 @@ export class RedisEngine implements Engine {
 
   #handleAway(error: unknown): void {
     this.#lastError = error;
-    if (this.#stage === 'open') this.#setHealth('lost', error);
+    if (this.#stage === 'open') this.#setHealth('lost', clusterCause(this.#serving().away, error));
+  }
+
+  #handleTailAway(key: string, error: unknown): void {
+    const { isCluster } = this.#serving();
+    if (isCluster) this.#serving().lookAgain(slotOf(key));
+    // Its slot is read from elsewhere at once.
+    if (redisRefusalOf(error) !== 'moved') this.#handleAway(error);
+  }
+
+  /** Of a cluster: what is served there may lack some of what was told. */
+  #handleOther(serves: (slot: number) => boolean): void {
+    const there = [...this.#buckets.values()].filter(({ slot }) => serves(slot));
+    this.#tail?.lookAgain(there.map(({ number }) => number));
+    void this.#keepMetaAgain();
+  }
+
+  /** One that has just begun again takes nothing for two seconds. */
+  async #keepMetaAgain(): Promise<void> {
+    while (this.#stage === 'open') {
+      try {
+        return await this.#keepMeta(this.#epoch);
+      } catch (error) {
+        this.#handleAway(error);
+        await pause(RETRY_MS);
+      }
+    }
   }
 
   #handleThere(): void {
-    if (this.#stage !== 'open' || this.#health.state === 'ready' || !this.#asked().isKnown) return;
+    if (this.#stage !== 'open' || this.#health.state === 'ready' || !this.#serving().isWhole) return;
     this.#setHealth('ready', undefined);
   }
 
@@ -674,7 +754,7 @@ export class RedisEngine implements Engine {
   #disconnect(): void {
     this.#servers?.stop();
     this.#tail?.close();
-    this.#primary?.close();
+    this.#primaries?.close();
   }
 }
 

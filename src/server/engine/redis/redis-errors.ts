@@ -30,6 +30,27 @@ export function foreignKeys({ shown }: Place, cause: unknown): EngineFormatError
   );
 }
 
+export function notACluster({ shown }: Place, cause: unknown): EngineUnavailableError {
+  return new EngineUnavailableError(
+    `Redis at ${shown} is no node of a cluster (${sentenceOf(cause)}): give its address as redis://, or that of a node`,
+    { cause },
+  );
+}
+
+export function inACluster({ shown }: Place): EngineUnavailableError {
+  return new EngineUnavailableError(
+    `Redis at ${shown} is a node of a cluster: give its address as ${shown.replace('://', '+cluster://')}`,
+  );
+}
+
+/** The cause, with those of its primaries that are away. */
+export function clusterCause(away: readonly string[], cause: unknown): unknown {
+  if (away.length === 0) return cause;
+  return new Error(`${away.join(', ')} of the cluster: ${sentenceOf(cause)}: sessions elsewhere in it go on`, {
+    cause,
+  });
+}
+
 function sentenceOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }

@@ -9,6 +9,7 @@ import type { Argument } from './group-arguments.js';
 import type { RedisAddress } from './redis-address.js';
 import type { RedisClient } from './redis-client.js';
 import { RedisConnection } from './redis-connection.js';
+import { inACluster } from './redis-errors.js';
 import { type Script, TAKE_OVER } from './scripts.js';
 import { SentinelWatch } from './sentinel-watch.js';
 
@@ -26,6 +27,8 @@ export interface PrimaryHost {
 export interface Bucket {
   readonly number: number;
   readonly prefix: string;
+  /** Of a cluster. */
+  readonly slot: number;
   generation: number;
   /** In which what this server has of it was looked for losses. */
   checkedGeneration: number;
@@ -60,7 +63,7 @@ export class RedisPrimary {
   ): Promise<RedisPrimary> {
     let primary: RedisPrimary | undefined;
     const connection = await RedisConnection.open(address, {
-      ...{ silentMs: Math.max(MIN_SILENCE_MS, behindMs), waiting: host.waiting },
+      ...{ silentMs: Math.max(START_SILENCE_MS, behindMs), waiting: host.waiting },
       handleAway: (error) => host.handleAway(error),
       handleCut: () => primary?.forgetRun(),
       handleReady: () => {
@@ -99,14 +102,14 @@ export class RedisPrimary {
     this.#behindMs = behindMs;
   }
 
-  /** By its hash; the text goes where Redis does not know it. */
-  async evaluate(script: Script, args: readonly Argument[]): Promise<unknown> {
+  /** By its hash; the text goes where Redis does not know it. `keys`: for a cluster, which looks for them before it starts. */
+  async evaluate(script: Script, args: readonly Argument[], keys = NO_KEYS): Promise<unknown> {
     const { hash, text } = this.#isBefore7 ? script.before7 : script;
     try {
-      return await this.client.callBuffer('EVALSHA', hash, 0, ...args);
+      return await this.client.callBuffer('EVALSHA', hash, keys.length, ...keys, ...args);
     } catch (error) {
       if (!(error as Error).message.startsWith('NOSCRIPT')) throw error;
-      return this.client.callBuffer('EVAL', text, 0, ...args);
+      return this.client.callBuffer('EVAL', text, keys.length, ...keys, ...args);
     }
   }
 
@@ -140,7 +143,7 @@ export class RedisPrimary {
   async takeOver(bucket: Bucket): Promise<void> {
     const run = this.#run === '' ? await this.readRun() : this.#run;
     const known = [bucket.prefix, run, bucket.generation, bucket.run];
-    const generation = Number(await this.evaluate(TAKE_OVER, known));
+    const generation = Number(await this.evaluate(TAKE_OVER, known, [`${bucket.prefix}head`]));
     if (generation > bucket.generation && bucket.generation >= 0) this.#takeovers += 1;
     bucket.generation = generation;
     bucket.run = run;
@@ -158,6 +161,20 @@ export class RedisPrimary {
     this.#run = this.#lastRun = run;
     if (isOther) this.#host.handleOther();
     return run;
+  }
+
+  /** The server has read what is kept: no call takes as long as a large session may. */
+  handleStarted(): void {
+    this.#connection.silentMs = Math.max(MIN_SILENCE_MS, this.#behindMs);
+  }
+
+  /** Why it is away. */
+  get failure(): Error | undefined {
+    return this.#connection.failure;
+  }
+
+  get ack(): Ack | undefined {
+    return this.#ack;
   }
 
   get isKnown(): boolean {
@@ -180,6 +197,9 @@ export class RedisPrimary {
     const info = await this.client.info();
     const [major = 0, minor = 0] = (/^redis_version:(\d+)\.(\d+)/m.exec(info)?.slice(1) ?? []).map(Number);
     this.#isBefore7 = major < 7;
+    const { place } = this.#address;
+    const isInCluster = place.kind === 'node' && place.isInCluster === true;
+    if (/^cluster_enabled:1/m.test(info) && !isInCluster) throw inACluster(this.#address);
     const hasReplica = Number(/^connected_slaves:(\d+)/m.exec(info)?.[1] ?? 0) > 0;
     this.#ack ??= hasReplica ? 'replica' : 'primary';
     const policy = /^maxmemory_policy:(\S+)/m.exec(info)?.[1];
@@ -206,3 +226,6 @@ export class RedisPrimary {
 
 /** A call that is not answered for so long ends with its connection. */
 const MIN_SILENCE_MS = 1_000;
+/** While a server starts: it reads whole sessions. */
+const START_SILENCE_MS = 60_000;
+const NO_KEYS: readonly string[] = [];

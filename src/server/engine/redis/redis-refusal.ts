@@ -2,10 +2,11 @@
 import { BridgeError } from '../../../shared/errors.js';
 
 /**
- * `fenced`: another process is the primary than the one that the call was meant for. `elsewhere`: this one is none, or none any more.
+ * `fenced`: another process is the primary than the one that the call was meant for. `elsewhere`: this one is none, or none any more. `moved`: of a
+ * cluster, its slot is another's, or on the way to one.
  * `full`: it takes no more. `later`: it cannot at this moment. `denied`: this user may not. `foreign`: a key of ours is of another program. `broken`: the script itself failed, maybe half way.
  */
-export type RedisRefusal = 'fenced' | 'elsewhere' | 'full' | 'later' | 'denied' | 'foreign' | 'broken';
+export type RedisRefusal = 'fenced' | 'elsewhere' | 'moved' | 'full' | 'later' | 'denied' | 'foreign' | 'broken';
 
 /** Undefined: Redis has not answered at all. The first word is a code by its protocol, and the only thing of a sentence that decides. */
 export function redisRefusalOf(error: unknown): RedisRefusal | undefined {
@@ -27,7 +28,7 @@ export function passesByItself(error: unknown): boolean {
   return code === undefined ? !/RESP type|Protocol error/.test(error.message) : AWAY.has(code);
 }
 
-const PASSING: ReadonlySet<RedisRefusal> = new Set(['later', 'full', 'fenced', 'elsewhere']);
+const PASSING: ReadonlySet<RedisRefusal> = new Set(['later', 'full', 'fenced', 'elsewhere', 'moved']);
 /** Of the network: nobody is there, or not yet. */
 const AWAY: ReadonlySet<unknown> = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'ECONNABORTED', 'EPIPE', 'ETIMEDOUT', 'ENOENT'],
@@ -37,10 +38,9 @@ const AWAY: ReadonlySet<unknown> = new Set([
 const REFUSALS: ReadonlyMap<string, RedisRefusal> = new Map([
   ['FENCED', 'fenced'],
   ...['OOM', 'MISCONF'].map((code) => [code, 'full'] as const),
-  ...['READONLY', 'MASTERDOWN'].map((code) => [code, 'elsewhere'] as const),
-  ...['LOADING', 'BUSY', 'NOREPLICAS', 'CLUSTERDOWN', 'TRYAGAIN', 'MOVED', 'ASK'].map(
-    (code) => [code, 'later'] as const,
-  ),
+  ...['READONLY', 'MASTERDOWN', 'UNBLOCKED'].map((code) => [code, 'elsewhere'] as const),
+  ...['MOVED', 'ASK', 'TRYAGAIN'].map((code) => [code, 'moved'] as const),
+  ...['LOADING', 'BUSY', 'NOREPLICAS', 'CLUSTERDOWN'].map((code) => [code, 'later'] as const),
   ...['NOAUTH', 'NOPERM', 'WRONGPASS'].map((code) => [code, 'denied'] as const),
   ['WRONGTYPE', 'foreign'],
 ]);

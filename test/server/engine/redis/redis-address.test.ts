@@ -42,6 +42,17 @@ describe('the address of Redis', () => {
     });
   });
 
+  test('names some nodes of a cluster', () => {
+    const nodes = [
+      { host: 'a', port: 6379 },
+      { host: '::1', port: 7000 },
+    ];
+    assert.deepEqual(parseRedisUrl('rediss+cluster://me:p@a,[::1]:7000/house'), {
+      ...{ place: { kind: 'cluster', nodes }, login: { username: 'me', password: 'p' }, isTls: true },
+      ...{ prefix: 'house:', shown: 'rediss+cluster://a:6379,[::1]:7000' },
+    });
+  });
+
   const refused: readonly (readonly [url: string, sentence: RegExp])[] = [
     ['http://store', /another form/],
     ['redis://', /another form: give redis:\/\//],
@@ -55,6 +66,8 @@ describe('the address of Redis', () => {
     ['redis://::1', /HOST:PORT/],
     ['redis://a,b', /several hosts: give redis\+sentinel/],
     ['redis://store/1?secret=1', /nothing behind a question mark/],
+    ['redis+cluster://a,b/{house}', /has a brace in its prefix/],
+    ['redis+cluster://a?sentinel_password=secret', /nothing behind a question mark/],
     ['redis+sentinel://a,b', /lacks the name/],
     ['redis+sentinel://a,b//house', /lacks the name/],
     ['redis+sentinel://a,,b/m', /HOST:PORT/],

@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { foreignKeys, redisAway, redisUnavailable } from '../../../../src/server/engine/redis/redis-errors.js';
+import {
+  clusterCause,
+  foreignKeys,
+  inACluster,
+  notACluster,
+  redisAway,
+  redisUnavailable,
+} from '../../../../src/server/engine/redis/redis-errors.js';
 
 describe('what is said of a Redis that cannot be used', () => {
   const place = { shown: 'redis://store:6379' };
@@ -19,6 +26,13 @@ describe('what is said of a Redis that cannot be used', () => {
       assert.match(error.message, sentence);
       assert.equal(error.cause, cause);
     }
+  });
+
+  test('names those primaries of a cluster that are away, and where an address is of the other kind', () => {
+    assert.equal(clusterCause([], 'why'), 'why');
+    assert.match(String(clusterCause(['a:1', 'b:2'], caused({}))), /a:1, b:2 of the cluster: why: sessions elsewhere/);
+    assert.match(notACluster(place, caused({})).message, /no node of a cluster \(why\): give its address as redis:/);
+    assert.match(inACluster({ shown: 'rediss://a:1' }).message, /give its address as rediss\+cluster:\/\/a:1/);
   });
 
   test('says whether it is tried again', () => {
