@@ -70,6 +70,28 @@ describe('behind a set whose time is up', { concurrency: true }, () => {
     assert.deepEqual(await values(), [0, 1, 0, 5, 6]);
   });
 
+  test('nothing of another variable waits for a call, and no call for sets that came behind it', async () => {
+    await using given = await setup();
+    const { passing, state } = given;
+    const id = await state.registerVariable('w', 'integer', 0);
+    passing.hold('RollbackVariable');
+    const held = state.rollback('v', 1);
+    await until(5_000, () => passing.holding === 1, 'the call at the server');
+    const waiting = [state.setVariable('v', 5), state.rollback('w', 1)].map(codeOf);
+    assert.equal(
+      await within(
+        5_000,
+        state.setVariable('x', 1).catch(({ code }) => code),
+        'x',
+      ),
+      'VARIABLE_NOT_FOUND',
+    );
+    passing.release();
+    assert.equal(await within(5_000, held, 'the call'), 3);
+    assert.deepEqual(await Promise.all(waiting), [4, 1]);
+    assert.equal(await within(5_000, state.setVariable(id, 3), 'w by its id'), 2);
+  });
+
   test('over streams, the next of its variable waits, and one of another does not', async () => {
     await using given = await setup({ transport: 'stream' });
     const { passing, state, values } = given;

@@ -1,34 +1,56 @@
 /**
- * What one state changes, in the order of its calls. Path: slot -> [changes] -> set queue, or call order -> unary calls.
+ * What one state changes, in the order of its calls, variable by variable. Path: slot -> [changes] -> set queue, or name gate -> call order -> unary calls.
  * A change has a place in the order until it is known what became of it; its caller is told when its time is up, whether it waits for its turn or
- * for an answer. Full: `queuedSets` that wait, then one more is refused. Closed: when `whenTold` resolves every caller is told.
+ * for an answer. The link keeps the order among its sets: while there are no calls, they are given to it as they come.
+ * Full: `queuedSets` that wait, then one more is refused. Closed: when `whenTold` resolves every caller is told.
  */
 import type { Deadlines } from '../../shared/deadlines.js';
 import { deadlineOf } from '../../shared/deadlines.js';
-import { BridgeError, InternalError, QuotaExceededError } from '../../shared/errors.js';
+import { BridgeError, InternalError, QuotaExceededError, UnavailableError } from '../../shared/errors.js';
 import type { ChangeCall, SetsCommand, SetsOfBatch } from '../../shared/port/commands.js';
 import type { Connection } from '../connection/connection.js';
 import type { QueuedCall } from './call-order.js';
 import { CallOrder } from './call-order.js';
-import { ChangePhases } from './change-phases.js';
 import { NameGate } from './name-gate.js';
+import { SetsUnderWay } from './sets-under-way.js';
 import { SlotBatch } from './slot-batch.js';
-import type { CallOutcome, SetsOwner } from './slot-set.js';
-import { SlotSet, tooLate } from './slot-set.js';
+import type { CallOutcome, LinkChange, SetsOwner } from './slot-set.js';
+import { SlotSet } from './slot-set.js';
 import type { UnaryCalls } from './unary-calls.js';
 
 /** Where the outcomes of the sets of a command go, by place. */
 export type TellSet = (place: number, version: number, error: BridgeError | undefined) => void;
+
+/** Those of one variable have their turn one after another. */
+interface Line {
+  readonly order: CallOrder<QueuedCall>;
+  readonly gate: NameGate<QueuedCall>;
+  /** What is in it. */
+  size: number;
+}
+
+/** What waits in a line. */
+interface Entrant {
+  readonly identifiers: readonly string[];
+  readonly deadlineMs: number;
+  /** It waits as well for every set that was given to the link before. */
+  readonly isBehindSets: boolean;
+  /** It is its turn, which it ends by `leave`. */
+  start(leave: () => void): void;
+  /** It has no turn: its time was up, or too many wait. */
+  refuse(error: BridgeError): void;
+}
 
 export class Changes {
   readonly #connection: Connection;
   readonly #calls: UnaryCalls;
   readonly #deadlines: Deadlines;
   readonly #limit: number;
-  readonly #phases = new ChangePhases();
-  readonly #order: CallOrder<QueuedCall>;
-  readonly #gate: NameGate<QueuedCall>;
-  readonly #phaseDeadline = deadlineOf((nowMs) => this.#handlePhaseDeadline(nowMs));
+  /** Calls until they end, and sets behind them until they are given to the link. */
+  readonly #line: Line;
+  /** Calls for sets that were given to the link, which cannot make them: what is in the line may wait for their end. */
+  readonly #reroutes: Line;
+  readonly #underWay = new SetsUnderWay();
   /** Callers that wait. */
   #untold = 0;
   #whenTold: (() => void)[] = [];
@@ -38,26 +60,17 @@ export class Changes {
     this.#calls = calls;
     this.#deadlines = deadlines;
     this.#limit = queuedSets;
-    this.#order = new CallOrder(queuedSets);
-    this.#gate = new NameGate(this.#order, calls, queuedSets);
+    this.#line = lineOf(calls, queuedSets);
+    this.#reroutes = lineOf(calls, queuedSets);
   }
 
   /** Resolves with what the call comes to. @throws BridgeError */
   make(call: ChangeCall): Promise<unknown> {
-    if (this.#isFull) return Promise.reject(this.#tooManyWait());
     this.#untold += 1;
     const { deadlineMs } = this.#connection;
     return new Promise<unknown>((resolve, reject) => {
-      const outcome: CallOutcome = {
-        handleDone: resolve,
-        handleFailed: reject,
-        handleEnd: () => this.#phases.handleEnd(),
-      };
-      this.#push({
-        ...{ way: 'call', deadlineMs },
-        start: () => this.#call(call, deadlineMs, outcome),
-        handleTooLate: () => reject(tooLate()),
-      });
+      const outcome: CallOutcome = { handleDone: resolve, handleFailed: reject, handleEnd: () => undefined };
+      this.#call(this.#line, call, deadlineMs, outcome);
     }).finally(() => this.#handleTold());
   }
 
@@ -66,6 +79,7 @@ export class Changes {
     const { identifiers } = command;
     const { deadlineMs, transport } = this.#connection;
     const owner = this.#ownerOf(tell);
+    this.#untold += identifiers.length;
     const batches = command.batches.values();
     let batch = batches.next().value;
     for (let place = 0; place < identifiers.length; place += 1) {
@@ -73,27 +87,21 @@ export class Changes {
         this.#makeBatch(command, batch, deadlineMs, owner);
         place = batch.upTo - 1;
         batch = batches.next().value;
-      } else if (this.#isFull) tell(place, 0, this.#tooManyWait());
-      else {
-        this.#untold += 1;
-        this.#push(new SlotSet(transport === 'link' ? 'link' : 'call', command, place, deadlineMs, owner));
+        continue;
       }
+      const set = new SlotSet(command, place, deadlineMs, owner);
+      if (transport === 'link') this.#giveToLink(set);
+      else set.reroute();
     }
   }
 
   #makeBatch(command: SetsCommand, sets: SetsOfBatch, deadlineMs: number, owner: SetsOwner): void {
-    const { from, upTo, atomic } = sets;
-    this.#untold += upTo - from;
-    if (this.#isFull) {
-      for (let place = from; place < upTo; place += 1) owner.tell(place, 0, this.#tooManyWait());
-      return;
-    }
     const { transport, maxRequestBytes } = this.#connection;
     const batch = new SlotBatch(command, sets, deadlineMs, owner);
     // Whole in one message, beside whatever else is in it.
-    const fits = !atomic || batch.messageBytes <= maxRequestBytes / 4;
-    batch.way = transport === 'link' && fits ? 'link' : 'call';
-    this.#push(batch);
+    const fits = !sets.atomic || batch.messageBytes <= maxRequestBytes / 4;
+    if (transport === 'link' && fits) this.#giveToLink(batch);
+    else batch.reroute();
   }
 
   /** Resolves when every caller is told: each is, by its deadline. What it asked for may have its place for longer. */
@@ -107,9 +115,13 @@ export class Changes {
         tell(place, version, error);
         this.#handleTold();
       },
-      handleEnd: () => this.#phases.handleEnd(),
+      handleEnd: ({ round }) => {
+        if (round !== undefined) this.#underWay.handleEnd(round);
+      },
       sendByLink: (set) => this.#connection.set(set),
-      call: (call, deadlineMs, outcome) => this.#call(call, deadlineMs, outcome),
+      call: ({ round, deadlineMs }, call, outcome) => {
+        this.#call(round === undefined ? this.#line : this.#reroutes, call, deadlineMs, outcome);
+      },
     };
   }
 
@@ -118,46 +130,68 @@ export class Changes {
     if (this.#untold === 0) for (const resolve of this.#whenTold.splice(0)) resolve();
   }
 
-  #push(change: Parameters<ChangePhases['push']>[0]): void {
-    this.#phases.push(change);
-    this.#schedulePhases();
-  }
-
-  #schedulePhases(): void {
-    const dueAtMs = this.#phases.nextDeadlineMs;
-    if (dueAtMs !== undefined && this.#phaseDeadline.wheelSlot < 0)
-      this.#deadlines.schedule(this.#phaseDeadline, dueAtMs);
-  }
-
-  #handlePhaseDeadline(nowMs: number): void {
-    this.#phases.handleDeadline(nowMs);
-    this.#schedulePhases();
-  }
-
-  /** Behind earlier calls of the same variables. */
-  #call(call: ChangeCall, deadlineMs: number, outcome: CallOutcome): void {
-    let isTooLate = false;
-    const deadline = deadlineOf(() => {
-      isTooLate = true;
-      outcome.handleFailed(tooLate());
-    });
-    const queued: QueuedCall = {
-      identifiers: identifiersOf(call),
-      start: () => {
-        this.#deadlines.cancel(deadline);
-        if (isTooLate) this.#handleEnd(queued, outcome);
-        else void this.#start(call, deadlineMs, queued, outcome);
-      },
+  /** Behind the calls of its variables that were made before. */
+  #giveToLink(change: LinkChange): void {
+    const give = (): void => {
+      change.round = this.#underWay.handleStart();
+      change.start();
     };
-    // Before it is known whether it waits: it may start at once.
-    this.#deadlines.schedule(deadline, deadlineMs);
-    if (this.#gate.push(queued)) return;
-    this.#deadlines.cancel(deadline);
-    outcome.handleFailed(this.#tooManyWait());
-    outcome.handleEnd();
+    if (this.#line.size === 0) {
+      give();
+      return;
+    }
+    const { identifiers, deadlineMs } = change;
+    this.#enter(this.#line, {
+      ...{ identifiers, deadlineMs, isBehindSets: false },
+      start: (leave) => {
+        give();
+        // What is behind it in the line is behind it on the link.
+        leave();
+      },
+      refuse: (error) => change.refuse(error),
+    });
   }
 
-  async #start(call: ChangeCall, deadlineMs: number, queued: QueuedCall, outcome: CallOutcome): Promise<void> {
+  #call(line: Line, call: ChangeCall, deadlineMs: number, outcome: CallOutcome): void {
+    this.#enter(line, {
+      ...{ identifiers: identifiersOf(call), deadlineMs, isBehindSets: line === this.#line },
+      start: (leave) => void this.#start(call, deadlineMs, outcome, leave),
+      refuse: (error) => {
+        outcome.handleFailed(error);
+        outcome.handleEnd();
+      },
+    });
+  }
+
+  #enter(line: Line, { identifiers, deadlineMs, isBehindSets, start, refuse }: Entrant): void {
+    let isOver = false;
+    const deadline = deadlineOf(() => {
+      isOver = true;
+      refuse(tooLate());
+    });
+    const leave = (): void => {
+      line.size -= 1;
+      line.order.handleEnd(queued);
+    };
+    const begin = (): void => {
+      this.#deadlines.cancel(deadline);
+      if (isOver) leave();
+      else start(leave);
+    };
+    const queued: QueuedCall = {
+      identifiers,
+      start: isBehindSets ? () => this.#underWay.startBehind(begin) : begin,
+    };
+    line.size += 1;
+    this.#deadlines.schedule(deadline, deadlineMs);
+    const isFull = isBehindSets && this.#underWay.waiting >= this.#limit;
+    if (!isFull && line.gate.push(queued)) return;
+    line.size -= 1;
+    this.#deadlines.cancel(deadline);
+    refuse(this.#tooManyWait());
+  }
+
+  async #start(call: ChangeCall, deadlineMs: number, outcome: CallOutcome, leave: () => void): Promise<void> {
     const kept: Promise<void>[] = [];
     const keepPlace = (settled: Promise<void>): void => void kept.push(settled);
     try {
@@ -166,24 +200,28 @@ export class Changes {
       outcome.handleFailed(cause instanceof BridgeError ? cause : new InternalError(String(cause), { cause }));
     }
     await Promise.all(kept);
-    this.#handleEnd(queued, outcome);
-  }
-
-  #handleEnd(queued: QueuedCall, outcome: CallOutcome): void {
-    this.#order.handleEnd(queued);
+    leave();
     outcome.handleEnd();
   }
 
-  get #isFull(): boolean {
-    return this.#phases.waiting >= this.#limit;
-  }
-
   #tooManyWait(): QuotaExceededError {
-    const waiting = this.#gate.waiting + this.#phases.waiting;
+    const waiting = this.#line.gate.waiting + this.#reroutes.gate.waiting + this.#underWay.waiting;
     return new QuotaExceededError(
       `${waiting} calls wait for earlier ones already: await your sets, or raise limits.queuedSets`,
     );
   }
+}
+
+function lineOf(calls: UnaryCalls, queuedSets: number): Line {
+  const order = new CallOrder<QueuedCall>(queuedSets);
+  return { order, gate: new NameGate(order, calls, queuedSets), size: 0 };
+}
+
+/** Of a change that waited in vain. */
+function tooLate(): UnavailableError {
+  return new UnavailableError(
+    'a change that was called earlier is still to be answered, and this one waited for it until its time was up: it was not made',
+  );
 }
 
 function identifiersOf(call: ChangeCall): readonly string[] {

@@ -9,14 +9,13 @@ import type { PortBatchResult } from '../../shared/port/replies.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import { EMPTY_METADATA } from '../../shared/values/metadata.js';
 import type { PlainValue } from '../../shared/wire/link-set-writer.js';
-import type { PhasedChange, Way } from './change-phases.js';
 import type { QueuedSet } from './set-queue.js';
-import type { CallOutcome, SetsOwner } from './slot-set.js';
-import { tooLate } from './slot-set.js';
+import type { Round } from './sets-under-way.js';
+import type { CallOutcome, LinkChange, SetsOwner } from './slot-set.js';
 
-export class SlotBatch implements PhasedChange, CallOutcome {
-  way: Way = 'link';
+export class SlotBatch implements LinkChange, CallOutcome {
   readonly deadlineMs: number;
+  round: Round | undefined = undefined;
   /** In order. */
   readonly sets: readonly QueuedSet[];
   readonly #command: SetsCommand;
@@ -50,12 +49,19 @@ export class SlotBatch implements PhasedChange, CallOutcome {
     return bytes;
   }
 
-  start(): void {
-    for (const set of this.sets) if (this.way === 'call' || !this.#owner.sendByLink(set)) set.reroute();
+  get identifiers(): readonly string[] {
+    return this.sets.map(({ identifier }) => identifier);
   }
 
-  handleTooLate(): void {
-    const error = tooLate();
+  start(): void {
+    for (const set of this.sets) if (!this.#owner.sendByLink(set)) set.reroute();
+  }
+
+  reroute(): void {
+    for (const set of this.sets) set.reroute();
+  }
+
+  refuse(error: BridgeError): void {
     for (const set of this.sets) set.expire(error);
   }
 
@@ -63,7 +69,7 @@ export class SlotBatch implements PhasedChange, CallOutcome {
     this.#owner.tell(place, version, error);
   }
 
-  reroute(place: number): void {
+  rerouteOne(place: number): void {
     this.#rerouted.push(place);
     this.handleOne();
   }
@@ -72,13 +78,14 @@ export class SlotBatch implements PhasedChange, CallOutcome {
   handleOne(): void {
     this.#left -= 1;
     if (this.#left > 0) return;
-    if (this.#rerouted.length === 0) this.#owner.handleEnd();
+    if (this.#rerouted.length === 0) this.handleEnd();
     else this.#call(this.#rerouted);
   }
 
   #call(places: readonly number[]): void {
     const { identifiers, values, source, metadata } = this.#command;
     this.#owner.call(
+      this,
       {
         name: 'update',
         values: places.map((place) => [identifiers[place]!, { value: values[place]!, isOpaque: false }]),
@@ -86,7 +93,6 @@ export class SlotBatch implements PhasedChange, CallOutcome {
         source,
         metadata: metadata?.[places[0]!] ?? EMPTY_METADATA,
       },
-      this.deadlineMs,
       this,
     );
   }
@@ -109,7 +115,7 @@ export class SlotBatch implements PhasedChange, CallOutcome {
   }
 
   handleEnd(): void {
-    this.#owner.handleEnd();
+    this.#owner.handleEnd(this);
   }
 }
 
@@ -165,7 +171,7 @@ class BatchSet implements QueuedSet {
   }
 
   reroute(): void {
-    this.#batch.reroute(this.#place);
+    this.#batch.rerouteOne(this.#place);
   }
 }
 

@@ -3,24 +3,37 @@
  * Its caller is told once, and it ends once, both at the same time unless its time is up before.
  */
 import type { BridgeError } from '../../shared/errors.js';
-import { UnavailableError } from '../../shared/errors.js';
 import type { ChangeCall, SetsCommand } from '../../shared/port/commands.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import { EMPTY_METADATA } from '../../shared/values/metadata.js';
 import type { PlainValue } from '../../shared/wire/link-set-writer.js';
-import type { PhasedChange, Way } from './change-phases.js';
 import type { QueuedSet } from './set-queue.js';
+import type { Round } from './sets-under-way.js';
+
+/** One set, or a batch of them. */
+export interface LinkChange {
+  readonly identifiers: readonly string[];
+  readonly deadlineMs: number;
+  /** Among what was given to the link; undefined before it is, and where it goes by a call alone. */
+  round: Round | undefined;
+  /** Gives it to the link. */
+  start(): void;
+  /** It goes by a call. */
+  reroute(): void;
+  /** It has no turn: it does not end. */
+  refuse(error: BridgeError): void;
+}
 
 /** Whose sets they are: those of one command. */
 export interface SetsOwner {
   /** Tells the caller of the set at this place, once. */
   tell(place: number, version: number, error: BridgeError | undefined): void;
-  /** Of what was started: it is made, or will not be. */
-  handleEnd(): void;
+  /** It is made, or will not be. */
+  handleEnd(change: LinkChange): void;
   /** False where there is no link: then it is not taken in. */
   sendByLink(set: QueuedSet): boolean;
-  /** What it comes to goes to `handleDone` or `handleFailed`, once; `handleEnd` follows, at once or when it is known what became of it. */
-  call(call: ChangeCall, deadlineMs: number, outcome: CallOutcome): void;
+  /** What the call comes to goes to `handleDone` or `handleFailed`, once; `handleEnd` follows, at once or when it is known what became of it. */
+  call(change: LinkChange, call: ChangeCall, outcome: CallOutcome): void;
 }
 
 export interface CallOutcome {
@@ -29,8 +42,7 @@ export interface CallOutcome {
   handleEnd(): void;
 }
 
-export class SlotSet implements QueuedSet, PhasedChange, CallOutcome {
-  readonly way: Way;
+export class SlotSet implements QueuedSet, LinkChange, CallOutcome {
   readonly identifier: string;
   readonly value: PlainValue;
   readonly source: string;
@@ -40,11 +52,11 @@ export class SlotSet implements QueuedSet, PhasedChange, CallOutcome {
   readonly batchLeft = 1;
   readonly isFollowed = false;
   isOver = false;
+  round: Round | undefined = undefined;
   readonly #place: number;
   readonly #owner: SetsOwner;
 
-  constructor(way: Way, command: SetsCommand, place: number, deadlineMs: number, owner: SetsOwner) {
-    this.way = way;
+  constructor(command: SetsCommand, place: number, deadlineMs: number, owner: SetsOwner) {
     this.identifier = command.identifiers[place]!;
     this.value = command.values[place]!;
     this.source = command.source;
@@ -55,22 +67,26 @@ export class SlotSet implements QueuedSet, PhasedChange, CallOutcome {
     this.#owner = owner;
   }
 
-  start(): void {
-    if (this.way === 'call' || !this.#owner.sendByLink(this)) this.reroute();
+  get identifiers(): readonly string[] {
+    return [this.identifier];
   }
 
-  handleTooLate(): void {
-    this.expire(tooLate());
+  start(): void {
+    if (!this.#owner.sendByLink(this)) this.reroute();
+  }
+
+  refuse(error: BridgeError): void {
+    this.expire(error);
   }
 
   settle(version: number): void {
     this.handleDone(version);
-    this.#owner.handleEnd();
+    this.end();
   }
 
   fail(error: BridgeError): void {
     this.expire(error);
-    this.#owner.handleEnd();
+    this.end();
   }
 
   expire(error: BridgeError): void {
@@ -78,13 +94,13 @@ export class SlotSet implements QueuedSet, PhasedChange, CallOutcome {
   }
 
   end(): void {
-    this.#owner.handleEnd();
+    this.#owner.handleEnd(this);
   }
 
   reroute(): void {
     const { identifier, source, metadata, expectedVersion } = this;
     const value = { value: this.value, isOpaque: false };
-    this.#owner.call({ name: 'set', identifier, value, source, metadata, expectedVersion }, this.deadlineMs, this);
+    this.#owner.call(this, { name: 'set', identifier, value, source, metadata, expectedVersion }, this);
   }
 
   handleDone(version: unknown): void {
@@ -96,13 +112,6 @@ export class SlotSet implements QueuedSet, PhasedChange, CallOutcome {
   }
 
   handleEnd(): void {
-    this.#owner.handleEnd();
+    this.end();
   }
-}
-
-/** Of a change that waited in vain. */
-export function tooLate(): UnavailableError {
-  return new UnavailableError(
-    'a change that was called earlier is still to be answered, and this one waited for it until its time was up: it was not made',
-  );
 }

@@ -27,8 +27,8 @@ function make(atomic: boolean, answer: () => PortBatchResult = () => ({ versions
       told.push(`${place}=${error?.code ?? version}`),
     handleEnd: () => told.push('end'),
     sendByLink: () => hasLink,
-    call: (call, deadlineMs, outcome) => {
-      assert.equal(deadlineMs, 1_000);
+    call: ({ identifiers, deadlineMs }, call, outcome) => {
+      assert.deepEqual([identifiers, deadlineMs], [['a', 'b', 'c'], 1_000]);
       calls.push(call);
       try {
         outcome.handleDone(answer());
@@ -110,13 +110,11 @@ describe('a batch of sets', () => {
   test('begins by the link, or as one call, or is told that its turn came too late', () => {
     make(false).start();
     assert.deepEqual([told, calls.length], [[], 0]);
-    make(false).handleTooLate();
+    make(false).refuse(new UnavailableError('too late'));
     assert.deepEqual(told.splice(0), ['1=UNAVAILABLE', '2=UNAVAILABLE', '3=UNAVAILABLE']);
     hasLink = false;
     make(true).start();
-    const byCall = make(true);
-    byCall.way = 'call';
-    byCall.start();
+    make(true).reroute();
     assert.deepEqual([calls.length, told.filter((one) => one === 'end').length], [2, 2]);
   });
 

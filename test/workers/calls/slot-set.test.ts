@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import { InvalidValueError, UnknownOutcomeError } from '../../../src/shared/errors.js';
+import { InvalidValueError, UnavailableError, UnknownOutcomeError } from '../../../src/shared/errors.js';
 import type { ChangeCall, SetsCommand } from '../../../src/shared/port/commands.js';
-import type { CallOutcome, SetsOwner } from '../../../src/workers/calls/slot-set.js';
+import type { CallOutcome, LinkChange, SetsOwner } from '../../../src/workers/calls/slot-set.js';
 import { SlotSet } from '../../../src/workers/calls/slot-set.js';
 
 const COMMAND: SetsCommand = {
@@ -11,7 +11,7 @@ const COMMAND: SetsCommand = {
 };
 
 let told: string[];
-let calls: [ChangeCall, number, CallOutcome][];
+let calls: [LinkChange, ChangeCall, CallOutcome][];
 let sent: unknown[];
 let hasLink: boolean;
 let owner: SetsOwner;
@@ -30,11 +30,11 @@ beforeEach(() => {
 });
 
 test('a set goes by the link, is told and ends together, unless its time is up before', () => {
-  const set = new SlotSet('link', COMMAND, 0, 1_000, owner);
+  const set = new SlotSet(COMMAND, 0, 1_000, owner);
   set.start();
   set.settle(3);
-  new SlotSet('link', COMMAND, 1, 1_000, owner).fail(new InvalidValueError('no'));
-  const late = new SlotSet('link', COMMAND, 1, 1_000, owner);
+  new SlotSet(COMMAND, 1, 1_000, owner).fail(new InvalidValueError('no'));
+  const late = new SlotSet(COMMAND, 1, 1_000, owner);
   late.expire(new UnknownOutcomeError('?'));
   assert.deepEqual(told.splice(0), ['0=3', 'end', '1=INVALID_VALUE', 'end', '1=UNKNOWN_OUTCOME']);
   late.end();
@@ -43,22 +43,26 @@ test('a set goes by the link, is told and ends together, unless its time is up b
 });
 
 test('one that never had its turn is told, and has no end', () => {
-  new SlotSet('link', COMMAND, 0, 1_000, owner).handleTooLate();
+  new SlotSet(COMMAND, 0, 1_000, owner).refuse(new UnavailableError('too late'));
   assert.deepEqual(told, ['0=UNAVAILABLE']);
 });
 
 test('by a call it is the same set, in its own time, and comes to what the call comes to', () => {
-  new SlotSet('call', COMMAND, 0, 900, owner).start();
+  new SlotSet(COMMAND, 0, 900, owner).reroute();
   hasLink = false;
-  new SlotSet('link', COMMAND, 1, 1_000, owner).start();
+  new SlotSet(COMMAND, 1, 1_000, owner).start();
   assert.deepEqual(sent, []);
-  assert.deepEqual(calls[1]!.slice(0, 2), [
-    {
-      ...{ name: 'set', identifier: 'b', value: { value: true, isOpaque: false } },
-      ...{ source: 'me', metadata: {}, expectedVersion: 7 },
-    },
-    1_000,
-  ]);
+  assert.deepEqual(
+    calls.map(([{ identifiers, deadlineMs }]) => [identifiers, deadlineMs]),
+    [
+      [['a'], 900],
+      [['b'], 1_000],
+    ],
+  );
+  assert.deepEqual(calls[1]![1], {
+    ...{ name: 'set', identifier: 'b', value: { value: true, isOpaque: false } },
+    ...{ source: 'me', metadata: {}, expectedVersion: 7 },
+  });
   const [done, failed] = calls.map(([, , outcome]) => outcome);
   done!.handleDone(9);
   failed!.handleFailed(new UnknownOutcomeError('?'));
