@@ -67,8 +67,8 @@ export type Loaded =
   | { readonly kind: 'commit'; readonly place: number; readonly commit: CommitRecord };
 
 export interface PackedRecord extends PackedVariable {
-  /** One more version, if it is newer than those that it has. */
-  add(version: VersionRecord): void;
+  /** One more version, if it is newer than those that it has. False: it takes no more until it is read. */
+  add(version: VersionRecord): boolean;
   /** @throws EngineFormatError */
   read(): Pick<VariableRecord, 'registration' | 'versions'>;
 }

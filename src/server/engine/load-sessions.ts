@@ -115,8 +115,7 @@ class LoadingSession {
   #addChange({ place, version, registration, reason }: ChangeRecord): void {
     const { table } = this.session;
     const packed = reason === undefined ? table.packedAt(place) : undefined;
-    if (packed !== undefined) {
-      packed.add(version);
+    if (packed?.add(version) === true) {
       this.session.makeDirtyAt(place);
       return;
     }

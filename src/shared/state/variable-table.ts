@@ -74,8 +74,8 @@ export type KeptRegistration = Omit<AcceptedRegistration, 'kind' | 'value' | 'so
 
 /** A variable of another life of the table that is read when somebody asks for it. */
 export interface KeptVariable extends PackedVariable {
-  /** One more version, if it is newer than those that it has. */
-  add(version: VersionedValue): void;
+  /** One more version, if it is newer than those that it has. False: it takes no more until it is read. */
+  add(version: VersionedValue): boolean;
   read(): { readonly registration: KeptRegistration; readonly versions: readonly VersionedValue[] };
 }
 

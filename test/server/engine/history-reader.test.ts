@@ -145,7 +145,7 @@ test('variables that nobody has asked for are read before the past, and one that
       return { registration: said, versions: [version(2)] };
     };
     const { id, name } = said;
-    session.table.restorePacked({ id, name, place, packedBytes: 100, add: () => undefined, read: unpack }, () => 0);
+    session.table.restorePacked({ id, name, place, packedBytes: 100, add: () => true, read: unpack }, () => 0);
   }
   const guessed = session.table.heldBytes;
   assert.ok(guessed > 0);

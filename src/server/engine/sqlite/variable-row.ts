@@ -31,9 +31,11 @@ export class VariableRow implements PackedRecord {
     return peekId(this.#reader);
   }
 
-  add(version: VersionRecord): void {
+  add(version: VersionRecord): boolean {
     this.#later ??= [];
+    if (this.#later.length >= MAX_LATER) return false;
     this.#later.push(version);
+    return true;
   }
 
   read(): Pick<VariableRecord, 'registration' | 'versions'> {
@@ -51,3 +53,6 @@ export class VariableRow implements PackedRecord {
     }
   }
 }
+
+/** Those beyond are what the limits of a history let go of soon. */
+const MAX_LATER = 100;

@@ -39,10 +39,11 @@ test('a row is found by its name, place and id, and read in any order, as often 
 
 test('versions that come to a row are behind its own, and none is there twice', () => {
   const [row] = rowsOf();
-  for (const version of [1, 2, 3]) row!.add({ ...versions[0]!, version });
+  const added = Array.from({ length: 101 }, (_, index) => row!.add({ ...versions[0]!, version: index + 1 }));
+  assert.deepEqual([added.indexOf(false), row!.add(versions[0]!)], [100, false], 'it is to be read then');
   assert.deepEqual(
     row!.read().versions.map(({ version }) => version),
-    [1, 2, 3],
+    Array.from({ length: 100 }, (_, index) => index + 1),
   );
 });
 
