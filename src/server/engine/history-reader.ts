@@ -4,6 +4,7 @@
  */
 import { setImmediate } from '../../shared/platform-timers.js';
 import type { VariableTable } from '../../shared/state/variable-table.js';
+import { pause } from '../within.js';
 import type { EngineHost } from './engine.js';
 import type { Journal } from './journal.js';
 import { byHostClock } from './load-sessions.js';
@@ -15,7 +16,7 @@ export class HistoryReader {
   readonly #host: EngineHost;
   readonly #atMs: (timestamp: number) => number;
   readonly #sessions = new Map<number, PastSession>();
-  #isClosed = false;
+  readonly #closing = new AbortController();
   /** Undefined when all is read. */
   #reading: Promise<void> | undefined;
 
@@ -32,12 +33,16 @@ export class HistoryReader {
     });
   }
 
+  get #isClosed(): boolean {
+    return this.#closing.signal.aborted;
+  }
+
   whenRead(): Promise<void> | undefined {
     return this.#reading;
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.#closing.abort();
     await this.#reading;
   }
 
@@ -56,7 +61,8 @@ export class HistoryReader {
   }
 
   async #readAll(end: number): Promise<void> {
-    await turn();
+    // The server listens first.
+    await pause(BEHIND_MS, this.#closing.signal);
     await this.#unpack();
     const handle = (commit: CommitRecord): void => this.#sessions.get(commit.session)?.take(commit, this.#atMs);
     try {
@@ -100,5 +106,7 @@ class PastSession {
   }
 }
 
+/** From the start of an engine. */
+export const BEHIND_MS = 100;
 /** Of records: a few milliseconds. */
 const BYTES_AT_ONCE = 32 * 1024;

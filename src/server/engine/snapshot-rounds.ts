@@ -7,6 +7,7 @@ import { clearTimeout, setTimeout } from '../../shared/platform-timers.js';
 import { MIN_KEPT_VERSIONS } from '../../shared/state/history.js';
 import type { Variable } from '../../shared/state/variable.js';
 import type { EngineHost } from './engine.js';
+import { BEHIND_MS } from './history-reader.js';
 import type { Journal, SnapshotPortion } from './journal.js';
 import type { DirtyVariables, LocalSession } from './local-session.js';
 import type { GoneRecord, VariableRecord } from './records.js';
@@ -46,9 +47,9 @@ export class SnapshotRounds {
     this.#host = host;
     this.#everyMs = everyMs;
     this.#behind = journal.stats.changes;
-    // What this start has replayed is not replayed again.
-    this.#beganAtMs = this.#behind > SOME_CHANGES ? Number.NEGATIVE_INFINITY : host.nowMs();
-    this.#schedule();
+    this.#beganAtMs = host.nowMs();
+    // What this start has replayed is not replayed again; the server listens first.
+    this.#schedule(this.#behind > SOME_CHANGES ? BEHIND_MS : everyMs);
   }
 
   /** Some were kept. */
@@ -78,10 +79,9 @@ export class SnapshotRounds {
   }
 
   /** The next, once none is under way. */
-  #schedule(): void {
+  #schedule(everyMs = this.#behind > MANY_CHANGES ? Math.min(this.#everyMs, SOON_MS) : this.#everyMs): void {
     if (this.#isClosed || this.#round !== undefined) return;
     clearTimeout(this.#timer);
-    const everyMs = this.#behind > MANY_CHANGES ? Math.min(this.#everyMs, SOON_MS) : this.#everyMs;
     const inMs = Math.max(0, this.#beganAtMs + everyMs - this.#host.nowMs());
     this.#timer = setTimeout(() => {
       this.#round = this.#runOrWarn().finally(() => {
@@ -180,7 +180,7 @@ class Portion implements SnapshotPortion {
   }
 }
 
-/** In the log of a start: the first round begins at once. */
+/** In the log of a start: the first round begins as soon as it can. */
 const SOME_CHANGES = 2_000;
 /** Since a round began, some 0.1 s of a start: the next one comes sooner. More often would be paid by every set. */
 const MANY_CHANGES = 10_000;
