@@ -112,7 +112,7 @@ export function readMetrics({
     engineTakeovers: stats.shared?.takeovers ?? 0,
     engineForks: stats.shared?.forks ?? 0,
     engineWindowHits: stats.shared?.windowHits ?? 0,
-    enginePrimariesAway: stats.shared?.primariesAway ?? 0,
+    enginePrimariesAway: stats.shared?.primaries.filter(({ isReady }) => !isReady).length ?? 0,
     requestBytes: requests.bytes,
   };
 }

@@ -29,7 +29,7 @@ else {
       const cluster = await RedisCluster.start();
       const engines = [0, 1].map(() => new RedisEngine(`${cluster.url}/house`, { ack: 'primary', behindMs: 15_000 }));
       const start = new AbortController();
-      const options = { port: 0, waitForEngine: start.signal };
+      const options = { port: 0, adminPort: 0, waitForEngine: start.signal };
       const servers = await Promise.all(engines.map((engine) => startBridgeServer({ ...options, engine })));
       // What comes later does not wait for a start.
       start.abort();
@@ -48,6 +48,12 @@ else {
       cluster.primaries[0]!.kill();
       const says = `127.0.0.1:${cluster.primaries[0]!.port} of the cluster`;
       await until(() => engines.every(({ health }) => String(health.cause).includes(says)), 'word that one is away');
+      const metrics = await (await fetch(`http://127.0.0.1:${servers[0]!.adminPort}/metrics`)).text();
+      const ready = [...metrics.matchAll(/^bridged_state_engine_primary_ready\{primary="\S+:(\d+)"\} ([01])$/gm)];
+      assert.deepEqual(
+        new Map(ready.map(([, port, is]) => [Number(port), is])),
+        new Map(cluster.primaries.map(({ port }, place) => [port, place === 0 ? '0' : '1'])),
+      );
       const before = first.told[0]!.length;
       first.begin();
       await Promise.all([second.more(), third.more()]);

@@ -120,12 +120,23 @@ class MetricsPage {
   readonly #registry = new Registry();
   readonly #gauges: readonly (readonly [keyof BridgeServerMetrics, Gauge])[];
   readonly #counters: readonly (readonly [keyof BridgeServerMetrics, Counter])[];
+  readonly #primaryReady: Gauge<'primary'>;
+  readonly #primaryTakeovers: Counter<'primary'>;
 
   constructor(context: ServerContext) {
     this.#context = context;
     const registers = [this.#registry];
     this.#gauges = GAUGES.map(([name, key, help]) => [key, new Gauge({ name, help, registers })]);
     this.#counters = COUNTERS.map(([name, key, help]) => [key, new Counter({ name, help, registers })]);
+    const labelNames = ['primary'];
+    this.#primaryReady = new Gauge({
+      ...{ name: 'bridged_state_engine_primary_ready', labelNames, registers },
+      help: 'Of a cluster of Redis: 1 while this primary answers',
+    });
+    this.#primaryTakeovers = new Counter({
+      ...{ name: 'bridged_state_engine_primary_takeovers_total', labelNames, registers },
+      help: 'Of a cluster of Redis: times that this primary was found to be another for a bucket',
+    });
   }
 
   get contentType(): string {
@@ -139,8 +150,19 @@ class MetricsPage {
       counter.reset();
       counter.inc(metrics[key]);
     }
+    this.#setPrimaries();
     this.#addHistograms();
     return this.#registry.metrics();
+  }
+
+  /** Those that are there now. */
+  #setPrimaries(): void {
+    this.#primaryReady.reset();
+    this.#primaryTakeovers.reset();
+    for (const { name, isReady, takeovers } of this.#context.options.engine.stats.shared?.primaries ?? []) {
+      this.#primaryReady.set({ primary: name }, Number(isReady));
+      this.#primaryTakeovers.inc({ primary: name }, takeovers);
+    }
   }
 
   /** What an engine does not measure has none, and what it measures it says once it is open. */

@@ -239,8 +239,16 @@ export interface SharedStats {
   readonly forks: number;
   /** Sets that a client sent again, and that had been made. */
   readonly windowHits: number;
-  /** Of a cluster, now: primaries that do not answer. */
-  readonly primariesAway: number;
+  /** Of a cluster, now: those that share the sessions, by their addresses. */
+  readonly primaries: readonly PrimaryStats[];
+}
+
+export interface PrimaryStats {
+  readonly name: string;
+  /** It answers, as a primary. */
+  readonly isReady: boolean;
+  /** Of the buckets there, since it is one of them. */
+  readonly takeovers: number;
 }
 
 /** How long something took, ms: `p50` and `p99` of the last, the others of all since it was opened. */

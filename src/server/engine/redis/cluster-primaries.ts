@@ -3,6 +3,7 @@
  * moved, or whose primary is away: any node is asked who has it now. Closed: `close`.
  */
 import { pause } from '../../within.js';
+import type { PrimaryStats } from '../engine.js';
 import type { Ack } from './ack.js';
 import type { Primaries } from './primaries.js';
 import type { RedisAddress, RedisNode } from './redis-address.js';
@@ -63,11 +64,14 @@ export class ClusterPrimaries implements Primaries {
   }
 
   get isWhole(): boolean {
-    return this.#map.isWhole && this.away.length === 0;
+    return this.#map.isWhole && this.stats.every(({ isReady }) => isReady);
   }
 
-  get away(): readonly string[] {
-    return [...this.#map.primaries.keys()].filter((name) => this.#primaries.get(name)?.isKnown !== true);
+  get stats(): readonly PrimaryStats[] {
+    return [...this.#map.primaries.keys()].map((name) => {
+      const primary = this.#primaries.get(name);
+      return { name, isReady: primary?.isKnown === true, takeovers: primary?.takeovers ?? 0 };
+    });
   }
 
   get takeovers(): number {

@@ -1,4 +1,5 @@
 /** Whoever decides about a key: one primary, or that of its slot. Path: redis engine, commit calls, bucket tail -> [primaries] -> redis primary. */
+import type { PrimaryStats } from '../engine.js';
 import type { RedisAddress } from './redis-address.js';
 import type { RedisPrimary } from './redis-primary.js';
 
@@ -6,8 +7,8 @@ export interface Primaries {
   readonly isCluster: boolean;
   /** Each that is needed answers, as a primary. */
   readonly isWhole: boolean;
-  /** Of a cluster: those of them that do not. */
-  readonly away: readonly string[];
+  /** Of a cluster. */
+  readonly stats: readonly PrimaryStats[];
   /** Times that a bucket was found in another generation. */
   readonly takeovers: number;
   /** @throws Error where it is away */
@@ -24,7 +25,7 @@ export interface Primaries {
 
 export class OnePrimary implements Primaries {
   readonly isCluster = false;
-  readonly away: readonly string[] = [];
+  readonly stats: readonly PrimaryStats[] = [];
   readonly #primary: RedisPrimary;
   readonly #address: RedisAddress;
 

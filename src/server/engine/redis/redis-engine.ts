@@ -373,7 +373,7 @@ export class RedisEngine implements Engine {
     return {
       ...{ tailMs: this.#tailed.read(), tailRevisions, forks: this.#forks },
       ...{ fenced: this.#calls?.fenced ?? 0, windowHits: this.#calls?.windowHits ?? 0 },
-      ...{ takeovers: this.#primaries?.takeovers ?? 0, primariesAway: this.#primaries?.away.length ?? 0 },
+      ...{ takeovers: this.#primaries?.takeovers ?? 0, primaries: this.#primaries?.stats ?? [] },
     };
   }
 
@@ -710,7 +710,7 @@ export class RedisEngine implements Engine {
 
   #handleAway(error: unknown): void {
     this.#lastError = error;
-    if (this.#stage === 'open') this.#setHealth('lost', clusterCause(this.#serving().away, error));
+    if (this.#stage === 'open') this.#setHealth('lost', clusterCause(this.#serving().stats, error));
   }
 
   #handleTailAway(key: string, error: unknown): void {

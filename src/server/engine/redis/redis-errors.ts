@@ -1,5 +1,6 @@
 /** What somebody is told of a Redis that cannot be used: where, why, and what to do. Path: redis engine, commit calls -> [redis errors]. Pure. */
 import { EngineFormatError, EngineUnavailableError } from '../../../shared/errors.js';
+import type { PrimaryStats } from '../engine.js';
 import { redisRefusalOf } from './redis-refusal.js';
 
 interface Place {
@@ -44,7 +45,8 @@ export function inACluster({ shown }: Place): EngineUnavailableError {
 }
 
 /** The cause, with those of its primaries that are away. */
-export function clusterCause(away: readonly string[], cause: unknown): unknown {
+export function clusterCause(primaries: readonly PrimaryStats[], cause: unknown): unknown {
+  const away = primaries.filter(({ isReady }) => !isReady).map(({ name }) => name);
   if (away.length === 0) return cause;
   return new Error(`${away.join(', ')} of the cluster: ${sentenceOf(cause)}: sessions elsewhere in it go on`, {
     cause,

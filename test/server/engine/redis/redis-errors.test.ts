@@ -30,7 +30,8 @@ describe('what is said of a Redis that cannot be used', () => {
 
   test('names those primaries of a cluster that are away, and where an address is of the other kind', () => {
     assert.equal(clusterCause([], 'why'), 'why');
-    assert.match(String(clusterCause(['a:1', 'b:2'], caused({}))), /a:1, b:2 of the cluster: why: sessions elsewhere/);
+    const primaries = ['a:1', 'b:2'].map((name) => ({ name, isReady: name === 'b:2', takeovers: 0 }));
+    assert.match(String(clusterCause(primaries, caused({}))), /Error: a:1 of the cluster: why: sessions elsewhere/);
     assert.match(notACluster(place, caused({})).message, /no node of a cluster \(why\): give its address as redis:/);
     assert.match(inACluster({ shown: 'rediss://a:1' }).message, /give its address as rediss\+cluster:\/\/a:1/);
   });
