@@ -2,6 +2,7 @@
  * `--engine` and what belongs to it: an engine by its name. Path: serve, demo -> [engine option] -> the engine, loaded only when it is asked for.
  */
 import { resolve } from 'node:path';
+import type { SqliteJournal } from '../server/engine/sqlite/sqlite-journal.js';
 import type { Engine } from '../server/index.js';
 import { UsageError } from './usage-error.js';
 
@@ -41,17 +42,22 @@ export async function engineOf({
     return new RedisEngine(engine, { ack, behindMs, advertise });
   }
   if (folder === undefined) return undefined;
-  // It reads while the rest of the server is loaded.
+  const [journal, { LocalEngine }] = await Promise.all([
+    journalOf(folder, durability),
+    import('../server/engine/local-engine.js'),
+  ]);
+  return new LocalEngine(journal);
+}
+
+/** It reads while the rest of the server is loaded. */
+export async function journalOf(folder: string, durability?: 'fsync' | 'os'): Promise<SqliteJournal> {
   const { SqliteThread } = await import('../server/engine/sqlite/sqlite-thread.js');
   const thread = new SqliteThread(resolve(folder));
   thread.begin(durability ?? 'fsync');
-  const [{ LocalEngine }, { SqliteJournal }] = await Promise.all([
-    import('../server/engine/local-engine.js'),
-    import('../server/engine/sqlite/sqlite-journal.js'),
-  ]);
+  const { SqliteJournal } = await import('../server/engine/sqlite/sqlite-journal.js');
   const journal = new SqliteJournal(folder, { durability });
   journal.adopt(thread);
-  return new LocalEngine(journal);
+  return journal;
 }
 
 /** The folder of a sqlite engine; undefined for memory. @throws UsageError */

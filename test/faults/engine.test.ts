@@ -148,6 +148,8 @@ test('a disk that is full refuses sets and nothing else, is started again while 
     assert.equal(await state.getVariable('text'), answered, 'what was refused cannot be read');
     await state.deleteVariable('old');
     await assert.rejects(state.registerVariable('new', 'float', 1), { code: 'STORAGE_FULL' });
+    const batch = { text: `batch ${'x'.repeat(60_000)}` };
+    await assert.rejects(state.updateVariables(batch), { code: 'STORAGE_FULL' });
     await server.kill();
     server = await EngineServer.start(engine, port);
     assert.equal(server.epoch, epoch);

@@ -352,13 +352,22 @@ function describeTwoServers(): void {
       await redis.command('CONFIG', 'SET', 'maxmemory', '1');
       await assert.rejects(state.setVariable('v', 'x'), { code: 'STORAGE_FULL' });
       await assert.rejects(state.registerVariable('w', 'string', ''), { code: 'STORAGE_FULL' });
+      // Too long for a link: a call of its own.
+      const long = { v: 'x'.repeat(10_000) };
+      for (const atomic of [false, true])
+        await assert.rejects(state.updateVariables(long, { atomic }), { code: 'STORAGE_FULL' });
       assert.equal(await state.getVariable('v'), '');
       const { id } = await state.getVariableInfo('v');
       await assert.rejects(state.deleteVariable('v'), { code: 'STORAGE_FULL' });
       const kept = await redis.command('HEXISTS', `bs:{b${bucketOf('house')}}:v:house`, id);
       assert.equal(kept, ':1\r\n', 'a deletion that is refused has deleted nothing');
+      const late = await openAt([server]);
+      const values: unknown[] = [];
+      const seen = await late.watchVariables('v', (_name, _old, value) => values.push(value), { includeInitial: true });
+      await seen.synced;
+      assert.deepEqual(values, [''], 'a link is opened, and reads what is there');
       await redis.command('CONFIG', 'SET', 'maxmemory', '0');
-      assert.equal(await state.setVariable('v', 'x'), 2);
+      assert.equal(await late.setVariable('v', 'x'), 2);
       assert.equal((await state.listVariables()).length, 1);
     });
 

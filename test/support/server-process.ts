@@ -21,7 +21,7 @@ export type ServerProcessOptions = Omit<BridgeServerOptions, 'engine'> & {
   readonly advertise?: string;
 };
 
-type Command = 'report' | 'close';
+type Command = 'report' | 'close' | 'fill' | 'free';
 
 /** Owner: whoever started it; `close` or `kill` ends it. */
 export class ServerProcess {
@@ -52,6 +52,11 @@ export class ServerProcess {
     return report as ServerProcessReport;
   }
 
+  /** Of sqlite: its disk has no more room, or has room again. */
+  fillDisk(isFull: boolean): void {
+    if (this.child.connected) this.child.send((isFull ? 'fill' : 'free') satisfies Command);
+  }
+
   /** Drains it; resolves when the process has ended. */
   async close(): Promise<void> {
     if (this.child.exitCode !== null || this.child.signalCode !== null) return;
@@ -72,10 +77,20 @@ export class ServerProcess {
 const START_MS = 20_000;
 
 async function main({ engine = 'memory', ack, advertise, ...options }: ServerProcessOptions): Promise<void> {
-  const { engineOf } = await import('../../src/cli/engine-option.js');
-  const opened = await engineOf({ engine, ...(ack && { ack }), ...(advertise && { advertise }) });
+  const { engineOf, folderOf, journalOf } = await import('../../src/cli/engine-option.js');
+  const journal = engine.startsWith('sqlite:') ? await journalOf(folderOf(engine)!) : undefined;
+  const { LocalEngine } = await import('../../src/server/engine/local-engine.js');
+  const opened =
+    journal === undefined
+      ? await engineOf({ engine, ...(ack && { ack }), ...(advertise && { advertise }) })
+      : new LocalEngine(journal);
   const { startBridgeServer } = await import('../../src/server/bridge-server.js');
-  const server = await startBridgeServer({ ...options, engine: opened });
+  const server = await startBridgeServer({
+    ...options,
+    engine: opened,
+    // As `serve` does.
+    waitForEngine: new AbortController().signal,
+  });
   process.on('message', (command: Command) => {
     switch (command) {
       case 'report': {
@@ -89,6 +104,10 @@ async function main({ engine = 'memory', ack, advertise, ...options }: ServerPro
         process.send?.(report);
         break;
       }
+      case 'fill':
+      case 'free':
+        void journal?.limit(command === 'fill');
+        break;
       case 'close':
         server.close().then(
           () => process.disconnect(),

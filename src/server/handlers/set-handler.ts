@@ -99,7 +99,8 @@ class SetCalls {
     } finally {
       release?.();
     }
-    if (batch.kept !== undefined) await batch.kept;
+    const kept = batch.whenKept();
+    if (kept !== undefined) await kept;
     const { versions, refused } = batch;
     this.#server.counters.sets += versions.size;
     if (refused.size > 0) call.errorCode = 'BATCH_REFUSED';
@@ -157,7 +158,8 @@ class Batch {
     this.setter = setter;
   }
 
-  get kept(): Promise<unknown> | undefined {
+  /** Whoever asks has to wait for it: it rejects where something may not be kept. */
+  whenKept(): Promise<unknown> | undefined {
     return this.#keeping.length === 0 ? undefined : Promise.all(this.#keeping);
   }
 
@@ -177,7 +179,7 @@ class Batch {
 
   #keep(keeping: Promise<void>): void {
     this.#keeping.push(keeping);
-    // Told by `kept`, once every turn is done.
+    // Told by `whenKept`, once every turn is done.
     keeping.catch(() => undefined);
   }
 

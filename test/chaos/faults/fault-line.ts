@@ -9,7 +9,7 @@ export class FaultLine {
   readonly #house: ServerHouse | undefined;
   readonly #history: History;
   readonly #running = new Set<Promise<void>>();
-  /** Servers that are dead, and whether Redis is: neither dies twice at once. */
+  /** Servers that are dead, and whether what they share is dead, full or changing places: none of them twice at once. */
   readonly #dead = new Set<number | 'engine'>();
 
   /** `proxies`: before each server. */
@@ -55,10 +55,34 @@ export class FaultLine {
     const redis = this.#house?.redis;
     if (redis === undefined || this.#dead.has('engine')) return;
     this.#dead.add('engine');
-    redis.kill();
+    const { primary } = redis;
+    primary.kill();
     await this.#begin('kill-engine', 'engine', forMs, async () => {
-      await redis.ended();
-      await redis.run();
+      await primary.ended();
+      await primary.run();
+      this.#dead.delete('engine');
+    });
+  }
+
+  /** Resolves when it has room again. */
+  async fillEngine(forMs: number): Promise<void> {
+    const house = this.#house;
+    if (house === undefined || this.#dead.has('engine')) return;
+    this.#dead.add('engine');
+    await house.fillEngine(true);
+    await this.#begin('fill-engine', 'engine', forMs, async () => {
+      await house.fillEngine(false);
+      this.#dead.delete('engine');
+    });
+  }
+
+  /** Resolves when its replica has taken its place. */
+  async failOver(): Promise<void> {
+    const house = this.#house;
+    if (house?.redis === undefined || this.#dead.has('engine')) return;
+    this.#dead.add('engine');
+    await this.#begin('fail-over', 'engine', 0, async () => {
+      await house.failOver();
       this.#dead.delete('engine');
     });
   }

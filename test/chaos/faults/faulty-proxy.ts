@@ -37,6 +37,11 @@ export class FaultyProxy {
     return new FaultyProxy(thread, port);
   }
 
+  /** From now on; connections that are open stay where they lead to. */
+  leadTo(target: string): void {
+    this.#thread.postMessage(target);
+  }
+
   fault(fault: WireFault, delayMs = 0): void {
     this.#thread.postMessage({ fault, delayMs } satisfies WireCommand);
   }
@@ -48,7 +53,8 @@ export class FaultyProxy {
 
 const ROLE = 'faulty-proxy';
 
-async function serve(target: number | string): Promise<void> {
+async function serve(firstTarget: number | string): Promise<void> {
+  let target = firstTarget;
   const wires = new Set<Wire>();
   let present: WireCommand = { fault: 'mend', delayMs: 0 };
   const apply = (wire: Wire, { fault, delayMs }: WireCommand) => {
@@ -80,7 +86,11 @@ async function serve(target: number | string): Promise<void> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  parentPort?.on('message', (command: WireCommand) => {
+  parentPort?.on('message', (command: WireCommand | string) => {
+    if (typeof command === 'string') {
+      target = command;
+      return;
+    }
     present = command;
     for (const wire of wires) apply(wire, command);
   });

@@ -2,23 +2,23 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { RedisServer } from '../../support/redis-server.js';
 import type { ServerProcessOptions } from '../../support/server-process.js';
 import type { EngineSetup } from '../programs/programs.js';
 import { FaultyProxy } from './faulty-proxy.js';
+import { RedisPair } from './redis-pair.js';
 import { ServerLife } from './server-life.js';
 
 export class ServerHouse {
   readonly servers: readonly ServerLife[];
   /** What all servers keep their state in; undefined where each has its own. */
-  readonly redis: RedisServer | undefined;
+  readonly redis: RedisPair | undefined;
   /** Of each server to its Redis. */
   readonly engineWires: readonly FaultyProxy[];
   readonly #folder: string | undefined;
 
   private constructor(
     servers: readonly ServerLife[],
-    redis: RedisServer | undefined,
+    redis: RedisPair | undefined,
     engineWires: readonly FaultyProxy[],
     folder: string | undefined,
   ) {
@@ -48,8 +48,8 @@ export class ServerHouse {
         );
       }
       case 'redis': {
-        const redis = await RedisServer.start('--appendonly', 'yes', '--appendfsync', 'always');
-        const wires = await Promise.all(Array.from({ length: servers }, () => FaultyProxy.start(redis.path)));
+        const redis = await RedisPair.start();
+        const wires = await Promise.all(Array.from({ length: servers }, () => FaultyProxy.start(redis.primary.path)));
         const lives = await Promise.all(
           wires.map(({ endpoint }, place) =>
             ServerLife.start({ ...options, engine: `redis://${endpoint}` }, place % 2 === 1),
@@ -60,6 +60,18 @@ export class ServerHouse {
       default:
         return engine satisfies never;
     }
+  }
+
+  /** New connections lead to the one that was the replica; what is open stays where it is. */
+  async failOver(): Promise<void> {
+    if (this.redis === undefined || !(await this.redis.failOver())) return;
+    for (const wire of this.engineWires) wire.leadTo(this.redis.primary.path);
+  }
+
+  /** What the state is kept in has no more room, or has room again. */
+  async fillEngine(isFull: boolean): Promise<void> {
+    if (this.redis !== undefined) await this.redis.fill(isFull);
+    else for (const server of this.servers) server.fillDisk(isFull);
   }
 
   async close(): Promise<void> {

@@ -35,6 +35,11 @@ export class ServerLife {
     this.#process.child.kill('SIGCONT');
   }
 
+  /** Of sqlite; one that begins anew has room again. */
+  fillDisk(isFull: boolean): void {
+    this.#process.fillDisk(isFull);
+  }
+
   /** As a machine that fails: nothing is drained. */
   kill(): Promise<void> {
     return this.#process.kill();

@@ -79,7 +79,17 @@ export interface EpochRecord {
 }
 
 export interface FaultRecord {
-  readonly kind: 'cut' | 'stall' | 'silence' | 'delay' | 'pause-server' | 'kill-server' | 'cut-engine' | 'kill-engine';
+  readonly kind:
+    | 'cut'
+    | 'stall'
+    | 'silence'
+    | 'delay'
+    | 'pause-server'
+    | 'kill-server'
+    | 'cut-engine'
+    | 'kill-engine'
+    | 'fill-engine'
+    | 'fail-over';
   /** A server's place, or what they share. */
   readonly at: number | 'engine';
   readonly startMs: number;

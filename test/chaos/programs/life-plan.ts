@@ -1,7 +1,7 @@
 /** Draws a life from its seed: the house it happens in and what is done there, step by step. Pure. */
 import { TAGGED_TYPES, type TaggedType } from '../history/value-tag.js';
 import type { EngineSetup, Program, ProgramName } from './programs.js';
-import { FAULTS, PROGRAMS, PROGRAMS_OF } from './programs.js';
+import { FAULTS, OF_THE_HOUSE, PROGRAMS, PROGRAMS_OF } from './programs.js';
 import { Random } from './random.js';
 import type { Step, StepKind } from './step.js';
 import { drawStep } from './step-plan.js';
@@ -14,7 +14,7 @@ export interface LifePlan {
   readonly isLocal: boolean;
   readonly hasFaults: boolean;
   /** The server is this life's own, because it is killed. */
-  readonly killsServer: boolean;
+  readonly hasOwnHouse: boolean;
   /** No watch may miss a change. */
   readonly isGapless: boolean;
   readonly variables: readonly VariablePlan[];
@@ -92,7 +92,7 @@ export function planLife(
   return {
     ...{ seed, life, program: name, engine, isLocal: program.isLocal, variables, sessions, pools, states, steps },
     hasFaults: steps.some(({ does }) => FAULTS.has(does)),
-    killsServer: steps.some(({ does }) => does === 'kill-server' || does === 'kill-engine'),
+    hasOwnHouse: steps.some(({ does }) => OF_THE_HOUSE.has(does)),
     isGapless: program.isGapless && engine.engine !== 'memory',
   };
 }

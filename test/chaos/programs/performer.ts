@@ -127,6 +127,10 @@ export class Performer {
         return DONE;
       case 'kill-engine':
         return this.#faults.killEngine(step.forMs);
+      case 'fill-engine':
+        return this.#faults.fillEngine(step.forMs);
+      case 'fail-over':
+        return this.#faults.failOver();
       case 'reopen':
         return this.#reopen(step);
       default:

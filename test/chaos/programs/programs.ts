@@ -130,21 +130,42 @@ export const PROGRAMS = {
     },
     pauseMs: 80,
   },
+  /** What keeps the state has no more room, now and then, and dies too. */
+  full: {
+    ...USUAL,
+    ...GENTLE,
+    weights: { ...SETTING, ...WATCHING, 'fill-engine': 2, 'kill-server': 0.5, 'kill-engine': 0.5 },
+    pauseMs: 60,
+  },
+  /** A Redis and its replica that change places, and servers that die meanwhile. */
+  failovers: {
+    ...USUAL,
+    ...GENTLE,
+    weights: { ...SETTING, ...WATCHING, 'fail-over': 2, 'kill-server': 0.5, 'cut-engine': 0.5 },
+    pauseMs: 80,
+  },
 } as const satisfies Readonly<Record<string, Program>>;
 
 export type ProgramName = keyof typeof PROGRAMS;
 
 export const PROGRAM_NAMES = Object.keys(PROGRAMS) as ProgramName[];
 
+const OF_ENGINES: ReadonlySet<ProgramName> = new Set(['restarts', 'fronts', 'full', 'failovers']);
+
 /** Those that an engine's lives are drawn from. */
 export const PROGRAMS_OF: Readonly<Record<EngineName, readonly ProgramName[]>> = {
-  memory: PROGRAM_NAMES.filter((name) => name !== 'restarts' && name !== 'fronts'),
-  sqlite: ['restarts', 'restarts', 'breaks', 'kills', 'atomic', 'closing', 'everything'],
-  redis: ['fronts', 'fronts', 'breaks', 'kills', 'atomic', 'closing', 'everything'],
+  memory: PROGRAM_NAMES.filter((name) => !OF_ENGINES.has(name)),
+  sqlite: ['restarts', 'restarts', 'breaks', 'kills', 'atomic', 'closing', 'everything', 'full'],
+  redis: ['fronts', 'fronts', 'breaks', 'kills', 'atomic', 'closing', 'everything', 'full', 'failovers'],
 };
 
 /** After these calls may fail that would not otherwise. */
 export const FAULTS: ReadonlySet<StepKind> = new Set<StepKind>([
   ...(['cut', 'stall', 'silence', 'delay', 'pause-server', 'kill-server', 'restart-worker'] as const),
-  ...(['cut-engine', 'kill-engine'] as const),
+  ...(['cut-engine', 'kill-engine', 'fill-engine', 'fail-over'] as const),
+]);
+
+/** They break more than what lies before a server: the house is of one life. */
+export const OF_THE_HOUSE: ReadonlySet<StepKind> = new Set<StepKind>([
+  ...(['kill-server', 'kill-engine', 'fill-engine', 'fail-over'] as const),
 ]);

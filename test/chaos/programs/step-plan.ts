@@ -76,7 +76,10 @@ export function drawStep(random: Random, does: StepKind, house: House, watches: 
     case 'kill-server':
       return { does, pauseMs, server, forMs: isShared ? random.one(LONG_FAULTS_MS) : 0 };
     case 'kill-engine':
+    case 'fill-engine':
       return { does, pauseMs, forMs: random.one(SHORT_FAULTS_MS) };
+    case 'fail-over':
+      return { does, pauseMs };
     case 'reopen':
       return { does, pauseMs, state, sets: random.one([0, 5, 40]) };
     default:

@@ -76,7 +76,10 @@ export type Step = { readonly pauseMs: number } & (
   | { readonly does: 'delay'; readonly server: number; readonly forMs: number; readonly delayMs: number }
   /** Another begins in its place after `forMs`. */
   | { readonly does: 'kill-server'; readonly server: number; readonly forMs: number }
-  | { readonly does: 'kill-engine'; readonly forMs: number }
+  /** It dies, or has no more room. */
+  | { readonly does: 'kill-engine' | 'fill-engine'; readonly forMs: number }
+  /** Its replica takes its place. */
+  | { readonly does: 'fail-over' }
   /** Closes a state, sets under way, and opens it again. */
   | { readonly does: 'reopen'; readonly state: number; readonly sets: number }
 );

@@ -44,12 +44,12 @@ async function openLocalWorld(plan: LifePlan): Promise<World> {
 async function openBridgedWorld(plan: LifePlan, recorder: Recorder, steady: ServerHouse | undefined): Promise<World> {
   const sessionIds = sessionIdsOf(plan);
   const house =
-    plan.killsServer || steady === undefined ? await ServerHouse.start(plan.engine, SERVER_OPTIONS) : steady;
+    plan.hasOwnHouse || steady === undefined ? await ServerHouse.start(plan.engine, SERVER_OPTIONS) : steady;
   const { servers } = house;
   const proxies = await Promise.all(servers.map(({ port }) => FaultyProxy.start(port)));
   const direct = servers.map(({ port }) => `127.0.0.1:${port}`);
   // Without a fault no call may fail by its time, however busy the machine is.
-  const callTimeoutMs = plan.hasFaults || plan.killsServer ? CALL_MS : PATIENT_CALL_MS;
+  const callTimeoutMs = plan.hasFaults || plan.hasOwnHouse ? CALL_MS : PATIENT_CALL_MS;
   const writer = await OutsideWriter.start(direct, sessionIds, callTimeoutMs);
   const pools = await Promise.all(plan.pools.map((pool) => WorkerPool.open({ ...pool, logger: logger() })));
   const open = ({ session, pool, transport, maxMainMs }: StatePlan): Promise<StateProvider> =>

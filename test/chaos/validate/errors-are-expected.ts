@@ -3,10 +3,14 @@ import type { History, WatchRecord } from '../history/history.js';
 import type { Violation } from './violation.js';
 
 export function callsFailAsExpected(history: History): Violation[] {
+  const faults = new Set(history.faults.map(({ kind, at }) => (at === 'engine' ? kind : undefined)));
+  const isOfEngine = (code: string) =>
+    ENGINE_FAULTS.some(({ kinds, says }) => says === code && kinds.some((kind) => faults.has(kind)));
   return history.rejections.flatMap(({ call, code, message, isKnown }) => {
     // One that is dead already, and not yet replaced, cannot be ended.
     const isDead = call === 'restart of a worker' && code === 'WORKER_FAILED';
-    const isExpected = isKnown && (isDead || ANSWERS.has(code) || (history.hasFaults && WITH_FAULTS.has(code)));
+    const isExpected =
+      isKnown && (isDead || ANSWERS.has(code) || (history.hasFaults && WITH_FAULTS.has(code)) || isOfEngine(code));
     return isExpected ? [] : [{ rule: RULE, sentence: `${call} failed with ${code}: ${message}` }];
   });
 }
@@ -35,4 +39,9 @@ const ANSWERS = new Set([
   ...['WATCH_NOT_FOUND', 'BUFFER_OVERFLOW'],
 ]);
 /** What a broken connection, a server that is away or a worker that dies may do to a call. */
+const ENGINE_FAULTS = [
+  { says: 'STORAGE_FULL', kinds: ['fill-engine'] },
+  // A server waits for an engine that is away, though not for ever.
+  { says: 'ENGINE_UNAVAILABLE', kinds: ['kill-engine', 'fail-over'] },
+] as const;
 const WITH_FAULTS = new Set(['UNAVAILABLE', 'UNKNOWN_OUTCOME', 'DEADLINE_EXCEEDED']);

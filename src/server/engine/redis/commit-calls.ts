@@ -4,7 +4,7 @@
  * a group has waited for `behindMs`; each has its place in a window, so that none is made twice. Closed: the redis engine waits for what was asked.
  */
 import type { BridgeError } from '../../../shared/errors.js';
-import { InternalError, QuotaExceededError, StorageFullError, UnknownOutcomeError } from '../../../shared/errors.js';
+import { InternalError, QuotaExceededError, UnknownOutcomeError } from '../../../shared/errors.js';
 import { pause } from '../../within.js';
 import { Durations } from '../durations.js';
 import type { Quantiles } from '../engine.js';
@@ -13,7 +13,7 @@ import { canJoin, packGroups, readReplies } from './group-arguments.js';
 import { keysOfBucket, keysOfCommit } from './keys.js';
 import type { Primaries } from './primaries.js';
 import type { RedisAddress } from './redis-address.js';
-import { foreignKeys, redisUnavailable } from './redis-errors.js';
+import { redisFailure } from './redis-errors.js';
 import type { Bucket, RedisPrimary } from './redis-primary.js';
 import type { RedisRefusal } from './redis-refusal.js';
 import { redisRefusalOf } from './redis-refusal.js';
@@ -178,16 +178,13 @@ export class CommitCalls {
         return this.#giveUpOld(pending, error);
       case 'full':
         this.#host.handleFull(error);
-        this.#refuse(pending.splice(0, count), fullOf, error);
+        this.#refuse(pending.splice(0, count), (cause) => redisFailure(address, cause), error);
         return;
       case 'denied':
       case 'broken':
-        this.#host.handleAway(error);
-        this.#refuse(pending.splice(0, count), (cause) => redisUnavailable(address, cause), error);
-        return;
       case 'foreign':
         this.#host.handleAway(error);
-        this.#refuse(pending.splice(0, count), (cause) => foreignKeys(address, cause), error);
+        this.#refuse(pending.splice(0, count), (cause) => redisFailure(address, cause), error);
         return;
       default:
         this.#host.handleAway(error);
@@ -235,7 +232,7 @@ export class CommitCalls {
     const nowMs = this.#host.nowMs();
     const old = pending.findIndex(({ askedAtMs }) => !this.#isClosing && nowMs - askedAtMs < this.#host.behindMs);
     const refused = pending.splice(0, old === -1 ? pending.length : old);
-    this.#refuse(refused, (cause) => redisUnavailable(this.#host.address, cause), error);
+    this.#refuse(refused, (cause) => redisFailure(this.#host.address, cause), error);
     if (pending.length > 0) await pause(RETRY_MS);
   }
 
@@ -303,12 +300,6 @@ function unwritable(cause: unknown): InternalError {
 
 function unknownOutcome(cause: unknown): UnknownOutcomeError {
   return new UnknownOutcomeError('Redis did not say what became of it: read it again before setting again', { cause });
-}
-
-function fullOf(cause: unknown): StorageFullError {
-  return new StorageFullError('Redis takes no more: nothing was done; free some of it, and it goes on by itself', {
-    cause,
-  });
 }
 
 /** Groups that are asked and not answered. */

@@ -2,6 +2,7 @@
 import type { PrimaryStats } from '../engine.js';
 import type { RedisAddress } from './redis-address.js';
 import type { RedisPrimary } from './redis-primary.js';
+import { redisRefusalOf } from './redis-refusal.js';
 
 export interface Primaries {
   readonly isCluster: boolean;
@@ -46,8 +47,13 @@ export class OnePrimary implements Primaries {
     return this.#primary;
   }
 
-  at<T>(_: number, ask: (primary: RedisPrimary) => Promise<T>): Promise<T> {
-    return ask(this.#primary);
+  async at<T>(_: number, ask: (primary: RedisPrimary) => Promise<T>): Promise<T> {
+    try {
+      return await ask(this.#primary);
+    } catch (error) {
+      if (redisRefusalOf(error) === 'elsewhere') this.lookAgain();
+      throw error;
+    }
   }
 
   addressOf(): RedisAddress {

@@ -50,7 +50,7 @@ import { OnePrimary } from './primaries.js';
 import type { RedisAddress } from './redis-address.js';
 import { parseRedisUrl } from './redis-address.js';
 import type { RedisClient } from './redis-client.js';
-import { clusterCause, foreignKeys, redisAway, redisUnavailable } from './redis-errors.js';
+import { clusterCause, redisAway, redisFailure } from './redis-errors.js';
 import type { Bucket } from './redis-primary.js';
 import { RedisPrimary } from './redis-primary.js';
 import { passesByItself, redisRefusalOf } from './redis-refusal.js';
@@ -155,9 +155,7 @@ export class RedisEngine implements Engine {
       });
     } catch (error) {
       this.#stage = 'closed';
-      if (error instanceof BridgeError) throw error;
-      if (redisRefusalOf(error) === 'foreign') throw foreignKeys(this.#address, error);
-      throw redisUnavailable(this.#address, error);
+      throw redisFailure(this.#address, error);
     }
     this.#stage = 'open';
     this.#setHealth('ready', undefined);
@@ -266,19 +264,15 @@ export class RedisEngine implements Engine {
     follower: Follower,
     create: NewSession | undefined,
   ): Promise<Following | undefined> {
-    try {
-      if (create !== undefined) {
-        // Before the first session is there: whoever follows must not miss it.
-        await this.#tail!.announce(bucketOf(sessionId));
-        await this.#makeSession(sessionId, JSON.stringify(create.metadata));
-      }
-      const replica = await this.#load(sessionId);
-      if (replica === undefined) return undefined;
-      replica.follower = follower;
-      return replica;
-    } catch (error) {
-      throw error instanceof BridgeError ? error : redisUnavailable(this.#address, error);
+    if (create !== undefined) {
+      // Before the first session is there: whoever follows must not miss it.
+      await this.#answerTo(this.#tail!.announce(bucketOf(sessionId)));
+      await this.#makeSession(sessionId, JSON.stringify(create.metadata));
     }
+    const replica = await this.#answerTo(this.#load(sessionId));
+    if (replica === undefined) return undefined;
+    replica.follower = follower;
+    return replica;
   }
 
   commit(group: Group): Kept<Outcome> {
@@ -388,7 +382,8 @@ export class RedisEngine implements Engine {
   async openWindow(sessionId: string, link: string, answered: number): Promise<WindowRecord | undefined> {
     const { prefix } = this.#bucket(bucketOf(sessionId));
     const key = `${prefix}w:${link}`;
-    const said = (await this.#evaluate(OPEN_WINDOW, key, [key, WINDOW_MS, answered], [key])) as Buffer[];
+    const asked = this.#evaluate(OPEN_WINDOW, key, [key, WINDOW_MS, answered], [key]);
+    const said = (await this.#answerTo(asked)) as Buffer[];
     return said.length === 0 ? undefined : windowOf(link, said);
   }
 
@@ -409,13 +404,7 @@ export class RedisEngine implements Engine {
 
   async whenKnown(sessionId: string): Promise<void> {
     await this.#tails.get(sessionId)?.then(ignore, ignore);
-    let isKnown: boolean;
-    try {
-      isKnown = await within(this.#behindMs, this.head(sessionId));
-    } catch (error) {
-      throw redisUnavailable(this.#address, error);
-    }
-    if (isKnown) return;
+    if (await this.#answerTo(within(this.#behindMs, this.head(sessionId)))) return;
     throw new EngineUnavailableError(
       `this server is more than ${this.#behindMs} ms behind Redis at ${this.#address.shown}: nothing was done; try again`,
     );
@@ -433,7 +422,7 @@ export class RedisEngine implements Engine {
   }
 
   async idleMs(sessionId: string): Promise<number> {
-    return Number(await this.#evaluateOf(IDLE, sessionId));
+    return Number(await this.#answerTo(this.#evaluateOf(IDLE, sessionId)));
   }
 
   async close(): Promise<void> {
@@ -450,6 +439,15 @@ export class RedisEngine implements Engine {
   }
 
   // --- calls
+
+  /** Of what somebody asks beside commits. @throws BridgeError */
+  async #answerTo<T>(asked: Promise<T>): Promise<T> {
+    try {
+      return await asked;
+    } catch (error) {
+      throw redisFailure(this.#address, error);
+    }
+  }
 
   #ask(group: AskedGroup, answer: Answer): void {
     this.#asking().ask(this.#bucket(bucketOf(group.sessionId)), group, answer);

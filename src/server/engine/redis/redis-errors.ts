@@ -1,5 +1,5 @@
 /** What somebody is told of a Redis that cannot be used: where, why, and what to do. Path: redis engine, commit calls -> [redis errors]. Pure. */
-import { EngineFormatError, EngineUnavailableError } from '../../../shared/errors.js';
+import { BridgeError, EngineFormatError, EngineUnavailableError, StorageFullError } from '../../../shared/errors.js';
 import type { PrimaryStats } from '../engine.js';
 import { redisRefusalOf } from './redis-refusal.js';
 
@@ -8,7 +8,22 @@ interface Place {
   readonly shown: string;
 }
 
-export function redisUnavailable({ shown }: Place, cause: unknown): EngineUnavailableError {
+/** Of what was asked in vain, as its caller is told. */
+export function redisFailure(place: Place, cause: unknown): BridgeError {
+  if (cause instanceof BridgeError) return cause;
+  switch (redisRefusalOf(cause)) {
+    case 'full':
+      return new StorageFullError('Redis takes no more: nothing was done; free some of it, and it goes on by itself', {
+        cause,
+      });
+    case 'foreign':
+      return foreignKeys(place, cause);
+    default:
+      return redisUnavailable(place, cause);
+  }
+}
+
+function redisUnavailable({ shown }: Place, cause: unknown): EngineUnavailableError {
   const isDenied = redisRefusalOf(cause) === 'denied';
   const said = `${isDenied ? 'refuses' : 'does not answer'} (${sentenceOf(cause)})`;
   return new EngineUnavailableError(`Redis at ${shown} ${said}: nothing was done; ${remedyOf(isDenied, cause)}`, {
@@ -24,7 +39,7 @@ export function redisAway({ shown }: Place, cause: unknown): EngineUnavailableEr
   );
 }
 
-export function foreignKeys({ shown }: Place, cause: unknown): EngineFormatError {
+function foreignKeys({ shown }: Place, cause: unknown): EngineFormatError {
   return new EngineFormatError(
     `keys at ${shown} are of another program: give a prefix of its own, as in redis://HOST/PREFIX`,
     { cause },

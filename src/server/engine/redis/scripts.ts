@@ -30,6 +30,9 @@ const RECORD = '>ddddI4';
  */
 const WINDOW_FROM = '0'.repeat(70);
 
+/** Of what writes a few bytes, without which a full Redis could not be read or would lose who uses it. */
+const WITHOUT_ROOM = '#!lua flags=allow-oom';
+
 /**
  * ARGV: prefix of the bucket, run id of the process that the caller talks to, ms that windows are kept, entries that the log keeps, and groups, each a packed list:
  * session, flags (1 atomic, 2 makes the session, 4 ends it), link, answered, metadata, most variables, number of outcomes before it (sequence, result), those, number of operations, and of each:
@@ -318,7 +321,7 @@ return replies
  * run id that this one belongs to. Returns the generation. One begins when another process took over: its data may lack what the one before had
  * acknowledged, the generation too; so none is given twice.
  */
-export const TAKE_OVER: Script = script(`
+export const TAKE_OVER: Script = script(`${WITHOUT_ROOM}
 local P, RUN, KNOWN, KNOWN_RUN = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local head = redis.call('HMGET', P..'head', 'run', 'generation')
 local generation = tonumber(head[2] or '-1')
@@ -329,7 +332,7 @@ return generation
 `);
 
 /** A server lives. ARGV: key of the list, its endpoint, ms that it says so for (0: it goes). Returns those that live, by Redis' clock. */
-export const LEASE: Script = script(`
+export const LEASE: Script = script(`${WITHOUT_ROOM}
 local KEY, ENDPOINT, LEASE_MS = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -339,7 +342,7 @@ return redis.call('ZRANGE', KEY, 0, 99)
 `);
 
 /** A session is used. ARGV: prefix of the bucket, session. By Redis' clock, as everything that all servers compare. */
-export const TOUCH: Script = script(`
+export const TOUCH: Script = script(`${WITHOUT_ROOM}
 local key = ARGV[1]..'s:'..ARGV[2]
 local clock = redis.call('TIME')
 if redis.call('EXISTS', key) == 1 then redis.call('HSET', key, 'used', clock[1] * 1000 + math.floor(clock[2] / 1000)) end
@@ -367,7 +370,7 @@ return { s, redis.call('HGETALL', P..'r:'..session), redis.call('HGETALL', P..'v
  * its hash, empty when it was not there: it is from here on, without it nobody could tell a window that was forgotten from one in which nothing was
  * made. Of the sets that nobody asks for, what a server has still to make is `unknown` to its commit from here on, and not made.
  */
-export const OPEN_WINDOW: Script = script(`
+export const OPEN_WINDOW: Script = script(`${WITHOUT_ROOM}
 local W, KEPT_MS, ANSWERED = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local said = redis.call('HGETALL', W)
 local from = tonumber(redis.call('HGET', W, 'from') or '0')
@@ -385,7 +388,7 @@ return said
 `);
 
 function script(text: string): Script {
-  return { ...textOf(text), before7: textOf(text.replace(/^#!lua\n/, '')) };
+  return { ...textOf(text), before7: textOf(text.replace(/^#!lua.*\n/, '')) };
 }
 
 function textOf(text: string): ScriptText {

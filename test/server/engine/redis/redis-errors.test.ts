@@ -2,12 +2,12 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
   clusterCause,
-  foreignKeys,
   inACluster,
   notACluster,
   redisAway,
-  redisUnavailable,
+  redisFailure,
 } from '../../../../src/server/engine/redis/redis-errors.js';
+import { QuotaExceededError } from '../../../../src/shared/errors.js';
 
 describe('what is said of a Redis that cannot be used', () => {
   const place = { shown: 'redis://store:6379' };
@@ -22,7 +22,7 @@ describe('what is said of a Redis that cannot be used', () => {
     ];
     for (const [properties, sentence] of said) {
       const cause = caused(properties);
-      const error = redisUnavailable(place, cause);
+      const error = redisFailure(place, cause);
       assert.match(error.message, sentence);
       assert.equal(error.cause, cause);
     }
@@ -36,8 +36,22 @@ describe('what is said of a Redis that cannot be used', () => {
     assert.match(inACluster({ shown: 'rediss://a:1' }).message, /give its address as rediss\+cluster:\/\/a:1/);
   });
 
+  test('is of the kind that its caller can tell', () => {
+    const kinds: readonly (readonly [string, string, RegExp])[] = [
+      ['OOM command not allowed', 'STORAGE_FULL', /takes no more: nothing was done/],
+      ['WRONGTYPE of another kind', 'ENGINE_FORMAT', /another program: give a prefix/],
+      ['READONLY a replica', 'ENGINE_UNAVAILABLE', /READONLY a replica/],
+    ];
+    for (const [message, code, sentence] of kinds) {
+      const error = redisFailure(place, caused({ name: 'ReplyError', message }));
+      assert.equal(error.code, code);
+      assert.match(error.message, sentence);
+    }
+    const ours = new QuotaExceededError('too much waits');
+    assert.equal(redisFailure(place, ours), ours);
+  });
+
   test('says whether it is tried again', () => {
     assert.match(redisAway(place, 'silent').message, /store:6379 does not answer \(silent\): it is tried again/);
-    assert.match(foreignKeys(place, caused({})).message, /another program: give a prefix/);
   });
 });
