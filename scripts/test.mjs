@@ -27,7 +27,7 @@ const again =
   words.length > 0
     ? []
     : all.filter((path) =>
-        /^dist\/test\/(contract\/bridged-state-workers-1|promises\/(?!06-resumes-from-a-rev|09-sets-by-carrier)|faults\/(?!conditions|connecting|engine|large|link))/.test(
+        /^dist\/test\/(contract\/bridged-state-workers-1|promises\/(?!06-resumes-from-a-rev|09-sets-by-carrier)|faults\/(?!conditions|connecting|engine|large|link|order))/.test(
           path,
         ),
       );

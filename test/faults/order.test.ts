@@ -19,7 +19,7 @@ async function setup(options: Partial<BridgedStateOptions> = {}) {
   const passing = await PassingServer.start(server.port, { tap: AS_IT_IS });
   const wire = await TcpProxy.start(passing.port);
   const limits = { callTimeoutMs: CALL_TIMEOUT_MS };
-  const state = await BridgedState.open({ endpoint: wire.endpoint, workers: 1, limits, ...options });
+  const state = await BridgedState.open({ endpoint: wire.endpoint, workers: 1, transport: 'link', limits, ...options });
   const other = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });
   await state.registerVariable('v', 'integer', 0);
   await state.setVariable('v', 1);
