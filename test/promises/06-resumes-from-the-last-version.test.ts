@@ -14,15 +14,7 @@ for (const workers of [0, 1]) {
     await using proxy = await TcpProxy.start(server.port);
     await using writer = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });
     await using state = await BridgedState.open({ endpoint: proxy.endpoint, workers, verify: true, ...SOON });
-    await writer.registerVariable('fan', 'integer', 0);
-    const seen = new SeenUpdates();
-    const { onError, onState } = seen;
-    await state.watchVariables('fan', seen.watcher, { onError, onState });
-    await writer.setVariable('fan', 1);
-    await seen.when(5_000, () => seen.all.length === 1, 'the update before the cut');
-
-    proxy.cut();
-    await seen.when(5_000, () => seen.states.includes('backoff'), 'the watch in backoff');
+    const seen = await cutBehindOneUpdate(writer, state, proxy);
     for (let value = 2; value <= 40; value += 1) await writer.setVariable('fan', value);
     proxy.mend();
 
@@ -47,15 +39,7 @@ test('beyond the history one resync brings the present value and tells exactly w
     verify: true,
     ...SOON,
   });
-  await writer.registerVariable('fan', 'integer', 0);
-  const seen = new SeenUpdates();
-  const { onError, onState } = seen;
-  await state.watchVariables('fan', seen.watcher, { onError, onState });
-  await writer.setVariable('fan', 1);
-  await seen.when(5_000, () => seen.all.length === 1, 'the update before the cut');
-
-  proxy.cut();
-  await seen.when(5_000, () => seen.states.includes('backoff'), 'the watch in backoff');
+  const seen = await cutBehindOneUpdate(writer, state, proxy);
   for (let value = 2; value <= 100; value += 1) await writer.setVariable('fan', value);
   proxy.mend();
 
@@ -117,3 +101,17 @@ test('a watch is live and synced after a break in which an add was refused', asy
   await within(10_000, watch.synced, 'being in step');
   assert.deepEqual(watch.identifiers, ['held']);
 });
+
+/** A watch of `fan` that has heard of 1 when its connection is cut. */
+async function cutBehindOneUpdate(writer: BridgedState, state: BridgedState, proxy: TcpProxy): Promise<SeenUpdates> {
+  await writer.registerVariable('fan', 'integer', 0);
+  const seen = new SeenUpdates();
+  const { onError, onState } = seen;
+  await state.watchVariables('fan', seen.watcher, { onError, onState });
+  await writer.setVariable('fan', 1);
+  await seen.when(5_000, () => seen.all.length === 1, 'the update before the cut');
+
+  proxy.cut();
+  await seen.when(5_000, () => seen.states.includes('backoff'), 'the watch in backoff');
+  return seen;
+}

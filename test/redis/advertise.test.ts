@@ -6,14 +6,10 @@ import { RedisEngine } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';
 import { freePort } from '../support/free-port.js';
 import type { RedisServer } from '../support/redis-server.js';
-import { closeRedis, HOW_TO_INSTALL_REDIS, hasRedis, skipWithoutRedis, startRedis } from '../support/redis-server.js';
+import { closeRedis, startRedis, withRedis } from '../support/redis-server.js';
 import { ServerProcess } from '../support/server-process.js';
 
-if (!hasRedis())
-  test('servers that say where they live', { skip: skipWithoutRedis() }, () =>
-    Promise.reject(new Error(HOW_TO_INSTALL_REDIS)),
-  );
-else describeAdvertised();
+withRedis('servers that say where they live', describeAdvertised);
 
 const closers: (() => Promise<void> | void)[] = [];
 

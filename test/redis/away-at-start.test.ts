@@ -12,13 +12,9 @@ import { until, within } from '../../src/testing/within.js';
 import { Certificates } from '../support/certificates.js';
 import { CommandProcess } from '../support/command-line.js';
 import { freePort } from '../support/free-port.js';
-import { closeRedis, HOW_TO_INSTALL_REDIS, hasRedis, skipWithoutRedis, startRedis } from '../support/redis-server.js';
+import { closeRedis, startRedis, withRedis } from '../support/redis-server.js';
 
-if (!hasRedis())
-  test('a Redis that is away at the start', { skip: skipWithoutRedis() }, () =>
-    Promise.reject(new Error(HOW_TO_INSTALL_REDIS)),
-  );
-else {
+withRedis('a Redis that is away at the start', () => {
   describe('a Redis that is away when a server starts', () => {
     afterEach(async () => {
       for (const close of closers.splice(0).reverse()) await close();
@@ -143,7 +139,7 @@ else {
       assert.match(stderr, /^bridged-state: [^\n]+WRONGPASS[^\n]+\n$/);
     });
   });
-}
+});
 
 const closers: (() => unknown)[] = [];
 

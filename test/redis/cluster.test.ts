@@ -8,17 +8,9 @@ import type { BridgeServer } from '../../src/server/index.js';
 import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';
 import { RedisCluster } from '../support/redis-cluster.js';
-import {
-  closeRedis,
-  HOW_TO_INSTALL_REDIS,
-  hasRedis,
-  skipWithoutRedis,
-  startRedisOnPort,
-} from '../support/redis-server.js';
+import { closeRedis, startRedisOnPort, withRedis } from '../support/redis-server.js';
 
-if (!hasRedis())
-  test('a cluster of Redis', { skip: skipWithoutRedis() }, () => Promise.reject(new Error(HOW_TO_INSTALL_REDIS)));
-else {
+withRedis('a cluster of Redis', () => {
   describe('a cluster of Redis', () => {
     afterEach(async () => {
       for (const close of closers.splice(0).reverse()) await close();
@@ -79,7 +71,7 @@ else {
       }
     });
   });
-}
+});
 
 const closers: (() => unknown)[] = [];
 

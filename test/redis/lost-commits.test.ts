@@ -7,22 +7,11 @@ import { afterEach, describe, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
 import { until, within } from '../../src/testing/within.js';
 import { closeSentinels, startSentinels } from '../support/redis-sentinels.js';
-import {
-  closeRedis,
-  HOW_TO_INSTALL_REDIS,
-  hasRedis,
-  skipWithoutRedis,
-  startRedis,
-  startRedisOnPort,
-  startReplica,
-} from '../support/redis-server.js';
+import type { RedisServer } from '../support/redis-server.js';
+import { closeRedis, startRedis, startRedisOnPort, startReplica, withRedis } from '../support/redis-server.js';
 import { ServerProcess } from '../support/server-process.js';
 
-if (!hasRedis())
-  test('a Redis that has lost something', { skip: skipWithoutRedis() }, () =>
-    Promise.reject(new Error(HOW_TO_INSTALL_REDIS)),
-  );
-else describeLosses();
+withRedis('a Redis that has lost something', describeLosses);
 
 interface Told {
   readonly name: string;
@@ -71,8 +60,7 @@ function describeLosses(): void {
       symlinkSync(primary.path, address);
       const servers = await Promise.all([0, 1].map(() => startServer(`unix:${address}?ack`, 'primary')));
       const clients = await clientsOf(servers);
-      await clients[0]!.state.setVariable('lost', 1);
-      assert.match(await primary.command('WAIT', '1', '5000'), /:1/);
+      await replicated(clients, primary);
       // From here on it hears nothing more.
       assert.match(await replica.command('REPLICAOF', 'NO', 'ONE'), /OK/);
       await loseAndCompare(clients, async () => {
@@ -103,8 +91,7 @@ function describeLosses(): void {
       await sentinels.knowReplicas(1);
       const servers = await Promise.all([0, 1].map(() => startServer(`${sentinels.url}/house`, 'primary')));
       const clients = await clientsOf(servers);
-      await clients[0]!.state.setVariable('lost', 1);
-      assert.match(await primary.command('WAIT', '1', '5000'), /:1/);
+      await replicated(clients, primary);
       // The sentinels make it a replica again, but not so soon.
       assert.match(await replica.command('REPLICAOF', 'NO', 'ONE'), /OK/);
       await loseAndCompare(clients, async () => {
@@ -233,4 +220,10 @@ async function startServer(url: string, ack?: 'primary'): Promise<ServerProcess>
   const server = await ServerProcess.start({ engine: url, ...(ack === undefined ? {} : { ack }) });
   closers.push(() => server.close());
   return server;
+}
+
+/** The last set that a replica has too. */
+async function replicated(clients: readonly Client[], primary: RedisServer): Promise<void> {
+  await clients[0]!.state.setVariable('lost', 1);
+  assert.match(await primary.command('WAIT', '1', '5000'), /:1/);
 }

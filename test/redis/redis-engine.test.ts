@@ -6,12 +6,10 @@ import type { Engine } from '../../src/server/index.js';
 import { EngineTest } from '../../src/testing/engine-contract/engine-test.js';
 import type { EngineSetup } from '../../src/testing/index.js';
 import { describeEngine } from '../../src/testing/index.js';
-import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
+import { RedisServer, withRedis } from '../support/redis-server.js';
 import { checkDecides } from '../vectors-check/decide-check.js';
 
-if (!hasRedis())
-  test('the engine for Redis', { skip: skipWithoutRedis() }, () => Promise.reject(new Error(HOW_TO_INSTALL_REDIS)));
-else {
+withRedis('the engine for Redis', () => {
   describe('over Redis', () => {
     const started = RedisServer.start();
     after(async () => (await started).close());
@@ -54,4 +52,4 @@ else {
         assert.deepEqual(await open(3), [3, 4]);
       }));
   });
-}
+});

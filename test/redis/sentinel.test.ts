@@ -7,18 +7,9 @@ import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';
 import { freePort } from '../support/free-port.js';
 import { closeSentinels, startSentinels } from '../support/redis-sentinels.js';
-import {
-  closeRedis,
-  HOW_TO_INSTALL_REDIS,
-  hasRedis,
-  skipWithoutRedis,
-  startRedisOnPort,
-  startReplica,
-} from '../support/redis-server.js';
+import { closeRedis, startRedisOnPort, startReplica, withRedis } from '../support/redis-server.js';
 
-if (!hasRedis())
-  test('Redis by its sentinels', { skip: skipWithoutRedis() }, () => Promise.reject(new Error(HOW_TO_INSTALL_REDIS)));
-else {
+withRedis('Redis by its sentinels', () => {
   describe('Redis by its sentinels', () => {
     afterEach(async () => {
       for (const close of closers.splice(0).reverse()) await close();
@@ -143,7 +134,7 @@ else {
       await assert.rejects(within(start, 'the end'), { code: 'ENGINE_UNAVAILABLE' });
     });
   });
-}
+});
 
 const closers: (() => unknown)[] = [];
 

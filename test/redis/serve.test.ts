@@ -4,12 +4,10 @@ import { after, before, describe, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
 import { until } from '../../src/testing/within.js';
 import { run, startServe } from '../support/command-line.js';
-import { HOW_TO_INSTALL_REDIS, hasRedis, RedisServer, skipWithoutRedis } from '../support/redis-server.js';
+import { RedisServer, withRedis } from '../support/redis-server.js';
 import { ServerProcess } from '../support/server-process.js';
 
-if (!hasRedis())
-  test('serve with Redis', { skip: skipWithoutRedis() }, () => Promise.reject(new Error(HOW_TO_INSTALL_REDIS)));
-else {
+withRedis('serve with Redis', () => {
   describe('serve with Redis', () => {
     let redis: RedisServer;
     before(async () => {
@@ -100,4 +98,4 @@ else {
       }
     });
   });
-}
+});

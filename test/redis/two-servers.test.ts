@@ -8,19 +8,10 @@ import type { BridgeServer } from '../../src/server/index.js';
 import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';
 import { HeldRedis } from '../support/held-redis.js';
-import {
-  closeRedis,
-  HOW_TO_INSTALL_REDIS,
-  hasRedis,
-  RedisServer,
-  skipWithoutRedis,
-  startRedis,
-} from '../support/redis-server.js';
+import { closeRedis, RedisServer, startRedis, withRedis } from '../support/redis-server.js';
 import { ServerProcess } from '../support/server-process.js';
 
-if (!hasRedis())
-  test('two servers over Redis', { skip: skipWithoutRedis() }, () => Promise.reject(new Error(HOW_TO_INSTALL_REDIS)));
-else describeTwoServers();
+withRedis('two servers over Redis', describeTwoServers);
 
 function describeTwoServers(): void {
   describe('two servers over one Redis', () => {

@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { test } from 'node:test';
 import { until } from './deadline.js';
 import { freePort } from './free-port.js';
 
@@ -23,6 +24,12 @@ export function skipWithoutRedis(): string | false {
   return hasRedis() || process.env.CI === 'true' ? false : HOW_TO_INSTALL_REDIS;
 }
 
+/** Tests that need one: where it is missing they are one that says so. */
+export function withRedis(what: string, describeAll: () => void): void {
+  if (hasRedis()) describeAll();
+  else test(what, { skip: skipWithoutRedis() }, () => Promise.reject(new Error(HOW_TO_INSTALL_REDIS)));
+}
+
 const started: RedisServer[] = [];
 
 /** Until `closeRedis`. */
@@ -33,14 +40,14 @@ export async function startRedis(...options: string[]): Promise<RedisServer> {
 }
 
 /** The same, with a port of 127.0.0.1. */
-export async function startRedisOnPort(...options: string[]): Promise<RedisServer & { readonly port: number }> {
-  const port = await freePort();
-  const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--repl-diskless-sync-delay', '0'];
-  return Object.assign(await startRedis(...fixed, ...options), { port });
+export async function startRedisOnPort(...options: string[]): Promise<RedisOnPort> {
+  const redis = await RedisServer.startOnPort(...options);
+  started.push(redis);
+  return redis;
 }
 
 /** Resolves when it has what the primary has. */
-export async function startReplica(primaryPort: number): Promise<RedisServer & { readonly port: number }> {
+export async function startReplica(primaryPort: number): Promise<RedisOnPort> {
   const replica = await startRedisOnPort();
   await replica.replicate(primaryPort);
   return replica;
@@ -50,6 +57,8 @@ export async function startReplica(primaryPort: number): Promise<RedisServer & {
 export async function closeRedis(): Promise<void> {
   for (const redis of started.splice(0)) await redis.close();
 }
+
+export type RedisOnPort = RedisServer & { readonly port: number };
 
 export class RedisServer {
   readonly folder = mkdtempSync(join(tmpdir(), 'bridged-state-redis-'));
@@ -62,6 +71,13 @@ export class RedisServer {
     const server = new RedisServer(options);
     await server.run();
     return server;
+  }
+
+  /** The same, with a port of 127.0.0.1, so that others can be its replicas. */
+  static async startOnPort(...options: string[]): Promise<RedisOnPort> {
+    const port = await freePort();
+    const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--repl-diskless-sync-delay', '0'];
+    return Object.assign(await RedisServer.start(...fixed, ...options), { port });
   }
 
   protected constructor(options: readonly string[]) {

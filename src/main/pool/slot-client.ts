@@ -6,6 +6,7 @@ import type { MessagePort } from 'node:worker_threads';
 import { receiveMessageOnPort } from 'node:worker_threads';
 import type { ErrorWire } from '../../shared/errors.js';
 import { type BridgeError, ClosedError, errorFromWire, InvalidValueError } from '../../shared/errors.js';
+import { listedNames } from '../../shared/listed-names.js';
 import { clearImmediate, queueMicrotask, setImmediate } from '../../shared/platform-timers.js';
 import type { AttachCommand, Command, OpenCommand } from '../../shared/port/commands.js';
 import type { PortBatchResult, Reply, TurnMessage } from '../../shared/port/replies.js';
@@ -504,7 +505,7 @@ export class SlotClient implements LaneSink, PolledLane {
 function subjectOf(command: Command): string {
   if (command.kind !== 'call') return command.kind;
   const { call } = command;
-  if (call.name === 'update') return `variables ${call.values.map(([identifier]) => `"${identifier}"`).join(', ')}`;
+  if (call.name === 'update') return `variables ${listedNames(call.values.map(([identifier]) => `"${identifier}"`))}`;
   const name = 'identifier' in call ? call.identifier : 'variable' in call ? call.variable : '';
   return `variable "${name}"`;
 }

@@ -186,7 +186,7 @@ const SOME_CHANGES = 2_000;
 const MANY_CHANGES = 10_000;
 /** From the beginning of one to that of the next. */
 const SOON_MS = 1_000;
-/** The same: it ends before anybody is served. Some 64 MB, which take a start about 5 s to read. */
+/** In the log of a start: a round ends before anybody is served. Some 64 MB, which take a start about 5 s to read. */
 const TOO_MANY_CHANGES = 500_000;
 const NOTHING: SnapshotPortion = { variables: [], gone: [], removed: [], sessions: [] };
 /** Larger ones make whoever sets meanwhile wait: measured, they are what makes the tail. */

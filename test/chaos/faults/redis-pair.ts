@@ -1,23 +1,20 @@
 /** A Redis and its replica, which take each other's place with nothing lost: as when one of them is renewed. Owner: the house. */
-import { freePort } from '../../support/free-port.js';
-import { RedisServer } from '../../support/redis-server.js';
-
-type Member = RedisServer & { readonly port: number };
+import { type RedisOnPort, RedisServer } from '../../support/redis-server.js';
 
 export class RedisPair {
-  #primary: Member;
-  #replica: Member;
+  #primary: RedisOnPort;
+  #replica: RedisOnPort;
 
-  private constructor(primary: Member, replica: Member) {
+  private constructor(primary: RedisOnPort, replica: RedisOnPort) {
     this.#primary = primary;
     this.#replica = replica;
   }
 
   /** Resolves when the replica has what the primary has. */
   static async start(): Promise<RedisPair> {
-    const [primary, replica] = await Promise.all([startMember(), startMember()]);
-    await replica.replicate(primary.port);
-    return new RedisPair(primary, replica);
+    const [primary, replica] = await Promise.all([0, 1].map(() => RedisServer.startOnPort(...DURABLE)));
+    await replica!.replicate(primary!.port);
+    return new RedisPair(primary!, replica!);
   }
 
   get primary(): RedisServer {
@@ -45,11 +42,5 @@ export class RedisPair {
   }
 }
 
-async function startMember(): Promise<Member> {
-  const port = await freePort();
-  const options = ['--port', String(port), '--bind', '127.0.0.1', '--repl-diskless-sync-delay', '0'];
-  const server = await RedisServer.start(...options, '--appendonly', 'yes', '--appendfsync', 'always');
-  return Object.assign(server, { port });
-}
-
+const DURABLE = ['--appendonly', 'yes', '--appendfsync', 'always'];
 const FAILOVER_MS = '2000';

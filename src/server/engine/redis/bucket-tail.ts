@@ -57,11 +57,7 @@ export class BucketTail {
 
   /** Buckets in use: from here on each is followed, from its last entry. */
   async known(): Promise<number[]> {
-    const entries = await this.#host.at(this.#bucketsKey, (client) => client.xrange(this.#bucketsKey, '-', '+'));
-    for (const [id, fields] of entries) {
-      this.#lastBucket = id;
-      if (fields[0] === 'bucket') this.#add(Number(fields[1]));
-    }
+    await this.#readAnnounced();
     return [...this.#places.values()].map(({ number }) => number);
   }
 
@@ -99,15 +95,8 @@ export class BucketTail {
 
   /** Buckets whose announcement is lost; and what others have announced since. */
   async announceAgain(): Promise<void> {
-    const announced = new Set<number>();
     this.#lastBucket = '0-0';
-    const entries = await this.#host.at(this.#bucketsKey, (client) => client.xrange(this.#bucketsKey, '-', '+'));
-    for (const [id, [kind, number]] of entries) {
-      this.#lastBucket = id;
-      if (kind !== 'bucket') continue;
-      announced.add(Number(number));
-      this.#add(Number(number));
-    }
+    const announced = await this.#readAnnounced();
     for (const { number } of [...this.#places.values()]) {
       if (!announced.has(number))
         await this.#host.at(this.#bucketsKey, (client) => client.xadd(this.#bucketsKey, '*', 'bucket', number));
@@ -154,6 +143,19 @@ export class BucketTail {
     const place = this.#places.get(key);
     if (place !== undefined) return [place.number];
     return this.#host.isCluster ? [] : [...this.#places.values()].map(({ number }) => number);
+  }
+
+  /** Each of the list is followed from here on. */
+  async #readAnnounced(): Promise<ReadonlySet<number>> {
+    const announced = new Set<number>();
+    const entries = await this.#host.at(this.#bucketsKey, (client) => client.xrange(this.#bucketsKey, '-', '+'));
+    for (const [id, [kind, number]] of entries) {
+      this.#lastBucket = id;
+      if (kind !== 'bucket') continue;
+      announced.add(Number(number));
+      this.#add(Number(number));
+    }
+    return announced;
   }
 
   async #lastOf(number: number): Promise<string> {

@@ -55,11 +55,6 @@ export class LogReader {
     return connection;
   }
 
-  /** Undefined: it leads to a replica. */
-  async readRun(): Promise<string | undefined> {
-    return this.#connection?.readRun();
-  }
-
   /** `reopens`: it may have to be read from elsewhere, whenever it fails. */
   run(reopens: boolean): void {
     void this.#loop(reopens);
@@ -97,7 +92,7 @@ export class LogReader {
   }
 
   async #readOnce(connection: RedisConnection): Promise<void> {
-    if (this.#looks < this.#cuts) await this.#lookAt(this.#cuts);
+    if (this.#looks < this.#cuts) await this.#lookAt(connection, this.#cuts);
     const { keys, lasts } = this.#host.streams();
     const { client } = connection;
     const reading = client.xreadBuffer(
@@ -125,10 +120,10 @@ export class LogReader {
     return this.#host.blockMs + PATIENCE_MS;
   }
 
-  async #lookAt(cuts: number): Promise<void> {
-    const run = await this.readRun();
+  async #lookAt(connection: RedisConnection, cuts: number): Promise<void> {
+    const run = await connection.readRun();
     if (run === undefined) {
-      this.lookAgain();
+      connection.lookAgain();
       throw new Error('READONLY: the log is read from a replica');
     }
     await this.#host.handleReturned(run);

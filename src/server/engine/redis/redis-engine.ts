@@ -680,16 +680,18 @@ export class RedisEngine implements Engine {
     return opened(this.#primaries);
   }
 
-  #at<T>(key: string, ask: (client: RedisClient) => Promise<T>): Promise<T> {
+  #ofKey<T>(key: string, ask: (primary: RedisPrimary, isCluster: boolean) => Promise<T>): Promise<T> {
     const primaries = this.#serving();
-    return primaries.at(primaries.isCluster ? slotOf(key) : 0, ({ client }) => ask(client));
+    const { isCluster } = primaries;
+    return primaries.at(isCluster ? slotOf(key) : 0, (primary) => ask(primary, isCluster));
+  }
+
+  #at<T>(key: string, ask: (client: RedisClient) => Promise<T>): Promise<T> {
+    return this.#ofKey(key, ({ client }) => ask(client));
   }
 
   #evaluate(script: Script, key: string, args: readonly Argument[], keys: readonly string[]): Promise<unknown> {
-    const primaries = this.#serving();
-    return primaries.at(primaries.isCluster ? slotOf(key) : 0, (primary) =>
-      primary.evaluate(script, args, primaries.isCluster ? keys : undefined),
-    );
+    return this.#ofKey(key, (primary, isCluster) => primary.evaluate(script, args, isCluster ? keys : undefined));
   }
 
   #evaluateOf(script: Script, sessionId: string): Promise<unknown> {

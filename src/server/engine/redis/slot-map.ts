@@ -1,4 +1,5 @@
 /** Which primary of a cluster serves which slot. Path: redis (`CLUSTER SLOTS`) -> [slot map] -> cluster primaries. Pure. */
+import { encodeUtf8 } from '../../../shared/values/utf8.js';
 import type { RedisNode } from './redis-address.js';
 import { shownNode } from './redis-address.js';
 
@@ -9,7 +10,7 @@ export function slotOf(key: string): number {
   const tag = /\{([^}]+)\}/.exec(key);
   const isTagged = tag !== null && key.indexOf('{') === tag.index;
   let crc = 0;
-  for (const byte of utf8(isTagged ? tag[1]! : key)) {
+  for (const byte of encodeUtf8(isTagged ? tag[1]! : key)) {
     crc ^= byte << 8;
     for (let bit = 0; bit < 8; bit += 1) crc = ((crc & 0x8000) === 0 ? crc << 1 : (crc << 1) ^ 0x1021) & 0xffff;
   }
@@ -51,10 +52,3 @@ export class SlotMap {
 }
 
 type SaidNode = readonly [host: string | null, port: number, ...unknown[]];
-
-function utf8(text: string): number[] {
-  const bytes = encodeURIComponent(text).replace(/%(..)/g, (_, hex: string) =>
-    String.fromCharCode(Number.parseInt(hex, 16)),
-  );
-  return [...bytes].map((character) => character.charCodeAt(0));
-}
