@@ -209,7 +209,7 @@ export class Session implements Follower {
 
   /** When its histories hold all that is kept of them; undefined: now. Until then they may begin later. */
   whenHistoryIsRead(): Promise<void> | undefined {
-    return this.#engine.whenHistoryIsRead?.();
+    return this.#engine.whenHistoryIsRead?.(this.id);
   }
 
   #whenKnown(identifiers: Iterable<string>): Promise<void> | undefined {

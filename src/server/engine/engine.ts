@@ -47,10 +47,10 @@ export interface Engine extends AsyncDisposable {
   /** When all that was asked before is kept, or refused; undefined: now. */
   whenKept(sessionId: string): Promise<void> | undefined;
   /**
-   * Of an engine that serves before all earlier versions are in its tables: when they are; undefined: now. Until then a history may begin later than
-   * what is kept of it, without a hole.
+   * Of an engine that serves before all earlier versions are in its tables: when those of a session are; undefined: now. Until then a history may begin
+   * later than what is kept of it, without a hole.
    */
-  whenHistoryIsRead?(): Promise<void> | undefined;
+  whenHistoryIsRead?(sessionId: string): Promise<void> | undefined;
   /**
    * Of an engine that is shared: the same, and what was acknowledged before the call, by whichever server, is known here: for whoever would refuse
    * what is not. Rejects with EngineUnavailableError where that cannot be said in time.

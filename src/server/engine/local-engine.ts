@@ -27,9 +27,10 @@ import type {
   Outcome,
 } from './engine.js';
 import { opened } from './engine.js';
-import { HistoryReader } from './history-reader.js';
+import { BEHIND_MS, HistoryReader } from './history-reader.js';
 import type { Journal } from './journal.js';
-import { loadSessions } from './load-sessions.js';
+import { JournalPast } from './journal-past.js';
+import { byHostClock, loadSessions } from './load-sessions.js';
 import { LocalSession } from './local-session.js';
 import { openWhenThere } from './open-when-there.js';
 import type { CommitRecord, WindowRecord } from './records.js';
@@ -120,7 +121,9 @@ export class LocalEngine implements Engine {
     const progress = { place: () => this.#queue!.place, lastNumber: () => this.#lastNumber };
     this.#rounds = new SnapshotRounds(journal, this.#sessions, progress, host, this.#snapshotEveryMs);
     await this.#rounds.shortenLog();
-    this.#history = new HistoryReader(journal, host, this.#sessions.values(), place);
+    const reading = { logger: host.logger, atMs: byHostClock(host) };
+    this.#history = new HistoryReader(new JournalPast(journal, this.#sessions.values(), place, reading), host.logger);
+    if (this.#sessions.size > 0) void this.#history.read(BEHIND_MS);
     this.#life = life;
     // It may have begun on a full disk.
     this.#setHealth(journal.health, undefined);

@@ -85,18 +85,22 @@ export class History {
     if (this.#budget.bytes > limits.maxSessionBytes) this.#shrinkLarge(limits);
   }
 
-  /** The version before the oldest one, of an earlier life. Left out: any other, and one that `push` would have let go of. */
-  pushBefore(entry: VersionedValue, limits: HistoryLimits, atMs: number, bytes = versionBytes(entry)): void {
-    if (entry.version + 1 !== this.#oldest?.version) return;
-    if (this.#budget.bytes + bytes > limits.maxSessionBytes) return;
+  /**
+   * The version before the oldest one, of an earlier life. Left out: any other, and one that `push` would have let go of. False: the session has no room
+   * for it.
+   */
+  pushBefore(entry: VersionedValue, limits: HistoryLimits, atMs: number, bytes = versionBytes(entry)): boolean {
+    if (entry.version + 1 !== this.#oldest?.version) return true;
+    if (this.#budget.bytes + bytes > limits.maxSessionBytes) return false;
     const isLate = this.length >= limits.maxVersions || atMs < this.#newestAtMs - limits.maxAgeMs;
-    if (isLate && this.length >= MIN_KEPT_VERSIONS) return;
+    if (isLate && this.length >= MIN_KEPT_VERSIONS) return true;
     this.#older ??= new Denque();
     this.#olderAtMs ??= new Denque();
     this.#older.unshift(entry);
     this.#olderAtMs.unshift(atMs);
     this.#bytes += bytes;
     this.#budget.bytes += bytes;
+    return true;
   }
 
   /** Lets go of all but the last 16, and of those while they are large: the session is over its bytes and this variable isn't the one that grows. */

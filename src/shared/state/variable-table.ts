@@ -458,16 +458,17 @@ export class VariableTable {
 
   /**
    * The version right before those that a variable has, as another life of this table had it. Nothing, where it is another one, or where the
-   * limits leave no room for it.
+   * limits leave no room for it. False: there is none for any other.
    */
-  restoreBefore(variable: Variable, version: VersionedValue, atMs: number): void {
+  restoreBefore(variable: Variable, version: VersionedValue, atMs: number): boolean {
     const bytes = versionBytes(version);
     const { whole, history } = this.#options;
     const isFull =
       this.heldBytes + bytes > this.#maxBytes || (whole !== undefined && whole.bytes + bytes > whole.maxBytes);
-    if (isFull) return;
-    variable.history.pushBefore(version, history, atMs, bytes);
+    if (isFull) return false;
+    const hasRoom = variable.history.pushBefore(version, history, atMs, bytes);
     this.#tell();
+    return hasRoom;
   }
 
   /** No variable that comes is of a place up to there: one that went was. */

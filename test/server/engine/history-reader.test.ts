@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { EngineHost } from '../../../src/server/engine/engine.js';
 import { HistoryReader } from '../../../src/server/engine/history-reader.js';
+import { JournalPast } from '../../../src/server/engine/journal-past.js';
 import { LocalSession } from '../../../src/server/engine/local-session.js';
 import type { ChangeRecord, CommitRecord, RegistrationRecord } from '../../../src/server/engine/records.js';
 import { silentLogger } from '../../../src/shared/logger.js';
@@ -59,7 +60,15 @@ function setup(variables: Record<number, number[]>, log: readonly CommitRecord[]
   for (const [place, versions] of Object.entries(variables))
     session.table.restore(registration(Number(place)), versions.map(version), () => 0);
   const journal = new PastJournal(log);
-  const read = () => new HistoryReader(journal, host, [session], log.length);
+  const read = () => {
+    const { logger } = host;
+    const reader = new HistoryReader(
+      new JournalPast(journal, [session], log.length, { logger, atMs: () => 0 }),
+      logger,
+    );
+    void reader.read(1);
+    return reader;
+  };
   const versionsOf = (place: number) =>
     session.table
       .at(place)!

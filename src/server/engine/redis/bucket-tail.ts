@@ -158,6 +158,12 @@ export class BucketTail {
     return announced;
   }
 
+  /** The last entries of its log up to a position, the last of all first. */
+  readBefore(number: number, upTo: number | undefined, most: number): Promise<readonly Entry[]> {
+    const key = this.#keyOf(number);
+    return this.#host.at(key, (client) => client.xrevrangeBuffer(key, upTo ?? '+', '-', 'COUNT', most));
+  }
+
   async #lastOf(number: number): Promise<string> {
     const key = this.#keyOf(number);
     const [last] = await this.#host.at(key, (client) => client.xrevrange(key, '+', '-', 'COUNT', 1));

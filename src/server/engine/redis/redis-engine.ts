@@ -44,6 +44,7 @@ import { Lineage } from './lineage.js';
 import { LiveServers } from './live-servers.js';
 import type { LoggedCommit } from './log-entry.js';
 import { type KeptSession, readSession } from './log-entry.js';
+import { LogHistories } from './log-histories.js';
 import { preferredServers } from './preferred-servers.js';
 import type { Primaries } from './primaries.js';
 import { OnePrimary } from './primaries.js';
@@ -93,6 +94,7 @@ export class RedisEngine implements Engine {
   #primaries: Primaries | undefined;
   #calls: CommitCalls | undefined;
   #tail: BucketTail | undefined;
+  #histories: LogHistories | undefined;
   #host: EngineHost | undefined;
   #health: EngineHealth = { state: 'ready', sinceMs: 0, cause: undefined };
   #changes = 0;
@@ -169,7 +171,7 @@ export class RedisEngine implements Engine {
       return await this.#begin(host);
     } catch (error) {
       this.#disconnect();
-      this.#primaries = this.#calls = this.#tail = this.#servers = undefined;
+      this.#primaries = this.#calls = this.#tail = this.#histories = this.#servers = undefined;
       this.#buckets.clear();
       this.#replicas.clear();
       // A call that was cut off knows less than its connection.
@@ -206,6 +208,10 @@ export class RedisEngine implements Engine {
       addressOf: (key) => primaries.addressOf(slotOf(key)),
       at: (key, ask) => this.#at(key, ask),
     });
+    this.#histories = new LogHistories({
+      logger: host.logger,
+      readBefore: (number, upTo, most) => this.#tail!.readBefore(number, upTo, most),
+    });
     const run = await this.#tail.open(host.waiting);
     // In a cluster each log is looked at before it is read.
     if (!primaries.isCluster) this.#checkSame(0, await primaries.of(0).readRun(), run);
@@ -226,6 +232,7 @@ export class RedisEngine implements Engine {
     }
     primaries.handleStarted();
     this.#tail.run();
+    void this.#histories.begin();
     return epoch!;
   }
 
@@ -410,6 +417,12 @@ export class RedisEngine implements Engine {
     );
   }
 
+  /** Without Redis it is as it is. */
+  whenHistoryIsRead(sessionId: string): Promise<void> | undefined {
+    const reading = this.#histories?.whenRead(bucketOf(sessionId));
+    return reading === undefined ? undefined : within(this.#behindMs, reading).then(ignore);
+  }
+
   serversOf(sessionId: string): readonly string[] {
     return preferredServers(bucketOf(sessionId), this.#servers?.live ?? []);
   }
@@ -545,7 +558,7 @@ export class RedisEngine implements Engine {
   #fork(replica: SessionReplica, kept: KeptSession | undefined): void {
     this.#forks += 1;
     this.#forget(replica);
-    if (kept !== undefined) this.#replicas.set(replica.id, this.#replicaOf(replica.id, kept));
+    if (kept !== undefined) this.#addReplica(replica.id, kept);
     replica.abandon();
     this.#opened().handleFork?.(replica.id);
   }
@@ -605,7 +618,10 @@ export class RedisEngine implements Engine {
       const nowMs = this.#opened().nowMs();
       if (kept === undefined ? isAfterBreak : replica.hasLost(kept)) this.#fork(replica, kept);
       else if (kept === undefined || kept.life !== replica.life) this.#end(replica, nowMs);
-      else replica.catchUp(kept, nowMs);
+      else {
+        replica.catchUp(kept, nowMs);
+        this.#histories?.add(bucketOf(id), replica);
+      }
       this.#loading.delete(id);
       for (const one of behind) this.#handleLogged(one);
     } catch (error) {
@@ -629,20 +645,21 @@ export class RedisEngine implements Engine {
       const kept = readSession(await this.#read(sessionId));
       const again = this.#replicas.get(sessionId);
       if (again !== undefined || kept === undefined) return again;
-      const replica = this.#replicaOf(sessionId, kept);
-      this.#replicas.set(sessionId, replica);
-      return replica;
+      return this.#addReplica(sessionId, kept);
     } finally {
       this.#loading.delete(sessionId);
       for (const commit of behind) this.#handleLogged(commit);
     }
   }
 
-  #replicaOf(sessionId: string, kept: KeptSession): SessionReplica {
+  #addReplica(sessionId: string, kept: KeptSession): SessionReplica {
     const { table, nowMs } = this.#opened();
     const wallNow = table.timestampAt?.(nowMs()) ?? nowMs();
     const atMs = (timestamp: number): number => nowMs() - Math.max(0, wallNow - timestamp);
-    return new SessionReplica(sessionId, kept, table, atMs);
+    const replica = new SessionReplica(sessionId, kept, table, atMs);
+    this.#replicas.set(sessionId, replica);
+    this.#histories?.add(bucketOf(sessionId), replica);
+    return replica;
   }
 
   #read(sessionId: string): Promise<unknown> {
@@ -752,6 +769,7 @@ export class RedisEngine implements Engine {
   }
 
   #disconnect(): void {
+    this.#histories?.close();
     this.#servers?.stop();
     this.#tail?.close();
     this.#primaries?.close();

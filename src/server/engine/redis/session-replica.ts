@@ -3,6 +3,7 @@
  * -> variable table, its follower. Pure. A hole in the log: `isBehind`, and the engine reads the session anew.
  */
 import { bytesOfVersion } from '../../../shared/state/held-bytes.js';
+import type { HistoryLimits } from '../../../shared/state/history.js';
 import type { Change, DecidedChange, DeletedReason, Variable, VersionedValue } from '../../../shared/state/variable.js';
 import type { TableOptions } from '../../../shared/state/variable-table.js';
 import { VariableTable } from '../../../shared/state/variable-table.js';
@@ -29,8 +30,12 @@ export class SessionReplica implements Following {
   isEnding = false;
   /** It is no more in Redis. */
   isOver = false;
+  /** Redis may have versions before those of its histories, if they were made since: ms since 1970, by its clock. Infinity: it has none. */
+  #lacksSince = Number.POSITIVE_INFINITY;
   #generation: number;
   #lineage: Lineage;
+  readonly #atMs: (timestamp: number) => number;
+  readonly #history: HistoryLimits;
   readonly #waiting: { readonly revision: number; readonly then: () => void }[] = [];
 
   constructor(id: string, kept: KeptSession, table: TableOptions, atMs: (timestamp: number) => number) {
@@ -41,10 +46,13 @@ export class SessionReplica implements Following {
     this.metadata = kept.metadata === '' ? {} : (JSON.parse(kept.metadata) as Metadata);
     this.createdAtMs = atMs(kept.createdAt);
     this.table = new VariableTable(table);
+    this.#history = table.history;
+    this.#atMs = atMs;
     for (const { id: variableId, place, createdAt, registration, versions } of kept.variables) {
       const said = decodeRegistration(registration);
       const values = versions.map((version) => versionOf(said.type, version));
       this.table.restore({ id: variableId, ...said, place, createdAt }, values, atMs);
+      this.#noteLack(versions, said.firstVersion);
     }
     this.table.skipTo(kept.revision);
     for (const gone of kept.gone) this.gone.remember(this.#goneOf(gone));
@@ -57,6 +65,40 @@ export class SessionReplica implements Following {
 
   get generation(): number {
     return this.#generation;
+  }
+
+  get lacksSince(): number {
+    return this.#lacksSince;
+  }
+
+  /** Whoever asks looks for them. */
+  takeLacksSince(): number {
+    const since = this.#lacksSince;
+    this.#lacksSince = Number.POSITIVE_INFINITY;
+    return since;
+  }
+
+  /** A commit from before: what of it is right before what the histories have. False: there is no room for more. */
+  restoreBefore({ life, changes, timestamp }: LoggedCommit): boolean {
+    if (this.isOver) return false;
+    if (life !== this.life) return true;
+    for (let index = changes.length - 1; index >= 0; index -= 1) {
+      const change = changes[index]!;
+      const variable = change.kind === 'delete' ? undefined : this.table.findById(change.id);
+      if (change.kind === 'delete' || variable === undefined) continue;
+      const { version, revision, payload } = change;
+      const { history } = variable;
+      if (history.find(version) !== undefined || history.find(version + 1) === undefined) continue;
+      const before = versionOf(variable.type, { version, revision, timestamp, payload });
+      if (!this.table.restoreBefore(variable, before, this.#atMs(timestamp))) return false;
+    }
+    return true;
+  }
+
+  /** `versions`: all that there are of a variable now. */
+  #noteLack(versions: readonly KeptVersion[], firstVersion: number): void {
+    if (versions[0]!.version === firstVersion || versions.length >= this.#history.maxVersions) return;
+    this.#lacksSince = Math.min(this.#lacksSince, versions.at(-1)!.timestamp - this.#history.maxAgeMs);
   }
 
   sharedUpTo(generation: number): number {
@@ -127,6 +169,8 @@ export class SessionReplica implements Following {
       const known = this.table.findById(id);
       const said = known ?? decodeRegistration(registration);
       const newer = versions.filter(({ version }) => known === undefined || version > known.current.version);
+      // What is behind a hole begins its history anew.
+      if (newer.length === versions.length) this.#noteLack(versions, said.firstVersion);
       let variable = known;
       for (const version of newer) {
         const current = versionOf(said.type, version);
