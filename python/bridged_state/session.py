@@ -62,6 +62,7 @@ logger = logging.getLogger("bridged_state")
 
 TRANSPORTS = ("auto", "link", "stream")
 DEFAULT_SPACING_MS = 4
+DEFAULT_SOURCE = "python"
 MAX_SPACING_MS = 100
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _PAGE_BYTES = 2 * 1024 * 1024
@@ -359,7 +360,7 @@ class SessionContext:
         connection = self._usable()
         check_identifier(identifier, "set_variable")
         custom = read_metadata(metadata)
-        who = "python" if source is None else read_text("source", source)
+        who = DEFAULT_SOURCE if source is None else read_text("source", source)
         expected = read_whole("expected_version", expected_version, 0)
         link = connection.link
         if connection.uses_link and link is not None:
@@ -403,7 +404,7 @@ class SessionContext:
         if not updates:
             return {}
         custom = read_metadata(metadata)
-        who = "python" if source is None else read_text("source", source)
+        who = DEFAULT_SOURCE if source is None else read_text("source", source)
         link = connection.link
         if connection.uses_link and link is not None:
             outcomes = await link.set_all(updates, atomic, who, custom)
@@ -480,7 +481,7 @@ class SessionContext:
 
     async def rollback(self, identifier: str, version: int) -> int:
         """
-        Sets the value of an earlier version again.
+        Sets the value of an earlier version again, as `python`.
 
         Returns:
             The new version that this makes.
@@ -495,6 +496,7 @@ class SessionContext:
         request = RollbackVariableRequest(
             session_id=self.session_id, variable_identifier=identifier, target_version=read_whole("version", version, 1)
         )
+        request.setter.source = DEFAULT_SOURCE
         answer = await connection.call("RollbackVariable", request, changes=True, identifiers=(identifier,))
         self._cache.handle_set(identifier, answer.variable.version)
         return int(answer.variable.version)

@@ -265,7 +265,7 @@ export class BridgedState implements StateProvider, SlotBridge {
   async rollback(identifier: string, version: number): Promise<number> {
     checkIdentifier(identifier);
     checkVersion(version, identifier);
-    return (await this.#call({ name: 'rollback', identifier, version })) as number;
+    return (await this.#call({ name: 'rollback', identifier, version, source: this.#options.source })) as number;
   }
 
   watchVariables(target: WatchTarget, watcher: BatchWatcher, options: BatchWatchOptionsInput): Promise<Watch>;

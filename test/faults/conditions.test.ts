@@ -98,6 +98,39 @@ for (const transport of ['link', 'stream'] as const) {
   }
 }
 
+for (const transport of ['link', 'stream'] as const) {
+  test(`by ${transport} what a variable was set to before it was deleted, while a watch with a condition was away, is told as missed`, async () => {
+    const name = `gone by ${transport}`;
+    await using proxy = await TcpProxy.start(server.port);
+    await using writer = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });
+    await using state = await BridgedState.open({
+      endpoint: proxy.endpoint,
+      workers: 0,
+      transport,
+      verify: true,
+      ...SOON,
+    });
+    await writer.registerVariable(name, 'float', 0);
+    const told: VariableChange[] = [];
+    const watch = await state.watchVariables(
+      name,
+      (identifier, oldValue, newValue, metadata) => {
+        told.push({ identifier, oldValue, newValue, metadata });
+      },
+      { filter: { gt: 10 } },
+    );
+    await writer.setVariable(name, 20);
+    await until(() => told.length === 1, 'the first change');
+    proxy.cut();
+    for (const value of [30, 5, 40]) await writer.setVariable(name, value);
+    await writer.deleteVariable(name);
+    proxy.mend();
+    await until(() => watch.state === 'stopped', 'its end');
+    const { oldValue, newValue, metadata } = told[1]!;
+    assert.deepEqual([oldValue, newValue, metadata.deleted, metadata.missed], [20, undefined, 'deleted', 3]);
+  });
+}
+
 test('by link what is kept out is not sent: of 1,000 changes that concern none of 100 watches, none', async () => {
   await using writer = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });
   await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 1, transport: 'link' });

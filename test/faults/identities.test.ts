@@ -130,3 +130,21 @@ test('a variable named as the id of another keeps its own values, also when the 
   assert.deepEqual(valuesOf('fan'), [1, 2, undefined]);
   assert.deepEqual(valuesOf(id), [100, 200]);
 });
+
+test('a variable that another client registers anew as another type has the history of what it is now', async () => {
+  await using state = await BridgedState.open({ endpoint, sessionId: 'types', pool: await sharedPool(1) });
+  await using other = await BridgedState.open({ endpoint, sessionId: 'types', pool: await sharedPool(1) });
+  await state.registerVariable('fan', 'embedding', [1, 2]);
+  assert.equal((await state.history('fan')).length, 1);
+  for (const [type, value] of [
+    ['list', [3, 4]],
+    ['string', 'off'],
+  ] as const) {
+    await other.deleteVariable('fan');
+    await other.registerVariable('fan', type, value);
+    assert.deepEqual(
+      (await state.history('fan')).map((entry) => entry.value),
+      [value],
+    );
+  }
+});

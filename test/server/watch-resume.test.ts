@@ -136,6 +136,14 @@ describe('within one epoch', () => {
     assert.equal((await watch.end()).code, status.OK);
   });
 
+  test('the deletion of what is gone, and how many versions before it were skipped', async () => {
+    const id = await registerAndSet('gone-later', 6);
+    await client.call('DeleteVariable', { sessionId: 's', variableIdentifier: 'gone-later' });
+    const watch = resume(['gone-later'], { [id]: 2 }, { options: {} });
+    const update = await watch.next();
+    assert.deepEqual([update.updateType, update.variable?.version, long(update.missed)], ['deleted', 7, 4]);
+  });
+
   test('the deletion of what came back under its name, which is another variable', async () => {
     const id = await registerAndSet('reborn', 2);
     await client.call('DeleteVariable', { sessionId: 's', variableIdentifier: 'reborn' });

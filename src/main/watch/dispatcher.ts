@@ -203,11 +203,14 @@ export function deliver(variable: WatchedVariable, update: Update, nowMs: number
     variable.name = update.lineage.name ?? '';
     watch.handleIdentified(variable, formerId);
   }
-  if ((flags & BASELINE) !== 0) return;
-  stats.lastUpdateAt = nowMs;
-  stats.missed += missed;
   // Told with each update, so that it outlives the worker that kept them out.
   stats.filtered += filtered;
+  stats.missed += missed;
+  if ((flags & BASELINE) !== 0) {
+    variable.missed += missed;
+    return;
+  }
+  stats.lastUpdateAt = nowMs;
   if ((flags & (INITIAL | RESYNC | DELETED_MASK)) === 0 && !isWanted(watch, oldValue, value as VariableValue)) {
     stats.filtered += 1;
     variable.missed += missed;

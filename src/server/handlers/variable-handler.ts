@@ -89,7 +89,8 @@ export function variableHandlers(server: ServerContext): UntypedServiceImplement
         const variable = session.require(request.variableIdentifier ?? '');
         const version = targetVersionOf(request.targetVersion ?? 0, variable);
         const rollBack = () => {
-          const rolledBack = session.rollback(variable.name, version, setterFromWire(undefined), call.nowMs);
+          const setter = setterFromWire(undefined, request.setter);
+          const rolledBack = session.rollback(variable.name, version, setter, call.nowMs);
           counters.sets += 1;
           return mapKept(rolledBack, (present) => ({ success: true, variable: variableToWire(present) }));
         };

@@ -95,11 +95,16 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
     this.#say(row, sent, current, missed, undefined, more, { encoded: undefined }, undefined);
   }
 
-  gone({ id, change, identifiers }: GoneVariable, { revision, timestamp }: Moment, more: boolean): void {
+  gone(
+    { id, change, identifiers }: GoneVariable,
+    missed: number,
+    { revision, timestamp }: Moment,
+    more: boolean,
+  ): void {
     const variable = change?.variable ?? { id, name: '', type: '' };
     const sent = { variable, version: 0, unsaidIdentifiers: identifiers, handle: -1 };
     const current = change?.current ?? { ...GONE, timestamp, revision };
-    this.#say(ROW.DELETED, sent, current, 0, change?.reason ?? 'deleted', more, { encoded: undefined }, undefined);
+    this.#say(ROW.DELETED, sent, current, missed, change?.reason ?? 'deleted', more, { encoded: undefined }, undefined);
   }
 
   mark(kind: 'heartbeat' | 'synced'): void {

@@ -29,7 +29,13 @@ export type Opening =
       /** Of a watch with a condition: the versions that it lets through, and which of them is next. */
       readonly wanted?: { readonly versions: readonly number[]; readonly place: number } | undefined;
     }
-  | { readonly type: 'gone'; readonly variable: GoneVariable; readonly revision: number };
+  | {
+      readonly type: 'gone';
+      readonly variable: GoneVariable;
+      readonly revision: number;
+      /** Versions skipped right before the deletion, where that is known. */
+      readonly missed: number;
+    };
 
 /** What is to be told, as far as it is still there. */
 export function heldOf(opening: Exclude<Opening, { readonly type: 'gone' }>): VersionedValue | undefined {

@@ -58,7 +58,12 @@ export class StreamEncoder implements UpdateEncoder {
     this.#say(bytes, sent.unsaidIdentifiers, more);
   }
 
-  gone({ id, change, identifiers }: GoneVariable, { revision, timestamp }: Moment, more: boolean): void {
+  gone(
+    { id, change, identifiers }: GoneVariable,
+    missed: number,
+    { revision, timestamp }: Moment,
+    more: boolean,
+  ): void {
     const epoch = this.#epoch;
     const bytes =
       change === undefined
@@ -71,7 +76,7 @@ export class StreamEncoder implements UpdateEncoder {
             epoch,
           })
         : encodeChange({ ...change, previous: undefined }, epoch, false);
-    this.#say(bytes, identifiers, more);
+    this.#say(missed === 0 ? bytes : concatBytes(bytes, encodeMissedTail(missed)), identifiers, more);
   }
 
   mark(kind: 'heartbeat' | 'synced', { revision, timestamp }: Moment): void {

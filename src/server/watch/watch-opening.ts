@@ -62,10 +62,21 @@ export async function openingOf(request: WatchRequest, captured: Captured, work:
   for (const variable of gone) {
     const rest = work.spend(1);
     if (rest !== undefined) await rest;
-    openings.push({ type: 'gone', variable, revision: variable.change?.current.revision ?? revision });
+    openings.push({
+      type: 'gone',
+      variable,
+      revision: variable.change?.current.revision ?? revision,
+      missed: missedBeforeEnd(request, variable),
+    });
   }
   // Revisions rise within a stream: the values of many variables are said in the order in which they were set.
   return sortInTurns(openings, (a, b) => a.revision - b.revision, work);
+}
+
+/** A deleted variable has no history: what came between is neither told nor asked a condition. */
+function missedBeforeEnd({ resume }: WatchRequest, { id, change }: GoneVariable): number {
+  const seen = resume?.versionOf(id);
+  return seen === undefined || change === undefined ? 0 : Math.max(0, change.current.version - seen - 1);
 }
 
 /** Whether versions that are kept, and are not in the histories yet, would change what it is sent. */

@@ -168,7 +168,7 @@ export type Call =
     }
   | { readonly name: 'delete'; readonly identifier: string }
   | { readonly name: 'history'; readonly identifier: string; readonly limit: number }
-  | { readonly name: 'rollback'; readonly identifier: string; readonly version: number };
+  | { readonly name: 'rollback'; readonly identifier: string; readonly version: number; readonly source: string };
 
 /** Those that only read. */
 export type ReadCall = Extract<Call, { readonly name: 'get' | 'list' | 'history' }>;

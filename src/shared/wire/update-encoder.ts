@@ -64,6 +64,7 @@ export interface UpdateEncoder {
     missed: number,
     more: boolean,
   ): void;
-  gone(variable: GoneVariable, at: Moment, more: boolean): void;
+  /** `missed`: as of a snapshot. */
+  gone(variable: GoneVariable, missed: number, at: Moment, more: boolean): void;
   mark(kind: 'heartbeat' | 'synced', at: Moment): void;
 }

@@ -1,6 +1,6 @@
 /** Earlier versions: read them, and set one of them again. */
 import assert from 'node:assert/strict';
-import { VersionNotFoundError } from '../../shared/errors.js';
+import { VariablesNotFoundError, VersionNotFoundError } from '../../shared/errors.js';
 import type { Promised } from './contract-test.js';
 
 export function describeHistory(promise: Promised): void {
@@ -60,6 +60,26 @@ export function describeHistory(promise: Promised): void {
       );
     },
   );
+
+  promise('what is rolled back is set by whoever the state is', async (contract) => {
+    const { provider } = contract;
+    await provider.registerVariable('fan', 'integer', 1);
+    await provider.setVariable('fan', 2);
+    await provider.setVariable('fan', 3, { source: 'another' });
+    const recording = await contract.record('fan');
+    await provider.rollback('fan', 2);
+    const [, set, , back] = await provider.history('fan');
+    assert.deepEqual([back!.source, (await recording.next()).metadata.source], [set!.source, set!.source]);
+  });
+
+  promise('the history of a variable that is gone is refused, and names it', async (contract) => {
+    const { provider } = contract;
+    await provider.registerVariable('fan', 'list', [1, 2]);
+    await provider.history('fan');
+    await provider.deleteVariable('fan');
+    const error = await contract.refuses(() => provider.history('fan'), VariablesNotFoundError);
+    assert.deepEqual(error.identifiers, ['fan']);
+  });
 
   promise('a rollback to the present value changes nothing', async ({ provider }) => {
     await provider.registerVariable('fan', 'integer', 1);

@@ -42,6 +42,21 @@ export function describePatterns(promise: Promised): void {
     assert.deepEqual([...recording.watch.identifiers], ['room/new']);
   });
 
+  promise('a pattern has found a variable also where its condition keeps it from the watcher', async (contract) => {
+    const { provider } = contract;
+    const recording = await contract.record({ pattern: 'room/*' }, { filter: { gt: 5 } });
+    await contract.floats({ 'room/a': 1, 'room/b': 6 });
+    const [first] = await recording.take(1);
+    assert.deepEqual([first!.identifier, first!.oldValue, first!.newValue], ['room/b', undefined, 6]);
+    assert.deepEqual([...recording.watch.identifiers].sort(), ['room/a', 'room/b']);
+    await provider.setVariable('room/a', 2);
+    await provider.setVariable('room/a', 7);
+    const [second] = await recording.take(1);
+    assert.deepEqual([second!.identifier, second!.oldValue, second!.newValue], ['room/a', 2, 7]);
+    const { updatesDelivered, updatesFiltered, updatesMissed } = (await provider.listWatchers())[0]!.stats;
+    assert.deepEqual([updatesDelivered, updatesFiltered, updatesMissed], [2, 2, 0]);
+  });
+
   promise('with includeInitial a pattern begins with the values of what is there', async (contract) => {
     await contract.floats({ 'room/a': 1, 'room/b': 2, hall: 3 });
     const recording = await contract.record({ pattern: ['room/*'] }, { includeInitial: true });

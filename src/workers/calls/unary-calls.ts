@@ -19,7 +19,7 @@ import type { PortBatchResult, PortVariable, PortVersion } from '../../shared/po
 import { checkFirstVersion, checkTtlMs } from '../../shared/state/registration-numbers.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import { EMPTY_METADATA, ownValue, putOwn } from '../../shared/values/metadata.js';
-import { normalizeValue } from '../../shared/values/value-codec.js';
+import { normalizeValue, typeUrlOf } from '../../shared/values/value-codec.js';
 import type { VariableType } from '../../shared/values/variable-type.js';
 import { parseVariableType } from '../../shared/values/variable-type.js';
 import type { google, snakepit } from '../../shared/wire/gen/bridge.js';
@@ -89,7 +89,7 @@ export class UnaryCalls implements NameSource {
       case 'delete':
         return this.#delete(call.identifier, change);
       case 'rollback':
-        return this.#rollback(call.identifier, call.version, change);
+        return this.#rollback(call, change);
       default:
         return call satisfies never;
     }
@@ -296,23 +296,43 @@ export class UnaryCalls implements NameSource {
   }
 
   async #history(identifier: string, limit: number): Promise<PortVersion[]> {
-    const type = await this.#typeOf(identifier);
+    let type = await this.#typeOf(identifier);
     const entries: PortVersion[] = [];
     let beforeVersion = 0;
     for (;;) {
-      const { response } = await this.#connection.call('GetVariableHistory', {
-        sessionId: this.#sessionId,
-        variableIdentifier: identifier,
-        limit: limit === 0 ? 0 : limit - entries.length,
-        beforeVersion,
-        maxBytes: this.#connection.maxRequestBytes,
-      });
+      const response = await this.#historyPage(identifier, limit === 0 ? 0 : limit - entries.length, beforeVersion);
       const page = response.entries ?? [];
+      if (beforeVersion === 0 && page.some(({ value }) => value?.type_url !== typeUrlOf(type))) {
+        // It may have been registered anew as another type since that was learned.
+        this.#known.delete(identifier);
+        type = await this.#typeOf(identifier);
+      }
       entries.unshift(...page.map((entry) => this.#versionFromWire(identifier, type, entry)));
       const oldest = page[0]?.version ?? 0;
       if (response.hasMore !== true || (limit > 0 && entries.length >= limit)) return entries;
       if (oldest === 0 || oldest === beforeVersion) throw noProgress('GetVariableHistory');
       beforeVersion = oldest;
+    }
+  }
+
+  async #historyPage(
+    identifier: string,
+    limit: number,
+    beforeVersion: number,
+  ): Promise<ResponseOf<'GetVariableHistory'>> {
+    try {
+      const { response } = await this.#connection.call('GetVariableHistory', {
+        sessionId: this.#sessionId,
+        variableIdentifier: identifier,
+        limit,
+        beforeVersion,
+        maxBytes: this.#connection.maxRequestBytes,
+      });
+      return response;
+    } catch (error) {
+      // A status names nobody.
+      if (error instanceof VariablesNotFoundError) throw VariablesNotFoundError.of([identifier]);
+      throw error;
     }
   }
 
@@ -327,10 +347,11 @@ export class UnaryCalls implements NameSource {
     };
   }
 
-  async #rollback(identifier: string, version: number, change: Change): Promise<number> {
+  async #rollback(call: Extract<Call, { name: 'rollback' }>, change: Change): Promise<number> {
+    const { identifier, version, source } = call;
     const { response, errorCode } = await this.#connection.call(
       'RollbackVariable',
-      { sessionId: this.#sessionId, variableIdentifier: identifier, targetVersion: version },
+      { sessionId: this.#sessionId, variableIdentifier: identifier, targetVersion: version, setter: { source } },
       change,
     );
     refuseUnless(response.success, response.errorMessage, errorCode, [identifier]);

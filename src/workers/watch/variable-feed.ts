@@ -5,7 +5,7 @@
 import type { Condition } from '../../shared/delivery/condition.js';
 import { meets } from '../../shared/delivery/condition.js';
 import type { Lineage, Newcomer } from '../../shared/delivery/update.js';
-import { HAS_OLD, type UpdateRecord } from '../../shared/delivery/update.js';
+import { BASELINE, HAS_OLD, type UpdateRecord } from '../../shared/delivery/update.js';
 import { VersionTracker } from '../../shared/delivery/version-tracker.js';
 import type { ResumePoint } from '../../shared/port/commands.js';
 import { fromPortValue } from '../../shared/port/port-value.js';
@@ -26,6 +26,8 @@ export class VariableFeed {
   #filtered = 0;
   /** Versions skipped right before filtered ones: the next delivery tells. */
   #missed = 0;
+  /** The main thread knows where it is. */
+  #isHeardOf: boolean;
   /** Of its versions, until an update that is delivered has said it. */
   #lineage: Lineage | undefined;
 
@@ -33,6 +35,7 @@ export class VariableFeed {
     this.identifier = identifier;
     this.handle = handle;
     this.#newcomer = newcomer;
+    this.#isHeardOf = point !== undefined;
     if (point === undefined) return;
     this.tracker.resume(point.version, point.epoch, point.variableId);
     this.#last = point.last === undefined ? undefined : fromPortValue(point.last);
@@ -76,7 +79,15 @@ export class VariableFeed {
       if (record.flags === 0 && !meets(condition, old, value)) {
         this.#filtered += 1;
         this.#missed += record.missed;
-        return false;
+        if (this.#isHeardOf) return false;
+        // Nobody is told, but the main thread has to know that there is such a variable, and where it is.
+        record.flags = BASELINE;
+        record.missed = this.#missed;
+        record.filtered = this.#filtered;
+        this.#missed = 0;
+        this.#filtered = 0;
+        this.#address(record, value);
+        return true;
       }
       this.#tellFiltered(record, old);
     }
@@ -103,6 +114,7 @@ export class VariableFeed {
   }
 
   #address(record: UpdateRecord, value: VariableValue | undefined): void {
+    this.#isHeardOf = true;
     record.handle = this.handle;
     record.value = value;
     record.lineage = this.#lineage;

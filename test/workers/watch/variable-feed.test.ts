@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { HAS_OLD, RESYNC, UpdateRecord } from '../../../src/shared/delivery/update.js';
+import { BASELINE, HAS_OLD, RESYNC, UpdateRecord } from '../../../src/shared/delivery/update.js';
 import { VariableFeed } from '../../../src/workers/watch/variable-feed.js';
 
 const record = (missed = 0, flags = 0) => Object.assign(new UpdateRecord(), { missed, flags });
@@ -30,6 +30,19 @@ describe('a variable with a condition', () => {
     // What the server let through against a value that was left out there.
     assert.equal(fan.offer(record(1), 20.5, changedBy2), false);
     assert.deepEqual([fan.filteredWaiting, fan.missedWaiting], [1, 1]);
+  });
+
+  test('whose first version is kept out says where it is, and tells nobody', () => {
+    const fan = new VariableFeed('fan', 5, undefined);
+    const lineage = { epoch: 'e', variableId: 'v', name: '', newcomer: undefined };
+    fan.handleLineage('e', 'v', 'fan');
+    const first = record(2);
+    assert.equal(fan.offer(first, 10, changedBy2), true);
+    assert.deepEqual([first.flags, first.value, first.lineage], [BASELINE, 10, lineage]);
+    assert.deepEqual([first.filtered, first.missed, fan.filteredWaiting, fan.missedWaiting], [1, 2, 0, 0]);
+    const told = record();
+    assert.deepEqual([fan.offer(record(), 11, changedBy2), fan.offer(told, 14, changedBy2)], [false, true]);
+    assert.deepEqual([told.old, told.filtered, told.missed, told.flags], [11, 1, 0, HAS_OLD]);
   });
 
   test('that goes tells what was filtered before', () => {
