@@ -5,8 +5,9 @@
 import { InvalidArgumentError, InvalidNameError, QuotaExceededError, SessionNotFoundError } from '../shared/errors.js';
 import { metadataBytes } from '../shared/state/held-bytes.js';
 import type { HistoryLimits } from '../shared/state/history.js';
+import type { WholeBudget } from '../shared/state/table-bytes.js';
 import type { Change } from '../shared/state/variable.js';
-import type { TableOptions, WholeBudget } from '../shared/state/variable-table.js';
+import type { TableOptions } from '../shared/state/variable-table.js';
 import type { Deadline, DeadlineSchedule } from '../shared/timer-wheel.js';
 import { describeValue } from '../shared/values/describe-value.js';
 import { checkName, MAX_NAME_CHARACTERS } from '../shared/values/identifier.js';

@@ -14,8 +14,9 @@ import type {
   TableOperation,
 } from '../shared/state/operation.js';
 import { acceptDecoded, acceptRegistration, NO_SETTER } from '../shared/state/operation.js';
+import type { WholeBudget } from '../shared/state/table-bytes.js';
 import type { Change, DeletedReason, Variable } from '../shared/state/variable.js';
-import type { VariableTable, WholeBudget } from '../shared/state/variable-table.js';
+import type { VariableTable } from '../shared/state/variable-table.js';
 import { batchResult } from '../shared/state/variable-table.js';
 import type { Deadline, DeadlineSchedule } from '../shared/timer-wheel.js';
 import type { Metadata } from '../shared/values/metadata.js';

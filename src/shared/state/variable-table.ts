@@ -14,7 +14,6 @@ import { compileWildcard } from '../values/identifier.js';
 import { EMPTY_METADATA } from '../values/metadata.js';
 import type { VariableValue } from '../values/variable-type.js';
 import { bytesOfVersion, registrationBytes, versionBytes } from './held-bytes.js';
-import type { HistoryBudget, HistoryLimits } from './history.js';
 import { History } from './history.js';
 import type {
   Accepted,
@@ -29,18 +28,12 @@ import type {
   TableOperation,
 } from './operation.js';
 import { acceptRegistration, OTHER_REFUSED } from './operation.js';
+import type { TableLimits } from './table-bytes.js';
+import { TableBytes } from './table-bytes.js';
 import type { Change, DecidedChange, DeletedReason, Variable, VersionedValue } from './variable.js';
 import { acceptValue, alreadyRegistered, changesNothing, checkExpectedVersion } from './variable.js';
 import type { PackedVariable } from './variable-index.js';
 import { VariableIndex } from './variable-index.js';
-
-/** Bytes of several tables and of what is beside them. */
-export interface WholeBudget {
-  readonly maxBytes: number;
-  bytes: number;
-  /** Lets go of histories, whosesoever, until there is room for `more` bytes or there are none. */
-  relieve(more: number): void;
-}
 
 export interface SetResult {
   readonly version: number;
@@ -54,13 +47,8 @@ export interface BatchResult {
   readonly changes: readonly Change[];
 }
 
-export interface TableOptions {
+export interface TableOptions extends TableLimits {
   readonly maxVariables: number;
-  readonly history: HistoryLimits;
-  /** Bytes of registrations and present values that it takes; with histories it may hold as much. Default: no limit. */
-  readonly maxBytes?: number | undefined;
-  /** Of all tables together. */
-  readonly whole?: WholeBudget | undefined;
   readonly newId: () => string;
   /** The timestamp of what is committed at `nowMs`. Default: the same number. */
   readonly timestampAt?: ((nowMs: number) => number) | undefined;
@@ -83,19 +71,9 @@ export class VariableTable {
   readonly #index = new VariableIndex<KeptVariable>((kept) => this.#unpack(kept));
   readonly #options: TableOptions;
   readonly #timestampAt: (nowMs: number) => number;
-  readonly #budget: HistoryBudget = { bytes: 0 };
-  readonly #maxBytes: number;
-  /** Of registrations, and of present values: what no eviction takes away. */
-  #liveBytes = 0;
-  /** What becomes more of them with what is decided and not kept. */
-  #aheadBytes = 0;
-  /** Of registrations. */
-  #registeredBytes = 0;
-  /** What the whole was told. */
-  #toldBytes = 0;
+  readonly #bytes: TableBytes;
   /** When a timestamp of those that are packed was, by the table's clock. */
   #keptAtMs: (timestamp: number) => number = Number;
-  #evicting: Iterator<Variable> | undefined;
   #revision = 0;
   #decidedRevision = 0;
   #removals = 0;
@@ -106,7 +84,7 @@ export class VariableTable {
 
   constructor(options: TableOptions) {
     this.#options = options;
-    this.#maxBytes = options.maxBytes ?? Number.POSITIVE_INFINITY;
+    this.#bytes = new TableBytes(options, () => this.#index.variables());
     this.#timestampAt = options.timestampAt ?? ((nowMs) => nowMs);
   }
 
@@ -135,12 +113,12 @@ export class VariableTable {
   }
 
   get historyBytes(): number {
-    return this.#budget.bytes;
+    return this.#bytes.histories.bytes;
   }
 
   /** Of everything: registrations, present values and those before them. */
   get heldBytes(): number {
-    return this.#registeredBytes + this.#budget.bytes;
+    return this.#bytes.held;
   }
 
   variables(): IterableIterator<Variable> {
@@ -154,8 +132,7 @@ export class VariableTable {
 
   /** Lets go of versions before the present ones, of up to `most` variables. */
   letGoOfHistory(most: number): void {
-    this.#evict(most, true);
-    this.#tell();
+    this.#bytes.letGoOfHistory(most);
   }
 
   /** The first variable registered behind a place, by `Variable.place`; 0 begins. For lists that are told in pieces. */
@@ -325,18 +302,17 @@ export class VariableTable {
 
   /** What was decided is kept. In the order in which it was decided. */
   apply(change: DecidedChange, nowMs: number): void {
-    const { variable, current, bytes } = change;
+    const { variable, current } = change;
     this.#revision = current.revision;
     if (change.reason !== undefined) {
       this.#applyDeletion(change);
       return;
     }
     if (change.previous === undefined) this.#applyRegistration(variable);
-    const more = bytes - variable.history.newestBytes;
-    this.#liveBytes += more;
-    this.#aheadBytes -= more;
+    this.#bytes.applyVersion(change);
     variable.current = current;
-    this.#remember(variable, current, nowMs, bytes);
+    variable.history.push(current, this.#options.history, nowMs, change.bytes);
+    this.#bytes.handleVersion();
   }
 
   /** Nothing of what is ahead was kept: all of it, in any order. */
@@ -348,7 +324,7 @@ export class VariableTable {
     }
     this.#arriving.clear();
     this.#leaving = 0;
-    this.#aheadBytes = 0;
+    this.#bytes.undo();
     this.#decidedRevision = this.#revision;
   }
 
@@ -358,11 +334,13 @@ export class VariableTable {
     if (reason !== undefined) {
       variable.isLeaving = true;
       this.#leaving += 1;
-      this.#aheadBytes -= registrationBytes(variable) + variable.decidedBytes;
+      this.#bytes.decideDeletion(variable);
     } else {
-      if (change.previous === undefined) this.#arriving.set(variable.name, variable);
-      this.#aheadBytes += bytes - variable.decidedBytes;
-      if (change.previous === undefined) this.#aheadBytes += registrationBytes(variable);
+      if (change.previous === undefined) {
+        this.#arriving.set(variable.name, variable);
+        this.#bytes.decideRegistration(variable);
+      }
+      this.#bytes.decideVersion(variable, bytes);
       variable.decided = current;
       variable.decidedBytes = bytes;
     }
@@ -390,7 +368,7 @@ export class VariableTable {
       createdAt,
       place,
       firstVersion,
-      history: new History(this.#budget),
+      history: new History(this.#bytes.histories),
       current,
       decided: current,
       decidedBytes: 0,
@@ -408,7 +386,6 @@ export class VariableTable {
   ): Variable {
     const variable = this.#restored(registration, versions, atMs);
     this.#index.add(variable);
-    this.#tell();
     this.skipTo(variable.current.revision);
     return variable;
   }
@@ -417,8 +394,7 @@ export class VariableTable {
   restorePacked(kept: KeptVariable, atMs: (timestamp: number) => number): void {
     this.#keptAtMs = atMs;
     this.#index.add(kept);
-    this.#countRegistered(packedBytes(kept), 0);
-    this.#tell();
+    this.#bytes.restorePacked(packedBytes(kept));
   }
 
   /** What `restorePacked` has put at a place, where nobody has asked for it yet. */
@@ -434,8 +410,7 @@ export class VariableTable {
   #unpack(kept: KeptVariable): Variable {
     const { registration, versions } = kept.read();
     const variable = this.#restored(registration, versions, this.#keptAtMs);
-    this.#countRegistered(-packedBytes(kept), 0);
-    this.#tell();
+    this.#bytes.restorePacked(-packedBytes(kept));
     return variable;
   }
 
@@ -447,13 +422,8 @@ export class VariableTable {
     const variable = this.variableOf(registration, versions.at(-1)!, registration.place, registration.createdAt);
     for (const version of versions) variable.history.push(version, this.#options.history, atMs(version.timestamp));
     variable.decidedBytes = variable.history.newestBytes;
-    this.#countRegistered(registrationBytes(variable), variable.decidedBytes);
+    this.#bytes.restore(variable);
     return variable;
-  }
-
-  #countRegistered(bytes: number, valueBytes: number): void {
-    this.#registeredBytes += bytes;
-    this.#liveBytes += bytes + valueBytes;
   }
 
   /**
@@ -462,12 +432,9 @@ export class VariableTable {
    */
   restoreBefore(variable: Variable, version: VersionedValue, atMs: number): boolean {
     const bytes = versionBytes(version);
-    const { whole, history } = this.#options;
-    const isFull =
-      this.heldBytes + bytes > this.#maxBytes || (whole !== undefined && whole.bytes + bytes > whole.maxBytes);
-    if (isFull) return false;
-    const hasRoom = variable.history.pushBefore(version, history, atMs, bytes);
-    this.#tell();
+    if (!this.#bytes.hasRoomFor(bytes)) return false;
+    const hasRoom = variable.history.pushBefore(version, this.#options.history, atMs, bytes);
+    this.#bytes.tell();
     return hasRoom;
   }
 
@@ -511,7 +478,7 @@ export class VariableTable {
     if (!this.#isChange(accepted)) return undefined;
     const { variable, value } = accepted;
     const bytes = bytesOfVersion(value, setter.custom, setter.source);
-    this.#checkRoom(bytes - variable.decidedBytes, variable.name);
+    this.#bytes.checkRoom(bytes - variable.decidedBytes, variable.name);
     return this.#decided(variable, value, setter, nowMs, this.#decidedRevision + 1, bytes);
   }
 
@@ -540,7 +507,7 @@ export class VariableTable {
       results.push(result);
     }
     if (isRefused) return { results, changes: [] };
-    if (changing.length > 0) this.#checkRoom(more, changing[0]!.variable.name);
+    if (changing.length > 0) this.#bytes.checkRoom(more, changing[0]!.variable.name);
     const revision = this.#decidedRevision + 1;
     const changes = changing.map(({ variable, value }, index) =>
       this.#decided(variable, value, setter, nowMs, revision, sizes[index]!),
@@ -553,36 +520,6 @@ export class VariableTable {
     if (variable.isGone || variable.isLeaving) throw VariablesNotFoundError.of([identifier]);
     checkExpectedVersion(variable, expectedVersion);
     return !changesNothing(variable, value);
-  }
-
-  /** @throws QuotaExceededError */
-  #checkRoom(more: number, name: string): void {
-    if (more <= 0) return;
-    const live = this.#liveBytes + this.#aheadBytes;
-    if (live + more > this.#maxBytes) {
-      throw new QuotaExceededError(
-        `variable "${name}": ${more} bytes more, and the session holds ${live} of its ${this.#maxBytes}: delete some, or raise maxSessionBytes`,
-      );
-    }
-    const { whole } = this.#options;
-    if (whole === undefined) return;
-    const wanted = more + Math.max(0, this.#aheadBytes);
-    if (whole.bytes + wanted <= whole.maxBytes) return;
-    this.#tell();
-    whole.relieve(wanted);
-    if (whole.bytes + wanted <= whole.maxBytes) return;
-    throw new QuotaExceededError(
-      `variable "${name}": ${more} bytes more, and the server holds ${whole.bytes} of its ${whole.maxBytes}: delete some, or raise maxTotalBytes`,
-    );
-  }
-
-  /** Tells the whole what this table holds. */
-  #tell(): void {
-    const { whole } = this.#options;
-    if (whole === undefined) return;
-    const bytes = this.heldBytes;
-    whole.bytes += bytes - this.#toldBytes;
-    this.#toldBytes = bytes;
   }
 
   /** `bytes`: of the version that it makes. */
@@ -604,7 +541,7 @@ export class VariableTable {
       revision,
     };
     this.#decidedRevision = revision;
-    this.#aheadBytes += bytes - variable.decidedBytes;
+    this.#bytes.decideVersion(variable, bytes);
     variable.decided = current;
     variable.decidedBytes = bytes;
     return { variable, previous, current, reason: undefined, bytes };
@@ -635,9 +572,10 @@ export class VariableTable {
     const variable = this.variableOf(registration, current, place, current.timestamp, id);
     const bytes = bytesOfVersion(value, current.custom, source);
     const more = registrationBytes(variable) + bytes;
-    this.#checkRoom(more, name);
+    this.#bytes.checkRoom(more, name);
     this.#decidedRevision += 1;
-    this.#aheadBytes += more;
+    this.#bytes.decideRegistration(variable);
+    this.#bytes.decideVersion(variable, bytes);
     variable.decidedBytes = bytes;
     this.#arriving.set(name, variable);
     return { variable, previous: undefined, current, reason: undefined, bytes };
@@ -645,9 +583,7 @@ export class VariableTable {
 
   #applyRegistration(variable: Variable): void {
     this.#arriving.delete(variable.name);
-    const bytes = registrationBytes(variable);
-    this.#countRegistered(bytes, 0);
-    this.#aheadBytes -= bytes;
+    this.#bytes.applyRegistration(variable);
     this.#index.add(variable);
   }
 
@@ -664,7 +600,7 @@ export class VariableTable {
     };
     variable.isLeaving = true;
     this.#leaving += 1;
-    this.#aheadBytes -= registrationBytes(variable) + variable.decidedBytes;
+    this.#bytes.decideDeletion(variable);
     return { variable, previous, current, reason, bytes: 0 };
   }
 
@@ -673,36 +609,9 @@ export class VariableTable {
     variable.isGone = true;
     this.#leaving -= 1;
     this.#removals += 1;
-    const bytes = registrationBytes(variable);
-    this.#countRegistered(-bytes, -variable.history.newestBytes);
-    this.#aheadBytes += bytes + variable.history.newestBytes;
+    this.#bytes.applyDeletion(variable);
     variable.history.clear();
-    this.#tell();
-  }
-
-  #remember(variable: Variable, entry: VersionedValue, nowMs: number, bytes: number): void {
-    variable.history.push(entry, this.#options.history, nowMs, bytes);
-    // The one that grew has let go of all it may; the others take turns until the session is within its bytes.
-    // A few turns a version: with many variables at their last 16 versions a whole round would be paid by every set.
-    if (this.#budget.bytes > this.#options.history.maxSessionBytes || this.heldBytes > this.#maxBytes) {
-      this.#evict(EVICTIONS_A_VERSION, false);
-    }
-    this.#tell();
-  }
-
-  #evict(most: number, toPresent: boolean): void {
-    const { history } = this.#options;
-    for (let turns = most; turns > 0; turns -= 1) {
-      const isFull = toPresent || this.heldBytes > this.#maxBytes;
-      if (!isFull && this.#budget.bytes <= history.maxSessionBytes) return;
-      this.#evicting ??= this.#index.variables();
-      const next = this.#evicting.next();
-      if (next.done === true) {
-        this.#evicting = undefined;
-        if (toPresent) return;
-      } else if (isFull) next.value.history.shrinkToPresent();
-      else next.value.history.shrink(history);
-    }
+    this.#bytes.tell();
   }
 }
 
@@ -746,5 +655,3 @@ function packedBytes({ packedBytes: bytes }: KeptVariable): number {
 }
 
 const BYTES_AROUND_PACKED = 100;
-/** Histories looked at for each new version while the session is over its bytes: with many variables at their last 16 nothing may be found. */
-const EVICTIONS_A_VERSION = 8;
