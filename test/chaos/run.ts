@@ -1,5 +1,5 @@
 /** `npm run chaos`: lives of one seed or several, one after the other, and what the judge says of each. Exit 1 when a promise was broken. */
-import { writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseChaosOptions, USAGE } from './chaos-options.js';
 import { ServerHouse } from './faults/server-house.js';
@@ -62,6 +62,7 @@ async function sample(samples: Samples, { servers: [server] }: ServerHouse): Pro
 
 function dump(folder: string, plan: LifePlan, history: History): void {
   const text = JSON.stringify({ plan, history }, (_, value) => (value instanceof Map ? [...value] : value));
+  mkdirSync(folder, { recursive: true });
   writeFileSync(join(folder, `${plan.program}-${plan.seed}-${plan.life}.json`), text);
 }
 

@@ -207,6 +207,32 @@ test('a watch that was kept everything from for longer than the history reaches 
   assert.equal((await state.listWatchers())[0]!.stats.updatesFiltered, 210);
 });
 
+for (const transport of ['link', 'stream'] as const) {
+  test(`by ${transport} a variable that goes while a watch with a condition is away says the value that it kept out last`, async () => {
+    const name = `kept out ${transport}`;
+    await using proxy = await TcpProxy.start(server.port);
+    await using writer = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });
+    await using state = await BridgedState.open({ endpoint: proxy.endpoint, workers: 1, transport, ...SOON });
+    await writer.registerVariable(name, 'float', 0);
+    const told: VariableChange[] = [];
+    await state.watchVariables(
+      name,
+      (identifier, oldValue, newValue, metadata) => {
+        told.push({ identifier, oldValue, newValue, metadata });
+      },
+      { filter: { gt: 1_000 } },
+    );
+    await writer.setVariable(name, 1);
+    await until(async () => (await state.listWatchers())[0]!.stats.updatesReceived === 1, 'the change kept out');
+    proxy.cut();
+    await writer.deleteVariable(name);
+    proxy.mend();
+    await until(() => told.length > 0, 'its end');
+    const [{ oldValue, metadata }] = told as [VariableChange];
+    assert.deepEqual([oldValue, metadata.deleted, metadata.version, metadata.missed], [1, 'deleted', 3, 0]);
+  });
+}
+
 function booked({ stats }: WatcherInfo): number {
   return stats.updatesDelivered + stats.updatesFiltered + stats.updatesMissed + stats.buffered;
 }

@@ -97,14 +97,15 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
 
   gone(
     { id, change, identifiers }: GoneVariable,
-    missed: number,
+    { missed, before: last }: KeptOut,
     { revision, timestamp }: Moment,
     more: boolean,
   ): void {
     const variable = change?.variable ?? { id, name: '', type: '' };
     const sent = { variable, version: 0, unsaidIdentifiers: identifiers, handle: -1 };
     const current = change?.current ?? { ...GONE, timestamp, revision };
-    this.#say(ROW.DELETED, sent, current, missed, change?.reason ?? 'deleted', more, { encoded: undefined }, undefined);
+    const before = last && { value: last.value, encoded: undefined };
+    this.#say(ROW.DELETED, sent, current, missed, change?.reason ?? 'deleted', more, { encoded: undefined }, before);
   }
 
   mark(kind: 'heartbeat' | 'synced'): void {

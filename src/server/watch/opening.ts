@@ -1,7 +1,7 @@
 /** What a watch is sent at its beginning. Path: watch opening -> [opening] -> opening queue, outbox. */
 import { versionBytes } from '../../shared/state/held-bytes.js';
 import type { VersionedValue } from '../../shared/state/variable.js';
-import type { GoneVariable } from '../../shared/wire/update-encoder.js';
+import type { GoneVariable, KeptOut } from '../../shared/wire/update-encoder.js';
 import type { SentState } from './sent-state.js';
 
 /**
@@ -33,8 +33,8 @@ export type Opening =
       readonly type: 'gone';
       readonly variable: GoneVariable;
       readonly revision: number;
-      /** Versions skipped right before the deletion, where that is known. */
-      readonly missed: number;
+      /** As far as the watch has said what it had. Of what it missed no condition was asked. */
+      readonly kept: KeptOut;
     };
 
 /** What is to be told, as far as it is still there. */

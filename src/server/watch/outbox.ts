@@ -192,7 +192,8 @@ export class Outbox implements RoomSeeker, BatchHolder {
 
   #writeOpening(opening: Opening, queue: OpeningQueue, nowMs: number): void {
     if (opening.type === 'gone') {
-      this.#encoder.gone(opening.variable, opening.missed, this.#openingAt, this.#isFollowed(opening, queue));
+      const { variable, kept } = opening;
+      this.#encoder.gone(variable, kept, this.#openingAt, this.#isFollowed(opening, queue));
       this.#pace.send(nowMs);
       return;
     }

@@ -5,6 +5,7 @@ import { timestampToWire } from '../../shared/wire/messages.js';
 import { METHODS } from '../../shared/wire/services.js';
 import type {
   GoneVariable,
+  KeptOut,
   Moment,
   SentVariable,
   SharedChange,
@@ -60,7 +61,7 @@ export class StreamEncoder implements UpdateEncoder {
 
   gone(
     { id, change, identifiers }: GoneVariable,
-    missed: number,
+    { missed }: KeptOut,
     { revision, timestamp }: Moment,
     more: boolean,
   ): void {

@@ -7,7 +7,7 @@
 import { meets } from '../../shared/delivery/condition.js';
 import type { AskedCondition } from '../../shared/delivery/condition-text.js';
 import type { VersionedValue } from '../../shared/state/variable.js';
-import type { GoneVariable } from '../../shared/wire/update-encoder.js';
+import type { GoneVariable, KeptOut } from '../../shared/wire/update-encoder.js';
 import type { Work } from '../work-turns.js';
 import type { Opening } from './opening.js';
 import type { SentState } from './sent-state.js';
@@ -62,21 +62,11 @@ export async function openingOf(request: WatchRequest, captured: Captured, work:
   for (const variable of gone) {
     const rest = work.spend(1);
     if (rest !== undefined) await rest;
-    openings.push({
-      type: 'gone',
-      variable,
-      revision: variable.change?.current.revision ?? revision,
-      missed: missedBeforeEnd(request, variable),
-    });
+    const at = variable.change?.current.revision ?? revision;
+    openings.push({ type: 'gone', variable, revision: at, kept: keptFrom(request, variable) });
   }
   // Revisions rise within a stream: the values of many variables are said in the order in which they were set.
   return sortInTurns(openings, (a, b) => a.revision - b.revision, work);
-}
-
-/** A deleted variable has no history: what came between is neither told nor asked a condition. */
-function missedBeforeEnd({ resume }: WatchRequest, { id, change }: GoneVariable): number {
-  const seen = resume?.versionOf(id);
-  return seen === undefined || change === undefined ? 0 : Math.max(0, change.current.version - seen - 1);
 }
 
 /** Whether versions that are kept, and are not in the histories yet, would change what it is sent. */
@@ -138,6 +128,16 @@ async function replayAsked(
   return { type: 'replay', sent, version, upTo: last, revision, wanted: { versions, place: 0 } };
 }
 
+/** Its history went with it. */
+function keptFrom({ resume, asked }: WatchRequest, { id, change }: GoneVariable): KeptOut {
+  const seen = resume?.versionOf(id);
+  if (seen === undefined || change === undefined) return NOTHING_KEPT;
+  const { current } = change;
+  const missed = Math.max(0, current.version - seen - 1);
+  // Its last value may be one that was kept out, of which a watch with a condition has the version alone.
+  return { missed, before: asked !== undefined && missed === 0 ? current : undefined };
+}
+
 function takeCaptured({ kept }: SentState): VersionedValue | undefined {
   if (kept === undefined) return undefined;
   const { captured } = kept;
@@ -151,6 +151,7 @@ type Decision =
   | { readonly type: 'replay'; readonly from: number };
 
 const NOTHING: Decision = { type: 'nothing' };
+const NOTHING_KEPT: KeptOut = { missed: 0, before: undefined };
 const INITIAL: Decision = { type: 'initial_value', missed: 0 };
 
 function decide(request: WatchRequest, sent: SentState, hasForgotten: boolean, sharedUpTo: number): Decision {

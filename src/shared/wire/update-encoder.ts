@@ -64,7 +64,6 @@ export interface UpdateEncoder {
     missed: number,
     more: boolean,
   ): void;
-  /** `missed`: as of a snapshot. */
-  gone(variable: GoneVariable, missed: number, at: Moment, more: boolean): void;
+  gone(variable: GoneVariable, kept: KeptOut, at: Moment, more: boolean): void;
   mark(kind: 'heartbeat' | 'synced', at: Moment): void;
 }

@@ -28,7 +28,7 @@ test('a replay and a deletion that is remembered tell each step, all else where 
     type: 'gone',
     variable: { id: fan.id, change, identifiers: undefined },
     revision: 1,
-    missed: 0,
+    kept: { missed: 0, before: undefined },
   });
   assert.deepEqual(
     [replay, gone(sample.delete(fan)), gone(undefined)].map((opening) => isSnapshot(opening)),

@@ -70,11 +70,21 @@ test('what is gone is said with its last value where that is remembered, and by 
   const fan = sample.variable('fan');
   const change = sample.delete(fan);
   const encoder = new StreamEncoder('e1', { generation: 0 }, true);
-  encoder.gone({ id: fan.id, change, identifiers: undefined }, 3, { revision: 9, timestamp: 5 }, true);
+  encoder.gone(
+    { id: fan.id, change, identifiers: undefined },
+    { missed: 4, before: undefined },
+    { revision: 9, timestamp: 5 },
+    true,
+  );
   const known = taken(encoder);
   assert.deepEqual([known.updateType, known.variable?.name, known.more], ['deleted', 'fan', true]);
-  assert.equal(long(known.missed), 3);
-  encoder.gone({ id: 'x', change: undefined, identifiers: ['x'] }, 0, { revision: 9, timestamp: 5 }, false);
+  assert.equal(long(known.missed), 4);
+  encoder.gone(
+    { id: 'x', change: undefined, identifiers: ['x'] },
+    { missed: 0, before: undefined },
+    { revision: 9, timestamp: 5 },
+    false,
+  );
   const forgotten = taken(encoder);
   assert.deepEqual([forgotten.updateType, forgotten.variableId, long(forgotten.revision)], ['deleted', 'x', 9]);
   assert.deepEqual(forgotten.identifiers, ['x']);
