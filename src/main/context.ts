@@ -30,11 +30,12 @@ import type {
 import type { BatchWatcher, VariableChange, Watcher } from './watch/dispatcher.js';
 import type { AnyWatcher } from './watch/watch.js';
 import { type AnyWatchIterable, iterateWatch } from './watch/watch-iterator.js';
+import type { OnBegun } from './watch/watch-set.js';
 
 export class Context implements StateProvider {
   readonly supportsWatching = true;
   readonly #local: LocalState;
-  #provider: StateProvider;
+  #provider: LocalState | BridgedState;
   readonly #watches = new Map<string, MovingWatch>();
   #moving: Promise<BridgedState> | undefined;
   #isClosed = false;
@@ -126,7 +127,7 @@ export class Context implements StateProvider {
   watch(target: WatchTarget, options?: WatchOptionsInput): WatchIterable;
   watch(target: WatchTarget, options: AnyWatchOptionsInput = {}): AnyWatchIterable {
     const parsed = parseWatchOptions(options);
-    return iterateWatch((watcher, onOver) => this.#watch(target, watcher, options, onOver), parsed);
+    return iterateWatch((watcher, onOver, onBegun) => this.#watch(target, watcher, options, onOver, onBegun), parsed);
   }
 
   /** While it moves, of the local state. Over a bridge by the identifiers that its watches were made with. */
@@ -173,6 +174,7 @@ export class Context implements StateProvider {
     watcher: AnyWatcher,
     options: AnyWatchOptionsInput,
     onOver: OnOver | undefined,
+    onBegun?: OnBegun,
   ): Promise<Watch> {
     const wasAborted = options.signal?.aborted === true;
     // Registered at once, where that is possible.
@@ -185,7 +187,7 @@ export class Context implements StateProvider {
     };
     let watch: MovingWatch;
     try {
-      watch = await MovingWatch.start(provider, ref, target, watcher, options, end, () => this.#moved());
+      watch = await MovingWatch.start(provider, ref, target, watcher, options, end, () => this.#moved(), onBegun);
     } catch (error) {
       // Its maker's own doing, although it was not registered yet: a loop just ends.
       if (error instanceof AbortedError && !wasAborted && options.signal?.aborted === true) end(undefined);
@@ -196,12 +198,12 @@ export class Context implements StateProvider {
   }
 
   /** The provider when nothing has to be waited for: what a watcher sets is then set within its call, and told in a later turn. */
-  get #idle(): StateProvider | undefined {
+  get #idle(): LocalState | BridgedState | undefined {
     return this.#isClosed || this.#moving !== undefined ? undefined : this.#provider;
   }
 
   /** The provider, when no move is under way. */
-  async #settled(): Promise<StateProvider> {
+  async #settled(): Promise<LocalState | BridgedState> {
     if (this.#isClosed) throw new ClosedError('the context was closed: make another');
     await this.#moved();
     return this.#provider;

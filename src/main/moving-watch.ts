@@ -4,16 +4,17 @@
  */
 import type { BridgeError } from '../shared/errors.js';
 import { DeadlineExceededError } from '../shared/errors.js';
-import type { AnyWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
+import type { AnyWatchOptionsInput } from '../shared/options.js';
 import { parseWatchOptions } from '../shared/options.js';
 import { clearTimeout, setTimeout } from '../shared/platform-timers.js';
 import type { BridgedState } from './bridged-state.js';
 import { checkIdentifiers } from './call-arguments.js';
 import type { LocalState } from './local-state.js';
-import type { Identifiers, StateProvider, Watch, WatchState, WatchTarget } from './state-provider.js';
+import type { Identifiers, Watch, WatchState, WatchTarget } from './state-provider.js';
 import type { BatchWatcher, Watcher } from './watch/dispatcher.js';
 import type { AnyWatcher, WatchPosition } from './watch/watch.js';
 import { runOf, whenOver } from './watch/watch.js';
+import type { OnBegun } from './watch/watch-set.js';
 
 /** Told when the watch is over, with the error if it failed. */
 export type OnOver = (error: BridgeError | undefined) => void;
@@ -58,17 +59,17 @@ export class MovingWatch implements Watch {
 
   /** @throws what watchVariables throws */
   static async start(
-    provider: StateProvider,
+    provider: LocalState | BridgedState,
     ref: string,
     target: WatchTarget,
     watcher: AnyWatcher,
     options: AnyWatchOptionsInput,
     onOver: OnOver,
     moved: () => Promise<void>,
+    onBegun?: OnBegun,
   ): Promise<MovingWatch> {
     const watch = new MovingWatch(ref, watcher, parseWatchOptions(options) as AnyWatchOptionsInput, onOver, moved);
-    // Which of the two it is, its caller was asked by the overloads of the context.
-    watch.#follow(await provider.watchVariables(target, watcher as Watcher, options as WatchOptionsInput));
+    watch.#follow(await provider.watches.set.start(target, watcher, options, undefined, undefined, onBegun));
     return watch;
   }
 

@@ -139,17 +139,18 @@ export class Variables {
     onValues: (values: ValuesOf<H>) => unknown,
     options: CombineOptions = {},
   ): Promise<Watch> {
-    const places = new Map(variables.map((variable, place) => [variable.name, place]));
-    const values: unknown[] = new Array(variables.length).fill(undefined);
-    let unknown = variables.length;
+    const names = variables.map(({ name }) => name);
+    const values = new Map<string, unknown>();
+    // One that is given twice is watched once.
+    const all = new Set(names).size;
     return this.provider.watchVariables(
-      variables.map((variable) => variable.name),
+      names,
       (name, _, newValue) => {
-        const place = places.get(name)!;
-        if (values[place] === undefined) unknown -= 1;
-        if (newValue === undefined) unknown += 1;
-        values[place] = newValue;
-        return unknown === 0 ? onValues([...values] as unknown as ValuesOf<H>) : undefined;
+        if (newValue === undefined) values.delete(name);
+        else values.set(name, newValue);
+        return values.size === all
+          ? onValues(names.map((one) => values.get(one)) as unknown as ValuesOf<H>)
+          : undefined;
       },
       { includeInitial: true, ...options },
     );

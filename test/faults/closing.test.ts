@@ -1,9 +1,11 @@
 /** Closing answers what was asked for. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { BridgedState, WorkerPool } from '../../src/main/index.js';
+import { BridgedState, Context, WorkerPool } from '../../src/main/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
 import { until, within } from '../support/deadline.js';
+import { SOON } from '../support/seen-updates.js';
+import { TcpProxy } from '../support/tcp-proxy.js';
 
 test('sets that were made before close() get their answers, with a pool of its own, a shared one and none', async () => {
   await using server = await startBridgeServer({ port: 0 });
@@ -70,3 +72,29 @@ test('a state whose server is gone closes without waiting for calls that cannot 
   await within(3_000, state.close(), 'the end');
   assert.match(await set, /^(CLOSED|UNAVAILABLE|UNKNOWN_OUTCOME)$/);
 });
+
+for (const kind of ['a state', 'a context'] as const)
+  test(`a loop over ${kind} that is left while its server is away is over at once, whether or not it was ever registered`, async () => {
+    await using server = await startBridgeServer({ port: 0 });
+    await using proxy = await TcpProxy.start(server.port);
+    const options = { endpoint: proxy.endpoint, workers: 0, ...SOON };
+    await using context = new Context();
+    await using state = kind === 'a state' ? await BridgedState.open(options) : await context.ensureBridged(options);
+    const provider = kind === 'a state' ? state : context;
+    await provider.registerVariable('a', 'integer', 0);
+    const before = provider.watch('a', { includeInitial: true });
+    await within(5_000, before.next(), 'the initial value');
+    proxy.cut();
+    for (const leave of ['return', 'dispose'] as const) {
+      const changes = provider.watch('a');
+      const next = changes.next();
+      await new Promise((resolve) => setImmediate(resolve));
+      const left = leave === 'return' ? changes.return?.() : changes[Symbol.asyncDispose]();
+      await within(2_000, Promise.resolve(left), 'the end of the loop');
+      assert.deepEqual(await next, { done: true, value: undefined });
+    }
+    await within(2_000, Promise.resolve(before.return?.()), 'the end of the loop that was registered');
+    assert.deepEqual(await provider.listWatchers(), []);
+    proxy.mend();
+    await until(5_000, () => server.metrics().observers === 0, 'no observer');
+  });

@@ -96,6 +96,20 @@ describe('variables', () => {
     ]);
   });
 
+  test('combine takes a variable in several places', async () => {
+    const { variables, fan, lamp, state } = await house();
+    await using _ = state;
+    const seen: unknown[] = [];
+    const watch = await variables.combine([fan, lamp, fan], (values) => seen.push(values));
+    await watch.synced;
+    await variables.set(fan, 2);
+    await turn();
+    assert.deepEqual(seen, [
+      [1, false, 1],
+      [2, false, 2],
+    ]);
+  });
+
   test('combine calls nobody while one of its variables is deleted', async () => {
     const { variables, fan, lamp, state } = await house();
     await using _ = state;

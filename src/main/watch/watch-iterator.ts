@@ -14,11 +14,17 @@ interface Entry extends RingEntry {
   readonly change: VariableChange;
 }
 
-/** Starts the watch with a watcher of ours; `onOver` is told when it ends by itself. */
+/** Starts the watch with a watcher of ours; `onOver` is told when it ends by itself, `onBegun` what stops it before it is registered. */
 export type StartWatch = (
   watcher: Watcher | BatchWatcher,
   onOver: (error: Error | undefined) => void,
+  onBegun: (begun: Begun) => void,
 ) => Promise<Watch>;
+
+/** A watch that may still wait for its registration, for as long as its server is away. */
+export interface Begun {
+  stop(): Promise<void>;
+}
 
 /**
  * An iterator that nobody holds any more ends its watch. While somebody waits for its next change the buffer holds it.
@@ -74,6 +80,8 @@ class IteratorBuffer {
   /** The value that the loop saw last, by identifier: what the ring leaves out must not break the chain. */
   readonly #seen = new Map<string, VariableChange['newValue']>();
   #watch: Promise<Watch> | undefined;
+  /** Until it is registered. */
+  #begun: Begun | undefined;
   #isOver = false;
   #error: unknown;
 
@@ -99,9 +107,7 @@ class IteratorBuffer {
   async stop(): Promise<void> {
     this.#handleOver(undefined);
     this.#ring.clear();
-    // One that failed to start was told to whoever waited for it.
-    const watch = await this.#watch?.catch(() => undefined);
-    await watch?.stop();
+    await this.stopWatch();
   }
 
   /** `start` is not kept: it holds the options, and with them an owner that only its watch would keep alive. */
@@ -115,8 +121,17 @@ class IteratorBuffer {
       for (const change of changes) this.#push(change);
       this.#serve();
     };
-    this.#watch = start(this.#yieldsArrays ? batch : single, (error) => this.#handleOver(error));
-    this.#watch.catch((error: unknown) => this.#handleOver(error));
+    const handleBegun = (begun: Begun) => {
+      // Left while its provider was not ready to begin.
+      if (this.#isOver) void begun.stop();
+      else this.#begun = begun;
+    };
+    this.#watch = start(this.#yieldsArrays ? batch : single, (error) => this.#handleOver(error), handleBegun);
+    this.#watch
+      .catch((error: unknown) => this.#handleOver(error))
+      .finally(() => {
+        this.#begun = undefined;
+      });
   }
 
   #push(change: VariableChange): void {
@@ -191,6 +206,8 @@ class IteratorBuffer {
   }
 
   async stopWatch(): Promise<void> {
+    await this.#begun?.stop();
+    // One that failed to start was told to whoever waited for it.
     const watch = await this.#watch?.catch(() => undefined);
     await watch?.stop();
   }

@@ -12,7 +12,7 @@ import type { Watch, WatcherInfo, WatchTarget } from '../state-provider.js';
 import { releaseDue } from './dispatcher.js';
 import type { AnyWatcher, WatchBackend, WatchOrigin } from './watch.js';
 import { WatchRun } from './watch.js';
-import { type AnyWatchIterable, iterateWatch } from './watch-iterator.js';
+import { type AnyWatchIterable, type Begun, iterateWatch } from './watch-iterator.js';
 import { WatchRegistry } from './watch-registry.js';
 
 /** What a provider does for the watches of its set. */
@@ -40,6 +40,9 @@ export interface UpstreamStats {
 /** Told when a watch is over, with the error if it failed. */
 export type OnOver = (error: BridgeError | undefined) => void;
 
+/** Told what stops a watch before it is registered. */
+export type OnBegun = (begun: Begun) => void;
+
 export class WatchSet {
   readonly #source: WatchSource;
   readonly #verifies: boolean;
@@ -64,6 +67,7 @@ export class WatchSet {
     input: AnyWatchOptionsInput,
     onOver: OnOver | undefined,
     origin?: WatchOrigin,
+    onBegun?: OnBegun,
   ): Promise<Watch> {
     const { identifiers, patterns } = checkTarget(target);
     if (typeof watcher !== 'function')
@@ -77,6 +81,7 @@ export class WatchSet {
     // Before it is registered: it may end while it is.
     run.onOver = onOver;
     this.#registry.add(run);
+    onBegun?.(run);
     try {
       const opening = patterns.length === 0 ? this.#source.open(run, identifiers) : this.#source.openPatterns(run);
       // In process there is nothing to wait for.
@@ -97,7 +102,10 @@ export class WatchSet {
   /** @throws InvalidOptionsError; what `start` throws is thrown by the first `next()` */
   iterate(target: WatchTarget, input: AnyWatchOptionsInput): AnyWatchIterable {
     const options = parseWatchOptions(input);
-    return iterateWatch((watcher, onOver) => this.start(target, watcher, input, onOver), options);
+    return iterateWatch(
+      (watcher, onOver, onBegun) => this.start(target, watcher, input, onOver, undefined, onBegun),
+      options,
+    );
   }
 
   /** @throws WatchNotFoundError */
