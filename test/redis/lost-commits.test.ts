@@ -39,7 +39,7 @@ function describeLosses(): void {
       await closeRedis();
     });
 
-    test('begun again: told by link and by streams, at both servers', async () => {
+    test('begun again, then emptied while it runs: told by link and by streams, at both servers', async () => {
       const redis = await startRedis();
       const clients = await clientsOf([await startServer(redis.url), await startServer(redis.url)]);
       await clients[0]!.state.setVariable('lost', 1);
@@ -49,6 +49,28 @@ function describeLosses(): void {
         await redis.ended();
         await redis.run();
       });
+
+      assert.match(await redis.command('FLUSHALL'), /OK/);
+      for (const { state } of clients) {
+        await until(async () => (await state.listVariables()).length === 0, 'that all of it is lost');
+        await assert.rejects(state.setVariable('lost', 80), { code: 'VARIABLE_NOT_FOUND' });
+      }
+      for (const name of ['lost', 'kept']) await clients[1]!.state.registerVariable(name, 'integer', 81);
+      await clients[2]!.state.setVariable('lost', 82);
+      await until(() => clients.every((client) => last(client, 'lost')?.value === 82), 'what comes then');
+      for (const { told } of clients) {
+        const since = told.slice(told.findIndex(({ value }) => value === 81));
+        assert.deepEqual(
+          since
+            .filter(({ name }) => name === 'lost')
+            .map(({ value, version, missed, resync }) => [value, version, missed, resync]),
+          [
+            [81, 1, 0, true],
+            [82, 2, 0, false],
+          ],
+        );
+        assert.deepEqual(since.map(({ name, value }) => name === 'kept' && value).filter(Boolean), [81]);
+      }
     });
 
     test('a replica that lagged was promoted', async () => {

@@ -108,6 +108,11 @@ export class BucketTail {
     for (const reader of this.#readers.values()) reader.run(this.#host.isCluster);
   }
 
+  /** What was read of a bucket may be lost. */
+  look(number: number): void {
+    this.#readers.get(this.#host.isCluster ? this.#keyOf(number) : this.#bucketsKey)?.look();
+  }
+
   /** Whether it reads them from where they are now. */
   lookAgain(numbers: readonly number[] = []): void {
     const keys = this.#host.isCluster ? numbers.map((number) => this.#keyOf(number)) : [this.#bucketsKey];
@@ -124,6 +129,7 @@ export class BucketTail {
       address: () => this.#host.addressOf(key),
       streams: () => this.#streamsAt(key),
       handleReturned: (run) => this.#host.handleReturned(run, this.#numbersAt(key)),
+      isThere: (client) => this.#isThere(key, client),
       handleEntries: (stream, entries) => this.#take(stream, entries),
       handleAway: (error) => this.#host.handleAway(key, error),
       handleHeard: () => this.#host.handleHeard(),
@@ -140,9 +146,22 @@ export class BucketTail {
   }
 
   #numbersAt(key: string): number[] {
+    return this.#placesAt(key).map(({ number }) => number);
+  }
+
+  #placesAt(key: string): Place[] {
     const place = this.#places.get(key);
-    if (place !== undefined) return [place.number];
-    return this.#host.isCluster ? [] : [...this.#places.values()].map(({ number }) => number);
+    if (place !== undefined) return [place];
+    return this.#host.isCluster ? [] : [...this.#places.values()];
+  }
+
+  /** A Redis that is emptied while it runs wakes no read, and its logs begin anew: their positions say so. */
+  async #isThere(key: string, client: RedisClient): Promise<boolean> {
+    const places = this.#placesAt(key).map(({ number, position }) => ({ number, position }));
+    const said = await Promise.all(
+      places.map(({ number }) => client.hget(`${this.#host.prefixOf(number)}head`, 'position')),
+    );
+    return places.every(({ position }, place) => Number(said[place] ?? 0) >= position);
   }
 
   /** Each of the list is followed from here on. */

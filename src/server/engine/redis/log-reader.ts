@@ -1,9 +1,12 @@
 /**
  * Reads streams by a connection of its own, again and again: its reads wait. Path: redis -> [log reader] -> bucket tail. Slow: entries wait in Redis. Cut
- * off: it looks at what the connection leads to, then reads on from the same places. Closed: `close`.
+ * off: it looks at what the connection leads to, then reads on from the same places; so it does where what it has read is not there any more, which wakes
+ * no read. Closed: `close`.
  */
+import { performanceNowMs } from '../../../shared/platform-timers.js';
 import { pause, within } from '../../within.js';
 import type { RedisAddress } from './redis-address.js';
+import type { RedisClient } from './redis-client.js';
 import { RedisConnection } from './redis-connection.js';
 
 export interface ReaderHost {
@@ -15,6 +18,8 @@ export interface ReaderHost {
   streams(): { readonly keys: readonly string[]; readonly lasts: readonly string[] };
   /** The connection is there, to this process: before anything is read by it. */
   handleReturned(run: string): Promise<void>;
+  /** Whether all that was read is there still, by what the connection leads to. */
+  isThere(client: RedisClient): Promise<boolean>;
   handleEntries(key: string, entries: readonly Entry[]): void;
   handleAway(error: unknown): void;
   handleHeard(): void;
@@ -25,9 +30,10 @@ export type Entry = readonly [Buffer, readonly Buffer[]];
 export class LogReader {
   readonly #host: ReaderHost;
   #connection: RedisConnection | undefined;
-  /** Times that the connection was lost, and those after which it was looked at what it leads to. */
+  /** Times that the connection, or what was read, was lost or may be, and those after which it was looked at what it leads to. */
   #cuts = 0;
   #looks = 0;
+  #askedAtMs = 0;
   #isClosed = false;
 
   constructor(host: ReaderHost) {
@@ -58,6 +64,11 @@ export class LogReader {
   /** `reopens`: it may have to be read from elsewhere, whenever it fails. */
   run(reopens: boolean): void {
     void this.#loop(reopens);
+  }
+
+  /** What it has read may be lost. */
+  look(): void {
+    this.#cuts += 1;
   }
 
   /** Its address may lead to another process now. */
@@ -92,6 +103,11 @@ export class LogReader {
   }
 
   async #readOnce(connection: RedisConnection): Promise<void> {
+    const nowMs = performanceNowMs();
+    if (nowMs >= this.#askedAtMs + ASK_MS) {
+      this.#askedAtMs = nowMs;
+      if (!(await this.#host.isThere(connection.client))) this.look();
+    }
     if (this.#looks < this.#cuts) await this.#lookAt(connection, this.#cuts);
     const { keys, lasts } = this.#host.streams();
     const { client } = connection;
@@ -139,6 +155,8 @@ function ignore(): void {
 }
 
 const PATIENCE_MS = 2_000;
+/** Between two questions whether all is there, of the position of each bucket. */
+const ASK_MS = 2_000;
 /** Of one read and log. */
 const MOST_ENTRIES = 1_000;
 const RETRY_MS = 50;

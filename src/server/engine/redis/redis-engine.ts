@@ -335,7 +335,11 @@ export class RedisEngine implements Engine {
     from: number,
     resolve: (outcome: Outcome) => void,
   ): void {
-    if (state === 'none' && !ends) throw SessionNotFoundError.of(sessionId);
+    if (state === 'none' && !ends) {
+      // Another server has ended it, and the log says so; or it is lost.
+      this.#tail!.look(bucketOf(sessionId));
+      throw SessionNotFoundError.of(sessionId);
+    }
     const outcomes = operations.map((operation, place) => {
       const result = results[from + place]!;
       if (typeof result === 'number') this.#changes += 1;
@@ -363,8 +367,10 @@ export class RedisEngine implements Engine {
     else {
       const isFirst = !this.#unchecked.some((one) => one.bucket === bucket);
       this.#unchecked.push({ bucket, tell });
+      if (!isFirst) return;
       // Its slot may have moved while its log waits where it was.
-      if (isFirst && this.#serving().isCluster) this.#tail!.lookAgain([bucket.number]);
+      if (this.#serving().isCluster) this.#tail!.lookAgain([bucket.number]);
+      else this.#tail!.look(bucket.number);
     }
   }
 
@@ -493,9 +499,9 @@ export class RedisEngine implements Engine {
   /** Redis may have begun again with less than it had acknowledged: what this server has seen of it says so. */
   async #lookForLosses(tailRun: string, numbers: readonly number[]): Promise<void> {
     const primaries = this.#serving();
-    if (primaries.isCluster && numbers.length === 0) return this.#tail!.announceAgain();
     // Where all of it is lost, even what it was.
-    if (!primaries.isCluster) await this.#keepMeta(this.#epoch);
+    if (!primaries.isCluster || numbers.length === 0) await this.#keepMeta(this.#epoch);
+    if (primaries.isCluster && numbers.length === 0) return this.#tail!.announceAgain();
     const buckets = primaries.isCluster ? numbers.map((number) => this.#bucket(number)) : [...this.#buckets.values()];
     const slot = buckets[0]?.slot ?? 0;
     this.#checkSame(slot, await primaries.of(slot).readRun(), tailRun);
