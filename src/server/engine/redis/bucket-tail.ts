@@ -157,6 +157,8 @@ export class BucketTail {
 
   /** A Redis that is emptied while it runs wakes no read, and its logs begin anew: their positions say so. */
   async #isThere(key: string, client: RedisClient): Promise<boolean> {
+    if (this.#host.isCluster && key === this.#bucketsKey)
+      return this.#lastBucket === '0-0' || (await client.exists(key)) === 1;
     const places = this.#placesAt(key).map(({ number, position }) => ({ number, position }));
     const said = await Promise.all(
       places.map(({ number }) => client.hget(`${this.#host.prefixOf(number)}head`, 'position')),

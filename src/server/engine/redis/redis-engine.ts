@@ -499,8 +499,9 @@ export class RedisEngine implements Engine {
   /** Redis may have begun again with less than it had acknowledged: what this server has seen of it says so. */
   async #lookForLosses(tailRun: string, numbers: readonly number[]): Promise<void> {
     const primaries = this.#serving();
-    // Where all of it is lost, even what it was.
-    if (!primaries.isCluster || numbers.length === 0) await this.#keepMeta(this.#epoch);
+    // Where all of it is lost, even what it was. In a cluster that may be elsewhere, and away.
+    if (primaries.isCluster) void this.#keepMetaAgain();
+    else await this.#keepMeta(this.#epoch);
     if (primaries.isCluster && numbers.length === 0) return this.#tail!.announceAgain();
     const buckets = primaries.isCluster ? numbers.map((number) => this.#bucket(number)) : [...this.#buckets.values()];
     const slot = buckets[0]?.slot ?? 0;
