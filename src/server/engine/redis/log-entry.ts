@@ -135,6 +135,8 @@ export interface KeptSession {
   readonly revision: number;
   readonly metadata: string;
   readonly createdAt: number;
+  /** When it was read, by Redis' clock, ms since 1970. */
+  readonly readAt: number;
   /** In the order of their registration. */
   readonly variables: readonly KeptVariable[];
 }
@@ -146,7 +148,7 @@ export function readSession(reply: unknown): KeptSession | undefined {
   if (about === undefined || registrations === undefined || versions === undefined || gone === undefined) {
     throw new ProtocolError('a session in Redis is none of ours');
   }
-  const [revision, metadata, createdAt, life, forgotten, lineage, generation] = about;
+  const [revision, metadata, createdAt, life, forgotten, lineage, generation, readAt] = about;
   const byField = new Map<string, Buffer>();
   for (let index = 0; index + 1 < versions.length; index += 2)
     byField.set(versions[index]!.toString(), versions[index + 1]!);
@@ -169,6 +171,7 @@ export function readSession(reply: unknown): KeptSession | undefined {
       revision: Number(revision?.toString()),
       metadata: metadata?.toString() ?? '',
       createdAt: Number(createdAt?.toString()),
+      readAt: Number(readAt?.toString()),
     },
     ...{ life: Number(life?.toString()), forgotten: Number(forgotten?.toString()), gone: gone.map(readGone) },
     ...{ lineage: new Lineage(lineage?.toString() ?? ''), generation: Number(generation?.toString() ?? 0) },

@@ -661,9 +661,7 @@ export class RedisEngine implements Engine {
 
   #addReplica(sessionId: string, kept: KeptSession): SessionReplica {
     const { table, nowMs } = this.#opened();
-    const wallNow = table.timestampAt?.(nowMs()) ?? nowMs();
-    const atMs = (timestamp: number): number => nowMs() - Math.max(0, wallNow - timestamp);
-    const replica = new SessionReplica(sessionId, kept, table, atMs);
+    const replica = new SessionReplica(sessionId, kept, table, nowMs());
     this.#replicas.set(sessionId, replica);
     this.#histories?.add(bucketOf(sessionId), replica);
     return replica;

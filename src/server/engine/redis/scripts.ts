@@ -356,12 +356,14 @@ local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 return now - tonumber(redis.call('HGET', ARGV[1]..'s:'..ARGV[2], 'used') or '0')
 `);
 
-/** A session as it is now: ARGV: prefix of the bucket, session. Returns its hash and the generation, registrations, versions and what went; or nothing. */
+/** A session as it is now: ARGV: prefix of the bucket, session. Returns its hash, the generation and Redis' clock, registrations, versions and what went; or nothing. */
 export const READ_SESSION: Script = script(`
 local P, session = ARGV[1], ARGV[2]
 local s = redis.call('HMGET', P..'s:'..session, 'revision', 'metadata', 'created', 'life', 'forgotten', 'lineage')
 if not s[1] then return false end
 s[7] = redis.call('HGET', P..'head', 'generation')
+local clock = redis.call('TIME')
+s[8] = string.format('%d', clock[1] * 1000 + math.floor(clock[2] / 1000))
 return { s, redis.call('HGETALL', P..'r:'..session), redis.call('HGETALL', P..'v:'..session), redis.call('LRANGE', P..'g:'..session, 0, -1) }
 `);
 

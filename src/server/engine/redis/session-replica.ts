@@ -38,7 +38,10 @@ export class SessionReplica implements Following {
   readonly #history: HistoryLimits;
   readonly #waiting: { readonly revision: number; readonly then: () => void }[] = [];
 
-  constructor(id: string, kept: KeptSession, table: TableOptions, atMs: (timestamp: number) => number) {
+  /** `nowMs`: when it was read, by the host's clock. */
+  constructor(id: string, kept: KeptSession, table: TableOptions, nowMs: number) {
+    // By the clock that made the timestamps: this server's may be another by hours.
+    const atMs = (timestamp: number): number => nowMs - Math.max(0, kept.readAt - timestamp);
     this.id = id;
     this.life = kept.life;
     this.#generation = kept.generation;

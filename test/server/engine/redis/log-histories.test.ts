@@ -17,7 +17,8 @@ test('versions before those beside the value are read from the log, each once, i
   assert.deepEqual(versions(), range(985, 1_000));
   histories.add(0, replica);
   const reading = histories.whenRead(0)!;
-  replica.apply(commitOf(1_001), 0);
+  // Set right now, whatever the wall clock of this server says.
+  replica.apply(commitOf(1_001), NOW_MS);
   await reading;
   assert.deepEqual(versions(), range(1, 1_001));
   assert.deepEqual(
@@ -97,6 +98,9 @@ test('what nobody waits for is read behind the start; a session that comes later
   assert.ok(closed.asked.length <= 1, `${closed.asked.length} portions`);
 });
 
+/** By the clock of the server, when it began. */
+const NOW_MS = 5_000_000;
+
 function range(from: number, to: number): number[] {
   return Array.from({ length: to - from + 1 }, (_, index) => from + index);
 }
@@ -121,12 +125,12 @@ function setup({ last, limits, warnings = [], histories }: Setup) {
     return log.slice(1).filter(isBefore).reverse().slice(0, most);
   };
   const logger = { ...silentLogger, warn: (about: unknown) => void warnings.push(about) };
-  const table = { ...hostOf().table, history: { ...DEFAULT_HISTORY_LIMITS, maxAgeMs: 10_000_000, ...limits } };
+  const table = { ...hostOf().table, history: { ...DEFAULT_HISTORY_LIMITS, maxAgeMs: 2_000_000, ...limits } };
   const kept = {
     ...{ life: 1, forgotten: 0, lineage: new Lineage(''), generation: 0, gone: [], revision: last, metadata: '' },
-    ...{ createdAt: 0, variables: [variableOf(range(Math.max(1, last - 15), last))] },
+    ...{ createdAt: 0, readAt: 1_000 * last, variables: [variableOf(range(Math.max(1, last - 15), last))] },
   };
-  const replica = new SessionReplica('s', kept, table, (timestamp) => timestamp);
+  const replica = new SessionReplica('s', kept, table, NOW_MS);
   const versions = (): number[] =>
     replica.table
       .findById('v')!
