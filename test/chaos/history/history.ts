@@ -68,6 +68,8 @@ export interface SetRecord {
   /** Its value was sent before: it may change nothing, and appear at two versions. */
   readonly isRepeat: boolean;
   readonly expectedVersion: number | undefined;
+  /** It keeps its place among the others of its setter whatever breaks; else it is a call of its own, which may come to a server behind them. */
+  readonly isByLink: boolean;
   endMs: number | undefined;
   /** Acknowledged. */
   version: number | undefined;

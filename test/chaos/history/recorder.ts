@@ -67,9 +67,17 @@ export class Recorder {
   }
 
   /** A set is made now; `answerSet` says what came of it. */
-  recordSet(tag: Tag, setter: string, isRepeat = false, expectedVersion?: number): SetRecord {
+  recordSet(
+    tag: Tag,
+    setter: string,
+    isByLink: boolean,
+    {
+      isRepeat = false,
+      expectedVersion,
+    }: { readonly isRepeat?: boolean; readonly expectedVersion?: number | undefined } = {},
+  ): SetRecord {
     const record: SetRecord = {
-      ...{ tag, setter, isRepeat, expectedVersion, startMs: nowMs() },
+      ...{ tag, setter, isByLink, isRepeat, expectedVersion, startMs: nowMs() },
       ...{ endMs: undefined, version: undefined, error: undefined },
     };
     this.history.sets.push(record);

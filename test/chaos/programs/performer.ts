@@ -230,8 +230,13 @@ export class Performer {
   }
 
   #setter(state: number | undefined, session = 0): Setter {
-    if (state === undefined) return { name: `outside of session ${session}`, session, state: undefined };
-    return { name: this.#nameOf(state), session: this.#plan.states[state]!.session, state: this.#world.states[state]! };
+    if (state === undefined)
+      return { name: `outside of session ${session}`, session, state: undefined, isByLink: true };
+    const planned = this.#plan.states[state]!;
+    return {
+      ...{ name: this.#nameOf(state), session: planned.session, state: this.#world.states[state]! },
+      isByLink: planned.transport === 'link',
+    };
   }
 
   #nameOf(state: number): string {

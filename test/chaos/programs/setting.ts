@@ -17,6 +17,7 @@ export interface Setter {
   readonly session: number;
   /** Undefined for the outside. */
   readonly state: StateProvider | undefined;
+  readonly isByLink: boolean;
 }
 
 interface Sent {
@@ -42,15 +43,19 @@ export class LifeSets {
 
   /** One set by a state. `equal`: the value sent last. `expected`: at the version heard of last. `stale`: at one that is long gone. */
   async set(
-    { name, session, state }: Setter,
+    setter: Setter,
     variable: number,
     { kind, byId, padding }: { kind: 'plain' | 'equal' | 'expected' | 'stale'; byId: boolean; padding: number },
   ): Promise<SetRecord> {
+    const { name, session, state } = setter;
     const place = `${session}/${variable}`;
     const earlier = kind === 'equal' ? this.#last.get(place) : undefined;
     const { tag, value } = earlier ?? this.#newValue(session, variable, this.#recorder.nextSeq(), padding);
     const expected = kind === 'expected' ? this.#versions.get(place) : kind === 'stale' ? 1 : undefined;
-    const record = this.#recorder.recordSet(tag, name, earlier !== undefined, expected);
+    const record = this.#recorder.recordSet(tag, name, isByLink(setter, [value]), {
+      isRepeat: earlier !== undefined,
+      expectedVersion: expected,
+    });
     const identifier = this.#variables.identifierOf(session, variable, byId);
     const options = expected === undefined ? {} : { expectedVersion: expected };
     let failure: ErrorName | undefined;
@@ -72,7 +77,9 @@ export class LifeSets {
       return;
     }
     const values = chosen.map((variable) => this.#newValue(session, variable, this.#recorder.nextSeq(), 0));
-    const records = values.map(({ tag }) => this.#recorder.recordSet(tag, setter.name));
+    const records = values.map(({ tag, value }) =>
+      this.#recorder.recordSet(tag, setter.name, isByLink(setter, [value])),
+    );
     const calls = values.map(({ tag, value }) => this.#call(session, tag.variable, value));
     const answers = await this.#world.call(session, calls, atOnce);
     for (const [place, answer] of answers.entries()) this.#answerFrom(records[place]!, answer);
@@ -86,7 +93,11 @@ export class LifeSets {
     const values = variables.map((variable) =>
       this.#newValue(session, variable, isAtomic ? seq : this.#recorder.nextSeq(), 0),
     );
-    const records = values.map(({ tag }) => this.#recorder.recordSet(tag, name));
+    const goesByLink = isByLink(
+      setter,
+      values.map(({ value }) => value),
+    );
+    const records = values.map(({ tag }) => this.#recorder.recordSet(tag, name, goesByLink));
     const identifiers = variables.map((variable) => this.#variables.identifierOf(session, variable, false));
     const record = Object.fromEntries(identifiers.map((identifier, place) => [identifier, values[place]!.value]));
     let error: ErrorName | undefined;
@@ -136,3 +147,12 @@ export class LifeSets {
     if (version !== undefined) this.#versions.set(`${session}/${variable}`, version);
   }
 }
+
+/** All of it, or none. */
+function isByLink(setter: Setter, values: readonly VariableInput[]): boolean {
+  return setter.isByLink && values.every((value) => SHORT.has(typeof value) && String(value).length < SHORT_CHARACTERS);
+}
+
+const SHORT: ReadonlySet<string> = new Set(['number', 'bigint', 'boolean', 'string']);
+/** Those of a tag without padding have less, those with some more. */
+const SHORT_CHARACTERS = 100;

@@ -1,5 +1,6 @@
 /** Promise 6, with several servers: when one is in trouble, its watches are live at another within 2 s. */
 import type { FaultRecord, History, WatchRecord } from '../history/history.js';
+import { isOver } from './stretch.js';
 import type { Violation } from './violation.js';
 
 export function liveAtAnotherServer(watch: WatchRecord, history: History): Violation[] {
@@ -14,6 +15,8 @@ export function liveAtAnotherServer(watch: WatchRecord, history: History): Viola
   for (const entry of watch.entries.slice(0, watch.quietEntries)) {
     if (entry.kind === 'stopping') return violations;
     if (entry.kind !== 'state') continue;
+    // Its last variable was deleted, or it may not go on.
+    if (isOver(entry.state)) return violations;
     if (entry.state === 'live' || entry.state === 'stale') {
       end(entry.atMs);
       wasLive = true;

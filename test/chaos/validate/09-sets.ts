@@ -62,7 +62,9 @@ function refusedAreNot(history: History, truth: Truth): Violation[] {
 function orderOfCalls(history: History, truth: Truth): Violation[] {
   const violations: Violation[] = [];
   const last = new Map<string, { readonly tag: SetRecord['tag']; readonly version: number }>();
-  for (const { tag, setter } of history.sets.toSorted((a, b) => a.startMs - b.startMs)) {
+  for (const { tag, setter, isByLink, error } of history.sets.toSorted((a, b) => a.startMs - b.startMs)) {
+    // A call that was on its way to a server when its connection was given up.
+    if (!isByLink && error === 'UNKNOWN_OUTCOME') continue;
     const claim = truth.isRepeated(tag) ? undefined : truth.claimOf(tag);
     if (claim === undefined) continue;
     const place = `${setter} ${tag.session}/${tag.variable} ${claim.id}`;

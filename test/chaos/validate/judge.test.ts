@@ -1,7 +1,7 @@
 /** The judge finds each kind of violation in histories made up to have it, and none in good ones. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { History } from '../history/history.js';
+import type { History, SetRecord } from '../history/history.js';
 import { callOf, goodHistory, idOf, rulesBroken, setOf, tagOf, watchOf } from './made-up.js';
 
 const A = 0;
@@ -216,13 +216,18 @@ test('9: a set that was refused and made is found', () => {
   assert.deepEqual(broken, ['09-sets']);
 });
 
-test('9: sets of one state that are made in another order are found', () => {
-  const broken = rulesBroken(undefined, (history) => {
-    const [first, second] = history.sets;
-    Object.assign(first!, { startMs: 20.5 });
-    assert.equal(second!.startMs, 20);
-  });
-  assert.deepEqual(broken, ['09-sets']);
+test('9: sets of one state that are made in another order are found, but for calls that were given up with their connection', () => {
+  const broken = (more: Partial<SetRecord> = {}) =>
+    rulesBroken(undefined, (history) => {
+      const [first, second] = history.sets;
+      Object.assign(first!, { startMs: 20.5 });
+      Object.assign(second!, more);
+      assert.equal(second!.startMs, 20);
+    });
+  const given = { version: undefined, error: 'UNKNOWN_OUTCOME' };
+  assert.deepEqual(broken(), ['09-sets']);
+  assert.deepEqual(broken(given), ['09-sets']);
+  assert.deepEqual(broken({ ...given, isByLink: false }), []);
 });
 
 test('9: a set that was made at another version than it expected is found', () => {
@@ -295,9 +300,9 @@ test('06: of a server that kept its state another epoch, a change missed and a r
 
 test('06: a watch that is not live at another server within 2 s is found, and excused where all were in trouble', () => {
   const calls = [callOf(A, 2), callOf(A, 3), callOf(A, 4)];
-  const inLife = (liveMs: number, places: readonly (number | 'engine')[]) => {
+  const inLife = (liveMs: number, places: readonly (number | 'engine')[], broken = 'backoff') => {
     const state = (name: string, atMs: number) => ({ kind: 'state', state: name, atMs, turn: 9 }) as const;
-    return rulesBroken(watchOf([A], [...calls, state('backoff', 10_000), state('live', liveMs)]), (history) => {
+    return rulesBroken(watchOf([A], [...calls, state(broken, 10_000), state('live', liveMs)]), (history) => {
       Object.assign(history, { servers: 2 });
       history.faults.push(...places.map((at) => ({ kind: 'cut', at, startMs: 9_990, endMs: 13_000 }) as const));
     });
@@ -306,6 +311,8 @@ test('06: a watch that is not live at another server within 2 s is found, and ex
   assert.deepEqual(inLife(12_100, [0]), ['06-live-at-another-server']);
   assert.deepEqual(inLife(12_100, [0, 1]), []);
   assert.deepEqual(inLife(12_100, ['engine']), []);
+  // By the deletion of its last variable.
+  assert.deepEqual(inLife(12_100, [0], 'stopped'), []);
 });
 
 test('09: a variable that was registered, not deleted, and is not there is found where it has to be kept', () => {

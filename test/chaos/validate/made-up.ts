@@ -47,7 +47,14 @@ export function goodHistory(): History {
 export function setOf(variable: number, version: number, changes: Partial<SetRecord> = {}): SetRecord {
   const startMs = (version - 1) * 10;
   return {
-    ...{ tag: tagOf(variable, version), setter: 'state 0', startMs, isRepeat: false, expectedVersion: undefined },
+    ...{
+      tag: tagOf(variable, version),
+      setter: 'state 0',
+      startMs,
+      isRepeat: false,
+      expectedVersion: undefined,
+      isByLink: true,
+    },
     ...{ endMs: startMs + 1, version, error: undefined, ...changes },
   };
 }

@@ -95,6 +95,7 @@ export function placeOf({ watch, identifier }: Stretch): string {
   return `watch ${watch.label}, "${identifier}"`;
 }
 
-function isOver(state: string): boolean {
+/** Of a watch: it comes back no more. */
+export function isOver(state: string): boolean {
   return state === 'stopped' || state === 'failed';
 }
