@@ -48,14 +48,10 @@ test('serve --tls-cert --tls-key --tls-ca encrypts and asks clients for certific
   const { serve, endpoint } = await startServe(...certificate, '--tls-ca', at('ca.pem'));
   try {
     const client = ['--tls-ca', at('ca.pem'), '--tls-cert', at('client.pem'), '--tls-key', at('client.key')];
-    const { exitCode, stdout, stderr } = await run([
-      'list',
-      '--json',
-      '--endpoint',
-      endpoint.replace('127.0.0.1', 'localhost'),
-      ...client,
-    ]);
-    assert.deepEqual([exitCode, stdout, stderr], [0, '[]\n', '']);
+    for (const name of [endpoint, endpoint.replace('127.0.0.1', 'localhost')]) {
+      const { exitCode, stdout, stderr } = await run(['list', '--json', '--endpoint', name, ...client]);
+      assert.deepEqual([exitCode, stdout, stderr], [0, '[]\n', ''], name);
+    }
   } finally {
     await serve.kill();
   }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -66,7 +66,7 @@ test('a backup of a running server becomes a folder whose watches are told resyn
   assert.equal(seen.last?.metadata.resync, true);
 });
 
-test('a server whose engine keeps nothing makes no backup, and a missing one is said', async () => {
+test('a server whose engine keeps nothing makes no backup, and one that is missing, or none, is said', async () => {
   await using server = await startBridgeServer({ port: 0, adminPort: 0 });
   const { exitCode, stderr } = await runHere([
     'backup',
@@ -78,6 +78,19 @@ test('a server whose engine keeps nothing makes no backup, and a missing one is 
   assert.match(stderr, /the memory engine keeps nothing that could be copied/);
   const nobody = await runHere(['backup', join(root, 'none'), '--admin', `127.0.0.1:${server.port}`]);
   assert.equal(nobody.exitCode, 1);
+  const empty = join(root, 'empty.sqlite');
+  const text = join(root, 'text.sqlite');
+  writeFileSync(empty, '');
+  writeFileSync(text, 'not a database at all '.repeat(100));
+  for (const file of [empty, text]) {
+    const folder = join(root, 'stays');
+    const { exitCode, stderr } = await runHere(['restore', file, '--engine', `sqlite:${folder}`]);
+    assert.equal(exitCode, 1, file);
+    assert.match(stderr, /^bridged-state: \S+ cannot be restored \(it[^\n]*\): give a file that backup wrote\n$/);
+    assert.deepEqual(readdirSync(folder), []);
+    const onFile = await runHere(['restore', file, '--engine', `sqlite:${text}`]);
+    assert.match(onFile.stderr, /text\.sqlite cannot be made: give a folder/);
+  }
   const nothing = await runHere(['restore', join(root, 'none'), '--engine', `sqlite:${join(root, 'empty')}`]);
   assert.match(nothing.stderr, /cannot be restored/);
 });

@@ -4,7 +4,7 @@
  */
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { BridgeError, EngineInUseError, EngineUnavailableError } from '../../../shared/errors.js';
+import { BridgeError, EngineFormatError, EngineInUseError, EngineUnavailableError } from '../../../shared/errors.js';
 import type { Life } from '../engine.js';
 import { FILE_NAME } from './sqlite-file.js';
 import { SqliteJournal } from './sqlite-journal.js';
@@ -18,18 +18,34 @@ export async function restoreSqlite(backup: string, folder: string): Promise<Lif
   const coming = join(resolve(folder), 'coming');
   try {
     mkdirSync(coming, { recursive: true });
+  } catch (cause) {
+    throw new EngineUnavailableError(`${folder} cannot be made: give a folder that is empty, or not there`, { cause });
+  }
+  try {
     copyFileSync(resolve(backup), join(coming, FILE_NAME));
-    const journal = new SqliteJournal(coming);
-    await journal.open({ epoch: undefined });
-    const life = await journal.beginGeneration();
-    await journal.close();
+    const life = await beginAnew(coming);
     renameSync(join(coming, FILE_NAME), path);
     return life;
   } catch (error) {
-    if (error instanceof BridgeError) throw error;
-    const sentence = `${backup} cannot be restored: ${error instanceof Error ? error.message : String(error)}`;
+    if (error instanceof BridgeError && !(error instanceof EngineFormatError)) throw error;
+    const said = error instanceof Error ? error.message.replaceAll(join(coming, FILE_NAME), 'it') : String(error);
+    const sentence = `${backup} cannot be restored (${said}): give a file that backup wrote`;
+    if (error instanceof EngineFormatError) throw new EngineFormatError(sentence, { cause: error });
     throw new EngineUnavailableError(sentence, { cause: error });
   } finally {
     rmSync(coming, { recursive: true, force: true });
+  }
+}
+
+/** @throws EngineFormatError for what no server has kept its state in, and what the journal throws */
+async function beginAnew(folder: string): Promise<Life> {
+  const journal = new SqliteJournal(folder);
+  try {
+    const { epoch } = await journal.open({ epoch: undefined });
+    // An empty file is an empty database, in which a state would begin.
+    if (epoch === '') throw new EngineFormatError('it holds no state');
+    return await journal.beginGeneration();
+  } finally {
+    await journal.close();
   }
 }
