@@ -168,9 +168,9 @@ export class Session implements Follower {
     return this.#following.gone.find(variableId);
   }
 
-  /** How the last variable of that name went. */
-  findGoneByName(name: string): Change | undefined {
-    return this.#following.gone.findByName(name);
+  /** How the first variable of that name went that went after this revision. */
+  findGoneByName(name: string, revision: number): Change | undefined {
+    return this.#following.gone.findByName(name, revision);
   }
 
   /** Those that are remembered, in the order in which they went. */

@@ -113,6 +113,31 @@ test('what was set, deleted and registered again during a cut is told in the ord
   assert.deepEqual(seen.errors, []);
 });
 
+test('of a name that went, came back and went again during a cut, the variable that was watched is told as deleted', async () => {
+  await using house = await House.open();
+  const { writer, state, seen } = house;
+  for (const name of ['a', 'b']) await writer.registerVariable(name, 'integer', 0);
+  const { onError, onState } = seen;
+  const watch = await state.watchVariables(['a', 'b'], seen.watcher, { onError, onState });
+  await writer.setVariable('a', 1);
+  await seen.when(5_000, () => seen.all.length === 1, 'the update before the cut');
+  const { variableId } = seen.last!.metadata;
+  await house.cut(async () => {
+    await writer.deleteVariable('a');
+    for (let life = 0; life < 2; life += 1) {
+      await writer.registerVariable('a', 'integer', 7);
+      await writer.deleteVariable('a');
+    }
+  });
+  await within(5_000, watch.synced, 'the watch in step');
+  const told = seen.all.slice(1).map(({ identifier, oldValue, metadata }) => [identifier, oldValue, metadata]);
+  assert.equal(told.length, 1);
+  const [identifier, oldValue, metadata] = told[0] as [string, unknown, (typeof seen.all)[number]['metadata']];
+  assert.deepEqual([identifier, oldValue, metadata.deleted, metadata.missed], ['a', 1, 'deleted', 0]);
+  assert.equal(metadata.variableId, variableId);
+  assert.deepEqual(seen.errors, []);
+});
+
 test('beyond the history a watch hears the present value, and exactly how many versions it missed', async () => {
   await using house = await House.open({ history: { maxAgeMs: 0, maxVersions: 16 } });
   const { writer, state, seen } = house;

@@ -156,7 +156,7 @@ describe('variables that are gone', () => {
     const { id } = register('fan');
     now(session.delete('fan', 'deleted', 10));
     assert.equal(session.findGone(id)?.reason, 'deleted');
-    assert.equal(session.findGoneByName('fan')?.variable.id, id);
+    assert.equal(session.findGoneByName('fan', 0)?.variable.id, id);
     assert.ok(session.remembersSince(0));
     assert.ok(!session.remembersSince(session.revision + 1));
     assert.equal(session.toldRevision, session.revision);
@@ -168,7 +168,7 @@ describe('variables that are gone', () => {
     const ids = Array.from({ length: 1_025 }, (_, index) => register(`v${index}`).id);
     for (let index = 0; index < ids.length; index += 1) now(session.delete(`v${index}`, 'deleted', 10));
     assert.equal(session.findGone(ids[0]!), undefined);
-    assert.equal(session.findGoneByName('v0'), undefined);
+    assert.equal(session.findGoneByName('v0', 0), undefined);
     assert.equal(session.findGone(ids[1]!)?.variable.name, 'v1');
     assert.deepEqual([session.remembersSince(1_025), session.remembersSince(1_026)], [false, true]);
   });

@@ -7,8 +7,8 @@ import type { Change } from '../../shared/state/variable.js';
 
 export class GoneVariables {
   readonly #byId = new Map<string, Change>();
-  /** The last of each name. */
-  readonly #byName = new Map<string, Change>();
+  /** Those of each name, in the order in which they went; an array only where there are several. */
+  readonly #byName = new Map<string, Change | Change[]>();
   /** Of the newest deletion that is not remembered. */
   #forgottenRevision = 0;
   #bytes = 0;
@@ -27,9 +27,11 @@ export class GoneVariables {
     return this.#byId.get(variableId);
   }
 
-  /** How the last variable of that name went. */
-  findByName(name: string): Change | undefined {
-    return this.#byName.get(name);
+  /** How the first variable of that name went that went after this revision: whoever watched the name until then meant that one. */
+  findByName(name: string, revision: number): Change | undefined {
+    const known = this.#byName.get(name);
+    const all = Array.isArray(known) ? known : known === undefined ? [] : [known];
+    return all.find(({ current }) => current.revision > revision);
   }
 
   /** In the order in which they went. */
@@ -40,12 +42,12 @@ export class GoneVariables {
   remember(change: Change): void {
     if (change.reason === 'session-ended') return;
     this.#byId.set(change.variable.id, change);
-    this.#byName.set(change.variable.name, change);
+    this.#rememberName(change);
     this.#bytes += bytesOf(change);
     for (const [id, oldest] of this.#byId) {
       if (this.#byId.size <= MAX_GONE && this.#bytes <= MAX_GONE_BYTES) break;
       this.#byId.delete(id);
-      if (this.#byName.get(oldest.variable.name) === oldest) this.#byName.delete(oldest.variable.name);
+      this.#forgetName(oldest);
       this.#forgottenRevision = oldest.current.revision;
       this.#bytes -= bytesOf(oldest);
     }
@@ -60,6 +62,21 @@ export class GoneVariables {
     this.#byId.clear();
     this.#byName.clear();
     this.#bytes = 0;
+  }
+
+  #rememberName(change: Change): void {
+    const { name } = change.variable;
+    const known = this.#byName.get(name);
+    if (known === undefined) this.#byName.set(name, change);
+    else if (Array.isArray(known)) known.push(change);
+    else this.#byName.set(name, [known, change]);
+  }
+
+  /** The oldest of its name. */
+  #forgetName({ variable: { name } }: Change): void {
+    const known = this.#byName.get(name);
+    if (Array.isArray(known) && known.length > 1) known.shift();
+    else this.#byName.delete(name);
   }
 }
 

@@ -19,8 +19,8 @@ export interface WatchedSession {
   findGone(variableId: string): Change | undefined;
   /** Up to which revision what was told in a generation is kept; infinity: all of it. */
   sharedUpTo(generation: number): number;
-  /** The last of that name. */
-  findGoneByName(name: string): Change | undefined;
+  /** The first of that name that went after this revision. */
+  findGoneByName(name: string, revision: number): Change | undefined;
   gone(): Iterable<Change>;
   /** Whoever has everything up to this revision can be told what went since. */
   remembersSince(revision: number): boolean;
@@ -135,7 +135,8 @@ async function registerFrom(
     const variable = session.find(identifier);
     // As an id only where nothing is named so: another that went may have had it.
     const change =
-      session.findGoneByName(identifier) ?? (variable === undefined ? session.findGone(identifier) : undefined);
+      session.findGoneByName(identifier, revision) ??
+      (variable === undefined ? session.findGone(identifier) : undefined);
     if (change !== undefined && change.current.revision > revision) {
       // What a live watch would have ended by is not watched anew under its name.
       const { id } = change.variable;

@@ -44,7 +44,7 @@ test('what was taken back and was kept after all is told as any other', () => {
   const { variable } = changes[0]!;
   const gone = decide({ kind: 'delete', identifier: 'fan', variable, reason: 'deleted' });
   session.apply(gone, 0);
-  assert.equal(session.gone.findByName('fan'), gone[0]);
+  assert.equal(session.gone.findByName('fan', 0), gone[0]);
 });
 
 test('outcomes of sets that change nothing are kept beside the next that does', () => {

@@ -28,7 +28,8 @@ function setup(message: Parameters<typeof parseWatchRequest>[0]) {
     find: (identifier: string) => table.find(identifier),
     findById: (id: string) => table.findById(id),
     findGone: (id: string) => gone.get(id),
-    findGoneByName: (name: string) => [...gone.values()].findLast(({ variable }) => variable.name === name),
+    findGoneByName: (name: string, revision: number) =>
+      [...gone.values()].find(({ variable, current }) => variable.name === name && current.revision > revision),
     gone: () => gone.values(),
     sharedUpTo: () => Number.POSITIVE_INFINITY,
     remembersSince: () => remembers.all,
