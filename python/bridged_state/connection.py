@@ -7,6 +7,7 @@ nothing waits here but calls, each for its own time. Closed: `close` ends the ta
 
 import asyncio
 import logging
+import os
 import random
 import time
 from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Tuple, Union
@@ -28,10 +29,12 @@ from ._wire.messages import (
     Message,
     PingRequest,
 )
+from . import grpc_process
 from .errors import (
     BridgeError,
     ClosedError,
     ErrorDetails,
+    InvalidArgumentError,
     MessageTooLargeError,
     SessionNotFoundError,
     UnavailableError,
@@ -83,11 +86,29 @@ class Connection:
         # Of the last error.
         self._failed_endpoint = ""
         self._task: Optional["asyncio.Task[None]"] = None
+        self._closing: Optional["asyncio.Task[None]"] = None
+        self._pid = os.getpid()
 
     # --- life
 
+    def check_place(self, subject: str) -> None:
+        """Raises ClosedError in a forked child, and InvalidArgumentError outside of the loop that it belongs to."""
+        if os.getpid() != self._pid:
+            raise ClosedError(grpc_process.FORKED)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise InvalidArgumentError(
+                "no event loop runs here: call it in the loop of the session, or use bridged_state.sync"
+            ) from None
+        if loop is not self.loop:
+            raise InvalidArgumentError(
+                f"{subject} belongs to another event loop: use it in the loop where the session was connected, or connect another one"
+            )
+
     async def open(self) -> None:
         """Until the first carrier stands. Raises what a later attempt cannot change, and UnavailableError after the time for connecting."""
+        grpc_process.enter(self)
         self._task = self.loop.create_task(self._run(), name="bridged_state connection")
         try:
             await self._first_live(self.options.connect_timeout_ms / 1000.0)
@@ -118,8 +139,13 @@ class Connection:
             reason.cancel()
 
     async def close(self) -> None:
-        if self.state == "closed":
-            return
+        """To its end, also where the caller is cancelled; another call waits for the same."""
+        if self._closing is None:
+            self._closing = self.loop.create_task(self._close(), name="bridged_state close")
+        if not self._closing.done():
+            await asyncio.shield(self._closing)
+
+    async def _close(self) -> None:
         for feed in list(self.feeds):
             feed.stop()
         if self.carrier is not None and self.state == "live":
@@ -140,6 +166,7 @@ class Connection:
         if tasks:
             await asyncio.gather(*tasks, return_exceptions=True)
         await self._drop_channel()
+        grpc_process.leave(self)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
         """A task that `close` ends."""

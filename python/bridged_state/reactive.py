@@ -8,7 +8,7 @@ import asyncio
 import inspect
 import logging
 from types import TracebackType
-from typing import Any, Callable, Dict, FrozenSet, Generic, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
 
 from ._core.condition import NO_VALUE, Condition, check_condition, meets
 from .errors import (
@@ -293,7 +293,7 @@ class ReactiveVariable(_Reader):
 class VariableGroup(_Reader):
     """Several variables as one: what came together, such as an atomic batch, is seen together."""
 
-    def __init__(self, session: SessionContext, names: Sequence[str], on_error: Optional[OnError] = None) -> None:
+    def __init__(self, session: SessionContext, names: Union[str, Iterable[str]], on_error: Optional[OnError] = None) -> None:
         super().__init__(session, read_names(names, "group"), on_error)
         self._values: Dict[str, Any] = {}
 
@@ -401,13 +401,13 @@ async def reactive(session: SessionContext, name: str, on_error: Optional[OnErro
     return await ReactiveVariable(session, name, on_error)._open()
 
 
-async def group(session: SessionContext, names: Sequence[str], on_error: Optional[OnError] = None) -> VariableGroup:
+async def group(session: SessionContext, names: Union[str, Iterable[str]], on_error: Optional[OnError] = None) -> VariableGroup:
     """Several as one, once the present value of each is known. `on_error` as of `reactive`. Raises VariablesNotFoundError."""
     return await VariableGroup(session, names, on_error)._open()
 
 
 async def combine(
-    session: SessionContext, names: Sequence[str], compute: Callable[..., Any], on_error: Optional[OnError] = None
+    session: SessionContext, names: Union[str, Iterable[str]], compute: Callable[..., Any], on_error: Optional[OnError] = None
 ) -> ReactiveValue:
     """
     `compute(*values)`, in the order of the names, which follows all of them; computed once for what came together, such as an atomic batch.
@@ -420,7 +420,7 @@ async def combine(
 async def derive(
     session: SessionContext,
     target: str,
-    names: Sequence[str],
+    names: Union[str, Iterable[str]],
     compute: Callable[..., Any],
     on_error: Optional[OnError] = None,
 ) -> DerivedVariable:
@@ -435,8 +435,8 @@ async def derive(
 
 async def watch_for_condition(
     session: SessionContext,
-    names: Union[str, Sequence[str]],
-    condition: Union[Condition, Callable[..., bool]],
+    names: Union[str, Iterable[str]],
+    condition: Union[Condition, Callable[..., Any]],
     timeout: Optional[float] = None,
 ) -> Dict[str, Any]:
     """

@@ -5,9 +5,8 @@ A session belongs to the event loop and the process that connected it. Slow serv
 
 import asyncio
 import logging
-import os
 from types import TracebackType
-from typing import Any, Callable, Dict, Generator, List, Mapping, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
 import grpc
 
@@ -15,6 +14,7 @@ from ._core.backoff import BackoffOptions
 from ._core.condition import Condition
 from ._core.describe_value import describe_value
 from ._core.link_events import Update
+from ._core.metadata import check_name, check_text, copy_metadata
 from ._core.value_codec import check_type
 from ._wire.messages import (
     BatchGetVariablesRequest,
@@ -43,13 +43,17 @@ from .errors import (
     code_of_sentence,
 )
 from .session_options import (
+    DEFAULT_SOURCE,
     constraints_text,
     read_backoff,
     read_bool,
     read_endpoints,
-    read_metadata,
+    read_session_metadata,
+    read_source,
     read_text,
     read_token,
+    read_ttl,
+    read_version,
     read_whole,
 )
 from .tls_options import read_tls
@@ -62,7 +66,6 @@ logger = logging.getLogger("bridged_state")
 
 TRANSPORTS = ("auto", "link", "stream")
 DEFAULT_SPACING_MS = 4
-DEFAULT_SOURCE = "python"
 MAX_SPACING_MS = 100
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _PAGE_BYTES = 2 * 1024 * 1024
@@ -74,7 +77,7 @@ class SessionContext:
     block; `session = await SessionContext.connect(…)` connects one that its owner closes.
 
     It belongs to the event loop and the process that connected it: from another loop its methods raise InvalidArgumentError, in a forked child
-    ClosedError. While its connection is broken, calls wait for the next one, each for its own time; sets go once.
+    ClosedError, where a session can be connected only if none was open at the fork. While its connection is broken, calls wait for the next one, each for its own time; sets go once.
     """
 
     def __init__(self, options: ConnectionOptions, cache_ttl_ms: float, on_state: Optional[Callable[[str], Any]]) -> None:
@@ -83,7 +86,6 @@ class SessionContext:
         self._cache = VariableCache(cache_ttl_ms / 1000.0)
         self._connection: Optional[Connection] = None
         self._is_closed = False
-        self._pid = os.getpid()
         self._set_order: Optional[asyncio.Lock] = None
 
     @classmethod
@@ -155,7 +157,7 @@ class SessionContext:
             heartbeat_ms=read_whole("heartbeat_ms", heartbeat_ms, 100),
             probe_timeout_ms=read_period("probe_timeout_ms", probe_timeout_ms, 1),
             max_message_bytes=read_whole("max_message_bytes", max_message_bytes, 1024),
-            metadata=read_metadata(metadata),
+            metadata=read_session_metadata(metadata),
             spacing_ms=read_whole("spacing_ms", spacing_ms, 0, MAX_SPACING_MS),
         )
         return cls(options, read_period("cache_ttl_ms", cache_ttl_ms), read_callback("on_state", on_state, "one argument"))
@@ -178,7 +180,6 @@ class SessionContext:
             raise ClosedError("the session was closed: connect another one")
         if self._connection is not None:
             raise InvalidArgumentError("the session is connected already: connect another one")
-        self._pid = os.getpid()
         connection = self._connection = Connection(self._options)
         connection.on_state = self._handle_state
         self._set_order = asyncio.Lock()
@@ -190,13 +191,16 @@ class SessionContext:
         return self
 
     async def close(self) -> None:
-        """Ends every watch, waits for sets that are on their way, and lets go of the connection. A second time it does nothing."""
-        if self._is_closed or self._connection is None:
-            self._is_closed = True
-            return
-        connection = self._usable()
+        """
+        Ends every watch, waits for sets that are on their way, and lets go of the connection, also where the caller is cancelled meanwhile. A second
+        time it does nothing.
+        """
+        connection = self._connection
+        if connection is not None and connection.state != "closed":
+            connection.check_place("the session")
         self._is_closed = True
-        await connection.close()
+        if connection is not None:
+            await connection.close()
 
     @property
     def session_id(self) -> str:
@@ -245,7 +249,7 @@ class SessionContext:
             metadata: of the variable, str to str.
             description: for people.
             ttl_ms: milliseconds after its last set until it expires; 0 = never.
-            source: who registers.
+            source: who registers; `python` when left out.
 
         Returns:
             Its id, which may stand for the name everywhere.
@@ -257,7 +261,7 @@ class SessionContext:
             UnknownOutcomeError: the answer was lost; it may or may not be registered.
         """
         connection = self._usable()
-        check_identifier(name, "register_variable")
+        check_name(name)
         check_type(type)
         sent = encoded(initial_value, type, f'variable "{name}"')
         request = RegisterVariableRequest(
@@ -265,14 +269,13 @@ class SessionContext:
             name=name,
             type=type,
             constraints_json=constraints_text(constraints, name),
-            metadata=read_metadata(metadata),
+            metadata=copy_metadata(metadata, f'variable "{name}"'),
             description=read_text("description", description),
-            ttl_ms=read_whole("ttl_ms", ttl_ms, 0),
+            ttl_ms=read_ttl(ttl_ms),
         )
         request.initial_value.type_url, request.initial_value.value = sent.type_url, sent.value
         request.initial_binary_value = sent.binary or b""
-        if source is not None:
-            request.setter.source = read_text("source", source)
+        request.setter.source = read_source(source)
         answer = await connection.call("RegisterVariable", request, changes=True, identifiers=(name,))
         return str(answer.variable_id)
 
@@ -309,12 +312,12 @@ class SessionContext:
         check_identifier(identifier, "get_variable_info")
         return info_of(await self._read(self._usable(), identifier))
 
-    async def get_variables(self, identifiers: Sequence[str]) -> Dict[str, Any]:
+    async def get_variables(self, identifiers: Union[str, Iterable[str]]) -> Dict[str, Any]:
         """
         Values by the identifiers asked for, in one or a few calls; those that are missing are left out. An empty list gives an empty dict.
         """
         connection = self._usable()
-        wanted: Sequence[str] = [] if _is_empty_list(identifiers) else read_names(identifiers, "get_variables")
+        wanted: Sequence[str] = read_names(identifiers, "get_variables", 0)
         values: Dict[str, Any] = {}
         while wanted:
             request = BatchGetVariablesRequest(
@@ -359,8 +362,8 @@ class SessionContext:
         """
         connection = self._usable()
         check_identifier(identifier, "set_variable")
-        custom = read_metadata(metadata)
-        who = DEFAULT_SOURCE if source is None else read_text("source", source)
+        custom = copy_metadata(metadata, f'variable "{identifier}"')
+        who = read_source(source)
         expected = read_whole("expected_version", expected_version, 0)
         link = connection.link
         if connection.uses_link and link is not None:
@@ -403,8 +406,8 @@ class SessionContext:
         read_bool("atomic", atomic)
         if not updates:
             return {}
-        custom = read_metadata(metadata)
-        who = DEFAULT_SOURCE if source is None else read_text("source", source)
+        custom = copy_metadata(metadata, "update_variables")
+        who = read_source(source)
         link = connection.link
         if connection.uses_link and link is not None:
             outcomes = await link.set_all(updates, atomic, who, custom)
@@ -419,7 +422,7 @@ class SessionContext:
             pattern: `*` stands for any run of characters and `?` for one; `""` lists all.
         """
         connection = self._usable()
-        read_text("pattern", pattern)
+        check_text(pattern, "pattern")
         found: List[VariableInfo] = []
         page = ""
         while True:
@@ -494,7 +497,7 @@ class SessionContext:
         connection = self._usable()
         check_identifier(identifier, "rollback")
         request = RollbackVariableRequest(
-            session_id=self.session_id, variable_identifier=identifier, target_version=read_whole("version", version, 1)
+            session_id=self.session_id, variable_identifier=identifier, target_version=read_version(version)
         )
         request.setter.source = DEFAULT_SOURCE
         answer = await connection.call("RollbackVariable", request, changes=True, identifiers=(identifier,))
@@ -505,10 +508,10 @@ class SessionContext:
 
     def watch_variables(
         self,
-        names: Union[str, Sequence[str]],
+        names: Union[str, Iterable[str]],
         *,
         include_initial: bool = False,
-        filter_fn: Optional[Callable[..., bool]] = None,
+        filter_fn: Optional[Callable[..., Any]] = None,
         condition: Optional[Condition] = None,
         debounce_ms: float = 0,
         max_wait_ms: float = 0,
@@ -589,7 +592,7 @@ class SessionContext:
         pattern: str,
         *,
         include_initial: bool = False,
-        filter_fn: Optional[Callable[..., bool]] = None,
+        filter_fn: Optional[Callable[..., Any]] = None,
         condition: Optional[Condition] = None,
         debounce_ms: float = 0,
         max_wait_ms: float = 0,
@@ -640,23 +643,12 @@ class SessionContext:
 
     def _usable(self) -> Connection:
         """Raises what makes a call impossible, at once."""
-        if os.getpid() != self._pid:
-            raise ClosedError("the session was connected before this process was forked: connect another one in the child")
         if self._is_closed:
             raise ClosedError("the session was closed: connect another one")
         connection = self._connection
         if connection is None:
             raise ClosedError("the session is not connected: use `async with SessionContext.connect(…) as session:`")
-        try:
-            loop = asyncio.get_running_loop()
-        except RuntimeError:
-            raise InvalidArgumentError(
-                "no event loop runs here: call it in the loop of the session, or use bridged_state.sync"
-            ) from None
-        if loop is not connection.loop:
-            raise InvalidArgumentError(
-                "the session belongs to another event loop: use it in the loop where it was connected, or connect another one"
-            )
+        connection.check_place("the session")
         return connection
 
     def _handle_state(self, state: str) -> None:
@@ -712,12 +704,15 @@ class SessionContext:
         for identifier, sentence in answer.errors.items():
             code = answer.error_codes.get(identifier) or code_of_sentence(sentence)
             outcomes[identifier] = BridgeError(sentence, code=code)
-        return self._versions_of(outcomes)
+        # A map on the wire has no order.
+        return self._versions_of({identifier: outcomes[identifier] for identifier in updates if identifier in outcomes})
 
     def _versions_of(self, outcomes: Mapping[str, Any]) -> Dict[str, int]:
         """Raises BatchRefusedError, or what became of one where that is not a refusal."""
         versions: Dict[str, int] = {}
         refused: Dict[str, RefusedVariable] = {}
+        # Another one of their atomic batch was refused.
+        blameless: Dict[str, RefusedVariable] = {}
         for identifier, outcome in outcomes.items():
             if isinstance(outcome, int):
                 versions[identifier] = outcome
@@ -725,9 +720,11 @@ class SessionContext:
             elif isinstance(outcome, BridgeError):
                 if outcome.code in ("UNKNOWN_OUTCOME", "UNAVAILABLE", "CLOSED"):
                     raise outcome
-                refused[identifier] = RefusedVariable(outcome.code, outcome.message)
+                of_whom = blameless if outcome.code == "BATCH_REFUSED" else refused
+                of_whom[identifier] = RefusedVariable(outcome.code, outcome.message)
             else:
                 raise outcome
+        refused = refused or blameless
         if not refused:
             return versions
         shown = "; ".join(one.message for one in list(refused.values())[:3])
@@ -747,10 +744,6 @@ def _say_source(request: Message, connection: Connection, source: str) -> None:
 def _lock_of(lock: Optional[asyncio.Lock]) -> asyncio.Lock:
     assert lock is not None
     return lock
-
-
-def _is_empty_list(given: Any) -> bool:
-    return isinstance(given, (list, tuple, set, frozenset)) and not given
 
 
 __all__ = ["SessionContext", "VariableUpdate"]

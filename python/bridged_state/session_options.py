@@ -5,13 +5,13 @@ A sentence names the option, what was given and what it takes; a token is never 
 
 import json
 import re
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from ._core.backoff import BackoffOptions
 from ._core.describe_value import describe_value
-from ._core.metadata import check_text, is_well_formed
+from ._core.metadata import check_text, copy_metadata
 from ._core.value_codec import normalize_value
-from .errors import BridgeError, InvalidArgumentError, InvalidConstraintError, InvalidOptionsError
+from .errors import BridgeError, InvalidArgumentError, InvalidConstraintError, InvalidOptionsError, InvalidValueError
 
 
 def constraints_text(constraints: Optional[Mapping[str, Any]], name: str) -> str:
@@ -27,26 +27,42 @@ def constraints_text(constraints: Optional[Mapping[str, Any]], name: str) -> str
         raise InvalidConstraintError(f'variable "{name}": the constraints are no JSON: {cause}') from cause
 
 
-def read_metadata(metadata: Optional[Mapping[str, str]]) -> Dict[str, str]:
-    """A copy. Raises InvalidArgumentError that names the key."""
-    if metadata is None:
-        return {}
-    if not isinstance(metadata, Mapping):
-        raise InvalidArgumentError(f"metadata: give a dict of str to str, not {describe_value(metadata)}")
-    for key, text in metadata.items():
-        if not isinstance(key, str) or not isinstance(text, str):
-            odd = text if isinstance(key, str) else key
-            raise InvalidArgumentError(
-                f"metadata: {describe_value(key)} holds {describe_value(odd)}: give a dict of str to str, and convert it first"
-            )
-        if not is_well_formed(key) or not is_well_formed(text):
-            raise InvalidArgumentError(f"metadata: {describe_value(key)} holds half of a surrogate pair, which UTF-8 cannot say")
-    return dict(metadata)
+def read_session_metadata(metadata: Any) -> Dict[str, str]:
+    """A copy. Raises InvalidOptionsError that names the key."""
+    try:
+        return copy_metadata(metadata, "connect")
+    except InvalidValueError as cause:
+        raise InvalidOptionsError(cause.message) from cause
 
 
 def read_text(name: str, value: Any) -> str:
-    """Raises InvalidArgumentError for what no message can carry."""
-    return check_text(value, name)
+    """Of an option. Raises InvalidOptionsError for what no message can carry."""
+    try:
+        return check_text(value, name)
+    except InvalidArgumentError as cause:
+        raise InvalidOptionsError(cause.message) from cause
+
+
+def read_source(source: Any) -> str:
+    """Who sets, unless it is said."""
+    return DEFAULT_SOURCE if source is None else read_text("source", source)
+
+
+def read_ttl(ttl_ms: Any) -> int:
+    """Raises InvalidArgumentError, as servers do."""
+    return _as_argument(read_whole, "ttl_ms", ttl_ms, 0)
+
+
+def read_version(version: Any) -> int:
+    """Of a history. Raises InvalidArgumentError."""
+    return _as_argument(read_whole, "version", version, 1)
+
+
+def _as_argument(read: Callable[..., int], *given: Any) -> int:
+    try:
+        return read(*given)
+    except InvalidOptionsError as cause:
+        raise InvalidArgumentError(cause.message) from cause
 
 
 def read_bool(name: str, value: Any) -> bool:
@@ -111,6 +127,8 @@ def _read_endpoint(name: str, endpoint: Any) -> str:
         raise InvalidOptionsError(f'{name}: {describe_value(endpoint)} is none: write "host:port", such as "127.0.0.1:50051"')
     return text
 
+
+DEFAULT_SOURCE = "python"
 
 # Which it reads by itself.
 _TARGETS_OF_GRPC = ("unix:", "unix-abstract:", "vsock:", "dns:", "ipv4:", "ipv6:", "xds:", "google-c2p:")

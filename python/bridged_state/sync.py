@@ -9,11 +9,12 @@ import concurrent.futures
 import os
 import threading
 from types import TracebackType
-from typing import Any, Coroutine, Dict, Iterator, List, Mapping, Optional, Sequence, Type, TypeVar, Union
+from typing import Any, Coroutine, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Type, TypeVar, Union
 
 from . import session as asynchronous
 from .errors import ClosedError, DeadlineExceededError, InvalidArgumentError, InvalidOptionsError, WorkerError
 from .types import VariableInfo, VariableUpdate, VersionedValue
+from .grpc_process import FORKED
 from .watch import MAX_BUFFER_LIMIT
 from .watch import Watch as AsyncWatch
 from ._core.describe_value import describe_value
@@ -57,7 +58,7 @@ class _LoopThread:
         if self._is_ended or os.getpid() != self._pid:
             work.close()
             if os.getpid() != self._pid:
-                raise ClosedError("the session was connected before this process was forked: connect another one in the child")
+                raise ClosedError(FORKED)
             raise ClosedError("the session was closed: connect another one")
         if threading.current_thread() is self._thread:
             work.close()
@@ -99,6 +100,7 @@ class SessionContext:
         self._inner = inner
         self._thread: Optional[_LoopThread] = None
         self._is_closed = False
+        self._opening = threading.Lock()
 
     @classmethod
     def connect(cls, endpoint: Union[str, Sequence[str]], session_id: str = "default", **options: Any) -> "SessionContext":
@@ -107,18 +109,25 @@ class SessionContext:
 
     def open(self) -> "SessionContext":
         """Connects it, if it is not. Raises UnavailableError."""
+        if self._thread is None or self._is_closed:
+            # The first calls of several threads open it once.
+            with self._opening:
+                self._open()
+        return self
+
+    def _open(self) -> None:
         if self._is_closed:
             raise ClosedError("the session was closed: connect another one")
-        if self._thread is None:
-            thread = _LoopThread()
-            try:
-                thread.wait_for(_opened(self._inner))
-            except BaseException:
-                thread.end()
-                self._is_closed = True
-                raise
-            self._thread = thread
-        return self
+        if self._thread is not None:
+            return
+        thread = _LoopThread()
+        try:
+            thread.wait_for(_opened(self._inner))
+        except BaseException:
+            thread.end()
+            self._is_closed = True
+            raise
+        self._thread = thread
 
     def close(self) -> None:
         """Ends every watch and the thread. A second time it does nothing."""
@@ -187,7 +196,7 @@ class SessionContext:
         """Its value, version, type, constraints and metadata. Raises VariablesNotFoundError."""
         return self._wait(self._inner.get_variable_info(identifier))
 
-    def get_variables(self, identifiers: Sequence[str]) -> Dict[str, Any]:
+    def get_variables(self, identifiers: Union[str, Iterable[str]]) -> Dict[str, Any]:
         """Values by the identifiers asked for; those that are missing are left out."""
         return self._wait(self._inner.get_variables(identifiers))
 
@@ -216,7 +225,7 @@ class SessionContext:
         return self._wait(self._inner.rollback(identifier, version))
 
     def watch_variables(
-        self, names: Union[str, Sequence[str]], *, timeout: Optional[float] = None, **options: Any
+        self, names: Union[str, Iterable[str]], *, timeout: Optional[float] = None, **options: Any
     ) -> "Watch":
         """
         `for update in session.watch_variables(["temperature"], timeout=5): …`. `timeout`: seconds without an update after which the loop raises

@@ -7,7 +7,7 @@ waits is bounded by `buffer_limit`, and `overflow` decides. Ended: what waits is
 import asyncio
 import inspect
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, List, Mapping, NoReturn, Optional, Sequence, Tuple, Type
+from typing import Any, AsyncIterator, Callable, Coroutine, List, Mapping, NoReturn, Optional, Sequence, Tuple, Type
 
 from ._core.condition import check_condition
 from ._core.describe_value import describe_value
@@ -84,7 +84,7 @@ class Watch(AsyncIterator[VariableUpdate]):
         self._check_loop()
         self._is_looped = True
 
-    def __anext__(self) -> Any:
+    def __anext__(self) -> Coroutine[Any, Any, VariableUpdate]:
         return self._next()
 
     def batches(self) -> AsyncIterator[List[VariableUpdate]]:
@@ -122,10 +122,7 @@ class Watch(AsyncIterator[VariableUpdate]):
             _remove_soon(self._connection, self._feed)
 
     def _check_loop(self) -> None:
-        if asyncio.get_running_loop() is not self._connection.loop:
-            raise InvalidArgumentError(
-                f"{self._feed.subject} belongs to another event loop: use it where its session was connected"
-            )
+        self._connection.check_place(self._feed.subject)
 
     async def _next(self) -> VariableUpdate:
         feed = self._feed
@@ -189,7 +186,7 @@ class _Loop(AsyncIterator[VariableUpdate]):
     def __aiter__(self) -> AsyncIterator[VariableUpdate]:
         return self
 
-    def __anext__(self) -> Any:
+    def __anext__(self) -> Coroutine[Any, Any, VariableUpdate]:
         return self._watch._next()
 
     async def aclose(self) -> None:
@@ -214,7 +211,7 @@ class _Batches(AsyncIterator[List[VariableUpdate]]):
     def __aiter__(self) -> AsyncIterator[List[VariableUpdate]]:
         return self
 
-    def __anext__(self) -> Any:
+    def __anext__(self) -> Coroutine[Any, Any, List[VariableUpdate]]:
         return self._watch._next_batch(MAX_BUFFER_LIMIT)
 
     async def aclose(self) -> None:
@@ -268,14 +265,14 @@ def _remove_soon(connection: Connection, feed: WatchFeed) -> None:
         return
 
 
-def read_names(names: Any, what: str) -> Tuple[str, ...]:
+def read_names(names: Any, what: str, least: int = 1) -> Tuple[str, ...]:
     """Raises InvalidArgumentError. One name stands for a list of it; a name twice is there once."""
     if isinstance(names, str):
         names = [names]
     if isinstance(names, (bytes, Mapping)) or not hasattr(names, "__iter__"):
         raise InvalidArgumentError(f"{what}: give a list of names, not {describe_value(names)}")
     read = list(names)
-    if not read:
+    if len(read) < least:
         raise InvalidArgumentError(f"{what}: the list is empty: name at least one variable")
     for name in read:
         check_identifier(name, what)

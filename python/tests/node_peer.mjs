@@ -25,6 +25,15 @@ const commands = {
     for (const value of values) version = await state.setVariable(name, fromPlain(value), source ? { source } : {});
     return { version };
   },
+  /** What a call came to, by its method: what it returns, or the code that refuses it. */
+  async call({ method, args }) {
+    try {
+      const result = await state[method](...args);
+      return { result: result instanceof Map ? Object.fromEntries(result) : (result ?? null) };
+    } catch ({ code, details }) {
+      return { code, refused: Object.entries(details?.refused ?? {}).map(([name, { code }]) => [name, code]) };
+    }
+  },
   async get({ name }) {
     return { value: plain(await state.getVariable(name)) };
   },

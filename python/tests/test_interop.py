@@ -3,10 +3,11 @@
 import math
 import random
 from array import array
+from typing import Any, Dict, List, Tuple
 
 from servers import NodePeer, Server, asynchronous, take
 
-from bridged_state import Embedding, SessionContext, Tensor
+from bridged_state import BridgeError, Embedding, SessionContext, Tensor
 
 
 @asynchronous
@@ -113,3 +114,60 @@ async def _expect(session: SessionContext, name: str, value: object) -> None:
         else:
             assert got == value
             assert not isinstance(value, float) or math.copysign(1, got) == math.copysign(1, value)
+
+
+LIMITED = {"constraints": {"min": 0, "max": 10}}
+CALLS: List[Tuple[str, str, Tuple[Any, ...], Dict[str, Any], Dict[str, Any]]] = [
+    # Node's method and Python's, what both are given, and their options.
+    ("registerVariable", "register_variable", ("a", "integer", 1), LIMITED, LIMITED),
+    ("registerVariable", "register_variable", ("b", "float", 1.5), {}, {}),
+    ("registerVariable", "register_variable", ("a", "integer", 1), {}, {}),
+    ("registerVariable", "register_variable", ("", "integer", 1), {}, {}),
+    ("registerVariable", "register_variable", (5, "integer", 1), {}, {}),
+    ("registerVariable", "register_variable", ("c", "complex", 1), {}, {}),
+    ("registerVariable", "register_variable", ("c", "float", "high"), {}, {}),
+    ("registerVariable", "register_variable", ("c", "integer", 11), LIMITED, LIMITED),
+    ("registerVariable", "register_variable", ("c", "integer", 1), {"constraints": {"size": 1}}, {"constraints": {"size": 1}}),
+    ("registerVariable", "register_variable", ("c", "integer", 1), {"ttlMs": -1}, {"ttl_ms": -1}),
+    ("registerVariable", "register_variable", ("c", "integer", 1), {"description": 5}, {"description": 5}),
+    ("registerVariable", "register_variable", ("c", "integer", 1), {"metadata": {"k": 1}}, {"metadata": {"k": 1}}),
+    ("setVariable", "set_variable", ("a", 2), {"metadata": {"k": 1}}, {"metadata": {"k": 1}}),
+    ("setVariable", "set_variable", ("a", 2), {"source": 5}, {"source": 5}),
+    ("setVariable", "set_variable", ("a", 2), {"expectedVersion": 7}, {"expected_version": 7}),
+    ("setVariable", "set_variable", ("a", 2), {"expectedVersion": -1}, {"expected_version": -1}),
+    ("setVariable", "set_variable", ("a", 11), {}, {}),
+    ("setVariable", "set_variable", ("a", "high"), {}, {}),
+    ("setVariable", "set_variable", ("nobody", 1), {}, {}),
+    ("setVariable", "set_variable", ("", 1), {}, {}),
+    ("updateVariables", "update_variables", ({"b": 2.5, "a": 30},), {"atomic": True}, {"atomic": True}),
+    ("updateVariables", "update_variables", ({"nobody": 1, "a": 30, "b": 2.5},), {"atomic": True}, {"atomic": True}),
+    ("updateVariables", "update_variables", ({"nobody": 1, "a": 30, "b": 2.5},), {}, {}),
+    ("updateVariables", "update_variables", ({"a": 3, "b": 3.5},), {"atomic": True}, {"atomic": True}),
+    ("rollback", "rollback", ("a", 0), {}, {}),
+    ("rollback", "rollback", ("a", 99), {}, {}),
+    ("rollback", "rollback", ("a", 1), {}, {}),
+    ("getVariable", "get_variable", ("nobody",), {}, {}),
+    ("listVariables", "list_variables", (5,), {}, {}),
+    ("deleteVariable", "delete_variable", ("a",), {}, {}),
+    ("deleteVariable", "delete_variable", ("a",), {}, {}),
+]
+
+
+@asynchronous
+async def test_both_are_told_the_same(server: Server, session_id: str, transport: str) -> None:
+    node = await NodePeer.start(server.endpoint, f"{session_id}-node")
+    async with SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
+        for there, here, given, node_options, options in CALLS:
+            told = await node.ask(command="call", method=there, args=[*given, node_options] if node_options else list(given))
+            try:
+                own: Dict[str, Any] = {"result": await getattr(session, here)(*given, **options)}
+            except BridgeError as error:
+                refused = [[name, one.code] for name, one in error.details.refused.items()]
+                own = {"code": error.code, "refused": refused}
+            if here == "register_variable" and "result" in own:
+                # Each has an id of its own.
+                own, told = {}, {key: value for key, value in told.items() if key != "result"}
+            assert own == told, (here, given, options)
+        entry = (await session.history("b"))[0]
+        assert entry.source == "python"
+    await node.close()

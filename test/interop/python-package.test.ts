@@ -9,9 +9,10 @@ import { interpreterWith, needs, PACKAGE, run } from './python-tools.js';
 const DEBIAN_BUILD = 'apt-get install mypy python3-build python3-setuptools python3-wheel python3-venv python3-pip';
 
 const checker = interpreterWith('mypy');
-test('its types hold under mypy --strict', needs(checker, DEBIAN_BUILD), () => {
+test('its types hold under mypy --strict, and those of a program that uses it', needs(checker, DEBIAN_BUILD), () => {
   assert.ok(checker, DEBIAN_BUILD);
-  run(checker, ['-m', 'mypy', '--strict', '--cache-dir', '/dev/null', 'bridged_state'], PACKAGE);
+  const checked = ['bridged_state', 'tests/typed_program.py'];
+  run(checker, ['-m', 'mypy', '--strict', '--cache-dir', '/dev/null', ...checked], PACKAGE);
 });
 
 const builder = interpreterWith('build', 'setuptools', 'wheel', 'venv', 'ensurepip', 'grpc');

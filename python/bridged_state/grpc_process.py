@@ -1,0 +1,60 @@
+"""What gRPC has once in a process, and what follows for forks and for several event loops. Path: connection -> [grpc process] -> gRPC.
+
+A child that is forked while a channel stands cannot use gRPC. Each loop with a channel is woken for what came for another, finds nothing, and gRPC
+lets that be reported as an error of the loop: it is none.
+"""
+
+import asyncio
+import os
+from typing import Any, Dict, Protocol
+from weakref import WeakSet
+
+from .errors import UnsupportedError
+
+FORKED = (
+    "the session was connected before this process was forked: close it before the fork and connect one in the child, "
+    'or start that with "spawn" or "forkserver" of multiprocessing'
+)
+"""Of a session that a child inherits."""
+
+
+class _Standing(Protocol):
+    loop: asyncio.AbstractEventLoop
+
+
+def enter(connection: _Standing) -> None:
+    """It is going to make channels, until `leave`. Raises UnsupportedError in a child that was forked meanwhile from one that had some."""
+    if _inherited:
+        raise UnsupportedError(
+            "this process was forked while a session was open, and gRPC does not work in it: close sessions before the fork, or start "
+            'the process with "spawn" or "forkserver" of multiprocessing'
+        )
+    _standing.add(connection)
+    # A user's own handler stays.
+    if connection.loop.get_exception_handler() is None:
+        connection.loop.set_exception_handler(_report)
+
+
+def leave(connection: _Standing) -> None:
+    _standing.discard(connection)
+
+
+def _report(loop: asyncio.AbstractEventLoop, context: Dict[str, Any]) -> None:
+    woken_for_another = isinstance(context.get("exception"), BlockingIOError) and _POLLER in context.get("message", "")
+    if not woken_for_another:
+        loop.default_exception_handler(context)
+
+
+def _handle_fork() -> None:
+    """In the child."""
+    _inherited.extend(one for one in _standing if not one.loop.is_closed())
+    _standing.clear()
+
+
+_POLLER = "PollerCompletionQueue._handle_events"
+_standing: "WeakSet[_Standing]" = WeakSet()
+# Held: their channels must not be collected in the child either.
+_inherited: "list[_Standing]" = []
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_handle_fork)
