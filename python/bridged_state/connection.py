@@ -16,6 +16,8 @@ import grpc
 import grpc.aio
 
 from ._core.backoff import Backoff
+from ._core.carrier_choice import CarrierChoice
+from ._core.change_order import ALONE, REGISTER, ChangeOrder, Turn
 from ._core.endpoint_list import parse_endpoint_list
 from ._core.endpoint_rotation import EndpointRotation
 from ._wire.messages import (
@@ -55,6 +57,8 @@ from .watch_feed import WatchFeed
 logger = logging.getLogger("bridged_state")
 
 _ANSWER_BYTES = 2 * 1024 * 1024
+# A change whose caller's time is up keeps its turn so long, unless its answer comes or its connection is given up.
+_KEPT_SECONDS = 60.0
 
 Metadata = Tuple[Tuple[str, Union[str, bytes]], ...]
 
@@ -68,10 +72,13 @@ class Connection:
         self.max_request_bytes = options.max_message_bytes
         self.feeds: Dict[WatchFeed, None] = {}
         self.headers: Metadata = () if options.token is None else (("authorization", f"Bearer {options.token}"),)
-        # Of the carrier that stands, and the one that every set goes by once it is known to be a link.
+        # Of the carrier that stands; the link outlives its streams, with the sets that are not answered.
         self.carrier: Union[LinkCarrier, StreamCarrier, None] = None
         self.link: Optional[LinkCarrier] = None
         self.streams: Optional[StreamCarrier] = None
+        self._choice = CarrierChoice(options.transport)
+        # By what sets go, until another carrier stands.
+        self.uses_link = False
         self._rotation = EndpointRotation(options.endpoints)
         # Until then attempts share the time for connecting.
         self._has_been_live = False
@@ -87,6 +94,8 @@ class Connection:
         self._failed_endpoint = ""
         self._task: Optional["asyncio.Task[None]"] = None
         self._closing: Optional["asyncio.Task[None]"] = None
+        # Of all changes, by the link and by calls.
+        self.order = ChangeOrder()
         self._pid = os.getpid()
 
     # --- life
@@ -216,6 +225,16 @@ class Connection:
         if isinstance(error, VariablesNotFoundError) and not error.identifiers and not feed.patterns:
             self.spawn(self._refuse_missing(feed, error))
             return
+        self._end(feed, error)
+
+    def _end(self, feed: WatchFeed, error: BridgeError) -> None:
+        if isinstance(error, VariablesNotFoundError) and feed.options.waits_for_missing and not self.epoch:
+            error = UnsupportedError(
+                f"watch of {', '.join(error.identifiers[:3])}: the server knows only the published contract, in which no watch waits for a "
+                "variable: register it first, or use a bridged-state server",
+                details=error.details,
+                cause=error,
+            )
         self.feeds.pop(feed, None)
         feed.handle_failure(error)
 
@@ -235,8 +254,7 @@ class Connection:
         if missing:
             order = {identifier: place for place, identifier in enumerate(feed.identifiers)}
             error = VariablesNotFoundError.of(sorted(missing, key=lambda one: order.get(one, 0)))
-        self.feeds.pop(feed, None)
-        feed.handle_failure(error)
+        self._end(feed, error)
 
     def remove(self, feed: WatchFeed) -> None:
         """Nothing is told of it any more, and the server's observer goes."""
@@ -254,24 +272,73 @@ class Connection:
         name: str,
         request: Message,
         *,
-        changes: bool = False,
         identifiers: Sequence[str] = (),
     ) -> Message:
+        """A read, which is made again when it was not made, or its answer was lost. Raises the error that its refusal stands for."""
+        deadline = self.loop.time() + self.options.call_timeout_ms / 1000.0
+        return await self._call(name, request, deadline, ErrorDetails(identifiers=tuple(identifiers)), None)
+
+    async def change(
+        self,
+        name: str,
+        request: Message,
+        *,
+        identifiers: Sequence[str] = (),
+        registers: str = "",
+        prepare: Optional[Callable[[], Coroutine[Any, Any, None]]] = None,
+    ) -> Message:
         """
-        Made again when it certainly was not made; a read also when its answer was lost. Raises the error that its refusal stands for; a
-        change whose answer was lost raises UnknownOutcomeError.
+        A call that changes something, when its turn has come: those that were called before are made, or will not be. It keeps its turn until its own
+        answer has come, also where the caller is cancelled or its time is up. `prepare` completes the request then. Raises as `call`,
+        UnknownOutcomeError where its answer was lost, and UnavailableError where its turn did not come in time.
         """
+        deadline = self.loop.time() + self.options.call_timeout_ms / 1000.0
+        turn = await self._turn(name, registers, deadline)
+        under_way: List[Any] = []
+        try:
+            if prepare is not None:
+                await prepare()
+            return await self._call(name, request, deadline, ErrorDetails(identifiers=tuple(identifiers)), under_way)
+        finally:
+            if under_way:
+                under_way[0].add_done_callback(lambda _call: self.order.leave(turn))
+            else:
+                self.order.leave(turn)
+
+    async def _turn(self, name: str, registers: str, deadline: float) -> Turn:
+        begun: "asyncio.Future[None]" = self.loop.create_future()
+
+        def begin() -> None:
+            if not begun.done():
+                begun.set_result(None)
+
+        turn = self.order.enter(REGISTER if registers else ALONE, registers, begin)
+        if begun.done():
+            return turn
+        try:
+            await asyncio.wait_for(begun, deadline - self.loop.time())
+        except asyncio.TimeoutError:
+            self.order.leave(turn)
+            raise UnavailableError(f"{name}: what was called before it was not answered in time: it was not made") from None
+        except BaseException:
+            self.order.leave(turn)
+            raise
+        return turn
+
+    async def _call(
+        self, name: str, request: Message, deadline: float, details: ErrorDetails, under_way: Optional[List[Any]]
+    ) -> Message:
+        """`under_way`: None of a read; else where a call is put that is left to its end."""
+        changes = under_way is not None
         size = request.ByteSize()
         if size > self.max_request_bytes:
             raise MessageTooLargeError.of(name, "request", size, self.max_request_bytes)
-        details = ErrorDetails(identifiers=tuple(identifiers))
-        deadline = self.loop.time() + self.options.call_timeout_ms / 1000.0
         has_joined = False
         while True:
             await self.when_live(max(0.001, deadline - self.loop.time()))
             remaining = max(0.001, deadline - self.loop.time())
             try:
-                return await self._call_once(name, request, remaining, details)
+                return await self._call_once(name, request, remaining, details, under_way)
             except SessionNotFoundError:
                 # By success = false.
                 if has_joined or self.loop.time() >= deadline:
@@ -300,9 +367,12 @@ class Connection:
                     ) from cause
                 raise error from cause
 
-    async def _call_once(self, name: str, request: Message, seconds: float, details: ErrorDetails) -> Message:
-        call = self._multicallable(name)(request, timeout=seconds, metadata=self.headers)
-        response = await self._answer_of(call)
+    async def _call_once(
+        self, name: str, request: Message, seconds: float, details: ErrorDetails, under_way: Optional[List[Any]]
+    ) -> Message:
+        extra = 0.0 if under_way is None else _KEPT_SECONDS
+        call = self._multicallable(name)(request, timeout=seconds + extra, metadata=self.headers)
+        response = await self._answer_of(call, seconds, under_way)
         if getattr(response, "success", True) is False:
             code = text_of(headers_of(await call.trailing_metadata()).get(ERROR_TRAILER))
             # An answer to a batch says why by variable, unless it is about all of them.
@@ -311,20 +381,35 @@ class Connection:
                 raise error_of(code or code_of_sentence(sentence or ""), sentence or f"session {self.options.session_id!r} is not there", details)
         return response
 
-    async def _answer_of(self, call: Any) -> Message:
-        """Of a call on the present channel. Raises AioRpcError, UNAVAILABLE where the channel was given up meanwhile."""
-        channel = self._channel
+    async def _answer_of(self, call: Any, seconds: Optional[float] = None, under_way: Optional[List[Any]] = None) -> Message:
+        """
+        Of a call on the present channel. Raises AioRpcError, UNAVAILABLE where the channel was given up meanwhile. A call whose caller is cancelled goes
+        to its end: the reset of a stream that is being answered ends the whole connection at some servers.
+        """
+        ended: "asyncio.Future[None]" = self.loop.create_future()
+
+        def end(_call: Any = None) -> None:
+            if not ended.done():
+                ended.set_result(None)
+
+        call.add_done_callback(end)
+        timer = None if under_way is None or seconds is None else self.loop.call_later(seconds, end)
+        try:
+            await ended
+        finally:
+            if timer is not None:
+                timer.cancel()
+            if under_way is not None and not call.done():
+                under_way.append(call)
+        if not call.done():
+            raise _ended_here(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer came in time")
         try:
             return await call
         except asyncio.CancelledError:
-            call.cancel()
             # A channel that closes cancels its calls, and grpc tells who waits for one as if its own task were cancelled.
-            if channel is self._channel or _is_cancelled():
+            if not call.cancelled():
                 raise
-            nothing = grpc.aio.Metadata()
-            raise grpc.aio.AioRpcError(
-                grpc.StatusCode.UNAVAILABLE, nothing, nothing, details="the connection was given up before the answer came"
-            ) from None
+            raise _ended_here(grpc.StatusCode.UNAVAILABLE, "the connection was given up before the answer came") from None
 
     def _multicallable(self, name: str) -> Any:
         if self._channel is None:
@@ -428,7 +513,8 @@ class Connection:
                 self._fail(error)
                 return
             if isinstance(carrier_gone, LinkCarrier) and carrier_gone.is_unsupported:
-                if self.options.transport == "link":
+                self.uses_link = False
+                if not self._choice.handle_no_link(endpoint, self.epoch):
                     self._fail(UnsupportedError(f'{endpoint} has no StreamLink: use transport "auto" or "stream"'))
                     return
                 # Sets that wait for it: the endpoint before had links.
@@ -474,24 +560,21 @@ class Connection:
         return min(options.probe_timeout_ms, options.connect_timeout_ms / len(options.endpoints))
 
     async def _carrier(self) -> Union[LinkCarrier, StreamCarrier]:
-        """A link, until the server says once that it has none."""
-        if self.options.transport == "stream" or (self.link is not None and self.link.is_unsupported):
-            if self.streams is None:
-                self.streams = StreamCarrier(self)
-            return self.streams
-        if self.link is None:
-            self.link = LinkCarrier(self)
-        return self.link
+        """Of the server that was joined."""
+        if self._choice.takes_link(self.endpoint, self.epoch):
+            if self.link is None:
+                self.link = LinkCarrier(self)
+            return self.link
+        if self.streams is None:
+            self.streams = StreamCarrier(self)
+        return self.streams
 
     def _when_carrier_stands(self) -> None:
+        self.uses_link = isinstance(self.carrier, LinkCarrier)
         self._has_been_live = True
         self._rotation.handle_reached()
         self._become("live")
         self._settle_waiting()
-
-    @property
-    def uses_link(self) -> bool:
-        return self.link is not None and not self.link.is_unsupported
 
     def channel(self) -> grpc.aio.Channel:
         """The present one. Raises UnavailableError."""
@@ -576,10 +659,9 @@ class Connection:
                 one.set_exception(_again(self._failure))
 
 
-def _is_cancelled() -> bool:
-    """The present task. Python before 3.11 does not say it, and what cancels a call is taken for its channel there."""
-    cancelling: Optional[Callable[[], int]] = getattr(asyncio.current_task(), "cancelling", None)
-    return cancelling is not None and cancelling() > 0
+def _ended_here(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
+    nothing = grpc.aio.Metadata()
+    return grpc.aio.AioRpcError(code, nothing, nothing, details=details)
 
 
 def _again(error: BridgeError) -> BridgeError:

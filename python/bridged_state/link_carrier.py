@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, 
 import grpc
 import grpc.aio
 
+from ._core.change_order import LINK, Turn
 from ._core.epoch_text import is_same_life
 from ._core.link_events import (
     Draining,
@@ -27,6 +28,7 @@ from ._core.link_events import (
     Welcome,
 )
 from ._core.link_session import FromRevision, LinkSession, LinkSet
+from ._core.set_queue import QueuedSet
 from ._wire.messages import LINK_PATH
 from .errors import BridgeError, ErrorDetails, LostSetsError, SessionNotFoundError, UnavailableError, UnknownOutcomeError
 from .verdict import PERMANENT, REJOIN, error_of_call, verdict_of
@@ -39,17 +41,24 @@ logger = logging.getLogger("bridged_state")
 
 
 class _Asked:
-    """Sets that one caller waits for: told once, when the outcome of each is there."""
+    """Sets that one caller waits for: told once, when the outcome of each is there. Their turn is over when each is made, or will not be."""
 
-    __slots__ = ("outcomes", "left", "told")
+    __slots__ = ("sets", "outcomes", "left", "under_way", "told", "turn", "is_pushed")
 
-    def __init__(self, count: int, told: "asyncio.Future[None]") -> None:
+    def __init__(self, sets: Sequence[QueuedSet], told: "asyncio.Future[None]") -> None:
+        self.sets = sets
         # Of each a version, or an error.
-        self.outcomes: List[Any] = [None] * count
-        self.left = count
+        self.outcomes: List[Any] = [None] * len(sets)
+        self.left = len(sets)
+        self.under_way = len(sets)
         self.told = told
+        self.turn: Optional[Turn] = None
+        self.is_pushed = False
 
     def put(self, place: int, outcome: Any) -> None:
+        """The first of each counts."""
+        if self.outcomes[place] is not None:
+            return
         self.outcomes[place] = outcome
         self.left -= 1
         if self.left == 0 and not self.told.done():
@@ -65,7 +74,7 @@ class LinkCarrier:
         self._heartbeat_ms = options.heartbeat_ms
         self.session.set_heartbeat(options.heartbeat_ms)
         self.session.set_spacing(options.spacing_ms)
-        # The server has said that it has no link: once and for all.
+        # The server that was asked last has said that it has no link.
         self.is_unsupported = False
         self.error: Optional[BridgeError] = None
         self._feeds: Dict[int, WatchFeed] = {}
@@ -74,7 +83,7 @@ class LinkCarrier:
         self._former: Dict[WatchFeed, int] = {}
         self._resumes: Dict[int, bool] = {}
         self._next_feed = 0
-        # By sequence: who waits for it, and at which place.
+        # By sequence, until it is made or will not be: who asked for it, and at which place.
         self._sets: Dict[int, Tuple[_Asked, int]] = {}
         self._call: Optional[Any] = None
         self._has_work = asyncio.Event()
@@ -153,10 +162,11 @@ class LinkCarrier:
         self, identifier: str, value: Any, source: str, metadata: Mapping[str, str], expected_version: int
     ) -> int:
         self._connection.check()
-        sequence = self.session.set(
-            identifier, value, source=source, metadata=metadata, expected_version=expected_version
-        )
-        version: int = (await self._results([(identifier, sequence)], False))[0]
+        one = self.session.form(LinkSet(identifier, value, None, expected_version), source, metadata)
+        outcome = (await self._results((one,), False))[0]
+        if isinstance(outcome, BaseException):
+            raise outcome
+        version: int = outcome
         return version
 
     async def set_all(
@@ -174,63 +184,99 @@ class LinkCarrier:
         self, values: Mapping[str, Any], atomic: bool, source: str, metadata: Mapping[str, str]
     ) -> List[Any]:
         self._connection.check()
+        sets = [LinkSet(identifier, value) for identifier, value in values.items()]
         if atomic:
-            sets = [LinkSet(identifier, value) for identifier, value in values.items()]
-            sequences = self.session.set_batch(sets, source=source, metadata=metadata)
-        else:
-            sequences = []
-            try:
-                for identifier, value in values.items():
-                    sequences.append(self.session.set(identifier, value, source=source, metadata=metadata))
-            except BridgeError:
-                # One that cannot travel: none is sent.
-                for sequence in sequences:
-                    self.session.cancel_set(sequence)
-                raise
-        return await self._results(list(zip(values, sequences)), True)
+            return await self._results(self.session.form_batch(sets, source, metadata), True)
+        # One that cannot travel: none is sent.
+        return await self._results([self.session.form(one, source, metadata) for one in sets], False)
 
-    async def _results(self, asked: Sequence[Tuple[str, int]], keeps_errors: bool) -> List[Any]:
-        waiting = _Asked(len(asked), self._loop.create_future())
-        for place, (_, sequence) in enumerate(asked):
-            self._sets[sequence] = (waiting, place)
-        self._has_work.set()
+    async def _results(self, sets: Sequence[QueuedSet], is_batch: bool) -> List[Any]:
+        """Of each set a version or an error. They go when their turn has come."""
+        asked = _Asked(sets, self._loop.create_future())
+        order = self._connection.order
+        asked.turn = order.enter_now(LINK)
+        if asked.turn is None:
+            asked.turn = order.enter(LINK, "", lambda: self._push_late(asked, is_batch))
+        else:
+            self._push(asked, is_batch)
         timeout = self._connection.options.call_timeout_ms / 1000.0
         timer = self._loop.call_later(timeout, self._time_out, asked)
         try:
-            await waiting.told
-            if not keeps_errors and isinstance(waiting.outcomes[0], BaseException):
-                raise waiting.outcomes[0]
-            return waiting.outcomes
+            await asked.told
+            return asked.outcomes
         except asyncio.CancelledError:
-            for _, sequence in asked:
-                if self._sets.pop(sequence, None) is not None:
-                    self.session.cancel_set(sequence)
+            self._give_up(asked)
             raise
         finally:
             timer.cancel()
 
-    def _time_out(self, asked: Sequence[Tuple[str, int]]) -> None:
-        for identifier, sequence in asked:
-            found = self._sets.pop(sequence, None)
-            if found is None:
-                continue
-            waiting, place = found
-            details = ErrorDetails(identifiers=(identifier,))
-            if self.session.cancel_set(sequence):
+    def _push(self, asked: _Asked, is_batch: bool) -> None:
+        asked.is_pushed = True
+        for place, one in enumerate(asked.sets):
+            self._sets[one.sequence] = (asked, place)
+            if not is_batch:
+                self.session.push((one,))
+        if is_batch:
+            self.session.push(asked.sets)
+        self._has_work.set()
+
+    def _push_late(self, asked: _Asked, is_batch: bool) -> None:
+        """What was called before took until now."""
+        subject = f'variable "{asked.sets[0].identifier}"'
+        try:
+            self._connection.check()
+            if not self._connection.uses_link:
+                raise UnavailableError(f"{subject}: the server that came meanwhile has no link: it was not set")
+        except BridgeError as error:
+            for place in range(len(asked.sets)):
+                asked.put(place, error)
+            self._loop.call_soon(self._leave, asked)
+            return
+        self._push(asked, is_batch)
+
+    def _give_up(self, asked: _Asked) -> List[bool]:
+        """Of each whether it will not be made. Those that may be have their turn until that is known."""
+        if not asked.is_pushed:
+            self._leave(asked)
+            return [True] * len(asked.sets)
+        will_not = []
+        for one in asked.sets:
+            was_waiting = self.session.cancel_set(one.sequence)
+            will_not.append(was_waiting)
+            if was_waiting:
+                self._end(one.sequence)
+        return will_not
+
+    def _time_out(self, asked: _Asked) -> None:
+        for place, (one, will_not) in enumerate(zip(asked.sets, self._give_up(asked))):
+            subject, details = f'variable "{one.identifier}"', ErrorDetails(identifiers=(one.identifier,))
+            if not will_not:
+                outcome: BridgeError = UnknownOutcomeError(
+                    f"{subject}: the answer to its set did not come in time: it may or may not have been made, so read before you repeat it",
+                    details=details,
+                )
+            elif asked.is_pushed:
                 why = self._connection.last_words
-                waiting.put(
-                    place,
-                    UnavailableError(f'variable "{identifier}": no link to the server came in time{why}: it was not set', details=details),
-                )
+                outcome = UnavailableError(f"{subject}: no link to the server came in time{why}: it was not set", details=details)
             else:
-                waiting.put(
-                    place,
-                    UnknownOutcomeError(
-                        f'variable "{identifier}": the answer to its set did not come in time: it may or may not have been made, '
-                        "so read before you repeat it",
-                        details=details,
-                    ),
+                outcome = UnavailableError(
+                    f"{subject}: what was called before it was not answered in time: it was not set", details=details
                 )
+            asked.put(place, outcome)
+
+    def _end(self, sequence: int) -> Optional[Tuple[_Asked, int]]:
+        """It is made, or will not be."""
+        found = self._sets.pop(sequence, None)
+        if found is not None:
+            asked = found[0]
+            asked.under_way -= 1
+            if asked.under_way == 0:
+                self._leave(asked)
+        return found
+
+    def _leave(self, asked: _Asked) -> None:
+        if asked.turn is not None:
+            self._connection.order.leave(asked.turn)
 
     def fail_sets(self) -> None:
         """No link will come."""
@@ -239,7 +285,7 @@ class LinkCarrier:
                 self._settle(event)
 
     def _settle(self, result: SetResult) -> None:
-        found = self._sets.pop(result.sequence, None)
+        found = self._end(result.sequence)
         if found is not None:
             found[0].put(found[1], result.version if result.error is None else result.error)
 
@@ -253,6 +299,7 @@ class LinkCarrier:
     async def run(self, when_it_stands: Callable[[], None]) -> Optional[float]:
         """Until the stream ends. Returns over how many milliseconds a draining server wants its clients to return; raises nothing of the call."""
         self.error = None
+        self.is_unsupported = False
         self._spread_ms = None
         self._is_closing = False
         session = self.session

@@ -21,7 +21,7 @@ from .errors import (
 )
 from .session import SessionContext
 from .types import VariableUpdate
-from .watch import Watch, read_names
+from .watch import Watch, check_timeout, read_names
 
 logger = logging.getLogger("bridged_state")
 
@@ -443,6 +443,7 @@ async def watch_for_condition(
     The values by name as soon as the condition holds: a function of the values in the order of the names, or data such as `{"gt": 30}` that each of
     them meets. An atomic batch is looked at as a whole, every other change by itself. `timeout`: seconds. Raises DeadlineExceededError, VariablesNotFoundError, and what the function raises.
     """
+    check_timeout(timeout)
     wanted = read_names(names, "watch_for_condition")
     asked = None if callable(condition) else check_condition(condition, "watch_for_condition")
 

@@ -3,10 +3,9 @@
 A session belongs to the event loop and the process that connected it. Slow server: each call has its time. Closed: every call raises ClosedError.
 """
 
-import asyncio
 import logging
 from types import TracebackType
-from typing import Any, Callable, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Coroutine, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
 import grpc
 
@@ -15,7 +14,7 @@ from ._core.condition import Condition
 from ._core.describe_value import describe_value
 from ._core.link_events import Update
 from ._core.metadata import check_name, check_text, copy_metadata
-from ._core.value_codec import check_type
+from ._core.value_codec import EncodedValue, check_type, depends_on_type
 from ._wire.messages import (
     BatchGetVariablesRequest,
     BatchSetVariablesRequest,
@@ -86,7 +85,6 @@ class SessionContext:
         self._cache = VariableCache(cache_ttl_ms / 1000.0)
         self._connection: Optional[Connection] = None
         self._is_closed = False
-        self._set_order: Optional[asyncio.Lock] = None
 
     @classmethod
     def connect(
@@ -182,7 +180,6 @@ class SessionContext:
             raise InvalidArgumentError("the session is connected already: connect another one")
         connection = self._connection = Connection(self._options)
         connection.on_state = self._handle_state
-        self._set_order = asyncio.Lock()
         try:
             await connection.open()
         except BaseException:
@@ -276,7 +273,7 @@ class SessionContext:
         request.initial_value.type_url, request.initial_value.value = sent.type_url, sent.value
         request.initial_binary_value = sent.binary or b""
         request.setter.source = read_source(source)
-        answer = await connection.call("RegisterVariable", request, changes=True, identifiers=(name,))
+        answer = await connection.change("RegisterVariable", request, identifiers=(name,), registers=name)
         return str(answer.variable_id)
 
     async def get_variable(self, identifier: str, *, bypass_cache: bool = False) -> Any:
@@ -342,7 +339,8 @@ class SessionContext:
         expected_version: int = 0,
     ) -> int:
         """
-        Sets it. Over the link the sets of one turn of the event loop are one message, made in order, and exactly once over breaks.
+        Sets it. Changes of one session are made in the order of the calls. Over the link the sets of one turn of the event loop are one message, and
+        made exactly once over breaks.
 
         Args:
             identifier: its name or id.
@@ -411,7 +409,7 @@ class SessionContext:
         link = connection.link
         if connection.uses_link and link is not None:
             outcomes = await link.set_all(updates, atomic, who, custom)
-            return self._versions_of(dict(zip(updates, outcomes)))
+            return self._versions_of(dict(zip(updates, outcomes)), len(updates))
         return await self._update_by_call(connection, updates, atomic, who, custom)
 
     async def list_variables(self, pattern: str = "") -> List[VariableInfo]:
@@ -446,7 +444,7 @@ class SessionContext:
         connection = self._usable()
         check_identifier(identifier, "delete_variable")
         request = DeleteVariableRequest(session_id=self.session_id, variable_identifier=identifier)
-        await connection.call("DeleteVariable", request, changes=True, identifiers=(identifier,))
+        await connection.change("DeleteVariable", request, identifiers=(identifier,))
         self._cache.handle_deleted(identifier)
 
     async def history(self, identifier: str, limit: int = 0) -> List[VersionedValue]:
@@ -500,7 +498,7 @@ class SessionContext:
             session_id=self.session_id, variable_identifier=identifier, target_version=read_version(version)
         )
         request.setter.source = DEFAULT_SOURCE
-        answer = await connection.call("RollbackVariable", request, changes=True, identifiers=(identifier,))
+        answer = await connection.change("RollbackVariable", request, identifiers=(identifier,))
         self._cache.handle_set(identifier, answer.variable.version)
         return int(answer.variable.version)
 
@@ -676,38 +674,62 @@ class SessionContext:
     async def _set_by_call(
         self, connection: Connection, identifier: str, value: Any, source: str, metadata: Dict[str, str], expected: int
     ) -> int:
-        sent = encoded_to_set(value, bool(connection.epoch), f'variable "{identifier}"')
         request = SetVariableRequest(
             session_id=self.session_id, variable_identifier=identifier, metadata=metadata, expected_version=expected
         )
-        request.value.type_url, request.value.value = sent.type_url, sent.value
-        request.binary_value = sent.binary or b""
         _say_source(request, connection, source)
-        async with _lock_of(self._set_order):
-            answer = await connection.call("SetVariable", request, changes=True, identifiers=(identifier,))
+
+        def put(_identifier: str, sent: EncodedValue) -> None:
+            request.value.type_url, request.value.value = sent.type_url, sent.value
+            request.binary_value = sent.binary or b""
+
+        prepare = self._put_values(connection, {identifier: value}, put)
+        answer = await connection.change("SetVariable", request, identifiers=(identifier,), prepare=prepare)
         return int(answer.new_version)
+
+    def _put_values(
+        self, connection: Connection, values: Mapping[str, Any], put: Callable[[str, EncodedValue], None]
+    ) -> Optional[Callable[[], Coroutine[Any, Any, None]]]:
+        """Now, but for those that say nothing without the types of their variables: what is returned reads these first. Raises InvalidValueError."""
+        unclear: Dict[str, Any] = {}
+        for identifier, value in values.items():
+            if depends_on_type(value):
+                unclear[identifier] = value
+            else:
+                put(identifier, encoded_to_set(value, bool(connection.epoch), f'variable "{identifier}"'))
+        if not unclear:
+            return None
+
+        async def read_types() -> None:
+            for identifier, value in unclear.items():
+                variable = await self._read(connection, identifier)
+                put(identifier, encoded(value, variable.type, f'variable "{identifier}"'))
+
+        return read_types
 
     async def _update_by_call(
         self, connection: Connection, updates: Mapping[str, Any], atomic: bool, source: str, metadata: Dict[str, str]
     ) -> Dict[str, int]:
         request = BatchSetVariablesRequest(session_id=self.session_id, metadata=metadata, atomic=atomic)
-        for identifier, value in updates.items():
-            sent = encoded_to_set(value, bool(connection.epoch), f'variable "{identifier}"')
+
+        def put(identifier: str, sent: EncodedValue) -> None:
             request.updates[identifier].type_url = sent.type_url
             request.updates[identifier].value = sent.value
             if sent.binary is not None:
                 request.binary_updates[identifier] = sent.binary
+
+        prepare = self._put_values(connection, updates, put)
         _say_source(request, connection, source)
-        async with _lock_of(self._set_order):
-            answer = await connection.call("SetVariables", request, changes=True, identifiers=tuple(updates))
+        answer = await connection.change("SetVariables", request, identifiers=tuple(updates), prepare=prepare)
         outcomes: Dict[str, Any] = {identifier: int(version) for identifier, version in answer.new_versions.items()}
         for identifier, sentence in answer.errors.items():
             code = answer.error_codes.get(identifier) or code_of_sentence(sentence)
             outcomes[identifier] = BridgeError(sentence, code=code)
         # A map on the wire has no order.
-        return self._versions_of({identifier: outcomes[identifier] for identifier in updates if identifier in outcomes})
+        in_order = {identifier: outcomes[identifier] for identifier in updates if identifier in outcomes}
+        return self._versions_of(in_order, len(updates))
 
-    def _versions_of(self, outcomes: Mapping[str, Any]) -> Dict[str, int]:
+    def _versions_of(self, outcomes: Mapping[str, Any], count: int) -> Dict[str, int]:
         """Raises BatchRefusedError, or what became of one where that is not a refusal."""
         versions: Dict[str, int] = {}
         refused: Dict[str, RefusedVariable] = {}
@@ -729,7 +751,7 @@ class SessionContext:
             return versions
         shown = "; ".join(one.message for one in list(refused.values())[:3])
         raise BatchRefusedError(
-            f"{len(refused)} of {len(outcomes)} variables were refused: {shown}: look at error.details.refused",
+            f"{len(refused)} of {count} variables were refused: {shown}: look at error.details.refused",
             details=ErrorDetails(identifiers=tuple(refused), refused=refused, versions=versions),
         )
 
@@ -739,11 +761,6 @@ def _say_source(request: Message, connection: Connection, source: str) -> None:
     request.setter.source = source
     if not connection.epoch and "source" not in request.metadata:
         request.metadata["source"] = source
-
-
-def _lock_of(lock: Optional[asyncio.Lock]) -> asyncio.Lock:
-    assert lock is not None
-    return lock
 
 
 __all__ = ["SessionContext", "VariableUpdate"]

@@ -22,7 +22,7 @@ from ._wire.messages import (
     UnwatchVariablesRequest,
     WatchVariablesRequest,
 )
-from .errors import BridgeError, UnavailableError
+from .errors import BridgeError, UnavailableError, UnsupportedError
 from .verdict import PERMANENT, RECONNECT, REJOIN, error_of_call, headers_of, text_of, verdict_of
 from .watch_feed import WatchFeed
 from .wire_mapping import KIND_OF_TYPE, update_of
@@ -63,6 +63,14 @@ class StreamCarrier:
 
     def add(self, feed: WatchFeed) -> None:
         if feed.is_over or feed in self._streams:
+            return
+        if feed.patterns and not self._connection.epoch:
+            self._connection.refuse(
+                feed,
+                UnsupportedError(
+                    f"{feed.subject}: the server knows only the published contract, which has no patterns: watch names, or use a bridged-state server"
+                ),
+            )
             return
         stream = _Stream(feed)
         self._streams[feed] = stream

@@ -12,12 +12,11 @@ from types import TracebackType
 from typing import Any, Coroutine, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Type, TypeVar, Union
 
 from . import session as asynchronous
-from .errors import ClosedError, DeadlineExceededError, InvalidArgumentError, InvalidOptionsError, WorkerError
+from .errors import ClosedError, DeadlineExceededError, InvalidArgumentError, WorkerError
 from .types import VariableInfo, VariableUpdate, VersionedValue
 from .grpc_process import FORKED
-from .watch import MAX_BUFFER_LIMIT
+from .watch import MAX_BUFFER_LIMIT, check_timeout
 from .watch import Watch as AsyncWatch
-from ._core.describe_value import describe_value
 
 T = TypeVar("T")
 
@@ -231,17 +230,17 @@ class SessionContext:
         `for update in session.watch_variables(["temperature"], timeout=5): …`. `timeout`: seconds without an update after which the loop raises
         DeadlineExceededError; None waits for ever. Other options as of the asynchronous one; it is registered when this returns.
         """
-        _check_timeout(timeout)
+        check_timeout(timeout)
         return Watch(self, self._wait(_registered(self._inner, "watch_variables", names, options)), timeout)
 
     def watch_variable(self, name: str, *, timeout: Optional[float] = None, **options: Any) -> "Watch":
         """Updates of one variable; options as of `watch_variables`."""
-        _check_timeout(timeout)
+        check_timeout(timeout)
         return Watch(self, self._wait(_registered(self._inner, "watch_variable", name, options)), timeout)
 
     def watch_pattern(self, pattern: str, *, timeout: Optional[float] = None, **options: Any) -> "Watch":
         """Updates of every variable whose name fits, now or later; options as of `watch_variables`."""
-        _check_timeout(timeout)
+        check_timeout(timeout)
         return Watch(self, self._wait(_registered(self._inner, "watch_pattern", pattern, options)), timeout)
 
 
@@ -397,11 +396,6 @@ async def _batch(watch: AsyncWatch, timeout: Optional[float]) -> List[VariableUp
         return []
     except asyncio.TimeoutError:
         raise DeadlineExceededError(f"no update came within timeout={timeout} s: wait longer, or catch this and go on") from None
-
-
-def _check_timeout(timeout: Any) -> None:
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0):
-        raise InvalidOptionsError(f"timeout: give seconds above 0, or None to wait for ever, not {describe_value(timeout)}")
 
 
 __all__ = ["SessionContext", "Watch"]

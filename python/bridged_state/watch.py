@@ -347,6 +347,12 @@ def read_period(name: str, value: Any, least: float = 0) -> float:
     return float(value)
 
 
+def check_timeout(timeout: Any) -> None:
+    """Seconds. Raises InvalidOptionsError."""
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0):
+        raise InvalidOptionsError(f"timeout: give seconds above 0, or None to wait for ever, not {describe_value(timeout)}")
+
+
 def _read_bool(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InvalidOptionsError(f"{name}: give True or False, not {describe_value(value)}")

@@ -5,7 +5,7 @@ from typing import List
 
 import pytest
 from published_server import PublishedServer
-from servers import asynchronous, take, until
+from servers import Server, asynchronous, take, until
 
 from bridged_state import SessionContext, UnsupportedError, VariablesNotFoundError
 
@@ -37,6 +37,20 @@ async def test_watches_and_sets() -> None:
             async for _ in session.watch_variables(["n"], include_initial=True):
                 break
         await until(lambda: not server.watchers, "the end of the watches")
+    await server.stop()
+
+
+@asynchronous
+async def test_watches_that_it_does_not_know_are_refused() -> None:
+    server = PublishedServer()
+    await server.start()
+    async with SessionContext.connect(server.endpoint, "house") as session:
+        await session.register_variable("n", "integer", 0)
+        await session.watch_variables(["n"], missing="wait").ready()
+        with pytest.raises(UnsupportedError, match="watch of later: .* no watch waits"):
+            await session.watch_variables(["n", "later"], missing="wait").ready()
+        with pytest.raises(UnsupportedError, match="no patterns"):
+            await session.watch_pattern("n*").ready()
     await server.stop()
 
 
@@ -102,3 +116,23 @@ async def test_a_watch_is_synced_when_each_variable_has_been_told_and_again_afte
         assert [one.value for one in await take(watch, 3)] == [0, 0, 1]
         await watch.aclose()
     await server.stop()
+
+
+@asynchronous
+async def test_a_server_with_links_that_comes_in_its_place_is_asked_for_one(server: Server) -> None:
+    published = PublishedServer()
+    await published.start()
+    endpoints = [published.endpoint, server.endpoint]
+    async with SessionContext.connect(endpoints, "from-streams-to-links") as session:
+        await session.register_variable("n", "integer", 0)
+        watch = session.watch_variables(["n"], missing="wait")
+        await watch.ready()
+        assert session.transport == "stream"
+        await published.stop()
+        await until(lambda: session.state == "live" and session.transport == "link", "the link")
+        await session.register_variable("n", "integer", 5)
+        assert await session.set_variable("n", 6) == 2
+        told = await take(watch, 2)
+        assert [(one.value, one.version) for one in told] == [(5, 1), (6, 2)]
+        await watch.aclose()
+    await server.until_no_observer()

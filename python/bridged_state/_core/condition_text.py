@@ -48,6 +48,9 @@ def _text_of(value: Any) -> Optional[str]:
         parts = [_text_of(element) for element in value]
         return None if None in parts else f"[{','.join(part or '' for part in parts)}]"
     if isinstance(value, dict):
+        # Of these the server takes what a float holds; the others take integers in all their digits.
+        if any(key in ("changedBy", "crosses") and isinstance(operand, int) and abs(operand) >= 2**53 for key, operand in value.items()):
+            return None
         entries = [(key, _text_of(element)) for key, element in value.items()]
         if any(text is None for _, text in entries):
             return None

@@ -18,7 +18,7 @@ from .link_request import Resume as Resume
 from .link_request import WatchRow, text_size, texts_size
 from .link_row import MESSAGE_BYTES
 from .metadata import check_text, copy_metadata
-from .set_queue import QueuedSet, SetColumns, SetQueue
+from .set_queue import MAX_UNANSWERED, QueuedSet, SetColumns, SetQueue
 from .set_value import form_of_value
 
 
@@ -168,27 +168,42 @@ class LinkSession:
         Its number, by which SetResult names it. `value_type`: the variable's, where somebody knows it; without it the server refuses what is
         not of its type. Raises InvalidValueError, InvalidArgumentError and MessageTooLargeError, and sets nothing then.
         """
-        one = self._queued(LinkSet(identifier, value, value_type, expected_version), source, metadata)
-        self._check_size("set", one.size)
-        self._sets.push((one,))
+        one = self.form(LinkSet(identifier, value, value_type, expected_version), source, metadata)
+        self.push((one,))
         return one.sequence
+
+    def form(self, one: LinkSet, source: str = "", metadata: Mapping[str, str] = EMPTY_METADATA) -> QueuedSet:
+        """A set that is to be pushed, as its value is now. Raises as `set`."""
+        formed = self._queued(one, source, metadata)
+        self._check_size("set", formed.size)
+        return formed
+
+    def form_batch(
+        self, sets: Sequence[LinkSet], source: str = "", metadata: Mapping[str, str] = EMPTY_METADATA
+    ) -> List[QueuedSet]:
+        """The sets of an atomic batch, which are to be pushed together. Raises as `set`."""
+        batch = [self._queued(one, source, metadata if place == 0 else EMPTY_METADATA) for place, one in enumerate(sets)]
+        self._check_size("batch", sum(one.size for one in batch))
+        if len(batch) > MAX_UNANSWERED:
+            raise InvalidArgumentError(f"a batch of {len(batch)} sets is too large: give at most {MAX_UNANSWERED}")
+        return batch
+
+    def push(self, batch: Sequence[QueuedSet]) -> None:
+        """One set, or those of an atomic batch; in the order in which they were formed."""
+        self._sets.push(batch)
 
     def set_batch(
         self, sets: Sequence[LinkSet], *, source: str = "", metadata: Mapping[str, str] = EMPTY_METADATA
     ) -> List[int]:
         """Made under one revision, or refused as a whole."""
-        batch = [
-            self._queued(one, source, metadata if place == 0 else EMPTY_METADATA)
-            for place, one in enumerate(sets)
-        ]
-        self._check_size("batch", sum(one.size for one in batch))
-        self._sets.push(batch)
+        batch = self.form_batch(sets, source, metadata)
+        self.push(batch)
         return [one.sequence for one in batch]
 
     def cancel_set(self, sequence: int) -> bool:
         """
-        No result comes for it any more. True: it was not sent, and will not be, nor will the others of its batch: cancel them too. False: it
-        may be made, or is answered.
+        Nobody asks for it any more. True: it was not sent, and will not be, nor will the others of its batch: cancel them too. False: it may be
+        made, or is answered; its result comes all the same, for what waits until it is over.
         """
         return self._sets.cancel(sequence)
 

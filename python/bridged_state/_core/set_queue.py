@@ -3,7 +3,7 @@
 Path: caller -> [set queue] -> link session. It outlives the link: what was sent and not answered when one breaks is sent again on the next, in
 its order and under its number, unless the server has it already; where the server knows nothing of the link before, its outcome is unknown. A
 number is never that of another set: what a server before this one has still to make is found to be made, or withdrawn.
-Bounded by what its owner lets in; 8,192 of them are unanswered at a time.
+Bounded by what its owner lets in, at most 8,192 in a batch; so many are unanswered at a time.
 """
 
 from collections import deque
@@ -12,7 +12,6 @@ from typing import Any, Deque, Dict, List, Mapping, Optional, Sequence
 from .._wire.messages import Message
 from ..errors import (
     ErrorDetails,
-    InvalidArgumentError,
     ProtocolError,
     UnavailableError,
     UnknownOutcomeError,
@@ -179,8 +178,6 @@ class SetQueue:
 
     def push(self, batch: Sequence[QueuedSet]) -> None:
         """One set, or an atomic batch."""
-        if len(batch) > MAX_UNANSWERED:
-            raise InvalidArgumentError(f"a batch of {len(batch)} sets is too large: give at most {MAX_UNANSWERED}")
         for place, one in enumerate(batch):
             if len(batch) > 1:
                 one.batch = batch
@@ -190,15 +187,16 @@ class SetQueue:
 
     def cancel(self, sequence: int) -> bool:
         """
-        No result comes for it any more. True: it was not sent, and will not be, nor will the others of its batch: cancel them too. False: it
-        may be made, or is answered.
+        Nobody asks for it any more. True: it was not sent, and will not be, nor will the others of its batch: cancel them too. False: it may be
+        made, or is answered; its result comes all the same, for what waits until it is over.
         """
-        one = self._by_sequence.pop(sequence, None)
+        one = self._by_sequence.get(sequence)
         if one is None:
             return False
         one.is_over = True
         if one.is_sent:
             return False
+        del self._by_sequence[sequence]
         for other in one.batch or ():
             other.is_over = True
         return True
@@ -289,7 +287,7 @@ class SetQueue:
             self._fail_sent(events)
             return
         for _ in range(self._withdrawn):
-            self._take_sent()
+            self._fail_one(self._take_sent(), events)
         self._withdrawn = 0
         while self._sent and self._first_sent <= sets_lost:
             self._fail_one(self._take_sent(), events)
@@ -323,7 +321,7 @@ class SetQueue:
         return self._sent.popleft()
 
     def _settle(self, one: QueuedSet, result: SetResult, events: List[Event]) -> None:
-        if self._by_sequence.pop(one.sequence, None) is not None and not one.is_over:
+        if self._by_sequence.pop(one.sequence, None) is not None:
             events.append(result)
 
 

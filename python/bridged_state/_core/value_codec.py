@@ -109,6 +109,19 @@ def decode_value(type: str, sent: EncodedValue, subject: str) -> Any:
     return refuse_value(check_type(type), value, subject)
 
 
+def depends_on_type(value: Any) -> bool:
+    """Whether the JSON of a number is another value to a variable of another type: a text for NaN and the infinities, rounded for long integers."""
+    plain = numpy_scalar(value)
+    if isinstance(plain, float):
+        return not math.isfinite(plain)
+    if not isinstance(plain, int) or -(2**53) <= plain <= 2**53:
+        return False
+    try:
+        return float(plain) != plain
+    except OverflowError:
+        return True
+
+
 def type_of_value(value: Any, subject: str) -> str:
     """The type that a value most likely is of, for a set whose variable's type nobody knows. Raises InvalidValueError for what is of none."""
     plain = numpy_scalar(value)

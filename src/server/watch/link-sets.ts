@@ -8,6 +8,7 @@ import Denque from 'denque';
 import type { Setter } from '../../shared/state/operation.js';
 import type { Variable } from '../../shared/state/variable.js';
 import { longMatchOf } from '../../shared/values/constraint.js';
+import { checkFloatHolds } from '../../shared/values/scalar-reader.js';
 import { normalizeValue } from '../../shared/values/value-codec.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import { BINARY_TYPE_URL } from '../../shared/wire/link-row.js';
@@ -189,6 +190,8 @@ export class LinkSets {
   #valueOf(rows: LinkSetRows, variable: Variable, setter: Setter): VariableValue | Promise<VariableValue> {
     const { payload, binary, plain } = rows;
     if (payload !== undefined) {
+      // A float has a form of its own: this is an integer of a setter who does not know the type.
+      if (variable.type === 'float') checkFloatHolds(payload, `variable "${variable.name}"`);
       const any = { type_url: binary === undefined ? '' : BINARY_TYPE_URL, value: payload };
       return this.#steps.read(variable, any, binary, setter);
     }

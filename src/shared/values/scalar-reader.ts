@@ -17,6 +17,16 @@ export function readFloat(bytes: Uint8Array, subject: string): number {
   );
 }
 
+/** @throws InvalidValueError for the digits of an integer that is no float: they would be rounded */
+export function checkFloatHolds(bytes: Uint8Array, subject: string): void {
+  const digits = readText(bytes, subject).trim();
+  const number = Number(digits);
+  if (!/^-?\d{16,}$/.test(digits) || !Number.isFinite(number) || BigInt(number) === BigInt(digits)) return;
+  throw new InvalidValueError(
+    `${subject}: ${digits.slice(0, SHOWN_CHARACTERS)} has more digits than a float holds: give a float if that is meant`,
+  );
+}
+
 /** Every digit, also beyond 2^53. @throws InvalidValueError for what is no whole number */
 export function readInteger(bytes: Uint8Array, subject: string): number | bigint {
   const short = readShortDecimal(bytes);
