@@ -557,7 +557,7 @@ class SessionContext:
             VariablesNotFoundError: from the loop; `identifiers` names each missing one.
             BufferOverflowError: from the loop, with `overflow="error"`.
             UnavailableError: from the loop, with `reconnect=False`, or after `max_attempts` of the session.
-            ClosedError: from the loop, when the session was closed.
+            ClosedError: at once, when the session was closed. A loop that runs then just ends.
         """
         connection = self._usable()
         options = read_watch_options(

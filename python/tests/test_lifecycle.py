@@ -130,7 +130,7 @@ def resident_bytes() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-CYCLES = {"link": 10_000, "stream": 2_000}
+CYCLES = {"link": 10_000, "stream": 1_000}
 
 
 @asynchronous

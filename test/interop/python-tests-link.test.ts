@@ -1,4 +1,4 @@
 /** The tests of the Python package `bridged_state` against real servers and Node programs: of what is about the link, and of what runs over both carriers the half by the link. */
-import { testPackage } from './python-tools.js';
+import { testPackage, WAYS } from './python-tools.js';
 
-testPackage('link');
+testPackage(`link and not ${WAYS}`);
