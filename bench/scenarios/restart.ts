@@ -72,12 +72,13 @@ async function restartOnce(
     const openDeadlineMs = deadlineForMs(clients * watches);
     await Promise.all(groups.map((group) => group.call('open', plan, openDeadlineMs)));
 
+    // Another service, which runs by then.
+    const registrar = await BenchProcess.start<WriterCalls>('writer');
+    owned.push(registrar);
     server.kill();
     const again = await BenchProcess.start<ServerCalls>('server', [String(port)]);
     owned.push(again);
     const listeningSinceUs = await again.call('listeningSinceUs', null);
-    const registrar = await BenchProcess.start<WriterCalls>('writer');
-    owned.push(registrar);
     await registrar.call('prepare', place);
     const returns = await Promise.all(groups.map((group) => group.call('back', { deadlineMs: BACK_MS }, 2 * BACK_MS)));
     const connections = await again.call('connections', null);

@@ -14,7 +14,19 @@ export function epochText(life: string, generation: number): string {
   return generation === 0 ? life : `${life}~${generation}`;
 }
 
+/** Asked of each variable when a life is another, and there are few lives. */
 export function parseEpoch(text: string): EpochParts {
+  const known = PARSED.get(text);
+  if (known !== undefined) return known;
+  const parts = parse(text);
+  if (text.length <= MAX_KEPT_CHARACTERS) {
+    if (PARSED.size === MAX_KEPT) PARSED.clear();
+    PARSED.set(text, parts);
+  }
+  return parts;
+}
+
+function parse(text: string): EpochParts {
   const [, life = text, generation = '0', era = '0'] = EPOCH.exec(text) ?? [];
   return { life, generation: Number(generation), era: Number(era) };
 }
@@ -42,3 +54,7 @@ export function inGenerationOf(text: string, other: string): string {
 }
 
 const EPOCH = /^(.*?)(?:~(\d{1,15}))?(?:\.(\d{1,7}))?$/s;
+const PARSED = new Map<string, EpochParts>();
+/** Of any server; ours says some 30 characters. */
+const MAX_KEPT_CHARACTERS = 100;
+const MAX_KEPT = 16;

@@ -20,6 +20,14 @@ describe('the text of an epoch', () => {
     );
   });
 
+  test('is read the same however many others were read before', () => {
+    for (let life = 0; life < 100; life += 1) {
+      for (const text of [`life${life}~2.3`, 'first~1', `${'long'.repeat(100)}~${life}`]) parseEpoch(text);
+    }
+    assert.deepEqual(parseEpoch('first~1'), { life: 'first', generation: 1, era: 0 });
+    assert.deepEqual(parseEpoch('life7~2.3'), { life: 'life7', generation: 2, era: 3 });
+  });
+
   test('of the same life in another generation counts versions on, in another era it does not', () => {
     assert.deepEqual([isSameLife('a~1', 'a'), isSameLife('a~1.2', 'a~7'), isSameLife('a', 'b')], [true, true, false]);
     assert.deepEqual(
