@@ -4,7 +4,8 @@ import { BridgedProviders } from '../support/bridged-providers.js';
 import { TwoClients } from '../support/two-clients.js';
 
 const setters = new BridgedProviders(1);
-const watchers = new BridgedProviders(1);
+// Its watches are split over both workers.
+const watchers = new BridgedProviders(2);
 
 describeStateProvider('two BridgedStates of one session', async () => {
   const sessionId = setters.newSession();

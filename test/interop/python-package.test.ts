@@ -15,7 +15,7 @@ test('its types hold under mypy --strict, and those of a program that uses it', 
   run(checker, ['-m', 'mypy', '--strict', '--cache-dir', '/dev/null', ...checked], PACKAGE);
 });
 
-const builder = interpreterWith('build', 'setuptools', 'wheel', 'venv', 'ensurepip', 'grpc');
+const builder = interpreterWith('build', 'setuptools', 'wheel', 'venv', 'pip', 'grpc');
 test('its wheel and its sdist install into a fresh environment', needs(builder, DEBIAN_BUILD), () => {
   assert.ok(builder, DEBIAN_BUILD);
   const folder = mkdtempSync(join(tmpdir(), 'bridged-state-wheel-'));
@@ -28,10 +28,10 @@ test('its wheel and its sdist install into a fresh environment', needs(builder, 
     assert.equal(built.length, 2, built.join(', '));
     for (const [place, archive] of built.entries()) {
       const environment = join(folder, `venv${place}`);
-      run(builder, ['-m', 'venv', '--system-site-packages', environment], folder);
+      run(builder, ['-m', 'venv', '--without-pip', '--system-site-packages', environment], folder);
       const python = join(environment, 'bin/python');
-      const install = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--no-index', '--no-build-isolation'];
-      run(python, [...install, join(folder, 'dist', archive)], folder);
+      const install = ['install', '--quiet', '--no-deps', '--no-index', '--no-build-isolation'];
+      run(builder, ['-m', 'pip', '--python', python, ...install, join(folder, 'dist', archive)], folder);
       const program =
         'import bridged_state, bridged_state.sync, os; folder = os.path.dirname(bridged_state.__file__); ' +
         'assert os.path.exists(os.path.join(folder, "py.typed")); print(folder, bridged_state.SessionContext.__name__)';
