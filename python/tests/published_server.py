@@ -27,6 +27,13 @@ class PublishedServer:
     def endpoint(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    async def __aenter__(self) -> "PublishedServer":
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_reason: Any) -> None:
+        await self.stop()
+
     async def start(self) -> None:
         server = self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
         handlers = {}

@@ -41,12 +41,9 @@ async def test_what_is_asked_of_a_lost_session_is_asked_again(server: Server, se
 
 @asynchronous
 async def test_of_a_server_without_codes_too() -> None:
-    server = PublishedServer()
-    await server.start()
-    async with SessionContext.connect(server.endpoint, "lost") as session:
+    async with PublishedServer() as server, SessionContext.connect(server.endpoint, "lost") as session:
         await session.register_variable("n", "integer", 7)
         server.forget_sessions()
         assert await session.get_variable("n") == 7
         with pytest.raises(VariablesNotFoundError):
             await session.get_variable("nowhere")
-    await server.stop()

@@ -12,9 +12,7 @@ from bridged_state import SessionContext, UnsupportedError, VariablesNotFoundErr
 
 @asynchronous
 async def test_watches_and_sets() -> None:
-    server = PublishedServer()
-    await server.start()
-    async with SessionContext.connect(server.endpoint, "house") as session:
+    async with PublishedServer() as server, SessionContext.connect(server.endpoint, "house") as session:
         assert session.transport == "stream"
         await session.register_variable("n", "integer", 0)
         watch = session.watch_variables(["n"], include_initial=True)
@@ -37,37 +35,29 @@ async def test_watches_and_sets() -> None:
             async for _ in session.watch_variables(["n"], include_initial=True):
                 break
         await until(lambda: not server.watchers, "the end of the watches")
-    await server.stop()
 
 
 @asynchronous
 async def test_watches_that_it_does_not_know_are_refused() -> None:
-    server = PublishedServer()
-    await server.start()
-    async with SessionContext.connect(server.endpoint, "house") as session:
+    async with PublishedServer() as server, SessionContext.connect(server.endpoint, "house") as session:
         await session.register_variable("n", "integer", 0)
         await session.watch_variables(["n"], missing="wait").ready()
         with pytest.raises(UnsupportedError, match="watch of later: .* no watch waits"):
             await session.watch_variables(["n", "later"], missing="wait").ready()
         with pytest.raises(UnsupportedError, match="no patterns"):
             await session.watch_pattern("n*").ready()
-    await server.stop()
 
 
 @asynchronous
 async def test_links_alone_are_refused() -> None:
-    server = PublishedServer()
-    await server.start()
-    with pytest.raises(UnsupportedError, match=f"{server.endpoint} has no StreamLink"):
-        await SessionContext.connect(server.endpoint, "house", transport="link")
-    await server.stop()
+    async with PublishedServer() as server:
+        with pytest.raises(UnsupportedError, match=f"{server.endpoint} has no StreamLink"):
+            await SessionContext.connect(server.endpoint, "house", transport="link")
 
 
 @asynchronous
 async def test_restarts_bring_no_duplicate_and_count_what_is_lost() -> None:
-    server = PublishedServer()
-    await server.start()
-    async with SessionContext.connect(server.endpoint, "house") as session:
+    async with PublishedServer() as server, SessionContext.connect(server.endpoint, "house") as session:
         await session.register_variable("n", "integer", 0)
         watch = session.watch_variables(["n"], include_initial=True)
         seen = await take(watch, 1)
@@ -94,14 +84,11 @@ async def test_restarts_bring_no_duplicate_and_count_what_is_lost() -> None:
         assert await session.get_variable("n") == value
         await watch.aclose()
         await until(lambda: not server.watchers, "the end of the watch")
-    await server.stop()
 
 
 @asynchronous
 async def test_a_watch_is_synced_when_each_variable_has_been_told_and_again_after_a_break() -> None:
-    server = PublishedServer()
-    await server.start()
-    async with SessionContext.connect(server.endpoint, "house") as session:
+    async with PublishedServer() as server, SessionContext.connect(server.endpoint, "house") as session:
         for name in ("a", "b"):
             await session.register_variable(name, "integer", 0)
         synced: List[int] = []
@@ -115,7 +102,6 @@ async def test_a_watch_is_synced_when_each_variable_has_been_told_and_again_afte
         await until(lambda: synced == [0, 1], "the mark after the break")
         assert [one.value for one in await take(watch, 3)] == [0, 0, 1]
         await watch.aclose()
-    await server.stop()
 
 
 @asynchronous

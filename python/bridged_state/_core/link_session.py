@@ -154,26 +154,11 @@ class LinkSession:
 
     # --- sets
 
-    def set(
-        self,
-        identifier: str,
-        value: Any,
-        value_type: Optional[str] = None,
-        *,
-        source: str = "",
-        metadata: Mapping[str, str] = EMPTY_METADATA,
-        expected_version: int = 0,
-    ) -> int:
-        """
-        Its number, by which SetResult names it. `value_type`: the variable's, where somebody knows it; without it the server refuses what is
-        not of its type. Raises InvalidValueError, InvalidArgumentError and MessageTooLargeError, and sets nothing then.
-        """
-        one = self.form(LinkSet(identifier, value, value_type, expected_version), source, metadata)
-        self.push((one,))
-        return one.sequence
-
     def form(self, one: LinkSet, source: str = "", metadata: Mapping[str, str] = EMPTY_METADATA) -> QueuedSet:
-        """A set that is to be pushed, as its value is now. Raises as `set`."""
+        """
+        A set that is to be pushed, as its value is now; SetResult names it by its `sequence`. Raises InvalidValueError, InvalidArgumentError and
+        MessageTooLargeError.
+        """
         formed = self._queued(one, source, metadata)
         self._check_size("set", formed.size)
         return formed
@@ -181,7 +166,7 @@ class LinkSession:
     def form_batch(
         self, sets: Sequence[LinkSet], source: str = "", metadata: Mapping[str, str] = EMPTY_METADATA
     ) -> List[QueuedSet]:
-        """The sets of an atomic batch, which are to be pushed together. Raises as `set`."""
+        """The sets of an atomic batch, which are to be pushed together: made under one revision, or refused as a whole. Raises as `form`."""
         batch = [self._queued(one, source, metadata if place == 0 else EMPTY_METADATA) for place, one in enumerate(sets)]
         self._check_size("batch", sum(one.size for one in batch))
         if len(batch) > MAX_UNANSWERED:
@@ -191,14 +176,6 @@ class LinkSession:
     def push(self, batch: Sequence[QueuedSet]) -> None:
         """One set, or those of an atomic batch; in the order in which they were formed."""
         self._sets.push(batch)
-
-    def set_batch(
-        self, sets: Sequence[LinkSet], *, source: str = "", metadata: Mapping[str, str] = EMPTY_METADATA
-    ) -> List[int]:
-        """Made under one revision, or refused as a whole."""
-        batch = self.form_batch(sets, source, metadata)
-        self.push(batch)
-        return [one.sequence for one in batch]
 
     def cancel_set(self, sequence: int) -> bool:
         """

@@ -1,9 +1,9 @@
 """A link session under test, what it sends, and frames for it. Path: tests -> [link helpers] -> link session."""
 
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from bridged_state._core.link_events import Event, SetResult
-from bridged_state._core.link_session import LinkSession
+from bridged_state._core.link_events import EMPTY_METADATA, Event, SetResult
+from bridged_state._core.link_session import LinkSession, LinkSet
 from bridged_state._wire.messages import LinkUp, Message
 from plain_server import PlainServer
 
@@ -19,6 +19,30 @@ def welcomed(**options: Any) -> LinkSession:
     session = new_session(**options)
     exchange(session, PlainServer())
     return session
+
+
+def set_one(
+    session: LinkSession,
+    identifier: str,
+    value: Any,
+    value_type: Optional[str] = None,
+    *,
+    source: str = "",
+    metadata: Mapping[str, str] = EMPTY_METADATA,
+    expected_version: int = 0,
+) -> int:
+    """Formed and pushed; its number."""
+    one = session.form(LinkSet(identifier, value, value_type, expected_version), source, metadata)
+    session.push((one,))
+    return one.sequence
+
+
+def set_batch(
+    session: LinkSession, sets: Sequence[LinkSet], *, source: str = "", metadata: Mapping[str, str] = EMPTY_METADATA
+) -> List[int]:
+    batch = session.form_batch(sets, source, metadata)
+    session.push(batch)
+    return [one.sequence for one in batch]
 
 
 def sent(session: LinkSession) -> List[Message]:

@@ -7,7 +7,7 @@ import pytest
 from bridged_state._core.link_events import Update
 from bridged_state._wire.messages import LinkDown
 from bridged_state.errors import ProtocolError
-from link_helpers import announce, exchange, mark, new_session, results, sent, welcomed
+from link_helpers import announce, exchange, mark, new_session, results, sent, set_one, welcomed
 from plain_server import PlainServer
 
 
@@ -56,7 +56,7 @@ class TestBrokenFrames:
     def test_a_refusal_without_a_reason_and_versions_that_are_none(self) -> None:
         for versions in ([0.0], [float("nan")], [float("inf")], [-1.0], [1e300]):
             session = welcomed()
-            session.set("x", 1)
+            set_one(session, "x", 1)
             sent(session)
             with pytest.raises(ProtocolError):
                 session.handle_message(LinkDown(set_versions=versions).SerializeToString())
@@ -92,7 +92,7 @@ class TestBrokenFrames:
             session = new_session()
             session.watch(1, ["a"])
             session.is_welcome = True
-            session.set("x", 1)
+            set_one(session, "x", 1)
             sent(session)
             data = bytearray(good)
             for _ in range(chance.randrange(1, 6)):

@@ -22,6 +22,7 @@ from bridged_state._core.link_events import (
 from bridged_state._core.link_session import FromRevision, FromVersions, LinkSession, LinkSet
 from bridged_state._wire.messages import LinkUp
 from bridged_state.types import Embedding, OpaqueBinary, Tensor
+from link_helpers import set_batch, set_one
 from vectors import read_vectors
 
 VECTORS = read_vectors("link-frames.json")
@@ -108,7 +109,7 @@ def test_down(link: Dict[str, Any]) -> None:
         elif "sets" in step:
             assert session.is_welcome
             for _ in range(step["sets"]):
-                session.set("x", 1)
+                set_one(session, "x", 1)
         else:
             while session.take_message() is not None:
                 pass
@@ -175,9 +176,8 @@ def make_sets(session: LinkSession, sets: List[Dict[str, Any]]) -> None:
             batch.append(LinkSet(one["identifier"], value, None, one["expectedVersion"]))
             if not one["isFollowed"]:
                 metadata = {"batch": "yes"}
-                session.set_batch(batch, source=one["source"], metadata=metadata)
+                set_batch(session, batch, source=one["source"], metadata=metadata)
                 batch = []
             continue
-        session.set(
-            one["identifier"], value, source=one["source"], metadata=one["metadata"], expected_version=one["expectedVersion"]
-        )
+        said = {"source": one["source"], "metadata": one["metadata"], "expected_version": one["expectedVersion"]}
+        set_one(session, one["identifier"], value, **said)

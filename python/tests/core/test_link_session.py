@@ -16,7 +16,7 @@ from bridged_state.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from link_helpers import LINK_ID, announce, exchange, mark, new_session, results, sent, welcomed
+from link_helpers import LINK_ID, announce, exchange, mark, new_session, results, sent, set_batch, set_one, welcomed
 from plain_server import PlainServer
 
 class TestAsking:
@@ -58,9 +58,9 @@ class TestAsking:
         with pytest.raises(MessageTooLargeError, match="limit of 1000"):
             session.watch(1, ["x" * 1_000])
         with pytest.raises(MessageTooLargeError):
-            session.set("x", "y" * 1_000)
+            set_one(session, "x", "y" * 1_000)
         with pytest.raises(MessageTooLargeError):
-            session.set_batch([LinkSet("x", "y" * 600), LinkSet("z", "y" * 600)])
+            set_batch(session, [LinkSet("x", "y" * 600), LinkSet("z", "y" * 600)])
         assert session.unanswered == 0
         (message,) = sent(session)
         assert not message.watch_feeds and not message.set_kinds
@@ -97,7 +97,7 @@ class TestAsking:
     def test_large_sets_go_alone_and_small_ones_together(self) -> None:
         session = welcomed()
         for value in ("a", "b", "x" * 100_000, "c", "y" * 3_000_000, "z" * 3_000_000):
-            session.set("s", value)
+            set_one(session, "s", value)
         sizes = [[len(text) for text in message.set_texts] for message in sent(session)]
         assert sizes == [[1, 1], [100_000], [1], [3_000_000], [3_000_000]]
 
@@ -105,7 +105,7 @@ class TestAsking:
         session = new_session()
         for value, type in ((None, None), (object(), None), (True, "float"), ("1", "integer"), ({1: 2}, None)):
             with pytest.raises(InvalidValueError, match='variable "x"'):
-                session.set("x", value, type)
+                set_one(session, "x", value, type)
         assert session.unanswered == 0
 
 
@@ -115,17 +115,17 @@ class TestAsking:
             lambda: session.watch(1, ["\ud800"]),
             lambda: session.watch(1, [], ["\udc00*"]),
             lambda: session.watch(1, [5]),  # type: ignore[list-item]
-            lambda: session.set("\ud800", 1),
-            lambda: session.set("x", 1, source="\ud800"),
-            lambda: session.set("x", 1, source=None),  # type: ignore[arg-type]
-            lambda: session.set("x", 1, metadata={"a": 1}),  # type: ignore[dict-item]
-            lambda: session.set("x", 1, metadata={"\ud800": ""}),
-            lambda: session.set("x", 1, metadata="ab"),  # type: ignore[arg-type]
-            lambda: session.set("x", 1, expected_version=-1),
-            lambda: session.set("x", 1, expected_version=1.5),  # type: ignore[arg-type]
-            lambda: session.set("x", 1, expected_version=2**53),
-            lambda: session.set("x", "\ud800"),
-            lambda: session.set("x", {"a": "\ud800"}),
+            lambda: set_one(session, "\ud800", 1),
+            lambda: set_one(session, "x", 1, source="\ud800"),
+            lambda: set_one(session, "x", 1, source=None),  # type: ignore[arg-type]
+            lambda: set_one(session, "x", 1, metadata={"a": 1}),  # type: ignore[dict-item]
+            lambda: set_one(session, "x", 1, metadata={"\ud800": ""}),
+            lambda: set_one(session, "x", 1, metadata="ab"),  # type: ignore[arg-type]
+            lambda: set_one(session, "x", 1, expected_version=-1),
+            lambda: set_one(session, "x", 1, expected_version=1.5),  # type: ignore[arg-type]
+            lambda: set_one(session, "x", 1, expected_version=2**53),
+            lambda: set_one(session, "x", "\ud800"),
+            lambda: set_one(session, "x", {"a": "\ud800"}),
         ]
         for call in calls:
             with pytest.raises((InvalidArgumentError, InvalidValueError)):
@@ -216,10 +216,10 @@ class TestFeeds:
 class TestSets:
     def test_outcomes_come_in_order(self) -> None:
         session, server = new_session(), PlainServer()
-        first = session.set("x", 1.5, source="me", metadata={"unit": "C"})
-        second = session.set("x", "bad")
-        batch = session.set_batch([LinkSet("x", 2.5), LinkSet("y", True)])
-        refused = session.set_batch([LinkSet("x", 3.5), LinkSet("y", "bad")])
+        first = set_one(session, "x", 1.5, source="me", metadata={"unit": "C"})
+        second = set_one(session, "x", "bad")
+        batch = set_batch(session, [LinkSet("x", 2.5), LinkSet("y", True)])
+        refused = set_batch(session, [LinkSet("x", 3.5), LinkSet("y", "bad")])
         told = results(exchange(session, server))
         assert told[first] == 1 and told[second].code == "INVALID_VALUE"
         assert told[second].details.identifiers == ("x",)
@@ -236,10 +236,10 @@ class TestSets:
         told: Dict[int, Any] = {}
         for value in range(400):
             if chance.random() < 0.2:
-                session.set_batch([LinkSet(f"v{value % 5}", value), LinkSet("w", value)])
+                set_batch(session, [LinkSet(f"v{value % 5}", value), LinkSet("w", value)])
                 wanted += [(f"v{value % 5}", value), ("w", value)]
             else:
-                session.set(f"v{value % 5}", value)
+                set_one(session, f"v{value % 5}", value)
                 wanted.append((f"v{value % 5}", value))
             if chance.random() < 0.3:
                 data = session.take_message()
@@ -262,11 +262,11 @@ class TestSets:
     def test_a_server_that_forgot_the_link_leaves_what_was_sent_unknown(self) -> None:
         session, server = new_session(), PlainServer()
         exchange(session, server)
-        one = session.set("x", 1)
+        one = set_one(session, "x", 1)
         data = session.take_message()
         assert data is not None
         session.handle_break()
-        waiting = session.set("x", 2)
+        waiting = set_one(session, "x", 2)
         other = PlainServer("e2")
         told = results(exchange(session, other))
         assert isinstance(told[one], UnknownOutcomeError) and told[waiting] == 1
@@ -276,7 +276,7 @@ class TestSets:
     def test_outcomes_outside_the_window_are_unknown(self) -> None:
         session, server = new_session(), PlainServer(window=2)
         exchange(session, server)
-        sequences = [session.set("x", value) for value in range(5)]
+        sequences = [set_one(session, "x", value) for value in range(5)]
         data = session.take_message()
         assert data is not None
         server.handle(data)
@@ -288,24 +288,24 @@ class TestSets:
 
     def test_nothing_new_is_sent_before_the_welcome_says_what_was_made(self) -> None:
         session, server = new_session(), PlainServer()
-        session.set("x", 1)
+        set_one(session, "x", 1)
         assert [len(message.set_kinds) for message in sent(session)] == [0]
         session.handle_break()
         exchange(session, server)
         assert server.made == [("x", 1)]
-        session.set("x", 2)
+        set_one(session, "x", 2)
         assert session.take_message() is not None
         session.handle_break()
-        session.set("x", 3)
+        set_one(session, "x", 3)
         assert [len(message.set_kinds) for message in sent(session)] == [0]
         assert session.has_waiting_sets
 
     def test_cancelled_sets(self) -> None:
         session, server = new_session(), PlainServer()
         exchange(session, server)
-        waiting = session.set("x", 1)
-        batch = session.set_batch([LinkSet("x", 2), LinkSet("y", 2)])
-        kept = session.set("x", 3)
+        waiting = set_one(session, "x", 1)
+        batch = set_batch(session, [LinkSet("x", 2), LinkSet("y", 2)])
+        kept = set_one(session, "x", 3)
         assert session.cancel_set(waiting) and not session.cancel_set(waiting)
         assert session.cancel_set(batch[0]) and session.cancel_set(batch[1])
         data = session.take_message()
@@ -318,9 +318,9 @@ class TestSets:
 
     def test_no_link_will_come(self) -> None:
         session = welcomed()
-        lost = session.set("x", 1)
+        lost = set_one(session, "x", 1)
         session.take_message()
-        waiting = session.set("x", 2)
+        waiting = set_one(session, "x", 2)
         told = results(session.fail_sets())
         assert isinstance(told[lost], UnknownOutcomeError) and isinstance(told[waiting], UnavailableError)
         assert session.unanswered == 0
@@ -329,19 +329,19 @@ class TestSets:
 
     def test_sets_after_a_failure_begin_where_the_numbers_are(self) -> None:
         session, server = new_session(), PlainServer()
-        session.set("x", 1)
+        set_one(session, "x", 1)
         exchange(session, server)
         session.handle_break()
         # The server lives anew and knows nothing of the link.
         other = PlainServer("e2")
-        one = session.set("x", 2)
+        one = set_one(session, "x", 2)
         assert results(exchange(session, other)) == {one: 1}
         assert other.ups[-1].set_sequence == 2
 
     def test_8192_are_unanswered_at_most(self) -> None:
         session = welcomed()
         for value in range(10_000):
-            session.set("x", value)
+            set_one(session, "x", value)
         assert sum(len(message.set_kinds) for message in sent(session)) == 8_192
         down = LinkDown()
         down.set_versions.extend([1.0] * 8_192)
@@ -353,7 +353,7 @@ class TestSets:
         session, server = new_session(), PlainServer()
         wanted = [(f"n{value % 13}", value) for value in range(200)]
         for place, (name, value) in enumerate(wanted):
-            session.set(name, value)
+            set_one(session, name, value)
             if place % 30 == 0:
                 exchange(session, server)
         exchange(session, server)
