@@ -1,6 +1,7 @@
 /** A link that comes back says where it was by one number, and the server tells what came since, deletions too. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { Watch } from '../../src/main/index.js';
 import { BridgedState } from '../../src/main/index.js';
 import type { BridgeServer, BridgeServerOptions } from '../../src/server/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
@@ -33,6 +34,17 @@ class House implements AsyncDisposable {
       ...SOON,
     });
     return new House(server, proxy, writer, state);
+  }
+
+  /** Two variables; of `a` the watch has been told a first change. */
+  async watchAandB(): Promise<Watch> {
+    const { writer, state, seen } = this;
+    for (const name of ['a', 'b']) await writer.registerVariable(name, 'integer', 0);
+    const { onError, onState } = seen;
+    const watch = await state.watchVariables(['a', 'b'], seen.watcher, { onError, onState });
+    await writer.setVariable('a', 1);
+    await seen.when(5_000, () => seen.all.length === 1, 'the update before the cut');
+    return watch;
   }
 
   async cut(meanwhile: () => Promise<unknown>): Promise<void> {
@@ -115,12 +127,8 @@ test('what was set, deleted and registered again during a cut is told in the ord
 
 test('of a name that went, came back and went again during a cut, the variable that was watched is told as deleted', async () => {
   await using house = await House.open();
-  const { writer, state, seen } = house;
-  for (const name of ['a', 'b']) await writer.registerVariable(name, 'integer', 0);
-  const { onError, onState } = seen;
-  const watch = await state.watchVariables(['a', 'b'], seen.watcher, { onError, onState });
-  await writer.setVariable('a', 1);
-  await seen.when(5_000, () => seen.all.length === 1, 'the update before the cut');
+  const { writer, seen } = house;
+  const watch = await house.watchAandB();
   const { variableId } = seen.last!.metadata;
   await house.cut(async () => {
     await writer.deleteVariable('a');
@@ -140,12 +148,8 @@ test('of a name that went, came back and went again during a cut, the variable t
 
 test('beyond the history a watch hears the present value, and exactly how many versions it missed', async () => {
   await using house = await House.open({ history: { maxAgeMs: 0, maxVersions: 16 } });
-  const { writer, state, seen } = house;
-  for (const name of ['a', 'b']) await writer.registerVariable(name, 'integer', 0);
-  const { onError, onState } = seen;
-  await state.watchVariables(['a', 'b'], seen.watcher, { onError, onState });
-  await writer.setVariable('a', 1);
-  await seen.when(5_000, () => seen.all.length === 1, 'the update before the cut');
+  const { writer, seen } = house;
+  await house.watchAandB();
   await house.cut(async () => {
     for (let value = 2; value <= 100; value += 1) await writer.setVariable('a', value);
   });
@@ -156,12 +160,8 @@ test('beyond the history a watch hears the present value, and exactly how many v
 
 test('where the server has forgotten what went, the watch comes back by its versions', async () => {
   await using house = await House.open();
-  const { writer, state, seen } = house;
-  for (const name of ['a', 'b']) await writer.registerVariable(name, 'integer', 0);
-  const { onError, onState } = seen;
-  const watch = await state.watchVariables(['a', 'b'], seen.watcher, { onError, onState });
-  await writer.setVariable('a', 1);
-  await seen.when(5_000, () => seen.all.length === 1, 'the update before the cut');
+  const { writer, seen } = house;
+  const watch = await house.watchAandB();
   await house.cut(async () => {
     await writer.deleteVariable('b');
     const names = Array.from({ length: 1_100 }, (_, place) => `passing-${place}`);

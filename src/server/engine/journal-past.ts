@@ -16,6 +16,7 @@ export class JournalPast implements Past {
   readonly #sessions = new Map<number, PastSession>();
   /** Those whose variables may be packed still. */
   readonly #packed: VariableTable[] = [];
+  /** Undefined when all is read. */
   #place: number | undefined;
 
   /** Of those sessions, which are there already. `place`: the last of the log when they were loaded. */
@@ -28,11 +29,11 @@ export class JournalPast implements Past {
     this.#journal = journal;
     this.#logger = logger;
     this.#atMs = atMs;
-    for (const session of sessions) {
-      this.#sessions.set(session.number, new PastSession(session));
-      this.#packed.push(session.table);
+    for (const { number, table } of sessions) {
+      this.#sessions.set(number, new PastSession(table));
+      this.#packed.push(table);
     }
-    this.#place = this.#sessions.size === 0 ? undefined : place + 1;
+    this.#place = place + 1;
   }
 
   async readSome(): Promise<boolean> {
@@ -58,16 +59,16 @@ export class JournalPast implements Past {
 }
 
 class PastSession {
-  readonly #session: LocalSession;
+  readonly #table: VariableTable;
   /** What is before is of another variable, which had their place. */
   readonly #begun = new Set<number>();
 
-  constructor(session: LocalSession) {
-    this.#session = session;
+  constructor(table: VariableTable) {
+    this.#table = table;
   }
 
   take({ changes }: CommitRecord, atMs: (timestamp: number) => number): void {
-    const { table } = this.#session;
+    const table = this.#table;
     for (let index = changes.length - 1; index >= 0; index -= 1) {
       const { place, version, registration, reason } = changes[index]!;
       if (this.#begun.has(place)) continue;

@@ -86,8 +86,9 @@ export class TableBytes {
     this.#ahead += bytes - variable.decidedBytes;
   }
 
-  decideRegistration(variable: Variable): void {
-    this.#ahead += registrationBytes(variable);
+  /** `bytes`: of the registration alone. */
+  decideRegistration(bytes: number): void {
+    this.#ahead += bytes;
   }
 
   decideDeletion(variable: Variable): void {

@@ -338,7 +338,7 @@ export class VariableTable {
     } else {
       if (change.previous === undefined) {
         this.#arriving.set(variable.name, variable);
-        this.#bytes.decideRegistration(variable);
+        this.#bytes.decideRegistration(registrationBytes(variable));
       }
       this.#bytes.decideVersion(variable, bytes);
       variable.decided = current;
@@ -571,10 +571,10 @@ export class VariableTable {
     const place = this.#index.nextPlace() + this.#arriving.size;
     const variable = this.variableOf(registration, current, place, current.timestamp, id);
     const bytes = bytesOfVersion(value, current.custom, source);
-    const more = registrationBytes(variable) + bytes;
-    this.#bytes.checkRoom(more, name);
+    const registered = registrationBytes(variable);
+    this.#bytes.checkRoom(registered + bytes, name);
     this.#decidedRevision += 1;
-    this.#bytes.decideRegistration(variable);
+    this.#bytes.decideRegistration(registered);
     this.#bytes.decideVersion(variable, bytes);
     variable.decidedBytes = bytes;
     this.#arriving.set(name, variable);
