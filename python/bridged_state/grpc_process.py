@@ -1,7 +1,7 @@
 """What gRPC has once in a process, and what follows for forks and for several event loops. Path: connection -> [grpc process] -> gRPC.
 
-A child that is forked while a channel stands cannot use gRPC. Each loop with a channel is woken for what came for another, finds nothing, and gRPC
-lets that be reported as an error of the loop: it is none.
+A child that is forked while a channel stands cannot use gRPC. Each loop with a channel is woken for what came for any of them, and gRPC lets it be
+reported as an error of that loop when another one was quicker, or when it was the end of a call whose loop is closed: it is none.
 """
 
 import asyncio
@@ -40,8 +40,9 @@ def leave(connection: _Standing) -> None:
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: Dict[str, Any]) -> None:
-    woken_for_another = isinstance(context.get("exception"), BlockingIOError) and _POLLER in context.get("message", "")
-    if not woken_for_another:
+    error = context.get("exception")
+    of_another_loop = isinstance(error, BlockingIOError) or (isinstance(error, RuntimeError) and not loop.is_closed())
+    if not (of_another_loop and _POLLER in context.get("message", "")):
         loop.default_exception_handler(context)
 
 
