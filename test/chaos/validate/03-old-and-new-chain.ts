@@ -56,7 +56,8 @@ function chainOfFilter(stretch: Stretch): Violation[] {
       violations.push(broken(stretch, entry.kind === 'call' ? entry.version : 0, entry.old, last));
     }
     last = entry.now;
-    isFirst = false;
+    // What is asked for again under the name of one that went has a baseline that only the watch saw.
+    isFirst = entry.kind === 'call' && entry.deleted !== undefined;
   }
   return violations;
 }

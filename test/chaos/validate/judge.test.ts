@@ -60,6 +60,14 @@ test('a new life that is told breaks nothing', () => {
   assert.deepEqual(rulesBroken(watchOf([A], calls), secondLife), []);
 });
 
+test('a filter of a variable that went and is watched again is asked about its new baseline first', () => {
+  const asked = (version: number, old: number) =>
+    ({ kind: 'filter', old: tagOf(A, old), now: tagOf(A, version), passes: true, turn: version }) as const;
+  const went = callOf(A, 3, { ...gone, old: tagOf(A, 2) });
+  const entries = [asked(2, 1), callOf(A, 2), went, asked(5, 4), callOf(A, 5, { old: tagOf(A, 4) })];
+  assert.ok(!rulesBroken(watchOf([A], entries, { filter: 'function' })).includes('03-old-and-new-chain'));
+});
+
 test('a deletion that is told, and ends the watch, breaks nothing', () => {
   const calls = [callOf(A, 2), callOf(A, 5, { ...gone, old: tagOf(A, 2), missed: 2 })];
   assert.deepEqual(rulesBroken(watchOf([A], [...calls, { kind: 'state', state: 'stopped', atMs: 5, turn: 9 }])), []);
