@@ -67,8 +67,7 @@ function sessionOf(down: readonly Uint8Array[], random: Random): LinkSession {
   });
   for (const [place, options] of OPTIONS.entries()) {
     const names = place === 0 ? NAMES : [NAMES[0]];
-    const patterns =
-      place === OPTIONS.length - 1 ? { patterns: ['*'], epoch: '', subscription: 1, handles: HANDLES } : undefined;
+    const patterns = place === OPTIONS.length - 1 ? { patterns: ['*'], subscription: 1, handles: HANDLES } : undefined;
     const feed = new WatchFeed(
       patterns === undefined ? names : [],
       names.map((_, at) => at),

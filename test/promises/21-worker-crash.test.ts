@@ -71,3 +71,29 @@ test('variables removed while a fresh worker opens a watch again do not end it',
   assert.deepEqual(seen.errors, []);
   assert.ok(!seen.states.includes('failed'));
 });
+
+test('what is registered while the worker of a watch that waits for it is gone is told from its first version on', async () => {
+  await using proxy = await TcpProxy.start(server.port);
+  await using writer = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });
+  await using pool = await WorkerPool.open({ workers: 1 });
+  await using state = await BridgedState.open({ endpoint: proxy.endpoint, pool, verify: true, ...SOON });
+  const seen = new SeenUpdates();
+  const { onError, onState } = seen;
+  const watch = await state.watchVariables('awaited', seen.watcher, { missing: 'wait', onError, onState });
+  await within(10_000, watch.synced, 'the word that the watch is in step');
+
+  proxy.cut();
+  const lost = seen.when(10_000, () => seen.states.includes('connecting'), 'the word that a worker died');
+  await pool.restartWorker(0);
+  await lost;
+  await writer.registerVariable('awaited', 'integer', 0);
+  for (let value = 1; value <= 3; value += 1) await writer.setVariable('awaited', value);
+  proxy.mend();
+
+  await seen.when(20_000, () => seen.last?.newValue === 3, 'the last value');
+  assert.deepEqual(
+    seen.all.map(({ newValue, metadata }) => [newValue, metadata.version, metadata.missed, metadata.resync]),
+    [0, 1, 2, 3].map((value) => [value, value + 1, 0, false]),
+  );
+  assert.deepEqual(seen.errors, []);
+});

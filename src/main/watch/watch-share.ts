@@ -31,6 +31,8 @@ export class WatchShare implements SlotSubscriber {
   isOver = false;
   lastWordAtMs = systemClock.nowMs();
   #wasReady: boolean;
+  /** Was in step: a variable that it waits for, and that had not come by then, did not exist. */
+  #wasSynced = false;
   readonly #bridge: number;
   readonly #epoch: () => string;
   /** Of `variables`. */
@@ -137,7 +139,7 @@ export class WatchShare implements SlotSubscriber {
       identifiers: left.map((variable) => variable.identifier),
       handles: left.map((variable) => variable.handle),
       patterns,
-      epoch: patterns.length === 0 ? '' : this.#epoch(),
+      epoch: patterns.length > 0 || (this.#wasSynced && this.#options.waitForMissing) ? this.#epoch() : '',
       options: this.#options,
       // One that was registered before goes on, also where nothing has come yet: its first value is no baseline.
       resume: this.#wasReady || points.some((point) => point !== undefined) ? points : undefined,
@@ -162,6 +164,7 @@ export class WatchShare implements SlotSubscriber {
 
   handleSynced(): void {
     this.isSynced = true;
+    this.#wasSynced = true;
     this.#owner.handleShareSynced(this.run);
   }
 

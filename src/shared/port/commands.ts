@@ -128,7 +128,7 @@ export interface OpenCommand {
   readonly handles: readonly number[];
   /** Instead of names: what fits is watched, now and later. Then `identifiers` are those that had been found when it was opened again. */
   readonly patterns: readonly string[];
-  /** The server's, as the state knows it: what came into being while a pattern was away is told as such. */
+  /** The server's, as the state knows it, where what had not come did not exist: what has come into being since is told as such. */
   readonly epoch: string;
   readonly options: SubscriptionOptions;
   /** By place; undefined where the watch has seen nothing yet. */

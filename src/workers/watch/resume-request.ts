@@ -22,8 +22,8 @@ export interface FeedRequest {
 export interface RequestOptions {
   /** Instead of the variables' identifiers. */
   readonly patterns: readonly string[];
-  /** Where the patterns were asked before; '' when they were not, or at a server that says none. */
-  readonly patternEpoch: string;
+  /** Where patterns and names that wait were asked before; '' when they were not, or at a server that says none. */
+  readonly epochBefore: string;
   readonly waitForMissing: boolean;
   readonly keepsBatches: boolean;
   /** The epoch that the connection said, '' when it said none. */
@@ -40,7 +40,7 @@ export interface Position {
 
 export function feedRequest(
   variables: readonly VariableFeed[],
-  { patterns, patternEpoch, waitForMissing, keepsBatches, serverEpoch, position }: RequestOptions,
+  { patterns, epochBefore, waitForMissing, keepsBatches, serverEpoch, position }: RequestOptions,
 ): FeedRequest {
   if (position !== undefined && position.epoch === serverEpoch && areAllOf(position.epoch, variables)) {
     return {
@@ -65,7 +65,7 @@ export function feedRequest(
     else if (parseEpoch(epoch).generation < parseEpoch(ofServer).generation) ofServer = epoch;
   }
   // Of a server that lost its state some may have come back and others not: those are left out, and told from the first version of their new life.
-  const resumeEpoch = ofServer ?? ofOthers ?? (patternEpoch === '' ? undefined : patternEpoch);
+  const resumeEpoch = ofServer ?? ofOthers ?? (epochBefore === '' ? undefined : epochBefore);
   const isResuming = canResume && resumeEpoch !== undefined;
   const resume: Record<string, number> = {};
   if (isResuming) {

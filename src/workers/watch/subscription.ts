@@ -70,7 +70,7 @@ export class Subscription implements FeedSink, Deadline {
     this.#onEnd = onEnd;
     this.#queue = new PortQueue(options);
     const nowMs = systemClock.nowMs();
-    const found = patterns.length === 0 ? undefined : { patterns, epoch, subscription, handles: foundHandles };
+    const found = patterns.length === 0 ? undefined : { patterns, subscription, handles: foundHandles };
     // A batch set atomically is whole on one stream only, and what fits a pattern is found by one.
     const parts =
       options.atomic || found !== undefined
@@ -81,7 +81,7 @@ export class Subscription implements FeedSink, Deadline {
       return new WatchFeed(
         of(identifiers),
         of(handles),
-        resume && of(resume),
+        resume && { points: of(resume), epoch },
         options,
         this,
         nowMs,

@@ -43,11 +43,17 @@ export interface FeedSink {
 /** What is watched by pattern instead of by name. */
 export interface FeedPatterns {
   readonly patterns: readonly string[];
-  /** Where they were asked before; '' when they were not. */
-  readonly epoch: string;
   readonly subscription: number;
   /** For variables that are found. */
   readonly handles: FoundHandles;
+}
+
+/** Of a feed that another worker had before. */
+export interface FeedPast {
+  /** Where each of its variables goes on; undefined for one that nothing has come for. */
+  readonly points: readonly (ResumePoint | undefined)[];
+  /** In which what had not come did not exist; '' where nobody knows. */
+  readonly epoch: string;
 }
 
 /** What a feed counts; sums of several. */
@@ -78,6 +84,8 @@ export class WatchFeed implements CarriedFeed {
   readonly #cells: CellWriter | undefined;
   #state: FeedState;
   #streamEpoch = '';
+  /** Of the worker that had it before. */
+  readonly #epochBefore: string;
   #hasBeenLive = false;
   #isSynced = false;
   #position: Position | undefined;
@@ -102,7 +110,7 @@ export class WatchFeed implements CarriedFeed {
   constructor(
     identifiers: readonly string[],
     handles: readonly number[],
-    resume: readonly (ResumePoint | undefined)[] | undefined,
+    past: FeedPast | undefined,
     options: SubscriptionOptions,
     sink: FeedSink,
     nowMs: number,
@@ -120,13 +128,14 @@ export class WatchFeed implements CarriedFeed {
     this.#waitsForMissing = options.waitForMissing;
     this.#state = { name: 'connecting', sinceMs: nowMs };
     this.#lastWordAtMs = nowMs;
-    this.#hasBeenLive = resume !== undefined;
+    this.#hasBeenLive = past !== undefined;
+    this.#epochBefore = past?.epoch ?? '';
     this.#left = identifiers.length;
     this.#notCurrent = identifiers.length;
     identifiers.forEach((identifier, place) => {
       const handle = handles[place]!;
-      this.#variables.set(identifier, new VariableFeed(identifier, handle, resume?.[place]));
-      const last = resume?.[place]?.last;
+      this.#variables.set(identifier, new VariableFeed(identifier, handle, past?.points[place]));
+      const last = past?.points[place]?.last;
       if (last !== undefined) cells?.keep(handle, last.value);
     });
     // Before the main thread can hear of what is found.
@@ -167,7 +176,7 @@ export class WatchFeed implements CarriedFeed {
       // What a condition has kept out is known by versions.
       position: takesRevisions && this.#condition === undefined ? position : undefined,
       patterns: this.#patterns?.patterns ?? [],
-      patternEpoch: this.#hasBeenLive ? this.#streamEpoch || (this.#patterns?.epoch ?? '') : '',
+      epochBefore: this.#hasBeenLive ? this.#streamEpoch || this.#epochBefore : '',
       waitForMissing: this.#waitsForMissing,
       keepsBatches: this.#options.atomic,
       serverEpoch,

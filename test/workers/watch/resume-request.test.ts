@@ -7,7 +7,7 @@ const seen = (identifier: string, version: number, epoch: string, variableId: st
   new VariableFeed(identifier, 0, { version, epoch, variableId, last: undefined });
 const OPTIONS = {
   patterns: [],
-  patternEpoch: '',
+  epochBefore: '',
   position: undefined,
   waitForMissing: false,
   keepsBatches: false,

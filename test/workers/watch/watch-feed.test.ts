@@ -188,7 +188,14 @@ function feedOf(
 ): { feed: WatchFeed; receiver: Receiver } {
   const receiver = new Receiver();
   const handles = identifiers.map((_, place) => place);
-  const feed = new WatchFeed(identifiers, handles, resume, { ...OPTIONS, ...options }, receiver, 0);
+  const feed = new WatchFeed(
+    identifiers,
+    handles,
+    resume && { points: resume, epoch: '' },
+    { ...OPTIONS, ...options },
+    receiver,
+    0,
+  );
   return { feed, receiver };
 }
 
