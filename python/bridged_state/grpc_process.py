@@ -40,9 +40,8 @@ def leave(connection: _Standing) -> None:
 
 
 def _report(loop: asyncio.AbstractEventLoop, context: Dict[str, Any]) -> None:
-    error = context.get("exception")
-    of_another_loop = isinstance(error, BlockingIOError) or (isinstance(error, RuntimeError) and not loop.is_closed())
-    if not (of_another_loop and _POLLER in context.get("message", "")):
+    of_another_loop = isinstance(context.get("exception"), (BlockingIOError, RuntimeError)) and _POLLER in context.get("message", "")
+    if not of_another_loop:
         loop.default_exception_handler(context)
 
 

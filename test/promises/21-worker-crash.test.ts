@@ -91,9 +91,11 @@ test('what is registered while the worker of a watch that waits for it is gone i
   proxy.mend();
 
   await seen.when(20_000, () => seen.last?.newValue === 3, 'the last value');
-  assert.deepEqual(
-    seen.all.map(({ newValue, metadata }) => [newValue, metadata.version, metadata.missed, metadata.resync]),
-    [0, 1, 2, 3].map((value) => [value, value + 1, 0, false]),
-  );
+  assert.deepEqual(seen.rows(), [
+    [undefined, 0, 1, 0, false],
+    [0, 1, 2, 0, false],
+    [1, 2, 3, 0, false],
+    [2, 3, 4, 0, false],
+  ]);
   assert.deepEqual(seen.errors, []);
 });

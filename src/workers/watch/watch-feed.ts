@@ -176,7 +176,7 @@ export class WatchFeed implements CarriedFeed {
       // What a condition has kept out is known by versions.
       position: takesRevisions && this.#condition === undefined ? position : undefined,
       patterns: this.#patterns?.patterns ?? [],
-      epochBefore: this.#hasBeenLive ? this.#streamEpoch || this.#epochBefore : '',
+      epochBefore: this.#streamEpoch || this.#epochBefore,
       waitForMissing: this.#waitsForMissing,
       keepsBatches: this.#options.atomic,
       serverEpoch,
