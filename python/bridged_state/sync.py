@@ -9,7 +9,7 @@ import concurrent.futures
 import os
 import threading
 from types import TracebackType
-from typing import Any, Coroutine, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Type, TypeVar, Union
+from typing import Any, Callable, Coroutine, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Type, TypeVar, Union
 
 from . import session as asynchronous
 from .errors import ClosedError, DeadlineExceededError, InvalidArgumentError, WorkerError
@@ -23,6 +23,7 @@ T = TypeVar("T")
 # All that wait: an atomic batch is not torn. No more than a buffer holds.
 _BATCH = MAX_BUFFER_LIMIT
 _START_SECONDS = 10.0
+_CLOSED = "the session was closed: connect another one"
 
 
 class _LoopThread:
@@ -31,7 +32,9 @@ class _LoopThread:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._pid = os.getpid()
-        self._is_ended = False
+        self.is_ended = False
+        # What is given to the loop is given before it is told to stop.
+        self._giving = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="bridged_state", daemon=True)
         started = threading.Event()
         self._loop.call_soon(started.set)
@@ -54,26 +57,32 @@ class _LoopThread:
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Its result. Whatever interrupts the wait cancels it."""
-        if self._is_ended or os.getpid() != self._pid:
+        try:
+            future = self._give(work)
+        except BaseException:
             work.close()
-            if os.getpid() != self._pid:
-                raise ClosedError(FORKED)
-            raise ClosedError("the session was closed: connect another one")
-        if threading.current_thread() is self._thread:
-            work.close()
-            raise InvalidArgumentError("a callback of a session runs on its thread and cannot wait for it: call it elsewhere")
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+            raise
         try:
             return future.result()
         except concurrent.futures.CancelledError:
-            raise ClosedError("the session was closed: connect another one") from None
+            raise ClosedError(_CLOSED) from None
         except BaseException:
             future.cancel()
             raise
 
+    def _give(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
+        if os.getpid() != self._pid:
+            raise ClosedError(FORKED)
+        if threading.current_thread() is self._thread:
+            raise InvalidArgumentError("a callback of a session runs on its thread and cannot wait for it: call it elsewhere")
+        with self._giving:
+            if self.is_ended:
+                raise ClosedError(_CLOSED)
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+
     def run_soon(self, work: Any) -> None:
-        """Without waiting; nothing where it has ended."""
-        if self._is_ended or os.getpid() != self._pid:
+        """Without waiting; nothing where it has ended. Of what was collected: that may be in the middle of anything, so nothing is waited for."""
+        if self.is_ended or os.getpid() != self._pid:
             return
         try:
             self._loop.call_soon_threadsafe(work)
@@ -81,10 +90,13 @@ class _LoopThread:
             return
 
     def end(self) -> None:
-        if self._is_ended or os.getpid() != self._pid:
+        if os.getpid() != self._pid:
             return
-        self._is_ended = True
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        with self._giving:
+            if self.is_ended:
+                return
+            self.is_ended = True
+            self._loop.call_soon_threadsafe(self._loop.stop)
         if threading.current_thread() is not self._thread:
             self._thread.join(_START_SECONDS)
 
@@ -99,6 +111,7 @@ class SessionContext:
         self._inner = inner
         self._thread: Optional[_LoopThread] = None
         self._is_closed = False
+        # The first calls of several threads open it once, and a close waits for that.
         self._opening = threading.Lock()
 
     @classmethod
@@ -108,32 +121,33 @@ class SessionContext:
 
     def open(self) -> "SessionContext":
         """Connects it, if it is not. Raises UnavailableError."""
-        if self._thread is None or self._is_closed:
-            # The first calls of several threads open it once.
-            with self._opening:
-                self._open()
+        self._opened_thread()
         return self
 
-    def _open(self) -> None:
-        if self._is_closed:
-            raise ClosedError("the session was closed: connect another one")
-        if self._thread is not None:
-            return
-        thread = _LoopThread()
-        try:
-            thread.wait_for(_opened(self._inner))
-        except BaseException:
-            thread.end()
-            self._is_closed = True
-            raise
-        self._thread = thread
+    def _opened_thread(self) -> _LoopThread:
+        thread = self._thread
+        if thread is not None:
+            return thread
+        with self._opening:
+            if self._is_closed:
+                raise ClosedError(_CLOSED)
+            if self._thread is not None:
+                return self._thread
+            thread = _LoopThread()
+            try:
+                thread.wait_for(_opened(self._inner))
+            except BaseException:
+                thread.end()
+                self._is_closed = True
+                raise
+            self._thread = thread
+            return thread
 
     def close(self) -> None:
-        """Ends every watch and the thread. A second time it does nothing."""
-        if self._is_closed:
-            return
-        self._is_closed = True
-        thread, self._thread = self._thread, None
+        """Ends every watch and the thread, and what other threads wait for raises ClosedError. A second time it does nothing."""
+        with self._opening:
+            self._is_closed = True
+            thread, self._thread = self._thread, None
         if thread is not None:
             try:
                 thread.wait_for(self._inner.close())
@@ -176,11 +190,10 @@ class SessionContext:
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         try:
-            thread = self.open()._thread
+            thread = self._opened_thread()
         except BaseException:
             work.close()
             raise
-        assert thread is not None
         return thread.wait_for(work)
 
     def register_variable(self, name: str, type: str, initial_value: Any, **options: Any) -> str:
@@ -247,7 +260,8 @@ class SessionContext:
 class Watch(Iterator[VariableUpdate]):
     """
     Updates, one after another: `VariableUpdate`. One loop in all; leaving it ends the watch, and `close()` does. The loop raises DeadlineExceededError
-    when `timeout` seconds pass without an update, InvalidArgumentError for a second loop or thread, and what the asynchronous one raises.
+    when `timeout` seconds pass without an update: then the watch goes on, and so does another loop over it. It raises InvalidArgumentError for a
+    second loop or thread, and what the asynchronous one raises.
     """
 
     def __init__(self, session: SessionContext, inner: AsyncWatch, timeout: Optional[float]) -> None:
@@ -271,6 +285,9 @@ class Watch(Iterator[VariableUpdate]):
         return self._inner.stats
 
     def __iter__(self) -> Iterator[VariableUpdate]:
+        return self._begin_loop()
+
+    def _begin_loop(self) -> "_Loop":
         if self._is_looped:
             raise InvalidArgumentError(
                 "the watch was iterated already, and one loop is all that a watch has: call watch_variables again"
@@ -282,8 +299,9 @@ class Watch(Iterator[VariableUpdate]):
         return self._next()
 
     def _next(self) -> VariableUpdate:
-        if self._taken:
-            return self._taken.pop()
+        taken = self._taken
+        if taken:
+            return taken.pop()
         if self._is_closed:
             raise StopIteration
         if not self._is_waiting.acquire(blocking=False):
@@ -292,16 +310,18 @@ class Watch(Iterator[VariableUpdate]):
             updates = self._session._wait(_batch(self._inner, self._timeout))
         finally:
             self._is_waiting.release()
-        if not updates:
+        # None, or another thread has closed it.
+        if not updates or self._is_closed:
             self._is_closed = True
             raise StopIteration
         updates.reverse()
+        update = updates.pop()
         self._taken = updates
-        return self._taken.pop()
+        return update
 
     def batches(self) -> Iterator[List[VariableUpdate]]:
         """A loop over lists instead: at least one update, and all that wait, as of the asynchronous one."""
-        return _Batches(iter(self), self)
+        return _Batches(self._begin_loop(), self)
 
     def _next_batch(self) -> List[VariableUpdate]:
         update = self._next()
@@ -314,8 +334,15 @@ class Watch(Iterator[VariableUpdate]):
         if self._is_closed:
             return
         self._is_closed = True
-        if self._session._thread is not None:
-            self._session._wait(self._inner.aclose())
+        thread = self._session._thread
+        if thread is None:
+            return
+        try:
+            thread.wait_for(self._inner.aclose())
+        except ClosedError:
+            # With its session, by another thread.
+            if not thread.is_ended:
+                raise
 
     def __enter__(self) -> "Watch":
         return self
@@ -339,21 +366,35 @@ class Watch(Iterator[VariableUpdate]):
 
 
 class _Loop(Iterator[VariableUpdate]):
-    """Held by the loop alone: when it lets go of it, the watch is over."""
+    """Held by the loop alone: when it lets go of it, the watch is over, unless its time was."""
 
-    __slots__ = ("_watch",)
+    __slots__ = ("_watch", "_is_left")
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
+        self._is_left = False
 
     def __iter__(self) -> Iterator[VariableUpdate]:
         return self
 
     def __next__(self) -> VariableUpdate:
-        return self._watch._next()
+        return self.step(self._watch._next)
+
+    def step(self, take: Callable[[], T]) -> T:
+        if self._is_left:
+            self._is_left = False
+            self._watch._is_looped = True
+        try:
+            return take()
+        except DeadlineExceededError:
+            # By that, and not by its user.
+            self._is_left = True
+            self._watch._is_looped = False
+            raise
 
     def __del__(self) -> None:
-        self._watch._end_soon()
+        if not self._is_left:
+            self._watch._end_soon()
 
 
 class _Batches(Iterator[List[VariableUpdate]]):
@@ -361,7 +402,7 @@ class _Batches(Iterator[List[VariableUpdate]]):
 
     __slots__ = ("_loop", "_watch")
 
-    def __init__(self, loop: Iterator[VariableUpdate], watch: Watch) -> None:
+    def __init__(self, loop: _Loop, watch: Watch) -> None:
         self._loop = loop
         self._watch = watch
 
@@ -369,7 +410,7 @@ class _Batches(Iterator[List[VariableUpdate]]):
         return self
 
     def __next__(self) -> List[VariableUpdate]:
-        return self._watch._next_batch()
+        return self._loop.step(self._watch._next_batch)
 
 
 async def _opened(inner: asynchronous.SessionContext) -> None:
