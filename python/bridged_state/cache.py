@@ -5,6 +5,7 @@ the break of its connection.
 """
 
 from collections import OrderedDict
+from copy import deepcopy
 from typing import Any, Dict, NamedTuple, Optional
 
 MAX_ENTRIES = 10_000
@@ -18,6 +19,11 @@ class CachedValue(NamedTuple):
     value: Any
     version: int
     good_until: float
+
+
+def _own(value: Any) -> Any:
+    """Maps and lists are their readers' to write into; embeddings and tensors, which are large, say that they are shared."""
+    return deepcopy(value) if type(value) in (dict, list) else value
 
 
 class VariableCache:
@@ -46,7 +52,7 @@ class VariableCache:
             self.forget(id)
             return None
         self._by_id.move_to_end(id)
-        return cached
+        return cached._replace(value=_own(cached.value))
 
     def put(self, id: str, name: str, value: Any, version: int, now: float) -> None:
         """What is older than what is there changes nothing."""
@@ -60,7 +66,7 @@ class VariableCache:
         other = self._ids.get(name)
         if other is not None and other != id:
             self._by_id.pop(other, None)
-        self._by_id[id] = CachedValue(id, name, value, version, now + self._ttl)
+        self._by_id[id] = CachedValue(id, name, _own(value), version, now + self._ttl)
         self._by_id.move_to_end(id)
         self._ids[name] = id
         if len(self._by_id) > self._max:

@@ -12,7 +12,7 @@ import grpc
 from ._core.backoff import BackoffOptions
 from ._core.condition import Condition
 from ._core.describe_value import describe_value
-from ._core.link_events import Update
+from ._core.link_events import DELETED, Update
 from ._core.metadata import check_name, check_text, copy_metadata
 from ._core.value_codec import EncodedValue, check_type, depends_on_type
 from ._wire.messages import (
@@ -39,6 +39,8 @@ from .errors import (
     InvalidOptionsError,
     RefusedVariable,
     VariablesNotFoundError,
+    VersionConflictError,
+    VersionNotFoundError,
     code_of_sentence,
 )
 from .session_options import (
@@ -68,6 +70,9 @@ DEFAULT_SPACING_MS = 4
 MAX_SPACING_MS = 100
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 _PAGE_BYTES = 2 * 1024 * 1024
+# Of the published fields of 32 bits: the largest version that a server says, and the largest limit.
+_MAX_VERSION = 2**31 - 2
+_MAX_LIMIT = 2**31 - 1
 
 
 class SessionContext:
@@ -468,7 +473,7 @@ class SessionContext:
             request = GetVariableHistoryRequest(
                 session_id=self.session_id,
                 variable_identifier=identifier,
-                limit=left,
+                limit=min(left, _MAX_LIMIT),
                 before_version=before,
                 max_bytes=_PAGE_BYTES,
             )
@@ -494,8 +499,10 @@ class SessionContext:
         """
         connection = self._usable()
         check_identifier(identifier, "rollback")
+        if read_version(version) > _MAX_VERSION:
+            raise VersionNotFoundError(f'variable "{identifier}" has no version {version}: over a bridge the largest is {_MAX_VERSION}')
         request = RollbackVariableRequest(
-            session_id=self.session_id, variable_identifier=identifier, target_version=read_version(version)
+            session_id=self.session_id, variable_identifier=identifier, target_version=version
         )
         request.setter.source = DEFAULT_SOURCE
         answer = await connection.change("RollbackVariable", request, identifiers=(identifier,))
@@ -660,7 +667,10 @@ class SessionContext:
 
     def _handle_value(self, update: Update) -> None:
         connection = self._connection
-        if connection is not None:
+        if update.kind == DELETED:
+            for identifier in (update.variable.id, update.variable.name):
+                self._cache.handle_deleted(identifier)
+        elif connection is not None:
             self._cache.put(update.id, update.name, update.value, update.version, connection.loop.time())
 
     async def _read(self, connection: Connection, identifier: str) -> Message:
@@ -674,6 +684,8 @@ class SessionContext:
     async def _set_by_call(
         self, connection: Connection, identifier: str, value: Any, source: str, metadata: Dict[str, str], expected: int
     ) -> int:
+        if expected > _MAX_VERSION:
+            raise VersionConflictError(f'variable "{identifier}" is at no version as large as {expected}: read it again, then set')
         request = SetVariableRequest(
             session_id=self.session_id, variable_identifier=identifier, metadata=metadata, expected_version=expected
         )

@@ -85,7 +85,7 @@ class VariableUpdate:
     variable_name: str
     """As it was registered, also where it is watched by its id."""
     value: Any
-    """None where the variable is gone."""
+    """None where the variable is gone. Shared with the next update's `old_value`: copy a map or a list before writing into it."""
     old_value: Any = None
     """What this watch saw last of the variable; None with its first update."""
     version: int = 0

@@ -7,11 +7,12 @@ waits is bounded by `buffer_limit`, and `overflow` decides. Ended: what waits is
 import asyncio
 import inspect
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, Coroutine, List, Mapping, NoReturn, Optional, Sequence, Tuple, Type
+from typing import Any, AsyncIterator, Callable, Coroutine, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple, Type
 
 from ._core.condition import check_condition
 from ._core.describe_value import describe_value
 from ._core.metadata import check_text
+from ._core.plain_function import is_asynchronous
 from ._core.update_ring import OVERFLOWS
 from .connection import Connection
 from .errors import BridgeError, ClosedError, InvalidArgumentError, InvalidOptionsError
@@ -35,10 +36,8 @@ class Watch(AsyncIterator[VariableUpdate]):
         self._connection = connection
         self._feed = feed
         self._waiter: Optional["asyncio.Future[None]"] = None
-        self._ready: List["asyncio.Future[None]"] = []
         self._is_looped = False
         self._is_closed = False
-        self._timer: Optional[asyncio.TimerHandle] = None
         # The feed is held by the connection, and must not hold its watch: one that nobody holds ends.
         waker = _Waker()
         self._waker = waker
@@ -124,7 +123,8 @@ class Watch(AsyncIterator[VariableUpdate]):
     def _check_loop(self) -> None:
         self._connection.check_place(self._feed.subject)
 
-    async def _next(self) -> VariableUpdate:
+    async def _next(self, loop: object = None) -> VariableUpdate:
+        """`loop` lives while the step does: nobody else may hold it, as in `await anext(aiter(watch))`."""
         feed = self._feed
         take = feed.take
         waker = self._waker
@@ -141,12 +141,17 @@ class Watch(AsyncIterator[VariableUpdate]):
             waiter = waker.waiter = self._connection.loop.create_future()
             try:
                 await waiter
+            except BaseException:
+                # The traceback holds this frame, and must not hold the loop: it was left.
+                loop = None
+                raise
             finally:
                 waker.waiter = None
 
-    async def _next_batch(self, limit: int) -> List[VariableUpdate]:
-        """At least one; as many as wait."""
-        updates = [await self._next()]
+    async def _next_batch(self, limit: int, loop: object = None) -> List[VariableUpdate]:
+        """At least one; as many as wait. `loop` as in `_next`."""
+        step, loop = self._next(loop), None
+        updates = [await step]
         take = self._feed.take
         while len(updates) < limit and not self._is_closed:
             update = take()
@@ -171,12 +176,15 @@ class Watch(AsyncIterator[VariableUpdate]):
             if self._feed.is_over or self._is_closed:
                 raise ClosedError(f"{self._feed.subject} has ended")
             future: "asyncio.Future[None]" = self._connection.loop.create_future()
-            self._waker.others.append(future)
-            await future
+            self._waker.others[future] = None
+            try:
+                await future
+            finally:
+                self._waker.others.pop(future, None)
 
 
 class _Loop(AsyncIterator[VariableUpdate]):
-    """Held by the loop alone: when the loop lets go of it, the watch is over. No frame of a running step holds it."""
+    """Held by the loop, and by a step while that runs: when both let go of it, the watch is over."""
 
     __slots__ = ("_watch",)
 
@@ -187,7 +195,7 @@ class _Loop(AsyncIterator[VariableUpdate]):
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, VariableUpdate]:
-        return self._watch._next()
+        return self._watch._next(self)
 
     async def aclose(self) -> None:
         await self._watch.aclose()
@@ -212,7 +220,7 @@ class _Batches(AsyncIterator[List[VariableUpdate]]):
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, List[VariableUpdate]]:
-        return self._watch._next_batch(MAX_BUFFER_LIMIT)
+        return self._watch._next_batch(MAX_BUFFER_LIMIT, self)
 
     async def aclose(self) -> None:
         await self._watch.aclose()
@@ -225,7 +233,7 @@ class _Waker:
 
     def __init__(self) -> None:
         self.waiter: Optional["asyncio.Future[None]"] = None
-        self.others: List["asyncio.Future[None]"] = []
+        self.others: Dict["asyncio.Future[None]", None] = {}
         self.timer: Optional[asyncio.TimerHandle] = None
         self.due_ms = 0.0
 
@@ -234,7 +242,7 @@ class _Waker:
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
         if self.others:
-            others, self.others = self.others, []
+            others, self.others = self.others, {}
             for other in others:
                 if not other.done():
                     other.set_result(None)
@@ -266,7 +274,12 @@ def _remove_soon(connection: Connection, feed: WatchFeed) -> None:
 
 
 def read_names(names: Any, what: str, least: int = 1) -> Tuple[str, ...]:
-    """Raises InvalidArgumentError. One name stands for a list of it; a name twice is there once."""
+    """As `read_name_list`, each name once."""
+    return tuple(dict.fromkeys(read_name_list(names, what, least)))
+
+
+def read_name_list(names: Any, what: str, least: int = 1) -> Tuple[str, ...]:
+    """Raises InvalidArgumentError. One name stands for a list of it."""
     if isinstance(names, str):
         names = [names]
     if isinstance(names, (bytes, Mapping)) or not hasattr(names, "__iter__"):
@@ -276,7 +289,7 @@ def read_names(names: Any, what: str, least: int = 1) -> Tuple[str, ...]:
         raise InvalidArgumentError(f"{what}: the list is empty: name at least one variable")
     for name in read:
         check_identifier(name, what)
-    return tuple(dict.fromkeys(read))
+    return tuple(read)
 
 
 def check_identifier(name: Any, what: str) -> str:
@@ -363,16 +376,16 @@ def read_callback(name: str, value: Any, arguments: str) -> Any:
     """Raises InvalidOptionsError: what an asynchronous one would do nobody waits for."""
     if value is None:
         return None
-    if not callable(value) or inspect.iscoroutinefunction(value):
+    if not callable(value) or is_asynchronous(value):
         raise InvalidOptionsError(f"{name}: give a plain function of {arguments}, not {describe_value(value)}")
     return value
 
 
-def _read_filter(given: Any) -> Optional[Callable[[Any, Any, VariableUpdate], bool]]:
+def _read_filter(given: Any) -> Optional[Callable[[Any, Any, VariableUpdate], Any]]:
     """Called by how many arguments it takes: the update; old and new; or name, old and new."""
     if given is None:
         return None
-    if not callable(given) or inspect.iscoroutinefunction(given):
+    if not callable(given) or is_asynchronous(given):
         raise InvalidOptionsError(f"filter_fn: give a plain function such as lambda old, new: …, not {describe_value(given)}")
     try:
         parameters = [
@@ -384,11 +397,11 @@ def _read_filter(given: Any) -> Optional[Callable[[Any, Any, VariableUpdate], bo
     except (TypeError, ValueError):
         needed = 2
     if needed == 1:
-        return lambda _old, _new, update: bool(given(update))
+        return lambda _old, _new, update: given(update)
     if needed == 3:
-        return lambda old, new, update: bool(given(update.variable_name, old, new))
+        return lambda old, new, update: given(update.variable_name, old, new)
     if needed == 2:
-        return lambda old, new, _update: bool(given(old, new))
+        return lambda old, new, _update: given(old, new)
     raise InvalidOptionsError(
         f"filter_fn takes {needed} arguments: give a function of (update), of (old, new), or of (name, old, new)"
     )

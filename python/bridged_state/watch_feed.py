@@ -14,6 +14,7 @@ from ._core.epoch_text import in_generation_of, is_same_life, is_same_lineage, p
 from ._core.link_events import CHANGE, INITIAL, RESYNC, Update
 from ._core.link_events import DELETED as KIND_DELETED
 from ._core.link_session import FromRevision, FromVersions, Resume
+from ._core.plain_function import was_awaitable
 from ._core.rate_limit import GO, RateLimit
 from ._core.update_ring import BASELINE, DELETED, HAS_OLD, RingEntry, UpdateRing
 from ._core.update_ring import INITIAL as FLAG_INITIAL
@@ -29,7 +30,7 @@ class WatchOptions(NamedTuple):
     """Checked and complete."""
 
     include_initial: bool
-    filter_fn: Optional[Callable[[Any, Any, VariableUpdate], bool]]
+    filter_fn: Optional[Callable[[Any, Any, VariableUpdate], Any]]
     condition: Optional[Mapping[str, Any]]
     debounce_ms: float
     throttle_ms: float
@@ -89,7 +90,7 @@ class WatchFeed:
         self.wake: Callable[[], None] = _nothing
         # Asks for a call of `handle_due` at that moment of the monotonic clock, ms.
         self.wake_at: Callable[[float], None] = _nothing_at
-        # What each update that is no deletion says, for the cache.
+        # What each update says, deletions too, for the cache.
         self.on_value: Optional[Callable[[Update], None]] = None
         self._counts = {"filtered": 0, "rate_limited": 0, "duplicates": 0, "errors": 0}
         self._received = 0
@@ -107,6 +108,7 @@ class WatchFeed:
         self._is_plain = not self._is_limited and options.filter_fn is None and options.condition is None
         self._meets = None if options.condition is None else predicate_of(options.condition)
         self._is_asked_there = False
+        self._filter_is_asynchronous = False
         self._waits = options.waits_for_missing
         self._epoch = ""
         self._position: Optional[FromRevision] = None
@@ -455,31 +457,44 @@ class WatchFeed:
             return True
         shown = None if old is NO_VALUE else old
         try:
-            return bool(
-                filter_fn(
-                    shown,
-                    value,
-                    VariableUpdate(
-                        variable_id=update.variable.id,
-                        variable_name=update.variable.name,
-                        value=value,
-                        old_value=shown,
-                        version=update.version,
-                        missed=variable.missed,
-                        source=update.source,
-                        timestamp=update.timestamp,
-                        metadata=update.metadata,
-                        revision=update.revision,
-                        received_at=time.time() * 1000.0,
-                    ),
-                )
+            said = filter_fn(
+                shown,
+                value,
+                VariableUpdate(
+                    variable_id=update.variable.id,
+                    variable_name=update.variable.name,
+                    value=value,
+                    old_value=shown,
+                    version=update.version,
+                    missed=variable.missed,
+                    source=update.source,
+                    timestamp=update.timestamp,
+                    metadata=update.metadata,
+                    revision=update.revision,
+                    received_at=time.time() * 1000.0,
+                ),
             )
+            if said is not True and said is not False and was_awaitable(said):
+                self._tell_of_awaitables()
+            return bool(said)
         except Exception as cause:
             self._counts["errors"] += 1
             self.tell_error(
                 WatcherError(f"filter_fn of {self.subject} raised {cause!r}: the update was left out", cause=cause)
             )
             return False
+
+    def _tell_of_awaitables(self) -> None:
+        """Once."""
+        if self._filter_is_asynchronous:
+            return
+        self._filter_is_asynchronous = True
+        self._counts["errors"] += 1
+        self.tell_error(
+            WatcherError(
+                f"filter_fn of {self.subject} returned an awaitable, which nobody waits for, so it lets everything through: return True or False"
+            )
+        )
 
     def _flags_of_first(self, update: Update) -> int:
         if update.kind == CHANGE:
@@ -497,6 +512,8 @@ class WatchFeed:
             # The late word of an earlier life: the variable has come back under its name.
             self._counts["duplicates"] += 1
             return
+        if self.on_value is not None:
+            self.on_value(update)
         version = max(update.version, tracker.version + 1)
         skipped = update.missed if tracker.version == 0 else version - tracker.version - 1
         kept = max(0, skipped - update.missed) if self._is_asked_there else 0

@@ -21,7 +21,9 @@ from bridged_state import (
     InvalidValueError,
     SessionContext,
     VariablesNotFoundError,
+    VersionConflictError,
     VersionNotFoundError,
+    WatcherError,
     sync,
     watch_for_condition,
 )
@@ -161,12 +163,46 @@ async def test_arguments_that_make_no_sense(server: Server, session_id: str, tra
                 for timeout in (0, -1, "5", True, float("nan"))
             }
         )
+        for large in (2**31, 2**32 + 1, 2**53 - 1):
+            with pytest.raises(VersionNotFoundError):
+                await session.rollback("n", large)
+            with pytest.raises(VersionConflictError):
+                await session.set_variable("n", 2, expected_version=large)
+            assert len(await session.history("n", large)) == 1
         # A name alone stands for a list of it.
         watch = x.watch_variables("n", include_initial=True)
         assert (await watch.__anext__()).value == 1
         await watch.aclose()
         assert await session.get_variables("n") == {"n": 1}
         assert [one.version for one in await session.history("n")] == [1]
+
+
+@asynchronous
+async def test_a_filter_that_nobody_can_wait_for_is_told_once(server: Server, session_id: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id) as session:
+        await session.register_variable("n", "integer", 1)
+
+        async def never(old: Any, new: Any) -> bool:
+            return False
+
+        class Asynchronous:
+            async def __call__(self, old: Any, new: Any) -> bool:
+                return False
+
+        asynchronous_ones: List[Any] = [Asynchronous(), partial(never)]
+        for refused in asynchronous_ones:
+            with pytest.raises(InvalidOptionsError, match="filter_fn"):
+                session.watch_variables(["n"], filter_fn=refused)
+            with pytest.raises(InvalidOptionsError, match="on_state"):
+                session.watch_variables(["n"], on_state=refused)
+        errors: List[BridgeError] = []
+        watch = session.watch_variables(["n"], filter_fn=lambda old, new: never(old, new), on_error=errors.append)
+        await watch.ready()
+        for value in (2, 3):
+            await session.set_variable("n", value)
+            assert (await watch.__anext__()).value == value
+        assert [type(error) for error in errors] == [WatcherError] and "awaitable" in errors[0].message
+        await watch.aclose()
 
 
 def test_options_of_a_session_that_make_no_sense() -> None:

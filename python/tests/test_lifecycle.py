@@ -72,6 +72,20 @@ async def test_every_end_of_a_loop_leaves_nothing(server: Server, session_id: st
         gc.collect()
         await server.until_no_observer()
 
+        # Nobody but the step holds the loop.
+        assert (await session.watch_variables(["n"], include_initial=True).__aiter__().__anext__()).value == 1
+        assert len(await session.watch_variables(["n"], include_initial=True).batches().__anext__()) == 1
+        await server.until_no_observer()
+
+        left = session.watch_variables(["n"])
+        step = asyncio.ensure_future(left.__aiter__().__anext__())
+        await left.ready()
+        step.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await step
+        # Its traceback is still there, and holds no watch.
+        await server.until_no_observer()
+
         await session.watch_variables(["n"]).ready()
     await server.until_no_observer()
 
@@ -274,7 +288,14 @@ async def test_a_live_watch_keeps_the_cache_fresh(server: Server, session_id: st
             assert await session.get_variable("n") == 3
             await session.set_variable("n", 4)
             assert await session.get_variable("n") == 4
-            await watch.aclose()
+            await session.register_variable("list", "list", [1])
+            (await session.get_variable("list")).append(2)
+            (await session.get_variable("list")).append(3)
+            assert await session.get_variable("list") == [1], "what a reader does with its own"
+            await other.delete_variable("n")
+            await take(watch, 2)
+            with pytest.raises(VariablesNotFoundError):
+                await session.get_variable("n")
 
 
 def test_the_synchronous_face(server: Server, session_id: str, transport: str) -> None:

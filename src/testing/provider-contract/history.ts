@@ -1,6 +1,6 @@
 /** Earlier versions: read them, and set one of them again. */
 import assert from 'node:assert/strict';
-import { VariablesNotFoundError, VersionNotFoundError } from '../../shared/errors.js';
+import { VariablesNotFoundError, VersionConflictError, VersionNotFoundError } from '../../shared/errors.js';
 import type { Promised } from './contract-test.js';
 
 export function describeHistory(promise: Promised): void {
@@ -95,5 +95,17 @@ export function describeHistory(promise: Promised): void {
     const error = await contract.refuses(() => provider.rollback('fan', 7), VersionNotFoundError);
     assert.equal(error.code, 'VERSION_NOT_FOUND');
     assert.match(error.message, /fan/);
+  });
+
+  promise('a version and a limit that 32 bits do not hold are no others that they do', async (contract) => {
+    const { provider } = contract;
+    await provider.registerVariable('fan', 'integer', 1);
+    await provider.setVariable('fan', 2);
+    for (const large of [2 ** 31, 2 ** 32 + 1, 2 ** 32 + 2, Number.MAX_SAFE_INTEGER]) {
+      await contract.refuses(() => provider.rollback('fan', large), VersionNotFoundError);
+      await contract.refuses(() => provider.setVariable('fan', 3, { expectedVersion: large }), VersionConflictError);
+      assert.equal((await provider.history('fan', { limit: large })).length, 2);
+    }
+    assert.equal(await provider.getVariable('fan'), 2);
   });
 }

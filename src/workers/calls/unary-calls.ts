@@ -11,6 +11,8 @@ import {
   ProtocolError,
   QuotaExceededError,
   VariablesNotFoundError,
+  VersionConflictError,
+  VersionNotFoundError,
 } from '../../shared/errors.js';
 import type { Call, ChangeCall, ReadCall } from '../../shared/port/commands.js';
 import type { PortValue } from '../../shared/port/port-value.js';
@@ -34,6 +36,7 @@ import {
 } from '../../shared/wire/messages.js';
 import type { ResponseOf } from '../../shared/wire/services.js';
 import { codeOfSentence } from '../../shared/wire/status.js';
+import { ERA_SPAN } from '../../shared/wire/wire-version.js';
 import type { Connection } from '../connection/connection.js';
 import type { Change } from './change.js';
 import type { NameSource } from './name-gate.js';
@@ -43,6 +46,9 @@ const MAX_KNOWN_VARIABLES = 100_000;
 
 /** Of one GetVariables or SetVariables: an answer has a sentence for each that is refused. */
 const MAX_IDENTIFIERS_A_CALL = 4_096;
+
+/** Of a history, as the published field says it: all that is kept is less. */
+const MAX_LIMIT = 2 ** 31 - 1;
 
 /** Type URL, keys and lengths. */
 const BYTES_AROUND_AN_UPDATE = 96;
@@ -197,6 +203,11 @@ export class UnaryCalls implements NameSource {
 
   async #set(call: Extract<Call, { name: 'set' }>, change: Change): Promise<number> {
     const { identifier } = call;
+    if (call.expectedVersion > ERA_SPAN) {
+      throw new VersionConflictError(
+        `variable "${identifier}" is at no version as large as ${call.expectedVersion}: read it again, then set`,
+      );
+    }
     const value = await this.#encode(identifier, call.value);
     const { response, errorCode } = await this.#connection.call(
       'SetVariable',
@@ -324,7 +335,7 @@ export class UnaryCalls implements NameSource {
       const { response } = await this.#connection.call('GetVariableHistory', {
         sessionId: this.#sessionId,
         variableIdentifier: identifier,
-        limit,
+        limit: Math.min(limit, MAX_LIMIT),
         beforeVersion,
         maxBytes: this.#connection.maxRequestBytes,
       });
@@ -349,6 +360,11 @@ export class UnaryCalls implements NameSource {
 
   async #rollback(call: Extract<Call, { name: 'rollback' }>, change: Change): Promise<number> {
     const { identifier, version, source } = call;
+    if (version > ERA_SPAN) {
+      throw new VersionNotFoundError(
+        `variable "${identifier}" has no version ${version}: over a bridge the largest is ${ERA_SPAN}`,
+      );
+    }
     const { response, errorCode } = await this.#connection.call(
       'RollbackVariable',
       { sessionId: this.#sessionId, variableIdentifier: identifier, targetVersion: version, setter: { source } },
