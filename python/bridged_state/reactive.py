@@ -8,9 +8,10 @@ import asyncio
 import inspect
 import logging
 from types import TracebackType
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Tuple, Type, TypeVar, Union
+from typing import Any, Awaitable, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
 
 from ._core.condition import NO_VALUE, Condition, check_condition, meets
+from ._core.plain_function import was_awaitable
 from .errors import (
     BridgeError,
     ClosedError,
@@ -21,7 +22,7 @@ from .errors import (
 )
 from .session import SessionContext
 from .types import VariableUpdate
-from .watch import Watch, check_timeout, read_names
+from .watch import Watch, check_timeout, read_name_list, read_names
 
 logger = logging.getLogger("bridged_state")
 
@@ -40,6 +41,7 @@ class _Reader:
 
     def __init__(self, session: SessionContext, names: Sequence[str], on_error: Optional[OnError]) -> None:
         self.session = session
+        # As they were given: names or ids, and one may be there twice.
         self.names: Tuple[str, ...] = tuple(names)
         self._on_error = on_error
         self._watch: Optional[Watch] = None
@@ -47,17 +49,20 @@ class _Reader:
         self._pending: List[VariableUpdate] = []
         self._is_flushing = False
         self._is_closed = False
+        self._asked = frozenset(self.names)
         # Names whose present value has not come; with none left it is ready.
-        self._unknown = set(self.names)
+        self._unknown = set(self._asked)
         self._ready: Optional["asyncio.Future[None]"] = None
         self._subscribers: Dict[object, Callable[..., Any]] = {}
-        self._setting: Dict["asyncio.Task[Any]", None] = {}
+        self._setting: Set["asyncio.Future[Any]"] = set()
+        # What callbacks do by themselves; held, because a loop holds no task. Not waited for: two may each close what the other is of.
+        self._calling: Set["asyncio.Future[Any]"] = set()
 
     async def _open(self: Self) -> Self:
         loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
         self._watch = self.session.watch_variables(
-            self.names, include_initial=True, atomic=len(self.names) > 1, on_error=self._tell
+            self.names, include_initial=True, atomic=len(self._unknown) > 1, on_error=self._tell
         )
         self._task = loop.create_task(self._read(self._watch), name=f"bridged_state {', '.join(self.names[:3])}")
         try:
@@ -73,16 +78,14 @@ class _Reader:
         return self._is_closed
 
     async def close(self) -> None:
-        """Nothing is called any more when this returns. A second time it does nothing."""
+        """Nothing is called any more when this returns, and what was being set is answered. A second time it does nothing."""
         self._end()
         if self._watch is not None:
             await self._watch.aclose()
-        for task in [*self._setting, *([] if self._task is None else [self._task])]:
-            if task is asyncio.current_task():
-                continue
-            if task is self._task:
-                task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await asyncio.gather(*self._setting, return_exceptions=True)
 
     async def __aenter__(self: Self) -> Self:
         return self
@@ -111,6 +114,7 @@ class _Reader:
                     asyncio.get_running_loop().call_soon(self._flush)
             self._flush()
         except BridgeError as error:
+            self._flush()
             self._handle_failure(error)
         finally:
             self._end()
@@ -125,14 +129,17 @@ class _Reader:
         if not updates or self._is_closed:
             return
         for update in updates:
-            self._unknown.discard(update.variable_name)
-            self._unknown.discard(update.variable_id)
+            self._unknown.difference_update(self._names_of(update))
         self._take(updates)
         if self._ready is not None and not self._ready.done() and not self._unknown:
             self._ready.set_result(None)
 
     def _take(self, updates: List[VariableUpdate]) -> None:
         raise NotImplementedError
+
+    def _names_of(self, update: VariableUpdate) -> FrozenSet[str]:
+        """As its user calls it: by name, by id, or by both."""
+        return self._asked.intersection((update.variable_name, update.variable_id))
 
     def _subscribe(self, callback: Callable[..., Any], what: str) -> Unsubscribe:
         if not callable(callback):
@@ -156,24 +163,24 @@ class _Reader:
             self._tell(error)
             return
         if inspect.isawaitable(result):
-            self._follow(asyncio.ensure_future(result))
+            self._follow(result, self._calling)
 
-    def _follow(self, task: "asyncio.Future[Any]") -> None:
+    def _set(self, name: str, value: Any, **options: Any) -> None:
+        """Without waiting."""
+        self._follow(self.session.set_variable(name, value, **options), self._setting)
+
+    def _follow(self, work: Awaitable[Any], among: "Set[asyncio.Future[Any]]") -> None:
         """Its failure is told."""
-        if not isinstance(task, asyncio.Task):
-            task.add_done_callback(self._tell_failure)
-            return
-        self._setting[task] = None
-        task.add_done_callback(self._handle_set)
+        task = asyncio.ensure_future(work)
+        among.add(task)
 
-    def _handle_set(self, task: "asyncio.Task[Any]") -> None:
-        self._setting.pop(task, None)
-        self._tell_failure(task)
+        def handle_end(_task: "asyncio.Future[Any]") -> None:
+            among.discard(task)
+            error = None if task.cancelled() else task.exception()
+            if error is not None:
+                self._tell(error)
 
-    def _tell_failure(self, task: "asyncio.Future[Any]") -> None:
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self._tell(error)
+        task.add_done_callback(handle_end)
 
     def _tell(self, error: BaseException) -> None:
         if self._on_error is None:
@@ -211,27 +218,28 @@ class ReactiveValue(_Reader):
 
     def _take(self, updates: List[VariableUpdate]) -> None:
         for update in updates:
-            self._inputs[_name_in(self.names, update)] = None if update.deleted else update.value
+            self._inputs.update(dict.fromkeys(self._names_of(update), None if update.deleted else update.value))
         if any(name not in self._inputs for name in self.names):
             return
         values = [self._inputs[name] for name in self.names]
         old, self._value = self._value, None if any(value is None for value in values) else self._computed(values)
-        if old is not self._value and not _same(old, self._value):
-            self._handle_computed(old, self._value, updates)
+        is_other = old is not self._value and not _same(old, self._value)
+        if is_other:
+            self._call_all(old, self._value)
+        self._handle_computed(is_other, updates)
 
     def _computed(self, values: List[Any]) -> Any:
         try:
             value = self._compute(*values)
-            if not inspect.isawaitable(value):
+            if not was_awaitable(value):
                 return value
-            _drop(value)
             raise InvalidArgumentError(f"the function over {_subject(self.names)} is asynchronous: give a plain one")
         except Exception as error:
             self._tell(error)
             return None
 
-    def _handle_computed(self, old: Any, new: Any, updates: Sequence[VariableUpdate]) -> None:
-        self._call_all(old, new)
+    def _handle_computed(self, is_other: bool, updates: Sequence[VariableUpdate]) -> None:
+        """For a class that does more with it. `is_other`: than the one before."""
 
 
 class ReactiveVariable(_Reader):
@@ -249,14 +257,18 @@ class ReactiveVariable(_Reader):
 
     @property
     def value(self) -> Any:
-        """The present one; None when it was deleted. Assigning sets it without waiting. Raises ClosedError once it is closed."""
+        """
+        The present one; None when it was deleted. Assigning sets it without waiting. Raises ClosedError once it is closed, and InvalidArgumentError
+        outside of its session's loop.
+        """
         return self._value
 
     @value.setter
     def value(self, value: Any) -> None:
         if self._is_closed:
             raise ClosedError(f'"{self.name}" was closed: open another')
-        self._follow(asyncio.ensure_future(self.session.set_variable(self.name, value)))
+        self.session._usable()
+        self._set(self.name, value)
 
     @property
     def version(self) -> int:
@@ -318,15 +330,16 @@ class VariableGroup(_Reader):
         return self._subscribe(callback, "(changed, values)")
 
     def _take(self, updates: List[VariableUpdate]) -> None:
-        changed = set()
+        changed: Set[str] = set()
         for update in updates:
-            name = _name_in(self.names, update)
-            if update.deleted:
-                self._values.pop(name, None)
-            else:
-                self._values[name] = update.value
+            names = self._names_of(update)
+            for name in names:
+                if update.deleted:
+                    self._values.pop(name, None)
+                else:
+                    self._values[name] = update.value
             if not update.is_initial:
-                changed.add(name)
+                changed.update(names)
         if changed:
             self._call_all(frozenset(changed), self.values)
 
@@ -367,9 +380,11 @@ class DerivedVariable(ReactiveValue):
                 del _DERIVED[self.session]
         super()._end()
 
-    def _handle_computed(self, old: Any, new: Any, updates: Sequence[VariableUpdate]) -> None:
-        super()._handle_computed(old, new, updates)
-        if new is None or self._is_closed:
+    def _handle_computed(self, is_other: bool, updates: Sequence[VariableUpdate]) -> None:
+        # A server that lost its state has lost what was written, too.
+        if not is_other and not any(update.resync for update in updates):
+            return
+        if self._value is None or self._is_closed:
             return
         depth = 1 + max(_depth_of(update) for update in updates)
         if depth > MAX_DEPTH:
@@ -380,11 +395,7 @@ class DerivedVariable(ReactiveValue):
                 )
             )
             return
-        self._follow(
-            asyncio.ensure_future(
-                self.session.set_variable(self.target, new, source="derived", metadata={DEPTH_KEY: str(depth)})
-            )
-        )
+        self._set(self.target, self._value, source="derived", metadata={DEPTH_KEY: str(depth)})
 
 
 async def reactive(session: SessionContext, name: str, on_error: Optional[OnError] = None) -> ReactiveVariable:
@@ -414,7 +425,7 @@ async def combine(
     `on_error` as of `reactive`, also told what `compute` raises. Raises VariablesNotFoundError.
     """
     _check_function(compute, "combine")
-    return await ReactiveValue(session, read_names(names, "combine"), compute, on_error)._open()
+    return await ReactiveValue(session, read_name_list(names, "combine"), compute, on_error)._open()
 
 
 async def derive(
@@ -425,12 +436,12 @@ async def derive(
     on_error: Optional[OnError] = None,
 ) -> DerivedVariable:
     """
-    Sets `target` to `compute(*values)` whenever one of the names changes. Raises InvalidArgumentError where derived variables of this session would
+    Sets `target` to `compute(*values)` whenever one of the names changes, and again when a server has lost its state. Raises InvalidArgumentError where derived variables of this session would
     follow one another in a circle, and names it; one through other processes that does not settle is stopped after MAX_DEPTH sets, and told.
     """
     _check_function(compute, "derive")
     read_names([target], "derive")
-    return await DerivedVariable(session, target, read_names(names, "derive"), compute, on_error)._define()
+    return await DerivedVariable(session, target, read_name_list(names, "derive"), compute, on_error)._define()
 
 
 async def watch_for_condition(
@@ -444,7 +455,7 @@ async def watch_for_condition(
     them meets. An atomic batch is looked at as a whole, every other change by itself. `timeout`: seconds. Raises DeadlineExceededError, VariablesNotFoundError, and what the function raises.
     """
     check_timeout(timeout)
-    wanted = read_names(names, "watch_for_condition")
+    wanted = read_name_list(names, "watch_for_condition")
     asked = None if callable(condition) else check_condition(condition, "watch_for_condition")
 
     def holds(olds: Sequence[Any], values: Sequence[Any]) -> bool:
@@ -452,8 +463,7 @@ async def watch_for_condition(
             return all(meets(asked, old, value) for old, value in zip(olds, values))
         assert callable(condition)
         met = condition(*values)
-        if inspect.isawaitable(met):
-            _drop(met)
+        if was_awaitable(met):
             raise InvalidArgumentError("the condition of watch_for_condition is asynchronous: give a plain function")
         return bool(met)
 
@@ -483,12 +493,12 @@ class _Waiting(_Reader):
 
     def _take(self, updates: List[VariableUpdate]) -> None:
         for place, update in enumerate(updates):
-            name = _name_in(self.names, update)
+            names = self._names_of(update)
             if update.deleted:
-                self._fail(VariablesNotFoundError.of([name]))
+                self._fail(VariablesNotFoundError.of(sorted(names)))
                 return
-            self._olds[name] = NO_VALUE if update.is_initial else update.old_value
-            self._values[name] = update.value
+            self._olds.update(dict.fromkeys(names, NO_VALUE if update.is_initial else update.old_value))
+            self._values.update(dict.fromkeys(names, update.value))
             # Those of an atomic batch share a revision; servers of the published contract alone have none.
             following = updates[place + 1] if place + 1 < len(updates) else None
             is_whole = update.revision == 0 or following is None or following.revision != update.revision
@@ -507,7 +517,7 @@ class _Waiting(_Reader):
         except Exception as error:
             self._fail(error)
             return True
-        self.outcome.set_result(dict(self._values))
+        self.outcome.set_result({name: self._values[name] for name in self.names})
         return True
 
     def _fail(self, error: BaseException) -> None:
@@ -548,11 +558,6 @@ def _depth_of(update: VariableUpdate) -> int:
     return int(text) if update.source == "derived" and text.isdecimal() and len(text) < 6 else 0
 
 
-def _name_in(names: Sequence[str], update: VariableUpdate) -> str:
-    """As its user calls it: by name or by id."""
-    return update.variable_name if update.variable_name in names else update.variable_id
-
-
 def _same(one: Any, other: Any) -> bool:
     try:
         # NaN is NaN, as where variables are set.
@@ -565,13 +570,6 @@ def _same(one: Any, other: Any) -> bool:
 def _check_function(compute: Any, what: str) -> None:
     if not callable(compute):
         raise InvalidArgumentError(f"{what}: give a function of the values, not {compute!r}")
-
-
-def _drop(awaitable: Any) -> None:
-    """Nobody waits for it, and nobody is warned of that."""
-    close = getattr(awaitable, "close", None)
-    if close is not None:
-        close()
 
 
 def _subject(names: Sequence[str]) -> str:

@@ -126,6 +126,85 @@ async def test_what_is_waited_for_sees_no_half_of_an_atomic_batch_and_each_singl
 
 
 @asynchronous
+async def test_a_variable_may_be_named_twice_and_by_its_id(server: Server, session_id: str, transport: str) -> None:
+    async with connect(server, session_id, transport) as session:
+        id = await session.register_variable("v", "integer", 1)
+        await session.register_variable("w", "integer", 10)
+        errors: List[BaseException] = []
+        names = ["v", id, "w", "v"]
+        all_of_them = await combine(session, names, lambda *values: list(values), errors.append)
+        named = await group(session, names, errors.append)
+        assert all_of_them.value == [1, 1, 10, 1]
+        assert dict(named.values) == {"v": 1, id: 1, "w": 10}
+        await session.set_variable(id, 2)
+        await until(lambda: all_of_them.value == [2, 2, 10, 2] and named[id] == named["v"] == 2, "the change under each name")
+        met = await watch_for_condition(session, names, lambda *values: values == (2, 2, 10, 2), 5)
+        assert list(met.items()) == [("v", 2), (id, 2), ("w", 10)]
+        assert errors == []
+        await all_of_them.close()
+        await named.close()
+
+
+@asynchronous
+async def test_callbacks_of_two_may_each_close_the_other(server: Server, session_id: str) -> None:
+    async with connect(server, session_id) as session:
+        await session.register_variable("v", "integer", 0)
+        one, other = await reactive(session, "v"), await reactive(session, "v")
+        ended: List[int] = []
+
+        async def close_both(*_: Any) -> None:
+            await one.close()
+            await other.close()
+            ended.append(1)
+
+        one.on_change(close_both)
+        other.on_change(close_both)
+        await session.set_variable("v", 1)
+        await until(lambda: len(ended) == 2, "the end of both callbacks")
+
+
+@asynchronous
+async def test_assigned_elsewhere_it_says_where_it_belongs(server: Server, session_id: str) -> None:
+    async with connect(server, session_id) as session:
+        await session.register_variable("v", "integer", 0)
+        async with await reactive(session, "v") as variable:
+
+            def assign() -> None:
+                variable.value = 1
+
+            async def assign_in_a_loop() -> None:
+                assign()
+
+            run = asyncio.get_running_loop().run_in_executor
+            with pytest.raises(InvalidArgumentError, match="no event loop runs here"):
+                await run(None, assign)
+            with pytest.raises(InvalidArgumentError, match="another event loop"):
+                await run(None, lambda: asyncio.run(assign_in_a_loop()))
+
+
+@asynchronous
+async def test_a_derived_variable_is_written_again_by_a_server_that_has_lost_its_state(session_id: str) -> None:
+    server = Server()
+    try:
+        async with connect(server, session_id) as session:
+
+            async def register() -> None:
+                await session.register_variable("target", "integer", 0)
+                await session.register_variable("source", "integer", 4)
+
+            await register()
+            async with await derive(session, "target", ["source"], lambda source: source + 1):
+                await watch_for_condition(session, "target", {"eq": 5}, 10)
+                server.kill()
+                await until(lambda: session.state == "backoff", "the break")
+                server = Server(port=server.port)
+                await register()
+                await watch_for_condition(session, "target", {"eq": 5}, 10)
+    finally:
+        server.close()
+
+
+@asynchronous
 async def test_a_function_that_raises_leaves_no_value(server: Server, session_id: str) -> None:
     async with connect(server, session_id) as session:
         await session.register_variable("v", "integer", 4)

@@ -44,13 +44,11 @@ export class DerivedVariable<R = VariableInput> extends ReactiveValue<R> {
     this.#derivations.remove(this.target);
   }
 
-  protected override handleComputed(
-    oldValue: R | undefined,
-    newValue: R | undefined,
-    changes: readonly VariableChange[],
-  ): void {
-    super.handleComputed(oldValue, newValue, changes);
-    if (newValue === undefined || this.isClosed) return;
+  protected override handleComputed(isOther: boolean, changes: readonly VariableChange[]): void {
+    // A server that lost its state has lost what was written, too.
+    if (!isOther && !changes.some(({ metadata }) => metadata.resync)) return;
+    const { value } = this;
+    if (value === undefined || this.isClosed) return;
     let depth = 0;
     for (const { metadata } of changes) depth = Math.max(depth, depthOf(metadata));
     if (depth >= MAX_DEPTH) {
@@ -64,13 +62,13 @@ export class DerivedVariable<R = VariableInput> extends ReactiveValue<R> {
     }
     const metadata = { [DEPTH_KEY]: String(depth + 1) };
     this.followSet(
-      this.provider.setVariable(this.target, newValue as VariableInput, { source: DERIVED_SOURCE, metadata }),
+      this.provider.setVariable(this.target, value as VariableInput, { source: DERIVED_SOURCE, metadata }),
     );
   }
 }
 
 /**
- * Sets `target` to `compute` of the values in the order of the names, now and whenever one of them changes. A circle of derived variables is
+ * Sets `target` to `compute` of the values in the order of the names, now, whenever one of them changes, and again when a server has lost its state. A circle of derived variables is
  * refused, and named; one through other processes that does not settle is stopped after 32 sets, and `onError` is told.
  * @throws InvalidArgumentError for a circle and for a target that is derived already, VariablesNotFoundError, and what `watchVariables` throws
  */

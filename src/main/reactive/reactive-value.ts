@@ -57,12 +57,13 @@ export class ReactiveValue<R = unknown> extends WatchedValues {
     const values = this.names.map((name) => this.#inputs.get(name));
     const oldValue = this.#value;
     this.#value = values.includes(undefined) ? undefined : this.#computed(values);
-    if (!isDeepStrictEqual(oldValue, this.#value)) this.handleComputed(oldValue, this.#value, changes);
+    const isOther = !isDeepStrictEqual(oldValue, this.#value);
+    if (isOther) this.callAll(oldValue, this.#value);
+    this.handleComputed(isOther, changes);
   }
 
-  protected handleComputed(oldValue: R | undefined, newValue: R | undefined, _: readonly VariableChange[]): void {
-    this.callAll(oldValue, newValue);
-  }
+  /** For a class that does more with it. `isOther`: than the one before. */
+  protected handleComputed(_isOther: boolean, _changes: readonly VariableChange[]): void {}
 
   #computed(values: readonly unknown[]): R | undefined {
     const what = `the function over ${subjectOf(this.names)}`;

@@ -320,6 +320,22 @@ test('a derived variable whose set is refused says so and goes on', async () => 
   await within(waitFor(state, 'bounded', { eq: 8 }), 'the next');
 });
 
+test('a derived variable is written again by a server that has lost its state', async () => {
+  const lost = await startBridgeServer({ port: 0 });
+  await using state = await BridgedState.open({ endpoint: `127.0.0.1:${lost.port}`, workers: 1 });
+  const register = async () => {
+    await state.registerVariable('target', 'integer', 0);
+    await state.registerVariable('source', 'integer', 4);
+  };
+  await register();
+  await using _ = await derive(state, 'target', 'source', (source: number) => source + 1);
+  await within(waitFor(state, 'target', { eq: 5 }), 'the first set');
+  await lost.close();
+  await using _server = await startBridgeServer({ port: lost.port });
+  await register();
+  await within(waitFor(state, 'target', { eq: 5 }), 'the set in the new life');
+});
+
 test('bad arguments are named at the call', async () => {
   await using state = new LocalState();
   await state.registerVariable('v', 'integer', 0);
