@@ -1,5 +1,5 @@
 /** `backup` and `restore`: a copy of what a server keeps, made while it runs, and a folder made of such a copy. Path: command line -> [backup] -> admin port, or the folder. */
-import { copyFile, rm } from 'node:fs/promises';
+import { copyFile, open, rename, rm } from 'node:fs/promises';
 import { UnavailableError } from '../shared/errors.js';
 import { folderOf } from './engine-option.js';
 import type { Output } from './output.js';
@@ -17,14 +17,26 @@ export interface RestoreCommandOptions {
 export async function backup(file: string, { admin }: BackupCommandOptions, output: Output): Promise<void> {
   const { path, epoch } = await askForCopy(admin);
   try {
-    await copyFile(path, file);
-  } catch (cause) {
-    const sentence = `the copy of the server cannot be put to ${file}: run this on its machine, by a user that reads its folder (${path})`;
-    throw new UnavailableError(sentence, { cause });
+    await moveTo(file, path);
   } finally {
     await rm(path, { force: true });
   }
   output.line(JSON.stringify({ event: 'backup', file, epoch }));
+}
+
+/** On the disk, and whole, before it takes the place of an older one. @throws UnavailableError */
+async function moveTo(file: string, path: string): Promise<void> {
+  const unfinished = `${file}.unfinished`;
+  try {
+    await copyFile(path, unfinished);
+    const copy = await open(unfinished, 'r+');
+    await copy.sync().finally(() => copy.close());
+    await rename(unfinished, file);
+  } catch (cause) {
+    await rm(unfinished, { force: true });
+    const sentence = `the copy of the server cannot be put to ${file} (${(cause as NodeJS.ErrnoException).code}): look at its disk, and run this on the machine of the server, by a user that reads its folder (${path})`;
+    throw new UnavailableError(sentence, { cause });
+  }
 }
 
 async function askForCopy(admin: string): Promise<{ readonly path: string; readonly epoch: string }> {

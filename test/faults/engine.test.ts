@@ -1,7 +1,6 @@
 /** A server over SQLite that is killed in the middle of sets: nobody who watches notices, and nothing that was answered is lost. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { closeSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -11,6 +10,7 @@ import { PlainClient } from '../server/plain-client.js';
 import { until, within } from '../support/deadline.js';
 import { EngineServer } from '../support/engine-server.js';
 import { SeenUpdates, SOON } from '../support/seen-updates.js';
+import { SmallDisk } from '../support/small-disk.js';
 
 const root = mkdtempSync(join(tmpdir(), 'bridged-state-kill-'));
 after(() => rmSync(root, { recursive: true, force: true }));
@@ -121,11 +121,11 @@ test('what was deleted while a watch was away is told, over the server’s end t
 });
 
 test('a disk that is full refuses sets and nothing else, is started again while it is full, and goes on when it is freed', async (context) => {
-  const folder = mountSmall(context);
-  if (folder === undefined) return;
+  const disk = SmallDisk.mount(context);
+  if (disk === undefined) return;
   let server: EngineServer | undefined;
   try {
-    const engine = `sqlite:${folder}/data`;
+    const engine = `sqlite:${disk.folder}/data`;
     server = await EngineServer.start(engine);
     const { port, epoch } = server;
     const state = await BridgedState.open({ endpoint: `127.0.0.1:${port}`, workers: 0, ...SOON });
@@ -134,8 +134,7 @@ test('a disk that is full refuses sets and nothing else, is started again while 
     const before = new PlainClient(port);
     await before.call('InitializeSession', { sessionId: 'other' });
     before.close();
-    const filler = join(folder, 'filler');
-    fill(filler);
+    disk.fill();
     let answered = '';
     const set = async (): Promise<void> => {
       for (let value = 1; value <= 1_000; value += 1) {
@@ -161,7 +160,7 @@ test('a disk that is full refuses sets and nothing else, is started again while 
     const other = new PlainClient(port);
     await other.call('CleanupSession', { sessionId: 'other', force: true });
     other.close();
-    rmSync(filler);
+    disk.free();
     const again = async (): Promise<void> => {
       for (;;) {
         const refused = await state.setVariable('text', 'again').then(
@@ -178,58 +177,32 @@ test('a disk that is full refuses sets and nothing else, is started again while 
     await state.close();
   } finally {
     await server?.kill();
-    execFileSync('umount', [folder]);
+    disk.close();
   }
 });
 
 test('a disk that is full before there is any state: the start waits and says why, and goes on when it is freed', async (context) => {
-  const folder = mountSmall(context);
-  if (folder === undefined) return;
+  const disk = SmallDisk.mount(context);
+  if (disk === undefined) return;
   try {
-    const filler = join(folder, 'filler');
-    fill(filler);
-    const engine = new LocalEngine(new SqliteJournal(join(folder, 'data')));
+    disk.fill();
+    const engine = new LocalEngine(new SqliteJournal(join(disk.folder, 'data')));
     const start = startBridgeServer({ port: 0, engine, waitForEngine: new AbortController().signal });
     await until(10_000, () => engine.health.state === 'full', 'a full disk');
-    rmSync(filler);
+    disk.free();
     const server = await within(10_000, start, 'the server');
     assert.equal(engine.health.state, 'ready');
     const state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });
     await state.registerVariable('text', 'string', '');
     await state.close();
     await server.close();
-    fill(filler);
-    const refused = startBridgeServer({ port: 0, engine: new LocalEngine(new SqliteJournal(join(folder, 'other'))) });
+    disk.fill();
+    const refused = startBridgeServer({
+      port: 0,
+      engine: new LocalEngine(new SqliteJournal(join(disk.folder, 'other'))),
+    });
     await assert.rejects(within(10_000, refused, 'the refusal'), { code: 'STORAGE_FULL' });
   } finally {
-    execFileSync('umount', ['-l', folder]);
+    disk.close();
   }
 });
-
-/** A file system of 24 MB; undefined where none can be mounted. */
-function mountSmall(context: { skip(why: string): void }): string | undefined {
-  const folder = mkdtempSync(join(root, 'small-'));
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', folder], { stdio: 'ignore' });
-    return folder;
-  } catch {
-    context.skip('no small file system can be mounted here: the suite of engines fills one by a limit of pages');
-    return undefined;
-  }
-}
-
-/** Everything that is left. */
-function fill(path: string): void {
-  const file = openSync(path, 'w');
-  try {
-    for (let size = 1024 * 1024; size >= 4_096; ) {
-      try {
-        if (writeSync(file, new Uint8Array(size)) < size) size /= 2;
-      } catch {
-        size /= 2;
-      }
-    }
-  } finally {
-    closeSync(file);
-  }
-}

@@ -2,7 +2,18 @@
  * The file of a sqlite engine: its tables, its lock, its reserve. Path: sqlite worker -> [sqlite file] -> sqlite driver. One connection alone
  * writes it. Full: an append is undone, the reserve is given up so that what frees room can be kept and the file be opened again.
  */
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { performanceNowMs } from '../../../shared/platform-timers.js';
 import type { LoadedRow, PackedRows } from './packed-rows.js';
@@ -85,6 +96,7 @@ export class SqliteFile {
 
   /** Once it has begun. @throws SqliteFileError */
   open(epoch: string): { readonly epoch: string; readonly generation: number } {
+    this.#removeUnfinished();
     const life = this.#withRoom(() => this.#readMeta(epoch));
     this.#isOpen = true;
     if (!this.isFull && !this.takeReserve()) this.#giveUpReserve();
@@ -352,12 +364,23 @@ export class SqliteFile {
     if (!isLeft) this.#dead.shift();
   }
 
-  /** A whole copy, as of now. */
+  /** A whole copy, as of now, under this name once it is whole. Where there is no room for it, none of it stays. @throws SqliteFileError */
   backup(path: string): void {
+    const unfinished = path + UNFINISHED;
     try {
-      this.#database.prepare('VACUUM INTO ?').run(path);
+      this.#database.prepare('VACUUM INTO ?').run(unfinished);
+      renameSync(unfinished, path);
     } catch (error) {
-      throw this.#known(error);
+      for (const left of [unfinished, `${unfinished}-journal`]) rmSync(left, { force: true });
+      const failure = isFullDisk(error) ? 'no-room' : 'unavailable';
+      throw new SqliteFileError(failure, `a copy of ${this.path} cannot be made (${sentenceOf(error)})`, error);
+    }
+  }
+
+  /** Of a server that was killed while it made a copy. */
+  #removeUnfinished(): void {
+    for (const name of readdirSync(this.#folder)) {
+      if (UNFINISHED_NAME.test(name)) rmSync(join(this.#folder, name), { force: true });
     }
   }
 
@@ -462,7 +485,7 @@ const NAMES: Readonly<Record<number, string>> = {
   26: 'SQLITE_NOTADB',
 };
 
-function isFullDisk(error: unknown): boolean {
+export function isFullDisk(error: unknown): boolean {
   return failureOf(error) === 'full';
 }
 
@@ -485,6 +508,9 @@ function keyOf(session: number, place: number): bigint {
 }
 
 const PLACES = 2 ** 32;
+/** A copy that is not whole. */
+const UNFINISHED = '.unfinished';
+const UNFINISHED_NAME = /^backup-.*\.unfinished(-journal)?$/;
 /** 'brst'. */
 const APPLICATION_ID = 0x62727374;
 const RESERVE_BYTES = 4 * 1024 * 1024;

@@ -5,6 +5,7 @@
 import { resolve } from 'node:path';
 import { EngineFormatError, EngineUnavailableError } from '../../../shared/errors.js';
 import { setTimeout } from '../../../shared/platform-timers.js';
+import { randomId } from '../../../shared/system-clock.js';
 import { Durations } from '../durations.js';
 import type { EngineHealth, Life } from '../engine.js';
 import type { Journal, JournalStats, Loaded, SnapshotPortion } from '../journal.js';
@@ -45,7 +46,6 @@ export class SqliteJournal implements Journal {
   #isClosed = false;
   readonly #syncMs = new Durations();
   #bytes = 0;
-  #backups = 0;
   #changes = 0;
 
   constructor(folder: string, { durability = 'fsync' }: SqliteJournalOptions = {}) {
@@ -159,8 +159,8 @@ export class SqliteJournal implements Journal {
 
   /** A whole copy of what is kept now, in the same folder. Sets wait for it. @throws StorageFullError, EngineUnavailableError */
   readonly backup = async (): Promise<string> => {
-    this.#backups += 1;
-    const path = resolve(this.#folder, `backup-${process.pid}-${this.#backups}.sqlite`);
+    // One that nobody has taken may be there still, of a process of the same number.
+    const path = resolve(this.#folder, `backup-${randomId('copy')}.sqlite`);
     await this.#ask({ kind: 'backup', path });
     return path;
   };

@@ -42,8 +42,8 @@ export interface SnapshotRows {
   }[];
 }
 
-/** Why something failed, as the journal says it. */
-export type SqliteFailure = 'full' | 'in-use' | 'format' | 'unavailable' | 'unknown';
+/** Why something failed, as the journal says it. `no-room`: for a copy; what is kept goes on. */
+export type SqliteFailure = 'full' | 'no-room' | 'in-use' | 'format' | 'unavailable' | 'unknown';
 
 export type SqliteReply =
   | { readonly kind: 'rows'; readonly rows: PackedRows }

@@ -121,6 +121,8 @@ function errorOf(failure: SqliteFailure, sentence: string, folder: string): Erro
       return new StorageFullError(
         `the disk of ${folder} is full: nothing was done; free some of it, and it goes on by itself`,
       );
+    case 'no-room':
+      return new StorageFullError(`${sentence}: nothing was done; free some of its disk, then try again`);
     case 'in-use':
       return new EngineInUseError(`${folder} is in use by another server: stop it, or give this one another folder`);
     case 'format':
