@@ -59,10 +59,18 @@ export class CommitCalls {
   #fenced = 0;
   #windowHits = 0;
   #isClosing = false;
+  /** Whose last call was refused, or not answered. */
+  readonly #refused = new Set<Bucket>();
+  #probedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(primaries: Primaries, host: CallsHost) {
     this.#primaries = primaries;
     this.#host = host;
+  }
+
+  /** Nothing that was asked last was refused. */
+  get isTaken(): boolean {
+    return this.#refused.size === 0;
   }
 
   /** Groups that were asked and not answered. */
@@ -100,6 +108,31 @@ export class CommitCalls {
     this.#waiting += 1;
     line.pending.push({ group, answer, askedAtMs: this.#host.nowMs(), mayBeMade: false });
     if (!line.isCalling) void this.#callLoop(bucket, line);
+  }
+
+  /** Whether what was refused would be taken now: asked with calls that change nothing, at most once a second. `handleAnswer` and the others say it. */
+  async probe(): Promise<void> {
+    const nowMs = this.#host.nowMs();
+    if (this.#isClosing || nowMs < this.#probedAtMs + PROBE_MS) return;
+    this.#probedAtMs = nowMs;
+    for (const bucket of [...this.#refused]) {
+      // What waits there asks by itself.
+      if (this.#lines.get(bucket)?.isCalling === true) continue;
+      try {
+        const primary = this.#primaries.of(bucket.slot);
+        if (!primary.isKnownIn(bucket)) await primary.takeOver(bucket);
+        const keys = this.#primaries.isCluster ? keysOfBucket(bucket.prefix) : undefined;
+        await primary.evaluate(COMMIT, [bucket.prefix, bucket.run, WINDOW_MS, LOG_ENTRIES], keys);
+        await primary.acknowledge(PROBE_MS);
+        this.#refused.delete(bucket);
+      } catch (error) {
+        const refusal = redisRefusalOf(error);
+        if (refusal === 'fenced') bucket.run = '';
+        else if (refusal === 'full') this.#host.handleFull(error);
+        else this.#host.handleAway(error);
+      }
+    }
+    if (this.isTaken) this.#host.handleAnswer();
   }
 
   /** What Redis does not answer is not asked again. */
@@ -148,6 +181,7 @@ export class CommitCalls {
       return;
     }
     this.#calls += 1;
+    this.#refused.delete(bucket);
     pending.splice(0, count);
     for (const [place, groups] of calls.entries()) {
       this.#windowHits += replies[place]!.hits;
@@ -164,6 +198,7 @@ export class CommitCalls {
     count: number,
   ): Promise<void> {
     const { address } = this.#host;
+    if (refusal !== 'fenced' && refusal !== 'moved') this.#refused.add(bucket);
     switch (refusal) {
       case 'fenced':
         this.#fenced += 1;
@@ -311,3 +346,4 @@ export const WINDOW_MS = 3_600_000;
 /** Entries that a log keeps, about: a server that was away for longer reads its sessions anew. */
 const LOG_ENTRIES = 100_000;
 const RETRY_MS = 50;
+const PROBE_MS = 1_000;

@@ -51,7 +51,22 @@ async function makeClient(options: Record<string, unknown>): Promise<RedisClient
     });
   });
   // Its types do not know undefined options as absent ones.
-  return new Redis({ lazyConnect: true, ...options } as RedisOptions as never);
+  const client = new Redis({ lazyConnect: true, ...options } as RedisOptions as never);
+  const send = client.sendCommand.bind(client);
+  client.sendCommand = (command, stream) => {
+    const { reject } = command;
+    command.reject = (error) => reject(saidOf(error));
+    return send(command, stream);
+  };
+  return client;
+}
+
+/** What it was asked, users' values and passwords, is not for the logs that its failure comes to; nor are options of `ioredis` that they do not know. */
+function saidOf(error: Error): Error {
+  delete (error as { command?: unknown }).command;
+  const { name, message } = error;
+  if (name === 'MaxRetriesPerRequestError') return new Error('the connection was cut off before it answered');
+  return message.startsWith("Stream isn't writeable") ? new Error('it is not connected') : error;
 }
 
 function loginOptions({ username, password }: RedisLogin, isTls: boolean): RedisOptions {

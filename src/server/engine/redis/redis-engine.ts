@@ -763,7 +763,9 @@ export class RedisEngine implements Engine {
 
   #handleThere(): void {
     if (this.#stage !== 'open' || this.#health.state === 'ready' || !this.#serving().isWhole) return;
-    this.#setHealth('ready', undefined);
+    // Its logs can be read while it takes no sets.
+    if (this.#asking().isTaken) this.#setHealth('ready', undefined);
+    else void this.#asking().probe();
   }
 
   #setHealth(state: EngineHealth['state'], cause: unknown): void {

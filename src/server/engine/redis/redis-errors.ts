@@ -1,6 +1,7 @@
 /** What somebody is told of a Redis that cannot be used: where, why, and what to do. Path: redis engine, commit calls -> [redis errors]. Pure. */
 import { BridgeError, EngineFormatError, EngineUnavailableError, StorageFullError } from '../../../shared/errors.js';
 import type { PrimaryStats } from '../engine.js';
+import type { RedisRefusal } from './redis-refusal.js';
 import { redisRefusalOf } from './redis-refusal.js';
 
 interface Place {
@@ -24,9 +25,9 @@ export function redisFailure(place: Place, cause: unknown): BridgeError {
 }
 
 function redisUnavailable({ shown }: Place, cause: unknown): EngineUnavailableError {
-  const isDenied = redisRefusalOf(cause) === 'denied';
-  const said = `${isDenied ? 'refuses' : 'does not answer'} (${sentenceOf(cause)})`;
-  return new EngineUnavailableError(`Redis at ${shown} ${said}: nothing was done; ${remedyOf(isDenied, cause)}`, {
+  const refusal = redisRefusalOf(cause);
+  const said = `${refusal === undefined ? 'does not answer' : 'refuses'} (${sentenceOf(cause)})`;
+  return new EngineUnavailableError(`Redis at ${shown} ${said}: nothing was done; ${remedyOf(refusal, cause)}`, {
     cause,
   });
 }
@@ -72,9 +73,10 @@ function sentenceOf(cause: unknown): string {
   return cause instanceof Error ? cause.message : String(cause);
 }
 
-function remedyOf(isDenied: boolean, cause: unknown): string {
+function remedyOf(refusal: RedisRefusal | undefined, cause: unknown): string {
   const { code } = cause as { readonly code?: unknown };
-  if (isDenied) return 'look at the user and password in its address, and at what that user may do';
+  if (refusal === 'denied') return 'look at the user and password in its address, and at what that user may do';
+  if (refusal === 'later') return 'try again';
   if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return 'give the host that its certificate names';
   if (typeof code === 'string' && /CERT|ISSUER|SIGNATURE/.test(code))
     return 'trust who signed its certificate, by NODE_EXTRA_CA_CERTS=FILE';

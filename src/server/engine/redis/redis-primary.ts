@@ -114,12 +114,12 @@ export class RedisPrimary {
   }
 
   /** Resolves when what was answered counts. @throws Error where it does not in time: it may have been made all the same */
-  async acknowledge(): Promise<void> {
+  async acknowledge(withinMs = this.#behindMs): Promise<void> {
     if (this.#ack === 'primary' || this.#answersFromDisk) return;
     const kept =
       this.#ack === 'replica'
-        ? await this.client.wait(1, this.#behindMs)
-        : ((await this.client.call('WAITAOF', 1, 0, this.#behindMs)) as number[])[0];
+        ? await this.client.wait(1, withinMs)
+        : ((await this.client.call('WAITAOF', 1, 0, withinMs)) as number[])[0];
     if ((kept ?? 0) < 1)
       throw new Error(`no ${this.#ack === 'replica' ? 'replica' : 'disk'} of Redis has kept it in time`);
   }

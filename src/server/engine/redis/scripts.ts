@@ -47,7 +47,12 @@ local call, pack, unpackRecord, format = redis.call, struct.pack, struct.unpack,
 local sub, concat = string.sub, table.concat
 local head = call('HMGET', P..'head', 'run', 'position', 'generation')
 if head[1] ~= RUN then return redis.error_reply('FENCED '..(head[1] or '')) end
-local position, generation = tonumber(head[2] or '0'), head[3]
+local position, generation = tonumber(head[2] or nil), head[3]
+-- Before anything is written: whether the log is ours, and where it ends if its head is lost.
+if call('XLEN', P..'log') > 0 and not position then
+  position = tonumber(string.match(call('XREVRANGE', P..'log', '+', '-', 'COUNT', 1)[1][1], '^%d+'))
+end
+position = position or 0
 local clock = call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local nowText, NOW_FOR_EVER = format('%d', now), pack('>dd', now, 0)
