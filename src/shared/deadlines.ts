@@ -48,6 +48,16 @@ export class Deadlines implements DeadlineSchedule {
     this.#wheel.cancel(deadline);
   }
 
+  /** Resolves after so many ms; never when they are closed meanwhile. */
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) =>
+      this.schedule(
+        deadlineOf(() => resolve()),
+        systemClock.nowMs() + ms,
+      ),
+    );
+  }
+
   close(): void {
     this.#isClosed = true;
     clearTimeout(this.#timer);

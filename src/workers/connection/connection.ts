@@ -1,42 +1,34 @@
 /**
- * The way of one state to its server, from this worker: first contact, calls, retry, and reopening everything that was watched.
- * Path: slot -> [connection] -> carrier. The only place that decides what is retried (failure-verdict says how); a carrier never does.
+ * The way of one state to its server, from this worker: first contact, the present channels and carrier, and when they are made again.
+ * Path: slot -> [connection] -> carrier. It and its parts alone decide what is retried: calls in session-calls, sets in link-sets, watches in feed-ends (failure-verdict says how).
  * Slow: it reads on. Closed: feeds end, channels close, nothing is called afterwards.
  */
 import type { Deadlines } from '../../shared/deadlines.js';
 import { deadlineOf } from '../../shared/deadlines.js';
-import {
-  BridgeError,
-  ClosedError,
-  DeadlineExceededError,
-  SessionNotFoundError,
-  UnavailableError,
-  UnknownOutcomeError,
-  UnsupportedError,
-  VariablesNotFoundError,
-} from '../../shared/errors.js';
+import { BridgeError, UnavailableError, UnsupportedError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
-import { clearImmediate, setImmediate } from '../../shared/platform-timers.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
-import { randomLinkId, systemClock, systemRandom } from '../../shared/system-clock.js';
-import type { MethodName, RequestOf, ResponseOf } from '../../shared/wire/services.js';
-import { codeOfSentence, STATUS } from '../../shared/wire/status.js';
+import { systemClock, systemRandom } from '../../shared/system-clock.js';
+import type { MethodName, RequestOf } from '../../shared/wire/services.js';
 import type { Change } from '../calls/change.js';
 import type { QueuedSet } from '../calls/set-queue.js';
-import { SetQueue } from '../calls/set-queue.js';
 import type { CarriedFeed, Carrier, CarrierKind, CarrierOwner, FeedEnd } from '../transport/carrier.js';
 import { ChannelPool, type PooledChannel } from '../transport/channel-pool.js';
-import { PLACE_KEPT_MS, unaryCall } from '../transport/grpc-call.js';
 import { LinkCarrier } from '../transport/link-carrier.js';
 import { StreamCarrier } from '../transport/stream-carrier.js';
 import type { WatchFeed } from '../watch/watch-feed.js';
 import { isOver } from '../watch/watch-state.js';
 import { CarrierChoice } from './carrier-choice.js';
+import type { ConnectionView } from './connection-view.js';
 import { EndpointRotation } from './endpoint-rotation.js';
-import { isPermanentForConnection, verdictOf } from './failure-verdict.js';
+import { isPermanentForConnection } from './failure-verdict.js';
+import { FeedEnds } from './feed-ends.js';
 import { FeedReturns } from './feed-returns.js';
+import { LinkSets } from './link-sets.js';
 import type { LivenessLimits } from './liveness.js';
 import { ReconnectUnit } from './reconnect-unit.js';
+import type { Answer } from './session-calls.js';
+import { SessionCalls } from './session-calls.js';
 import type { ServerFacts } from './session-contact.js';
 import { SessionContact } from './session-contact.js';
 import type { WatchdogOwner } from './watchdog.js';
@@ -50,17 +42,6 @@ export interface FeedOwner {
   handleFeedRefused(error: BridgeError): void;
 }
 
-/** An answer, with the code of a refusal that came with `success = false`. */
-export interface Answer<M extends MethodName> {
-  readonly response: ResponseOf<M>;
-  readonly errorCode: string | undefined;
-}
-
-interface Lost {
-  readonly feed: WatchFeed;
-  readonly end: FeedEnd;
-}
-
 export class Connection implements CarrierOwner, WatchdogOwner {
   readonly #config: BridgeConfig;
   readonly #deadlines: Deadlines;
@@ -71,20 +52,14 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   readonly #session: SessionContact;
   readonly #watchdog: Watchdog;
   readonly #returns: FeedReturns<WatchFeed>;
-  /** Feeds that a server without codes did not find, and that were asked for again. */
-  readonly #askedAgain = new WeakSet<WatchFeed>();
+  readonly #ends: FeedEnds;
+  readonly #calls: SessionCalls;
+  readonly #sets: LinkSets;
   readonly #attempt = deadlineOf(() => void this.#reconnect());
   #pool: ChannelPool;
-  readonly #sets = new SetQueue(randomLinkId());
-  readonly #setDeadline = deadlineOf((nowMs) => this.#handleSetDeadline(nowMs));
   readonly #choice: CarrierChoice;
   #carrier: Carrier;
-  /** Streams that ended in this turn: whether their connection did too is known in the next. */
-  #lost: Lost[] = [];
-  #lostTurn: NodeJS.Immediate | undefined;
-  /** No call is tried again: the state is being closed. */
-  #isDraining = false;
-  #isClosed = false;
+  #stage: ConnectionView['stage'] = 'open';
 
   constructor(config: BridgeConfig, deadlines: Deadlines, logger: Logger) {
     this.#config = config;
@@ -101,6 +76,18 @@ export class Connection implements CarrierOwner, WatchdogOwner {
       open: (feed, attempt) => this.#open(feed, attempt),
       refuse: (feed, error) => this.#refuse(feed, error),
     });
+    this.#ends = new FeedEnds({
+      session: this.#session,
+      returns: this.#returns,
+      logger,
+      pool: () => this.#pool,
+      isWanted: (feed) => this.#isWanted(feed),
+      refuse: (feed, error) => this.#refuse(feed, error),
+      wait: (feed, cause, isDraining) => this.#wait(feed, cause, isDraining),
+    });
+    const view = this.#view();
+    this.#calls = new SessionCalls(config, view, this.#session, deadlines, (channel) => this.#doubt(channel));
+    this.#sets = new LinkSets(view, this.#session, deadlines);
     this.#pool = new ChannelPool(this.#rotation.current, config);
     this.#carrier = this.#makeCarrier('stream');
     this.#watchdog = new Watchdog(deadlines, this);
@@ -181,126 +168,36 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   }
 
   /** @throws BridgeError; UnknownOutcomeError when a change may or may not have been made */
-  async call<M extends MethodName>(method: M, request: RequestOf<M>, change?: Change): Promise<Answer<M>> {
-    const isChange = change !== undefined;
-    const deadlineMs = change?.deadlineMs ?? this.deadlineMs;
-    let hasRejoined = false;
-    for (;;) {
-      this.#checkOpen();
-      const { control, endpoint } = this.#pool;
-      const askedAtMs = systemClock.nowMs();
-      try {
-        await control.connect(endpoint, Math.max(1, deadlineMs - askedAtMs));
-        const timeoutMs = deadlineMs - systemClock.nowMs();
-        if (timeoutMs <= 0)
-          throw new UnavailableError(`${method}: its time was up before it was sent: it was not made`);
-        const limits = { timeoutMs, maxBytes: this.facts.maxBytes };
-        const answer = await unaryCall(control, method, request, this.#config, limits, change);
-        if (answer.errorCode === 'SESSION_NOT_FOUND') throw SessionNotFoundError.of(this.#config.sessionId);
-        if (isRefusal(answer) && !hasRejoined && (await this.#mayLackSession(answer.response))) {
-          throw SessionNotFoundError.of(this.#config.sessionId);
-        }
-        return answer;
-      } catch (thrown) {
-        let error = thrown;
-        if (!hasRejoined && this.#isOfSession(error)) {
-          // The server was restarted, or the session expired: it refused, so nothing was done and asking again is safe.
-          try {
-            await (error instanceof SessionNotFoundError
-              ? this.#session.join(this.#pool)
-              : this.#session.ensure(this.#pool));
-            hasRejoined = true;
-            continue;
-          } catch (cause) {
-            error = cause;
-          }
-        }
-        // Nothing was heard on it since: later calls must not wait for it too, unless the server says that it lives.
-        if (control.lastWordAtMs < askedAtMs && isSilence(error)) this.#doubt(control);
-        const isTimeUp = deadlineMs - systemClock.nowMs() < RETRY_PAUSE_MS;
-        if (!(error instanceof UnavailableError) || isTimeUp || this.#isDraining) throw this.#asClosed(error, isChange);
-        // Never sent, refused by a server that goes, or a read: tried again until the time is up, on the connection that is made meanwhile.
-        if (this.#unit.state.name === 'connected') this.#loseConnection();
-        await this.#pause(RETRY_PAUSE_MS);
-      }
-    }
+  call<M extends MethodName>(method: M, request: RequestOf<M>, change?: Change): Promise<Answer<M>> {
+    return this.#calls.call(method, request, change?.deadlineMs ?? this.deadlineMs, change);
   }
 
   /** By the link, in order. False where there is none: then it is not taken in. */
   set(set: QueuedSet): boolean {
-    if (this.#carrier.kind !== 'link' || this.#isClosed) return false;
-    this.#sets.push(set);
-    const { wheelSlot, dueAtMs } = this.#setDeadline;
-    if (wheelSlot < 0 || dueAtMs > set.deadlineMs) this.#deadlines.schedule(this.#setDeadline, set.deadlineMs);
-    this.#sendSets();
-    return true;
+    return this.#sets.take(set);
   }
 
-  #sendSets(): void {
-    if (this.#sets.size === 0) return;
-    const isConnected = this.#unit.state.name === 'connected' && this.#pool.control.isReady;
-    if (isConnected && this.#carrier instanceof LinkCarrier) this.#carrier.handleSets();
-    else if (this.#isDraining) this.#failSets(closedBeforeSet());
-    else if (!isConnected) this.#loseConnection();
-  }
-
-  /** Sets return by themselves: no watch may do it for them. */
   handleLinkEnded(error: BridgeError, trailer: string | undefined): void {
-    if (this.#sets.size > 0 && !this.#isClosed) void this.#returnSets(error, trailer);
-  }
-
-  async #returnSets(error: BridgeError, trailer: string | undefined): Promise<void> {
-    if (trailer !== undefined && isPermanentForConnection(trailer)) {
-      this.#failSets(error);
-      return;
-    }
-    if (trailer === 'SESSION_NOT_FOUND') await this.#session.join(this.#pool).catch(() => undefined);
-    else await this.#pause(RETRY_PAUSE_MS);
-    if (this.#isClosed) return;
-    this.#sendSets();
-  }
-
-  /** Those that were sent may have been made. */
-  #failSets(error: BridgeError): void {
-    this.#sets.failSent();
-    for (const set of this.#sets.takeWaiting()) set.fail(error);
-  }
-
-  #handleSetDeadline(nowMs: number): void {
-    this.#sets.handleDeadline(nowMs);
-    const { overSinceMs } = this.#sets;
-    if (overSinceMs !== undefined && nowMs >= overSinceMs + PLACE_KEPT_MS) this.#settleSets(nowMs - overSinceMs);
-    const dueAtMs =
-      this.#sets.nextDeadlineMs ?? (this.#sets.overSinceMs === undefined ? undefined : nowMs + PLACE_KEPT_MS);
-    if (dueAtMs !== undefined && !this.#isClosed) this.#deadlines.schedule(this.#setDeadline, dueAtMs);
-  }
-
-  /** The server says nothing of sets whose time is long up: the next link tells it that they are not to be made, where it takes one. */
-  #settleSets(overForMs: number): void {
-    const carrier = this.#carrier;
-    if (carrier instanceof LinkCarrier && carrier.isWelcome) {
-      carrier.leave(new UnavailableError(`${this.#pool.endpoint} does not answer sets: the link is made again`));
-    } else if (this.#unit.state.name === 'connected' && overForMs >= 2 * PLACE_KEPT_MS) this.#sets.failSent();
+    this.#sets.handleLinkEnded(error, trailer);
   }
 
   /** Calls under way are answered, none is tried again. */
   drain(): void {
-    this.#isDraining = true;
-    this.#sendSets();
+    if (this.#isClosed) return;
+    this.#stage = 'draining';
+    this.#sets.send();
   }
 
   async close(): Promise<void> {
     if (this.#isClosed) return;
-    this.#isClosed = true;
+    this.#stage = 'closed';
     this.#watchdog.close();
     this.#returns.close();
     this.#deadlines.cancel(this.#attempt);
-    clearImmediate(this.#lostTurn);
+    this.#ends.close();
     this.#owners.clear();
-    this.#lost = [];
     this.#carrier.end();
-    this.#failSets(closedBeforeSet());
-    this.#deadlines.cancel(this.#setDeadline);
+    this.#sets.close();
     this.#pool.close();
   }
 
@@ -310,25 +207,8 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     this.#owners.get(feed)?.handleFeedRegistered(feed as WatchFeed);
   }
 
-  handleFeedEnded(carried: CarriedFeed, end: FeedEnd): void {
-    const feed = carried as WatchFeed;
-    if (this.#isClosed || isOver(feed.state) || !this.#owners.has(feed)) return;
-    const { trailer, status } = end;
-    if (trailer === undefined && status === STATUS.NOT_FOUND) void this.#handleNotFound(feed, end);
-    else this.#handleVerdict(feed, end);
-  }
-
-  /** A server that names no code: its session or the variables may be what was not there. What it says a second time is of the variables. */
-  async #handleNotFound(feed: WatchFeed, end: FeedEnd): Promise<void> {
-    if (!feed.hasBeenLive && !this.#askedAgain.has(feed)) {
-      this.#askedAgain.add(feed);
-      await this.#rejoinFor(feed, end);
-      return;
-    }
-    const isThere = await this.#session.isThere(this.#pool.control).catch(() => true);
-    if (this.#isClosed || isOver(feed.state) || !this.#owners.has(feed)) return;
-    if (isThere) this.#handleVerdict(feed, end);
-    else await this.#rejoinFor(feed, end);
+  handleFeedEnded(feed: CarriedFeed, end: FeedEnd): void {
+    this.#ends.handle(feed as WatchFeed, end);
   }
 
   handleDraining(spreadMs: number): void {
@@ -350,69 +230,14 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     for (const feed of feeds) this.#open(feed, 0);
   }
 
-  #handleVerdict(feed: WatchFeed, end: FeedEnd): void {
-    const { trailer, status } = end;
-    switch (verdictOf({ trailer, status, wasLive: feed.hasBeenLive })) {
-      case 'permanent':
-        this.#refuse(feed, end.error);
-        return;
-      case 'rejoin':
-        void this.#rejoinFor(feed, end);
-        return;
-      case 'retry':
-        this.#retry(feed, end);
-        return;
-      case 'reconnect':
-        // Said by the server itself: it drains.
-        if (trailer !== undefined) {
-          this.#wait(feed, end.error, true);
-          return;
-        }
-        this.#lost.push({ feed, end });
-        this.#lostTurn ??= setImmediate(() => this.#handleLost());
-    }
-  }
-
-  /** Streams that ended alone are opened again alone; those of a connection that went return together. */
-  #handleLost(): void {
-    this.#lostTurn = undefined;
-    const lost = this.#lost;
-    this.#lost = [];
-    for (const { feed, end } of lost) {
-      if (isOver(feed.state) || !this.#owners.has(feed)) continue;
-      if (end.isConnectionReady() && this.#pool.control.isReady) this.#retry(feed, end);
-      else this.#wait(feed, end.error, false);
-    }
-  }
-
   #refuse(feed: WatchFeed, error: BridgeError): void {
     this.#owners.get(feed)?.handleFeedRefused(error);
   }
 
-  #retry(feed: WatchFeed, end: FeedEnd): void {
-    if (end.trailer === 'VARIABLE_NOT_FOUND' || (end.trailer === undefined && end.status === STATUS.NOT_FOUND)) {
-      // It was there: the server lost its state, or somebody deleted it meanwhile. Either way it may return.
-      feed.waitForMissing();
-    }
-    this.#returns.retry(feed, end, systemClock.nowMs());
-  }
-
   #open(feed: WatchFeed, attempt: number): void {
-    if (this.#isClosed || !this.#owners.has(feed)) return;
+    if (!this.#isWanted(feed)) return;
     if (this.#unit.state.name === 'connected') this.#carrier.open(feed, attempt);
     else this.#wait(feed, new UnavailableError(`the connection to ${this.#pool.endpoint} is being made again`), false);
-  }
-
-  async #rejoinFor(feed: WatchFeed, end: FeedEnd): Promise<void> {
-    feed.handleWaiting({ name: 'backoff', cause: end.error });
-    try {
-      await (end.trailer === undefined ? this.#session.ensure(this.#pool) : this.#session.join(this.#pool));
-    } catch (error) {
-      this.#logger.debug({ endpoint: this.#pool.endpoint, error: String(error) }, 'the session could not be joined');
-    }
-    if (this.#isClosed || isOver(feed.state) || !this.#owners.has(feed)) return;
-    // By its backoff, for a server that forgets its sessions as fast as they are joined.
-    this.#retry(feed, end);
   }
 
   // --- the connection
@@ -426,24 +251,10 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     this.#rotation.handleServers(this.facts.servers);
     // How often to look depends on what the server says.
     this.#watchdog.start();
-    this.#checkOpen();
+    this.#calls.checkOpen();
     this.#chooseCarrier();
     this.#rotation.handleReached();
     this.#unit.handleConnected(systemClock.nowMs());
-  }
-
-  /** Or may be: a server that is not ours does not say whether it is the session that it did not find. It may be there again by now. */
-  #isOfSession(error: unknown): boolean {
-    return (
-      error instanceof SessionNotFoundError || (this.facts.epoch === '' && error instanceof VariablesNotFoundError)
-    );
-  }
-
-  /** Of a refusal that has no code, of a server that is not ours. */
-  async #mayLackSession(response: object): Promise<boolean> {
-    if (this.facts.epoch !== '') return false;
-    const { errorMessage } = response as { readonly errorMessage?: string | null };
-    return isNotFound(errorMessage ?? '') || !(await this.#session.isThere(this.#pool.control));
   }
 
   async #reconnect(): Promise<void> {
@@ -468,18 +279,18 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     if (this.#unit.isExhausted || isPermanentForConnection(cause.code)) {
       this.#unit.handleGivenUp();
       for (const feed of this.#returns.takeWaiting()) this.#refuse(feed, cause);
-      this.#failSets(cause);
+      this.#sets.fail(cause);
       return;
     }
     for (const feed of this.#returns.waiting()) this.#tellWaiting(feed, cause, false);
-    if (this.#isDraining) this.#failSets(closedBeforeSet());
+    if (this.#stage !== 'open') this.#sets.failAsClosed();
     this.#deadlines.schedule(this.#attempt, atMs);
   }
 
   #openWaiting(): void {
-    this.#sendSets();
+    this.#sets.send();
     for (const feed of this.#returns.takeWaiting()) {
-      if (!isOver(feed.state) && this.#owners.has(feed)) this.#carrier.open(feed, this.#unit.failures);
+      if (this.#isWanted(feed)) this.#carrier.open(feed, this.#unit.failures);
     }
   }
 
@@ -512,14 +323,12 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     if (kind === this.#carrier.kind) return;
     this.#returnCarried(new UnavailableError(`the connection to ${this.#pool.endpoint} is used in another way now`));
     this.#carrier = this.#makeCarrier(kind);
-    if (kind === 'link') return;
-    this.#sets.failSent();
-    for (const set of this.#sets.takeWaiting()) set.reroute();
+    if (kind !== 'link') this.#sets.reroute();
   }
 
   #makeCarrier(kind: CarrierKind): Carrier {
     const make = kind === 'link' ? LinkCarrier : StreamCarrier;
-    return new make(this.#config, this.#pool, () => this.facts, this.#deadlines, this, this.#sets);
+    return new make(this.#config, this.#pool, () => this.facts, this.#deadlines, this, this.#sets.queue);
   }
 
   #wait(feed: WatchFeed, cause: BridgeError, isDraining: boolean): void {
@@ -589,48 +398,34 @@ export class Connection implements CarrierOwner, WatchdogOwner {
 
   // --- inside
 
-  #pause(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      this.#deadlines.schedule(
-        deadlineOf(() => resolve()),
-        systemClock.nowMs() + ms,
-      );
-    });
+  get #isClosed(): boolean {
+    return this.#stage === 'closed';
   }
 
-  #checkOpen(): void {
-    if (this.#isClosed) throw new ClosedError('the state was closed: open another');
+  #isWanted(feed: WatchFeed): boolean {
+    return !this.#isClosed && !isOver(feed.state) && this.#owners.has(feed);
   }
 
-  #asClosed(error: unknown, isChange: boolean): unknown {
-    if (this.#isDraining && error instanceof UnavailableError) {
-      return new ClosedError('the state was closed before the call was made: open another', { cause: error });
-    }
-    if (!this.#isClosed || isChange) return error;
-    return new ClosedError('the state was closed before the answer came', { cause: error });
+  #view(): ConnectionView {
+    const connection = this;
+    return {
+      get pool() {
+        return connection.#pool;
+      },
+      get carrier() {
+        return connection.#carrier;
+      },
+      get stage() {
+        return connection.#stage;
+      },
+      get isConnected() {
+        return connection.#unit.state.name === 'connected';
+      },
+      lose: () => this.#loseConnection(),
+    };
   }
-}
-
-/** By `success = false`, without a code. */
-function isRefusal<M extends MethodName>({ response, errorCode }: Answer<M>): boolean {
-  return errorCode === undefined && (response as { readonly success?: boolean | null }).success === false;
-}
-
-function isNotFound(sentence: string): boolean {
-  const code = codeOfSentence(sentence);
-  return code === 'SESSION_NOT_FOUND' || code === 'VARIABLE_NOT_FOUND';
-}
-
-function closedBeforeSet(): ClosedError {
-  return new ClosedError('the state was closed before the set was made: open another');
 }
 
 function noLink(endpoint: string): UnsupportedError {
   return new UnsupportedError(`${endpoint} has no StreamLink: use transport 'auto' or 'stream'`);
 }
-
-function isSilence(error: unknown): boolean {
-  return error instanceof UnknownOutcomeError || error instanceof DeadlineExceededError;
-}
-
-const RETRY_PAUSE_MS = 50;
