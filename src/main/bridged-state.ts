@@ -32,10 +32,8 @@ import { copyInput } from '../shared/values/input-copy.js';
 import { parseJson } from '../shared/values/json.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import { copyMetadata } from '../shared/values/metadata.js';
-import { isWellFormed } from '../shared/values/utf8.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import { parseVariableType } from '../shared/values/variable-type.js';
-import type { PlainValue } from '../shared/wire/link-set-writer.js';
 import { BridgedWatches } from './bridged-watches.js';
 import {
   batchRefused,
@@ -54,6 +52,7 @@ import {
   readUpdateOptions,
   refusedOf,
 } from './call-arguments.js';
+import { arePlain, isPlain, isShort } from './plain-set.js';
 import { slotOf } from './pool/placement.js';
 import type { SlotBridge, SlotClient } from './pool/slot-client.js';
 import { WorkerPool } from './pool/worker-pool.js';
@@ -484,40 +483,6 @@ function infoOf({ value, constraints, type, ...variable }: PortVariable): Variab
     constraints: constraints === '' ? NO_CONSTRAINTS : (parseJson(constraints) as unknown as Constraints),
   };
 }
-
-/** What travels without its variable's type. */
-function isPlain(input: VariableInput): input is PlainValue {
-  switch (typeof input) {
-    case 'number':
-    case 'boolean':
-      return true;
-    case 'string':
-      return input.length <= MAX_PLAIN_TEXT && isWellFormed(input);
-    default:
-      return false;
-  }
-}
-
-function arePlain(
-  values: CopiedBatch['values'],
-  atomic: boolean,
-): values is readonly (readonly [identifier: string, value: PlainValue])[] {
-  if (atomic && values.length > MAX_ATOMIC_SETS) return false;
-  return values.every(([identifier, value]) => isPlain(value) && identifier.length <= MAX_PLAIN_TEXT);
-}
-
-/** What travels beside the value: many such sets share a message. */
-function isShort(identifier: string, source: string, metadata: Metadata): boolean {
-  let length = identifier.length + source.length;
-  for (const key of Object.keys(metadata)) length += key.length + metadata[key]!.length;
-  return length <= MAX_PLAIN_TEXT;
-}
-
-/** Characters; longer ones go by calls of their own. */
-const MAX_PLAIN_TEXT = 4_096;
-
-/** Of an atomic batch on the link, where it is one message. */
-const MAX_ATOMIC_SETS = 4_096;
 
 /** Calls of an import under way: each costs a round trip. */
 const IMPORTED_AT_ONCE = 256;
