@@ -18,7 +18,7 @@ import type {
   WatchOptionsInput,
 } from '../shared/options.js';
 import { copyOptions, parseStateOptions } from '../shared/options.js';
-import type { AttachCommand, BridgeConfig, Call } from '../shared/port/commands.js';
+import type { AttachCommand, BridgeConfig, Call, SetValue } from '../shared/port/commands.js';
 import { fromPortValue, toPortValue } from '../shared/port/port-value.js';
 import type { AttachResult, PortBatchResult, PortStats, PortVariable, PortVersion } from '../shared/port/replies.js';
 import type { CellValue } from '../shared/port/value-cells.js';
@@ -33,7 +33,7 @@ import { parseJson } from '../shared/values/json.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import { copyMetadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
-import { parseVariableType } from '../shared/values/variable-type.js';
+import { OpaqueBinary, parseVariableType } from '../shared/values/variable-type.js';
 import { BridgedWatches } from './bridged-watches.js';
 import {
   batchRefused,
@@ -52,8 +52,8 @@ import {
   readUpdateOptions,
   refusedOf,
 } from './call-arguments.js';
-import { arePlain, isPlain, isShort } from './plain-set.js';
 import { slotOf } from './pool/placement.js';
+import type { SetEntries } from './pool/set-batches.js';
 import type { SlotBridge, SlotClient } from './pool/slot-client.js';
 import { WorkerPool } from './pool/worker-pool.js';
 import type {
@@ -217,7 +217,7 @@ export class BridgedState implements StateProvider, SlotBridge {
     const expectedVersion = checkExpectedVersionOption(given.expectedVersion, identifier);
     const metadata = copyMetadata(given.metadata, `set of "${identifier}"`);
     const source = given.source ?? this.#options.source;
-    if (isPlain(input) && isShort(identifier, source, metadata)) {
+    if (isForLink(input)) {
       if (this.#closing !== undefined) throw closedState();
       return this.#callSlot.set(this.bridge, identifier, input, source, metadata, expectedVersion);
     }
@@ -424,7 +424,7 @@ export class BridgedState implements StateProvider, SlotBridge {
     source: string,
     metadata: Metadata,
   ): Promise<PortBatchResult> {
-    if (arePlain(values, atomic) && isShort('', source, metadata)) {
+    if (areForLink(values)) {
       if (this.#closing !== undefined) throw closedState();
       return this.#callSlot.update(this.bridge, values, source, metadata, atomic);
     }
@@ -482,6 +482,15 @@ function infoOf({ value, constraints, type, ...variable }: PortVariable): Variab
     // Shown as the server says it: a foreign one may allow what ours refuses.
     constraints: constraints === '' ? NO_CONSTRAINTS : (parseJson(constraints) as unknown as Constraints),
   };
+}
+
+/** Its worker decides by which way it goes. */
+function isForLink(input: VariableInput): input is SetValue {
+  return !(input instanceof OpaqueBinary);
+}
+
+function areForLink(entries: CopiedBatch['values']): entries is SetEntries {
+  return entries.every(([, value]) => isForLink(value));
 }
 
 /** Calls of an import under way: each costs a round trip. */

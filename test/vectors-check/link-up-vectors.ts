@@ -76,7 +76,7 @@ const SETS: readonly LinkSet[] = [
 function toldSet({ value, ...set }: LinkSet): unknown {
   // A whole double and an integer are told apart by other languages.
   const isDouble = typeof value === 'number' && (Object.is(value, -0) || !Number.isInteger(value));
-  return { ...set, value: toldValue(value), kind: isDouble ? 'float' : typeof value };
+  return { ...set, value: toldValue(value as number | boolean | string), kind: isDouble ? 'float' : typeof value };
 }
 
 function up(

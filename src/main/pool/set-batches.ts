@@ -16,11 +16,13 @@ import {
   VariablesNotFoundError,
   VersionConflictError,
 } from '../../shared/errors.js';
-import type { SetsCommand, SetsOfBatch } from '../../shared/port/commands.js';
+import type { SetsCommand, SetsOfBatch, SetValue } from '../../shared/port/commands.js';
 import type { PortBatchResult, SetResults } from '../../shared/port/replies.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import { EMPTY_METADATA } from '../../shared/values/metadata.js';
-import type { PlainValue } from '../../shared/wire/link-set-writer.js';
+
+/** Sets of one batch. */
+export type SetEntries = readonly (readonly [identifier: string, value: SetValue])[];
 
 interface Settler {
   resolve(version: number): void;
@@ -29,7 +31,7 @@ interface Settler {
 
 /** What becomes of a batch, place by place. */
 class BatchOutcome {
-  readonly #values: readonly (readonly [identifier: string, value: PlainValue])[];
+  readonly #values: SetEntries;
   readonly #isAtomic: boolean;
   readonly #resolve: (result: PortBatchResult) => void;
   readonly #reject: (error: BridgeError) => void;
@@ -38,7 +40,7 @@ class BatchOutcome {
   #left: number;
 
   constructor(
-    values: readonly (readonly [identifier: string, value: PlainValue])[],
+    values: SetEntries,
     isAtomic: boolean,
     resolve: (result: PortBatchResult) => void,
     reject: (error: BridgeError) => void,
@@ -110,7 +112,7 @@ function isOfSize(error: BridgeError): boolean {
 export class SetBatch {
   readonly #settlers: (Settler | undefined)[] = [];
   readonly #identifiers: string[] = [];
-  readonly #values: PlainValue[] = [];
+  readonly #values: SetValue[] = [];
   #metadata: Metadata[] | undefined;
   #expectedVersions: number[] | undefined;
   readonly #batches: SetsOfBatch[] = [];
@@ -128,7 +130,7 @@ export class SetBatch {
   }
 
   /** Resolves with the version. @throws BridgeError of the worker or the server */
-  add(identifier: string, value: PlainValue, metadata: Metadata, expectedVersion: number): Promise<number> {
+  add(identifier: string, value: SetValue, metadata: Metadata, expectedVersion: number): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#push(identifier, value, metadata, expectedVersion, { resolve, reject });
     });
@@ -138,11 +140,7 @@ export class SetBatch {
    * Those of one batch, together. Resolves with what became of each, those of an atomic batch that are not to blame left out.
    * @throws BridgeError where it is not known, or where none was even looked at
    */
-  addBatch(
-    values: readonly (readonly [identifier: string, value: PlainValue])[],
-    metadata: Metadata,
-    atomic: boolean,
-  ): Promise<PortBatchResult> {
+  addBatch(values: SetEntries, metadata: Metadata, atomic: boolean): Promise<PortBatchResult> {
     const from = this.#identifiers.length;
     this.#batches.push({ from, upTo: from + values.length, atomic });
     return new Promise((resolve, reject) => {
@@ -157,7 +155,7 @@ export class SetBatch {
     });
   }
 
-  #push(identifier: string, value: PlainValue, metadata: Metadata, expectedVersion: number, settler: Settler): void {
+  #push(identifier: string, value: SetValue, metadata: Metadata, expectedVersion: number, settler: Settler): void {
     const place = this.#identifiers.length;
     this.#identifiers.push(identifier);
     this.#values.push(value);

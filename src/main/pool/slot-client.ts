@@ -8,7 +8,7 @@ import type { ErrorWire } from '../../shared/errors.js';
 import { type BridgeError, ClosedError, errorFromWire, InvalidValueError } from '../../shared/errors.js';
 import { listedNames } from '../../shared/listed-names.js';
 import { clearImmediate, queueMicrotask, setImmediate } from '../../shared/platform-timers.js';
-import type { AttachCommand, Command, OpenCommand } from '../../shared/port/commands.js';
+import type { AttachCommand, Command, OpenCommand, SetValue } from '../../shared/port/commands.js';
 import type { PortBatchResult, Reply, TurnMessage } from '../../shared/port/replies.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
 import type { LaneMemory, LaneSink } from '../../shared/port/update-lane.js';
@@ -16,11 +16,11 @@ import { LaneReader } from '../../shared/port/update-lane.js';
 import { CellReader } from '../../shared/port/value-cells.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Metadata } from '../../shared/values/metadata.js';
-import type { PlainValue } from '../../shared/wire/link-set-writer.js';
 import type { WatchedVariable } from '../watch/dispatcher.js';
 import { deliverInGroup } from '../watch/dispatcher.js';
 import { HandleTable } from './handle-table.js';
 import type { LanePoller, PolledLane } from './lane-poller.js';
+import type { SetEntries } from './set-batches.js';
 import { SetBatch } from './set-batches.js';
 import { fateOf, lostWithWorker } from './slot-recovery.js';
 
@@ -266,7 +266,7 @@ export class SlotClient implements LaneSink, PolledLane {
   set(
     bridge: number,
     identifier: string,
-    value: PlainValue,
+    value: SetValue,
     source: string,
     metadata: Metadata,
     expectedVersion: number,
@@ -278,7 +278,7 @@ export class SlotClient implements LaneSink, PolledLane {
   /** As `set`, those of one batch. @throws BridgeError of the worker or the server, where that is no answer to one of several */
   update(
     bridge: number,
-    values: readonly (readonly [identifier: string, value: PlainValue])[],
+    values: SetEntries,
     source: string,
     metadata: Metadata,
     atomic: boolean,

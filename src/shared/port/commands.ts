@@ -4,7 +4,7 @@ import type { Priority } from '../delivery/priority.js';
 import type { Overflow } from '../delivery/update-ring.js';
 import type { BackoffOptions } from '../resilience/backoff.js';
 import type { Metadata } from '../values/metadata.js';
-import type { PlainValue } from '../wire/link-set-writer.js';
+import type { OpaqueBinary, VariableInput } from '../values/variable-type.js';
 import type { PortValue } from './port-value.js';
 import type { CellChunk } from './value-cells.js';
 
@@ -83,13 +83,16 @@ export interface AttachCommand {
   readonly isRecovery: boolean;
 }
 
+/** As it was given, but for an OpaqueBinary, which a port would make another object of: that goes by a call. */
+export type SetValue = Exclude<VariableInput, OpaqueBinary>;
+
 /** Sets of one turn, answered one by one (`set-results`). Arrays by place. */
 export interface SetsCommand {
   readonly kind: 'sets';
   readonly id: number;
   readonly bridge: number;
   readonly identifiers: readonly string[];
-  readonly values: readonly PlainValue[];
+  readonly values: readonly SetValue[];
   readonly source: string;
   /** Undefined where none has any. */
   readonly metadata: readonly Metadata[] | undefined;

@@ -13,17 +13,28 @@ export interface BinaryForm {
   readonly bytes: Uint8Array;
 }
 
-/** The bytes are a copy. */
-export function writeBinary(shape: readonly number[], elements: Embedding): BinaryForm {
+/** Types whose values travel so. */
+export type ArrayType = 'embedding' | 'tensor';
+
+/** The bytes are a copy. `meant`: said to a reader who shall take it for nothing else. */
+export function writeBinary(shape: readonly number[], elements: Embedding, meant?: ArrayType): BinaryForm {
   const dtype: Dtype = isFloat32Array(elements) ? 'float32' : 'float64';
   const bytes = new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength).slice();
   if (!IS_LITTLE_ENDIAN) swapBytes(bytes, WIDTHS[dtype]);
-  return { header: `{"dtype":"${dtype}","shape":[${shape.join(',')}]}`, bytes };
+  const said = meant === undefined ? '' : `,"type":"${meant}"`;
+  return { header: `{"dtype":"${dtype}","shape":[${shape.join(',')}]${said}}`, bytes };
+}
+
+/** What a sender who knows no type has said that it is; undefined of any other. */
+export function meantBy(header: string, subject: string): ArrayType | undefined {
+  const read = parseJson(header, `${subject}: binary header`);
+  const meant = isMap(read) ? read.type : undefined;
+  return meant === 'embedding' || meant === 'tensor' ? meant : undefined;
 }
 
 /** @throws InvalidValueError when the bytes are not what the header claims */
 export function readBinary(
-  type: 'embedding' | 'tensor',
+  type: ArrayType,
   header: string,
   bytes: Uint8Array,
   subject: string,

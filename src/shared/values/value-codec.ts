@@ -4,7 +4,7 @@
  */
 import { assert } from '../assert.js';
 import { InvalidValueError } from '../errors.js';
-import { copyOpaque, isOpaqueBinary, readBinary, writeBinary } from './binary-array.js';
+import { copyOpaque, isOpaqueBinary, meantBy, readBinary, writeBinary } from './binary-array.js';
 import { describeValue, refuseValue } from './describe-value.js';
 import { jsonText, parseJson, parseJsonAsDoubles } from './json.js';
 import { copyJson } from './json-copy.js';
@@ -250,12 +250,26 @@ function arrayText(type: 'embedding' | 'tensor', shape: readonly number[], eleme
 }
 
 function decodeBinary(type: VariableType, sent: EncodedValue, subject: string): VariableValue {
+  const header = readText(sent.value, subject);
+  const bytes = sent.binary ?? NO_BYTES;
+  const meant = meantBy(header, subject);
+  // Refused, in the words for what was given.
+  if (meant !== undefined && meant !== type)
+    return normalizeValue(type, readBinary(meant, header, bytes, subject), subject);
   if (type !== 'embedding' && type !== 'tensor') {
     throw new InvalidValueError(
       `${subject}: a ${type} does not travel as binary, which "${sent.typeUrl}" says: send its JSON`,
     );
   }
-  return readBinary(type, readText(sent.value, subject), sent.binary ?? NO_BYTES, subject);
+  const value = readBinary(type, header, bytes, subject);
+  return meant === undefined || bytes.length > BINARY_THRESHOLD_BYTES ? value : asReadFromJson(value);
+}
+
+/** One that is small travels as JSON elsewhere, of doubles: it is the same by either way. */
+function asReadFromJson(value: Embedding | Tensor | OpaqueBinary): Embedding | Tensor | OpaqueBinary {
+  if (isOpaqueBinary(value)) return value;
+  if (isFloatArray(value)) return Float64Array.from(value);
+  return Object.freeze({ shape: value.shape, data: Float64Array.from(value.data) });
 }
 
 /** For the types whose JSON is their value. */

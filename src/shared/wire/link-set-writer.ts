@@ -7,12 +7,18 @@ import { EMPTY_METADATA } from '../values/metadata.js';
 import { ColumnMessage, writeMetadata, writeNumber } from './column-message.js';
 import { FORM, SET_FIELDS, SETS } from './link-row.js';
 
+/** A text of JSON, or a header and the bytes that it tells of. */
+export interface PayloadValue {
+  readonly payload: Uint8Array;
+  readonly binary: Uint8Array | undefined;
+}
+
 /** Values that travel without anybody knowing their variable's type. */
-export type PlainValue = number | boolean | string;
+export type LinkValue = number | boolean | string | PayloadValue;
 
 export interface LinkSet {
   readonly identifier: string;
-  readonly value: PlainValue;
+  readonly value: LinkValue;
   readonly source: string;
   readonly metadata: Metadata;
   /** 0 = whatever version it is at. */
@@ -88,13 +94,21 @@ export class LinkSetWriter {
     return number;
   }
 
-  #value(value: PlainValue): number {
-    if (typeof value === 'boolean') return value ? FORM.TRUE : FORM.FALSE;
-    if (typeof value === 'string') {
-      this.#keyed.text(SET_FIELDS.TEXTS, value);
-      return FORM.TEXT;
+  #value(value: LinkValue): number {
+    switch (typeof value) {
+      case 'number':
+        return writeNumber(value, this.#integers, this.#doubles);
+      case 'boolean':
+        return value ? FORM.TRUE : FORM.FALSE;
+      case 'string':
+        this.#keyed.text(SET_FIELDS.TEXTS, value);
+        return FORM.TEXT;
+      default:
+        this.#keyed.payload(SET_FIELDS.PAYLOADS, value.payload);
+        if (value.binary === undefined) return FORM.PAYLOAD;
+        this.#keyed.payload(SET_FIELDS.PAYLOADS, value.binary);
+        return FORM.HEADER_AND_BYTES;
     }
-    return writeNumber(value, this.#integers, this.#doubles);
   }
 }
 

@@ -8,9 +8,11 @@ import type { Deadlines } from '../../shared/deadlines.js';
 import { deadlineOf } from '../../shared/deadlines.js';
 import { BridgeError, InternalError, QuotaExceededError, UnavailableError } from '../../shared/errors.js';
 import type { ChangeCall, SetsCommand, SetsOfBatch } from '../../shared/port/commands.js';
+import { MESSAGE_BYTES } from '../../shared/wire/link-row.js';
 import type { Connection } from '../connection/connection.js';
 import type { QueuedCall } from './call-order.js';
 import { CallOrder } from './call-order.js';
+import { bytesOfSet, linkValueOf } from './link-value.js';
 import { NameGate } from './name-gate.js';
 import { SetsUnderWay } from './sets-under-way.js';
 import { SlotBatch } from './slot-batch.js';
@@ -89,19 +91,33 @@ export class Changes {
         batch = batches.next().value;
         continue;
       }
-      const set = new SlotSet(command, place, deadlineMs, owner);
-      if (transport === 'link') this.#giveToLink(set);
+      const value = transport === 'link' ? linkValueOf(command.values[place]) : undefined;
+      const set = new SlotSet(command, place, value ?? NOT_SENT, deadlineMs, owner);
+      if (value !== undefined && bytesOfSet(set) <= this.#maxSetBytes) this.#giveToLink(set);
       else set.reroute();
     }
   }
 
   #makeBatch(command: SetsCommand, sets: SetsOfBatch, deadlineMs: number, owner: SetsOwner): void {
-    const { transport, maxRequestBytes } = this.#connection;
     const batch = new SlotBatch(command, sets, deadlineMs, owner);
-    // Whole in one message, beside whatever else is in it.
-    const fits = !sets.atomic || batch.messageBytes <= maxRequestBytes / 4;
-    if (transport === 'link' && fits) this.#giveToLink(batch);
+    if (this.#connection.transport === 'link' && batch.isForLink && this.#fits(batch)) this.#giveToLink(batch);
     else batch.reroute();
+  }
+
+  #fits({ isAtomic, sets }: SlotBatch): boolean {
+    if (!isAtomic) return sets.every((set) => bytesOfSet(set) <= this.#maxSetBytes);
+    // Whole in one message, beside whatever else is in it.
+    const bytes = sets.reduce((sum, set) => sum + bytesOfSet(set), 0);
+    return sets.length <= MAX_ATOMIC_SETS && bytes <= this.#maxAtomicBytes;
+  }
+
+  /** Of one set on the link: a larger one would hold up those behind it, and goes by a call of its own. */
+  get #maxSetBytes(): number {
+    return Math.min(MESSAGE_BYTES, this.#maxAtomicBytes);
+  }
+
+  get #maxAtomicBytes(): number {
+    return this.#connection.maxRequestBytes / 4;
   }
 
   /** Resolves when every caller is told: each is, by its deadline. What it asked for may have its place for longer. */
@@ -216,6 +232,11 @@ function lineOf(calls: UnaryCalls, queuedSets: number): Line {
   const order = new CallOrder<QueuedCall>(queuedSets);
   return { order, gate: new NameGate(order, calls, queuedSets), size: 0 };
 }
+
+/** Of a set that goes by a call: nobody reads it. */
+const NOT_SENT = 0;
+/** Of an atomic batch on the link, where it is one message. */
+const MAX_ATOMIC_SETS = 4_096;
 
 /** Of a change that waited in vain. */
 function tooLate(): UnavailableError {

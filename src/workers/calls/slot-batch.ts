@@ -8,7 +8,8 @@ import type { SetsCommand, SetsOfBatch } from '../../shared/port/commands.js';
 import type { PortBatchResult } from '../../shared/port/replies.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import { EMPTY_METADATA } from '../../shared/values/metadata.js';
-import type { PlainValue } from '../../shared/wire/link-set-writer.js';
+import type { LinkValue } from '../../shared/wire/link-set-writer.js';
+import { linkValueOf } from './link-value.js';
 import type { QueuedSet } from './set-queue.js';
 import type { Round } from './sets-under-way.js';
 import type { CallOutcome, LinkChange, SetsOwner } from './slot-set.js';
@@ -18,6 +19,8 @@ export class SlotBatch implements LinkChange, CallOutcome {
   round: Round | undefined = undefined;
   /** In order. */
   readonly sets: readonly QueuedSet[];
+  /** The link can carry each of them. */
+  readonly isForLink: boolean;
   readonly #command: SetsCommand;
   readonly #isAtomic: boolean;
   readonly #owner: SetsOwner;
@@ -33,20 +36,22 @@ export class SlotBatch implements LinkChange, CallOutcome {
     this.#owner = owner;
     this.#left = upTo - from;
     const sets: QueuedSet[] = [];
+    let isForLink = true;
     for (let place = from; place < upTo; place += 1) {
-      sets.push(new BatchSet(this, command, place, deadlineMs, atomic ? upTo - place : 1, atomic && place > from));
+      const value = linkValueOf(command.values[place]);
+      isForLink &&= value !== undefined;
+      // Where one of them goes by a call all do, and nobody reads it.
+      const sent = value ?? 0;
+      sets.push(
+        new BatchSet(this, command, place, sent, deadlineMs, atomic ? upTo - place : 1, atomic && place > from),
+      );
     }
     this.sets = sets;
+    this.isForLink = isForLink;
   }
 
-  /** Of an atomic one: about how many bytes its message has. */
-  get messageBytes(): number {
-    let bytes = 0;
-    for (const { identifier, value, metadata } of this.sets) {
-      bytes += BYTES_AROUND_A_SET + 3 * (identifier.length + (typeof value === 'string' ? value.length : 0));
-      for (const key of Object.keys(metadata)) bytes += 3 * (key.length + metadata[key]!.length);
-    }
-    return bytes;
+  get isAtomic(): boolean {
+    return this.#isAtomic;
   }
 
   get identifiers(): readonly string[] {
@@ -121,7 +126,7 @@ export class SlotBatch implements LinkChange, CallOutcome {
 
 class BatchSet implements QueuedSet {
   readonly identifier: string;
-  readonly value: PlainValue;
+  readonly value: LinkValue;
   readonly source: string;
   readonly metadata: Metadata;
   readonly expectedVersion = 0;
@@ -137,6 +142,7 @@ class BatchSet implements QueuedSet {
     batch: SlotBatch,
     command: SetsCommand,
     place: number,
+    value: LinkValue,
     deadlineMs: number,
     batchLeft: number,
     isBehind: boolean,
@@ -144,7 +150,7 @@ class BatchSet implements QueuedSet {
     this.#batch = batch;
     this.#place = place;
     this.identifier = command.identifiers[place]!;
-    this.value = command.values[place]!;
+    this.value = value;
     this.source = command.source;
     this.metadata = isBehind ? EMPTY_METADATA : (command.metadata?.[place] ?? EMPTY_METADATA);
     this.deadlineMs = deadlineMs;
@@ -178,6 +184,3 @@ class BatchSet implements QueuedSet {
 function notToBlame(): BatchRefusedError {
   return new BatchRefusedError('another of its batch was refused');
 }
-
-/** Columns of a number, a kind, a target. */
-const BYTES_AROUND_A_SET = 24;

@@ -6,7 +6,7 @@ import type { BridgeError } from '../../shared/errors.js';
 import type { ChangeCall, SetsCommand } from '../../shared/port/commands.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import { EMPTY_METADATA } from '../../shared/values/metadata.js';
-import type { PlainValue } from '../../shared/wire/link-set-writer.js';
+import type { LinkValue } from '../../shared/wire/link-set-writer.js';
 import type { QueuedSet } from './set-queue.js';
 import type { Round } from './sets-under-way.js';
 
@@ -44,7 +44,7 @@ export interface CallOutcome {
 
 export class SlotSet implements QueuedSet, LinkChange, CallOutcome {
   readonly identifier: string;
-  readonly value: PlainValue;
+  readonly value: LinkValue;
   readonly source: string;
   readonly metadata: Metadata;
   readonly expectedVersion: number;
@@ -53,12 +53,15 @@ export class SlotSet implements QueuedSet, LinkChange, CallOutcome {
   readonly isFollowed = false;
   isOver = false;
   round: Round | undefined = undefined;
+  readonly #command: SetsCommand;
   readonly #place: number;
   readonly #owner: SetsOwner;
 
-  constructor(command: SetsCommand, place: number, deadlineMs: number, owner: SetsOwner) {
+  /** `value`: as the link carries it. */
+  constructor(command: SetsCommand, place: number, value: LinkValue, deadlineMs: number, owner: SetsOwner) {
+    this.#command = command;
     this.identifier = command.identifiers[place]!;
-    this.value = command.values[place]!;
+    this.value = value;
     this.source = command.source;
     this.metadata = command.metadata?.[place] ?? EMPTY_METADATA;
     this.expectedVersion = command.expectedVersions?.[place] ?? 0;
@@ -99,7 +102,7 @@ export class SlotSet implements QueuedSet, LinkChange, CallOutcome {
 
   reroute(): void {
     const { identifier, source, metadata, expectedVersion } = this;
-    const value = { value: this.value, isOpaque: false };
+    const value = { value: this.#command.values[this.#place], isOpaque: false };
     this.#owner.call(this, { name: 'set', identifier, value, source, metadata, expectedVersion }, this);
   }
 

@@ -59,7 +59,7 @@ describe('a batch of sets', () => {
   });
 
   test('that is atomic goes together, and says its metadata once', () => {
-    const { sets, messageBytes } = make(true);
+    const { sets, isAtomic, isForLink } = make(true);
     assert.deepEqual(
       sets.map(({ batchLeft, isFollowed, metadata }) => [batchLeft, isFollowed, metadata]),
       [
@@ -68,7 +68,7 @@ describe('a batch of sets', () => {
         [1, false, {}],
       ],
     );
-    assert.ok(messageBytes > 3);
+    assert.deepEqual([isAtomic, isForLink], [true, true]);
   });
 
   test('goes by one call where the link cannot make it, with what became of each', () => {

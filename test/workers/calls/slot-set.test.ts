@@ -30,11 +30,11 @@ beforeEach(() => {
 });
 
 test('a set goes by the link, is told and ends together, unless its time is up before', () => {
-  const set = new SlotSet(COMMAND, 0, 1_000, owner);
+  const set = new SlotSet(COMMAND, 0, 1, 1_000, owner);
   set.start();
   set.settle(3);
-  new SlotSet(COMMAND, 1, 1_000, owner).fail(new InvalidValueError('no'));
-  const late = new SlotSet(COMMAND, 1, 1_000, owner);
+  new SlotSet(COMMAND, 1, true, 1_000, owner).fail(new InvalidValueError('no'));
+  const late = new SlotSet(COMMAND, 1, true, 1_000, owner);
   late.expire(new UnknownOutcomeError('?'));
   assert.deepEqual(told.splice(0), ['0=3', 'end', '1=INVALID_VALUE', 'end', '1=UNKNOWN_OUTCOME']);
   late.end();
@@ -43,14 +43,14 @@ test('a set goes by the link, is told and ends together, unless its time is up b
 });
 
 test('one that never had its turn is told, and has no end', () => {
-  new SlotSet(COMMAND, 0, 1_000, owner).refuse(new UnavailableError('too late'));
+  new SlotSet(COMMAND, 0, 1, 1_000, owner).refuse(new UnavailableError('too late'));
   assert.deepEqual(told, ['0=UNAVAILABLE']);
 });
 
 test('by a call it is the same set, in its own time, and comes to what the call comes to', () => {
-  new SlotSet(COMMAND, 0, 900, owner).reroute();
+  new SlotSet(COMMAND, 0, 1, 900, owner).reroute();
   hasLink = false;
-  new SlotSet(COMMAND, 1, 1_000, owner).start();
+  new SlotSet(COMMAND, 1, true, 1_000, owner).start();
   assert.deepEqual(sent, []);
   assert.deepEqual(
     calls.map(([{ identifiers, deadlineMs }]) => [identifiers, deadlineMs]),
