@@ -27,10 +27,18 @@ from ._core.link_events import (
     Update,
     Welcome,
 )
-from ._core.link_session import FromRevision, LinkSession, LinkSet
+from ._core.link_session import FromRevision, LinkSession, LinkSet, Resume
 from ._core.set_queue import QueuedSet
 from ._wire.messages import LINK_PATH
-from .errors import BridgeError, ErrorDetails, LostSetsError, SessionNotFoundError, UnavailableError, UnknownOutcomeError
+from .errors import (
+    BridgeError,
+    ErrorDetails,
+    LostSetsError,
+    MessageTooLargeError,
+    SessionNotFoundError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
 from .verdict import PERMANENT, REJOIN, error_of_call, verdict_of
 from .watch_feed import WatchFeed
 
@@ -106,7 +114,8 @@ class LinkCarrier:
         self._feeds[number] = feed
         self._numbers[feed] = number
         self._resumes[number] = isinstance(request.resume, FromRevision)
-        try:
+
+        def ask(resume: Optional[Resume]) -> None:
             self.session.watch(
                 number,
                 request.identifiers,
@@ -115,9 +124,18 @@ class LinkCarrier:
                 wait_missing=request.waits,
                 wants_mark=True,
                 condition=feed.condition,
-                resume=request.resume,
+                resume=resume,
                 atomic=feed.options.atomic,
             )
+
+        try:
+            try:
+                ask(request.resume)
+            except MessageTooLargeError:
+                # It was opened without the versions of its variables, and comes back without them: with their present values.
+                if request.resume is None:
+                    raise
+                ask(None)
         except BridgeError as error:
             self._forget(number)
             connection.feeds.pop(feed, None)

@@ -59,7 +59,7 @@ from .session_options import (
 )
 from .tls_options import read_tls
 from .types import VariableInfo, VariableUpdate, VersionedValue
-from .watch import Watch, check_identifier, read_callback, read_names, read_period, read_watch_options
+from .watch import MAX_PERIOD_MS, Watch, check_identifier, read_callback, read_names, read_period, read_watch_options
 from .watch_feed import WatchFeed, WatchOptions
 from .wire_mapping import encoded, encoded_to_set, entry_of, info_of, value_of
 
@@ -131,7 +131,7 @@ class SessionContext:
             probe_timeout_ms: for the answer then; without one the connection is made again.
             spacing_ms: over the link, how far apart the server sends messages of updates while they come, 0 to 100; the first after a pause goes at
                 once, and so do answers. A message costs a Python process as much as twenty updates. 0 = each turn of the server.
-            max_message_bytes: of the largest message taken or sent, from 1,024.
+            max_message_bytes: of the largest message taken or sent, 1,024 to 2,147,483,647.
             backoff: between attempts to return, once every endpoint has failed.
             max_attempts: failed attempts in a row after which the session fails; 0 = never.
             on_state: a plain function that is told `live`, `backoff` and the other states.
@@ -157,9 +157,9 @@ class SessionContext:
             max_attempts=read_whole("max_attempts", max_attempts, 0),
             connect_timeout_ms=read_period("connect_timeout_ms", connect_timeout_ms, 1),
             call_timeout_ms=read_period("call_timeout_ms", call_timeout_ms, 1),
-            heartbeat_ms=read_whole("heartbeat_ms", heartbeat_ms, 100),
+            heartbeat_ms=read_whole("heartbeat_ms", heartbeat_ms, 100, MAX_PERIOD_MS),
             probe_timeout_ms=read_period("probe_timeout_ms", probe_timeout_ms, 1),
-            max_message_bytes=read_whole("max_message_bytes", max_message_bytes, 1024),
+            max_message_bytes=read_whole("max_message_bytes", max_message_bytes, 1024, 2**31 - 1),
             metadata=read_session_metadata(metadata),
             spacing_ms=read_whole("spacing_ms", spacing_ms, 0, MAX_SPACING_MS),
         )
@@ -316,10 +316,11 @@ class SessionContext:
 
     async def get_variables(self, identifiers: Union[str, Iterable[str]]) -> Dict[str, Any]:
         """
-        Values by the identifiers asked for, in one or a few calls; those that are missing are left out. An empty list gives an empty dict.
+        Values by the identifiers asked for and in their order, in one or a few calls; those that are missing are left out. An empty list gives an empty dict.
         """
         connection = self._usable()
-        wanted: Sequence[str] = read_names(identifiers, "get_variables", 0)
+        asked = read_names(identifiers, "get_variables", 0)
+        wanted: Sequence[str] = asked
         values: Dict[str, Any] = {}
         while wanted:
             request = BatchGetVariablesRequest(
@@ -332,7 +333,8 @@ class SessionContext:
                     variable.id, variable.name, values[identifier], variable.version, connection.loop.time()
                 )
             wanted = list(answer.remaining_identifiers)
-        return values
+        # A map on the wire has no order.
+        return {identifier: values[identifier] for identifier in asked if identifier in values}
 
     async def set_variable(
         self,

@@ -31,7 +31,7 @@ def read_session_metadata(metadata: Any) -> Dict[str, str]:
     """A copy. Raises InvalidOptionsError that names the key."""
     try:
         return copy_metadata(metadata, "connect")
-    except InvalidValueError as cause:
+    except (InvalidArgumentError, InvalidValueError) as cause:
         raise InvalidOptionsError(cause.message) from cause
 
 

@@ -22,7 +22,7 @@ from ._wire.messages import (
     UnwatchVariablesRequest,
     WatchVariablesRequest,
 )
-from .errors import BridgeError, UnavailableError, UnsupportedError
+from .errors import BridgeError, MessageTooLargeError, UnavailableError, UnsupportedError
 from .verdict import PERMANENT, RECONNECT, REJOIN, error_of_call, headers_of, text_of, verdict_of
 from .watch_feed import WatchFeed
 from .wire_mapping import KIND_OF_TYPE, update_of
@@ -185,7 +185,15 @@ class StreamCarrier:
                 request_serializer=method.request.SerializeToString,
                 response_deserializer=method.response.FromString,
             )
-        call = stream.call = self._open(self._request(stream), metadata=connection.headers)
+        request = self._request(stream)
+        if request.ByteSize() > connection.max_request_bytes:
+            # It was opened without the versions of its variables, and comes back without them: with their present values.
+            request.ClearField("resume")
+            request.ClearField("resume_epoch")
+        size = request.ByteSize()
+        if size > connection.max_request_bytes:
+            return MessageTooLargeError.of("WatchVariables", "request", size, connection.max_request_bytes)
+        call = stream.call = self._open(request, metadata=connection.headers)
         linked = LinkedFeed(0, False)
         try:
             is_registered = False

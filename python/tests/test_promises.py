@@ -9,6 +9,7 @@ from servers import Server, Wire, asynchronous, take, until
 from bridged_state import (
     BufferOverflowError,
     ClosedError,
+    MessageTooLargeError,
     SessionContext,
     UnavailableError,
     UnknownOutcomeError,
@@ -276,3 +277,29 @@ async def test_a_watch_may_ask_not_to_return(server: Server, session_id: str, tr
             with pytest.raises(UnavailableError):
                 async for _ in watch:
                     pass
+
+
+@asynchronous
+async def test_a_watch_that_could_be_opened_comes_back(server: Server, session_id: str, transport: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id) as setter, Wire(server.port) as wire:
+        names = [f"a name of about forty characters/{number:06}" for number in range(250)]
+        await asyncio.gather(*(setter.register_variable(name, "integer", 0) for name in names))
+        # Its versions beside its names are more than that.
+        limit = 16 * 1024
+        async with SessionContext.connect(wire.endpoint, session_id, transport=transport, max_message_bytes=limit) as session:
+            # Over a link a watch with a condition comes back by versions.
+            watch = session.watch_variables(names, condition={"gte": 0})
+            await watch.synced()
+            # Nobody is there until all are set.
+            wire.target = 1
+            wire.cut()
+            for value in (1, 2, 3):
+                await setter.set_variable(names[7], value)
+            wire.target = server.port
+            (update,) = await take(watch, 1)
+            assert (update.old_value, update.value, update.missed, update.resync) == (0, 3, 2, True), "the request fitted: name more"
+            await setter.set_variable(names[7], 4)
+            (update,) = await take(watch, 1)
+            assert (update.old_value, update.value, update.missed, update.resync) == (3, 4, 0, False)
+            with pytest.raises(MessageTooLargeError):
+                await session.watch_variables([*names, *(f"more/{name}" for name in names)], missing="wait").ready()

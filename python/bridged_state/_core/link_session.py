@@ -312,7 +312,7 @@ class LinkSession:
         self.epoch = welcome.epoch
         self.asks_conditions = welcome.asks_conditions
         if welcome.max_bytes > 0:
-            self.max_request_bytes = welcome.max_bytes
+            self.max_request_bytes = min(self.max_request_bytes, welcome.max_bytes)
         return Welcome(
             welcome.epoch,
             welcome.heartbeat_ms,

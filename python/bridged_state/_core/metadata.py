@@ -7,14 +7,21 @@ from .describe_value import describe_value
 
 MAX_NAME_CHARACTERS = 256
 """Characters of a name."""
+MAX_ENTRIES = 16_384
+"""Of a map, as servers take it: by a link it would end that, and again whenever it is sent again."""
 
 
 def copy_metadata(given: Any, subject: str) -> Dict[str, str]:
-    """A copy. None is an empty one. Raises InvalidValueError when it is no map, or something in it is not a string that UTF-8 can say."""
+    """
+    A copy. None is an empty one. Raises InvalidArgumentError for too many entries, and InvalidValueError when it is no map, or something in it is not a
+    string that UTF-8 can say.
+    """
     if given is None:
         return {}
     if not isinstance(given, Mapping):
         raise InvalidValueError(f"{subject}: metadata is a dict of strings, not {describe_value(given)}")
+    if len(given) > MAX_ENTRIES:
+        raise InvalidArgumentError(f"{subject}: metadata has {len(given)} entries: give at most {MAX_ENTRIES}")
     copy: Dict[str, str] = {}
     for key, value in given.items():
         if not isinstance(key, str) or not isinstance(value, str):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from bridged_state._core.metadata import check_name, copy_metadata
-from bridged_state.errors import InvalidNameError, InvalidValueError
+from bridged_state.errors import InvalidArgumentError, InvalidNameError, InvalidValueError
 
 
 def test_metadata_is_copied() -> None:
@@ -12,6 +12,13 @@ def test_metadata_is_copied() -> None:
     copy = copy_metadata(given, "x")
     assert copy == given and copy is not given
     assert copy_metadata(None, "x") == {}
+
+
+def test_as_many_as_servers_take() -> None:
+    many = {str(number): "" for number in range(16_384)}
+    assert copy_metadata(many, "x") == many
+    with pytest.raises(InvalidArgumentError, match="x: metadata has 16385 entries"):
+        copy_metadata({**many, "more": ""}, "x")
 
 
 @pytest.mark.parametrize("given", [5, "ab", ["a"], {1: "a"}, {"a": 1}, {"a": None}, {"\ud800": "a"}, {"a": "\ud800"}], ids=ascii)
