@@ -396,7 +396,7 @@ export const WatchOptionsSchema = v.strictObject({
     v.pipe(
       v.picklist(['conflate', 'drop-oldest', 'error']),
       v.description(
-        'What happens when they are full: keep the newest of each variable, drop the oldest, or fail the watch.',
+        'What happens when they are full: keep the newest of each variable, drop the oldest but what says that a variable is there or gone, or fail the watch.',
       ),
     ),
     'conflate',

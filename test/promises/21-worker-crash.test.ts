@@ -99,3 +99,54 @@ test('what is registered while the worker of a watch that waits for it is gone i
   ]);
   assert.deepEqual(seen.errors, []);
 });
+
+test('what was the oldest in a buffer that drops its oldest is known to a fresh worker, by both carriers, initial value or not', async () => {
+  await using proxy = await TcpProxy.start(server.port);
+  const sessionId = 'dropped-oldest';
+  await using writer = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0, sessionId });
+  // More than have room on their way to the main thread, and in the buffer.
+  const credits = 64;
+  await using pool = await WorkerPool.open({ workers: 1, credits });
+  const open = { endpoint: proxy.endpoint, pool, sessionId, verify: true, ...SOON } as const;
+  await using linked = await BridgedState.open({ ...open, transport: 'link' });
+  await using streamed = await BridgedState.open({ ...open, transport: 'stream' });
+  const names = Array.from({ length: 2 * credits }, (_, number) => `${number}`.padStart(3, '0'));
+  await Promise.all(names.map((name) => writer.registerVariable(name, 'integer', 0)));
+  await writer.updateVariables(Object.fromEntries(names.map((name) => [name, 1])));
+  const watched = [];
+  for (const state of [linked, streamed]) {
+    for (const includeInitial of [false, true]) {
+      const seen = new SeenUpdates();
+      const { onError, onState } = seen;
+      const options = { includeInitial, bufferLimit: 1, overflow: 'drop-oldest', onError, onState } as const;
+      const watch = await state.watchVariables({ pattern: '*' }, seen.watcher, options);
+      await within(10_000, watch.synced, 'the word that the watch is in step');
+      assert.equal(seen.all.length, includeInitial ? names.length : 0);
+      watched.push({ watch, seen, initial: seen.all.length });
+    }
+  }
+
+  proxy.cut();
+  const lost = watched.map(({ seen }) =>
+    seen.when(10_000, () => seen.states.includes('connecting'), 'the word that a worker died'),
+  );
+  await pool.restartWorker(0);
+  await Promise.all(lost);
+  const [gone, ...changed] = names.filter((_, number) => number % 16 === 1) as [string, ...string[]];
+  await writer.deleteVariable(gone);
+  for (const name of changed) await writer.setVariable(name, 2);
+  proxy.mend();
+
+  for (const { watch, seen, initial } of watched) {
+    await seen.when(20_000, () => seen.last?.identifier === changed.at(-1), 'the last that was set meanwhile');
+    assert.deepEqual(seen.rows().slice(initial), [
+      [1, undefined, 3, 0, false],
+      ...changed.map(() => [1, 2, 3, 0, false]),
+    ]);
+    assert.deepEqual(
+      [...watch.identifiers].sort(),
+      names.filter((name) => name !== gone),
+    );
+    assert.deepEqual(seen.errors, []);
+  }
+});

@@ -1,7 +1,11 @@
 /**
- * Bounded queue of one watch's or stream's updates, in order. Path: port line -> [ring] -> port line; also the server's outbox and the iterator's buffer.
- * Full: overflow decides; what is left out is counted in the `missed` of the variable's next one. Never grows past its limit, or one entry a variable where that is more.
- * Closed: the owner drops it.
+ * Bounded queue of one watch's updates, in order. Path: port line -> [ring] -> port line; also the iterator's buffer, and what waits on the main thread.
+ * Full: overflow decides; what is left out is counted in the `missed` of the variable's next one. Never grows past its limit, or one entry a variable
+ * where that is more; with `drop-oldest` its limit and one entry a variable. Closed: the owner drops it.
+ *
+ * Invariant: whoever takes until the ring is empty knows of each variable which of its lives the ring was told of, and whether that is over. So no
+ * overflow leaves out an entry that says a lineage or a deletion, unless a newer one of its key says it instead: a watch that goes on elsewhere, as
+ * after the death of its worker, is asked for from what its taker knows, and what that does not know counts as new.
  */
 import Denque from 'denque';
 import type { Lineage } from './update.js';
@@ -17,7 +21,7 @@ export interface RingEntry {
   missed: number;
   filtered: number;
   flags: number;
-  /** Where it is said, the one that stays says it. */
+  /** The variable's life begins with it: the entry is not left out, or the newer one that stands for it says it. */
   lineage?: Lineage | undefined;
 }
 
@@ -26,11 +30,13 @@ export class UpdateRing<T extends RingEntry> {
   readonly #overflow: Overflow;
   readonly #groupOf: ((entry: T) => unknown) | undefined;
   readonly #queue = new Denque<T>();
-  /** Entries that somebody will get; the queue also holds superseded ones. */
+  /** Entries of the queue that somebody will get; it also holds superseded ones. */
   #size = 0;
   /** Each key's newest entry; kept only from the first conflation until the ring is empty. */
   #newest: Map<unknown, T> | undefined;
-  /** What was dropped and its key's next entry has to tell. */
+  /** It was their turn to be dropped, and they may not be: older than all of the queue, one a key. */
+  #spared: UpdateRing<T> | undefined;
+  /** What was dropped and its key's next entry of the queue has to tell: it is newer than what is spared of the key. */
   #dropped: Map<unknown, T> | undefined;
   #missedTotal = 0;
 
@@ -45,22 +51,22 @@ export class UpdateRing<T extends RingEntry> {
   }
 
   get size(): number {
-    return this.#size;
+    return this.#size + (this.#spared?.size ?? 0);
   }
 
   /** Nothing waits, and nothing that was left out has still to be told: the next update may go past the ring. */
   get isIdle(): boolean {
-    return this.#size === 0 && this.#dropped === undefined;
+    return this.size === 0 && this.#dropped === undefined;
   }
 
   /** Updates that this ring left out since it was made. */
   get missedTotal(): number {
-    return this.#missedTotal;
+    return this.#missedTotal + (this.#spared?.missedTotal ?? 0);
   }
 
   /** Updates left out that the waiting ones, or the next of their keys, have still to tell. Looks at each: for statistics. */
   missedWaiting(): number {
-    let missed = 0;
+    let missed = this.#spared?.missedWaiting() ?? 0;
     for (let place = 0; place < this.#queue.length; place += 1) {
       const entry = this.#queue.peekAt(place)!;
       if ((entry.flags & SUPERSEDED) === 0) missed += entry.missed;
@@ -71,7 +77,7 @@ export class UpdateRing<T extends RingEntry> {
 
   /** Updates that a condition kept out before the waiting ones, or before the next of their keys. */
   filteredWaiting(): number {
-    let filtered = 0;
+    let filtered = this.#spared?.filteredWaiting() ?? 0;
     for (let place = 0; place < this.#queue.length; place += 1) {
       const entry = this.#queue.peekAt(place)!;
       if ((entry.flags & SUPERSEDED) === 0) filtered += entry.filtered;
@@ -93,7 +99,7 @@ export class UpdateRing<T extends RingEntry> {
           this.#append(entry);
           return true;
         case 'drop-oldest':
-          this.#dropOldestGroup(entry);
+          this.#makeRoom(entry);
           this.#append(entry);
           return true;
         case 'conflate':
@@ -109,6 +115,8 @@ export class UpdateRing<T extends RingEntry> {
 
   /** The oldest entry, or undefined when there is none. */
   take(): T | undefined {
+    const spared = this.#spared?.take();
+    if (spared !== undefined) return spared;
     for (let entry = this.#queue.shift(); entry !== undefined; entry = this.#queue.shift()) {
       if ((entry.flags & SUPERSEDED) !== 0) continue;
       this.#size -= 1;
@@ -143,15 +151,17 @@ export class UpdateRing<T extends RingEntry> {
       this.#size += 1;
     }
     for (const [key, dropped] of this.#dropped ?? []) if (isUnwanted(dropped)) this.#dropped?.delete(key);
+    this.#spared?.removeWhere(isUnwanted);
     if (this.#size === 0) this.#newest = undefined;
     if (this.#dropped?.size === 0) this.#dropped = undefined;
   }
 
   /** What an elder ring, which is empty, has still to tell of what it dropped. */
   inherit(elder: UpdateRing<T>): void {
+    const spared = this.#spared === undefined ? undefined : this.#spared.#newest;
     for (const [key, dropped] of elder.#dropped ?? []) {
       this.#dropped ??= new Map();
-      const own = this.#dropped.get(key);
+      const own = spared?.get(key) ?? this.#dropped.get(key);
       if (own === undefined) this.#dropped.set(key, dropped);
       else absorb(own, dropped);
     }
@@ -160,6 +170,7 @@ export class UpdateRing<T extends RingEntry> {
 
   clear(): void {
     this.#queue.clear();
+    this.#spared?.clear();
     this.#size = 0;
     this.#newest = undefined;
     this.#dropped = undefined;
@@ -198,23 +209,18 @@ export class UpdateRing<T extends RingEntry> {
     for (const entry of entries) if ((entry.flags & SUPERSEDED) === 0) this.#queue.push(entry);
   }
 
-  #dropOldestGroup(incoming: T): void {
-    // Deletions stay, one a variable: what is behind them goes.
-    let place = 0;
-    while (place < this.#size && (this.#queue.peekAt(place)!.flags & DELETED_MASK) !== 0) place += 1;
-    if (this.#groupOf === undefined) {
-      this.#dropAt(place);
-      return;
-    }
-    const first = this.#queue.peekAt(place);
-    if (first === undefined) return;
-    const group = this.#groupOf(first);
-    // A group larger than the limit is not torn: the ring holds all of it.
-    if (group === this.#groupOf(incoming)) return;
-    for (let next: T | undefined = first; next !== undefined && this.#groupOf(next) === group; ) {
-      if ((next.flags & DELETED_MASK) !== 0) place += 1;
-      else this.#dropAt(place);
-      next = this.#queue.peekAt(place);
+  /** The oldest go, group by group. */
+  #makeRoom(incoming: T): void {
+    while (this.#size >= this.#limit) {
+      if (this.#groupOf === undefined) {
+        this.#leaveOut(this.#queue.shift()!);
+        continue;
+      }
+      const group = this.#groupOf(this.#queue.peekFront()!);
+      // A group larger than the limit is not torn: the ring holds all of it.
+      if (group === this.#groupOf(incoming)) return;
+      do this.#leaveOut(this.#queue.shift()!);
+      while (this.#size > 0 && this.#groupOf(this.#queue.peekFront()!) === group);
     }
   }
 
@@ -224,10 +230,14 @@ export class UpdateRing<T extends RingEntry> {
     return this.#groupOf !== undefined && newest !== undefined && this.#groupOf(newest) === this.#groupOf(entry);
   }
 
-  #dropAt(place: number): void {
-    const oldest = this.#queue.removeOne(place);
-    if (oldest === undefined) return;
+  #leaveOut(oldest: T): void {
     this.#size -= 1;
+    if (oldest.lineage !== undefined || (oldest.flags & DELETED_MASK) !== 0) {
+      this.#tellDropped(oldest);
+      this.#spared ??= new UpdateRing(ONE_A_KEY, 'conflate');
+      this.#spared.push(oldest);
+      return;
+    }
     this.#dropped ??= new Map();
     const earlier = this.#dropped.get(oldest.key);
     if (earlier !== undefined) absorb(oldest, earlier);
@@ -236,7 +246,7 @@ export class UpdateRing<T extends RingEntry> {
   }
 
   #tellDropped(entry: T): void {
-    const dropped = this.#dropped!.get(entry.key);
+    const dropped = this.#dropped?.get(entry.key);
     if (dropped === undefined) return;
     absorb(entry, dropped);
     this.#dropped!.delete(entry.key);
@@ -264,6 +274,9 @@ export function absorb(newer: RingEntry, elder: RingEntry): number {
   }
   return leftOut;
 }
+
+/** A limit that each entry is above. */
+const ONE_A_KEY = 0;
 
 function isChange({ flags }: RingEntry): boolean {
   return (flags & (BASELINE | INITIAL)) === 0 || (flags & JOINED) !== 0;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import type { Lineage } from '../../../src/shared/delivery/update.js';
 import {
   BASELINE,
   DELETED_MASK,
@@ -80,6 +81,9 @@ interface Seen {
   old: unknown;
   /** Those waiting: each with the old value that it may say. */
   waiting: { version: number; old: unknown; saysOld: boolean }[];
+  /** That it was pushed with last, and that it was taken with. */
+  lineage: Lineage | undefined;
+  heard: Lineage | undefined;
 }
 
 /** Drives a ring and checks, update by update, what a watch behind it is promised. */
@@ -89,10 +93,15 @@ class Watched {
   #revision = 0;
   readonly #seen = new Map<string, Seen>();
   readonly #limit: number;
+  readonly #overflow: Overflow;
+  readonly #saysLineages: boolean;
   missedBefore = 0;
 
-  constructor(limit: number, overflow: Overflow) {
+  /** `saysLineages`: with the first of each key, and with a resync. */
+  constructor(limit: number, overflow: Overflow, saysLineages: boolean) {
     this.#limit = limit;
+    this.#overflow = overflow;
+    this.#saysLineages = saysLineages;
     this.ring = new UpdateRing<Entry>(limit, overflow);
   }
 
@@ -109,12 +118,17 @@ class Watched {
     if (filtered > 0) flags |= HAS_OLD;
     this.#revision += 1;
     const value = `${step.key}${version}`;
-    const next = entry(step.key, version, { revision: this.#revision, value, old, missed: skipped, filtered, flags });
+    const begins = this.#saysLineages && (isFirst || (flags & RESYNC) !== 0);
+    const lineage = begins ? { epoch: value, variableId: step.key } : undefined;
+    const more = { revision: this.#revision, value, old, missed: skipped, filtered, flags, lineage };
+    const next = entry(step.key, version, more);
     this.missedBefore += skipped;
     assert.equal(this.ring.push(next), true);
 
-    const now: Seen = seen ?? { version, isGone: false, from: undefined, old: undefined, waiting: [] };
+    const nobody = { isGone: false, from: undefined, old: undefined, lineage: undefined, heard: undefined };
+    const now: Seen = seen ?? { version, waiting: [], ...nobody };
     now.version = version;
+    now.lineage = lineage ?? now.lineage;
     now.isGone = (flags & DELETED_MASK) !== 0;
     // A baseline that nobody gets is still what the next one counts and chains from.
     if ((flags & BASELINE) !== 0) now.from = version;
@@ -124,10 +138,9 @@ class Watched {
       saysOld: (flags & (BASELINE | HAS_OLD)) !== 0,
     });
     this.#seen.set(step.key, now);
-    assert.ok(
-      this.ring.size <= Math.max(this.#limit, this.#seen.size),
-      `${this.ring.size} wait, of limit ${this.#limit}`,
-    );
+    const keys = this.#seen.size;
+    const most = this.#overflow === 'conflate' ? Math.max(this.#limit, keys) : this.#limit + keys;
+    assert.ok(this.ring.size <= most, `${this.ring.size} wait, of limit ${this.#limit}`);
   }
 
   take(): boolean {
@@ -135,6 +148,7 @@ class Watched {
     const next = this.ring.take();
     if (next === undefined) {
       assert.equal(sizeBefore, 0);
+      for (const { lineage, heard } of this.#seen.values()) assert.equal(heard, lineage, 'a lineage was left out');
       return false;
     }
     assert.equal(this.ring.size, sizeBefore - 1);
@@ -151,6 +165,7 @@ class Watched {
     }
     this.#checkOld(seen, next);
     seen.from = next.version;
+    seen.heard = next.lineage ?? seen.heard;
     this.taken.push(next);
     return true;
   }
@@ -186,10 +201,10 @@ function run(watched: Watched, given: readonly Step[]): void {
 
 describe('an update ring', () => {
   for (const overflow of ['conflate', 'drop-oldest'] as const) {
-    test(`${overflow}: per key versions rise, missed is exact, old values chain, revisions rise, and it keeps within its limit`, () => {
+    test(`${overflow}: per key versions rise, missed is exact, old values chain, revisions rise, lineages are told, and it keeps within its limit`, () => {
       fc.assert(
-        fc.property(fc.integer({ min: 1, max: 12 }), steps(true), (limit, given) => {
-          const watched = new Watched(limit, overflow);
+        fc.property(fc.integer({ min: 1, max: 12 }), fc.boolean(), steps(true), (limit, saysLineages, given) => {
+          const watched = new Watched(limit, overflow, saysLineages);
           run(watched, given);
           while (watched.take());
         }),
@@ -199,8 +214,8 @@ describe('an update ring', () => {
 
     test(`${overflow}: what it counts as missed is what it tells in its updates`, () => {
       fc.assert(
-        fc.property(fc.integer({ min: 1, max: 6 }), steps(false), (limit, given) => {
-          const watched = new Watched(limit, overflow);
+        fc.property(fc.integer({ min: 1, max: 6 }), fc.boolean(), steps(false), (limit, saysLineages, given) => {
+          const watched = new Watched(limit, overflow, saysLineages);
           run(watched, given);
           watched.tellAll();
           const told = watched.taken.reduce((sum, { missed }) => sum + missed, 0);
@@ -213,7 +228,7 @@ describe('an update ring', () => {
     test(`${overflow}: a deletion is delivered whatever else is left out`, () => {
       fc.assert(
         fc.property(fc.integer({ min: 1, max: 4 }), steps(true), (limit, given) => {
-          const watched = new Watched(limit, overflow);
+          const watched = new Watched(limit, overflow, false);
           const deleted = new Set<string>();
           const seen = new Set<string>();
           for (const step of given) {
@@ -351,15 +366,47 @@ describe('an update ring', () => {
     assert.equal(ring.take()?.missed, 1);
   });
 
-  test('drop-oldest: a deletion at the front does not let the ring grow', () => {
+  test('drop-oldest: a deletion at the front stays beside the newest of its limit', () => {
     const ring = new UpdateRing<Entry>(4, 'drop-oldest');
     ring.push(entry('a', 1, { flags: DELETED }));
 
     for (let version = 1; version <= 100; version += 1) ring.push(entry('b', version));
 
-    assert.equal(ring.size, 4);
-    assert.deepEqual(versions(drain(ring)), ['a1', 'b98', 'b99', 'b100']);
-    assert.equal(ring.missedTotal, 97);
+    assert.equal(ring.size, 5);
+    assert.deepEqual(versions(drain(ring)), ['a1', 'b97', 'b98', 'b99', 'b100']);
+    assert.equal(ring.missedTotal, 96);
+  });
+
+  test('drop-oldest: what says a lineage stays beside the newest of its limit, one a key, and the rest is counted as before', () => {
+    const ring = new UpdateRing<Entry>(2, 'drop-oldest');
+    const lineage = { epoch: 'e', variableId: 'a' };
+    const newLife = { epoch: 'f', variableId: 'a' };
+    ring.push(entry('a', 5, { flags: BASELINE, lineage }));
+    for (let version = 6; version <= 10; version += 1) ring.push(entry('a', version));
+    assert.equal(ring.size, 3);
+
+    const first = ring.take()!;
+    assert.deepEqual([first.version, first.flags, first.missed, first.lineage], [5, BASELINE, 0, lineage]);
+    assert.deepEqual(
+      drain(ring).map(({ version, missed, flags }) => [version, missed, flags]),
+      [
+        [9, 3, 0],
+        [10, 0, 0],
+      ],
+    );
+
+    ring.push(entry('a', 11, { lineage }));
+    ring.push(entry('a', 1, { flags: RESYNC, lineage: newLife }));
+    for (let version = 2; version <= 5; version += 1) ring.push(entry('a', version));
+
+    assert.deepEqual(
+      drain(ring).map(({ version, missed, flags, ...more }) => [version, missed, flags, more.lineage]),
+      [
+        [1, 1, RESYNC, newLife],
+        [4, 2, 0, undefined],
+        [5, 0, 0, undefined],
+      ],
+    );
   });
 
   test('after clear it is empty and owes nothing', () => {
