@@ -40,8 +40,9 @@ export async function live(plan: LifePlan, steadyHouse: ServerHouse | undefined)
   });
   const recorder = new Recorder(history);
   const unlisten = listenForStrays(history.troubles);
+  let world: World | undefined;
   try {
-    const world = await openWorld(plan, recorder, steadyHouse);
+    world = await openWorld(plan, recorder, steadyHouse);
     for (const [place, sessionId] of world.sessionIds.entries()) Object.assign(sessionIds[place]!, { sessionId });
     const performer = new Performer(plan, world, recorder);
     endPhase('open');
@@ -62,6 +63,8 @@ export async function live(plan: LifePlan, steadyHouse: ServerHouse | undefined)
       kind: 'stuck',
       what: error instanceof Error ? (error.stack ?? error.message) : String(error),
     });
+    // What it leaves open would be the next lives' memory.
+    if (world !== undefined) await Promise.race([closeAll(world), pause(CLOSE_MS)]);
   } finally {
     unlisten();
   }
@@ -72,7 +75,13 @@ export async function live(plan: LifePlan, steadyHouse: ServerHouse | undefined)
 async function beQuiet(history: History, world: World, performer: Performer): Promise<void> {
   const endMs = nowMs() + QUIET_MS;
   for (;;) {
-    history.quiet = { atMs: nowMs(), variables: await readAll(world), watchers: await listAll(world, performer) };
+    const variables = await readAll(world).catch((error: unknown) => {
+      // A change whose caller was told that its time is up may still be made, and take away what was just listed.
+      if (nowMs() > endMs) throw error;
+      return undefined;
+    });
+    if (variables === undefined) continue;
+    history.quiet = { atMs: nowMs(), variables, watchers: await listAll(world, performer) };
     for (const watch of history.watches) watch.quietEntries = watch.entries.length;
     const isCalm = history.watches.every((watch) => theLastValueArrives(watch, history).length === 0);
     const isHeld = history.quiet.watchers.some(({ buffered }) => buffered > 0);
@@ -144,6 +153,11 @@ async function end(history: History, world: World, performer: Performer, recorde
   await recorder.settle(CLOSE_MS, 'has not settled');
   await Promise.race([closed, pause(0)]);
   for (const watch of performer.watches) watch.release();
+}
+
+async function closeAll(world: World): Promise<void> {
+  await Promise.allSettled(world.states.map((state) => state.close()));
+  await world.close().catch(() => undefined);
 }
 
 async function nothingIsLeft({ servers }: ServerHouse, troubles: TroubleRecord[]): Promise<void> {
