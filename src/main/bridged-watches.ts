@@ -22,7 +22,7 @@ import { bytesToOpen, bytesToResume } from '../shared/wire/request-size.js';
 import { slotOf } from './pool/placement.js';
 import type { SlotClient } from './pool/slot-client.js';
 import type { WatcherInfo } from './state-provider.js';
-import type { WatchedVariable } from './watch/dispatcher.js';
+import type { VariablePosition, WatchedVariable } from './watch/dispatcher.js';
 import { watchedVariable } from './watch/dispatcher.js';
 import { PeekIndex } from './watch/peek-index.js';
 import type { WatchOrigin, WatchPosition, WatchRun } from './watch/watch.js';
@@ -181,8 +181,8 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     this.#index?.add([variable]);
   }
 
-  handleShareLost(run: WatchRun, variables: readonly WatchedVariable[]): void {
-    this.turns.remove(run, variables);
+  ahead(run: WatchRun): ReadonlyMap<WatchedVariable, VariablePosition> {
+    return this.turns.ahead(run);
   }
 
   handleShareState(run: WatchRun, error: ErrorWire | undefined): void {

@@ -7,7 +7,7 @@ import { UnknownOutcomeError, WorkerError } from '../../shared/errors.js';
 import type { Command, ResumePoint } from '../../shared/port/commands.js';
 import { changesState } from '../../shared/port/commands.js';
 import { toPortValue } from '../../shared/port/port-value.js';
-import type { WatchedVariable } from '../watch/dispatcher.js';
+import type { VariablePosition } from '../watch/dispatcher.js';
 
 export type Fate =
   /** Sent again to the next worker: it changes nothing, or was not begun. */
@@ -50,10 +50,10 @@ export function lostWithWorker(name: string): UnknownOutcomeError {
 
 /** Where each variable of a watch goes on; undefined for one that nothing has come for. */
 export function resumePoints(
-  variables: readonly WatchedVariable[],
+  positions: readonly VariablePosition[],
   hasCondition: boolean,
 ): (ResumePoint | undefined)[] {
-  return variables.map(({ lastVersion, epoch, variableId, lastValue }) => {
+  return positions.map(({ lastVersion, epoch, variableId, lastValue }) => {
     if (lastVersion === 0) return undefined;
     const isPeeked = typeof lastValue === 'number' || typeof lastValue === 'boolean';
     const last = (hasCondition || isPeeked) && lastValue !== undefined ? toPortValue(lastValue) : undefined;

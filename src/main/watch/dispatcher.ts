@@ -128,8 +128,17 @@ export interface ChangeBatch {
   changes: VariableChange[];
 }
 
+/** Where a watch is with a variable. */
+export interface VariablePosition {
+  readonly epoch: string;
+  readonly variableId: string;
+  readonly lastVersion: number;
+  readonly lastValue: VariableValue | undefined;
+  readonly isGone: boolean;
+}
+
 /** One variable of one watch, and where that watch is with it. */
-export interface WatchedVariable {
+export interface WatchedVariable extends VariablePosition {
   /** What updates for it are addressed to; 0 where nothing crosses a port. */
   handle: number;
   /** Where its present value is read, if its worker writes it. */

@@ -7,7 +7,7 @@ import type { StreamStateName } from '../../shared/port/stream-states.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { SlotClient, SlotSubscriber } from '../pool/slot-client.js';
 import { resumePoints } from '../pool/slot-recovery.js';
-import type { AtomicGroup, WatchedVariable } from './dispatcher.js';
+import type { AtomicGroup, VariablePosition, WatchedVariable } from './dispatcher.js';
 import { watchedVariable } from './dispatcher.js';
 import type { WatchRun } from './watch.js';
 
@@ -17,8 +17,8 @@ export interface WatchShareOwner {
   handleShareSynced(run: WatchRun): void;
   /** One of its patterns has found it. */
   handleFound(variable: WatchedVariable): void;
-  /** Its worker is gone: what has not been dispatched comes again. */
-  handleShareLost(run: WatchRun, variables: readonly WatchedVariable[]): void;
+  /** Where variables of it are that have been told all that waits of them. */
+  ahead(run: WatchRun): ReadonlyMap<WatchedVariable, VariablePosition>;
 }
 
 export class WatchShare implements SlotSubscriber {
@@ -127,11 +127,14 @@ export class WatchShare implements SlotSubscriber {
 
   reopenCommand(): Omit<OpenCommand, 'id'> | undefined {
     const { patterns } = this.run;
-    const left = this.variables.filter((variable) => !variable.isGone);
+    // What has crossed is told here, and does not come again.
+    const ahead = this.#owner.ahead(this.run);
+    const positionOf = (variable: WatchedVariable): VariablePosition => ahead.get(variable) ?? variable;
+    const left = this.variables.filter((variable) => !positionOf(variable).isGone);
     if (left.length === 0 && patterns.length === 0) return undefined;
     // Its worker's handles went with the worker.
     for (const variable of left) if (variable.handle < 0) this.#allot(variable);
-    const points = resumePoints(left, this.#options.condition !== undefined);
+    const points = resumePoints(left.map(positionOf), this.#options.condition !== undefined);
     return {
       kind: 'open',
       bridge: this.#bridge,
@@ -149,7 +152,6 @@ export class WatchShare implements SlotSubscriber {
   handleWorkerLost(): void {
     // Nothing has moved for a group that was not whole: it comes again.
     if (this.#group !== undefined) this.#group.length = 0;
-    this.#owner.handleShareLost(this.run, this.variables);
     this.handleState('connecting', undefined);
   }
 

@@ -5,11 +5,11 @@
  */
 import { NORMAL, rankOf, URGENT } from '../../shared/delivery/priority.js';
 import type { Update } from '../../shared/delivery/update.js';
-import { MORE, UpdateRecord } from '../../shared/delivery/update.js';
+import { DELETED_MASK, MORE, UpdateRecord } from '../../shared/delivery/update.js';
 import { UpdateRing } from '../../shared/delivery/update-ring.js';
 import { BufferOverflowError } from '../../shared/errors.js';
 import { systemClock } from '../../shared/system-clock.js';
-import type { Turns, WatchedVariable } from './dispatcher.js';
+import type { Turns, VariablePosition, WatchedVariable } from './dispatcher.js';
 import { deliver } from './dispatcher.js';
 import { MainTurns } from './main-turns.js';
 import { type LineItem, NOT_IN_LINE } from './turn-line.js';
@@ -111,7 +111,18 @@ export class WatchTurns implements Turns {
     this.#main.spend();
   }
 
-  /** These will not come, or will come again. */
+  /** Where a variable is that has been told all that waits of it. */
+  ahead(run: WatchRun): ReadonlyMap<WatchedVariable, VariablePosition> {
+    const ahead = new Map<WatchedVariable, VariablePosition>();
+    this.#queues.get(run)?.ring?.visit(({ key, version, value, flags, lineage }) => {
+      const { epoch, variableId } = lineage ?? ahead.get(key) ?? key;
+      const isGone = (flags & DELETED_MASK) !== 0;
+      ahead.set(key, { lastVersion: version, lastValue: value, epoch, variableId, isGone });
+    });
+    return ahead;
+  }
+
+  /** These will not come. */
   remove(run: WatchRun, variables: readonly WatchedVariable[]): void {
     const ring = this.#queues.get(run)?.ring;
     if (ring === undefined) return;

@@ -136,6 +136,16 @@ export class UpdateRing<T extends RingEntry> {
     return dropped === undefined ? 0 : dropped.missed + (isChange(dropped) ? 1 : 0);
   }
 
+  /** What whoever takes has not seen, of each key in its order: what was dropped too, and not what another speaks for. */
+  visit(see: (entry: T) => void): void {
+    this.#spared?.visit(see);
+    for (const entry of this.#dropped?.values() ?? []) see(entry);
+    for (let place = 0; place < this.#queue.length; place += 1) {
+      const entry = this.#queue.peekAt(place)!;
+      if ((entry.flags & SUPERSEDED) === 0) see(entry);
+    }
+  }
+
   /** Takes out what nobody wants any more, and forgets what was to be told of it. */
   removeWhere(isUnwanted: (entry: T) => boolean): void {
     const entries = this.#queue.toArray();

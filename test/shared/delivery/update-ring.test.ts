@@ -124,6 +124,11 @@ class Watched {
     const next = entry(step.key, version, more);
     this.missedBefore += skipped;
     assert.equal(this.ring.push(next), true);
+    let newest: Entry | undefined;
+    this.ring.visit((waiting) => {
+      if (waiting.key === step.key) newest = waiting;
+    });
+    assert.equal(newest, next, 'what was pushed last is not the newest that is visited');
 
     const nobody = { isGone: false, from: undefined, old: undefined, lineage: undefined, heard: undefined };
     const now: Seen = seen ?? { version, waiting: [], ...nobody };
