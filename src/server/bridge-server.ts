@@ -104,6 +104,7 @@ class RunningServer implements BridgeServer {
         deadlines: this.#deadlines,
         maxSessions: options.maxSessions,
         maxVariablesPerSession: options.maxVariablesPerSession,
+        maxAtomicVariables: options.maxAtomicVariables,
         maxSessionBytes: options.maxSessionBytes,
         maxSessionMetadataBytes: options.maxSessionMetadataBytes,
         maxTotalBytes: options.maxTotalBytes,

@@ -29,6 +29,8 @@ export interface BridgeServerOptions {
   readonly maxSessions?: number | undefined;
   /** Variables of one session, 1 to 10,000,000. Default 1,000,000. One more is refused with RESOURCE_EXHAUSTED. About 700 bytes each. */
   readonly maxVariablesPerSession?: number | undefined;
+  /** Variables of one atomic batch, 1 to 10,000,000. Default 40,000. A larger one is refused with RESOURCE_EXHAUSTED. It is made in one turn, for which everybody waits: about 1 us each. */
+  readonly maxAtomicVariables?: number | undefined;
   /** Bytes of one session but its history, by estimate: values, names, metadata, constraints, 1,024 to 2^40. Default 268,435,456 (256 MB). What would be more is refused with RESOURCE_EXHAUSTED. */
   readonly maxSessionBytes?: number | undefined;
   /** Bytes of a session's own metadata, by estimate: twice its characters and 32 an entry, 0 to 2^31 - 1. Default 65,536. A session with more is refused with INVALID_ARGUMENT. */
@@ -121,6 +123,7 @@ const ServerOptionsSchema = v.strictObject({
   sessionTtlMs: v.optional(whole(0, Number.MAX_SAFE_INTEGER), 3_600_000),
   maxSessions: v.optional(whole(1, 10_000_000), 100_000),
   maxVariablesPerSession: v.optional(whole(1, 10_000_000), 1_000_000),
+  maxAtomicVariables: v.optional(whole(1, 10_000_000), 40_000),
   maxSessionBytes: v.optional(whole(1_024, 2 ** 40), 256 * 1024 * 1024),
   maxSessionMetadataBytes: v.optional(whole(0, 2 ** 31 - 1), 64 * 1024),
   maxTotalBytes: v.optional(whole(1_024, 2 ** 50), 1024 * 1024 * 1024),

@@ -22,6 +22,7 @@ export interface SessionStoreOptions {
   readonly deadlines: DeadlineSchedule;
   readonly maxSessions: number;
   readonly maxVariablesPerSession: number;
+  readonly maxAtomicVariables: number;
   readonly maxSessionBytes: number;
   readonly maxSessionMetadataBytes: number;
   readonly maxTotalBytes: number;
@@ -150,10 +151,13 @@ export class SessionStore {
   }
 
   #openSession(id: string, nowMs: number, metadata: Metadata | undefined): Kept<Session | undefined> {
-    const { engine, deadlines, newVariableId, tell, handleGeneration } = this.#options;
+    const { engine, deadlines, newVariableId, maxAtomicVariables, tell, handleGeneration } = this.#options;
     const create = metadata === undefined ? undefined : { metadata, createdAtMs: nowMs };
     const handleOver = (session: Session, atMs: number): void => this.#handleOver(session, atMs);
-    const options = { id, engine, deadlines, newVariableId, tell, whole: this.#held, handleOver, handleGeneration };
+    const options = {
+      ...{ id, engine, deadlines, newVariableId, maxAtomicVariables, tell },
+      ...{ whole: this.#held, handleOver, handleGeneration },
+    };
     return Session.open(options, nowMs, create);
   }
 

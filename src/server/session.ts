@@ -3,7 +3,7 @@
  * engine -> [session] -> observer manager. Every call asks for the whole of what it says, or throws and has changed nothing. Full: the engine
  * refuses. Closed: the store has forgotten it.
  */
-import { BridgeError } from '../shared/errors.js';
+import { BridgeError, QuotaExceededError } from '../shared/errors.js';
 import { metadataBytes } from '../shared/state/held-bytes.js';
 import type {
   Accepted,
@@ -32,6 +32,7 @@ export interface SessionOptions {
   readonly engine: Engine;
   readonly deadlines: DeadlineSchedule;
   readonly newVariableId: () => string;
+  readonly maxAtomicVariables: number;
   readonly whole?: WholeBudget | undefined;
   /** Tells whoever observes, in order. */
   readonly tell: (sessionId: string, changes: readonly Change[]) => void;
@@ -53,6 +54,7 @@ export class Session implements Follower {
   readonly #engine: Engine;
   readonly #deadlines: DeadlineSchedule;
   readonly #newVariableId: () => string;
+  readonly #maxAtomicVariables: number;
   readonly #tellObservers: SessionOptions['tell'];
   readonly #handleOver: SessionOptions['handleOver'];
   readonly #handleGeneration: SessionOptions['handleGeneration'];
@@ -81,6 +83,7 @@ export class Session implements Follower {
     this.#engine = options.engine;
     this.#deadlines = options.deadlines;
     this.#newVariableId = options.newVariableId;
+    this.#maxAtomicVariables = options.maxAtomicVariables;
     this.#tellObservers = options.tell;
     this.setWindows = new SetWindows(options.deadlines);
     this.#whole = options.whole;
@@ -258,7 +261,7 @@ export class Session implements Follower {
     return version;
   }
 
-  /** Of what was accepted and refused before. @throws QuotaExceededError when there is no room for an atomic batch */
+  /** Of what was accepted and refused before. @throws QuotaExceededError when there is no room for an atomic batch, or it is too large */
   commitSeveral(
     accepted: readonly Accepted[],
     refused: Map<string, BridgeError>,
@@ -267,6 +270,11 @@ export class Session implements Follower {
     nowMs: number,
     once?: SetPlace,
   ): Kept<SeveralResult> {
+    if (isAtomic && accepted.length > this.#maxAtomicVariables) {
+      throw new QuotaExceededError(
+        `an atomic batch of ${accepted.length} variables, which everybody would wait for: give at most ${this.#maxAtomicVariables}, or raise maxAtomicVariables`,
+      );
+    }
     if (isAtomic && refused.size > 0) return this.#table.refuseAll(accepted, refused);
     const sessionId = this.id;
     const group = { sessionId, operations: accepted, isAtomic, setter, nowMs, once, isEnd: false };

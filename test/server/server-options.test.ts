@@ -17,6 +17,7 @@ describe('options of the server', () => {
       maxStreams: 100_000,
       maxStreamBytes: 4_194_304,
       maxConnectionBytes: 67_108_864,
+      maxAtomicVariables: 40_000,
       maxSessionPatterns: 1_000,
       maxSessionBytes: 268_435_456,
       maxAnswerBytes: 67_108_864,

@@ -22,7 +22,7 @@ function setup(engine: Engine = new MemoryEngine()) {
   const host = hostOf();
   void engine.open(host);
   const tell = (sessionId: string, changes: readonly Change[]) => void commits.push({ sessionId, changes });
-  const options = { id: 's', engine, deadlines: wheel, newVariableId: host.table.newId, tell };
+  const options = { id: 's', engine, maxAtomicVariables: 3, deadlines: wheel, newVariableId: host.table.newId, tell };
   const session = now(Session.open(options, 0, { metadata: {}, createdAtMs: 0 }))!;
   const advance = (nowMs: number): void => wheel.advance(nowMs, (entry) => void entry.handleDeadline(nowMs));
   const register = (name: string, more: Partial<Registration> = {}, nowMs = 0) =>

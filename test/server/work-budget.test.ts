@@ -1,6 +1,7 @@
 /** One client's large request leaves the server to the others, in the order of its own connection. */
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { BridgedState } from '../../src/main/index.js';
 import type { BridgeServer } from '../../src/server/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
 import { answeredDuring, any, carriedValue, newValue, PlainClient } from './plain-client.js';
@@ -146,4 +147,20 @@ test('others are answered while 8,000 variables are listed and their session end
   const end = client.call('CleanupSession', { ...many, force: true });
   await answeredDuring(other, end);
   assert.equal((await end).resourcesCleaned, MANY);
+});
+
+test('an atomic batch of more variables than are taken is refused as a whole, by a call and by a link', async () => {
+  await using small = await startBridgeServer({ port: 0, maxAtomicVariables: 3 });
+  for (const transport of ['link', 'stream'] as const) {
+    await using state = await BridgedState.open({
+      ...{ endpoint: `127.0.0.1:${small.port}`, workers: 0 },
+      ...{ sessionId: transport, transport },
+    });
+    await Promise.all(numbered(4).map((name) => state.registerVariable(name, 'integer', 0)));
+    const values = Object.fromEntries(numbered(4).map((name) => [name, 1]));
+    await assert.rejects(state.updateVariables(values, { atomic: true }), { code: 'QUOTA_EXCEEDED' });
+    assert.deepEqual([...(await state.getVariables(numbered(4))).values()], [0, 0, 0, 0]);
+    assert.equal((await state.updateVariables(values)).size, 4);
+    assert.equal((await state.updateVariables({ v0: 2, v1: 2, v2: 2 }, { atomic: true })).get('v2'), 3);
+  }
 });

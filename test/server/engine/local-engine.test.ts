@@ -20,7 +20,7 @@ async function setup(journal = new StubJournal(undefined, { holds: true })) {
   const told: Change[] = [];
   const deadlines = new Deadlines({ keepsProcessAlive: false });
   const tell = (_: string, changes: readonly Change[]) => void told.push(...changes);
-  const options = { id: 's', engine, deadlines, newVariableId: host.table.newId, tell };
+  const options = { id: 's', engine, maxAtomicVariables: 100, deadlines, newVariableId: host.table.newId, tell };
   const opening = Session.open(options, 0, { metadata: {}, createdAtMs: 0 });
   await journal.keep();
   const session = (await opening)!;
