@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Any, Awaitable, Callable, Dict, FrozenSet, Iterable, List, Mapping, Optional, Sequence, Set, Tuple, Type, TypeVar, Union
 
 from ._core.condition import NO_VALUE, Condition, check_condition, meets
-from ._core.plain_function import was_awaitable
+from ._core.plain_function import ENDS_THE_PROGRAM, was_awaitable
 from .errors import (
     BridgeError,
     ClosedError,
@@ -159,7 +159,9 @@ class _Reader:
     def _call(self, callback: Callable[..., Any], *arguments: Any) -> None:
         try:
             result = callback(*arguments)
-        except Exception as error:
+        except ENDS_THE_PROGRAM:
+            raise
+        except BaseException as error:
             self._tell(error)
             return
         if inspect.isawaitable(result):
@@ -188,7 +190,9 @@ class _Reader:
             return
         try:
             self._on_error(error)
-        except Exception as second:
+        except ENDS_THE_PROGRAM:
+            raise
+        except BaseException as second:
             logger.warning("on_error of %s raised %r", _subject(self.names), second)
 
 
@@ -234,7 +238,9 @@ class ReactiveValue(_Reader):
             if not was_awaitable(value):
                 return value
             raise InvalidArgumentError(f"the function over {_subject(self.names)} is asynchronous: give a plain one")
-        except Exception as error:
+        except ENDS_THE_PROGRAM:
+            raise
+        except BaseException as error:
             self._tell(error)
             return None
 
@@ -514,13 +520,18 @@ class _Waiting(_Reader):
         try:
             if not self._holds([self._olds[name] for name in self.names], [self._values[name] for name in self.names]):
                 return False
-        except Exception as error:
+        except ENDS_THE_PROGRAM:
+            raise
+        except BaseException as error:
             self._fail(error)
             return True
         self.outcome.set_result({name: self._values[name] for name in self.names})
         return True
 
     def _fail(self, error: BaseException) -> None:
+        if isinstance(error, StopIteration):
+            # No future takes it; coroutines say this too.
+            error = RuntimeError("the condition of watch_for_condition raised StopIteration").with_traceback(error.__traceback__)
         if not self.outcome.done():
             self.outcome.set_exception(error)
             # Whoever waits may have gone.

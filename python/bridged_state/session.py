@@ -14,6 +14,7 @@ from ._core.condition import Condition
 from ._core.describe_value import describe_value
 from ._core.link_events import DELETED, Update
 from ._core.metadata import check_name, check_text, copy_metadata
+from ._core.plain_function import ENDS_THE_PROGRAM
 from ._core.value_codec import EncodedValue, check_type, depends_on_type
 from ._wire.messages import (
     BatchGetVariablesRequest,
@@ -596,7 +597,7 @@ class SessionContext:
 
     def watch_pattern(
         self,
-        pattern: str,
+        pattern: Union[str, Iterable[str]],
         *,
         include_initial: bool = False,
         filter_fn: Optional[Callable[..., Any]] = None,
@@ -614,7 +615,7 @@ class SessionContext:
         on_synced: Optional[Callable[[], Any]] = None,
         reconnect: bool = True,
     ) -> Watch:
-        """Updates of every variable whose name fits, now or later: `room/*`. Options as of `watch_variables`; it ends by its owner alone."""
+        """Updates of every variable whose name fits, now or later: `room/*`, or one of several. Options as of `watch_variables`; it ends by its owner alone."""
         connection = self._usable()
         options = read_watch_options(
             include_initial=include_initial,
@@ -664,7 +665,9 @@ class SessionContext:
         if self._on_state is not None:
             try:
                 self._on_state(state)
-            except Exception:
+            except ENDS_THE_PROGRAM:
+                raise
+            except BaseException:
                 logger.exception("on_state of session %s raised", self.session_id)
 
     def _handle_value(self, update: Update) -> None:

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Any, Callable, Coroutine, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Type, TypeVar, Union
 
 from . import session as asynchronous
+from ._core.plain_function import ENDS_THE_PROGRAM
 from .errors import ClosedError, DeadlineExceededError, InvalidArgumentError, WorkerError
 from .types import VariableInfo, VariableUpdate, VersionedValue
 from .grpc_process import FORKED
@@ -46,14 +47,28 @@ class _LoopThread:
         asyncio.set_event_loop(self._loop)
         try:
             self._loop.run_forever()
-            # Those of grpc end in a turn of their own.
+        finally:
+            # By `end`, or by a callback that raised SystemExit: whoever waits is answered.
+            with self._giving:
+                self.is_ended = True
+            try:
+                self._end_tasks()
+            finally:
+                self._loop.close()
+
+    def _end_tasks(self) -> None:
+        """Those of grpc end in a turn of their own."""
+        while True:
             tasks = asyncio.all_tasks(self._loop)
+            if not tasks:
+                return
             for task in tasks:
                 task.cancel()
-            if tasks:
+            try:
                 self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-        finally:
-            self._loop.close()
+            except ENDS_THE_PROGRAM:
+                # A callback once more, and the task that called it is over.
+                continue
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Its result. Whatever interrupts the wait cancels it."""
@@ -93,10 +108,9 @@ class _LoopThread:
         if os.getpid() != self._pid:
             return
         with self._giving:
-            if self.is_ended:
-                return
-            self.is_ended = True
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            if not self.is_ended:
+                self.is_ended = True
+                self._loop.call_soon_threadsafe(self._loop.stop)
         if threading.current_thread() is not self._thread:
             self._thread.join(_START_SECONDS)
 
@@ -148,11 +162,16 @@ class SessionContext:
         with self._opening:
             self._is_closed = True
             thread, self._thread = self._thread, None
-        if thread is not None:
-            try:
-                thread.wait_for(self._inner.close())
-            finally:
-                thread.end()
+        if thread is None:
+            return
+        try:
+            thread.wait_for(self._inner.close())
+        except ClosedError:
+            # By a callback that raised SystemExit.
+            if not thread.is_ended:
+                raise
+        finally:
+            thread.end()
 
     def __enter__(self) -> "SessionContext":
         return self.open()
@@ -251,7 +270,7 @@ class SessionContext:
         check_timeout(timeout)
         return Watch(self, self._wait(_registered(self._inner, "watch_variable", name, options)), timeout)
 
-    def watch_pattern(self, pattern: str, *, timeout: Optional[float] = None, **options: Any) -> "Watch":
+    def watch_pattern(self, pattern: Union[str, Iterable[str]], *, timeout: Optional[float] = None, **options: Any) -> "Watch":
         """Updates of every variable whose name fits, now or later; options as of `watch_variables`."""
         check_timeout(timeout)
         return Watch(self, self._wait(_registered(self._inner, "watch_pattern", pattern, options)), timeout)

@@ -388,12 +388,11 @@ def _read_filter(given: Any) -> Optional[Callable[[Any, Any, VariableUpdate], An
     if not callable(given) or is_asynchronous(given):
         raise InvalidOptionsError(f"filter_fn: give a plain function such as lambda old, new: …, not {describe_value(given)}")
     try:
-        parameters = [
-            one
-            for one in inspect.signature(given).parameters.values()
-            if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)
-        ]
+        all_of_them = inspect.signature(given).parameters.values()
+        parameters = [one for one in all_of_them if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
         needed = sum(one.default is one.empty for one in parameters) or len(parameters)
+        if needed == 0 and any(one.kind is one.VAR_POSITIONAL for one in all_of_them):
+            needed = 2
     except (TypeError, ValueError):
         needed = 2
     if needed == 1:

@@ -14,7 +14,7 @@ from ._core.epoch_text import in_generation_of, is_same_life, is_same_lineage, p
 from ._core.link_events import CHANGE, INITIAL, RESYNC, Update
 from ._core.link_events import DELETED as KIND_DELETED
 from ._core.link_session import FromRevision, FromVersions, Resume
-from ._core.plain_function import was_awaitable
+from ._core.plain_function import ENDS_THE_PROGRAM, was_awaitable
 from ._core.rate_limit import GO, RateLimit
 from ._core.update_ring import BASELINE, DELETED, HAS_OLD, RingEntry, UpdateRing
 from ._core.update_ring import INITIAL as FLAG_INITIAL
@@ -182,7 +182,9 @@ class WatchFeed:
         if self.options.on_synced is not None:
             try:
                 self.options.on_synced()
-            except Exception:
+            except ENDS_THE_PROGRAM:
+                raise
+            except BaseException:
                 logger.exception("on_synced of %s raised", self.subject)
 
     def handle_epoch(self, epoch: str) -> None:
@@ -242,7 +244,9 @@ class WatchFeed:
             return
         try:
             self.options.on_error(error)
-        except Exception:
+        except ENDS_THE_PROGRAM:
+            raise
+        except BaseException:
             logger.exception("on_error of %s raised", self.subject)
 
     def handle_update(self, update: Update, epoch: str = "") -> None:
@@ -477,7 +481,9 @@ class WatchFeed:
             if said is not True and said is not False and was_awaitable(said):
                 self._tell_of_awaitables()
             return bool(said)
-        except Exception as cause:
+        except ENDS_THE_PROGRAM:
+            raise
+        except BaseException as cause:
             self._counts["errors"] += 1
             self.tell_error(
                 WatcherError(f"filter_fn of {self.subject} raised {cause!r}: the update was left out", cause=cause)
@@ -588,7 +594,9 @@ class WatchFeed:
             if self.options.on_state is not None:
                 try:
                     self.options.on_state(state)
-                except Exception:
+                except ENDS_THE_PROGRAM:
+                    raise
+                except BaseException:
                     logger.exception("on_state of %s raised", self.subject)
         self.wake()
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, Callable, Dict, List, Tuple, Type
 
 import pytest
-from servers import Server, asynchronous
+from servers import Server, asynchronous, until
 
 from bridged_state import (
     BackoffOptions,
@@ -24,6 +24,7 @@ from bridged_state import (
     VersionConflictError,
     VersionNotFoundError,
     WatcherError,
+    reactive,
     sync,
     watch_for_condition,
 )
@@ -208,6 +209,32 @@ async def test_a_filter_that_nobody_can_wait_for_is_told_once(server: Server, se
             assert (await watch.__anext__()).value == value
         assert [type(error) for error in errors] == [WatcherError] and "awaitable" in errors[0].message
         await watch.aclose()
+
+
+@asynchronous
+async def test_whatever_functions_raise_harms_nobody_else(server: Server, session_id: str, transport: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
+        await session.register_variable("n", "integer", 1)
+        cancelled: "asyncio.Future[bool]" = asyncio.get_running_loop().create_future()
+        cancelled.cancel()
+
+        def ask(*_: Any) -> bool:
+            return cancelled.result()
+
+        told: List[BaseException] = []
+        watch = session.watch_variables(["n"], filter_fn=ask, on_error=told.append, on_state=ask, on_synced=ask)
+        other = session.watch_variables(["n"])
+        variable = await reactive(session, "n", told.append)
+        variable.on_change(ask)
+        await asyncio.gather(watch.ready(), other.ready())
+        await session.set_variable("n", 2)
+        assert (await other.__anext__()).value == 2
+        await until(lambda: len(told) == 2, "what both raised")
+        assert {type(one) for one in told} == {WatcherError, asyncio.CancelledError}
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            await watch_for_condition(session, "n", lambda _: next(iter([])), 10)
+        assert session.state == "live"
+        await variable.close()
 
 
 def test_options_of_a_session_that_make_no_sense() -> None:

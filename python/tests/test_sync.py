@@ -1,5 +1,6 @@
 """The synchronous face where threads meet: whoever opens, calls and closes it at once is answered, and nothing is left."""
 
+import sys
 import threading
 from collections import Counter
 from typing import Any, Callable, List
@@ -76,6 +77,19 @@ def test_a_close_answers_what_others_wait_for(server: Server, session_id: str) -
         session.close()
         join(threads)
     assert set(outcomes) <= {"CLOSED", "done"}, outcomes
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_callback_that_exits_ends_the_session_and_answers(server: Server, session_id: str) -> None:
+    before = sessions_threads()
+    with connect(server, session_id) as session:
+        session.register_variable("n", "integer", 0)
+        with pytest.raises(ClosedError):
+            for _ in session.watch_variables(["n"], include_initial=True, on_state=sys.exit, timeout=10):
+                pass
+        with pytest.raises(ClosedError):
+            session.get_variable("n")
+    assert sessions_threads() == before
 
 
 def test_a_loop_whose_time_was_up_may_be_gone_on_with(server: Server, session_id: str) -> None:

@@ -17,3 +17,7 @@ def was_awaitable(said: Any) -> bool:
     if close is not None:
         close()
     return True
+
+
+ENDS_THE_PROGRAM = (KeyboardInterrupt, SystemExit)
+"""What a function of a user raises and is not told of: a loop passes it on. All else is, a cancelled future's CancelledError too."""
