@@ -74,23 +74,33 @@ function describeLosses(): void {
     });
 
     test('a replica that lagged was promoted', async () => {
-      const place = mkdtempSync(join(tmpdir(), 'bridged-state-primary-'));
-      closers.push(() => rmSync(place, { recursive: true, force: true }));
-      const primary = await startRedisOnPort();
-      const replica = await startReplica(primary.port);
-      const address = join(place, 'redis.sock');
-      symlinkSync(primary.path, address);
-      const servers = await Promise.all([0, 1].map(() => startServer(`unix:${address}?ack`, 'primary')));
+      const { primary, cut, takePlace, url } = await startLagging();
+      const servers = await Promise.all([0, 1].map(() => startServer(url, 'primary')));
       const clients = await clientsOf(servers);
       await replicated(clients, primary);
-      // From here on it hears nothing more.
-      assert.match(await replica.command('REPLICAOF', 'NO', 'ONE'), /OK/);
+      await cut();
       await loseAndCompare(clients, async () => {
         primary.kill();
         await primary.ended();
-        symlinkSync(replica.path, `${address}.next`);
-        renameSync(`${address}.next`, address);
+        takePlace();
       });
+    });
+
+    test('whoever goes on setting over its promotion is told that sets are lost, by whichever of them its server hears of it', async () => {
+      const { primary, cut, takePlace, url } = await startLagging();
+      const clients = await clientsOf([await startServer(url, 'primary')]);
+      await replicated(clients, primary);
+      await cut();
+      const { state, errors } = clients[0]!;
+      await state.setVariable('lost', 2);
+      primary.kill();
+      await primary.ended();
+      // Asked of nobody, and made by the next as soon as that is there: before the link hears that something is lost.
+      const sets = [10, 11, 12].map((value) => state.setVariable('kept', value));
+      takePlace();
+      assert.equal((await within(Promise.all(sets), 'what was asked meanwhile', 20_000)).length, 3);
+      await until(() => errors.length > 0, 'the word of what is lost');
+      assert.deepEqual(new Set(errors), new Set(['LostSetsError']));
     });
 
     test('one that was a replica meanwhile, and went back to what that primary had', async () => {
@@ -148,6 +158,22 @@ function describeLosses(): void {
       });
     });
   });
+}
+
+/** A primary, and a replica that takes its place at its address: from `cut` on it hears nothing more. */
+async function startLagging() {
+  const place = mkdtempSync(join(tmpdir(), 'bridged-state-primary-'));
+  closers.push(() => rmSync(place, { recursive: true, force: true }));
+  const primary = await startRedisOnPort();
+  const replica = await startReplica(primary.port);
+  const address = join(place, 'redis.sock');
+  symlinkSync(primary.path, address);
+  const cut = async (): Promise<void> => assert.match(await replica.command('REPLICAOF', 'NO', 'ONE'), /OK/);
+  const takePlace = (): void => {
+    symlinkSync(replica.path, `${address}.next`);
+    renameSync(`${address}.next`, address);
+  };
+  return { primary, cut, takePlace, url: `unix:${address}?ack` };
 }
 
 /** Sets `lost` to what `lose` loses; `kept` stays, and both go on. */

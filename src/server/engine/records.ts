@@ -64,6 +64,8 @@ export interface SessionRecord {
 export interface WindowRecord {
   readonly link: string;
   readonly from: number;
+  /** Of an engine that several servers share: some sets behind this one were lost, though those behind them are there. */
+  readonly lostBehind?: number | undefined;
   readonly outcomes: readonly PlacedOutcome[];
 }
 

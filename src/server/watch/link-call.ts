@@ -287,7 +287,7 @@ export class LinkCall
     // The link that had it may be in the middle of a set.
     await window.making;
     // What was acknowledged in an earlier generation has its place in the window, unless it is lost.
-    const lost = setsDone > window.last && this.#sharedRevision(session) !== Number.POSITIVE_INFINITY;
+    const lost = !window.hasKept(setsDone) && this.#sharedRevision(session) !== Number.POSITIVE_INFINITY;
     if (session.keepsWindows) {
       this.#keptLink = id;
       window.skipTo(answered);

@@ -12,6 +12,8 @@ export interface SetOutcome {
 }
 
 export class SetWindow {
+  /** Some sets behind this one were lost, though those behind them are there. */
+  readonly #lostBehind: number | undefined;
   /** The last set that was made or refused. */
   #last = 0;
   /** Versions of the last sets, by place; the first is that of `#from + 1`. */
@@ -23,6 +25,15 @@ export class SetWindow {
   #refusalBytes = 0;
   /** Resolves when the link that has it makes none of its sets any more. */
   making: Promise<void> = Promise.resolve();
+
+  constructor(lostBehind?: number) {
+    this.#lostBehind = lostBehind;
+  }
+
+  /** Whether all up to a set that was done has its place. */
+  hasKept(done: number): boolean {
+    return done <= (this.#lostBehind ?? this.#last);
+  }
 
   get last(): number {
     return this.#last;

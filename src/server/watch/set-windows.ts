@@ -47,9 +47,9 @@ export class SetWindows {
   }
 
   /** From before the server's end: its client may come back for it. */
-  restore({ link, from, outcomes }: WindowRecord, nowMs: number): void {
+  restore({ link, from, lostBehind, outcomes }: WindowRecord, nowMs: number): void {
     this.#makeRoom();
-    const window = new SetWindow();
+    const window = new SetWindow(lostBehind);
     window.skipTo(from);
     for (const outcome of outcomes) window.restore(outcome);
     const entry: Entry = {

@@ -22,14 +22,16 @@ function readResult(text: string): number | string {
 /** The hash of a window, field behind field. */
 export function windowOf(link: string, said: readonly Buffer[]): WindowRecord {
   let from = 0;
+  let lostBehind: number | undefined;
   const outcomes: PlacedOutcome[] = [];
   for (let place = 0; place < said.length; place += 2) {
     const field = said[place]!.toString();
     const text = said[place + 1]!.toString();
     if (field === 'from') from = Number(text);
-    else outcomes.push(outcomeOf(Number(field), text));
+    else if (field === 'hole') lostBehind = Number(text);
+    else if (/^\d+$/.test(field)) outcomes.push(outcomeOf(Number(field), text));
   }
-  return { link, from, outcomes: outcomes.sort((a, b) => a.sequence - b.sequence) };
+  return { link, from, lostBehind, outcomes: outcomes.sort((a, b) => a.sequence - b.sequence) };
 }
 
 /** As it was said to the set; which variable it was nobody keeps. */

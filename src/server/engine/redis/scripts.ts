@@ -122,12 +122,16 @@ for group = 5, #ARGV do
     state = 'none'
   elseif isNew or not makes then
     -- What the window knows.
-    local from = 0
+    local from, lastKept, hole = 0, nil, nil
     local W = P..'w:'..link
     local isWindowed = link ~= '' and count > 0
     local isDone = false
     if isWindowed then
-      from = tonumber(call('HGET', W, 'from') or '0')
+      local kept = call('HMGET', W, 'from', 'last', 'generation')
+      from, lastKept = tonumber(kept[1] or '0'), tonumber(kept[2] or nil)
+      -- The outcome of each set of a link is in its window, in order: where a generation begins behind a hole, what is missing was lost.
+      local first = tonumber(said[1] or sequences[1])
+      if lastKept and kept[3] ~= generation and first > math.max(lastKept, from) + 1 then hole = lastKept end
       local known = getAll(W, sequences)
       for place = 1, count do
         if known[place] then
@@ -310,7 +314,10 @@ for group = 5, #ARGV do
           from = from + #forgotten
         end
         said[size + 1], said[size + 2] = 'from', format('%0${WINDOW_FROM.length}d', from)
+        said[size + 3], said[size + 4] = 'last', format('%d', math.max(last, lastKept or 0))
+        said[size + 5], said[size + 6] = 'generation', generation
         setAll(W, said)
+        if hole then call('HSETNX', W, 'hole', format('%d', hole)) end
         call('PEXPIRE', W, WINDOW_MS)
       end
     end
@@ -389,6 +396,8 @@ if ANSWERED > from then
   end
   for place = 1, #forgotten, 4000 do redis.call('HDEL', W, unpack(forgotten, place, math.min(place + 3999, #forgotten))) end
 end
+-- It is told once.
+redis.call('HDEL', W, 'hole')
 redis.call('HSET', W, 'from', string.format('%0${WINDOW_FROM.length}d', math.max(from, ANSWERED)))
 redis.call('PEXPIRE', W, KEPT_MS)
 return said
