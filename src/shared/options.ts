@@ -80,10 +80,10 @@ const KeepaliveSchema = v.strictObject({
     v.pipe(
       ms(100),
       v.description(
-        'Time for an answer before a connection is doubted, and for the probe then, ms; then it is given up.',
+        'Time for an answer before a connection is doubted, and for the probe then, ms; then it is given up. With several endpoints twice this time is best well below limits.callTimeoutMs: what is under way is made at another.',
       ),
     ),
-    5_000,
+    3_000,
   ),
 });
 

@@ -213,6 +213,26 @@ function describeTwoServers(): void {
       assert.equal(await one!.getVariable('v'), 3);
     });
 
+    test('a server that falls silent under a set by the link: it is made at the other within its time, and once', async () => {
+      const servers = await twoServers();
+      const endpoints = servers.map(({ port }) => `127.0.0.1:${port}`);
+      const keepalive = { timeMs: 60_000, timeoutMs: 300 };
+      const state = await BridgedState.open({
+        endpoints,
+        sessionId: 'house',
+        workers: 1,
+        transport: 'link',
+        keepalive,
+      });
+      opened.states.push(state);
+      await state.registerVariable('v', 'integer', 0);
+      assert.equal(await state.setVariable('v', 1), 2);
+      servers[0].child.kill('SIGSTOP');
+      assert.equal(await within(state.setVariable('v', 2), 'a set'), 3);
+      servers[0].child.kill('SIGCONT');
+      assert.equal((await state.getVariableInfo('v')).version, 3);
+    });
+
     test('a server that is killed: its clients go on at the other, nothing is missed, and each set is made once', async () => {
       const servers = await twoServers();
       const setter = await openAt(servers);

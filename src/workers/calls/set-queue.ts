@@ -67,6 +67,11 @@ export class SetQueue {
     return this.#waiting.length + this.#unsaid > 0;
   }
 
+  /** Some were sent on the link that there is. */
+  get hasUnanswered(): boolean {
+    return this.#sent.length > this.#unsaid;
+  }
+
   /** Of the one that waits longest, ms; undefined when none does. */
   get nextDeadlineMs(): number | undefined {
     for (let place = 0; place < this.#sent.length; place += 1) {

@@ -378,6 +378,8 @@ export class Connection implements CarrierOwner, WatchdogOwner {
         // Silence is found by the next sweep; any answer was a word.
         this.#logger.debug({ endpoint: this.#pool.endpoint, error: String(error) }, 'a probe was not answered well');
       });
+    // Whether it is the connection or the server that is silent: only of the latter another one is sought.
+    if (channel !== this.#pool.control) this.#doubt(this.#pool.control);
   }
 
   #doubt(channel: PooledChannel): void {

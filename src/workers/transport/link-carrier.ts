@@ -30,6 +30,8 @@ interface Link {
   /** In its hello: positions of it can be said on this link. */
   readonly saidEpoch: string;
   isSending: boolean;
+  /** Undefined while no set is unanswered. */
+  handleAnswered: (() => void) | undefined;
   /** Cancelled by us: whatever comes is thrown away. */
   isMuted: boolean;
 }
@@ -197,7 +199,15 @@ export class LinkCarrier implements Carrier {
       handleMessage: (bytes) => this.#handleMessage(link, bytes),
       handleStatus: (status) => this.#handleStatus(link, status),
     });
-    const link: Link = { session, channel, call, saidEpoch: epoch, isSending: false, isMuted: false };
+    const link: Link = {
+      session,
+      channel,
+      call,
+      saidEpoch: epoch,
+      isSending: false,
+      handleAnswered: undefined,
+      isMuted: false,
+    };
     this.#link = link;
     return link;
   }
@@ -221,6 +231,7 @@ export class LinkCarrier implements Carrier {
     if (link === undefined || link.isSending) return;
     const request = link.session.takeRequest(this.#server().maxBytes);
     if (request === undefined) return;
+    this.#noteUnanswered(link);
     link.isSending = true;
     const callback = (): void => {
       link.isSending = false;
@@ -228,6 +239,16 @@ export class LinkCarrier implements Carrier {
     };
     const { buffer, byteOffset, byteLength } = request;
     link.call.sendMessageWithContext({ callback }, Buffer.from(buffer, byteOffset, byteLength));
+  }
+
+  /** A connection that is silent while sets wait for their outcomes is doubted as under calls: another server may make them within their time. */
+  #noteUnanswered(link: Link): void {
+    if (!link.isMuted && this.#sets.hasUnanswered)
+      link.handleAnswered ??= link.channel.handleAsked(systemClock.nowMs());
+    else {
+      link.handleAnswered?.();
+      link.handleAnswered = undefined;
+    }
   }
 
   #handleMessage(link: Link, bytes: Buffer): void {
@@ -245,6 +266,7 @@ export class LinkCarrier implements Carrier {
       this.#endFeeds(link, { error, status: STATUS.INTERNAL, trailer: 'INTERNAL', isConnectionReady });
       this.#owner.handleLinkEnded(error, 'INTERNAL');
     }
+    this.#noteUnanswered(link);
     if (link.session.isWelcome) this.#decide(true);
     this.#handleAnswer(link.session.keptAnswer);
     // Sets may have waited for the welcome, or for places that outcomes have made free.
@@ -257,6 +279,7 @@ export class LinkCarrier implements Carrier {
     if (trailer !== undefined) link.channel.handleWord(systemClock.nowMs());
     if (link.isMuted) return;
     link.isMuted = true;
+    this.#noteUnanswered(link);
     if (this.#link === link) this.#link = undefined;
     this.#handleAnswer(Number.POSITIVE_INFINITY);
     this.#sets.handleBreak();
@@ -319,6 +342,7 @@ export class LinkCarrier implements Carrier {
     this.#handleAnswer(Number.POSITIVE_INFINITY);
     if (link.isMuted) return;
     link.isMuted = true;
+    this.#noteUnanswered(link);
     this.#sets.handleBreak();
     cancelCall(link.call, 'the link is not used any more');
   }
