@@ -9,7 +9,7 @@ import concurrent.futures
 import os
 import threading
 from types import TracebackType
-from typing import Any, Callable, Coroutine, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Type, TypeVar, Union
+from typing import Any, Callable, Coroutine, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Set, Type, TypeVar, Union
 
 from . import session as asynchronous
 from ._core.plain_function import ENDS_THE_PROGRAM
@@ -57,18 +57,18 @@ class _LoopThread:
                 self._loop.close()
 
     def _end_tasks(self) -> None:
-        """Those of grpc end in a turn of their own."""
+        """Whoever waits for one is told of its end in the turn after it, also where that has come already; those of grpc end in a turn of their own."""
         while True:
             tasks = asyncio.all_tasks(self._loop)
-            if not tasks:
-                return
             for task in tasks:
                 task.cancel()
             try:
-                self._loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
+                self._loop.run_until_complete(_ended(tasks))
             except ENDS_THE_PROGRAM:
                 # A callback once more, and the task that called it is over.
                 continue
+            if not asyncio.all_tasks(self._loop):
+                return
 
     def wait_for(self, work: Coroutine[Any, Any, T]) -> T:
         """Its result. Whatever interrupts the wait cancels it."""
@@ -430,6 +430,11 @@ class _Batches(Iterator[List[VariableUpdate]]):
 
     def __next__(self) -> List[VariableUpdate]:
         return self._loop.step(self._watch._next_batch)
+
+
+async def _ended(tasks: "Set[asyncio.Task[Any]]") -> None:
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)
 
 
 async def _opened(inner: asynchronous.SessionContext) -> None:

@@ -1,5 +1,7 @@
 """The synchronous face where threads meet: whoever opens, calls and closes it at once is answered, and nothing is left."""
 
+import asyncio
+import itertools
 import sys
 import threading
 from collections import Counter
@@ -56,15 +58,16 @@ def test_a_close_while_it_opens_leaves_no_thread(server: Server, session_id: str
     assert sessions_threads() == before
 
 
-def test_a_close_answers_what_others_wait_for(server: Server, session_id: str) -> None:
+def test_a_close_answers_what_others_wait_for(server: Server, session_id: str, transport: str) -> None:
     with connect(server, session_id) as first:
         first.register_variable("n", "integer", 0)
     outcomes: "Counter[str]" = Counter()
     for _ in range(5):
-        session = connect(server, session_id).open()
+        session = sync.SessionContext.connect(server.endpoint, session_id, transport=transport).open()
 
         def call() -> None:
-            while True:
+            for number in itertools.count():
+                session.set_variable("n", number)
                 session.get_variable("n")
 
         def loop() -> None:
@@ -76,7 +79,22 @@ def test_a_close_answers_what_others_wait_for(server: Server, session_id: str) -
             thread.start()
         session.close()
         join(threads)
-    assert set(outcomes) <= {"CLOSED", "done"}, outcomes
+    assert set(outcomes) <= {"CLOSED", "UNKNOWN_OUTCOME", "done"}, outcomes
+
+
+def test_what_ends_with_the_thread_is_answered() -> None:
+    thread = sync._LoopThread()
+
+    async def end_it() -> int:
+        asyncio.get_running_loop().stop()
+        return 1
+
+    outcomes: "Counter[str]" = Counter()
+    waiting = threading.Thread(target=told(lambda: thread.wait_for(end_it()), outcomes), daemon=True)
+    waiting.start()
+    join([waiting])
+    assert outcomes == {"done": 1}
+    thread.end()
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
