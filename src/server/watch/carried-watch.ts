@@ -6,21 +6,19 @@
 import { BridgeError, InternalError, SlowStreamError } from '../../shared/errors.js';
 import type { Moment, UpdateEncoder } from '../../shared/wire/update-encoder.js';
 import type { PublishedChange } from '../observer-manager.js';
-import type { ServerContext } from '../server-context.js';
-import type { ServerOptions } from '../server-options.js';
 import type { Session } from '../session.js';
 import type { Work } from '../work-turns.js';
-import type { CarrierBudget } from './carrier-budget.js';
 import type { KeptMarks } from './kept-marks.js';
 import type { Opening } from './opening.js';
-import type { OutboxOptions, OutboxPace } from './outbox.js';
+import type { OutboxPace } from './outbox.js';
 import { Outbox } from './outbox.js';
 import type { SentState } from './sent-state.js';
-import type { WatchAsks, WatchOwner } from './watch.js';
+import type { WatchOwner } from './watch.js';
 import { Watch } from './watch.js';
 import { lacksOlder, openingOf } from './watch-opening.js';
 import { registerWatch } from './watch-registration.js';
 import type { WatchRequest } from './watch-request.js';
+import type { WatchScope } from './watch-scope.js';
 import type { LiveWatch } from './watch-streams.js';
 
 /** What carries it: a stream of its own, or a link with others. */
@@ -39,43 +37,36 @@ export interface WatchCarrier {
 type CarriedState = 'opening' | 'last-words' | 'live' | 'finishing' | 'ended';
 
 export class CarriedWatch implements WatchOwner, LiveWatch {
-  readonly session: Session;
   readonly token: string;
   readonly outbox: Outbox;
-  readonly #server: ServerContext;
+  readonly #scope: WatchScope;
   /** Until it is open: most of what it says is not needed any more. */
   #request: WatchRequest | undefined;
-  readonly #connection: string;
   readonly #carrier: WatchCarrier;
-  readonly #asks: WatchAsks | undefined;
   readonly #watch: Watch;
   #state: CarriedState = 'opening';
 
-  /** `connection` names the one that it came on. Owner: its carrier, until its end. */
+  /** Owner: its carrier, until its end. */
   constructor(
-    server: ServerContext,
-    session: Session,
+    scope: WatchScope,
     request: WatchRequest,
-    connection: string,
-    budget: CarrierBudget,
     encoder: UpdateEncoder,
     pace: OutboxPace,
     carrier: WatchCarrier,
   ) {
-    const { options, watchStreams, observers, counters } = server;
-    const { keepsBatches, token } = request;
-    this.session = session;
+    const { keepsBatches, token, asked } = request;
     this.token = token;
-    this.#server = server;
+    this.#scope = scope;
     this.#request = request;
-    this.#connection = connection;
     this.#carrier = carrier;
-    this.outbox = new Outbox(outboxOptions(options, keepsBatches), encoder, pace, counters, budget);
-    const { asked } = request;
-    this.#asks = asked && carrier.marks && { asked, marks: carrier.marks };
-    this.#watch = new Watch(observers, session.id, budget, this, this.#asks);
-    watchStreams.add(this);
-    session.addWatch(connection);
+    this.outbox = new Outbox(scope.outboxesOf(keepsBatches), encoder, pace);
+    this.#watch = new Watch(scope, this, asked && carrier.marks && { asked, marks: carrier.marks });
+    scope.server.watchStreams.add(this);
+    scope.session.addWatch(scope.connection);
+  }
+
+  get session(): Session {
+    return this.#scope.session;
   }
 
   get isEnded(): boolean {
@@ -89,7 +80,7 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
 
   /** Registers it, in turns that are left to others, says so, and sends what comes before the first change. */
   async open(work: Work): Promise<void> {
-    const { epoch: life } = this.#server.options;
+    const { epoch: life } = this.#scope.server.options;
     const request = this.#request!;
     // What was asked for before it is seen by it.
     const kept = this.session.whenKept(request.waitsForMissing ? [] : request.identifiers);
@@ -105,13 +96,14 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
     if (this.isEnded) return;
     // In one turn, so that all of it is of one revision; what is set from here on is told behind it.
     const { states, gone: goneMeanwhile } = this.#watch.capture();
-    const { clock } = this.#server;
+    const { clock } = this.#scope.server;
     const at = { revision: this.session.revision, timestamp: clock.wallAtMs(clock.nowMs()) };
     this.#carrier.handleRegistered();
     const captured = { states, gone: gone.concat(goneMeanwhile), sharedUpTo, revision: at.revision };
     this.#request = undefined;
     this.#begin(await openingOf(request, captured, work), at, request.wantsSynced);
-    if (this.#asks !== undefined) await this.#renewMarks(this.#asks.marks, states, work);
+    const { asks } = this.#watch;
+    if (asks !== undefined) await this.#renewMarks(asks.marks, states, work);
   }
 
   /** What was kept out at last while the watch was away. */
@@ -127,7 +119,7 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
     if (this.#state === 'ended') return;
     const isLast = this.#state === 'last-words' || this.#watch.isSpent;
     this.#state = 'live';
-    this.outbox.open(opening, at, wantsSynced, this.#server.clock.nowMs());
+    this.outbox.open(opening, at, wantsSynced, this.#scope.server.clock.nowMs());
     if (isLast) this.finish();
     else if (this.outbox.isWaiting) this.#carrier.handleWaiting();
   }
@@ -139,7 +131,7 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
         break;
       case 'live':
         this.#state = 'finishing';
-        this.#watch.close(this.#server.turns);
+        this.#watch.close(this.#scope.server.turns);
         this.#endIfAllIsSent();
         if (!this.isEnded) this.#carrier.handleWaiting();
         break;
@@ -162,15 +154,15 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
   end(): void {
     if (this.#state === 'ended') return;
     this.#state = 'ended';
-    this.#watch.close(this.#server.turns);
+    this.#watch.close(this.#scope.server.turns);
     this.outbox.close();
-    this.#server.watchStreams.remove(this);
-    this.session.removeWatch(this.#connection, this.#server.clock.nowMs());
+    this.#scope.server.watchStreams.remove(this);
+    this.session.removeWatch(this.#scope.connection, this.#scope.server.clock.nowMs());
   }
 
   /** It takes nothing for too long, or holds too much that may not be left out. */
   cut(): void {
-    this.#server.counters.slowStreamsCut += 1;
+    this.#scope.server.counters.slowStreamsCut += 1;
     this.fail(
       new SlowStreamError('the stream took no update for too long and was cut: read faster, watch less, or resume it'),
     );
@@ -207,19 +199,3 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
     this.#carrier.handleEnded(undefined);
   }
 }
-
-/** One object for all watches of a kind. */
-function outboxOptions(
-  { outboxLimit: limit, maxStreamBytes: maxBytes }: ServerOptions,
-  keepsBatches: boolean,
-): OutboxOptions {
-  const last = keepsBatches ? lastBatchOptions : lastOptions;
-  if (last?.limit === limit && last.maxBytes === maxBytes) return last;
-  const made = { limit, maxBytes, keepsBatches };
-  if (keepsBatches) lastBatchOptions = made;
-  else lastOptions = made;
-  return made;
-}
-
-let lastOptions: OutboxOptions | undefined;
-let lastBatchOptions: OutboxOptions | undefined;

@@ -53,6 +53,7 @@ import { MessagePace } from './message-pace.js';
 import type { SetWindow } from './set-window.js';
 import type { WindowOwner } from './set-windows.js';
 import { heartbeatOf, watchRequestOf } from './watch-request.js';
+import { WatchScope } from './watch-scope.js';
 import type { LiveLink } from './watch-streams.js';
 
 export type OpenCall = ServerDuplexStream<Buffer, Uint8Array>;
@@ -80,6 +81,8 @@ export class LinkCall
   readonly #inbox: Buffer[] = [];
   #isReading = false;
   #session: Session | undefined;
+  /** Of its watches. */
+  #scope: WatchScope | undefined;
   /** The epoch that the client's revisions belong to. */
   #clientEpoch: EpochParts = parseEpoch('');
   #isWelcome = false;
@@ -369,7 +372,7 @@ export class LinkCall
       }
       watchStreams.checkQuota();
       const feed = new LinkFeed(this, row.feed);
-      const watch = new CarriedWatch(this.#server, session, request, this.#connection, this.#budget, feed, feed, feed);
+      const watch = new CarriedWatch(this.#scopeOf(session), request, feed, feed, feed);
       feed.carry(watch);
       this.#feeds.set(row.feed, feed);
       this.#opening += 1;
@@ -383,6 +386,12 @@ export class LinkCall
     } catch (error) {
       new LinkFeed(this, row.feed).handleEnded(error);
     }
+  }
+
+  #scopeOf(session: Session): WatchScope {
+    if (this.#scope?.session === session) return this.#scope;
+    this.#scope = new WatchScope(this.#server, session, this.#connection, this.#budget);
+    return this.#scope;
   }
 
   /** Up to where what its client was told before is kept. */

@@ -47,7 +47,6 @@ export interface FeedLink {
 
 export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSeeker {
   readonly number: number;
-  readonly isUnderWay = false;
   readonly #link: FeedLink;
   /** Most feeds have one. */
   #handles: number | number[] | undefined;
@@ -56,6 +55,11 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
   constructor(link: FeedLink, number: number) {
     this.#link = link;
     this.number = number;
+  }
+
+  /** Of a link as a whole its pace knows. */
+  get isUnderWay(): boolean {
+    return false;
   }
 
   get marks(): KeptMarks {

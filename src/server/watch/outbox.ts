@@ -33,115 +33,128 @@ export interface StreamCounters {
   updatesConflated: number;
 }
 
-export interface OutboxOptions {
+/** Of all watches of one kind on one carrier. */
+export interface OutboxScope {
   /** Changes kept while the carrier does not take them. */
   readonly limit: number;
   /** Bytes of them. */
   readonly maxBytes: number;
   readonly keepsBatches: boolean;
+  readonly counters: StreamCounters;
+  readonly budget: CarrierBudget;
 }
 
 /** Of most watches nothing waits for the end of its opening, and no group is sealed. */
 const NO_MOMENT: Moment = { revision: 0, timestamp: 0 };
 const NOTHING: readonly WaitingChange[] = [];
 
+/** What an outbox has while something is not sent; nearly always it has none. */
+class Backlog {
+  opening: OpeningQueue | undefined = undefined;
+  openingBytes = 0;
+  openingAt = NO_MOMENT;
+  /** The opening is one group. */
+  isOpeningWhole = false;
+  /** To be marked as `synced` once nothing of the opening is owed. */
+  awaitsMark = false;
+  /** Variables whose opening is told by their next change. */
+  owed = 0;
+  waiting: WaitingChanges | undefined = undefined;
+  heldBytes = 0;
+  /** Of a group: taken out of those that wait, to be sent to its end whatever comes. */
+  sealed: readonly WaitingChange[] = NOTHING;
+  sealedIndex = 0;
+  sealedBytes = 0;
+  /** Of sealed changes that are no longer the newest: nobody else may hold their values. */
+  outdatedBytes = 0;
+  /** What the watch was sent is of one revision only with all that waits. */
+  isTorn = false;
+  /** A batch is not published whole. */
+  isHolding = false;
+
+  /** Something waits that was not given to the carrier. */
+  get isWaiting(): boolean {
+    return (
+      this.opening !== undefined ||
+      this.sealedIndex < this.sealed.length ||
+      (this.waiting !== undefined && this.waiting.size > 0) ||
+      (this.awaitsMark && this.owed === 0)
+    );
+  }
+
+  /** It says nothing that an outbox without one would not. */
+  get isOver(): boolean {
+    return !this.isWaiting && this.owed === 0 && !this.awaitsMark && !this.isTorn && !this.isHolding;
+  }
+}
+
 export class Outbox implements RoomSeeker, BatchHolder {
-  readonly #options: OutboxOptions;
+  readonly #scope: OutboxScope;
   readonly #encoder: UpdateEncoder;
   readonly #pace: OutboxPace;
-  readonly #counters: StreamCounters;
-  readonly #budget: CarrierBudget;
-  #isOpen = false;
-  #opening: OpeningQueue | undefined;
-  #openingBytes = 0;
-  #openingAt = NO_MOMENT;
-  /** The opening is one group. */
-  #isOpeningWhole = false;
-  /** To be marked as `synced` once nothing of the opening is owed. */
-  #awaitsMark = false;
-  /** Variables whose opening is told by their next change. */
-  #owed = 0;
-  #waiting: WaitingChanges | undefined;
-  #heldBytes = 0;
-  /** Of a group: taken out of those that wait, to be sent to its end whatever comes. */
-  #sealed: readonly WaitingChange[] = NOTHING;
-  #sealedIndex = 0;
-  #sealedBytes = 0;
-  /** Of sealed changes that are no longer the newest: nobody else may hold their values. */
-  #outdatedBytes = 0;
-  /** What the watch was sent is of one revision only with all that waits. */
-  #isTorn = false;
-  #isHolding = false;
-  #isClosed = false;
+  #state: 'new' | 'open' | 'closed' = 'new';
+  #backlog: Backlog | undefined;
 
-  constructor(
-    options: OutboxOptions,
-    encoder: UpdateEncoder,
-    pace: OutboxPace,
-    counters: StreamCounters,
-    budget: CarrierBudget,
-  ) {
-    this.#options = options;
+  constructor(scope: OutboxScope, encoder: UpdateEncoder, pace: OutboxPace) {
+    this.#scope = scope;
     this.#encoder = encoder;
     this.#pace = pace;
-    this.#counters = counters;
-    this.#budget = budget;
   }
 
   /** Whether something waits that was not given to the carrier. */
   get isWaiting(): boolean {
-    return (
-      this.#opening !== undefined ||
-      this.#sealedIndex < this.#sealed.length ||
-      (this.#waiting !== undefined && this.#waiting.size > 0) ||
-      (this.#awaitsMark && this.#owed === 0)
-    );
+    return this.#backlog?.isWaiting ?? false;
   }
 
   /** Whether it holds more of what is outdated than it may: its batches are not to be torn, so that only its end is left. */
   get isOverfull(): boolean {
-    return this.#outdatedBytes > this.#options.maxBytes;
+    return (this.#backlog?.outdatedBytes ?? 0) > this.#scope.maxBytes;
   }
 
   /** Once; changes that came before it wait. `wantsMark`: a `synced` mark behind it. */
   open(opening: readonly Opening[], at: Moment, wantsMark: boolean, nowMs: number): void {
     if (this.#isClosed) return;
-    this.#isOpen = true;
-    if (opening.length > 0) this.#opening = new OpeningQueue(opening);
-    this.#openingAt = at;
-    this.#awaitsMark = wantsMark;
-    this.#isOpeningWhole = this.#options.keepsBatches && opening.some(isSnapshot);
-    this.#openingBytes = bytesOfOpening(opening);
-    this.#hold(this.#openingBytes);
+    this.#state = 'open';
+    if (opening.length > 0 || wantsMark) {
+      const backlog = this.#own();
+      if (opening.length > 0) backlog.opening = new OpeningQueue(opening);
+      backlog.openingAt = at;
+      backlog.awaitsMark = wantsMark;
+      backlog.isOpeningWhole = this.#scope.keepsBatches && opening.some(isSnapshot);
+      backlog.openingBytes = bytesOfOpening(opening);
+      this.#hold(backlog, backlog.openingBytes);
+    }
     this.#flush(nowMs);
-    if (!this.isWaiting && !this.#awaitsMark) this.#openingAt = NO_MOMENT;
   }
 
   /** A change of one of its variables; one that the watch knows already is left out. */
   push(sent: SentState, published: PublishedChange): void {
     if (this.#isClosed || published.change.current.version <= sent.version) return;
-    const { keepsBatches, limit, maxBytes } = this.#options;
+    const { keepsBatches, limit, maxBytes, counters, budget } = this.#scope;
     const isFollowed = keepsBatches && published.batch !== undefined;
-    if (!isFollowed && this.#isOpen && !this.#isHolding && !this.isWaiting && this.#pace.takesWrites(this)) {
+    const isFree = this.#state === 'open' && !(this.#backlog?.isHolding ?? false) && !this.isWaiting;
+    if (!isFollowed && isFree && this.#pace.takesWrites(this)) {
       this.#writeChange(sent, published, published, false, published.atMs);
+      this.#dropBacklog();
       return;
     }
-    if (isFollowed && !this.#isHolding) {
+    const backlog = this.#own();
+    if (isFollowed && !backlog.isHolding) {
       // Whether another of the batch is for this watch is known when all of it is published.
-      this.#isHolding = true;
+      backlog.isHolding = true;
       published.batch?.hold(this);
     }
-    if (sent.waiting?.isSealed === true) this.#outdatedBytes += sent.waiting.bytes;
-    this.#waiting ??= new WaitingChanges(limit, maxBytes);
-    const bytesBefore = this.#waiting.bytes;
-    const leftOut = this.#waiting.push(sent, published, this.#budget.isPressed);
-    this.#counters.updatesConflated += leftOut;
-    this.#hold(this.#waiting.bytes - bytesBefore);
+    if (sent.waiting?.isSealed === true) backlog.outdatedBytes += sent.waiting.bytes;
+    backlog.waiting ??= new WaitingChanges(limit, maxBytes);
+    const bytesBefore = backlog.waiting.bytes;
+    const leftOut = backlog.waiting.push(sent, published, budget.isPressed);
+    counters.updatesConflated += leftOut;
+    this.#hold(backlog, backlog.waiting.bytes - bytesBefore);
   }
 
   /** The batch is published whole. */
   handleBatchEnd(nowMs: number): void {
-    this.#isHolding = false;
+    if (this.#backlog !== undefined) this.#backlog.isHolding = false;
     this.#flush(nowMs);
   }
 
@@ -152,7 +165,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
 
   /** A heartbeat, unless something is under way or waits: then it would only come later. */
   pushHeartbeat(nowMs: number, at: Moment): void {
-    if (this.#isClosed || !this.#isOpen || this.#pace.isUnderWay || this.isWaiting) return;
+    if (this.#state !== 'open' || this.#pace.isUnderWay || this.isWaiting) return;
     this.#encoder.mark('heartbeat', at);
     this.#pace.send(nowMs);
   }
@@ -160,50 +173,65 @@ export class Outbox implements RoomSeeker, BatchHolder {
   /** Lets go of everything that waits. */
   close(): void {
     if (this.#isClosed) return;
-    this.#hold(-this.#heldBytes);
-    this.#isClosed = true;
-    this.#opening = undefined;
-    this.#sealed = NOTHING;
-    this.#sealedIndex = 0;
-    this.#waiting = undefined;
-    this.#awaitsMark = false;
-    this.#budget.forget(this);
+    this.#state = 'closed';
+    this.#scope.budget.held -= this.#backlog?.heldBytes ?? 0;
+    this.#backlog = undefined;
+    this.#scope.budget.forget(this);
+  }
+
+  get #isClosed(): boolean {
+    return this.#state === 'closed';
+  }
+
+  #own(): Backlog {
+    this.#backlog ??= new Backlog();
+    return this.#backlog;
+  }
+
+  #dropBacklog(): void {
+    if (this.#backlog?.isOver === true) this.#backlog = undefined;
   }
 
   #flush(nowMs: number): void {
-    while (this.#isOpen && !this.#isClosed && this.isWaiting && this.#pace.takesWrites(this)) {
-      if (this.#opening !== undefined) this.#flushOpening(this.#opening, nowMs);
-      else if (this.#sealedIndex < this.#sealed.length) this.#flushSealed(nowMs);
-      else if (this.#awaitsMark && this.#owed === 0 && !this.#isTorn) this.#writeMark(nowMs);
-      else if (this.#isHolding) return;
-      else if (this.#options.keepsBatches) this.#seal();
-      else this.#flushWaiting(nowMs);
+    // A write may close it: then nothing of its backlog is looked at.
+    for (
+      let backlog = this.#backlog;
+      this.#state === 'open' && backlog?.isWaiting === true && this.#pace.takesWrites(this);
+      backlog = this.#backlog
+    ) {
+      if (backlog.opening !== undefined) this.#flushOpening(backlog, backlog.opening, nowMs);
+      else if (backlog.sealedIndex < backlog.sealed.length) this.#flushSealed(backlog, nowMs);
+      else if (backlog.awaitsMark && backlog.owed === 0 && !backlog.isTorn) this.#writeMark(backlog, nowMs);
+      else if (backlog.isHolding) break;
+      else if (this.#scope.keepsBatches) this.#seal(backlog);
+      else this.#flushWaiting(backlog, nowMs);
     }
+    this.#dropBacklog();
   }
 
-  #flushOpening(queue: OpeningQueue, nowMs: number): void {
-    this.#writeOpening(queue.take()!, queue, nowMs);
+  #flushOpening(backlog: Backlog, queue: OpeningQueue, nowMs: number): void {
+    this.#writeOpening(queue.take()!, backlog, queue, nowMs);
     if (queue.peek() !== undefined) return;
-    this.#hold(-this.#openingBytes);
-    this.#opening = undefined;
+    this.#hold(backlog, -backlog.openingBytes);
+    backlog.opening = undefined;
     // The last one has said so.
-    if (this.#waiting === undefined) this.#isTorn = false;
+    if (backlog.waiting === undefined) backlog.isTorn = false;
   }
 
-  #writeOpening(opening: Opening, queue: OpeningQueue, nowMs: number): void {
+  #writeOpening(opening: Opening, backlog: Backlog, queue: OpeningQueue, nowMs: number): void {
     if (opening.type === 'gone') {
       const { variable, kept } = opening;
-      this.#encoder.gone(variable, kept, this.#openingAt, this.#isFollowed(opening, queue));
+      this.#encoder.gone(variable, kept, backlog.openingAt, this.#isFollowed(opening, backlog, queue));
       this.#pace.send(nowMs);
       return;
     }
     const { type, sent, version } = opening;
     const current = heldOf(opening);
     if (current === undefined) {
-      this.#owe(opening);
+      this.#owe(backlog, opening);
       return;
     }
-    const more = this.#isFollowed(opening, queue);
+    const more = this.#isFollowed(opening, backlog, queue);
     if (type === 'replay') this.#encodeReplay(sent, current, more);
     else this.#encoder.snapshot(sent, current, type, opening.missed, more);
     this.#handleSaid(sent, version);
@@ -227,35 +255,35 @@ export class Outbox implements RoomSeeker, BatchHolder {
   }
 
   /** Superseded: its next change tells it. */
-  #owe(opening: Exclude<Opening, { readonly type: 'gone' }>): void {
-    this.#isTorn = this.#options.keepsBatches;
+  #owe(backlog: Backlog, opening: Exclude<Opening, { readonly type: 'gone' }>): void {
+    backlog.isTorn = this.#scope.keepsBatches;
     if (opening.type === 'replay') {
       if (opening.sent.kept !== undefined) opening.sent.kept.leftOutOfReplay += 1;
       return;
     }
     const { sent, type, version, missed } = opening;
     sent.owed = type;
-    this.#owed += 1;
+    backlog.owed += 1;
     if (type === 'resync') sent.version = version - missed - 1;
   }
 
   /** Whether the watch is of one revision only with what comes behind this. */
-  #isFollowed({ revision }: Opening, queue: OpeningQueue): boolean {
-    if (!this.#options.keepsBatches) return false;
+  #isFollowed({ revision }: Opening, backlog: Backlog, queue: OpeningQueue): boolean {
+    if (!this.#scope.keepsBatches) return false;
     let next = queue.peek();
     while (next !== undefined && next.type !== 'gone' && heldOf(next) === undefined) {
-      this.#owe(next);
+      this.#owe(backlog, next);
       queue.take();
       next = queue.peek();
     }
-    if (next === undefined) return this.#isTorn && this.#waiting !== undefined;
-    return this.#isTorn || this.#isOpeningWhole || next.revision === revision;
+    if (next === undefined) return backlog.isTorn && backlog.waiting !== undefined;
+    return backlog.isTorn || backlog.isOpeningWhole || next.revision === revision;
   }
 
   /** Takes out the next group: one revision, or all that waits. */
-  #seal(): void {
-    const waiting = this.#waiting!;
-    const isAll = this.#isTorn || waiting.leftOut > 0;
+  #seal(backlog: Backlog): void {
+    const waiting = backlog.waiting!;
+    const isAll = backlog.isTorn || waiting.leftOut > 0;
     const revision = waiting.peek()?.change.current.revision;
     const group: WaitingChange[] = [];
     const bytesBefore = waiting.bytes;
@@ -267,38 +295,39 @@ export class Outbox implements RoomSeeker, BatchHolder {
       next.sent.waiting ??= next;
       group.push(next);
     }
-    this.#sealedBytes = bytesBefore - waiting.bytes;
-    this.#sealed = group;
-    this.#sealedIndex = 0;
-    if (waiting.size === 0) this.#waiting = undefined;
-    if (group.length === 0) this.#handleGroupEnd();
+    backlog.sealedBytes = bytesBefore - waiting.bytes;
+    backlog.sealed = group;
+    backlog.sealedIndex = 0;
+    if (waiting.size === 0) backlog.waiting = undefined;
+    if (group.length === 0) this.#handleGroupEnd(backlog);
   }
 
-  #flushSealed(nowMs: number): void {
-    const { sent, published, first } = this.#sealed[this.#sealedIndex]!;
-    if (sent.waiting === this.#sealed[this.#sealedIndex]) sent.waiting = undefined;
-    this.#sealedIndex += 1;
-    const more = this.#sealedIndex < this.#sealed.length;
+  #flushSealed(backlog: Backlog, nowMs: number): void {
+    const next = backlog.sealed[backlog.sealedIndex]!;
+    const { sent, published, first } = next;
+    if (sent.waiting === next) sent.waiting = undefined;
+    backlog.sealedIndex += 1;
+    const more = backlog.sealedIndex < backlog.sealed.length;
     this.#writeChange(sent, published!, first, more, nowMs);
-    if (!more) this.#handleGroupEnd();
+    if (!more) this.#handleGroupEnd(backlog);
   }
 
-  #handleGroupEnd(): void {
-    this.#isTorn = false;
-    this.#sealed = NOTHING;
-    this.#sealedIndex = 0;
-    this.#outdatedBytes = 0;
-    this.#hold(-this.#sealedBytes);
-    this.#sealedBytes = 0;
+  #handleGroupEnd(backlog: Backlog): void {
+    backlog.isTorn = false;
+    backlog.sealed = NOTHING;
+    backlog.sealedIndex = 0;
+    backlog.outdatedBytes = 0;
+    this.#hold(backlog, -backlog.sealedBytes);
+    backlog.sealedBytes = 0;
   }
 
-  #flushWaiting(nowMs: number): void {
-    const waiting = this.#waiting!;
+  #flushWaiting(backlog: Backlog, nowMs: number): void {
+    const waiting = backlog.waiting!;
     const next = waiting.take()!;
-    this.#hold(-next.bytes);
+    this.#hold(backlog, -next.bytes);
     const { sent, published, first } = next;
     // It never shrinks: a watch that has caught up needs none.
-    if (waiting.size === 0) this.#waiting = undefined;
+    if (waiting.size === 0) backlog.waiting = undefined;
     if (published!.change.current.version > sent.version) this.#writeChange(sent, published!, first, false, nowMs);
   }
 
@@ -319,7 +348,7 @@ export class Outbox implements RoomSeeker, BatchHolder {
     } else if (sent.owed === undefined) {
       this.#encoder.change(sent, published, more, undefined);
     } else {
-      this.#owed -= 1;
+      this.#own().owed -= 1;
       if (reason !== undefined) this.#encoder.change(sent, published, more, undefined);
       else {
         const missed = sent.owed === 'resync' ? current.version - sent.version - 1 : 0;
@@ -334,21 +363,20 @@ export class Outbox implements RoomSeeker, BatchHolder {
   #handleSaid(sent: SentState, version: number): void {
     sent.version = version;
     sent.unsaidIdentifiers = undefined;
-    this.#counters.updatesSent += 1;
+    this.#scope.counters.updatesSent += 1;
   }
 
-  #writeMark(nowMs: number): void {
-    this.#awaitsMark = false;
-    this.#encoder.mark('synced', this.#openingAt);
-    this.#openingAt = NO_MOMENT;
+  #writeMark(backlog: Backlog, nowMs: number): void {
+    backlog.awaitsMark = false;
+    this.#encoder.mark('synced', backlog.openingAt);
     this.#pace.send(nowMs);
   }
 
-  #hold(moreBytes: number): void {
+  #hold(backlog: Backlog, moreBytes: number): void {
     // Closed by the carrier in the middle of a write: all of it was given back.
     if (this.#isClosed) return;
-    this.#heldBytes += moreBytes;
-    this.#budget.held += moreBytes;
+    backlog.heldBytes += moreBytes;
+    this.#scope.budget.held += moreBytes;
   }
 }
 

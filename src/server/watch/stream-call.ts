@@ -17,6 +17,7 @@ import type { MessageSink } from './message-pace.js';
 import { MessagePace } from './message-pace.js';
 import { StreamEncoder } from './stream-encoder.js';
 import type { WatchRequest } from './watch-request.js';
+import { WatchScope } from './watch-scope.js';
 
 export type WatchCall = ServerWritableStream<Buffer, Uint8Array>;
 
@@ -54,7 +55,8 @@ export class StreamCall implements Deadline, MessageSink, WatchCarrier {
     const budget = watchStreams.handleCallBegun(connection);
     const encoder = new StreamEncoder(options.epoch, session, request.includesOldValues);
     this.#pace = new MessagePace(encoder, this, budget, options.slowStreamMs);
-    this.#watch = new CarriedWatch(server, session, request, connection, budget, encoder, this.#pace, this);
+    const scope = new WatchScope(server, session, connection, budget);
+    this.#watch = new CarriedWatch(scope, request, encoder, this.#pace, this);
     // Fires at every end, ours too; a client that is gone is found by it.
     call.on('cancelled', () => {
       this.#watch.end();

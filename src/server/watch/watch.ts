@@ -5,7 +5,6 @@
  */
 import type { AskedCondition } from '../../shared/delivery/condition-text.js';
 import { QuotaExceededError } from '../../shared/errors.js';
-import { SmallMap } from '../../shared/small-map.js';
 import type { Variable } from '../../shared/state/variable.js';
 import type { GoneVariable } from '../../shared/wire/update-encoder.js';
 import type { NewcomerObserver, Observer, ObserverManager, PublishedChange } from '../observer-manager.js';
@@ -21,6 +20,13 @@ export interface WatchOwner {
   handleFailure(error: unknown): void;
 }
 
+/** The same for all watches of a carrier. */
+export interface WatchPlace {
+  readonly observers: ObserverManager;
+  readonly sessionId: string;
+  readonly budget: CarrierBudget;
+}
+
 /** Of a watch whose condition is asked here. */
 export interface WatchAsks {
   readonly asked: AskedCondition;
@@ -29,33 +35,29 @@ export interface WatchAsks {
 
 type WatchState = 'registering' | 'live' | 'closed';
 
-export class Watch implements NewcomerObserver {
-  readonly #observers: ObserverManager;
-  readonly #sessionId: string;
-  readonly #budget: CarrierBudget;
-  readonly #owner: WatchOwner;
-  readonly #asks: WatchAsks | undefined;
-  readonly #observed = new SmallMap<Variable, ObservedVariable>();
-  /** Of most watches there are none. */
-  #names: Set<string> | undefined;
-  #patterns: string[] | undefined;
+/** Of most watches there is none. */
+interface Unnamed {
+  /** Waited for. */
+  readonly names: Set<string>;
+  readonly patterns: string[];
   /** Went while it was registered. */
-  #gone: GoneVariable[] | undefined;
+  readonly gone: GoneVariable[];
+}
+
+export class Watch implements NewcomerObserver {
+  readonly #place: WatchPlace;
+  readonly #owner: WatchOwner;
+  readonly asks: WatchAsks | undefined;
+  /** Most watches have one; a map of one would cost more than the variable. */
+  #observed: ObservedVariable | Map<Variable, ObservedVariable> | undefined;
+  #beside: Unnamed | undefined;
   #heldBytes = 0;
   #state: WatchState = 'registering';
 
-  constructor(
-    observers: ObserverManager,
-    sessionId: string,
-    budget: CarrierBudget,
-    owner: WatchOwner,
-    asks?: WatchAsks,
-  ) {
-    this.#observers = observers;
-    this.#sessionId = sessionId;
-    this.#budget = budget;
+  constructor(place: WatchPlace, owner: WatchOwner, asks?: WatchAsks) {
+    this.#place = place;
     this.#owner = owner;
-    this.#asks = asks;
+    this.asks = asks;
   }
 
   get isClosed(): boolean {
@@ -64,12 +66,13 @@ export class Watch implements NewcomerObserver {
 
   /** Whether nothing can come any more. */
   get isSpent(): boolean {
-    return this.#observed.size === 0 && (this.#names?.size ?? 0) === 0 && (this.#patterns?.length ?? 0) === 0;
+    const { names, patterns } = this.#beside ?? NOTHING_BESIDE;
+    return this.#size === 0 && names.size === 0 && patterns.length === 0;
   }
 
   /** `identifier`: what the request calls it; undefined when it fits a pattern. @throws QuotaExceededError */
   observe(variable: Variable, identifier: string | undefined): void {
-    const known = this.#observed.get(variable);
+    const known = this.#find(variable);
     if (known === undefined) {
       const observed = this.#observedOf(variable, variable.current.version, false);
       if (identifier !== undefined && identifier !== variable.name) observed.unsaidIdentifiers = [identifier];
@@ -82,53 +85,49 @@ export class Watch implements NewcomerObserver {
 
   /** Until a variable of that name is registered. @throws QuotaExceededError */
   waitFor(name: string): void {
-    if (this.#names?.has(name) === true) return;
+    if (this.#beside?.names.has(name) === true) return;
     this.#claim(BYTES_A_NAME + 2 * name.length);
-    this.#names ??= new Set();
-    this.#names.add(name);
-    this.#observers.registerName(this.#sessionId, name, this);
+    this.#own().names.add(name);
+    this.#place.observers.registerName(this.#place.sessionId, name, this);
   }
 
   /** From now on; returns whether a name fits, for the variables that are there. @throws QuotaExceededError */
   waitForAll(pattern: string): (name: string) => boolean {
     this.#claim(BYTES_A_NAME + 2 * pattern.length);
-    this.#patterns ??= [];
-    this.#patterns.push(pattern);
-    return this.#observers.registerPattern(this.#sessionId, pattern, this);
+    this.#own().patterns.push(pattern);
+    return this.#place.observers.registerPattern(this.#place.sessionId, pattern, this);
   }
 
   /** What it is told of, as far as it is registered. */
   observed(): Iterable<SentState> {
-    return this.#observed.values();
+    return this.#all();
   }
 
   /** Once, when all is registered: where each variable is now. What happens from here on goes to the owner. */
   capture(): { readonly states: SentState[]; readonly gone: readonly GoneVariable[] } {
     const states: SentState[] = [];
-    for (const observed of this.#observed.values()) {
+    for (const observed of this.#all()) {
       const { current } = observed.variable;
       observed.version = current.version;
       if (observed.kept !== undefined) observed.kept.captured = current;
       states.push(observed);
     }
-    const gone = this.#gone ?? [];
-    this.#gone = undefined;
+    const gone = this.#beside?.gone.splice(0) ?? [];
     this.#state = 'live';
     return { states, gone };
   }
 
   handleChange(observed: ObservedVariable, published: PublishedChange): void {
     const isGone = published.change.reason !== undefined;
-    if (isGone && this.#observed.delete(observed.variable)) {
+    if (isGone && this.#remove(observed.variable)) {
       this.#release(this.#bytesAnObserver());
-      this.#asks?.marks.unwatch(observed.variable);
+      this.asks?.marks.unwatch(observed.variable);
     }
     switch (this.#state) {
       case 'registering':
         if (isGone) {
           const { variable, unsaidIdentifiers: identifiers } = observed;
-          this.#gone ??= [];
-          this.#gone.push({ id: variable.id, change: published.change, identifiers });
+          this.#own().gone.push({ id: variable.id, change: published.change, identifiers });
         }
         break;
       case 'live':
@@ -144,8 +143,8 @@ export class Watch implements NewcomerObserver {
 
   /** One of its names or patterns has a variable: the registration itself is the first change. */
   handleNewcomer(variable: Variable): void {
-    if (this.#names?.delete(variable.name) === true) this.#release(BYTES_A_NAME + 2 * variable.name.length);
-    if (this.#state === 'closed' || this.#observed.has(variable)) return;
+    if (this.#beside?.names.delete(variable.name) === true) this.#release(BYTES_A_NAME + 2 * variable.name.length);
+    if (this.#state === 'closed' || this.#find(variable) !== undefined) return;
     this.#register(this.#observedOf(variable, variable.firstVersion - 1, true));
   }
 
@@ -156,8 +155,7 @@ export class Watch implements NewcomerObserver {
   close(turns: { begin(): Work }): void {
     if (this.#state === 'closed') return;
     this.#state = 'closed';
-    this.#gone = undefined;
-    if (this.#observed.size + (this.#names?.size ?? 0) <= MOST_AT_ONCE) {
+    if (this.#size + (this.#beside?.names.size ?? 0) <= MOST_AT_ONCE) {
       for (const piece of this.#unregister()) piece satisfies undefined;
     } else void this.#unregisterInTurns(turns.begin());
   }
@@ -171,56 +169,104 @@ export class Watch implements NewcomerObserver {
 
   /** A piece at a time. */
   *#unregister(): Generator<undefined> {
-    for (const pattern of this.#patterns ?? []) this.#observers.unregisterPattern(this.#sessionId, pattern, this);
-    this.#patterns = undefined;
-    for (const observed of this.#observed.values()) {
-      this.#observers.unregister(observed.variable, observed, this.#asks?.asked);
-      this.#asks?.marks.unwatch(observed.variable);
+    const { names, patterns } = this.#beside ?? NOTHING_BESIDE;
+    for (const pattern of patterns) this.#place.observers.unregisterPattern(this.#place.sessionId, pattern, this);
+    for (const observed of this.#all()) {
+      this.#place.observers.unregister(observed.variable, observed, this.asks?.asked);
+      this.asks?.marks.unwatch(observed.variable);
       yield;
     }
-    this.#observed.clear();
-    for (const name of this.#names ?? []) {
-      this.#observers.unregisterName(this.#sessionId, name, this);
+    this.#observed = undefined;
+    for (const name of names) {
+      this.#place.observers.unregisterName(this.#place.sessionId, name, this);
       yield;
     }
-    this.#names = undefined;
+    this.#beside = undefined;
     this.#release(this.#heldBytes);
   }
 
   #register(observed: ObservedVariable): void {
-    this.#observed.set(observed.variable, observed);
-    this.#observers.register(observed.variable, observed, this.#asks?.asked);
-    this.#asks?.marks.watch(observed.variable);
+    this.#add(observed);
+    this.#place.observers.register(observed.variable, observed, this.asks?.asked);
+    this.asks?.marks.watch(observed.variable);
+  }
+
+  // --- what it observes
+
+  get #size(): number {
+    if (this.#observed === undefined) return 0;
+    return this.#observed instanceof Map ? this.#observed.size : 1;
+  }
+
+  #find(variable: Variable): ObservedVariable | undefined {
+    const observed = this.#observed;
+    if (observed instanceof Map) return observed.get(variable);
+    return observed?.variable === variable ? observed : undefined;
+  }
+
+  /** Those that come meanwhile, too. */
+  #all(): Iterable<ObservedVariable> {
+    if (this.#observed === undefined) return [];
+    return this.#observed instanceof Map ? this.#observed.values() : [this.#observed];
+  }
+
+  #add(observed: ObservedVariable): void {
+    const others = this.#observed;
+    if (others === undefined) this.#observed = observed;
+    else if (others instanceof Map) others.set(observed.variable, observed);
+    else {
+      this.#observed = new Map([
+        [others.variable, others],
+        [observed.variable, observed],
+      ]);
+    }
+  }
+
+  #remove(variable: Variable): boolean {
+    if (this.#observed instanceof Map) return this.#observed.delete(variable);
+    if (this.#find(variable) === undefined) return false;
+    this.#observed = undefined;
+    return true;
+  }
+
+  // --- inside
+
+  #own(): Unnamed {
+    this.#beside ??= { names: new Set(), patterns: [], gone: [] };
+    return this.#beside;
   }
 
   /** @throws QuotaExceededError */
   #observedOf(variable: Variable, version: number, isNewcomer: boolean): ObservedVariable {
     this.#claim(this.#bytesAnObserver());
-    return new ObservedVariable(this, variable, version, isNewcomer, this.#asks !== undefined);
+    return new ObservedVariable(this, variable, version, isNewcomer, this.asks !== undefined);
   }
 
   /** Each of them may be the only one of its variable that asks this. */
   #bytesAnObserver(): number {
-    return this.#asks === undefined
+    return this.asks === undefined
       ? BYTES_AN_OBSERVER
-      : BYTES_AN_ASKING_OBSERVER + BYTES_A_UNIT * this.#asks.asked.text.length;
+      : BYTES_AN_ASKING_OBSERVER + BYTES_A_UNIT * this.asks.asked.text.length;
   }
 
   #claim(bytes: number): void {
-    if (this.#budget.held + bytes > this.#budget.maxBytes) {
+    const { budget } = this.#place;
+    if (budget.held + bytes > budget.maxBytes) {
       throw new QuotaExceededError(
-        `the watches of this connection hold their ${this.#budget.maxBytes} bytes of names and updates: watch less, or raise maxConnectionBytes`,
+        `the watches of this connection hold their ${budget.maxBytes} bytes of names and updates: watch less, or raise maxConnectionBytes`,
       );
     }
     this.#heldBytes += bytes;
-    this.#budget.held += bytes;
+    budget.held += bytes;
   }
 
   #release(bytes: number): void {
     this.#heldBytes -= bytes;
-    this.#budget.held -= bytes;
+    this.#place.budget.held -= bytes;
   }
 }
+
+const NOTHING_BESIDE: Unnamed = { names: new Set(), patterns: [], gone: [] };
 
 /** One variable of one watch. */
 class ObservedVariable extends SentState implements Observer {

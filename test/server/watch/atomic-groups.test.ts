@@ -140,18 +140,21 @@ class Stream implements MessageSink {
   constructor(life: Life, client: Client, { limit, maxBytes, connectionBytes }: Limits) {
     this.budget = new CarrierBudget(connectionBytes);
     this.#client = client;
-    const options = { limit, maxBytes, keepsBatches: true };
     const encoder = new StreamEncoder(EPOCH, { generation: 0 }, false);
     this.pace = new MessagePace(encoder, this, this.budget, 1_000);
     const counters = { updatesSent: 0, updatesConflated: 0 };
-    this.outbox = new Outbox(options, encoder, this.pace, counters, this.budget);
-    this.watch = new Watch(life.manager, 's', this.budget, {
-      handleChange: (sent, published) => this.outbox.push(sent, published),
-      handleNothingLeft: () => undefined,
-      handleFailure: (error) => {
-        throw error;
+    const scope = { limit, maxBytes, keepsBatches: true, counters, budget: this.budget };
+    this.outbox = new Outbox(scope, encoder, this.pace);
+    this.watch = new Watch(
+      { observers: life.manager, sessionId: 's', budget: this.budget },
+      {
+        handleChange: (sent, published) => this.outbox.push(sent, published),
+        handleNothingLeft: () => undefined,
+        handleFailure: (error) => {
+          throw error;
+        },
       },
-    });
+    );
   }
 
   async open(life: Life, request: ReturnType<typeof parseWatchRequest>, between: () => void): Promise<void> {

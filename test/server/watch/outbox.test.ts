@@ -64,7 +64,7 @@ function setup({
   const counters: StreamCounters = { updatesSent: 0, updatesConflated: 0 };
   const encoder = new StreamEncoder('e1', { generation: 0 }, includesOldValues);
   const pace = new MessagePace(encoder, sink, budget, slowStreamMs);
-  const outbox = new Outbox({ limit, maxBytes, keepsBatches }, encoder, pace, counters, budget);
+  const outbox = new Outbox({ limit, maxBytes, keepsBatches, counters, budget }, encoder, pace);
   sink.outbox = outbox;
   sink.pace = pace;
   if (isOpen) outbox.open([], { revision: 0, timestamp: 0 }, false, 0);
@@ -457,13 +457,8 @@ describe('a watch with a condition', () => {
         };
         const pace = { takesWrites: () => room > 0, send: spend, isUnderWay: false };
         const counters = { updatesSent: 0, updatesConflated: 0 };
-        const outbox = new Outbox(
-          { limit, maxBytes: 1e6, keepsBatches: false },
-          encoder,
-          pace,
-          counters,
-          new CarrierBudget(1e9),
-        );
+        const budget = new CarrierBudget(1e9);
+        const outbox = new Outbox({ limit, maxBytes: 1e6, keepsBatches: false, counters, budget }, encoder, pace);
         outbox.open([], { revision: 0, timestamp: 0 }, false, 0);
         const fan = sample.variable('fan');
         const sent = new SentState(fan, 1, undefined, false, true);

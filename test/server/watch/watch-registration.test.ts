@@ -17,11 +17,14 @@ function setup(message: Parameters<typeof parseWatchRequest>[0]) {
   const manager = new ObserverManager(silentLogger);
   const gone = new Map<string, Change>();
   const told: string[] = [];
-  const watch = new Watch(manager, 's', new CarrierBudget(1e9), {
-    handleChange: (sent, { change }) => void told.push(`${sent.variable.name}=${change.current.version}`),
-    handleNothingLeft: () => undefined,
-    handleFailure: () => undefined,
-  });
+  const watch = new Watch(
+    { observers: manager, sessionId: 's', budget: new CarrierBudget(1e9) },
+    {
+      handleChange: (sent, { change }) => void told.push(`${sent.variable.name}=${change.current.version}`),
+      handleNothingLeft: () => undefined,
+      handleFailure: () => undefined,
+    },
+  );
   const remembers = { all: true };
   const session = {
     id: 's',

@@ -12,11 +12,14 @@ function setup(maxBytes = 1e9) {
   const manager = new ObserverManager(silentLogger);
   const budget = new CarrierBudget(maxBytes);
   const told: string[] = [];
-  const watch = new Watch(manager, 's', budget, {
-    handleChange: (sent, { change }) => void told.push(`${sent.variable.name}=${change.current.version}`),
-    handleNothingLeft: () => void told.push('nothing left'),
-    handleFailure: (error) => void told.push(String((error as Error).name)),
-  });
+  const watch = new Watch(
+    { observers: manager, sessionId: 's', budget },
+    {
+      handleChange: (sent, { change }) => void told.push(`${sent.variable.name}=${change.current.version}`),
+      handleNothingLeft: () => void told.push('nothing left'),
+      handleFailure: (error) => void told.push(String((error as Error).name)),
+    },
+  );
   const spent: number[] = [];
   const work = () => ({
     spend(steps: number) {
