@@ -462,7 +462,7 @@ function configOf(options: StateOptions): BridgeConfig {
     transport,
     reconnect,
     breaker,
-    keepalive,
+    keepalive: { timeMs: keepalive.timeMs, timeoutMs: keepalive.timeoutMs },
     limits,
   };
 }

@@ -71,19 +71,17 @@ const KeepaliveSchema = v.strictObject({
     v.pipe(
       ms(1_000),
       v.description(
-        'Silence of a connection before it is probed by a call, ms; less where the session would end sooner.',
+        'Silence of a connection before it is probed by a call, ms; less where the session would end sooner. Left out: 10,000, and 400 where there are several endpoints.',
       ),
     ),
-    10_000,
   ),
   timeoutMs: v.optional(
     v.pipe(
       ms(100),
       v.description(
-        'Time for an answer before a connection is doubted, and for the probe then, ms; then it is given up. With several endpoints twice this time is best well below limits.callTimeoutMs: what is under way is made at another.',
+        'Time for an answer before a connection is doubted, and for the probe then, ms; then it is given up. Left out: 3,000, and 1,000 where there are several endpoints; there what is under way is made at another, so that twice this time is best well below limits.callTimeoutMs.',
       ),
     ),
-    3_000,
   ),
 });
 

@@ -233,6 +233,24 @@ function describeTwoServers(): void {
       assert.equal((await state.getVariableInfo('v')).version, 3);
     });
 
+    test('a server that falls silent while nothing is said: its watches are live at the other before long, and miss nothing', async () => {
+      const servers = await twoServers();
+      const [watcher, other] = [await openAt(servers), await openAt([servers[1]])];
+      await watcher.registerVariable('v', 'integer', 0);
+      await until(async () => (await other.listVariables()).length === 1, 'the variable');
+      const seen: unknown[] = [];
+      await watcher.watchVariables('v', (_, old, value, { missed, resync }) => {
+        seen.push([old, value, missed, resync]);
+      });
+      servers[0].child.kill('SIGSTOP');
+      await other.setVariable('v', 1);
+      // By the defaults of one endpoint it would be 13 s.
+      await until(() => seen.length > 0, 'the change');
+      assert.deepEqual(seen, [[0, 1, 0, false]]);
+      servers[0].child.kill('SIGCONT');
+      assert.equal(await watcher.setVariable('v', 2), 3);
+    });
+
     test('a server that is killed: its clients go on at the other, nothing is missed, and each set is made once', async () => {
       const servers = await twoServers();
       const setter = await openAt(servers);

@@ -20,7 +20,8 @@ export interface BridgeConfig {
   readonly transport: Transport;
   readonly reconnect: BackoffOptions & { readonly resetAfterMs: number; readonly maxAttempts: number };
   readonly breaker: { readonly failures: number; readonly openMs: number };
-  readonly keepalive: { readonly timeMs: number; readonly timeoutMs: number };
+  /** Undefined: by whether there is another server to go to. */
+  readonly keepalive: { readonly timeMs: number | undefined; readonly timeoutMs: number | undefined };
   readonly limits: ConnectionLimits;
 }
 

@@ -26,6 +26,7 @@ import { FeedEnds } from './feed-ends.js';
 import { FeedReturns } from './feed-returns.js';
 import { LinkSets } from './link-sets.js';
 import type { LivenessLimits } from './liveness.js';
+import { Patience } from './patience.js';
 import { ReconnectUnit } from './reconnect-unit.js';
 import type { Answer } from './session-calls.js';
 import { SessionCalls } from './session-calls.js';
@@ -48,6 +49,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   readonly #logger: Logger;
   readonly #rotation: EndpointRotation;
   readonly #unit: ReconnectUnit;
+  readonly #patience: Patience;
   readonly #owners = new Map<CarriedFeed, FeedOwner>();
   readonly #session: SessionContact;
   readonly #watchdog: Watchdog;
@@ -67,6 +69,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     this.#logger = logger;
     this.#rotation = new EndpointRotation(config.endpoints);
     this.#unit = new ReconnectUnit(config);
+    this.#patience = new Patience(config.keepalive);
     this.#session = new SessionContact(config);
     this.#choice = new CarrierChoice(config.transport);
     this.#returns = new FeedReturns({
@@ -347,6 +350,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     const isTrying = this.#unit.isTrying;
     const nowMs = systemClock.nowMs();
     if (this.#unit.hasLasted(nowMs)) this.#rotation.handleLasting();
+    if (isSilent) this.#patience.handleSilence(this.#unit.stoodForMs(nowMs));
     // Streams that live on keep their endpoint; of one that does not answer nobody knows whether they do.
     const isLost = isSilent || !this.#pool.hasStreams;
     const isOtherLeft = !isTrying && isLost && this.#rotation.advance();
@@ -361,11 +365,12 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   }
 
   livenessLimits(): LivenessLimits {
-    const { keepalive, limits } = this.#config;
+    const { connectTimeoutMs } = this.#config.limits;
+    const waits = this.#patience.waits(this.#rotation.size > 1, this.#unit.stoodForMs(systemClock.nowMs()));
     // A session that nobody calls has to be kept alive as well.
     const { sessionTtlMs } = this.facts;
-    const silenceMs = sessionTtlMs > 0 ? Math.min(keepalive.timeMs, sessionTtlMs / 3) : keepalive.timeMs;
-    return { connectTimeoutMs: limits.connectTimeoutMs, silenceMs, answerMs: keepalive.timeoutMs };
+    const silenceMs = sessionTtlMs > 0 ? Math.min(waits.silenceMs, sessionTtlMs / 3) : waits.silenceMs;
+    return { ...waits, connectTimeoutMs, silenceMs };
   }
 
   /** By a call that any server answers somehow; it keeps the session alive, too. */

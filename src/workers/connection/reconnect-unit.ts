@@ -49,10 +49,14 @@ export class ReconnectUnit {
     return maxAttempts > 0 && this.#backoff.attempt >= maxAttempts;
   }
 
+  /** How long the connection has stood, ms; 0 where it does not. */
+  stoodForMs(nowMs: number): number {
+    return this.#state.name === 'connected' ? nowMs - this.#state.sinceMs : 0;
+  }
+
   /** Whether the connection has stood for so long that what failed before it is forgotten. */
   hasLasted(nowMs: number): boolean {
-    const state = this.#state;
-    return state.name === 'connected' && nowMs - state.sinceMs >= this.#config.reconnect.resetAfterMs;
+    return this.#state.name === 'connected' && this.stoodForMs(nowMs) >= this.#config.reconnect.resetAfterMs;
   }
 
   /**
