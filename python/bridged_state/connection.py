@@ -20,6 +20,7 @@ from ._core.carrier_choice import CarrierChoice
 from ._core.change_order import ALONE, REGISTER, ChangeOrder, Turn
 from ._core.endpoint_list import parse_endpoint_list
 from ._core.endpoint_rotation import EndpointRotation
+from ._core.patience import Patience
 from ._wire.messages import (
     EPOCH_HEADER,
     ERROR_TRAILER,
@@ -82,7 +83,10 @@ class Connection:
         self._rotation = EndpointRotation(options.endpoints)
         # Until then attempts share the time for connecting.
         self._has_been_live = False
-        self.freshness = Freshness(self.loop, options.heartbeat_ms)
+        self._patience = Patience(options.heartbeat_ms, options.probe_timeout_ms)
+        # When the present connection began to stand, by the loop; None where it does not.
+        self._stands_since: Optional[float] = None
+        self.freshness = Freshness(self.loop, self._patience.heartbeat_ms(self.has_others))
         self.on_state: Callable[[str], None] = lambda _state: None
         self.background: Dict["asyncio.Task[Any]", None] = {}
         self._channel: Optional[grpc.aio.Channel] = None
@@ -456,7 +460,7 @@ class Connection:
         if self._channel is None:
             return
         try:
-            await self._join(self.options.probe_timeout_ms)
+            await self._join(self.options.attempt_timeout_ms)
         except grpc.aio.AioRpcError as cause:
             raise error_of_call(cause) from cause
 
@@ -473,6 +477,7 @@ class Connection:
     def handle_servers(self, servers: Sequence[str]) -> None:
         """Where the servers over this state are reached; nothing where nobody says it."""
         self._rotation.handle_servers(servers)
+        self.freshness.ask_for(self._patience.heartbeat_ms(self.has_others))
         logger.debug("%s is connected, the endpoints are %s", self.endpoint, ", ".join(self._rotation.endpoints))
 
     # --- the unit that reconnects
@@ -491,6 +496,7 @@ class Connection:
                 for feed in list(self.feeds):
                     carrier.add(feed)
                 live_at = time.monotonic()
+                self._stands_since = self.loop.time()
                 spread_ms = await carrier.run(self._when_carrier_stands)
                 self._last_error = carrier.error
             except asyncio.CancelledError:
@@ -508,6 +514,7 @@ class Connection:
             if carrier_gone is not None:
                 carrier_gone.handle_break()
             await self._drop_channel()
+            self._stands_since = None
             was_live = self.state == "live"
             if error is not None and error.code in PERMANENT_CODES:
                 self._fail(error)
@@ -556,8 +563,8 @@ class Connection:
         """Of the time for the first connection each endpoint has its share: one that says nothing does not use it up for the others."""
         options = self.options
         if self._has_been_live or len(options.endpoints) == 1:
-            return options.probe_timeout_ms
-        return min(options.probe_timeout_ms, options.connect_timeout_ms / len(options.endpoints))
+            return options.attempt_timeout_ms
+        return min(options.attempt_timeout_ms, options.connect_timeout_ms / len(options.endpoints))
 
     async def _carrier(self) -> Union[LinkCarrier, StreamCarrier]:
         """Of the server that was joined."""
@@ -582,10 +589,33 @@ class Connection:
             raise UnavailableError(f"there is no connection to {self.endpoint}")
         return self._channel
 
+    # --- silence
+
+    @property
+    def has_others(self) -> bool:
+        """Another server can go on."""
+        return len(self._rotation.endpoints) > 1
+
+    def silence_s(self, has_others: bool) -> float:
+        """How long a server that was asked for its heartbeats may be silent before it is asked whether it lives, seconds."""
+        return self._patience.silence_ms(has_others, self._stands_for_ms()) / 1000.0
+
+    def late_s(self) -> float:
+        """How long a link may be silent whose server answers calls, seconds."""
+        return self._patience.late_ms() / 1000.0
+
+    def silent(self, what: str) -> UnavailableError:
+        """The server is left for its silence: why, for whoever waits."""
+        self._patience.handle_silence(self._stands_for_ms())
+        return UnavailableError(f"the {what} to {self.endpoint} went silent")
+
+    def _stands_for_ms(self) -> float:
+        return 0.0 if self._stands_since is None else (self.loop.time() - self._stands_since) * 1000.0
+
     async def probe(self) -> bool:
         """Whether the server answers within its time."""
         try:
-            seconds = self.options.probe_timeout_ms / 1000.0
+            seconds = self._patience.answer_ms(self.has_others, self._stands_for_ms()) / 1000.0
             await self._answer_of(self._multicallable("Ping")(PingRequest(message="probe"), timeout=seconds, metadata=self.headers))
             return True
         except grpc.aio.AioRpcError as cause:

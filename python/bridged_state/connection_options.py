@@ -21,8 +21,8 @@ class ConnectionOptions:
         max_attempts: int,
         connect_timeout_ms: float,
         call_timeout_ms: float,
-        heartbeat_ms: int,
-        probe_timeout_ms: float,
+        heartbeat_ms: Optional[int],
+        probe_timeout_ms: Optional[float],
         max_message_bytes: int,
         metadata: Dict[str, str],
         spacing_ms: int = 0,
@@ -36,11 +36,17 @@ class ConnectionOptions:
         self.max_attempts = max_attempts
         self.connect_timeout_ms = connect_timeout_ms
         self.call_timeout_ms = call_timeout_ms
+        # Of a silent server; None: by whether there is another to go to.
         self.heartbeat_ms = heartbeat_ms
         self.probe_timeout_ms = probe_timeout_ms
+        # Of one attempt, and of what opens.
+        self.attempt_timeout_ms = ATTEMPT_TIMEOUT_MS if probe_timeout_ms is None else probe_timeout_ms
         self.max_message_bytes = max_message_bytes
         self.metadata = metadata
         self.spacing_ms = spacing_ms
+
+
+ATTEMPT_TIMEOUT_MS = 5_000.0
 
 
 def channel_to(endpoint: str, options: ConnectionOptions) -> grpc.aio.Channel:

@@ -21,10 +21,13 @@ class Freshness:
         self._stale: Dict[WatchFeed, None] = {}
         self.last_word = loop.time()
 
+    def ask_for(self, heartbeat_ms: int) -> None:
+        self.heartbeat_ms = min(self.heartbeat_ms, heartbeat_ms)
+
     def add(self, feed: WatchFeed) -> None:
         if feed.options.stale_after_ms > 0:
             # Three in its time, as in TypeScript.
-            self.heartbeat_ms = min(self.heartbeat_ms, max(100, int(feed.options.stale_after_ms / 3)))
+            self.ask_for(max(100, int(feed.options.stale_after_ms / 3)))
             self._look_in(feed, feed.options.stale_after_ms / 1000.0)
 
     def remove(self, feed: WatchFeed) -> None:

@@ -79,8 +79,8 @@ class LinkCarrier:
         self._loop = connection.loop
         options = connection.options
         self.session = LinkSession(options.session_id, os.urandom(16), options.max_message_bytes)
-        self._heartbeat_ms = options.heartbeat_ms
-        self.session.set_heartbeat(options.heartbeat_ms)
+        self._heartbeat_ms = 0
+        self._ask_for_heartbeats()
         self.session.set_spacing(options.spacing_ms)
         # The server that was asked last has said that it has no link.
         self.is_unsupported = False
@@ -143,11 +143,14 @@ class LinkCarrier:
             return
         if former is not None:
             self.session.unwatch(former)
-        heartbeat_ms = connection.freshness.heartbeat_ms
+        self._ask_for_heartbeats()
+        self._has_work.set()
+
+    def _ask_for_heartbeats(self) -> None:
+        heartbeat_ms = self._connection.freshness.heartbeat_ms
         if heartbeat_ms != self._heartbeat_ms:
             self._heartbeat_ms = heartbeat_ms
             self.session.set_heartbeat(heartbeat_ms)
-        self._has_work.set()
 
     def remove(self, feed: WatchFeed) -> None:
         self._former.pop(feed, None)
@@ -321,6 +324,7 @@ class LinkCarrier:
         self._spread_ms = None
         self._is_closing = False
         session = self.session
+        self._ask_for_heartbeats()
         self._take_epoch()
         session.max_request_bytes = self._connection.max_request_bytes
         open_call = self._connection.channel().stream_stream(LINK_PATH)
@@ -388,23 +392,26 @@ class LinkCarrier:
             return
 
     async def _watch_silence(self, call: Any) -> None:
-        options = self._connection.options
-        allowed = options.heartbeat_ms / 1000.0 * 1.5
+        connection = self._connection
+        # As its heartbeats were asked for: others that it tells of later do not hurry it.
+        has_others = connection.has_others
         while True:
-            due = self._last_word + (allowed if self.session.is_welcome else options.probe_timeout_ms / 1000.0)
+            allowed = connection.silence_s(has_others)
+            due = self._last_word + (allowed if self.session.is_welcome else connection.options.attempt_timeout_ms / 1000.0)
             now = self._loop.time()
             if now < due:
-                await asyncio.sleep(due - now)
+                # It may be welcome before.
+                await asyncio.sleep(min(due - now, allowed))
                 continue
             last_word = self._last_word
-            if self.session.is_welcome and await self._connection.probe():
+            if self.session.is_welcome and await connection.probe():
                 # It answers calls: its heartbeats are late, and a link that stays silent is no link.
-                if self._loop.time() - self._last_word < 3 * allowed:
+                if self._loop.time() - self._last_word < connection.late_s():
                     await asyncio.sleep(min(1.0, allowed))
                     continue
             if self._last_word != last_word:
                 continue
-            self.error = UnavailableError(f"the link to {self._connection.endpoint} went silent")
+            self.error = connection.silent("link")
             call.cancel()
             return
 

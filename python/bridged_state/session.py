@@ -105,8 +105,8 @@ class SessionContext:
         cache_ttl_ms: float = 0,
         connect_timeout_ms: float = 5_000,
         call_timeout_ms: float = 10_000,
-        heartbeat_ms: int = 5_000,
-        probe_timeout_ms: float = 5_000,
+        heartbeat_ms: Optional[int] = None,
+        probe_timeout_ms: Optional[float] = None,
         spacing_ms: int = DEFAULT_SPACING_MS,
         max_message_bytes: int = MAX_MESSAGE_BYTES,
         backoff: Optional[BackoffOptions] = None,
@@ -128,8 +128,9 @@ class SessionContext:
             cache_ttl_ms: how long `get_variable` may give a value that it has read; live watches keep it fresh. 0 asks the server each time.
             connect_timeout_ms: for the first connection, from 1; of several endpoints each has its share.
             call_timeout_ms: for each call and each set, from 1.
-            heartbeat_ms: the server may be silent so long, and half of that, before it is asked; from 100.
-            probe_timeout_ms: for the answer then; without one the connection is made again.
+            heartbeat_ms: the server may be silent so long, and half of that, before it is asked; from 100. None: 5,000, and 400 where there are several
+                endpoints, or servers say where others live.
+            probe_timeout_ms: for the answer then; without one the connection is made again. None: 5,000, and 1,000 where there are several.
             spacing_ms: over the link, how far apart the server sends messages of updates while they come, 0 to 100; the first after a pause goes at
                 once, and so do answers. A message costs a Python process as much as twenty updates. 0 = each turn of the server.
             max_message_bytes: of the largest message taken or sent, 1,024 to 2,147,483,647.
@@ -158,8 +159,8 @@ class SessionContext:
             max_attempts=read_whole("max_attempts", max_attempts, 0),
             connect_timeout_ms=read_period("connect_timeout_ms", connect_timeout_ms, 1),
             call_timeout_ms=read_period("call_timeout_ms", call_timeout_ms, 1),
-            heartbeat_ms=read_whole("heartbeat_ms", heartbeat_ms, 100, MAX_PERIOD_MS),
-            probe_timeout_ms=read_period("probe_timeout_ms", probe_timeout_ms, 1),
+            heartbeat_ms=None if heartbeat_ms is None else read_whole("heartbeat_ms", heartbeat_ms, 100, MAX_PERIOD_MS),
+            probe_timeout_ms=None if probe_timeout_ms is None else read_period("probe_timeout_ms", probe_timeout_ms, 1),
             max_message_bytes=read_whole("max_message_bytes", max_message_bytes, 1024, 2**31 - 1),
             metadata=read_session_metadata(metadata),
             spacing_ms=read_whole("spacing_ms", spacing_ms, 0, MAX_SPACING_MS),

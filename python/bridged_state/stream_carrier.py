@@ -123,17 +123,17 @@ class StreamCarrier:
             self._broken.set_result(None)
 
     async def _watch_silence(self) -> None:
-        options = self._connection.options
-        allowed = options.heartbeat_ms / 1000.0 * 1.5
+        connection = self._connection
+        has_others = connection.has_others
         while True:
             now = self._loop.time()
-            due = self._last_word + allowed
+            due = self._last_word + connection.silence_s(has_others)
             if now < due:
                 await asyncio.sleep(due - now)
-            elif await self._connection.probe():
+            elif await connection.probe():
                 self._last_word = self._loop.time()
             else:
-                self._break(UnavailableError(f"the connection to {self._connection.endpoint} went silent"))
+                self._break(connection.silent("connection"))
                 return
 
     async def _carry(self, stream: _Stream) -> None:
@@ -199,7 +199,7 @@ class StreamCarrier:
             is_registered = False
             if connection.epoch:
                 # Our server sends its headers when the watch is registered, before anything has changed.
-                seconds = connection.options.probe_timeout_ms / 1000.0
+                seconds = connection.options.attempt_timeout_ms / 1000.0
                 headers = headers_of(await asyncio.wait_for(asyncio.shield(call.initial_metadata()), seconds))
                 epoch = text_of(headers.get(EPOCH_HEADER))
                 # A refused watch has no headers, and its end follows.

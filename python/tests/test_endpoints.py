@@ -108,6 +108,27 @@ async def test_a_client_that_was_given_two_goes_on_at_the_other(redis: RedisServ
         second.close()
 
 
+@pytest.mark.parametrize("transport", ["link", "stream"])
+@asynchronous
+async def test_one_that_falls_silent_is_left_for_the_other(redis: RedisServer, session_id: str, transport: str) -> None:
+    first, second = Server("--engine", redis.url), Server("--engine", redis.url)
+    try:
+        async with SessionContext.connect([first.endpoint, second.endpoint], session_id, transport=transport) as session:
+            await session.register_variable("n", "integer", 0)
+            watch = session.watch_variables(["n"], include_initial=True)
+            await take(watch, 1)
+            first.pause()
+            async with SessionContext.connect(second.endpoint, session_id) as other:
+                await other.set_variable("n", 1)
+                # By the times of one endpoint it would be twelve seconds.
+                (update,) = await take(watch, 1)
+                assert (update.old_value, update.value, update.missed, update.resync) == (0, 1, 0, False)
+            await watch.aclose()
+    finally:
+        first.close()
+        second.close()
+
+
 @asynchronous
 async def test_one_that_says_nothing_does_not_keep_from_the_others(server: Server, session_id: str) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as silent, closing(socket.socket()) as absent:
