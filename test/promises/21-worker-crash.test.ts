@@ -195,3 +195,21 @@ test('what the main thread has no time for when a worker dies is told once, and 
   assert.equal(watch.identifiers.length, names.length);
   assert.deepEqual(seen.errors, []);
 });
+
+test('what is asked for in the turn in which a worker dies is done by the next one', async () => {
+  await using pool = await WorkerPool.open({ workers: 1 });
+  await using state = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, pool, sessionId: 'that-turn' });
+  await state.registerVariable('set', 'integer', 0);
+
+  await pool.restartWorker(0);
+  assert.equal(await within(10_000, state.setVariable('set', 1), 'the answer to a set'), 2);
+  await pool.restartWorker(0);
+  assert.equal(await within(10_000, state.getVariable('set'), 'the answer to a get'), 1);
+  await pool.restartWorker(0);
+  const watch = await within(
+    10_000,
+    state.watchVariables('set', () => undefined),
+    'a watch',
+  );
+  assert.equal(watch.state, 'live');
+});

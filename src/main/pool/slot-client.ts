@@ -117,6 +117,8 @@ export class SlotClient implements LaneSink, PolledLane {
     this.#port?.close();
     this.#port = undefined;
     this.#lane = undefined;
+    // Said to that worker: `recover` says to the next one what is to be said again, in its order.
+    this.#outgoing = [];
     this.cells.handleWorkerLost();
     for (const [id, { command, resolve, reject }] of [...this.#pending]) {
       if (this.#isUnwanted(command)) {
@@ -149,9 +151,10 @@ export class SlotClient implements LaneSink, PolledLane {
       if (command.kind === 'attach') asked.add(command.bridge);
     }
     for (const bridge of this.#bridges.values()) {
-      if (!asked.has(bridge.bridge)) this.#request(bridge.attachCommand(true)).catch(ignore);
+      if (!asked.has(bridge.bridge)) this.#ask(bridge.attachCommand(true)).catch(ignore);
     }
     for (const { command } of unanswered) if (command.kind === 'attach') this.#post({ ...command, isRecovery: true });
+    // Behind the states that they are of.
     this.#postSets();
     const opening = new Set<number>();
     for (const { command } of unanswered) if (command.kind === 'open') opening.add(command.subscription);
@@ -401,6 +404,10 @@ export class SlotClient implements LaneSink, PolledLane {
   #request(body: CommandBody): Promise<unknown> {
     if (this.#closedBy !== undefined) return Promise.reject(this.#closedBy);
     this.#postSets();
+    return this.#ask(body);
+  }
+
+  #ask(body: CommandBody): Promise<unknown> {
     const id = this.#nextId;
     this.#nextId += 1;
     const command = { ...body, id } as Command;
