@@ -17,14 +17,51 @@ import type {
   PatternTarget,
   RegisterOptions,
   SetOptions,
+  StateProvider,
   UpdateOptions,
+  Watch,
   WatchTarget,
 } from './state-provider.js';
 
 /** @throws InvalidArgumentError for what names no variable, whatever the session holds */
 export function checkIdentifier(identifier: string): void {
-  if (typeof identifier === 'string' && identifier !== '') return;
-  throw new InvalidArgumentError('an identifier is a name or an id: give a string that is not empty');
+  if (isIdentifier(identifier)) return;
+  throw new InvalidArgumentError('an identifier is a name or an id: give a string that is not empty, and no half pair');
+}
+
+/** Half of a surrogate pair would travel as another character, and so as another variable. */
+function isIdentifier(input: unknown): input is string {
+  return typeof input === 'string' && input !== '' && isWellFormed(input);
+}
+
+/** A watch by its ref, or by its handle. @throws InvalidArgumentError */
+export function checkWatch(refOrWatch: string | Watch): { readonly ref: string; readonly handle: Watch | undefined } {
+  if (typeof refOrWatch === 'string') return { ref: refOrWatch, handle: undefined };
+  const ref: unknown = reading('the watch', () => refOrWatch?.ref);
+  if (typeof ref === 'string') return { ref, handle: refOrWatch };
+  throw new InvalidArgumentError(
+    `a watch is what watchVariables returned, or its ref, not ${describeValue(refOrWatch)}`,
+  );
+}
+
+/** @throws InvalidArgumentError for what cannot be watched */
+export function checkProvider(provider: StateProvider): void {
+  if (typeof reading('the state', () => provider?.watchVariables) === 'function') return;
+  throw new InvalidArgumentError(
+    `a state is what BridgedState.open resolves with, a LocalState or a Context, not ${describeValue(provider)}`,
+  );
+}
+
+/** What a getter or a proxy of the caller throws is no answer. @throws InvalidArgumentError */
+function reading<T>(what: string, read: () => T): T {
+  try {
+    return read();
+  } catch (cause) {
+    if (cause instanceof InvalidArgumentError) throw cause;
+    throw new InvalidArgumentError(`${what} cannot be read, because a getter or a proxy throws: give plain data`, {
+      cause,
+    });
+  }
 }
 
 /** What a watch is asked for: names and ids, or patterns, each once. @throws InvalidArgumentError */
@@ -32,20 +69,22 @@ export function checkTarget(target: WatchTarget): {
   readonly identifiers: readonly string[];
   readonly patterns: readonly string[];
 } {
-  if (typeof target !== 'object' || target === null || Array.isArray(target)) {
-    return { identifiers: checkIdentifiers(target as Identifiers), patterns: NOTHING };
-  }
-  const { pattern, ...others } = target as PatternTarget;
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined || pattern === undefined) {
-    const what = unknown === undefined ? 'an object without pattern' : `"${unknown}"`;
-    throw new InvalidArgumentError(`a watch is given names, or { pattern: 'room/*' }, not ${what}`);
-  }
-  return { identifiers: NOTHING, patterns: checkPatterns(pattern) };
+  return reading('what shall be watched', () => {
+    if (typeof target !== 'object' || target === null || Array.isArray(target)) {
+      return { identifiers: checkIdentifiers(target as Identifiers), patterns: NOTHING };
+    }
+    const { pattern, ...others } = target as PatternTarget;
+    const [unknown] = Object.keys(others);
+    if (unknown !== undefined || pattern === undefined) {
+      const what = unknown === undefined ? 'an object without pattern' : `"${unknown}"`;
+      throw new InvalidArgumentError(`a watch is given names, or { pattern: 'room/*' }, not ${what}`);
+    }
+    return { identifiers: NOTHING, patterns: checkPatterns(pattern) };
+  });
 }
 
 function checkPatterns(given: string | readonly string[]): string[] {
-  const patterns = [...new Set(typeof given === 'string' ? [given] : Array.isArray(given) ? given : [undefined])];
+  const patterns = [...new Set(typeof given === 'string' ? [given] : Array.isArray(given) ? given : [given])];
   if (patterns.length === 0) throw new InvalidArgumentError('a watch of no pattern: give at least one');
   if (patterns.length > MAX_PATTERNS) {
     throw new InvalidArgumentError(
@@ -71,7 +110,7 @@ const NOTHING: readonly string[] = [];
 
 /** @throws InvalidArgumentError */
 export function checkPattern(pattern: string): void {
-  if (typeof pattern === 'string') return;
+  if (typeof pattern === 'string' && isWellFormed(pattern)) return;
   throw new InvalidArgumentError(`a pattern is a string such as room/*, not ${describeValue(pattern)}`);
 }
 
@@ -136,9 +175,10 @@ export function copyBatch(record: Readonly<Record<string, VariableInput>>, atomi
   const refused: [string, BridgeError][] = [];
   for (const identifier of identifiers) {
     try {
+      checkIdentifier(identifier);
       values.push([identifier, copyInput(readValue(record, identifier), `variable "${identifier}"`)]);
     } catch (error) {
-      if (!(error instanceof InvalidValueError)) throw error;
+      if (!(error instanceof InvalidValueError || error instanceof InvalidArgumentError)) throw error;
       refused.push([identifier, error]);
     }
   }
@@ -216,7 +256,8 @@ function readOptions<T extends object>(options: T, kinds: Readonly<Record<string
   return copy;
 }
 
-function identifiersOf(record: unknown): string[] {
+/** Those of a batch. @throws InvalidArgumentError */
+export function identifiersOf(record: unknown): string[] {
   try {
     if (typeof record === 'object' && record !== null && !Array.isArray(record)) return Object.keys(record);
   } catch (cause) {
@@ -235,15 +276,16 @@ function readValue(record: Readonly<Record<string, unknown>>, identifier: string
 
 /** One or several, each once. @throws InvalidArgumentError */
 export function checkIdentifiers(identifiers: string | readonly string[]): string[] {
-  if (typeof identifiers === 'string' && identifiers !== '') return [identifiers];
-  const list = typeof identifiers === 'string' ? [identifiers] : identifiers;
-  if (!Array.isArray(list) || list.some((identifier) => typeof identifier !== 'string' || identifier === '')) {
+  if (isIdentifier(identifiers)) return [identifiers];
+  return reading('the list of identifiers', () => {
+    // Read once: what is checked is what is used.
+    const list = Array.isArray(identifiers) ? [...identifiers] : [undefined];
+    if (list.length === 0) throw new InvalidArgumentError('a watch of nothing: name at least one variable');
+    if (list.every(isIdentifier)) return [...new Set(list)];
     throw new InvalidArgumentError(
-      'identifiers are names or ids: give a string or a list of strings that are not empty',
+      'identifiers are names or ids: give a string or a list of strings that are not empty, and no half pair',
     );
-  }
-  if (list.length === 0) throw new InvalidArgumentError('a watch of nothing: name at least one variable');
-  return [...new Set(list)];
+  });
 }
 
 interface HistoryOptions {

@@ -2,14 +2,16 @@
  * Starts local and moves to a bridge when it is asked to, taking values, versions and live watches along. Path: your code -> [context] -> LocalState, later BridgedState.
  * While it moves, calls wait: nothing is set between the copy and the move. A move that fails leaves it local, as it was.
  */
-import { AbortedError, ClosedError, WatchNotFoundError } from '../shared/errors.js';
+import { AbortedError, ClosedError, InvalidOptionsError } from '../shared/errors.js';
 import type { AnyWatchOptionsInput, BatchWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
-import { parseWatchOptions } from '../shared/options.js';
+import { copyOptions, parseWatchOptions } from '../shared/options.js';
 import { setImmediate } from '../shared/platform-timers.js';
+import type { Signal } from '../shared/signal.js';
 import type { ExportedState } from '../shared/state/exported-state.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import type { BridgedStateOptions } from './bridged-state.js';
 import { BridgedState } from './bridged-state.js';
+import { checkWatch } from './call-arguments.js';
 import type { LocalStateOptions } from './local-state.js';
 import { LocalState } from './local-state.js';
 import { type Move, MovingWatch, type OnOver } from './moving-watch.js';
@@ -30,16 +32,16 @@ import type {
 import type { BatchWatcher, VariableChange, Watcher } from './watch/dispatcher.js';
 import type { AnyWatcher } from './watch/watch.js';
 import { type AnyWatchIterable, iterateWatch } from './watch/watch-iterator.js';
+import { WatchRegistry } from './watch/watch-registry.js';
 import type { OnBegun } from './watch/watch-set.js';
 
 export class Context implements StateProvider {
   readonly supportsWatching = true;
   readonly #local: LocalState;
   #provider: LocalState | BridgedState;
-  readonly #watches = new Map<string, MovingWatch>();
+  readonly #watches = new WatchRegistry<MovingWatch>();
   #moving: Promise<BridgedState> | undefined;
-  #isClosed = false;
-  #watchesMade = 0;
+  #closing: Promise<void> | undefined;
   /** The bridge's ids of variables that are watched by their ids of the local state. */
   readonly #movedIds = new Map<string, string>();
 
@@ -61,7 +63,7 @@ export class Context implements StateProvider {
    * @throws what BridgedState.open throws; the context is local then, and may be asked again
    */
   ensureBridged(options: BridgedStateOptions): Promise<BridgedState> {
-    if (this.#isClosed) return Promise.reject(new ClosedError('the context was closed: make another'));
+    if (this.#closing !== undefined) return Promise.reject(new ClosedError('the context was closed: make another'));
     this.#moving ??= this.#move(options).catch((error: unknown) => {
       this.#moving = undefined;
       throw error;
@@ -136,17 +138,13 @@ export class Context implements StateProvider {
   }
 
   async unwatchVariables(refOrWatch: string | Watch): Promise<void> {
-    const ref = typeof refOrWatch === 'string' ? refOrWatch : refOrWatch.ref;
-    const moving = this.#watches.get(ref);
-    if (moving === undefined) {
-      throw new WatchNotFoundError(`Watch not found: ${ref}: it was stopped, or it belongs to another state`);
-    }
-    await moving.stop();
+    const { ref, handle } = checkWatch(refOrWatch);
+    await this.#watches.require(ref, handle).stop();
   }
 
   async listWatchers(): Promise<WatcherInfo[]> {
     const infos = await (await this.#settled()).listWatchers();
-    const refs = new Map([...this.#watches.values()].map((watch) => [watch.currentRef, watch.ref]));
+    const refs = new Map(this.#watches.all().map((watch) => [watch.currentRef, watch.ref]));
     return infos.map((info) => ({ ...info, ref: refs.get(info.ref) ?? info.ref }));
   }
 
@@ -158,11 +156,9 @@ export class Context implements StateProvider {
     return (await this.#settled()).importState(exported);
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    await this.#moved();
-    await this.#provider.close();
+  close(): Promise<void> {
+    this.#closing ??= this.#moved().then(() => this.#provider.close());
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -176,35 +172,37 @@ export class Context implements StateProvider {
     onOver: OnOver | undefined,
     onBegun?: OnBegun,
   ): Promise<Watch> {
-    const wasAborted = options.signal?.aborted === true;
+    const parsed = parseWatchOptions(options) as AnyWatchOptionsInput;
+    // No closure over the options: `end` would hold it, and with them an owner that only its watch keeps alive.
+    const { signal } = parsed;
+    const wasAborted = isAborted(signal);
     // Registered at once, where that is possible.
     const provider = this.#idle ?? (await this.#settled());
-    this.#watchesMade += 1;
-    const ref = `watch-${this.#watchesMade}`;
+    const ref = this.#watches.nextRef();
     const end: OnOver = (error) => {
-      this.#watches.delete(ref);
+      this.#watches.remove({ ref });
       onOver?.(error);
     };
     let watch: MovingWatch;
     try {
-      watch = await MovingWatch.start(provider, ref, target, watcher, options, end, () => this.#moved(), onBegun);
+      watch = await MovingWatch.start(provider, ref, target, watcher, parsed, end, () => this.#moved(), onBegun);
     } catch (error) {
       // Its maker's own doing, although it was not registered yet: a loop just ends.
-      if (error instanceof AbortedError && !wasAborted && options.signal?.aborted === true) end(undefined);
+      if (error instanceof AbortedError && !wasAborted && isAborted(signal)) end(undefined);
       throw error;
     }
-    if (!watch.isOver) this.#watches.set(ref, watch);
+    if (!watch.isOver) this.#watches.add(watch);
     return watch;
   }
 
   /** The provider when nothing has to be waited for: what a watcher sets is then set within its call, and told in a later turn. */
   get #idle(): LocalState | BridgedState | undefined {
-    return this.#isClosed || this.#moving !== undefined ? undefined : this.#provider;
+    return this.#closing !== undefined || this.#moving !== undefined ? undefined : this.#provider;
   }
 
   /** The provider, when no move is under way. */
   async #settled(): Promise<LocalState | BridgedState> {
-    if (this.#isClosed) throw new ClosedError('the context was closed: make another');
+    if (this.#closing !== undefined) throw new ClosedError('the context was closed: make another');
     await this.#moved();
     return this.#provider;
   }
@@ -214,8 +212,11 @@ export class Context implements StateProvider {
     await this.#moving?.catch(() => undefined);
   }
 
-  async #move({ existingState: _, ...options }: BridgedStateOptions): Promise<BridgedState> {
+  async #move(input: BridgedStateOptions): Promise<BridgedState> {
     const local = this.#local;
+    const options = copyOptions(input, 'ensureBridged');
+    if (options.existingState !== undefined)
+      throw new InvalidOptionsError('ensureBridged: existingState: a context brings its own: import the other before');
     // Calls begun before this one still reach the local state: copied before they do, they would be lost.
     await new Promise((resolve) => setImmediate(resolve));
     const bridged = await BridgedState.open(options);
@@ -225,7 +226,7 @@ export class Context implements StateProvider {
       const positions = await bridged.bring(await local.exportState());
       const limitMs = Math.max(options.limits?.openTimeoutMs ?? 0, LONGEST_MOVE_MS);
       const prepared = await Promise.allSettled(
-        [...this.#watches.values()].map(async (watch) => {
+        this.#watches.all().map(async (watch) => {
           moves.push(await watch.prepareMove(local, bridged, positions, limitMs));
         }),
       );
@@ -238,11 +239,15 @@ export class Context implements StateProvider {
     }
     this.#provider = bridged;
     for (const move of moves) move.make();
-    for (const watch of this.#watches.values())
+    for (const watch of this.#watches.all())
       for (const [there, callers] of watch.movedIds) this.#movedIds.set(callers, there);
     await local.close();
     return bridged;
   }
+}
+
+function isAborted(signal: Signal | undefined): boolean {
+  return signal?.aborted === true;
 }
 
 /** For a watch to be registered on the bridge. */

@@ -88,7 +88,7 @@ export class LocalState implements StateProvider {
   /** For a context only: while it moves, what would expire here lives on there. */
   holdsExpiries = false;
   readonly #expiries = new Map<Variable, Deadline>();
-  #isClosed = false;
+  #closing: Promise<void> | undefined;
 
   constructor(options: LocalStateOptions = {}) {
     const { sessionId, source, maxMainMs, logger } = parseLocalOptions(options);
@@ -213,7 +213,7 @@ export class LocalState implements StateProvider {
 
   peek(identifier: string): number | boolean | undefined {
     checkIdentifier(identifier);
-    const value = this.#isClosed ? undefined : this.#table.find(identifier)?.current.value;
+    const value = this.#closing !== undefined ? undefined : this.#table.find(identifier)?.current.value;
     return typeof value === 'number' || typeof value === 'boolean' ? value : undefined;
   }
 
@@ -251,11 +251,9 @@ export class LocalState implements StateProvider {
     }
   }
 
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    await this.watches.set.stopAll();
-    this.#deadlines.close();
+  close(): Promise<void> {
+    this.#closing ??= this.watches.set.stopAll().then(() => this.#deadlines.close());
+    return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -265,7 +263,7 @@ export class LocalState implements StateProvider {
   // --- inside
 
   #open(): VariableTable {
-    if (this.#isClosed) throw new ClosedError('the state was closed: open another');
+    if (this.#closing !== undefined) throw new ClosedError('the state was closed: open another');
     return this.#table;
   }
 

@@ -73,6 +73,11 @@ export class MovingWatch implements Watch {
     return watch;
   }
 
+  /** As its maker holds it. */
+  get handle(): Watch {
+    return this;
+  }
+
   get currentRef(): string {
     return this.#current.ref;
   }

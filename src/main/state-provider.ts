@@ -183,8 +183,9 @@ export interface StateProvider extends AsyncDisposable {
   /** The one below with arrays: all changes that wait. */
   watch(target: WatchTarget, options: BatchWatchOptionsInput): WatchIterable<readonly VariableChange[]>;
   /**
-   * The same as an iterable, with at most `bufferLimit` changes waiting. Registered at once; why the server refused it is thrown by the
-   * first `next()`, options that cannot be by this call.
+   * The same as an iterable, with at most `bufferLimit` changes waiting. Asked for at once: in process it is registered then, over a bridge a set
+   * that follows at once may come before it, and is the initial value of `includeInitial`. Why the server refused it is thrown by the first
+   * `next()`, options that cannot be by this call.
    */
   watch(target: WatchTarget, options?: WatchOptionsInput): WatchIterable;
   /**
@@ -194,7 +195,7 @@ export interface StateProvider extends AsyncDisposable {
    * and has caught up. Where the server asks a watch's condition, it is the last value that the condition let through. @throws InvalidArgumentError
    */
   peek(identifier: string): number | boolean | undefined;
-  /** @throws WatchNotFoundError when no running watch has this ref */
+  /** @throws WatchNotFoundError when no running watch of this state has this ref, or is this one; InvalidArgumentError */
   unwatchVariables(refOrWatch: string | Watch): Promise<void>;
   listWatchers(): Promise<WatcherInfo[]>;
   readonly supportsWatching: boolean;

@@ -1,10 +1,12 @@
 /** The typed face over any provider: a handle knows its variable's type, and so does the compiler. Path: your code -> [variables] -> StateProvider. */
 
 import type { Condition } from '../shared/delivery/condition.js';
-import { AlreadyExistsError, InvalidTypeError } from '../shared/errors.js';
+import { AlreadyExistsError, InvalidArgumentError, InvalidTypeError } from '../shared/errors.js';
 import type { AnyWatchOptionsInput, BatchWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
 import type { Signal } from '../shared/signal.js';
+import { describeValue } from '../shared/values/describe-value.js';
 import type { InputOf, ValueOf, VariableInput, VariableType } from '../shared/values/variable-type.js';
+import { checkProvider } from './call-arguments.js';
 import { type WaitOptions, waitFor } from './reactive/wait-for.js';
 import type { RegisterOptions, SetOptions, StateProvider, UpdateOptions, Watch } from './state-provider.js';
 import type { BatchWatcher, UpdateMetadata, VariableChange, Watcher } from './watch/dispatcher.js';
@@ -39,6 +41,7 @@ export class Variables {
   readonly provider: StateProvider;
 
   constructor(provider: StateProvider) {
+    checkProvider(provider);
     this.provider = provider;
   }
 
@@ -67,39 +70,46 @@ export class Variables {
   }
 
   async get<T extends VariableType>(variable: VariableHandle<T>): Promise<ValueOf<T>> {
-    return (await this.provider.getVariable(variable.name)) as ValueOf<T>;
+    return (await this.provider.getVariable(nameOf(variable))) as ValueOf<T>;
   }
 
   /** The present value at once, of a variable that is watched; undefined where it is not known, as `peek` of the provider says. */
   peek<T extends 'float' | 'integer' | 'boolean'>(
     variable: VariableHandle<T>,
   ): Extract<ValueOf<T>, number | boolean> | undefined {
-    return this.provider.peek(variable.name) as Extract<ValueOf<T>, number | boolean> | undefined;
+    return this.provider.peek(nameOf(variable)) as Extract<ValueOf<T>, number | boolean> | undefined;
   }
 
-  set<T extends VariableType>(variable: VariableHandle<T>, value: InputOf<T>, options?: SetOptions): Promise<number> {
-    return this.provider.setVariable(variable.name, value as VariableInput, options);
+  async set<T extends VariableType>(
+    variable: VariableHandle<T>,
+    value: InputOf<T>,
+    options?: SetOptions,
+  ): Promise<number> {
+    return this.provider.setVariable(nameOf(variable), value as VariableInput, options);
   }
 
   /** Sets several; `[[temperature, 20.5], [fan, true]]`. */
-  update(
+  async update(
     values: readonly (readonly [VariableHandle, VariableInput])[],
     options?: UpdateOptions,
   ): Promise<Map<string, number>> {
+    if (!Array.isArray(values) || !values.every(Array.isArray))
+      throw new InvalidArgumentError('an update is a list of pairs: give [[variable, value], …]');
+    const pairs: typeof values = values;
     return this.provider.updateVariables(
-      Object.fromEntries(values.map(([variable, value]) => [variable.name, value])),
+      Object.fromEntries(pairs.map(([variable, value]) => [nameOf(variable), value])),
       options,
     );
   }
 
   watch(variables: readonly VariableHandle[], watcher: Watcher, options?: WatchOptionsInput): Promise<Watch>;
   watch(variables: readonly VariableHandle[], watcher: BatchWatcher, options: BatchWatchOptionsInput): Promise<Watch>;
-  watch(
+  async watch(
     variables: readonly VariableHandle[],
     watcher: Watcher | BatchWatcher,
     options?: AnyWatchOptionsInput,
   ): Promise<Watch> {
-    const names = variables.map((variable) => variable.name);
+    const names = namesOf(variables);
     if (options?.batch === true) return this.provider.watchVariables(names, watcher as BatchWatcher, options);
     return this.provider.watchVariables(names, watcher as Watcher, options);
   }
@@ -114,11 +124,13 @@ export class Variables {
     watcher: (changes: readonly ChangeOf<T>[]) => unknown,
     options: BatchWatchOptionsInput,
   ): Promise<Watch>;
-  watchOne<T extends VariableType>(
-    { name }: VariableHandle<T>,
+  async watchOne<T extends VariableType>(
+    variable: VariableHandle<T>,
     watcher: WatcherOfOne<T> | ((changes: readonly ChangeOf<T>[]) => unknown),
     options?: AnyWatchOptionsInput,
   ): Promise<Watch> {
+    const name = nameOf(variable);
+    checkFunction(watcher, 'the watcher', '(new, old, metadata), with batch: true (changes)');
     if (options?.batch === true) return this.provider.watchVariables(name, watcher as BatchWatcher, options);
     const tell = watcher as WatcherOfOne<T>;
     return this.provider.watchVariables(
@@ -134,12 +146,13 @@ export class Variables {
   }
 
   /** Calls `onValues` with all values, first when each is known and then at each change of one of them. */
-  combine<const H extends readonly VariableHandle[]>(
+  async combine<const H extends readonly VariableHandle[]>(
     variables: H,
     onValues: (values: ValuesOf<H>) => unknown,
     options: CombineOptions = {},
   ): Promise<Watch> {
-    const names = variables.map(({ name }) => name);
+    const names = namesOf(variables);
+    checkFunction(onValues, 'what combine calls', '(values)');
     const values = new Map<string, unknown>();
     // One that is given twice is watched once.
     const all = new Set(names).size;
@@ -165,8 +178,23 @@ export class Variables {
     condition: Condition | ((value: ValueOf<T>) => boolean),
     options?: WaitOptions,
   ): Promise<ValueOf<T>> {
-    const { name } = variable;
+    const name = nameOf(variable);
     const values = await waitFor<[ValueOf<T>]>(this.provider, name, condition, options);
     return values[name] as ValueOf<T>;
   }
+}
+
+function nameOf(variable: VariableHandle): string {
+  if (typeof variable === 'object' && typeof variable?.name === 'string') return variable.name;
+  throw new InvalidArgumentError(`a variable is given as define returned it, not as ${describeValue(variable)}`);
+}
+
+function namesOf(variables: readonly VariableHandle[]): string[] {
+  if (Array.isArray(variables)) return variables.map(nameOf);
+  throw new InvalidArgumentError(`variables are given as a list, not as ${describeValue(variables)}`);
+}
+
+function checkFunction(input: unknown, what: string, takes: string): void {
+  if (typeof input !== 'function')
+    throw new InvalidArgumentError(`${what} is a function ${takes}, not ${describeValue(input)}`);
 }

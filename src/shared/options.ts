@@ -489,9 +489,9 @@ export function defaultTransport(): Transport {
 }
 
 /** The caller may change its object later, and a condition crosses to a worker: what cannot is refused here. @throws InvalidOptionsError */
-function readCondition(input: Condition): Condition {
+export function readCondition(input: Condition, subject = 'filter'): Condition {
   try {
-    return checkCondition(copyCondition(input));
+    return checkCondition(copyCondition(input, subject), subject);
   } catch (cause) {
     if (!(cause instanceof InvalidValueError)) throw cause;
     throw new InvalidOptionsError(`a condition is data: ${cause.message}`, { cause });

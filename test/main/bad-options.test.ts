@@ -1,8 +1,22 @@
 /** Options that cannot be meant are refused at the call, in one sentence, and no secret is in it. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { BridgedStateOptions, BridgeError, StateProvider } from '../../src/main/index.js';
-import { BridgedState, InvalidOptionsError, LocalState, Variables, WorkerPool } from '../../src/main/index.js';
+import type {
+  BatchRefusedError,
+  BridgedStateOptions,
+  BridgeError,
+  Condition,
+  StateProvider,
+} from '../../src/main/index.js';
+import {
+  BridgedState,
+  Context,
+  combine,
+  InvalidOptionsError,
+  LocalState,
+  Variables,
+  WorkerPool,
+} from '../../src/main/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
 import { BridgedProviders } from '../support/bridged-providers.js';
 import { Certificates } from '../support/certificates.js';
@@ -162,7 +176,7 @@ describe('watch options', () => {
 
 describe('options of calls', () => {
   const states = (): Promise<StateProvider[]> =>
-    Promise.all([new LocalState(), ...[0, 1].map((workers) => new BridgedProviders(workers).open())]);
+    Promise.all([new LocalState(), new Context(), ...[0, 1].map((workers) => new BridgedProviders(workers).open())]);
   type Calls = (state: StateProvider, bad: unknown) => Promise<unknown>;
   const sets: Calls = (state, bad) => state.setVariable('a', 2, bad as object);
   const updates: Calls = (state, bad) => state.updateVariables({ a: 2 }, bad as object);
@@ -170,6 +184,11 @@ describe('options of calls', () => {
   const reads: Calls = (state, bad) => state.history('a', bad as object);
   const lists: Calls = (state, bad) => state.listVariables(bad as string);
   const rollsBack: Calls = (state, bad) => state.rollback('a', bad as number);
+  const gets: Calls = (state, bad) => state.getVariables(bad as string[]);
+  const types: Calls = (state, bad) => state.registerVariable('b', bad as 'float', 1);
+  const watches: Calls = (state, bad) => state.watchVariables(bad as string, () => undefined);
+  const watchesBy: Calls = (state, bad) => state.watchVariables('a', () => undefined, bad as object);
+  const unwatches: Calls = (state, bad) => state.unwatchVariables(bad as string);
   const cases: [string, Calls, unknown, string, RegExp][] = [
     ['a misspelled expectedVersion', sets, { expectedVerison: 1 }, 'INVALID_OPTIONS', /no option "expectedVerison"/],
     ['expectedVersion as a text', sets, { expectedVersion: '1' }, 'INVALID_OPTIONS', /expectedVersion "1" is not/],
@@ -194,6 +213,27 @@ describe('options of calls', () => {
     ['an unknown option of a history', reads, { last: 5 }, 'INVALID_OPTIONS', /no option "last"/],
     ['a pattern that is a symbol', lists, Symbol('s'), 'INVALID_ARGUMENT', /a pattern is a string/],
     ['a version that is a symbol', rollsBack, Symbol('s'), 'INVALID_ARGUMENT', /version a symbol is not/],
+    [
+      'a version that cannot be read',
+      rollsBack,
+      revoked(),
+      'INVALID_ARGUMENT',
+      /version an object that cannot be read/,
+    ],
+    ['a pattern with half a pair', lists, '\ud800*', 'INVALID_ARGUMENT', /a pattern is a string/],
+    ['half a pair as identifier', gets, '\ud800', 'INVALID_ARGUMENT', /no half pair/],
+    ['half a pair in a list of identifiers', gets, ['a', '\ud800'], 'INVALID_ARGUMENT', /no half pair/],
+    ['a list that cannot be read', gets, revoked(), 'INVALID_ARGUMENT', /the list of identifiers cannot be read/],
+    ['a type that JSON cannot say', types, 5n, 'INVALID_TYPE', /type 5n is unknown/],
+    ['a type that throws', types, { toJSON: () => assert.fail('boom') }, 'INVALID_TYPE', /type a map is unknown/],
+    ['a target that throws', watches, throwing('pattern'), 'INVALID_ARGUMENT', /shall be watched cannot be read/],
+    ['a target that is revoked', watches, revoked(), 'INVALID_ARGUMENT', /shall be watched cannot be read/],
+    ['a target with half a pair', watches, 'a\udfff', 'INVALID_ARGUMENT', /no half pair/],
+    ['a pattern that is a number', watches, { pattern: 5 }, 'INVALID_ARGUMENT', /a pattern is a string .*, not 5/],
+    ['watch options that throw', watchesBy, throwing('signal'), 'INVALID_OPTIONS', /cannot be read/],
+    ['nothing as a watch', unwatches, undefined, 'INVALID_ARGUMENT', /a watch is what watchVariables returned/],
+    ['a number as a watch', unwatches, 5, 'INVALID_ARGUMENT', /or its ref, not 5/],
+    ['a watch without a ref', unwatches, {}, 'INVALID_ARGUMENT', /or its ref, not a map/],
   ];
 
   test('are refused in the same words in process and over a bridge', async () => {
@@ -214,6 +254,70 @@ describe('options of calls', () => {
       assert.equal((await state.getVariableInfo('a')).version, 1);
       await state.close();
     }
+  });
+
+  test("the handle of another state's watch stops no watch that has its ref", async () => {
+    const all = await states();
+    await using other = new LocalState();
+    for (const state of [...all, other]) await state.registerVariable('a', 'float', 1);
+    const foreign = await other.watchVariables('a', () => undefined);
+    for (const state of all) {
+      const own = await state.watchVariables('a', () => undefined);
+      assert.equal(own.ref, foreign.ref);
+      await assert.rejects(state.unwatchVariables(foreign), { code: 'WATCH_NOT_FOUND' });
+      assert.equal(own.state, 'live');
+      await state.unwatchVariables(own);
+      assert.equal(own.state, 'stopped');
+      await state.close();
+    }
+    assert.equal(foreign.state, 'live');
+  });
+
+  test('a batch does not set another variable for a name that no text can say', async () => {
+    for (const state of await states()) {
+      // What half a pair becomes on its way.
+      await state.registerVariable('\ufffd', 'float', 1);
+      await state.registerVariable('a', 'float', 1);
+      await assert.rejects(state.setVariable('\ud800', 2), { code: 'INVALID_ARGUMENT' });
+      await assert.rejects(state.updateVariables({ '\ud800': 2, a: 2 }), (error: BatchRefusedError) => {
+        assert.deepEqual(error.details, {
+          identifiers: ['\ud800'],
+          refused: { '\ud800': { code: 'INVALID_ARGUMENT', message: (error.cause as Error).message } },
+          versions: { a: 2 },
+        });
+        return true;
+      });
+      assert.equal(await state.getVariable('\ufffd'), 1);
+      await state.close();
+    }
+  });
+
+  test('of the typed face and the reactive helpers are named at the call', async () => {
+    await using state = new LocalState();
+    const variables = new Variables(state);
+    const handle = await variables.define('w', 'float', 1);
+    const refused: [() => unknown, RegExp][] = [
+      [() => new Variables(Promise.resolve(state) as never), /a state is what .*, not a Promise/],
+      [() => combine(undefined as never, 'w', () => 1), /a state is what .*, not undefined/],
+      [() => variables.get(undefined as never), /a variable is given as define returned it, not as undefined/],
+      [() => variables.set('w' as never, 2), /a variable is given as define returned it, not as "w"/],
+      [() => variables.update({ w: 2 } as never), /an update is a list of pairs/],
+      [() => variables.watch(handle as never, () => undefined), /variables are given as a list, not as a map/],
+      [() => variables.watchOne(handle, 5 as never), /the watcher is a function .*, not 5/],
+      [() => variables.combine([handle], undefined as never), /what combine calls is a function .*, not undefined/],
+    ];
+    for (const [call, message] of refused) {
+      await assert.rejects(async () => call(), { code: 'INVALID_ARGUMENT', message });
+    }
+    assert.deepEqual(await state.listWatchers(), []);
+  });
+
+  test('of a move leave the context as it was', async () => {
+    await using context = new Context();
+    await context.registerVariable('a', 'float', 1);
+    for (const bad of [null, undefined, throwing('endpoint'), { endpoint: '127.0.0.1:1', existingState: context }])
+      await assert.rejects(context.ensureBridged(bad as never), { code: 'INVALID_OPTIONS' });
+    assert.equal(await context.setVariable('a', 2), 2);
   });
 
   test('an existing state that is none is refused at the opening', async () => {
@@ -238,7 +342,13 @@ describe('options of calls', () => {
     ]) {
       await assert.rejects(variables.waitFor(handle, { gt: 5 }, bad as object), { code: 'INVALID_OPTIONS' });
     }
+    await assert.rejects(variables.waitFor(handle, throwing('gt') as Condition), { code: 'INVALID_OPTIONS' });
     assert.deepEqual(await state.listWatchers(), []);
+    const condition = { in: [2] };
+    const met = variables.waitFor(handle, condition, { timeoutMs: 10_000 });
+    condition.in[0] = 3;
+    await variables.set(handle, 2);
+    assert.equal(await met, 2);
   });
 
   test('of an imported variable likewise', async () => {

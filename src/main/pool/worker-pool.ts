@@ -11,6 +11,7 @@ import { parsePoolOptions } from '../../shared/options.js';
 import { clearInterval, setInterval } from '../../shared/platform-timers.js';
 import { makeLane } from '../../shared/port/update-lane.js';
 import { systemClock } from '../../shared/system-clock.js';
+import { describeValue } from '../../shared/values/describe-value.js';
 import { LanePoller } from './lane-poller.js';
 import { closedPool, SlotClient } from './slot-client.js';
 import { CrashCounter } from './slot-recovery.js';
@@ -102,12 +103,15 @@ export class WorkerPool implements AsyncDisposable {
 
   /**
    * Ends one worker at once, as a crash would; its watches go on in a fresh one from where they are.
-   * @throws WorkerError when there is no such worker
+   * @throws WorkerError when there is no such worker, ClosedError
    */
   async restartWorker(worker: number): Promise<void> {
+    if (this.#isClosing) throw closedPool();
     const thread = this.#threads[worker];
     if (thread === undefined)
-      throw new WorkerError(`there is no worker ${worker}: this pool has ${this.workers}, counted from 0`);
+      throw new WorkerError(
+        `there is no worker ${describeValue(worker)}: this pool has ${this.workers}, counted from 0`,
+      );
     await thread.terminate();
   }
 

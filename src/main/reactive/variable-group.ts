@@ -1,6 +1,7 @@
 /** Several variables as one: what came together is seen together. Path: watch -> watched values -> [variable group] -> your callbacks. */
 import { InvalidArgumentError } from '../../shared/errors.js';
 import type { VariableInput, VariableValue } from '../../shared/values/variable-type.js';
+import { identifiersOf } from '../call-arguments.js';
 import type { Identifiers, StateProvider, UpdateOptions } from '../state-provider.js';
 import type { VariableChange } from '../watch/dispatcher.js';
 import { type ReactiveOptions, readNames, subjectOf, type Unsubscribe, WatchedValues } from './watched-values.js';
@@ -43,7 +44,7 @@ export class VariableGroup<
    * @throws InvalidArgumentError for one that is not of the group, and what `updateVariables` throws
    */
   async set(values: Partial<I>, options: UpdateOptions = {}): Promise<Map<string, number>> {
-    for (const name of Object.keys(values)) {
+    for (const name of identifiersOf(values)) {
       if (this.names.includes(name)) continue;
       throw new InvalidArgumentError(`"${name}" is not of ${subjectOf(this.names)}: set it by the state`);
     }

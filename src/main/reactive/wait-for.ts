@@ -1,6 +1,6 @@
 /** Waits until variables meet a condition. Path: watch -> watched values -> [wait for] -> your promise. */
 import type { Condition } from '../../shared/delivery/condition.js';
-import { checkCondition, meets } from '../../shared/delivery/condition.js';
+import { meets } from '../../shared/delivery/condition.js';
 import {
   ClosedError,
   DeadlineExceededError,
@@ -8,6 +8,7 @@ import {
   InvalidOptionsError,
   VariablesNotFoundError,
 } from '../../shared/errors.js';
+import { readCondition } from '../../shared/options.js';
 import { clearTimeout, setTimeout } from '../../shared/platform-timers.js';
 import { isSignal, type Signal } from '../../shared/signal.js';
 import { followRejection } from '../../shared/thrown.js';
@@ -130,7 +131,7 @@ class Waiting extends WatchedValues {
 
 function holdsOf<V extends readonly unknown[]>(condition: Condition | Compute<V, boolean>): Holds {
   if (typeof condition !== 'function') {
-    const asked = checkCondition(condition, 'waitFor');
+    const asked = readCondition(condition, 'waitFor');
     return (olds, values) => values.every((value, place) => meets(asked, olds[place], value));
   }
   const holds = condition as unknown as (...values: readonly VariableValue[]) => unknown;

@@ -7,7 +7,7 @@ import { ClosedError, InvalidArgumentError, InvalidOptionsError, WatcherError } 
 import { isSignal, type Signal } from '../../shared/signal.js';
 import { callUser, sentenceOf } from '../../shared/thrown.js';
 import { describeValue } from '../../shared/values/describe-value.js';
-import { checkIdentifiers, readReactiveOptions } from '../call-arguments.js';
+import { checkIdentifiers, checkProvider, readReactiveOptions } from '../call-arguments.js';
 import type { Identifiers, StateProvider, Watch } from '../state-provider.js';
 import type { VariableChange } from '../watch/dispatcher.js';
 
@@ -55,6 +55,7 @@ export abstract class WatchedValues implements AsyncDisposable {
   #isClosed = false;
 
   protected constructor(provider: StateProvider, names: readonly string[], options: ReactiveOptions) {
+    checkProvider(provider);
     this.provider = provider;
     this.names = names;
     this.options = readReactiveOptions(options, subjectOf(names));

@@ -119,18 +119,20 @@ function isEventTarget(owner: object): owner is EndTarget {
 
 function overAlready(owner: object): Ended | undefined {
   if (isSignal(owner)) return owner.aborted ? { what: 'signal', cause: owner.reason } : undefined;
-  const { threadId, exitCode, signalCode, destroyed } = owner as {
+  const { threadId, exitCode, signalCode, destroyed, readyState } = owner as {
     threadId?: unknown;
     exitCode?: unknown;
     signalCode?: unknown;
     destroyed?: unknown;
+    readyState?: unknown;
   };
-  // A worker's threadId is -1 once it has exited; a child process has an exit code or a signal.
+  // A worker's threadId is -1 once it has exited; a child process has an exit code or a signal; a WebSocket that is closed is in state 3.
   const isOver =
     (isEmitter(owner) && threadId === -1) ||
     typeof exitCode === 'number' ||
     typeof signalCode === 'string' ||
-    destroyed === true;
+    destroyed === true ||
+    (readyState === 3 && (isEmitter(owner) || isEventTarget(owner)));
   return isOver ? OWNER : undefined;
 }
 

@@ -48,9 +48,9 @@ export function iterateWatch(start: StartWatch, options: IteratorOptions): AnyWa
   const buffer = new IteratorBuffer(start, options);
   const iterator: AnyWatchIterable = {
     next: () => buffer.next(iterator),
-    return: async () => {
+    return: async (value: unknown) => {
       await buffer.stop();
-      return { done: true, value: undefined };
+      return { done: true, value: await value };
     },
     throw: async (error: unknown) => {
       await buffer.stop();
@@ -106,6 +106,8 @@ class IteratorBuffer {
 
   async stop(): Promise<void> {
     this.#handleOver(undefined);
+    // Whoever has left hears of nothing more.
+    this.#error = undefined;
     this.#ring.clear();
     await this.stopWatch();
   }

@@ -1,7 +1,8 @@
 /** Running watches by ref. Path: watchVariables -> [watch registry] -> unwatchVariables, listWatchers, close. */
 import { WatchNotFoundError } from '../../shared/errors.js';
 
-export class WatchRegistry<T extends { readonly ref: string }> {
+/** `handle`: as its maker holds it. */
+export class WatchRegistry<T extends { readonly ref: string; readonly handle: object }> {
   readonly #watches = new Map<string, T>();
   #made = 0;
 
@@ -19,14 +20,14 @@ export class WatchRegistry<T extends { readonly ref: string }> {
     this.#watches.set(watch.ref, watch);
   }
 
-  remove(watch: T): void {
-    this.#watches.delete(watch.ref);
+  remove({ ref }: { readonly ref: string }): void {
+    this.#watches.delete(ref);
   }
 
-  /** @throws WatchNotFoundError */
-  require(ref: string): T {
+  /** With a handle it is that of the watch: every state counts its refs from 1. @throws WatchNotFoundError */
+  require(ref: string, handle?: object): T {
     const watch = this.#watches.get(ref);
-    if (watch === undefined) {
+    if (watch === undefined || (handle !== undefined && watch.handle !== handle)) {
       throw new WatchNotFoundError(`Watch not found: ${ref}: it was stopped, or it belongs to another state`);
     }
     return watch;

@@ -7,7 +7,7 @@ import { type BridgeError, InvalidArgumentError } from '../../shared/errors.js';
 import type { AnyWatchOptionsInput } from '../../shared/options.js';
 import { parseWatchOptions } from '../../shared/options.js';
 import { systemClock } from '../../shared/system-clock.js';
-import { checkTarget } from '../call-arguments.js';
+import { checkTarget, checkWatch } from '../call-arguments.js';
 import type { Watch, WatcherInfo, WatchTarget } from '../state-provider.js';
 import { releaseDue } from './dispatcher.js';
 import type { AnyWatcher, WatchBackend, WatchOrigin } from './watch.js';
@@ -108,9 +108,10 @@ export class WatchSet {
     );
   }
 
-  /** @throws WatchNotFoundError */
+  /** @throws InvalidArgumentError, WatchNotFoundError */
   async stop(refOrWatch: string | Watch): Promise<void> {
-    await this.#registry.require(typeof refOrWatch === 'string' ? refOrWatch : refOrWatch.ref).stop();
+    const { ref, handle } = checkWatch(refOrWatch);
+    await this.#registry.require(ref, handle).stop();
   }
 
   async stopAll(): Promise<void> {

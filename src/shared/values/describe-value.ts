@@ -32,6 +32,15 @@ function describeBigint(input: bigint): string {
 }
 
 function describeObject(input: object): string {
+  try {
+    return describeReadable(input);
+  } catch {
+    // The sentence is about another fault, or about this one.
+    return 'an object that cannot be read';
+  }
+}
+
+function describeReadable(input: object): string {
   if (Array.isArray(input)) return 'a list';
   const prototype: unknown = Object.getPrototypeOf(input);
   if (prototype === null || prototype === Object.prototype) return 'a map';

@@ -30,8 +30,8 @@ export function copyInput(input: unknown, subject: string): VariableInput {
 }
 
 /** A condition with its values, wherever in it they stand. @throws InvalidValueError as `copyInput` does */
-export function copyCondition(input: unknown): unknown {
-  return PlainCopy.make(CONDITION_RULES, input, 'filter');
+export function copyCondition(input: unknown, subject: string): unknown {
+  return PlainCopy.make(CONDITION_RULES, input, subject);
 }
 
 const RULES: CopyRules = {

@@ -1,5 +1,6 @@
 /** The ten types of a variable and their TypeScript faces: what a caller may give (inputs) and what everybody gets (values). */
 import { InvalidTypeError } from '../errors.js';
+import { describeValue } from './describe-value.js';
 
 export const VARIABLE_TYPES = [
   'float',
@@ -19,7 +20,7 @@ export type VariableType = (typeof VARIABLE_TYPES)[number];
 /** @throws InvalidTypeError naming the ten types */
 export function parseVariableType(text: string): VariableType {
   if (isVariableType(text)) return text;
-  throw new InvalidTypeError(`type ${JSON.stringify(text)} is unknown: give one of ${VARIABLE_TYPES.join(', ')}`);
+  throw new InvalidTypeError(`type ${describeValue(text)} is unknown: give one of ${VARIABLE_TYPES.join(', ')}`);
 }
 
 function isVariableType(text: string): text is VariableType {

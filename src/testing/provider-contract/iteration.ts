@@ -142,6 +142,21 @@ export function describeIteration(promise: Promised): void {
     assert.deepEqual(await changes.next(), { done: true, value: undefined });
   });
 
+  promise('whoever has left hears of no failure', async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ x: 0 });
+    const changes = provider.watch('unknown');
+    await assert.rejects(
+      within(
+        provider.watchVariables('unknown', () => undefined),
+        'the refusal',
+      ),
+      VariablesNotFoundError,
+    );
+    assert.deepEqual(await changes.return?.('left'), { done: true, value: 'left' });
+    assert.deepEqual(await within(changes.next(), 'the end'), { done: true, value: undefined });
+  });
+
   promise('an iterable that nobody asks for a change fails silently', async (contract) => {
     contract.provider.watch('nobody');
     for (let turns = 0; turns < 20; turns += 1) await turn();

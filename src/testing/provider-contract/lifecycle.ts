@@ -19,6 +19,16 @@ export function describeLifecycle(promise: Promised): void {
     assert.equal(states.at(-1), 'stopped');
   });
 
+  promise('a second closing waits for the first', async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ x: 0 });
+    await contract.record('x');
+    const ended: string[] = [];
+    const first = provider.close().then(() => ended.push('first'));
+    await within(Promise.all([provider.close().then(() => ended.push('second')), first]), 'the end of both');
+    assert.deepEqual(ended, ['first', 'second']);
+  });
+
   promise('Symbol.asyncDispose closes', async (contract) => {
     const { provider } = contract;
     await contract.floats({ x: 0 });

@@ -45,6 +45,16 @@ export function describeOwners(promise: Promised): void {
     assert.deepEqual(await contract.provider.listWatchers(), []);
   });
 
+  promise('a socket that has closed owns no watch', async (contract) => {
+    await contract.floats({ x: 0 });
+    // What a WebSocket of a browser's kind, and one of the package ws, say then.
+    for (const socket of [new EventTarget(), new EventEmitter()]) {
+      const owner = Object.assign(socket, { readyState: 3 });
+      await contract.refuses(() => contract.provider.watchVariables('x', () => undefined, { owner }), AbortedError);
+    }
+    assert.deepEqual(await contract.provider.listWatchers(), []);
+  });
+
   promise('a port that closes takes its watches with it', async (contract) => {
     await contract.floats({ x: 0 });
     const { port1, port2 } = new MessageChannel();
