@@ -225,13 +225,17 @@ class LinkSession:
         """What is to be sent now, of about 64 KB; None when nothing is. Call it again until it says None."""
         message = LinkUp()
         has_more = False
+        room = min(MESSAGE_BYTES, self.max_request_bytes - _BYTES_AROUND_A_MESSAGE)
+        size = 0
         if not self._is_hello_said:
             self._is_hello_said = has_more = True
             self._write_hello(message)
-        size = self._write_watches(message)
-        if self._unwatched:
-            unwatched = self._unwatched[:_MOST_UNWATCHED]
-            del self._unwatched[:_MOST_UNWATCHED]
+            size = message.ByteSize()
+        size = self._write_watches(message, size, room)
+        most_unwatched = max(0, room - size) // _BYTES_OF_A_NUMBER
+        if self._unwatched and most_unwatched > 0:
+            unwatched = self._unwatched[:most_unwatched]
+            del self._unwatched[:most_unwatched]
             message.unwatch_feeds.extend(unwatched)
             size += _BYTES_OF_A_NUMBER * len(unwatched)
         if not self._is_heartbeat_said:
@@ -245,7 +249,7 @@ class LinkSession:
             self._is_question_said = has_more = True
         # Before its welcome the server may never hear of this link: what became of sets that break with it would be unknown.
         if self.is_welcome:
-            self._sets.take(self._set_columns, message, size)
+            self._sets.take(self._set_columns, message, size, room)
         if not has_more and size == 0 and not message.set_kinds:
             return None
         data: bytes = message.SerializeToString()
@@ -260,11 +264,10 @@ class LinkSession:
         hello.sets_done = self._sets.done
         hello.epoch = self._hello_epoch = self.epoch
 
-    def _write_watches(self, message: Message) -> int:
-        size = 0
+    def _write_watches(self, message: Message, size: int, room: int) -> int:
         while self._asked:
             watch = next(iter(self._asked.values()))
-            if size > 0 and size + watch.size > MESSAGE_BYTES:
+            if size > 0 and size + watch.size > room:
                 break
             size += watch.size
             del self._asked[watch.feed]
@@ -351,4 +354,3 @@ _BYTES_AROUND_A_SET = 24
 _BYTES_AROUND_A_MESSAGE = 256
 _BYTES_OF_A_NUMBER = 5
 _LAST_INT32 = 2**31 - 1
-_MOST_UNWATCHED = 8_192

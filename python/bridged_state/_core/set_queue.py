@@ -201,14 +201,14 @@ class SetQueue:
             other.is_over = True
         return True
 
-    def take(self, columns: SetColumns, message: Message, size: int) -> None:
-        """Writes what fits into a message that has `size` bytes already, and as many as may be unanswered."""
+    def take(self, columns: SetColumns, message: Message, size: int, room: int = MESSAGE_BYTES) -> None:
+        """Writes what fits into a message that has `size` of its `room` bytes already, and as many as may be unanswered."""
         if self._is_resuming or not self.has_waiting:
             return
         waiting, sent = self._waiting, self._sent
         taken: List[QueuedSet] = []
         sequence = self._first_sent + len(sent) - self._unsaid
-        size = self._say_again(taken, size)
+        size = self._say_again(taken, size, room)
         again = len(taken)
         while waiting and self._unsaid == 0:
             first = waiting[0]
@@ -219,7 +219,7 @@ class SetQueue:
                     self._by_sequence.pop(one.sequence, None)
                 continue
             own = sum(one.size for one in batch)
-            if len(sent) + len(taken) - again + len(batch) > MAX_UNANSWERED or (size > 0 and size + own > MESSAGE_BYTES):
+            if len(sent) + len(taken) - again + len(batch) > MAX_UNANSWERED or (size > 0 and size + own > room):
                 break
             size += own
             for one in batch:
@@ -232,7 +232,7 @@ class SetQueue:
         message.set_sequence = sequence
         message.sets_answered = self.answered
 
-    def _say_again(self, taken: List[QueuedSet], size: int) -> int:
+    def _say_again(self, taken: List[QueuedSet], size: int, room: int) -> int:
         """Of those that a broken link left unanswered, what fits. Returns the size of the message with them."""
         if self._unsaid == 0:
             return size
@@ -242,7 +242,7 @@ class SetQueue:
             first = left[place]
             batch = left[place : place + (1 if first.batch is None else len(first.batch) - first.batch_place)]
             own = sum(one.size for one in batch)
-            if size > 0 and size + own > MESSAGE_BYTES:
+            if size > 0 and size + own > room:
                 break
             size += own
             taken.extend(batch)

@@ -40,6 +40,22 @@ class TestAsking:
         assert [feed for message in messages for feed in message.watch_feeds] == list(range(10_000))
         assert len(messages) > 5 and all(message.ByteSize() < 80 * 1024 for message in messages)
 
+    def test_no_message_is_above_what_the_server_takes(self) -> None:
+        for most in (1_024, 16_384):
+            session = welcomed(max_request_bytes=most)
+            for feed in range(3_000):
+                session.watch(feed, [f"sensor/{feed}/temperature"])
+            messages = sent(session)
+            for place in range(3_000):
+                set_one(session, f"sensor/{place}/temperature", place)
+            messages += sent(session)
+            for feed in range(3_000):
+                session.unwatch(feed)
+            messages += sent(session)
+            assert max(message.ByteSize() for message in messages) <= most
+            assert sum(len(message.set_kinds) for message in messages) == 3_000
+            assert sum(len(message.unwatch_feeds) for message in messages) == 3_000
+
     def test_what_was_not_asked_for_yet_is_not_asked_for(self) -> None:
         session = new_session()
         session.watch(1, ["a"])

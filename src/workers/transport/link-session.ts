@@ -143,13 +143,15 @@ export class LinkSession {
     return this.#keptAnswer;
   }
 
-  /** The next message to send; undefined when nothing is to be said. */
+  /** The next message to send, of which the server takes `maxBytes`; undefined when nothing is to be said. */
   takeRequest(maxBytes: number): Uint8Array | undefined {
     const watches: LinkWatchRow[] = [];
-    let bytes = 0;
+    // Above it one set more, of a quarter of a message at most, or one row alone.
+    const roomBytes = Math.min(MESSAGE_BYTES, maxBytes / 2);
+    let bytes = this.#hello === undefined ? 0 : bytesOfHello(this.#hello);
     for (const [number, row] of this.#asked) {
       const own = bytesOfRow(row);
-      if (watches.length > 0 && bytes + own > MESSAGE_BYTES) break;
+      if (bytes > 0 && bytes + own > roomBytes) break;
       this.#asked.delete(number);
       if (own > maxBytes) {
         this.#refuse(number, own, maxBytes);
@@ -158,8 +160,9 @@ export class LinkSession {
       watches.push(row);
       bytes += own;
     }
-    const unwatched = this.#unwatched.splice(0, MOST_UNWATCHED);
-    const sequence = this.#sets.write(this.#setWriter, Math.min(MESSAGE_BYTES, maxBytes / 2));
+    const unwatched = this.#unwatched.splice(0, Math.max(0, Math.floor((roomBytes - bytes) / BYTES_OF_A_NUMBER)));
+    bytes += BYTES_OF_A_NUMBER * unwatched.length;
+    const sequence = this.#sets.write(this.#setWriter, roomBytes - bytes);
     const hasWatches =
       this.#hello !== undefined ||
       watches.length > 0 ||
@@ -379,6 +382,10 @@ function bytesOfRow({ identifiers, patterns, resume, condition }: LinkWatchRow):
   return bytes;
 }
 
+function bytesOfHello({ sessionId, epoch }: LinkHello): number {
+  return BYTES_AROUND_A_HELLO + utf8Length(sessionId) + utf8Length(epoch);
+}
+
 function liveForMs(linked: LinkedFeed | undefined, nowMs: number): number {
   return linked === undefined || linked.registeredAtMs === 0 ? 0 : nowMs - linked.registeredAtMs;
 }
@@ -387,6 +394,8 @@ function liveForMs(linked: LinkedFeed | undefined, nowMs: number): number {
 const BYTES_AROUND_A_ROW = 64;
 const BYTES_AROUND_A_TEXT = 4;
 const BYTES_OF_A_VERSION = 8;
-const MOST_UNWATCHED = 8_192;
+/** Link id, numbers. */
+const BYTES_AROUND_A_HELLO = 80;
+const BYTES_OF_A_NUMBER = 5;
 /** Those that ask to be told of silence are told of words so often, ms: a tenth of the least heartbeat. */
 const WORD_SPACING_MS = 10;

@@ -194,6 +194,21 @@ describe('what a link asks', () => {
     assert.deepEqual([feed, error.code, code], [large, 'MESSAGE_TOO_LARGE', 'MESSAGE_TOO_LARGE']);
     assert.equal(session.size, 1_000);
   });
+
+  test('is never above what the server takes: its hello, what is watched and what is not any more', () => {
+    const feeds = Array.from({ length: 500 }, () => new NotingFeed());
+    for (const [place, feed] of feeds.entries()) session.open(feed, request(`${'x'.repeat(30)}${place}`));
+    const sizes: number[] = [];
+    const take = () => {
+      for (let bytes = session.takeRequest(1_024); bytes !== undefined; bytes = session.takeRequest(1_024))
+        sizes.push(bytes.length);
+    };
+    take();
+    for (const feed of feeds) session.close(feed);
+    take();
+    assert.ok(Math.max(...sizes) <= 1_024);
+    assert.ok(sizes.length < 120, 'and not one a watch');
+  });
 });
 
 describe('what a link hears', () => {
