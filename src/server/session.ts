@@ -3,7 +3,7 @@
  * engine -> [session] -> observer manager. Every call asks for the whole of what it says, or throws and has changed nothing. Full: the engine
  * refuses. Closed: the store has forgotten it.
  */
-import { BridgeError, QuotaExceededError } from '../shared/errors.js';
+import { BridgeError } from '../shared/errors.js';
 import { metadataBytes } from '../shared/state/held-bytes.js';
 import type {
   Accepted,
@@ -13,7 +13,7 @@ import type {
   Setter,
   TableOperation,
 } from '../shared/state/operation.js';
-import { acceptDecoded, acceptRegistration, NO_SETTER } from '../shared/state/operation.js';
+import { acceptDecoded, acceptRegistration, NO_SETTER, tooManyAtOnce } from '../shared/state/operation.js';
 import type { WholeBudget } from '../shared/state/table-bytes.js';
 import type { Change, DeletedReason, Variable } from '../shared/state/variable.js';
 import type { VariableTable } from '../shared/state/variable-table.js';
@@ -271,9 +271,7 @@ export class Session implements Follower {
     once?: SetPlace,
   ): Kept<SeveralResult> {
     if (isAtomic && accepted.length > this.#maxAtomicVariables) {
-      throw new QuotaExceededError(
-        `an atomic batch of ${accepted.length} variables, which everybody would wait for: give at most ${this.#maxAtomicVariables}, or raise maxAtomicVariables`,
-      );
+      throw tooManyAtOnce(accepted.length, this.#maxAtomicVariables);
     }
     if (isAtomic && refused.size > 0) return this.#table.refuseAll(accepted, refused);
     const sessionId = this.id;

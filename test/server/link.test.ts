@@ -303,6 +303,49 @@ describe('sets on a link', () => {
     }
   });
 
+  test('that are refused for what they bring end nothing, and those behind them are made', async () => {
+    await client.register('described', 0);
+    const link = open().read();
+    const entries = Array.from({ length: 2 * 16_385 }, (_, place) => `k${place}`);
+    const metadata = { setMetadataCounts: [16_385], setMetadataTexts: entries };
+    link.hello({
+      ...sets(['described', 'x'.repeat(2_000_000), 'described'], [1, 2, 3], metadata),
+      setKinds: [73, 9, 9],
+    });
+    await until(5_000, () => link.outcomes.length === 3, 'three outcomes');
+    assert.deepEqual(link.outcomes, ['INVALID_ARGUMENT', 'VARIABLE_NOT_FOUND', 2]);
+    const sentences = link.messages.flatMap(({ refusalMessages }) => refusalMessages ?? []);
+    assert.ok(sentences[1]!.length < 1_000, 'it does not say a name of 2 MB again');
+    link.send({ setKinds: [65 | 128, 1], setTargets: [0, 0], setDoubles: [1, 2], ...metadata });
+    await until(5_000, () => link.outcomes.length === 5, 'two more');
+    assert.deepEqual(link.outcomes.slice(3), ['INVALID_ARGUMENT', 'BATCH_REFUSED']);
+  });
+
+  test('of a batch of more than maxAtomicVariables are refused, and are not looked at one by one', async () => {
+    const link = open().read();
+    const many = 45_000;
+    const kinds = Array.from({ length: many }, (_, place) => (place === 0 ? 139 : place === many - 1 ? 3 : 131));
+    link.hello({ setKinds: kinds, setTargets: kinds.map(() => 0), setNames: ['fan'] });
+    await until(10_000, () => link.outcomes.length === many, 'the outcomes');
+    assert.deepEqual(new Set(link.outcomes), new Set(['QUOTA_EXCEEDED']));
+  });
+
+  test('that are refused wait as well for a client that does not take their outcomes', async () => {
+    const link = open();
+    link.call.read(0);
+    const many = 200_000;
+    link.hello({
+      setKinds: Array.from({ length: many }, (_, place) => (place === 0 ? 11 : 3)),
+      setTargets: Array.from({ length: many }, () => 0),
+      setNames: ['nobody'],
+    });
+    const before = server.metrics().slowStreamsCut;
+    await until(20_000, () => server.metrics().slowStreamsCut > before, 'the cut');
+    link.read();
+    await link.end();
+    assert.ok(link.outcomes.length < many / 2, 'not all of them were looked at');
+  });
+
   test('of a link id are made once: what is sent again is answered, and what is out of its order is refused', async () => {
     await client.register('once', 0);
     const linkId = Buffer.alloc(16, 7);

@@ -230,7 +230,7 @@ export class LinkCall
       this.#server.deadlines.schedule(this, this.#server.clock.nowMs() + this.#heartbeatMs);
     }
     for (const row of watchesOf(parts)) {
-      const rest = work.spend(row === undefined ? 1 : stepsOf(row)) ?? this.#room();
+      const rest = work.spend(row === undefined ? 1 : stepsOf(row)) ?? this.room();
       if (rest !== undefined) await rest;
       if (this.#isEnded) return;
       if (row !== undefined) this.#watch(row, work);
@@ -244,7 +244,7 @@ export class LinkCall
   }
 
   /** Undefined: go on. Who does not take what it is answered asks for nothing more. */
-  #room(): Promise<void> | undefined {
+  room(): Promise<void> | undefined {
     if (this.#isEnded || this.#pace.takesWrites(this)) return undefined;
     return new Promise((resolve) => {
       this.#askSeeker = { handleRoom: () => resolve() };
@@ -255,7 +255,7 @@ export class LinkCall
   /** Who does not take the outcomes sets no more. @throws InvalidArgumentError, QuotaExceededError when their names hold too much */
   async #makeSets(parts: readonly LinkUpMessage[], work: Work): Promise<void> {
     const sets = this.#sets!;
-    for (let room = this.#room(); room !== undefined; room = this.#room()) await room;
+    for (let room = this.room(); room !== undefined; room = this.room()) await room;
     const window = this.#window;
     const { sequence, answered } = setNumbersOf(parts);
     if (window !== undefined) {
@@ -575,8 +575,8 @@ export class LinkCall
   }
 }
 
-/** As many as a window has. */
-const MOST_REFUSED = 10_000;
+/** As many sentences as a window keeps of them, about: those before are unknown to whoever asks elsewhere. */
+const MOST_REFUSED = 1_000;
 const NO_SETS = { setsContinue: false, setsMade: 0, setsLost: 0, lost: false };
 /** Later than that an update is not told because a client would rather have fewer messages. */
 const MAX_SPACING_MS = 100;

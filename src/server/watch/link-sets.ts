@@ -1,7 +1,7 @@
 /**
  * The sets of one link, made in the order in which they came. Path: link call -> [link sets] -> session, and outcomes back in that order.
  * A large value is read in turns, a long match made elsewhere, an engine may keep later: those behind wait for the first two, and are made
- * meanwhile in the last case. Full: the outcomes that wait are those of the message that is read. Closed: with its link; what was made stays made.
+ * meanwhile in the last case. Full: who does not take outcomes sets no more, nor while too many wait for the engine. Closed: with its link; what was made stays made.
  */
 
 import Denque from 'denque';
@@ -30,6 +30,8 @@ export interface OutcomeSink {
   placeOfNext(untold: number): SetPlace | undefined;
   /** It was refused without asking the engine, behind so many. */
   noteRefused(error: unknown, untold: number): void;
+  /** Undefined: they are taken. Resolves when they are again, or nobody asks for them any more. */
+  room(): Promise<void> | undefined;
 }
 
 interface Waiting {
@@ -45,6 +47,7 @@ export class LinkSets {
   /** Outcomes that wait for an earlier one: only with an engine that keeps later. */
   readonly #waiting = new Denque<Waiting>();
   #whenTold: (() => void) | undefined;
+  #whenFewer: (() => void) | undefined;
   /** By number: found in this session while this many variables had gone from it. */
   #found: (Variable | undefined)[] = [];
   #foundIn: Session | undefined;
@@ -75,9 +78,19 @@ export class LinkSets {
     while (!isEnded() && rows.next()) {
       const made = rows.isFollowed ? this.#makeBatch(rows, work) : this.#makeNamed(rows);
       if (made !== undefined) await made;
-      const rest = work.spend(STEPS_A_SET);
+      const rest = this.#rest(work);
       if (rest !== undefined) await rest;
     }
+  }
+
+  /** Behind each set: for others, for the engine, or for who shall take the outcomes. */
+  #rest(work: Work): Promise<void> | undefined {
+    const rest = work.spend(STEPS_A_SET);
+    if (rest !== undefined) return rest;
+    if (this.#waiting.length < MOST_WAITING) return this.#sink.room();
+    return new Promise((resolve) => {
+      this.#whenFewer = resolve;
+    });
   }
 
   /** Its variable may be on its way to be kept, or to this server. */
@@ -98,6 +111,7 @@ export class LinkSets {
     const { identifier, expectedVersion, source, custom } = rows;
     const setter: Setter = { source, custom };
     try {
+      if (rows.refusal !== undefined) throw rows.refusal;
       const session = this.#session();
       const variable = this.#require(session, rows);
       const value = this.#valueOf(rows, variable, setter);
@@ -134,7 +148,7 @@ export class LinkSets {
   /** All of its rows, or none. */
   async #makeBatch(rows: LinkSetRows, work: Work): Promise<void> {
     const { source, custom } = rows;
-    const batch = new AtomicSets({ source, custom });
+    const batch = new AtomicSets({ source, custom }, this.#server.options.maxAtomicVariables);
     do {
       const looking = this.#lookNamed(rows, batch);
       const rest = work.spend(STEPS_A_SET);
@@ -145,29 +159,37 @@ export class LinkSets {
     if (result instanceof Promise)
       this.#tellLater(
         batch.size,
-        result.then((outcomes) => this.#count(outcomes)),
+        result.then((outcomes) => Array.from(outcomes, (outcome) => this.#count(outcome))),
       );
-    else for (const outcome of this.#count(result)) this.#tell(outcome);
+    else {
+      for (const outcome of result) {
+        this.#tell(this.#count(outcome));
+        const rest = this.#rest(work);
+        if (rest !== undefined) await rest;
+      }
+    }
   }
 
-  #count(outcomes: readonly SetOutcome[]): readonly SetOutcome[] {
-    for (const outcome of outcomes) if ('version' in outcome) this.#server.counters.sets += 1;
-    return outcomes;
+  #count(outcome: SetOutcome): SetOutcome {
+    if ('version' in outcome) this.#server.counters.sets += 1;
+    return outcome;
   }
 
   #lookNamed(rows: LinkSetRows, batch: AtomicSets): Promise<void> | undefined {
+    const place = batch.add(rows.identifier);
+    if (place === undefined) return undefined;
     const named = this.#whenNamed(rows);
-    if (named === undefined) return this.#look(rows, batch);
+    if (named === undefined) return this.#look(rows, batch, place);
     return named.then(
-      () => this.#look(rows, batch),
-      (error: unknown) => batch.refuse(batch.add(rows.identifier), error),
+      () => this.#look(rows, batch, place),
+      (error: unknown) => batch.refuse(place, error),
     );
   }
 
   /** A promise when its value is read in turns, or its match made elsewhere. */
-  #look(rows: LinkSetRows, batch: AtomicSets): Promise<void> | undefined {
-    const place = batch.add(rows.identifier);
+  #look(rows: LinkSetRows, batch: AtomicSets, place: number): Promise<void> | undefined {
     try {
+      if (rows.refusal !== undefined) throw rows.refusal;
       const session = this.#session();
       const { identifier, expectedVersion } = rows;
       const variable = this.#require(session, rows);
@@ -259,6 +281,7 @@ export class LinkSets {
       this.#waiting.shift();
       this.#say(outcome);
     }
+    if (this.#waiting.length < MOST_WAITING) this.#whenFewer?.();
     if (this.#waiting.length === 0) this.#whenTold?.();
   }
 
@@ -269,3 +292,5 @@ export class LinkSets {
 }
 
 const STEPS_A_SET = 4;
+/** Twice what our clients leave unanswered. */
+const MOST_WAITING = 16_384;

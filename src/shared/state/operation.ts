@@ -2,7 +2,7 @@
  * What may be asked of a session's variables: its forms, and what is looked at before anybody decides. Path: handlers or LocalState -> [operation]
  * -> variable table. Pure: whoever accepts needs no variable but the one that it names.
  */
-import { BatchRefusedError, type BridgeError } from '../errors.js';
+import { BatchRefusedError, type BridgeError, QuotaExceededError } from '../errors.js';
 import type { Constraints, ConstraintsInput } from '../values/constraint.js';
 import { checkConstraints, parseConstraints } from '../values/constraint.js';
 import { checkName } from '../values/identifier.js';
@@ -99,6 +99,13 @@ export interface Decision {
 
 /** Of those of an atomic group that are not to blame for its refusal. */
 export const OTHER_REFUSED = new BatchRefusedError('another of its batch was refused');
+
+/** More than `maxAtomicVariables`. */
+export function tooManyAtOnce(variables: number, most: number): QuotaExceededError {
+  return new QuotaExceededError(
+    `an atomic batch of ${variables} variables, which everybody would wait for: give at most ${most}, or raise maxAtomicVariables`,
+  );
+}
 
 /** @throws InvalidNameError, InvalidTypeError, InvalidConstraintError, InvalidValueError, ConstraintViolationError, InvalidArgumentError */
 export function acceptRegistration(registration: Registration, id = ''): AcceptedRegistration {

@@ -1,5 +1,6 @@
 /** The sets of a LinkUp message, row by row. Path: link call -> [link set rows] -> link sets. Identifiers keep their numbers from message to message. */
 import { InvalidArgumentError } from '../errors.js';
+import { listedNames } from '../listed-names.js';
 import type { Metadata } from '../values/metadata.js';
 import { EMPTY_METADATA, putOwn } from '../values/metadata.js';
 import type { Column } from './columns.js';
@@ -58,6 +59,8 @@ export class LinkSetRows {
   custom: Metadata = EMPTY_METADATA;
   /** More of its atomic batch is behind it. */
   isFollowed = false;
+  /** Why it is not to be made, whatever its variable is. */
+  refusal: InvalidArgumentError | undefined;
 
   constructor(parts: readonly Message[], names: SetNames) {
     this.#columns = new Columns(parts);
@@ -73,6 +76,7 @@ export class LinkSetRows {
       return false;
     }
     this.isFollowed = (kind & SETS.MORE) !== 0;
+    this.refusal = undefined;
     this.target = columns.targets.take();
     if ((kind & SETS.NAME) !== 0) this.#names.name(this.target, columns.names.take());
     this.identifier = this.#names.find(this.target);
@@ -119,9 +123,11 @@ export class LinkSetRows {
     const custom: Record<string, string> = {};
     const count = metadataCounts.take();
     if (count > MAX_ENTRIES) {
-      throw new InvalidArgumentError(
-        `the link's set of "${this.identifier}" has ${count} entries of metadata: give at most ${MAX_ENTRIES}`,
+      for (let left = 2 * count; left > 0; left -= 1) metadataTexts.take();
+      this.refusal = new InvalidArgumentError(
+        `variable ${listedNames([`"${this.identifier}"`])}: ${count} entries of metadata came: give at most ${MAX_ENTRIES}`,
       );
+      return EMPTY_METADATA;
     }
     for (let left = count; left > 0; left -= 1) {
       const key = metadataTexts.take();
