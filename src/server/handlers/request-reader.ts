@@ -4,12 +4,16 @@
  */
 import { InvalidArgumentError } from '../../shared/errors.js';
 import { putOwn } from '../../shared/values/metadata.js';
+import type { PackedFields } from '../../shared/wire/message-parts.js';
 import { partsOf } from '../../shared/wire/message-parts.js';
 import type { Method } from '../../shared/wire/services.js';
 import type { WorkBudget } from '../work-turns.js';
 
 /** A message that clients send, and the call that it belongs to. */
-export type ReadableMessage<Request> = Pick<Method<Request, unknown>, 'name' | 'decodeRequest'>;
+export interface ReadableMessage<Request> extends Pick<Method<Request, unknown>, 'name' | 'decodeRequest'> {
+  /** Of a message of columns: one of 4 MB of small numbers takes 0.3 s at once. */
+  readonly packed?: PackedFields;
+}
 
 /** A request that is no message at all: a status everywhere, because nothing of it was understood. */
 export class UnreadableError extends InvalidArgumentError {}
@@ -36,7 +40,7 @@ export async function decodeInTurns<Request>(
   work: WorkBudget,
 ): Promise<Request[]> {
   const parts: Request[] = [];
-  for (const part of partsOf(bytes, BYTES_A_PART)) {
+  for (const part of partsOf(bytes, BYTES_A_PART, method.packed)) {
     parts.push(decode(method, part));
     const rest = work.spend(STEPS_A_PART);
     if (rest !== undefined) await rest;

@@ -97,6 +97,10 @@ export function encodeLinkRequest(request: LinkRequest): Uint8Array {
 export const LINK_UP = {
   name: 'Open',
   decodeRequest: (bytes: Uint8Array): Message => snakepit.bridge.LinkUp.decode(bytes),
+  packed: new Map([
+    ...[2, 3, 4, 6, 9, 12, 14, 15, 18, 23].map((field) => [field, 'varints'] as const),
+    ...[11, 17, 21, 38].map((field) => [field, 'doubles'] as const),
+  ]),
 } as const;
 
 /** A watch as it is read: each identifier once. */
