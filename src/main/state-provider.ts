@@ -176,7 +176,8 @@ export interface StateProvider extends AsyncDisposable {
   watchVariables(target: WatchTarget, watcher: BatchWatcher, options: BatchWatchOptionsInput): Promise<Watch>;
   /**
    * Resolves when the watch is registered: a set made after that is seen. A pattern needs no variable to fit it: one that is registered
-   * later is told from its first version on, one that is deleted leaves the watch, and only `stop()` ends it.
+   * later is told from its first version on, one that is deleted leaves the watch, and only `stop()` ends it. Over a bridge initial values may
+   * be told before it resolves.
    * @throws VariablesNotFoundError naming every unknown identifier, and then none is watched; InvalidArgumentError, InvalidOptionsError, AbortedError
    */
   watchVariables(target: WatchTarget, watcher: Watcher, options?: WatchOptionsInput): Promise<Watch>;

@@ -1,9 +1,10 @@
 /** A process that opened and closed a state exits by itself; one that let go of an open state does too. */
 import assert from 'node:assert/strict';
-import { fork } from 'node:child_process';
+import { execFile, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import { within } from '../support/deadline.js';
 import { ServerProcess } from '../support/server-process.js';
 
@@ -26,3 +27,17 @@ for (const workers of [0, 1, 2]) {
     });
   }
 }
+
+test('a process that may make no threads is told so, with a remedy', async () => {
+  const flag = ['--permission', '--experimental-permission'].find((one) =>
+    process.allowedNodeEnvironmentFlags.has(one),
+  );
+  const library = import.meta.resolve('../../src/main/index.js');
+  const program = `const { WorkerPool } = await import('${library}');
+    await WorkerPool.open({ workers: 2 }).catch(({ code, message }) => console.log(code, message));`;
+  const arguments_ = [flag ?? '', '--allow-fs-read=*', '--input-type=module', '--eval', program];
+  const { stdout } = await within(20_000, run(process.execPath, arguments_), 'the end of the process');
+  assert.match(stdout, /^WORKER_FAILED a worker thread cannot be made \(.*\): permit it, .* or give workers: 0$/m);
+});
+
+const run = promisify(execFile);

@@ -1,5 +1,5 @@
-/** Opens a state, watches, and then closes it or lets go of it. Arguments: endpoint, workers, `close` or `unref`. */
-import { BridgedState } from '../../src/main/index.js';
+/** Opens a state, watches, and then closes it, or lets go of it while a loop and a wait are under way. Arguments: endpoint, workers, `close` or `unref`. */
+import { BridgedState, waitFor } from '../../src/main/index.js';
 
 const [endpoint = '', workers = '', end = ''] = process.argv.slice(2);
 
@@ -11,5 +11,12 @@ if (end !== '') {
   await state.watchVariables('fan', () => undefined);
   await state.setVariable('fan', 2);
   if (end === 'close') await state.close();
-  else state.unref();
+  else {
+    // Nobody handles what becomes of these: the end of the process is no failure of them.
+    void waitFor(state, 'fan', { eq: 3 });
+    void (async () => {
+      for await (const _ of state.watch('fan'));
+    })();
+    state.unref();
+  }
 }

@@ -321,6 +321,11 @@ export class SlotClient implements LaneSink, PolledLane {
     return this.#request({ kind: 'stats' });
   }
 
+  /** Nobody is told anything of what is watched any more, its end neither. */
+  forgetSubscribers(): void {
+    this.#subscribers.clear();
+  }
+
   /** Asks the worker to end by itself. */
   async stop(): Promise<void> {
     if (this.#port !== undefined && this.#closedBy === undefined) await this.#request({ kind: 'stop' });

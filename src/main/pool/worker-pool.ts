@@ -123,7 +123,7 @@ export class WorkerPool implements AsyncDisposable {
     for (const slot of this.#slots) slot.unref();
     for (const thread of this.#threads) thread.unref();
     this.#idleCheck ??= setInterval(() => {
-      if (isNothingElseLeft(this.#threads.length)) void this.close();
+      if (isNothingElseLeft(this.#threads.length)) this.#closeUnseen();
     }, UNREF_CHECK_MS).unref();
   }
 
@@ -134,6 +134,12 @@ export class WorkerPool implements AsyncDisposable {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** The process ends: that is no failure of a watch, and no news to whoever waits for a change. */
+  #closeUnseen(): void {
+    for (const slot of this.#slots) slot.forgetSubscribers();
+    void this.close();
   }
 
   async #close(): Promise<void> {

@@ -4,9 +4,11 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { Piscina } from 'piscina';
+import { WorkerError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import { setImmediate } from '../../shared/platform-timers.js';
 import type { LaneMemory } from '../../shared/port/update-lane.js';
+import { sentenceOf } from '../../shared/thrown.js';
 
 export interface WorkerThreadOptions {
   /** URL of workers/piscina-task, or of a bundled worker. */
@@ -29,11 +31,21 @@ export class WorkerThread {
   #onLost: (cause: unknown) => void = () => undefined;
   #isReferenced = true;
 
-  /** So many. Without one piscina is not loaded, which takes 90 ms of CPU. */
+  /** So many. Without one piscina is not loaded, which takes 90 ms of CPU. @throws WorkerError */
   static async several(count: number, options: WorkerThreadOptions): Promise<WorkerThread[]> {
     if (count === 0) return [];
     const { Piscina } = await import('piscina');
-    return Array.from({ length: count }, () => new WorkerThread(options, Piscina));
+    const threads: WorkerThread[] = [];
+    try {
+      while (threads.length < count) threads.push(new WorkerThread(options, Piscina));
+      return threads;
+    } catch (cause) {
+      await Promise.all(threads.map((thread) => thread.destroy().catch(ignore)));
+      throw new WorkerError(
+        `a worker thread cannot be made (${sentenceOf(cause)}): permit it, under Node's permission model by --allow-worker, or give workers: 0`,
+        { cause },
+      );
+    }
   }
 
   private constructor(options: WorkerThreadOptions, piscina: typeof Piscina) {
