@@ -8,6 +8,7 @@ from typing import Dict, List, Set
 from .._wire.messages import Message
 from ..errors import ProtocolError
 from .link_events import Event, KeptAnswer, KeptOut
+from .link_row import whole
 
 
 class KeptFeeds:
@@ -51,6 +52,6 @@ class KeptFeeds:
             id = self._numbers.get(number)
             if id is None:
                 raise ProtocolError(f"the link has not said which variable number {number} is")
-            kept_to = int(version)
+            kept_to = whole(version)
             for feed in self._feeds.get(id, ()):
                 events.append(KeptOut(feed, id, kept_to))

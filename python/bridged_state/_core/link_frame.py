@@ -47,6 +47,7 @@ from .link_row import (
     ROW_HEARTBEAT,
     ROW_MASK,
     ROW_REGISTERED,
+    whole,
 )
 from .value_codec import EncodedValue
 
@@ -123,7 +124,7 @@ class LinkReader:
                 if timestamps is None or revisions is None:
                     timestamps, revisions = column(message.timestamps), column(message.revisions)
                 timestamp = timestamps()
-                revision = int(revisions())
+                revision = whole(revisions())
             else:
                 if revision_steps is None:
                     revision_steps = column(message.revision_steps)
@@ -249,7 +250,7 @@ class _RareColumns:
         return source
 
     def missed(self) -> int:
-        return int(self.next_of("missed"))
+        return whole(self.next_of("missed"))
 
     def reason(self) -> str:
         reason: str = self.next_of("reasons")
@@ -268,7 +269,7 @@ class _RareColumns:
         next_of = self.next_of
         feed = next_of("announced_feeds")
         id, name, type = next_of("announced_ids"), next_of("announced_names"), next_of("announced_types")
-        version = int(next_of("announced_versions"))
+        version = whole(next_of("announced_versions"))
         count = next_of("announced_identifier_counts")
         # A loop: a generator would turn the end of the column into a RuntimeError.
         identifiers: List[str] = []

@@ -53,3 +53,12 @@ MESSAGE_BYTES = 64 * 1024
 
 # Identifiers that a link names; the server takes as many.
 MAX_NAMES = 100_000
+
+_LAST_WHOLE = 2**53 - 1
+
+
+def whole(number: float) -> int:
+    """A version, a revision or a count: from 0 on, and each of its own. Raises ValueError."""
+    if not 0 <= number <= _LAST_WHOLE or number % 1 != 0:
+        raise ValueError(f"{number} is no version and no count")
+    return int(number)

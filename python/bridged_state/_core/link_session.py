@@ -16,7 +16,7 @@ from .link_request import FromRevision as FromRevision
 from .link_request import FromVersions as FromVersions
 from .link_request import Resume as Resume
 from .link_request import WatchRow, text_size, texts_size
-from .link_row import MESSAGE_BYTES
+from .link_row import MESSAGE_BYTES, whole
 from .metadata import check_text, copy_metadata
 from .set_queue import MAX_UNANSWERED, QueuedSet, SetColumns, SetQueue
 from .set_value import form_of_value
@@ -294,13 +294,13 @@ class LinkSession:
             self._reader.read_rows(message, events)
             self._reader.kept.read(message, events)
             for revision in message.positions:
-                self.position = int(revision)
+                self.position = whole(revision)
                 events.append(Position(self.position))
             for spread_ms in message.draining_ms:
                 events.append(Draining(spread_ms))
             # Last: a result that is said once is not lost with a fault elsewhere.
             if welcome is not None:
-                sets_made, sets_lost = int(message.welcome.sets_made), int(message.welcome.sets_lost)
+                sets_made, sets_lost = whole(message.welcome.sets_made), whole(message.welcome.sets_lost)
                 self._sets.handle_welcome(welcome.sets_continue, sets_made, sets_lost, events)
             self._sets.handle_outcomes(message, events)
         except (ValueError, OverflowError) as cause:

@@ -8,7 +8,7 @@ from .describe_value import describe_value
 MAX_NAME_CHARACTERS = 256
 """Characters of a name."""
 MAX_ENTRIES = 16_384
-"""Of a map, as servers take it: by a link it would end that, and again whenever it is sent again."""
+"""Of a map, as servers take it."""
 
 
 def copy_metadata(given: Any, subject: str) -> Dict[str, str]:

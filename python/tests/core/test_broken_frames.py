@@ -25,11 +25,20 @@ def broken_frames() -> Dict[str, bytes]:
     frame("no revision", **{**update, "revisions": [], "doubles": [1.0]})
     frame("NaN for a revision", **{**update, "revisions": [float("nan")], "doubles": [1.0]})
     frame("infinity for a revision", **{**update, "revisions": [float("inf")], "doubles": [1.0]})
+    announced: Dict[str, Any]
+    for odd in (-1.0, 0.5, 2.0**53, 1e300):
+        frame(f"{odd} for a revision", **{**update, "revisions": [odd], "doubles": [1.0]})
+        frame(f"{odd} missed", **{**update, "kinds": [8 | 64 | 512], "missed": [odd], "doubles": [1.0]})
+        announced = {"announced_ids": ["i"], "announced_names": ["n"], "announced_types": ["float"], "announced_feeds": [1]}
+        odd_version = {"announced_versions": [odd], "announced_identifier_counts": [0]}
+        frame(f"{odd} for a version", **{**update, "kinds": [8 | 64 | 2048], "doubles": [1.0], **announced, **odd_version})
+        frame(f"{odd} for a position", positions=[odd])
+        frame(f"{odd} kept", kept_targets=[1], kept_ids=["a"], kept_versions=[odd])
     frame("no source", **{**update, "kinds": [8 | 64 | 128], "doubles": [1.0]})
     frame("no missed", **{**update, "kinds": [8 | 64 | 512], "doubles": [1.0]})
     frame("4 billion of metadata", **{**update, "kinds": [8 | 64 | 1024], "doubles": [1.0], "metadata_counts": [2**32 - 1]})
     frame("half an announcement", **{**update, "kinds": [8 | 64 | 2048], "doubles": [1.0], "announced_feeds": [1]})
-    announced: Dict[str, Any] = {"announced_ids": ["i"], "announced_names": ["n"], "announced_types": ["float"], "announced_feeds": [1]}
+    announced = {"announced_ids": ["i"], "announced_names": ["n"], "announced_types": ["float"], "announced_feeds": [1]}
     many: Dict[str, Any] = {"announced_versions": [1.0], "announced_identifier_counts": [2**32 - 1]}
     frame("4 billion identifiers", **{**update, "kinds": [8 | 64 | 2048], "doubles": [1.0], **announced, **many})
     frame("no reason", **{**update, "kinds": [3 | 64]})

@@ -3,7 +3,7 @@
  * decoding 4 MB of small entries takes half a second and more.
  */
 import { InvalidArgumentError } from '../../shared/errors.js';
-import { putOwn } from '../../shared/values/metadata.js';
+import { MAX_ENTRIES, putOwn } from '../../shared/values/metadata.js';
 import type { PackedFields } from '../../shared/wire/message-parts.js';
 import { partsOf } from '../../shared/wire/message-parts.js';
 import type { Method } from '../../shared/wire/services.js';
@@ -85,9 +85,6 @@ function isMap(value: unknown): value is Map {
 
 /** What requests have many of. Whoever handles these looks at them part by part. */
 const COLLECTIONS = new Set(['updates', 'binaryUpdates', 'variableIdentifiers']);
-
-/** Entries of any other map of a request, such as metadata. */
-const MAX_ENTRIES = 16_384;
 
 const LARGE_BYTES = 64 * 1024;
 const BYTES_A_PART = 16 * 1024;

@@ -1,5 +1,5 @@
 /** The setter's own map of strings. Every key is ordinary, `__proto__` and `constructor` too. */
-import { InvalidValueError } from '../errors.js';
+import { InvalidArgumentError, InvalidValueError } from '../errors.js';
 import { describeValue } from './describe-value.js';
 import { isPlainMap } from './plain-map.js';
 import { isWellFormed } from './utf8.js';
@@ -7,6 +7,9 @@ import { isWellFormed } from './utf8.js';
 export type Metadata = Readonly<Record<string, string>>;
 
 export const EMPTY_METADATA: Metadata = Object.freeze({});
+
+/** Of a map: servers take no more. */
+export const MAX_ENTRIES = 16_384;
 
 /** Key of a setter's metadata that names who set; it becomes the update's `source`. */
 export const SOURCE_KEY = 'source';
@@ -20,13 +23,13 @@ export function putOwn<T>(record: Record<string, T>, key: string, value: T): voi
   }
 }
 
-/** A frozen copy. @throws InvalidValueError when it is no plain map, or something in it is not a string that UTF-8 can say */
+/** A frozen copy. @throws InvalidArgumentError for too many entries; InvalidValueError when it is no plain map, or something in it is not a string that UTF-8 can say */
 export function copyMetadata(input: Readonly<Record<string, unknown>> | undefined, subject: string): Metadata {
   if (input === undefined || input === null) return EMPTY_METADATA;
   try {
     if (typeof input === 'object' && isPlainMap(input)) return copyEntries(input, subject);
   } catch (cause) {
-    if (cause instanceof InvalidValueError) throw cause;
+    if (cause instanceof InvalidValueError || cause instanceof InvalidArgumentError) throw cause;
     throw new InvalidValueError(`${subject}: the metadata cannot be read, because a getter or a proxy throws`, {
       cause,
     });
@@ -38,6 +41,9 @@ export function copyMetadata(input: Readonly<Record<string, unknown>> | undefine
 function copyEntries(input: Readonly<Record<string, unknown>>, subject: string): Metadata {
   const keys = Object.keys(input);
   if (keys.length === 0) return EMPTY_METADATA;
+  if (keys.length > MAX_ENTRIES) {
+    throw new InvalidArgumentError(`${subject}: metadata has ${keys.length} entries: give at most ${MAX_ENTRIES}`);
+  }
   const copy: Record<string, string> = {};
   for (const key of keys) {
     const value = input[key];

@@ -111,7 +111,7 @@ export class LinkReader implements ReadValue {
     if (this.#isAtEnd(DOWN.KEPT_TARGETS)) return undefined;
     const target = this.#count(DOWN.KEPT_TARGETS);
     const id = target % 2 === 0 ? undefined : this.#text(DOWN.KEPT_IDS);
-    return { number: Math.floor(target / 2), id, version: this.#double(DOWN.KEPT_VERSIONS) };
+    return { number: Math.floor(target / 2), id, version: this.#whole(DOWN.KEPT_VERSIONS) };
   }
 
   /** Behind what was kept out. @throws ProtocolError */
@@ -123,7 +123,7 @@ export class LinkReader implements ReadValue {
   /** Behind the rows: up to which revision of the session all has come. @throws ProtocolError */
   position(): number | undefined {
     if (this.#isAtEnd(DOWN.POSITIONS)) return undefined;
-    return this.#double(DOWN.POSITIONS);
+    return this.#whole(DOWN.POSITIONS);
   }
 
   /** Behind everything else: over how many ms clients shall spread their return, where the server goes. @throws ProtocolError */
@@ -135,7 +135,7 @@ export class LinkReader implements ReadValue {
   /** Of the next set: its version, 0 when it was refused, undefined when no outcome is left. @throws ProtocolError */
   nextOutcome(): number | undefined {
     if (this.#isAtEnd(DOWN.SET_VERSIONS)) return undefined;
-    return this.#double(DOWN.SET_VERSIONS);
+    return this.#whole(DOWN.SET_VERSIONS);
   }
 
   /** Why the set was refused whose outcome was 0. @throws ProtocolError */
@@ -153,10 +153,10 @@ export class LinkReader implements ReadValue {
     if ((kind & HAS.MOMENT) === 0) this.revision += this.#step(DOWN.REVISION_STEPS);
     else {
       this.timestamp = this.#double(DOWN.TIMESTAMPS);
-      this.revision = this.#double(DOWN.REVISIONS);
+      this.revision = this.#whole(DOWN.REVISIONS);
     }
     if ((kind & HAS.SOURCE) !== 0) this.source = this.#text(DOWN.SOURCES);
-    this.missed = (kind & HAS.MISSED) === 0 ? 0 : this.#double(DOWN.MISSED);
+    this.missed = (kind & HAS.MISSED) === 0 ? 0 : this.#whole(DOWN.MISSED);
     this.custom = (kind & HAS.METADATA) === 0 ? EMPTY_METADATA : this.#metadata();
     if (this.row === ROW.DELETED) this.reason = this.#text(DOWN.REASONS);
     this.announcement = (kind & HAS.ANNOUNCEMENT) === 0 ? undefined : this.#announcement();
@@ -207,7 +207,7 @@ export class LinkReader implements ReadValue {
     for (let left = this.#count(DOWN.ANNOUNCED_IDENTIFIER_COUNTS); left > 0; left -= 1) {
       identifiers.push(this.#text(DOWN.ANNOUNCED_IDENTIFIERS));
     }
-    this.announcedVersion = this.#double(DOWN.ANNOUNCED_VERSIONS);
+    this.announcedVersion = this.#whole(DOWN.ANNOUNCED_VERSIONS);
     return {
       feed: this.#count(DOWN.ANNOUNCED_FEEDS),
       id: this.#text(DOWN.ANNOUNCED_IDS),
@@ -300,6 +300,11 @@ export class LinkReader implements ReadValue {
     return this.#view.getFloat64(at, true);
   }
 
+  /** Versions, revisions, counts: from 0 on, and each of its own. */
+  #whole(column: number): number {
+    return wholeOf(this.#double(column));
+  }
+
   #element(column: number): Uint8Array {
     const place = this.#nextElement[column]!;
     const elements = this.#elements[column];
@@ -315,6 +320,12 @@ export class LinkReader implements ReadValue {
     this.#nextElement[column] = place + 2;
     return textOf(this.#bytes, elements[place]!, elements[place + 1]!);
   }
+}
+
+function wholeOf(number: number | null | undefined): number {
+  const whole = number ?? 0;
+  if (Number.isSafeInteger(whole) && whole >= 0) return whole;
+  throw new ProtocolError(`the link says ${whole}, which is no version and no count`);
 }
 
 function textOf(bytes: Uint8Array, start: number, end: number): string {
@@ -349,12 +360,13 @@ function welcomeOf(bytes: Uint8Array): Welcome {
       heartbeatMs: welcome.heartbeatMs ?? 0,
       maxBytes: welcome.maxBytes ?? 0,
       setsContinue: welcome.setsContinue ?? false,
-      setsMade: welcome.setsMade ?? 0,
-      setsLost: welcome.setsLost ?? 0,
+      setsMade: wholeOf(welcome.setsMade),
+      setsLost: wholeOf(welcome.setsLost),
       lost: welcome.lost ?? false,
       asksConditions: welcome.asksConditions ?? false,
     };
   } catch (cause) {
+    if (cause instanceof ProtocolError) throw cause;
     throw new ProtocolError('the link’s welcome cannot be read', { cause });
   }
 }

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from '../errors.js';
 import { listedNames } from '../listed-names.js';
 import type { Metadata } from '../values/metadata.js';
-import { EMPTY_METADATA, putOwn } from '../values/metadata.js';
+import { EMPTY_METADATA, MAX_ENTRIES, putOwn } from '../values/metadata.js';
 import type { Column } from './columns.js';
 import { columnOf } from './columns.js';
 import type { snakepit } from './gen/bridge.js';
@@ -172,5 +172,3 @@ function checkVersion(version: number): number {
 }
 
 const BYTES_A_NAME = 64;
-/** As in any other request. */
-const MAX_ENTRIES = 16_384;

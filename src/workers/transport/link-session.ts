@@ -188,7 +188,11 @@ export class LinkSession {
   /** One message of the server. @throws ProtocolError: nothing that follows it can be read */
   handleMessage(bytes: Uint8Array, nowMs: number): void {
     const reader = new LinkReader(bytes);
-    if (reader.welcome !== undefined) this.#handleWelcome(reader.welcome);
+    if (reader.welcome !== undefined) {
+      if (this.isWelcome)
+        throw new ProtocolError('the link is welcomed twice: check that a bridge server is at the endpoint');
+      this.#handleWelcome(reader.welcome);
+    }
     this.#handleEpoch(reader.epoch());
     if (this.#watchful.size > 0 && nowMs - this.#lastWordAtMs >= WORD_SPACING_MS) {
       this.#lastWordAtMs = nowMs;

@@ -31,6 +31,12 @@ test('what is not a map of strings is refused, naming the key', () => {
   assert.throws(() => copyMetadata('a' as unknown as Record<string, unknown>, 'v'), InvalidValueError);
 });
 
+test('more entries than a server takes are refused', () => {
+  const many = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, place) => [`k${place}`, '']));
+  assert.equal(Object.keys(copyMetadata(many(16_384), 'v')).length, 16_384);
+  assert.throws(() => copyMetadata(many(16_385), 'v'), { code: 'INVALID_ARGUMENT' });
+});
+
 test('keys are taken out of a copy, and the same object comes back when there is none', () => {
   const metadata = copyMetadata({ source: 's', by: 'me' }, 'v');
   assert.deepEqual(withoutKeys(metadata, ['source']), { by: 'me' });

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import protobuf from 'protobufjs/minimal.js';
 import { ProtocolError } from '../../../src/shared/errors.js';
+import { snakepit } from '../../../src/shared/wire/gen/bridge.js';
 import { LinkReader } from '../../../src/shared/wire/link-reader.js';
 import { DOWN, ROW } from '../../../src/shared/wire/link-row.js';
 
@@ -21,6 +22,47 @@ describe('the reader of the link', () => {
     assert.equal(reader.row, ROW.SYNCED);
     assert.equal(reader.target, 9);
     assert.equal(reader.next(), false);
+  });
+
+  test('refuses versions, revisions and counts that are none', () => {
+    const update = {
+      ...{
+        kinds: [8 | 64 | 512 | 2_048],
+        targets: [1],
+        versionSteps: [0],
+        timestamps: [1],
+        revisions: [1],
+        missed: [0],
+      },
+      ...{ doubles: [1], announcedFeeds: [1], announcedIds: ['i'], announcedNames: ['n'], announcedTypes: ['float'] },
+      ...{ announcedVersions: [1], announcedIdentifierCounts: [0] },
+    };
+    const read = (down: object): void => {
+      const reader = new LinkReader(snakepit.bridge.LinkDown.encode(down).finish());
+      while (reader.next());
+      reader.position();
+      reader.nextKept();
+      reader.nextOutcome();
+    };
+    read(update);
+    for (const odd of [Number.NaN, -1, 0.5, 2 ** 53, Number.POSITIVE_INFINITY]) {
+      for (const down of [
+        ...[
+          { ...update, revisions: [odd] },
+          { ...update, missed: [odd] },
+          { ...update, announcedVersions: [odd] },
+        ],
+        ...[
+          { positions: [odd] },
+          { setVersions: [odd] },
+          { welcome: { setsMade: odd } },
+          { welcome: { setsLost: odd } },
+        ],
+        { keptTargets: [1], keptIds: ['i'], keptVersions: [odd] },
+      ]) {
+        assert.throws(() => read(down), { code: 'PROTOCOL' });
+      }
+    }
   });
 
   test('says what does not fit', () => {
