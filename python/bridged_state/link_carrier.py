@@ -35,6 +35,7 @@ from .errors import (
     ErrorDetails,
     LostSetsError,
     MessageTooLargeError,
+    QuotaExceededError,
     SessionNotFoundError,
     UnavailableError,
     UnknownOutcomeError,
@@ -91,6 +92,8 @@ class LinkCarrier:
         self._former: Dict[WatchFeed, int] = {}
         self._resumes: Dict[int, bool] = {}
         self._next_feed = 0
+        # Of the sets whose callers wait.
+        self._held_bytes = 0
         # By sequence, until it is made or will not be: who asked for it, and at which place.
         self._sets: Dict[int, Tuple[_Asked, int]] = {}
         self._call: Optional[Any] = None
@@ -212,7 +215,19 @@ class LinkCarrier:
         return await self._results([self.session.form(one, source, metadata) for one in sets], False)
 
     async def _results(self, sets: Sequence[QueuedSet], is_batch: bool) -> List[Any]:
-        """Of each set a version or an error. They go when their turn has come."""
+        """Of each set a version or an error. They go when their turn has come. Raises QuotaExceededError."""
+        size = sum(one.size for one in sets)
+        if self._held_bytes > 0 and self._held_bytes + size > _MOST_HELD_BYTES:
+            raise QuotaExceededError(
+                f"sets of {self._held_bytes} bytes wait to be made already, of {_MOST_HELD_BYTES} at most: await your sets before you start more"
+            )
+        self._held_bytes += size
+        try:
+            return await self._outcomes(sets, is_batch)
+        finally:
+            self._held_bytes -= size
+
+    async def _outcomes(self, sets: Sequence[QueuedSet], is_batch: bool) -> List[Any]:
         asked = _Asked(sets, self._loop.create_future())
         order = self._connection.order
         asked.turn = order.enter_now(LINK)
@@ -533,3 +548,6 @@ class LinkCarrier:
         self._feeds.clear()
         self._numbers.clear()
         self._resumes.clear()
+
+
+_MOST_HELD_BYTES = 256 * 1024 * 1024

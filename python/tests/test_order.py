@@ -6,7 +6,7 @@ from typing import Any, List
 import pytest
 from servers import Server, Wire, asynchronous, take
 
-from bridged_state import InvalidValueError, SessionContext, UnavailableError, UnknownOutcomeError
+from bridged_state import InvalidValueError, QuotaExceededError, SessionContext, UnavailableError, UnknownOutcomeError, link_carrier
 
 
 @asynchronous
@@ -97,3 +97,17 @@ async def test_numbers_that_their_variable_does_not_hold(server: Server, session
         assert [entry.value for entry in await session.history("float")] == [0.5, 2.0**60, float("-inf")]
         versions = await session.update_variables({"float": float("inf"), "integer": 2**53 + 3}, atomic=True)
         assert versions == {"float": 4, "integer": 3}
+
+
+@asynchronous
+async def test_what_waits_is_bounded(server: Server, session_id: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id, transport="link") as session:
+        await session.register_variable("m", "map", {})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(link_carrier, "_MOST_HELD_BYTES", 100_000)
+            sets = [session.set_variable("m", {"number": number, "text": "x" * 1_000}) for number in range(200)]
+            outcomes = await asyncio.gather(*sets, return_exceptions=True)
+            refused = [outcome for outcome in outcomes if isinstance(outcome, QuotaExceededError)]
+            assert 100 <= len(refused) <= 110
+            assert [outcome for outcome in outcomes if isinstance(outcome, int)] == list(range(2, 202 - len(refused)))
+            assert await session.set_variable("m", {"text": "x" * 200_000}) == 202 - len(refused), "one alone may be larger"

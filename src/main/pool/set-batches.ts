@@ -1,6 +1,6 @@
 /**
  * Sets on their way to one worker: those of a turn are one command, each has its own promise. Path: bridged state -> [set batches] -> slot client.
- * Bounded by what the worker takes in: it refuses. Closed: every promise that is left is rejected.
+ * Bounded by what may wait altogether. Closed: every promise that is left is rejected.
  */
 import type { BridgeError, ErrorWire } from '../../shared/errors.js';
 import {
@@ -20,6 +20,7 @@ import type { SetsCommand, SetsOfBatch, SetValue } from '../../shared/port/comma
 import type { PortBatchResult, SetResults } from '../../shared/port/replies.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import { EMPTY_METADATA } from '../../shared/values/metadata.js';
+import { bytesOfChange, type HeldChanges } from './held-changes.js';
 
 /** Sets of one batch. */
 export type SetEntries = readonly (readonly [identifier: string, value: SetValue])[];
@@ -113,6 +114,9 @@ export class SetBatch {
   readonly #settlers: (Settler | undefined)[] = [];
   readonly #identifiers: string[] = [];
   readonly #values: SetValue[] = [];
+  readonly #held: HeldChanges;
+  /** By place. */
+  readonly #bytes: number[] = [];
   #metadata: Metadata[] | undefined;
   #expectedVersions: number[] | undefined;
   readonly #batches: SetsOfBatch[] = [];
@@ -120,7 +124,8 @@ export class SetBatch {
   readonly bridge: number;
   readonly source: string;
 
-  constructor(bridge: number, source: string) {
+  constructor(bridge: number, source: string, held: HeldChanges) {
+    this.#held = held;
     this.bridge = bridge;
     this.source = source;
   }
@@ -132,7 +137,9 @@ export class SetBatch {
   /** Resolves with the version. @throws BridgeError of the worker or the server */
   add(identifier: string, value: SetValue, metadata: Metadata, expectedVersion: number): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#push(identifier, value, metadata, expectedVersion, { resolve, reject });
+      const bytes = bytesOfChange(value, metadata);
+      this.#held.take(bytes);
+      this.#push(identifier, value, metadata, expectedVersion, bytes, { resolve, reject });
     });
   }
 
@@ -141,22 +148,32 @@ export class SetBatch {
    * @throws BridgeError where it is not known, or where none was even looked at
    */
   addBatch(values: SetEntries, metadata: Metadata, atomic: boolean): Promise<PortBatchResult> {
-    const from = this.#identifiers.length;
-    this.#batches.push({ from, upTo: from + values.length, atomic });
     return new Promise((resolve, reject) => {
+      const bytes = values.map(([, value]) => bytesOfChange(value, metadata));
+      this.#held.take(bytes.reduce((sum, own) => sum + own, 0));
+      const from = this.#identifiers.length;
+      this.#batches.push({ from, upTo: from + values.length, atomic });
       const outcome = new BatchOutcome(values, atomic, resolve, reject);
       for (const [place, [identifier, value]] of values.entries()) {
         const settler: Settler = {
           resolve: (version) => outcome.handleDone(place, version),
           reject: (error) => outcome.handleFailed(place, error),
         };
-        this.#push(identifier, value, metadata, 0, settler);
+        this.#push(identifier, value, metadata, 0, bytes[place]!, settler);
       }
     });
   }
 
-  #push(identifier: string, value: SetValue, metadata: Metadata, expectedVersion: number, settler: Settler): void {
+  #push(
+    identifier: string,
+    value: SetValue,
+    metadata: Metadata,
+    expectedVersion: number,
+    bytes: number,
+    settler: Settler,
+  ): void {
     const place = this.#identifiers.length;
+    this.#bytes.push(bytes);
     this.#identifiers.push(identifier);
     this.#values.push(value);
     if (metadata !== EMPTY_METADATA) this.#metadata ??= new Array<Metadata>(place).fill(EMPTY_METADATA);
@@ -203,6 +220,7 @@ export class SetBatch {
     const settler = this.#settlers[place];
     if (settler === undefined) return undefined;
     this.#settlers[place] = undefined;
+    this.#held.giveBack(this.#bytes[place]!);
     this.#left -= 1;
     return settler;
   }

@@ -9,6 +9,7 @@ import { type BridgeError, ClosedError, errorFromWire, InvalidValueError } from 
 import { listedNames } from '../../shared/listed-names.js';
 import { clearImmediate, queueMicrotask, setImmediate } from '../../shared/platform-timers.js';
 import type { AttachCommand, Command, OpenCommand, SetValue } from '../../shared/port/commands.js';
+import { changesState } from '../../shared/port/commands.js';
 import type { PortBatchResult, Reply, TurnMessage } from '../../shared/port/replies.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
 import type { LaneMemory, LaneSink } from '../../shared/port/update-lane.js';
@@ -19,6 +20,7 @@ import type { Metadata } from '../../shared/values/metadata.js';
 import type { WatchedVariable } from '../watch/dispatcher.js';
 import { deliverInGroup } from '../watch/dispatcher.js';
 import { HandleTable } from './handle-table.js';
+import { bytesOfCall, HeldChanges } from './held-changes.js';
 import type { LanePoller, PolledLane } from './lane-poller.js';
 import type { SetEntries } from './set-batches.js';
 import { SetBatch } from './set-batches.js';
@@ -76,6 +78,8 @@ export class SlotClient implements LaneSink, PolledLane {
   readonly #setBatches = new Map<number, SetBatch>();
   /** What is asked in one go is one message. */
   #outgoing: Command[] = [];
+  /** Of all its states. */
+  readonly #held = new HeldChanges();
   /** Of this turn, not posted. */
   #collecting: SetBatch | undefined;
   #setTurn: NodeJS.Immediate | undefined;
@@ -261,8 +265,16 @@ export class SlotClient implements LaneSink, PolledLane {
     if (this.#closedBy === undefined) await this.#request({ kind: 'close', subscription: subscriber.subscription });
   }
 
-  call(bridge: number, call: Extract<Command, { kind: 'call' }>['call']): Promise<unknown> {
-    return this.#request({ kind: 'call', bridge, call });
+  /** @throws BridgeError of the worker or the server, or because too much waits */
+  async call(bridge: number, call: Extract<Command, { kind: 'call' }>['call']): Promise<unknown> {
+    if (!changesState(call)) return this.#request({ kind: 'call', bridge, call });
+    const bytes = bytesOfCall(call);
+    this.#held.take(bytes);
+    try {
+      return await this.#request({ kind: 'call', bridge, call });
+    } finally {
+      this.#held.giveBack(bytes);
+    }
   }
 
   /** One of those that this turn sends together. @throws BridgeError of the worker or the server */
@@ -293,7 +305,7 @@ export class SlotClient implements LaneSink, PolledLane {
   #setsOf(bridge: number, source: string): SetBatch {
     const collecting = this.#collecting;
     if (collecting !== undefined && (collecting.bridge !== bridge || collecting.source !== source)) this.#postSets();
-    this.#collecting ??= new SetBatch(bridge, source);
+    this.#collecting ??= new SetBatch(bridge, source, this.#held);
     this.#setTurn ??= setImmediate(() => this.#postSets());
     return this.#collecting;
   }
@@ -305,6 +317,8 @@ export class SlotClient implements LaneSink, PolledLane {
     const batch = this.#collecting;
     if (batch === undefined || this.#port === undefined) return;
     this.#collecting = undefined;
+    // Nothing was let in.
+    if (batch.isSettled) return;
     const id = this.#nextId;
     this.#nextId += 1;
     this.#setBatches.set(id, batch);

@@ -7,7 +7,7 @@ import { type ArrayType, writeBinary } from '../../shared/values/binary-array.js
 import { stringifyJson } from '../../shared/values/json.js';
 import { floatNamed } from '../../shared/values/number-text.js';
 import { elementsOf, isFloatArray, isShape } from '../../shared/values/numeric-array.js';
-import { encodeUtf8, isWellFormed } from '../../shared/values/utf8.js';
+import { encodeUtf8, isWellFormed, utf8Length } from '../../shared/values/utf8.js';
 import type { Embedding } from '../../shared/values/variable-type.js';
 import type { LinkSet, LinkValue, PayloadValue } from '../../shared/wire/link-set-writer.js';
 
@@ -36,7 +36,7 @@ export function bytesOfSet({ identifier, value, source, metadata }: LinkSet): nu
 function bytesOfValue(value: LinkValue): number {
   switch (typeof value) {
     case 'string':
-      return BYTES_A_CHARACTER * value.length;
+      return value.length <= SHORT_TEXT ? BYTES_A_CHARACTER * value.length : utf8Length(value);
     case 'object':
       return value.payload.length + (value.binary?.length ?? 0);
     default:
@@ -77,5 +77,7 @@ function binaryOf(meant: ArrayType, shape: readonly number[], elements: Embeddin
 
 /** Of UTF-8, for a unit of UTF-16. */
 const BYTES_A_CHARACTER = 3;
+/** Of those that are longer it counts how many bytes they are. */
+const SHORT_TEXT = 1_000;
 /** Columns of a number, a kind, a target; keys and lengths. */
 const BYTES_AROUND_A_SET = 24;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { HeldChanges } from '../../../src/main/pool/held-changes.js';
 import { SetBatch } from '../../../src/main/pool/set-batches.js';
 import { WorkerError } from '../../../src/shared/errors.js';
 import type { SetResults } from '../../../src/shared/port/replies.js';
@@ -8,7 +9,7 @@ import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';
 const NOTHING = { places: [], versions: [], errors: [] };
 
 test('a batch says by columns what was asked, and leaves out what nobody gave', () => {
-  const plain = new SetBatch(3, 'me');
+  const plain = new SetBatch(3, 'me', new HeldChanges());
   void plain.add('a', 1, EMPTY_METADATA, 0);
   assert.deepEqual(plain.command(8), {
     ...{ kind: 'sets', id: 8, bridge: 3, identifiers: ['a'], values: [1], source: 'me' },
@@ -22,7 +23,7 @@ test('a batch says by columns what was asked, and leaves out what nobody gave', 
 });
 
 test('each set settles by its own result, once, in any order', async () => {
-  const batch = new SetBatch(1, '');
+  const batch = new SetBatch(1, '', new HeldChanges());
   const sets = ['a', 'b', 'c'].map((name) => batch.add(name, 1, EMPTY_METADATA, 0));
   const results = { kind: 'set-results', id: 1, ...NOTHING } as const;
   const error = { code: 'INVALID_VALUE', message: 'no' };
@@ -59,7 +60,7 @@ test('the sets of one batch are settled together: what was refused is named, and
     ],
     [[0, 6], ['UNAVAILABLE'], ['a']],
   ] as const) {
-    const batch = new SetBatch(1, '');
+    const batch = new SetBatch(1, '', new HeldChanges());
     const result = batch.addBatch(VALUES, EMPTY_METADATA, false);
     assert.deepEqual(batch.command(1).batches, [{ from: 0, upTo: 2, atomic: false }]);
     batch.handleResults(resultsOf(versions, codes));
@@ -82,7 +83,7 @@ test('a batch fails as a whole by what was about none of its sets, and when nobo
     [false, [0, 0], ['UNAVAILABLE', 'UNAVAILABLE'], 'UNAVAILABLE'],
     [true, [0, 0], ['QUOTA_EXCEEDED', 'QUOTA_EXCEEDED'], 'QUOTA_EXCEEDED'],
   ] as const) {
-    const batch = new SetBatch(1, '');
+    const batch = new SetBatch(1, '', new HeldChanges());
     const result = batch.addBatch(VALUES, EMPTY_METADATA, atomic);
     batch.handleResults(resultsOf(versions, codes));
     await assert.rejects(result, { code });
@@ -90,7 +91,7 @@ test('a batch fails as a whole by what was about none of its sets, and when nobo
 });
 
 test('batches and single sets of a turn keep their order in one command', () => {
-  const batch = new SetBatch(1, '');
+  const batch = new SetBatch(1, '', new HeldChanges());
   void batch.add('first', 1, EMPTY_METADATA, 0);
   void batch.addBatch(VALUES, { trace: '1' }, true);
   void batch.add('last', 1, EMPTY_METADATA, 0);
@@ -98,4 +99,27 @@ test('batches and single sets of a turn keep their order in one command', () => 
   assert.deepEqual(identifiers, ['first', 'a', 'b', 'last']);
   assert.deepEqual(batches, [{ from: 1, upTo: 3, atomic: true }]);
   assert.deepEqual(metadata, [{}, { trace: '1' }, { trace: '1' }, {}]);
+});
+
+test('what waits is bounded: one set more is refused alone, a batch as a whole, and there is room again when others are answered', async () => {
+  const batch = new SetBatch(1, '', new HeldChanges(10_000));
+  const first = batch.add('a', 'x'.repeat(3_000), EMPTY_METADATA, 0);
+  await assert.rejects(batch.add('b', 'x'.repeat(3_000), EMPTY_METADATA, 0), { code: 'QUOTA_EXCEEDED' });
+  await assert.rejects(
+    batch.addBatch(
+      [
+        ['c', 1],
+        ['d', 'x'.repeat(3_000)],
+      ],
+      EMPTY_METADATA,
+      false,
+    ),
+    { code: 'QUOTA_EXCEEDED' },
+  );
+  assert.deepEqual(batch.command(1).identifiers, ['a']);
+  assert.deepEqual(batch.command(1).batches, []);
+  batch.handleResults({ kind: 'set-results', id: 1, places: [0], versions: [5], errors: [] });
+  assert.equal(await first, 5);
+  assert.ok(batch.isSettled);
+  void batch.add('e', 'x'.repeat(30_000), EMPTY_METADATA, 0);
 });

@@ -89,5 +89,7 @@ suite('a value as the link carries it', () => {
     assert.ok(bytes >= Buffer.byteLength('ü{"a":"é"}me'));
     assert.ok(bytesOfSet({ ...set, value: linkValueOf(new Float64Array(2_000))! }) > 16_000);
     assert.ok(bytesOfSet({ ...set, value: '€'.repeat(100) }) >= 300);
+    assert.ok(bytesOfSet({ ...set, value: '€'.repeat(20_000) }) >= 60_000);
+    assert.ok(bytesOfSet({ ...set, value: 'x'.repeat(65_000) }) <= 64 * 1024, 'a text of 64 KB goes by the link');
   });
 });
