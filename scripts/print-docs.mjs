@@ -222,7 +222,7 @@ async function errorTables() {
 
 /** Made in the client's process, and staying there. */
 const NEVER_ON_THE_WIRE = new Set([
-  ...['INVALID_OPTIONS', 'PROTOCOL', 'CLOSED', 'ABORTED', 'DEADLINE_EXCEEDED'],
+  ...['INVALID_OPTIONS', 'PROTOCOL', 'CLOSED'],
   ...['BUFFER_OVERFLOW', 'WATCHER_FAILED', 'WORKER_FAILED'],
 ]);
 
@@ -254,7 +254,7 @@ const WHAT_TO_DO = {
   PROTOCOL: 'Check that a bridge server is at the endpoint.',
   UNSUPPORTED: 'Do without, or use a server that has it.',
   CLOSED: 'Open another state or pool.',
-  ABORTED: 'Nothing: you ended it. `error.cause` is the reason of the signal.',
+  ABORTED: 'Nothing: you ended it, and `error.cause` is the reason of the signal. On the wire: resume by versions.',
   BUFFER_OVERFLOW: "Do less in the watcher, raise `bufferLimit`, or choose `overflow: 'conflate'`.",
   SLOW_STREAM: 'Read faster or watch less. `BridgedState` resumes by itself.',
   WATCHER_FAILED: 'Repair your watcher or filter: `error.cause` is what it threw. The watch goes on.',

@@ -184,7 +184,7 @@ export class UnavailableError extends BridgeError {
   }
 }
 
-/** No answer within the time allowed, to a call that changes nothing. */
+/** No answer within the time allowed, to a call that changes nothing. From a server: the request was not whole in time. */
 export class DeadlineExceededError extends BridgeError {
   constructor(message: string, options?: ErrorOptionsWithDetails) {
     super('DEADLINE_EXCEEDED', message, options);
@@ -226,7 +226,7 @@ export class ClosedError extends BridgeError {
   }
 }
 
-/** The watch was ended by its signal or its owner before it began; `cause` is the signal's reason. */
+/** The watch was ended by its signal or its owner before it began; `cause` is the signal's reason. From a server: a watch cannot resume from its revision, or another link of its client has begun. */
 export class AbortedError extends BridgeError {
   constructor(message: string, options?: ErrorOptionsWithDetails) {
     super('ABORTED', message, options);
