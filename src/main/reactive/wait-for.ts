@@ -16,6 +16,7 @@ import type { VariableValue } from '../../shared/values/variable-type.js';
 import { readWaitOptions } from '../call-arguments.js';
 import type { Identifiers, StateProvider } from '../state-provider.js';
 import type { VariableChange } from '../watch/dispatcher.js';
+import { followOwner } from '../watch/owner.js';
 import type { Compute } from './reactive-value.js';
 import { readNames, subjectOf, WatchedValues } from './watched-values.js';
 
@@ -47,11 +48,10 @@ export async function waitFor<V extends readonly unknown[] = readonly VariableVa
   if (signal?.aborted === true) throw signal.reason;
   let waiting: Waiting | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  let abort = () => {};
+  let unfollow = () => {};
   try {
     return await new Promise((resolve, reject) => {
-      abort = () => reject(signal?.reason);
-      signal?.addEventListener('abort', abort);
+      if (signal !== undefined) unfollow = followOwner(signal, ({ cause }) => reject(cause));
       if (timeoutMs > 0) {
         const late = `${subjectOf(wanted)} did not meet the condition within ${timeoutMs} ms`;
         timer = setTimeout(() => reject(new DeadlineExceededError(late)), timeoutMs);
@@ -60,7 +60,7 @@ export async function waitFor<V extends readonly unknown[] = readonly VariableVa
     });
   } finally {
     clearTimeout(timer);
-    signal?.removeEventListener('abort', abort);
+    unfollow();
     await waiting?.close();
   }
 }

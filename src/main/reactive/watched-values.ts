@@ -10,6 +10,7 @@ import { describeValue } from '../../shared/values/describe-value.js';
 import { checkIdentifiers, checkProvider, readReactiveOptions } from '../call-arguments.js';
 import type { Identifiers, StateProvider, Watch } from '../state-provider.js';
 import type { VariableChange } from '../watch/dispatcher.js';
+import { followOwner } from '../watch/owner.js';
 
 export interface ReactiveOptions {
   /**
@@ -178,10 +179,8 @@ export abstract class WatchedValues implements AsyncDisposable {
   #followSignal(signal: Signal | undefined): void {
     if (signal === undefined) return;
     if (!isSignal(signal)) throw new InvalidOptionsError(`${subjectOf(this.names)}: signal: give an AbortSignal`);
-    const abort = () => this.#end(undefined, signal.reason);
-    if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort);
-    this.#unfollow = () => signal.removeEventListener('abort', abort);
+    if (signal.aborted) this.#end(undefined, signal.reason);
+    else this.#unfollow = followOwner(signal, ({ cause }) => this.#end(undefined, cause));
   }
 
   #end(failure: Error | undefined, reason?: unknown): void {

@@ -1,6 +1,7 @@
 /** The reactive helpers over every kind of provider: in process, over links, over streams, and without workers. */
 import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { getEventListeners } from 'node:events';
 import { describe, test } from 'node:test';
 import type { StateProvider } from '../../../src/main/index.js';
 import {
@@ -292,6 +293,26 @@ for (const [kind, open] of Object.entries(providers)) {
     });
   });
 }
+
+test('however many have one signal, it has one listener of theirs, until the last of them is over', async () => {
+  await using state = new LocalState();
+  await state.registerVariable('v', 'integer', 0);
+  const end = new AbortController();
+  const { signal } = end;
+  const listeners = () => getEventListeners(signal, 'abort').length;
+  const variable = await reactive(state, 'v', { signal });
+  const waits = Array.from({ length: 20 }, () => waitFor(state, 'v', { eq: 1 }, { signal }));
+  const aborted = waitFor(state, 'v', { eq: 2 }, { signal });
+  assert.equal(listeners(), 1);
+
+  await state.setVariable('v', 1);
+  await within(Promise.all(waits), 'the end of those that are met');
+  assert.equal(listeners(), 1);
+  end.abort(new RangeError('enough'));
+  await assert.rejects(within(aborted, 'the end of the other'), RangeError);
+  assert.ok(variable.isClosed);
+  assert.equal(listeners(), 0);
+});
 
 test('a circle through another process is stopped and told', async () => {
   const sessionId = two.newSession();
