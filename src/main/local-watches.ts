@@ -13,7 +13,7 @@ import { addListener, forEachListener, OneOrMany, removeListener, removeListener
 import { setImmediate } from '../shared/platform-timers.js';
 import type { Change, Variable, VersionedValue } from '../shared/state/variable.js';
 import { systemClock } from '../shared/system-clock.js';
-import { compileWildcard } from '../shared/values/identifier.js';
+import { checkName, compileWildcard } from '../shared/values/identifier.js';
 import type { LastTold } from './watch/call-gate.js';
 import { releaseDue, watchedVariable } from './watch/dispatcher.js';
 import { type LocalEntry, LocalTurns, type LocalVariable, type Observation } from './watch/local-turns.js';
@@ -209,7 +209,7 @@ export class LocalWatches implements WatchSource {
 
   // --- inside
 
-  /** @throws VariablesNotFoundError naming every unknown one; then none is watched */
+  /** @throws VariablesNotFoundError naming every unknown one, InvalidNameError for one to wait for that can be none; then none is watched */
   #observe(run: WatchRun, identifiers: readonly string[]): void {
     const observation = this.#observations.get(run);
     if (observation === undefined) return;
@@ -218,6 +218,8 @@ export class LocalWatches implements WatchSource {
     if (missing.length > 0 && run.options.missing === 'fail') {
       throw VariablesNotFoundError.of(missing.map(({ identifier }) => identifier));
     }
+    // Of a text that is no name nothing could come.
+    for (const { identifier } of missing) checkName(identifier);
     observation.left += found.length;
     const present: LocalEntry[] = [];
     for (const { identifier, variable } of found) {

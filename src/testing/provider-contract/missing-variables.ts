@@ -1,5 +1,6 @@
 /** missing: 'wait' watches what nobody has registered yet. */
 import assert from 'node:assert/strict';
+import { InvalidNameError } from '../../shared/errors.js';
 import { until } from '../within.js';
 import type { Promised } from './contract-test.js';
 import { pairsOf } from './recording.js';
@@ -40,6 +41,20 @@ export function describeMissingVariables(promise: Promised): void {
         ['later', 'b'],
       ]),
     );
+  });
+
+  promise('what can be no name is not waited for', async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ here: 1 });
+    for (const name of ['y'.repeat(257), 'a\nb']) {
+      const wait = () => provider.watchVariables(['here', name], () => undefined, { missing: 'wait' });
+      await contract.refuses(wait, InvalidNameError);
+      const { watch } = await contract.record('here', { missing: 'wait' });
+      await contract.refuses(() => watch.add(name), InvalidNameError);
+      assert.deepEqual(watch.identifiers, ['here']);
+      await watch.stop();
+    }
+    assert.deepEqual(await provider.listWatchers(), []);
   });
 
   promise('a watch that waits may be stopped before its variable comes', async (contract) => {
