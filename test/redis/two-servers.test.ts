@@ -243,10 +243,13 @@ function describeTwoServers(): void {
         seen.push([old, value, missed, resync]);
       });
       servers[0].child.kill('SIGSTOP');
+      const reading = watcher.history('v');
       await other.setVariable('v', 1);
       // By the defaults of one endpoint it would be 13 s.
       await until(() => seen.length > 0, 'the change');
       assert.deepEqual(seen, [[0, 1, 0, false]]);
+      const [first] = await within(reading, 'what was asked of the silent one');
+      assert.equal(first?.value, 0);
       servers[0].child.kill('SIGCONT');
       assert.equal(await watcher.setVariable('v', 2), 3);
     });

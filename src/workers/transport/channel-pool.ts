@@ -26,7 +26,7 @@ export class PooledChannel implements ConnectionFacts {
   #isClosed = false;
   /** When each call that is not answered was made, in that order. */
   readonly #asked = new Set<{ readonly atMs: number }>();
-  /** How to give up each change whose caller was told that its time is up. */
+  /** How to end each read, and each change whose caller was told that its time is up. */
   readonly #kept = new Set<() => void>();
 
   constructor(client: Client, tls: TlsConfig | undefined, nowMs: number) {
@@ -71,7 +71,7 @@ export class PooledChannel implements ConnectionFacts {
     return () => this.#asked.delete(asked);
   }
 
-  /** A change whose caller was told that its time is up: it goes on until the connection is given up. Returns how to say that it ended. */
+  /** A call that goes on until it is answered or the connection is given up. Returns how to say that it ended. */
   keep(giveUp: () => void): () => void {
     if (this.#isClosed) {
       giveUp();

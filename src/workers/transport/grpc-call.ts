@@ -74,11 +74,11 @@ export function unaryCall<M extends MethodName>(
         return;
       }
       const givingUp = setTimeout(giveUp, PLACE_KEPT_MS);
-      const forget = channel.keep(giveUp);
+      const release = channel.keep(giveUp);
       const settled = new Promise<void>((resolveSettled) => {
         handleSettled = () => {
           clearTimeout(givingUp);
-          forget();
+          release();
           resolveSettled();
         };
       });
@@ -86,6 +86,8 @@ export function unaryCall<M extends MethodName>(
       reject(unknownOutcome(name, 'no answer came in time'));
     };
     const timeout = isChange ? setTimeout(handleTimeUp, timeoutMs) : undefined;
+    // Another connection may answer it; a change may be answered on this one yet.
+    const forget = isChange ? undefined : channel.keep(() => cancelCall(call, 'the server fell silent'));
     call.start(callMetadata(config), {
       onReceiveMetadata: (received) => {
         headers = received;
@@ -98,6 +100,7 @@ export function unaryCall<M extends MethodName>(
       },
       onReceiveStatus: (received) => {
         clearTimeout(timeout);
+        forget?.();
         handleSettled();
         answered();
         const isEmpty = received.code === STATUS.OK && answer === undefined;
