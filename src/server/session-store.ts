@@ -15,6 +15,7 @@ import type { Metadata } from '../shared/values/metadata.js';
 import type { Engine, EngineHost, Kept, Life } from './engine/engine.js';
 import { mapKept } from './engine/engine.js';
 import { Session } from './session.js';
+import { LeftWindows } from './watch/left-windows.js';
 import type { WorkTurns } from './work-turns.js';
 
 export interface SessionStoreOptions {
@@ -46,6 +47,7 @@ export class SessionStore {
   /** Sessions whose beginning is not kept yet. */
   readonly #beginning = new Map<string, Promise<Session>>();
   readonly #held: WholeBudget;
+  readonly #leftWindows = new LeftWindows();
   #relieving: Iterator<Session> | undefined;
 
   constructor(options: SessionStoreOptions) {
@@ -156,7 +158,7 @@ export class SessionStore {
     const handleOver = (session: Session, atMs: number): void => this.#handleOver(session, atMs);
     const options = {
       ...{ id, engine, deadlines, newVariableId, maxAtomicVariables, tell },
-      ...{ whole: this.#held, handleOver, handleGeneration },
+      ...{ whole: this.#held, handleOver, handleGeneration, leftWindows: this.#leftWindows },
     };
     return Session.open(options, nowMs, create);
   }

@@ -24,6 +24,7 @@ import type { VariableValue } from '../shared/values/variable-type.js';
 import type { Commit, Engine, Follower, Following, Kept, NewSession, SetPlace } from './engine/engine.js';
 import { mapKept } from './engine/engine.js';
 import type { WindowRecord } from './engine/records.js';
+import type { LeftWindows } from './watch/left-windows.js';
 import { SetWindows } from './watch/set-windows.js';
 import type { WorkBudget } from './work-turns.js';
 
@@ -33,6 +34,8 @@ export interface SessionOptions {
   readonly deadlines: DeadlineSchedule;
   readonly newVariableId: () => string;
   readonly maxAtomicVariables: number;
+  /** Of all sessions. */
+  readonly leftWindows: LeftWindows;
   readonly whole?: WholeBudget | undefined;
   /** Tells whoever observes, in order. */
   readonly tell: (sessionId: string, changes: readonly Change[]) => void;
@@ -85,7 +88,7 @@ export class Session implements Follower {
     this.#newVariableId = options.newVariableId;
     this.#maxAtomicVariables = options.maxAtomicVariables;
     this.#tellObservers = options.tell;
-    this.setWindows = new SetWindows(options.deadlines);
+    this.setWindows = new SetWindows(options.deadlines, options.leftWindows);
     this.#whole = options.whole;
     this.#handleOver = options.handleOver;
     this.#handleGeneration = options.handleGeneration;

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { Engine, Kept } from '../../src/server/engine/engine.js';
 import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
 import { Session } from '../../src/server/session.js';
+import { LeftWindows } from '../../src/server/watch/left-windows.js';
 import { WorkTurns } from '../../src/server/work-turns.js';
 import type { Registration } from '../../src/shared/state/operation.js';
 import { NO_SETTER } from '../../src/shared/state/operation.js';
@@ -22,7 +23,15 @@ function setup(engine: Engine = new MemoryEngine()) {
   const host = hostOf();
   void engine.open(host);
   const tell = (sessionId: string, changes: readonly Change[]) => void commits.push({ sessionId, changes });
-  const options = { id: 's', engine, maxAtomicVariables: 3, deadlines: wheel, newVariableId: host.table.newId, tell };
+  const options = {
+    id: 's',
+    engine,
+    maxAtomicVariables: 3,
+    leftWindows: new LeftWindows(),
+    deadlines: wheel,
+    newVariableId: host.table.newId,
+    tell,
+  };
   const session = now(Session.open(options, 0, { metadata: {}, createdAtMs: 0 }))!;
   const advance = (nowMs: number): void => wheel.advance(nowMs, (entry) => void entry.handleDeadline(nowMs));
   const register = (name: string, more: Partial<Registration> = {}, nowMs = 0) =>

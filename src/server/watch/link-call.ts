@@ -89,7 +89,7 @@ export class LinkCall
   #saidPosition = 0;
   #sets: LinkSets | undefined;
   readonly #setNames = new SetNames();
-  #setNameBytes = 0;
+  #setBytes = 0;
   #askSeeker: RoomSeeker | undefined;
   /** Undefined for a client that sends no set again. */
   #window: SetWindow | undefined;
@@ -269,7 +269,7 @@ export class LinkCall
     const making = sets.make(new LinkSetRows(parts, this.#setNames), work, () => this.#isEnded);
     if (window !== undefined) window.making = making.then(() => sets.whenTold()).catch(ignore);
     await making;
-    this.#holdNames(this.#setNames.heldBytes);
+    this.#holdSets(this.#setNames.heldBytes + (window?.heldBytes ?? 0));
   }
 
   /** What became of the sets of its client's link before this one. */
@@ -313,12 +313,13 @@ export class LinkCall
     this.fail(new AbortedError('another link of this client has begun: this one is not used any more'));
   }
 
-  #holdNames(bytes: number): void {
-    this.#budget.held += bytes - this.#setNameBytes;
-    this.#setNameBytes = bytes;
+  /** Names, and outcomes that its client may ask for. */
+  #holdSets(bytes: number): void {
+    this.#budget.held += bytes - this.#setBytes;
+    this.#setBytes = bytes;
     if (bytes > 0 && this.#budget.held > this.#budget.maxBytes) {
       throw new QuotaExceededError(
-        `the links of this connection hold their ${this.#budget.maxBytes} bytes of names and updates: set fewer variables by one link, or raise maxConnectionBytes`,
+        `the links of this connection hold their ${this.#budget.maxBytes} bytes of names, outcomes and updates: set fewer variables by one link, say what is answered, or raise maxConnectionBytes`,
       );
     }
   }
@@ -556,7 +557,7 @@ export class LinkCall
     // What waits for room sees that it has ended.
     this.#askSeeker?.handleRoom(this.#server.clock.nowMs());
     this.#budget.forget(this);
-    this.#holdNames(0);
+    this.#holdSets(0);
     this.#leaveWindow?.();
     this.#pace.close(this.#server.clock.nowMs());
     this.#server.deadlines.cancel(this);

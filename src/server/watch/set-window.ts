@@ -116,10 +116,23 @@ export class SetWindow {
     return this.#refusals.get(sequence) ?? UNKNOWN;
   }
 
+  /** By estimate. */
+  get heldBytes(): number {
+    return BYTES_A_WINDOW + BYTES_AN_OUTCOME * this.#versions.length + this.#refusalBytes;
+  }
+
+  /** Its link has ended: what its client has nobody asks for. */
+  forgetAnswered(): void {
+    if (this.#answered > this.#from) this.#forget(this.#answered);
+  }
+
   #forgetTo(sequence: number): void {
-    const count = sequence - this.#from;
     // Now and then: taking away from the front moves all that stay.
-    if (count < Math.min(MAX_OUTCOMES, this.#versions.length / 2)) return;
+    if (sequence - this.#from >= Math.min(MAX_OUTCOMES, this.#versions.length / 2)) this.#forget(sequence);
+  }
+
+  #forget(sequence: number): void {
+    const count = sequence - this.#from;
     this.#versions = this.#versions.slice(count);
     this.#from = sequence;
     for (const [refused, { code, message }] of this.#refusals) {
@@ -140,3 +153,5 @@ const UNKNOWN: SetOutcome = {
 export const MAX_OUTCOMES = 10_000;
 const MAX_REFUSAL_BYTES = 256 * 1024;
 const BYTES_A_REFUSAL = 100;
+const BYTES_A_WINDOW = 500;
+const BYTES_AN_OUTCOME = 8;

@@ -1,6 +1,7 @@
-/** The windows of the links of one session, by link id. Path: link call -> [set windows] -> set window. Full: the one that ended first goes. */
+/** The windows of the links of one session, by link id. Path: link call -> [set windows] -> set window. Full: the one that ended first goes, of the session or of all. */
 import type { Deadline, DeadlineSchedule } from '../../shared/timer-wheel.js';
 import type { WindowRecord } from '../engine/records.js';
+import type { LeftWindows } from './left-windows.js';
 import { SetWindow } from './set-window.js';
 
 /** A link that has a window. */
@@ -16,10 +17,12 @@ interface Entry extends Deadline {
 
 export class SetWindows {
   readonly #deadlines: DeadlineSchedule;
+  readonly #left: LeftWindows;
   readonly #entries = new Map<string, Entry>();
 
-  constructor(deadlines: DeadlineSchedule) {
+  constructor(deadlines: DeadlineSchedule, left: LeftWindows) {
     this.#deadlines = deadlines;
+    this.#left = left;
   }
 
   get size(): number {
@@ -31,6 +34,7 @@ export class SetWindows {
     const known = this.#entries.get(linkId);
     if (known !== undefined) {
       this.#deadlines.cancel(known);
+      this.#left.remove(known);
       const before = known.owner;
       known.owner = owner;
       before?.handleTakenOver();
@@ -38,11 +42,7 @@ export class SetWindows {
     }
     this.#makeRoom();
     const window = new SetWindow();
-    const entry: Entry = {
-      ...{ window, owner, dueAtMs: 0, wheelSlot: -1, wheelPlace: 0 },
-      handleDeadline: () => void this.#entries.delete(linkId),
-    };
-    this.#entries.set(linkId, entry);
+    this.#add(linkId, window, owner);
     return { window, continues: false };
   }
 
@@ -52,20 +52,14 @@ export class SetWindows {
     const window = new SetWindow(lostBehind);
     window.skipTo(from);
     for (const outcome of outcomes) window.restore(outcome);
-    const entry: Entry = {
-      ...{ window, owner: undefined, dueAtMs: 0, wheelSlot: -1, wheelPlace: 0 },
-      handleDeadline: () => void this.#entries.delete(link),
-    };
-    this.#entries.set(link, entry);
-    this.#deadlines.schedule(entry, nowMs + KEPT_MS);
+    this.#leave(link, this.#add(link, window, undefined), nowMs);
   }
 
   /** By what all servers know of it: this one may have made none of its last sets. */
   replace(link: string, record: WindowRecord | undefined, nowMs: number): void {
     const known = this.#entries.get(link);
     if (known !== undefined) {
-      this.#deadlines.cancel(known);
-      this.#entries.delete(link);
+      this.#forget(link, known);
       known.owner?.handleTakenOver();
     }
     if (record !== undefined) this.restore(record, nowMs);
@@ -88,20 +82,40 @@ export class SetWindows {
     // Behind those that ended before it.
     this.#entries.delete(linkId);
     this.#entries.set(linkId, entry);
-    this.#deadlines.schedule(entry, nowMs + KEPT_MS);
+    this.#leave(linkId, entry, nowMs);
   }
 
   close(): void {
-    for (const entry of this.#entries.values()) this.#deadlines.cancel(entry);
-    this.#entries.clear();
+    for (const [linkId, entry] of [...this.#entries]) this.#forget(linkId, entry);
+  }
+
+  #add(linkId: string, window: SetWindow, owner: WindowOwner | undefined): Entry {
+    const entry: Entry = {
+      ...{ window, owner, dueAtMs: 0, wheelSlot: -1, wheelPlace: 0 },
+      handleDeadline: () => this.#forget(linkId, entry),
+    };
+    this.#entries.set(linkId, entry);
+    return entry;
+  }
+
+  #leave(linkId: string, entry: Entry, nowMs: number): void {
+    const { window } = entry;
+    window.forgetAnswered();
+    this.#deadlines.schedule(entry, nowMs + KEPT_MS);
+    this.#left.add(entry, window.heldBytes, () => this.#forget(linkId, entry));
+  }
+
+  #forget(linkId: string, entry: Entry): void {
+    this.#deadlines.cancel(entry);
+    this.#left.remove(entry);
+    if (this.#entries.get(linkId) === entry) this.#entries.delete(linkId);
   }
 
   #makeRoom(): void {
     if (this.#entries.size < MAX_WINDOWS) return;
     for (const [linkId, entry] of this.#entries) {
       if (entry.owner !== undefined) continue;
-      this.#deadlines.cancel(entry);
-      this.#entries.delete(linkId);
+      this.#forget(linkId, entry);
       return;
     }
   }

@@ -4,6 +4,7 @@ import { describe, test } from 'node:test';
 import type { EngineHealth } from '../../../src/server/engine/engine.js';
 import { LocalEngine } from '../../../src/server/engine/local-engine.js';
 import { Session } from '../../../src/server/session.js';
+import { LeftWindows } from '../../../src/server/watch/left-windows.js';
 import { Deadlines } from '../../../src/shared/deadlines.js';
 import { type BridgeError, EngineUnavailableError, StorageFullError } from '../../../src/shared/errors.js';
 import { NO_SETTER } from '../../../src/shared/state/operation.js';
@@ -20,7 +21,15 @@ async function setup(journal = new StubJournal(undefined, { holds: true })) {
   const told: Change[] = [];
   const deadlines = new Deadlines({ keepsProcessAlive: false });
   const tell = (_: string, changes: readonly Change[]) => void told.push(...changes);
-  const options = { id: 's', engine, maxAtomicVariables: 100, deadlines, newVariableId: host.table.newId, tell };
+  const options = {
+    id: 's',
+    engine,
+    maxAtomicVariables: 100,
+    leftWindows: new LeftWindows(),
+    deadlines,
+    newVariableId: host.table.newId,
+    tell,
+  };
   const opening = Session.open(options, 0, { metadata: {}, createdAtMs: 0 });
   await journal.keep();
   const session = (await opening)!;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LeftWindows } from '../../../src/server/watch/left-windows.js';
 import type { WindowOwner } from '../../../src/server/watch/set-windows.js';
 import { KEPT_MS, SetWindows } from '../../../src/server/watch/set-windows.js';
 import type { Deadline, DeadlineSchedule } from '../../../src/shared/timer-wheel.js';
@@ -30,7 +31,7 @@ class Link implements WindowOwner {
 
 test('a client that comes back in time goes on with its window, and a link of it that still stands is ended', () => {
   const wheel = new Schedule();
-  const windows = new SetWindows(wheel);
+  const windows = new SetWindows(wheel, new LeftWindows());
   const [first, second, third] = [new Link(), new Link(), new Link()];
   const { window, continues } = windows.take('a', first);
   assert.equal(continues, false);
@@ -48,7 +49,7 @@ test('a client that comes back in time goes on with its window, and a link of it
 });
 
 test('many clients that came and went make room for others', () => {
-  const windows = new SetWindows(new Schedule());
+  const windows = new SetWindows(new Schedule(), new LeftWindows());
   for (let count = 0; count < 3_000; count += 1) {
     const link = new Link();
     windows.take(String(count), link);
@@ -57,4 +58,27 @@ test('many clients that came and went make room for others', () => {
   assert.ok(windows.size <= 1_024);
   assert.equal(windows.take('2999', new Link()).continues, true);
   assert.equal(windows.take('0', new Link()).continues, false);
+});
+
+test('windows that were left hold what their clients may ask for, and those of all sessions together so much at most', () => {
+  const left = new LeftWindows(150_000);
+  const [one, other] = [new SetWindows(new Schedule(), left), new SetWindows(new Schedule(), left)];
+  const leave = (windows: SetWindows, id: string, answered: number): void => {
+    const link = new Link();
+    const { window } = windows.take(id, link);
+    for (let count = 0; count < 8_000; count += 1) window.handleDone(1);
+    window.handleAnswered(answered);
+    windows.leave(id, link, 0);
+  };
+  for (let count = 0; count < 100; count += 1) leave(one, `read ${count}`, 8_000);
+  assert.equal(one.size, 100, 'what was answered is not held');
+  leave(one, 'first', 0);
+  leave(other, 'second', 0);
+  const back = new Link();
+  assert.equal(one.take('first', back).continues, true);
+  leave(other, 'third', 0);
+  leave(other, 'fourth', 0);
+  assert.equal(other.take('second', new Link()).continues, false, 'it was left before the others');
+  assert.equal(other.take('fourth', new Link()).continues, true);
+  assert.equal(one.take('first', new Link()).continues, true, 'a link that stands keeps its own');
 });
