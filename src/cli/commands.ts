@@ -96,9 +96,9 @@ function addServerCommands(program: Command, output: Output): void {
         .default('info'),
     )
     .addOption(
-      new Option('--token <TOKENS...>', 'tokens that open it (default: open to all who reach the port)').env(
-        TOKEN_VARIABLE,
-      ),
+      new Option('--token <TOKENS...>', 'tokens that open it (default: open to all who reach the port)')
+        .env(TOKEN_VARIABLE)
+        .argParser((token: string, before: readonly string[] = []) => [...before, nonEmpty(token)]),
     )
     .option('--tokens <FILE>', 'file of tokens: a line each, TOKEN [SESSION-PATTERN...], or a JSON list')
     .option('--tls-cert <FILE>', 'PEM certificate of this server: encrypts')
@@ -247,7 +247,7 @@ function clientCommand(program: Command, name: string, description: string, exam
   return command(program, name, description, examples)
     .option('--endpoint <H:P>', 'the server', hostAndPort, '127.0.0.1:50051')
     .option('--session <S>', 'the session; made when it is not there', nonEmpty, 'default')
-    .addOption(new Option('--token <T>', 'what opens the server, if it asks').env(TOKEN_VARIABLE))
+    .addOption(new Option('--token <T>', 'what opens the server, if it asks').env(TOKEN_VARIABLE).argParser(nonEmpty))
     .option('--tls', "encrypt, and trust the system's authorities")
     .option('--tls-ca <FILE>', 'encrypt, and trust the PEM authorities of this file')
     .option('--tls-cert <FILE>', 'PEM certificate that the server asks for')

@@ -81,6 +81,17 @@ test('top without an admin port says what to do, exit code 1', async () => {
   assert.match(stderr, /^bridged-state: no admin port [^\n]*--admin-port[^\n]*\n$/);
 });
 
+test('an empty token is refused where it was given, and opens no server to everybody', async () => {
+  for (const args of [['serve', '--port', '0'], ['list']]) {
+    const { exitCode, stderr } = await run(args, { BRIDGED_STATE_TOKEN: '' });
+    assert.equal(exitCode, 2);
+    assert.match(
+      stderr,
+      /^bridged-state: option '--token [^\n]*BRIDGED_STATE_TOKEN[^\n]* at least one character[^\n]*\n$/,
+    );
+  }
+});
+
 test('a server with tokens opens to those who have one, by option or environment', async () => {
   const { serve, endpoint } = await startServe('--token', 'sesame', '--log-level', 'warn');
   try {
