@@ -9,7 +9,6 @@ import asyncio
 import logging
 import os
 import random
-import time
 from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Tuple, Union
 
 import grpc
@@ -487,7 +486,6 @@ class Connection:
         failures = 0
         spread_ms: Optional[float] = None
         while True:
-            live_at: Optional[float] = None
             try:
                 self._make_channel()
                 await self._join(self._attempt_ms())
@@ -495,7 +493,6 @@ class Connection:
                 self.carrier = carrier
                 for feed in list(self.feeds):
                     carrier.add(feed)
-                live_at = time.monotonic()
                 self._stands_since = self.loop.time()
                 spread_ms = await carrier.run(self._when_carrier_stands)
                 self._last_error = carrier.error
@@ -514,6 +511,7 @@ class Connection:
             if carrier_gone is not None:
                 carrier_gone.handle_break()
             await self._drop_channel()
+            has_stood, stood_ms = self._stands_since is not None, self._stands_for_ms()
             self._stands_since = None
             was_live = self.state == "live"
             if error is not None and error.code in PERMANENT_CODES:
@@ -527,10 +525,9 @@ class Connection:
                 # Sets that wait for it: the endpoint before had links.
                 carrier_gone.fail_sets()
                 continue
-            if live_at is not None and was_live:
-                live_ms = (time.monotonic() - live_at) * 1000.0
-                backoff = backoff.after_live(live_ms)
-                if live_ms >= self.options.backoff.reset_after_ms:
+            if has_stood and was_live:
+                backoff = backoff.after_live(stood_ms)
+                if stood_ms >= self.options.backoff.reset_after_ms:
                     failures = 0
                     self._rotation.handle_lasting()
             if 0 < self.options.max_attempts <= failures:

@@ -85,6 +85,14 @@ class _LoopThread:
             future.cancel()
             raise
 
+    def wait_for_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Of what ends with the thread too: by another one, or by a callback that raised SystemExit."""
+        try:
+            self.wait_for(work)
+        except ClosedError:
+            if not self.is_ended:
+                raise
+
     def _give(self, work: Coroutine[Any, Any, T]) -> "concurrent.futures.Future[T]":
         if os.getpid() != self._pid:
             raise ClosedError(FORKED)
@@ -165,11 +173,7 @@ class SessionContext:
         if thread is None:
             return
         try:
-            thread.wait_for(self._inner.close())
-        except ClosedError:
-            # By a callback that raised SystemExit.
-            if not thread.is_ended:
-                raise
+            thread.wait_for_end(self._inner.close())
         finally:
             thread.end()
 
@@ -356,12 +360,7 @@ class Watch(Iterator[VariableUpdate]):
         thread = self._session._thread
         if thread is None:
             return
-        try:
-            thread.wait_for(self._inner.aclose())
-        except ClosedError:
-            # With its session, by another thread.
-            if not thread.is_ended:
-                raise
+        thread.wait_for_end(self._inner.aclose())
 
     def __enter__(self) -> "Watch":
         return self

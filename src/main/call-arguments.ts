@@ -84,7 +84,7 @@ export function checkTarget(target: WatchTarget): {
 }
 
 function checkPatterns(given: string | readonly string[]): string[] {
-  const patterns = [...new Set(typeof given === 'string' ? [given] : Array.isArray(given) ? given : [given])];
+  const patterns = [...new Set(Array.isArray(given) ? given : [given])];
   if (patterns.length === 0) throw new InvalidArgumentError('a watch of no pattern: give at least one');
   if (patterns.length > MAX_PATTERNS) {
     throw new InvalidArgumentError(

@@ -84,7 +84,9 @@ class Backlog {
 
   /** It says nothing that an outbox without one would not. */
   get isOver(): boolean {
-    return !this.isWaiting && this.owed === 0 && !this.awaitsMark && !this.isTorn && !this.isHolding;
+    // What a write in the middle of another has sent is still to be given back.
+    const holdsNothing = this.heldBytes === 0 && this.owed === 0;
+    return holdsNothing && !this.isWaiting && !this.awaitsMark && !this.isTorn && !this.isHolding;
   }
 }
 

@@ -2,7 +2,7 @@
 import { InvalidArgumentError } from '../errors.js';
 import { columnOf } from './columns.js';
 import { snakepit } from './gen/bridge.js';
-import { ASKS } from './link-row.js';
+import { ASKS, SET_FIELDS } from './link-row.js';
 import { bytesOf } from './message-bytes.js';
 
 export interface LinkHello {
@@ -98,8 +98,11 @@ export const LINK_UP = {
   name: 'Open',
   decodeRequest: (bytes: Uint8Array): Message => snakepit.bridge.LinkUp.decode(bytes),
   packed: new Map([
-    ...[2, 3, 4, 6, 9, 12, 14, 15, 18, 23].map((field) => [field, 'varints'] as const),
-    ...[11, 17, 21, 38].map((field) => [field, 'doubles'] as const),
+    // Of watches, by their numbers in LinkUp, and of sets.
+    ...[2, 3, 4, 6, 9, 12, SET_FIELDS.KINDS, SET_FIELDS.TARGETS, SET_FIELDS.INTEGERS, SET_FIELDS.METADATA_COUNTS].map(
+      (field) => [field, 'varints'] as const,
+    ),
+    ...[11, SET_FIELDS.DOUBLES, SET_FIELDS.EXPECTED_VERSIONS, 38].map((field) => [field, 'doubles'] as const),
   ]),
 } as const;
 

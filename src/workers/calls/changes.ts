@@ -99,8 +99,9 @@ export class Changes {
   }
 
   #makeBatch(command: SetsCommand, sets: SetsOfBatch, deadlineMs: number, owner: SetsOwner): void {
-    const batch = new SlotBatch(command, sets, deadlineMs, owner);
-    if (this.#connection.transport === 'link' && batch.isForLink && this.#fits(batch)) this.#giveToLink(batch);
+    const hasLink = this.#connection.transport === 'link';
+    const batch = new SlotBatch(command, sets, hasLink, deadlineMs, owner);
+    if (batch.isForLink && this.#fits(batch)) this.#giveToLink(batch);
     else batch.reroute();
   }
 

@@ -21,25 +21,32 @@ export class SlotBatch implements LinkChange, CallOutcome {
   readonly sets: readonly QueuedSet[];
   /** The link can carry each of them. */
   readonly isForLink: boolean;
+  readonly isAtomic: boolean;
   readonly #command: SetsCommand;
-  readonly #isAtomic: boolean;
   readonly #owner: SetsOwner;
   /** Neither ended nor found to need a call. */
   #left: number;
   /** Places that go by a call, when what became of the others is known. */
   #rerouted: number[] = [];
 
-  constructor(command: SetsCommand, { from, upTo, atomic }: SetsOfBatch, deadlineMs: number, owner: SetsOwner) {
+  /** `hasLink`: values are made for the link. */
+  constructor(
+    command: SetsCommand,
+    { from, upTo, atomic }: SetsOfBatch,
+    hasLink: boolean,
+    deadlineMs: number,
+    owner: SetsOwner,
+  ) {
     this.deadlineMs = deadlineMs;
     this.#command = command;
-    this.#isAtomic = atomic;
+    this.isAtomic = atomic;
     this.#owner = owner;
     this.#left = upTo - from;
     const sets: QueuedSet[] = [];
-    let isForLink = true;
+    let isForLink = hasLink;
     for (let place = from; place < upTo; place += 1) {
-      const value = linkValueOf(command.values[place]);
-      isForLink &&= value !== undefined;
+      const value = isForLink ? linkValueOf(command.values[place]) : undefined;
+      isForLink = value !== undefined;
       // Where one of them goes by a call all do, and nobody reads it.
       const sent = value ?? 0;
       sets.push(
@@ -48,10 +55,6 @@ export class SlotBatch implements LinkChange, CallOutcome {
     }
     this.sets = sets;
     this.isForLink = isForLink;
-  }
-
-  get isAtomic(): boolean {
-    return this.#isAtomic;
   }
 
   get identifiers(): readonly string[] {
@@ -94,7 +97,7 @@ export class SlotBatch implements LinkChange, CallOutcome {
       {
         name: 'update',
         values: places.map((place) => [identifiers[place]!, { value: values[place]!, isOpaque: false }]),
-        atomic: this.#isAtomic,
+        atomic: this.isAtomic,
         source,
         metadata: metadata?.[places[0]!] ?? EMPTY_METADATA,
       },

@@ -2,6 +2,9 @@
 import type { Carrier } from '../transport/carrier.js';
 import type { ChannelPool } from '../transport/channel-pool.js';
 
+/** Before what failed with a connection is tried again, ms. */
+export const RETRY_PAUSE_MS = 50;
+
 export interface ConnectionView {
   readonly pool: ChannelPool;
   readonly carrier: Carrier;

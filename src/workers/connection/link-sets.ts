@@ -12,6 +12,7 @@ import { SetQueue } from '../calls/set-queue.js';
 import { PLACE_KEPT_MS } from '../transport/grpc-call.js';
 import { LinkCarrier } from '../transport/link-carrier.js';
 import type { ConnectionView } from './connection-view.js';
+import { RETRY_PAUSE_MS } from './connection-view.js';
 import { isPermanentForConnection } from './failure-verdict.js';
 import type { SessionContact } from './session-contact.js';
 
@@ -85,7 +86,7 @@ export class LinkSets {
       return;
     }
     if (trailer === 'SESSION_NOT_FOUND') await this.#session.join(this.#connection.pool).catch(() => undefined);
-    else await this.#deadlines.pause(RETURN_PAUSE_MS);
+    else await this.#deadlines.pause(RETRY_PAUSE_MS);
     if (!this.#isClosed) this.send();
   }
 
@@ -107,5 +108,3 @@ export class LinkSets {
     } else if (isConnected && overForMs >= 2 * PLACE_KEPT_MS) this.queue.failSent();
   }
 }
-
-const RETURN_PAUSE_MS = 50;

@@ -19,6 +19,7 @@ import type { Change } from '../calls/change.js';
 import type { PooledChannel } from '../transport/channel-pool.js';
 import { unaryCall } from '../transport/grpc-call.js';
 import type { ConnectionView } from './connection-view.js';
+import { RETRY_PAUSE_MS } from './connection-view.js';
 import type { SessionContact } from './session-contact.js';
 
 /** An answer, with the code of a refusal that came with `success = false`. */
@@ -150,5 +151,3 @@ function isNotFound(sentence: string): boolean {
 function isSilence(error: unknown): boolean {
   return error instanceof UnknownOutcomeError || error instanceof DeadlineExceededError;
 }
-
-const RETRY_PAUSE_MS = 50;

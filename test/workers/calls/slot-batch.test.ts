@@ -22,7 +22,7 @@ beforeEach(() => {
 });
 
 function make(atomic: boolean, answer: () => PortBatchResult = () => ({ versions: [], refused: [] })): SlotBatch {
-  return new SlotBatch(COMMAND, { from: 1, upTo: 4, atomic }, 1_000, {
+  return new SlotBatch(COMMAND, { from: 1, upTo: 4, atomic }, true, 1_000, {
     tell: (place: number, version: number, error: BridgeError | undefined) =>
       told.push(`${place}=${error?.code ?? version}`),
     handleEnd: () => told.push('end'),
