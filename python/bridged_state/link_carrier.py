@@ -129,6 +129,7 @@ class LinkCarrier:
                 condition=feed.condition,
                 resume=resume,
                 atomic=feed.options.atomic,
+                unseen_initial=resume is not None and request.unseen_initial,
             )
 
         try:

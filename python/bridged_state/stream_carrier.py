@@ -254,6 +254,8 @@ class StreamCarrier:
         options = {"watch_token": stream.token, "synced": "1", "old_value": "none"}
         if asked.waits:
             options["missing"] = "wait"
+        if asked.unseen_initial:
+            options["unseen"] = "initial"
         if feed.options.atomic:
             options["atomic"] = "1"
         request = WatchVariablesRequest(

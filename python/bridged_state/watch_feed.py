@@ -54,6 +54,8 @@ class FeedRequest(NamedTuple):
     patterns: Sequence[str]
     resume: Optional[Resume]
     waits: bool
+    # Of variables that `resume` does not name nothing was told: their present values are initial.
+    unseen_initial: bool = False
 
 
 class VariableFeed:
@@ -154,7 +156,15 @@ class WatchFeed:
             resume = None
         # A server that lost its state gets its variables back from whoever sets them: the watch outlives that.
         has_lost_state = bool(server_epoch) and any(not is_same_life(epoch, server_epoch) for epoch in epochs)
-        return FeedRequest(identifiers, self.patterns, resume, self._waits or has_lost_state)
+        waits = self._waits or has_lost_state
+        # A name that is not waited for is told so anyway.
+        unseen_initial = (
+            resume is not None
+            and (waits or bool(self.patterns))
+            and self.options.include_initial
+            and not self._was_synced
+        )
+        return FeedRequest(identifiers, self.patterns, resume, waits, unseen_initial)
 
     def wait_for_missing(self) -> None:
         """After a NOT_FOUND of a watch that was live before."""
@@ -505,8 +515,8 @@ class WatchFeed:
     def _flags_of_first(self, update: Update) -> int:
         if update.kind == CHANGE:
             return 0
-        # A pattern that was away has missed the beginning of what it finds then.
-        is_news = bool(self.patterns) and self.reconnects > 0
+        # A pattern that was in step, and away, has missed the beginning of what it finds then.
+        is_news = bool(self.patterns) and self.reconnects > 0 and self._was_synced
         if update.kind == INITIAL and self.options.include_initial and not is_news:
             return FLAG_INITIAL
         # After a break a set made since the registration may have brought it: somebody has to be told.

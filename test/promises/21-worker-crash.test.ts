@@ -151,50 +151,55 @@ test('what was the oldest in a buffer that drops its oldest is known to a fresh 
   }
 });
 
-test('what the main thread has no time for when a worker dies is told once, and does not count as new', async () => {
-  const sessionId = 'no-time';
-  const endpoint = `127.0.0.1:${server.port}`;
-  await using writer = await BridgedState.open({ endpoint, workers: 0, sessionId });
-  await using pool = await WorkerPool.open({ workers: 1 });
-  await using state = await BridgedState.open({ endpoint, pool, sessionId, verify: true, maxMainMs: 1, ...SOON });
-  const names = Array.from({ length: 32 }, (_, number) => `waits-${number}`);
-  for (const name of names) await writer.registerVariable(name, 'integer', 0);
-  await writer.updateVariables(Object.fromEntries(names.map((name) => [name, 1])));
-  const seen = new SeenUpdates();
-  const { onError, onState } = seen;
-  const isLost = (): boolean => seen.states.includes('connecting');
-  const watch = await state.watchVariables(
-    { pattern: 'waits-*' },
-    (...update) => {
-      seen.watcher(...update);
-      // One of them a turn, as long as the worker has not died.
-      for (const until = performance.now() + 20; performance.now() < until && !isLost(); );
-    },
-    { includeInitial: true, onError, onState },
-  );
-  await seen.when(10_000, () => seen.all.length > 0, 'the first');
-
-  await Promise.all([pool.restartWorker(0), seen.when(10_000, isLost, 'the word that the worker died')]);
-  const toldBefore = seen.all.length;
-  await writer.updateVariables(Object.fromEntries(names.map((name) => [name, 2])));
-
-  await seen.when(20_000, () => seen.all.length + seen.missed >= 2 * names.length, 'all of it');
-  assert.ok(toldBefore < names.length);
-  for (const name of names) {
-    const told = seen.all.filter(({ identifier }) => identifier === name);
-    assert.deepEqual(
-      told.map(({ oldValue, newValue, metadata: { version, missed, initial } }) => [
-        ...[oldValue, newValue, version, missed, initial],
-      ]),
-      [
-        [undefined, 1, 2, 0, true],
-        [1, 2, 3, 0, false],
-      ],
+for (const [what, credits, sessionId] of [
+  ['what the main thread has no time for', undefined, 'no-time'],
+  ['what waits in a worker for room at the main thread', 64, 'no-credit'],
+] as const) {
+  test(`${what} when a worker dies is told once, and does not count as new`, async () => {
+    const endpoint = `127.0.0.1:${server.port}`;
+    await using writer = await BridgedState.open({ endpoint, workers: 0, sessionId });
+    await using pool = await WorkerPool.open({ workers: 1, ...(credits && { credits }) });
+    await using state = await BridgedState.open({ endpoint, pool, sessionId, verify: true, maxMainMs: 1, ...SOON });
+    const names = Array.from({ length: 256 }, (_, number) => `waits-${number}`);
+    for (const name of names) await writer.registerVariable(name, 'integer', 0);
+    await writer.updateVariables(Object.fromEntries(names.map((name) => [name, 1])));
+    const seen = new SeenUpdates();
+    const { onError, onState } = seen;
+    const isLost = (): boolean => seen.states.includes('connecting');
+    const watch = await state.watchVariables(
+      { pattern: 'waits-*' },
+      (...update) => {
+        seen.watcher(...update);
+        // One of them a turn, as long as the worker has not died.
+        for (const until = performance.now() + 20; performance.now() < until && !isLost(); );
+      },
+      { includeInitial: true, onError, onState },
     );
-  }
-  assert.equal(watch.identifiers.length, names.length);
-  assert.deepEqual(seen.errors, []);
-});
+    await seen.when(10_000, () => seen.all.length > 0, 'the first');
+
+    await Promise.all([pool.restartWorker(0), seen.when(10_000, isLost, 'the word that the worker died')]);
+    const toldBefore = seen.all.length;
+    await within(10_000, watch.synced, 'the word that the watch is in step');
+    await writer.updateVariables(Object.fromEntries(names.map((name) => [name, 2])));
+
+    await seen.when(20_000, () => seen.all.length + seen.missed >= 2 * names.length, 'all of it');
+    assert.ok(toldBefore < names.length);
+    for (const name of names) {
+      const told = seen.all.filter(({ identifier }) => identifier === name);
+      assert.deepEqual(
+        told.map(({ oldValue, newValue, metadata: { version, missed, initial } }) => [
+          ...[oldValue, newValue, version, missed, initial],
+        ]),
+        [
+          [undefined, 1, 2, 0, true],
+          [1, 2, 3, 0, false],
+        ],
+      );
+    }
+    assert.equal(watch.identifiers.length, names.length);
+    assert.deepEqual(seen.errors, []);
+  });
+}
 
 test('what is asked for in the turn in which a worker dies is done by the next one', async () => {
   await using pool = await WorkerPool.open({ workers: 1 });

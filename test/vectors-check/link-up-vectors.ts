@@ -22,6 +22,7 @@ const ROW_PLAIN: LinkWatchRow = {
   keepsBatches: false,
   waitsForMissing: false,
   wantsMark: true,
+  unseenAreInitial: false,
   fromRevision: undefined,
   condition: undefined,
   identifiers: ['temperature'],
@@ -33,6 +34,14 @@ const ROWS: readonly LinkWatchRow[] = [
   ROW_PLAIN,
   { ...ROW_PLAIN, feed: 2, keepsBatches: true, waitsForMissing: true, identifiers: ['a', 'b', 'Grüße 😀'] },
   { ...ROW_PLAIN, feed: 3, includesInitialValues: false, wantsMark: false, identifiers: [], patterns: ['room.*', '?'] },
+  {
+    ...ROW_PLAIN,
+    feed: 3,
+    unseenAreInitial: true,
+    identifiers: [],
+    patterns: ['room.*'],
+    resume: { epoch: 'e1', seen: [] },
+  },
   { ...ROW_PLAIN, feed: 4, fromRevision: 9_007_199_254_740_991 },
   {
     ...ROW_PLAIN,

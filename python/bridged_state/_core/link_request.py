@@ -10,6 +10,7 @@ from .link_row import (
     ASKS_INITIAL,
     ASKS_MARK,
     ASKS_RESUMES,
+    ASKS_UNSEEN_INITIAL,
     ASKS_WAIT,
 )
 from .metadata import check_text
@@ -48,6 +49,7 @@ class WatchRow:
         atomic: bool,
         condition: Optional[str],
         resume: Optional[Resume],
+        unseen_initial: bool,
     ) -> None:
         """Raises InvalidArgumentError for a text that no message can carry."""
         for text in (*identifiers, *patterns, condition or ""):
@@ -65,6 +67,7 @@ class WatchRow:
             | (ASKS_CONDITION if condition is not None else 0)
             | (ASKS_FROM_REVISION if isinstance(resume, FromRevision) else 0)
             | (ASKS_RESUMES if isinstance(resume, FromVersions) else 0)
+            | (ASKS_UNSEEN_INITIAL if unseen_initial else 0)
         )
         # By estimate, not below what is sent.
         self.size = _BYTES_AROUND_A_ROW + texts_size(identifiers) + texts_size(patterns) + text_size(condition or "")

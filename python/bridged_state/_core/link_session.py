@@ -90,10 +90,12 @@ class LinkSession:
         atomic: bool = False,
         condition: Optional[str] = None,
         resume: Optional[Resume] = None,
+        unseen_initial: bool = False,
     ) -> None:
         """
         `feed`: a number from 0 to 2^32 - 1 that this link has not had. `condition`: as `condition_text` says it. `wants_mark`: asks for Synced,
-        without which a feed cannot resume from a revision. Raises MessageTooLargeError and InvalidArgumentError, and asks for nothing then.
+        without which a feed cannot resume from a revision. `unseen_initial`: present values of what `resume` does not name are initial,
+        as for a watch that was never in step. Raises MessageTooLargeError and InvalidArgumentError, and asks for nothing then.
         """
         if feed in self._reader.feeds:
             raise InvalidArgumentError(f"feed {feed} is watched already: give each watch of a link a number of its own")
@@ -104,7 +106,7 @@ class LinkSession:
                 f'feed {feed} cannot resume from a revision of epoch "{resume.epoch}" in epoch "{self.said_epoch}": give versions'
             )
         row = WatchRow(
-            feed, identifiers, patterns, include_initial, wait_missing, wants_mark, atomic, condition, resume
+            feed, identifiers, patterns, include_initial, wait_missing, wants_mark, atomic, condition, resume, unseen_initial
         )
         self._check_size("request", row.size)
         self._resumes.pop(feed, None)

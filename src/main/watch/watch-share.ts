@@ -33,6 +33,7 @@ export class WatchShare implements SlotSubscriber {
   #wasReady: boolean;
   /** Was in step: a variable that it waits for, and that had not come by then, did not exist. */
   #wasSynced = false;
+  readonly #goesOn: boolean;
   readonly #bridge: number;
   readonly #epoch: () => string;
   /** Of `variables`. */
@@ -52,6 +53,7 @@ export class WatchShare implements SlotSubscriber {
     resumes: boolean,
   ) {
     this.#wasReady = resumes;
+    this.#goesOn = resumes;
     this.#bridge = bridge;
     this.#epoch = epoch;
     this.subscription = slot.nextSubscription();
@@ -143,6 +145,7 @@ export class WatchShare implements SlotSubscriber {
       handles: left.map((variable) => variable.handle),
       patterns,
       epoch: patterns.length > 0 || (this.#wasSynced && this.#options.waitForMissing) ? this.#epoch() : '',
+      wasSynced: this.#wasSynced || this.#goesOn,
       options: this.#options,
       // One that was registered before goes on, also where nothing has come yet: its first value is no baseline.
       resume: this.#wasReady || points.some((point) => point !== undefined) ? points : undefined,

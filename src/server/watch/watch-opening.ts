@@ -155,7 +155,7 @@ const NOTHING_KEPT: KeptOut = { missed: 0, before: undefined };
 const INITIAL: Decision = { type: 'initial_value', missed: 0 };
 
 function decide(request: WatchRequest, sent: SentState, hasForgotten: boolean, sharedUpTo: number): Decision {
-  const { resume, includesInitialValues, patterns, waitsForMissing } = request;
+  const { resume, includesInitialValues, patterns, waitsForMissing, unseenAreInitial } = request;
   const { version, isNewcomer } = sent;
   const { id, firstVersion } = sent.variable;
   if (request.fromRevision !== undefined) return decideFrom(request.fromRevision, sent);
@@ -171,8 +171,8 @@ function decide(request: WatchRequest, sent: SentState, hasForgotten: boolean, s
   let seen = resume.versionOf(id);
   if (seen === undefined) {
     if (hasForgotten && !isNewcomer) return fromTheStart;
-    // Named, it was there when the watch began; else it may have come since, and the watch shall hear of it as of any change.
-    if (patterns.size === 0 && !waitsForMissing) {
+    // Named, it was there when the watch began; else it may have come since it was in step, and the watch shall hear of it as of any change.
+    if ((patterns.size === 0 && !waitsForMissing) || (unseenAreInitial && !isNewcomer)) {
       // Under its name was another that is lost.
       if (!isWhole) return fromTheStart;
       return includesInitialValues ? INITIAL : NOTHING;

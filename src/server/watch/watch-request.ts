@@ -26,6 +26,8 @@ export interface WatchRequest {
   /** Undefined: the server's. */
   readonly heartbeatMs: number | undefined;
   readonly resume: WatchResume | undefined;
+  /** Was not in step before it broke: variables that `resume` does not name are told as at first. */
+  readonly unseenAreInitial: boolean;
   /** Of the session: everything up to it has come. Then there is no `resume`. */
   readonly fromRevision: number | undefined;
   /** Asked here; of a stream by its client. */
@@ -128,6 +130,10 @@ class Draft {
     if (oldValue !== '' && oldValue !== 'none') {
       throw new InvalidArgumentError(`the watch's option old_value is "${oldValue}": give none, or leave it out`);
     }
+    const unseen = ownValue(options, 'unseen') ?? '';
+    if (unseen !== '' && unseen !== 'initial') {
+      throw new InvalidArgumentError(`the watch's option unseen is "${unseen}": give initial, or leave it out`);
+    }
     const isResuming = this.#seen.size > 0 || this.#resumeEpoch !== '';
     return {
       sessionId: this.#sessionId,
@@ -141,6 +147,7 @@ class Draft {
       token: ownValue(options, 'watch_token') ?? '',
       heartbeatMs: heartbeatOf(this.#heartbeatMs),
       resume: isResuming ? new WatchResume(this.#resumeEpoch, this.#seen) : undefined,
+      unseenAreInitial: unseen === 'initial',
       fromRevision: undefined,
       asked: undefined,
     };
@@ -163,6 +170,7 @@ export function watchRequestOf(row: AskedWatch, sessionId: string, asked: AskedC
     token: '',
     heartbeatMs: undefined,
     resume: row.resume === undefined ? undefined : new WatchResume(row.resume.epoch, row.resume.seen),
+    unseenAreInitial: row.unseenAreInitial,
     fromRevision: row.fromRevision,
     asked,
   };

@@ -134,6 +134,8 @@ export interface OpenCommand {
   readonly patterns: readonly string[];
   /** The server's, as the state knows it, where what had not come did not exist: what has come into being since is told as such. */
   readonly epoch: string;
+  /** Of one that resumes: it was in step before. */
+  readonly wasSynced: boolean;
   readonly options: SubscriptionOptions;
   /** By place; undefined where the watch has seen nothing yet. */
   readonly resume: readonly (ResumePoint | undefined)[] | undefined;

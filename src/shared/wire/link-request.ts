@@ -25,6 +25,8 @@ interface WatchAsk {
   readonly keepsBatches: boolean;
   readonly waitsForMissing: boolean;
   readonly wantsMark: boolean;
+  /** Was not in step before it broke: of what `resume` does not name, present values are initial. */
+  readonly unseenAreInitial: boolean;
   /** Of the session, in the hello's epoch: everything up to it has come. */
   readonly fromRevision: number | undefined;
   /** As text, for the server to ask. */
@@ -196,6 +198,7 @@ export function* watchesOf(parts: readonly Message[]): Generator<AskedWatch | un
       keepsBatches: (flags & ASKS.BATCHES) !== 0,
       waitsForMissing: (flags & ASKS.WAIT) !== 0,
       wantsMark: (flags & ASKS.MARK) !== 0,
+      unseenAreInitial: (flags & ASKS.UNSEEN_INITIAL) !== 0,
       fromRevision: (flags & ASKS.FROM_REVISION) === 0 ? undefined : revisions.take(),
       condition: (flags & ASKS.CONDITION) === 0 ? undefined : conditions.take(),
       identifiers,
@@ -226,6 +229,7 @@ function flagsOf(row: LinkWatchRow): number {
     (row.keepsBatches ? ASKS.BATCHES : 0) |
     (row.waitsForMissing ? ASKS.WAIT : 0) |
     (row.wantsMark ? ASKS.MARK : 0) |
+    (row.unseenAreInitial ? ASKS.UNSEEN_INITIAL : 0) |
     (row.resume === undefined ? 0 : ASKS.RESUMES) |
     (row.fromRevision === undefined ? 0 : ASKS.FROM_REVISION) |
     (row.condition === undefined ? 0 : ASKS.CONDITION)

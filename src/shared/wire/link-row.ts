@@ -50,6 +50,7 @@ export const ASKS = {
   RESUMES: 16,
   CONDITION: 32,
   FROM_REVISION: 64,
+  UNSEEN_INITIAL: 128,
 } as const;
 
 /** Fields of LinkDown. */

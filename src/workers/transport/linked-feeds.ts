@@ -159,8 +159,14 @@ function isAsFar({ only: mine, hasCondition }: LinkedFeed, { only: theirs }: Lin
 }
 
 /** What a feed of one variable asks for: equal texts, equal interests. */
-function interestOf({ identifiers, keepsBatches, waitForMissing, condition = '' }: FeedRequest): string {
-  const asks = `${keepsBatches ? 'b' : ''}${waitForMissing ? 'w' : ''}${condition}`;
+function interestOf({
+  identifiers,
+  keepsBatches,
+  waitForMissing,
+  unseenAreInitial,
+  condition = '',
+}: FeedRequest): string {
+  const asks = `${keepsBatches ? 'b' : ''}${waitForMissing ? 'w' : ''}${unseenAreInitial ? 'u' : ''}${condition}`;
   // Most ask for nothing else: their identifier is enough. No identifier begins so.
   return asks === '' ? identifiers[0]! : `\u0000${asks} ${identifiers[0]!}`;
 }
@@ -169,9 +175,10 @@ function interestOf({ identifiers, keepsBatches, waitForMissing, condition = '' 
 function textOf(request: FeedRequest): string {
   const { identifiers, patterns, condition, resume, resumeEpoch, fromRevision } = request;
   if (identifiers.length > MOST_COMPARED) return '';
-  const { wantsMark, keepsBatches, waitForMissing } = request;
+  const { wantsMark, keepsBatches, waitForMissing, unseenAreInitial } = request;
+  const asks = [wantsMark, keepsBatches, waitForMissing, unseenAreInitial];
   const from = [resume, resumeEpoch, fromRevision];
-  return JSON.stringify([identifiers, patterns, condition, ...from, wantsMark, keepsBatches, waitForMissing]);
+  return JSON.stringify([identifiers, patterns, condition, ...from, ...asks]);
 }
 
 const MOST_COMPARED = 8;

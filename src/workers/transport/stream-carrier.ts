@@ -78,6 +78,7 @@ export class StreamCarrier implements Carrier {
     const token = randomId('w');
     const options: Record<string, string> = { watch_token: token, old_value: 'none' };
     if (request.wantsMark) options.synced = '1';
+    if (request.unseenAreInitial) options.unseen = 'initial';
     if (request.keepsBatches) options.atomic = '1';
     if (request.waitForMissing) options.missing = 'wait';
     const bytes = METHODS.WatchVariables.encodeRequest({

@@ -13,6 +13,8 @@ export interface FeedRequest {
   readonly waitForMissing: boolean;
   /** A `synced` mark behind what the server has to say at first. */
   readonly wantsMark: boolean;
+  /** Of variables that `resume` does not name nothing was told: their present values are initial. */
+  readonly unseenAreInitial: boolean;
   /** Changes set atomically say whether more of them follow. */
   readonly keepsBatches: boolean;
   /** For a carrier whose server asks it; left out where there is none, or it cannot be said. */
@@ -25,6 +27,8 @@ export interface RequestOptions {
   /** Where patterns and names that wait were asked before; '' when they were not, or at a server that says none. */
   readonly epochBefore: string;
   readonly waitForMissing: boolean;
+  /** It wants initial values, and was never in step. */
+  readonly awaitsInitial: boolean;
   readonly keepsBatches: boolean;
   /** The epoch that the connection said, '' when it said none. */
   readonly serverEpoch: string;
@@ -40,12 +44,13 @@ export interface Position {
 
 export function feedRequest(
   variables: readonly VariableFeed[],
-  { patterns, epochBefore, waitForMissing, keepsBatches, serverEpoch, position }: RequestOptions,
+  { patterns, epochBefore, waitForMissing, awaitsInitial, keepsBatches, serverEpoch, position }: RequestOptions,
 ): FeedRequest {
   if (position !== undefined && position.epoch === serverEpoch && areAllOf(position.epoch, variables)) {
     return {
       ...{ identifiers: patterns.length === 0 ? left(variables) : [], patterns, keepsBatches, waitForMissing },
       ...{ resume: undefined, resumeEpoch: '', fromRevision: position.revision, wantsMark: true },
+      unseenAreInitial: false,
     };
   }
   const identifiers: string[] = [];
@@ -86,6 +91,8 @@ export function feedRequest(
     waitForMissing: waits,
     // Present values that all come need no mark behind them.
     wantsMark: serverEpoch !== '' && (isResuming || waits || patterns.length > 0),
+    // A name that is not waited for is told so anyway.
+    unseenAreInitial: isResuming && awaitsInitial && (waits || patterns.length > 0),
     keepsBatches,
   };
 }

@@ -60,7 +60,7 @@ export class Subscription implements FeedSink, Deadline {
     foundHandles: FoundHandles,
     onEnd: () => void,
   ) {
-    const { options, identifiers, handles, resume, patterns, epoch, subscription } = command;
+    const { options, identifiers, handles, resume, patterns, epoch, wasSynced, subscription } = command;
     this.#number = command.subscription;
     this.bridge = command.bridge;
     this.#openId = command.id;
@@ -81,7 +81,7 @@ export class Subscription implements FeedSink, Deadline {
       return new WatchFeed(
         of(identifiers),
         of(handles),
-        resume && { points: of(resume), epoch },
+        resume && { points: of(resume), epoch, wasSynced },
         options,
         this,
         nowMs,

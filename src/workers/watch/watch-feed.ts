@@ -54,6 +54,8 @@ export interface FeedPast {
   readonly points: readonly (ResumePoint | undefined)[];
   /** In which what had not come did not exist; '' where nobody knows. */
   readonly epoch: string;
+  /** Was in step with some stream of the other worker. */
+  readonly wasSynced: boolean;
 }
 
 /** What a feed counts; sums of several. */
@@ -130,6 +132,7 @@ export class WatchFeed implements CarriedFeed {
     this.#lastWordAtMs = nowMs;
     this.#hasBeenLive = past !== undefined;
     this.#epochBefore = past?.epoch ?? '';
+    this.#wasSynced = past?.wasSynced ?? false;
     this.#left = identifiers.length;
     this.#notCurrent = identifiers.length;
     identifiers.forEach((identifier, place) => {
@@ -178,6 +181,7 @@ export class WatchFeed implements CarriedFeed {
       patterns: this.#patterns?.patterns ?? [],
       epochBefore: this.#streamEpoch || this.#epochBefore,
       waitForMissing: this.#waitsForMissing,
+      awaitsInitial: this.#options.includeInitial && !this.#wasSynced,
       keepsBatches: this.#options.atomic,
       serverEpoch,
     });
@@ -489,8 +493,8 @@ export class WatchFeed implements CarriedFeed {
 
   #flagsOfFirst(update: UpdateMessage): number {
     if (update.updateType === 'value_change') return 0;
-    // A pattern that was away has missed the beginning of what it finds then.
-    const isNews = this.#patterns !== undefined && this.#reconnects > 0;
+    // A pattern that was in step, and away, has missed the beginning of what it finds then.
+    const isNews = this.#patterns !== undefined && this.#reconnects > 0 && this.#wasSynced;
     if (update.updateType === 'initial_value' && this.#options.includeInitial && !isNews) return INITIAL;
     // After a break a set made since the registration may have brought it: somebody has to be told.
     return update.updateType === 'resync' || this.#reconnects > 0 ? RESYNC : BASELINE;

@@ -24,6 +24,7 @@ const watch = record({
   keepsBatches: fc.boolean(),
   waitsForMissing: fc.boolean(),
   wantsMark: fc.boolean(),
+  unseenAreInitial: fc.boolean(),
   condition: fc.option(text, { nil: undefined }),
   fromRevision: fc.option(fc.maxSafeNat(), { nil: undefined }),
   identifiers: fc.uniqueArray(text, { maxLength: 4 }),

@@ -79,6 +79,7 @@ const request = (...identifiers: string[]): FeedRequest => ({
   resumeEpoch: '',
   waitForMissing: false,
   wantsMark: true,
+  unseenAreInitial: false,
   keepsBatches: false,
 });
 const MAX_BYTES = 4 << 20;

@@ -9,7 +9,7 @@ import type { FeedRequest } from '../../../src/workers/watch/resume-request.js';
 const feed = (): CarriedFeed => ({}) as CarriedFeed;
 const request = (...identifiers: string[]): FeedRequest => ({
   ...{ identifiers, patterns: [], resume: undefined, resumeEpoch: '' },
-  ...{ waitForMissing: false, wantsMark: false, keepsBatches: false },
+  ...{ waitForMissing: false, wantsMark: false, unseenAreInitial: false, keepsBatches: false },
 });
 const heard = (linked: LinkedFeed): CarriedFeed[] => {
   const all: CarriedFeed[] = [];

@@ -10,6 +10,7 @@ const OPTIONS = {
   epochBefore: '',
   position: undefined,
   waitForMissing: false,
+  awaitsInitial: false,
   keepsBatches: false,
   serverEpoch: 'e1',
 };
@@ -61,6 +62,17 @@ describe('the request of a feed', () => {
   test('over versions of two eras, or of no epoch, does not resume', () => {
     assert.equal(feedRequest([seen('fan', 7, 'e1', 'v1'), seen('lamp', 7, 'e1.1', 'v2')], OPTIONS).resume, undefined);
     assert.equal(feedRequest([seen('fan', 7, '', 'v1')], OPTIONS).resume, undefined);
+  });
+
+  test('that was never in step, and wants initial values, says so of what it has not seen by pattern, or waits for', () => {
+    const feeds = [seen('fan', 7, 'e1', 'v1'), new VariableFeed('door', 0, undefined)];
+    const awaiting = { ...OPTIONS, awaitsInitial: true };
+    assert.equal(feedRequest(feeds, { ...awaiting, patterns: ['*'] }).unseenAreInitial, true);
+    assert.equal(feedRequest(feeds, { ...awaiting, waitForMissing: true }).unseenAreInitial, true);
+    assert.equal(feedRequest(feeds, { ...OPTIONS, patterns: ['*'] }).unseenAreInitial, false);
+    const fresh = { ...awaiting, patterns: ['*'], epochBefore: '' };
+    assert.equal(feedRequest([], fresh).unseenAreInitial, false);
+    assert.equal(feedRequest([], { ...fresh, epochBefore: 'e1' }).unseenAreInitial, true);
   });
 
   test('to a server that lost its state waits for what is not there yet', () => {

@@ -191,7 +191,7 @@ function feedOf(
   const feed = new WatchFeed(
     identifiers,
     handles,
-    resume && { points: resume, epoch: '' },
+    resume && { points: resume, epoch: '', wasSynced: true },
     { ...OPTIONS, ...options },
     receiver,
     0,
