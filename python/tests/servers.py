@@ -6,6 +6,7 @@ Everything has a deadline and an owner that ends it; only processes that were st
 import asyncio
 import functools
 import json
+import math
 import os
 import signal
 import subprocess
@@ -128,6 +129,7 @@ class Wire:
         self._tasks: Set["asyncio.Task[None]"] = set()
         self._flows = asyncio.Event()
         self._flows.set()
+        self._bytes_until_silence = math.inf
 
     async def __aenter__(self) -> "Wire":
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
@@ -156,7 +158,12 @@ class Wire:
     def silence(self) -> None:
         self._flows.clear()
 
+    def silence_after(self, count: int) -> None:
+        """Bytes of the server from now on."""
+        self._bytes_until_silence = count
+
     def speak(self) -> None:
+        self._bytes_until_silence = math.inf
         self._flows.set()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -182,6 +189,9 @@ class Wire:
                     break
                 if is_servers:
                     self.last_word_at = asyncio.get_running_loop().time()
+                    self._bytes_until_silence -= len(data)
+                    if self._bytes_until_silence <= 0:
+                        self.silence()
                 sink.write(data)
                 await sink.drain()
         except OSError:

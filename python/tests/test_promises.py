@@ -267,6 +267,33 @@ async def test_a_pattern_finds_what_comes_later(server: Server, session_id: str,
 
 
 @asynchronous
+async def test_a_pattern_that_was_never_in_step_begins_with_initial_values(
+    server: Server, session_id: str, transport: str
+) -> None:
+    async with Wire(server.port) as wire:
+        async with SessionContext.connect(server.endpoint, session_id) as setter:
+            values = {f"long-{number}": "x" * 100_000 for number in range(40)}
+            for name in values:
+                await setter.register_variable(name, "string", "")
+            for name, value in values.items():
+                await setter.set_variable(name, value)
+            async with SessionContext.connect(wire.endpoint, session_id, transport=transport) as session:
+                wire.silence_after(1_000_000)
+                watch = session.watch_pattern("long-*", include_initial=True)
+                seen = await take(watch, 1)
+                wire.cut()
+                wire.speak()
+                seen += await take(watch, len(values) - 1)
+                assert {update.variable_name for update in seen} == set(values)
+                assert all(update.is_initial and update.version == 2 and update.missed == 0 for update in seen)
+                await setter.set_variable("long-0", "y")
+                [last] = await take(watch, 1)
+                assert (last.value, last.version, last.is_initial) == ("y", 3, False)
+                await watch.aclose()
+    await server.until_no_observer()
+
+
+@asynchronous
 async def test_a_watch_may_ask_not_to_return(server: Server, session_id: str, transport: str) -> None:
     async with Wire(server.port) as wire:
         async with SessionContext.connect(wire.endpoint, session_id, transport=transport) as session:

@@ -36,7 +36,7 @@ const ROWS: readonly LinkWatchRow[] = [
   { ...ROW_PLAIN, feed: 3, includesInitialValues: false, wantsMark: false, identifiers: [], patterns: ['room.*', '?'] },
   {
     ...ROW_PLAIN,
-    feed: 3,
+    feed: 6,
     unseenAreInitial: true,
     identifiers: [],
     patterns: ['room.*'],

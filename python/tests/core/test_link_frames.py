@@ -165,6 +165,7 @@ def watch(session: LinkSession, row: Dict[str, Any]) -> None:
         atomic=row["keepsBatches"],
         condition=row["condition"],
         resume=resume,
+        unseen_initial=row["unseenAreInitial"],
     )
 
 

@@ -404,6 +404,7 @@ describe('after a break', () => {
       resumeEpoch: 'e1',
       waitForMissing: false,
       wantsMark: true,
+      unseenAreInitial: false,
       keepsBatches: false,
     });
   });
