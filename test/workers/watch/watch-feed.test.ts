@@ -625,6 +625,7 @@ describe('within one stream', () => {
       resumeEpoch: 'e1.1',
       waitForMissing: false,
       wantsMark: true,
+      unseenAreInitial: false,
       keepsBatches: false,
     });
   });
