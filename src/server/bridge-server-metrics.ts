@@ -58,6 +58,8 @@ export interface BridgeServerMetrics {
   readonly engineTakeovers: number;
   /** Sessions of which something was lost that had been told. */
   readonly engineForks: number;
+  /** Sessions of which somebody had deleted or spoilt something in Redis that could be made good. */
+  readonly engineMends: number;
   /** Sets sent again that had been made. */
   readonly engineWindowHits: number;
   /** Of an engine over a cluster: primaries that do not answer. */
@@ -111,6 +113,7 @@ export function readMetrics({
     engineFenced: stats.shared?.fenced ?? 0,
     engineTakeovers: stats.shared?.takeovers ?? 0,
     engineForks: stats.shared?.forks ?? 0,
+    engineMends: stats.shared?.mends ?? 0,
     engineWindowHits: stats.shared?.windowHits ?? 0,
     enginePrimariesAway: stats.shared?.primaries.filter(({ isReady }) => !isReady).length ?? 0,
     requestBytes: requests.bytes,

@@ -3,7 +3,7 @@
  * engine -> [session] -> observer manager. Every call asks for the whole of what it says, or throws and has changed nothing. Full: the engine
  * refuses. Closed: the store has forgotten it.
  */
-import { BridgeError } from '../shared/errors.js';
+import { BridgeError, UnknownOutcomeError } from '../shared/errors.js';
 import { metadataBytes } from '../shared/state/held-bytes.js';
 import type {
   Accepted,
@@ -237,8 +237,14 @@ export class Session implements Follower {
     const accepted = acceptRegistration(registration, this.#newVariableId());
     const { id } = accepted;
     const kept = this.#ask(accepted, NO_SETTER, nowMs, undefined);
-    // It may have gone again in the meantime.
-    return mapKept(kept, () => this.#table.findById(id) ?? this.findGone(id)!.variable);
+    return mapKept(kept, () => {
+      // It may have gone again in the meantime.
+      const variable = this.#table.findById(id) ?? this.findGone(id)?.variable;
+      if (variable !== undefined) return variable;
+      throw new UnknownOutcomeError(
+        `variable "${registration.name}": some of session "${this.id}" was lost meanwhile: look whether it is there, and register it again if not`,
+      );
+    });
   }
 
   /** Its version then. */

@@ -269,6 +269,7 @@ const COUNTERS: readonly Metric[] = [
   ['bridged_state_engine_fenced_total', 'engineFenced', 'Calls meant for a primary that is none any more'],
   ['bridged_state_engine_takeovers_total', 'engineTakeovers', 'Times that another primary was found'],
   ['bridged_state_engine_forks_total', 'engineForks', 'Sessions of which something was lost that had been told'],
+  ['bridged_state_engine_mends_total', 'engineMends', 'Sessions whose keys were damaged and made good'],
   ['bridged_state_engine_window_hits_total', 'engineWindowHits', 'Sets sent again that had been made'],
   ['bridged_state_calls_refused_total', 'callsRefused', 'Calls that a quota or budget refused'],
 ];

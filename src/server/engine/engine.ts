@@ -237,6 +237,8 @@ export interface SharedStats {
   readonly takeovers: number;
   /** Sessions of which something was lost that this server had told: their watches are told `resync`. */
   readonly forks: number;
+  /** Sessions of which somebody had deleted or spoilt something there that could be made good. */
+  readonly mends: number;
   /** Sets that a client sent again, and that had been made. */
   readonly windowHits: number;
   /** Of a cluster, now: those that share the sessions, by their addresses. */

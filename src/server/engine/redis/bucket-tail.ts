@@ -20,6 +20,8 @@ export interface TailHost {
   handleReturned(run: string, numbers: readonly number[]): Promise<void>;
   handleAway(key: string, error: unknown): void;
   handleHeard(): void;
+  /** It is of another program, and cannot be read. */
+  isForeign(key: string): boolean;
   prefixOf(number: number): string;
   /** @throws Error where nobody serves the key */
   addressOf(key: string): RedisAddress;
@@ -137,12 +139,10 @@ export class BucketTail {
   }
 
   #streamsAt(key: string): { readonly keys: string[]; readonly lasts: string[] } {
-    if (this.#host.isCluster) return { keys: [key], lasts: [this.#places.get(key)?.last ?? this.#lastBucket] };
-    const places = [...this.#places.values()];
-    return {
-      keys: [this.#bucketsKey, ...places.map((place) => place.key)],
-      lasts: [this.#lastBucket, ...places.map(({ last }) => last)],
-    };
+    const places = this.#placesAt(key);
+    const all = key === this.#bucketsKey ? [{ key, last: this.#lastBucket }, ...places] : places;
+    const readable = all.filter((place) => !this.#host.isForeign(place.key));
+    return { keys: readable.map((place) => place.key), lasts: readable.map(({ last }) => last) };
   }
 
   #numbersAt(key: string): number[] {
@@ -159,10 +159,10 @@ export class BucketTail {
   async #isThere(key: string, client: RedisClient): Promise<boolean> {
     if (this.#host.isCluster && key === this.#bucketsKey)
       return this.#lastBucket === '0-0' || (await client.exists(key)) === 1;
-    const places = this.#placesAt(key).map(({ number, position }) => ({ number, position }));
-    const said = await Promise.all(
-      places.map(({ number }) => client.hget(`${this.#host.prefixOf(number)}head`, 'position')),
-    );
+    const places = this.#placesAt(key)
+      .map(({ number, position }) => ({ number, position, head: `${this.#host.prefixOf(number)}head` }))
+      .filter(({ head }) => !this.#host.isForeign(head));
+    const said = await Promise.all(places.map(({ head }) => client.hget(head, 'position')));
     return places.every(({ position }, place) => Number(said[place] ?? 0) >= position);
   }
 

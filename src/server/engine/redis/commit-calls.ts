@@ -26,6 +26,8 @@ export interface CallsHost {
   handleAnswer(): void;
   handleAway(error: unknown): void;
   handleFull(error: unknown): void;
+  /** The script failed on these groups, alone: why, where it is a key of another program. Undefined: nobody knows. */
+  handleBroken(groups: readonly AskedGroup[], error: unknown): Promise<BridgeError | undefined>;
 }
 
 /** Exactly one of them is called. */
@@ -42,11 +44,15 @@ interface Pending {
   readonly askedAtMs: number;
   /** It went out, and no answer came, or none that counts. */
   mayBeMade: boolean;
+  /** It went with others that failed: it may be among those that were made. */
+  wentWithOthers: boolean;
 }
 
 interface Line {
   readonly pending: Pending[];
   isCalling: boolean;
+  /** So many of them failed together: each goes alone, for only some have to do with it. */
+  alone: number;
 }
 
 export class CommitCalls {
@@ -106,7 +112,7 @@ export class CommitCalls {
   ask(bucket: Bucket, group: AskedGroup, answer: Answer): void {
     const line = this.#lineOf(bucket);
     this.#waiting += 1;
-    line.pending.push({ group, answer, askedAtMs: this.#host.nowMs(), mayBeMade: false });
+    line.pending.push({ group, answer, askedAtMs: this.#host.nowMs(), mayBeMade: false, wentWithOthers: false });
     if (!line.isCalling) void this.#callLoop(bucket, line);
   }
 
@@ -152,8 +158,9 @@ export class CommitCalls {
     }
   }
 
-  async #callOnce(bucket: Bucket, { pending }: Line): Promise<void> {
-    const { calls, count } = joined(pending);
+  async #callOnce(bucket: Bucket, line: Line): Promise<void> {
+    const { pending } = line;
+    const { calls, count } = joined(pending, line.alone > 0 ? 1 : Number.POSITIVE_INFINITY);
     const packed = this.#pack(calls, pending, count);
     if (packed === undefined) return;
     const args: Argument[] = [bucket.prefix, '', WINDOW_MS, LOG_ENTRIES, ...packed];
@@ -176,11 +183,19 @@ export class CommitCalls {
         for (const one of pending.slice(0, count)) one.mayBeMade = true;
       }
       if (refusal === 'fenced') primary!.forgetRun();
+      if (calls.length > 1 && (refusal === 'foreign' || refusal === 'broken')) {
+        // Those before the one that failed were made: their windows say so.
+        for (const one of pending.slice(0, count)) one.wentWithOthers = true;
+        line.alone = count;
+        return;
+      }
       const why = refusal === undefined ? (primary?.failure ?? error) : error;
       await this.#handleRefusal(refusal, why, bucket, pending, count);
+      line.alone = Math.max(0, line.alone - count);
       return;
     }
     this.#calls += 1;
+    line.alone = Math.max(0, line.alone - count);
     this.#refused.delete(bucket);
     pending.splice(0, count);
     for (const [place, groups] of calls.entries()) {
@@ -215,9 +230,17 @@ export class CommitCalls {
         this.#host.handleFull(error);
         this.#refuse(pending.splice(0, count), (cause) => redisFailure(address, cause), error);
         return;
-      case 'denied':
       case 'broken':
-      case 'foreign':
+      case 'foreign': {
+        const alone = pending.slice(0, count);
+        for (const one of alone) one.wentWithOthers = false;
+        const groups = alone.map(({ group }) => group);
+        const said = await this.#host.handleBroken(groups, error).catch(() => undefined);
+        if (said === undefined) this.#host.handleAway(error);
+        this.#refuse(pending.splice(0, count), (cause) => said ?? redisFailure(address, cause), error);
+        return;
+      }
+      case 'denied':
         this.#host.handleAway(error);
         this.#refuse(pending.splice(0, count), (cause) => redisFailure(address, cause), error);
         return;
@@ -256,9 +279,9 @@ export class CommitCalls {
 
   /** With `errorOf` where it is known that nothing was done. */
   #refuse(refused: readonly Pending[], errorOf: (cause: unknown) => BridgeError, cause: unknown): void {
-    for (const { answer, mayBeMade } of refused) {
+    for (const { answer, mayBeMade, wentWithOthers } of refused) {
       this.#waiting -= 1;
-      answer.handleFailure(mayBeMade ? unknownOutcome(cause) : errorOf(cause));
+      answer.handleFailure(mayBeMade || wentWithOthers ? unknownOutcome(cause) : errorOf(cause));
     }
   }
 
@@ -274,7 +297,7 @@ export class CommitCalls {
   #lineOf(bucket: Bucket): Line {
     let line = this.#lines.get(bucket);
     if (line === undefined) {
-      line = { pending: [], isCalling: false };
+      line = { pending: [], isCalling: false, alone: 0 };
       this.#lines.set(bucket, line);
     }
     return line;
@@ -282,7 +305,10 @@ export class CommitCalls {
 }
 
 /** What goes with the next call, in order: groups that can be one are. */
-function joined(pending: readonly Pending[]): { readonly calls: readonly Pending[][]; readonly count: number } {
+function joined(
+  pending: readonly Pending[],
+  most: number,
+): { readonly calls: readonly Pending[][]; readonly count: number } {
   const calls: Pending[][] = [];
   let count = 0;
   let size = 0;
@@ -291,6 +317,7 @@ function joined(pending: readonly Pending[]): { readonly calls: readonly Pending
     if (count > 0 && size > MAX_OPERATIONS) break;
     const last = calls.at(-1);
     if (last !== undefined && canJoin(last[0]!.group, one.group)) last.push(one);
+    else if (calls.length >= most) break;
     else calls.push([one]);
     count += 1;
   }

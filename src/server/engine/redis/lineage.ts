@@ -30,6 +30,11 @@ export class Lineage {
     if (generation > (this.#borders.at(-1)?.generation ?? -1)) this.#borders.push({ generation, before });
   }
 
+  /** The last generation that shares nothing with those before it; 0: none that is known. */
+  get beganAnewIn(): number {
+    return this.#borders.findLast(({ before }) => before === 0)?.generation ?? 0;
+  }
+
   /** Up to which revision all of a generation is kept; infinity where none has begun behind it, -1 where that is not known any more. */
   sharedUpTo(generation: number): number {
     const next = this.#borders.find((border) => border.generation > generation);

@@ -144,6 +144,15 @@ export interface KeptSession {
 /** What the script that reads a session answers; undefined where it is not there. @throws ProtocolError */
 export function readSession(reply: unknown): KeptSession | undefined {
   if (reply === null || reply === undefined) return undefined;
+  try {
+    return keptSession(reply);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new ProtocolError('a value of a session in Redis is cut short', { cause });
+  }
+}
+
+function keptSession(reply: unknown): KeptSession {
   const [about, registrations, versions, gone] = reply as readonly Buffer[][];
   if (about === undefined || registrations === undefined || versions === undefined || gone === undefined) {
     throw new ProtocolError('a session in Redis is none of ours');

@@ -110,6 +110,10 @@ export class LogReader {
     }
     if (this.#looks < this.#cuts) await this.#lookAt(connection, this.#cuts);
     const { keys, lasts } = this.#host.streams();
+    if (keys.length === 0) {
+      await pause(this.#host.blockMs);
+      return;
+    }
     const { client } = connection;
     const reading = client.xreadBuffer(
       'COUNT',

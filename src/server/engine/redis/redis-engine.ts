@@ -9,6 +9,7 @@ import {
   EngineFormatError,
   EngineUnavailableError,
   InvalidOptionsError,
+  ProtocolError,
   SessionNotFoundError,
 } from '../../../shared/errors.js';
 import { NO_SETTER } from '../../../shared/state/operation.js';
@@ -39,6 +40,7 @@ import { ClusterPrimaries } from './cluster-primaries.js';
 import type { Answer } from './commit-calls.js';
 import { CommitCalls, WINDOW_MS } from './commit-calls.js';
 import type { Argument, AskedGroup, GroupReply } from './group-arguments.js';
+import { KeyCare } from './key-care.js';
 import { bucketOf, bucketPrefix, keysOfBucket, keysOfCommit, type RootKeys, rootKeys } from './keys.js';
 import { Lineage } from './lineage.js';
 import { LiveServers } from './live-servers.js';
@@ -51,7 +53,7 @@ import { OnePrimary } from './primaries.js';
 import type { RedisAddress } from './redis-address.js';
 import { parseRedisUrl } from './redis-address.js';
 import type { RedisClient } from './redis-client.js';
-import { clusterCause, redisAway, redisFailure } from './redis-errors.js';
+import { clusterCause, redisAway, redisFailure, unreadableSession } from './redis-errors.js';
 import type { Bucket } from './redis-primary.js';
 import { RedisPrimary } from './redis-primary.js';
 import { passesByItself, redisRefusalOf } from './redis-refusal.js';
@@ -91,10 +93,13 @@ export class RedisEngine implements Engine {
   readonly #tails = new Map<string, Promise<unknown>>();
   /** Of sessions of which is asked in this turn how far they are. */
   readonly #heads = new Map<string, Promise<void>>();
+  /** Whose keys are looked at. */
+  readonly #suspects = new Set<SessionReplica>();
   #primaries: Primaries | undefined;
   #calls: CommitCalls | undefined;
   #tail: BucketTail | undefined;
   #histories: LogHistories | undefined;
+  #care: KeyCare | undefined;
   #host: EngineHost | undefined;
   #health: EngineHealth = { state: 'ready', sinceMs: 0, cause: undefined };
   #changes = 0;
@@ -170,13 +175,20 @@ export class RedisEngine implements Engine {
     try {
       return await this.#begin(host);
     } catch (error) {
+      const foreign = redisRefusalOf(error) === 'foreign' ? await this.#nameForeign() : undefined;
       this.#disconnect();
-      this.#primaries = this.#calls = this.#tail = this.#histories = this.#servers = undefined;
+      this.#primaries = this.#care = this.#calls = this.#tail = this.#histories = this.#servers = undefined;
       this.#buckets.clear();
       this.#replicas.clear();
       // A call that was cut off knows less than its connection.
+      if (foreign !== undefined) throw foreign;
       throw error instanceof BridgeError || redisRefusalOf(error) !== undefined ? error : (this.#lastError ?? error);
     }
+  }
+
+  /** The key that is of another program, of those that are not of one session. */
+  async #nameForeign(): Promise<EngineFormatError | undefined> {
+    return this.#care?.findForeign().catch(() => undefined);
   }
 
   async #begin(host: EngineHost): Promise<string> {
@@ -187,6 +199,22 @@ export class RedisEngine implements Engine {
       handleAnswer: () => this.#handleThere(),
       handleAway: (error) => this.#handleAway(error),
       handleFull: (error) => this.#setHealth('full', error),
+      handleBroken: (groups, error) => this.#handleBroken(groups, error),
+    });
+    this.#care = new KeyCare({
+      ...{ address: this.#address, roots: this.#roots(), logger: host.logger },
+      buckets: () => this.#buckets.keys(),
+      replicas: () => this.#replicas,
+      generationOf: (number) => {
+        const { generation, checkedGeneration } = this.#bucket(number);
+        return generation === checkedGeneration ? generation : undefined;
+      },
+      evaluate: (script, key, args, keys) => this.#evaluate(script, key, args, keys),
+      typeOf: (key) => this.#at(key, (client) => client.type(key)),
+      checkRoots: () => this.#checkRoots(),
+      handleLost: (number) => this.#tail?.look(number),
+      handleEnded: (replica) => void this.#reload(replica, undefined),
+      handleForeign: (error) => this.#handleForeign(error),
     });
     const { meta } = this.#keys;
     await this.#keepMeta(host.epoch ?? host.newEpoch());
@@ -204,6 +232,7 @@ export class RedisEngine implements Engine {
       handleReturned: (run, numbers) => this.#lookForLosses(run, numbers),
       handleAway: (key, error) => this.#handleTailAway(key, error),
       handleHeard: () => this.#handleThere(),
+      isForeign: (key) => this.#care?.isForeign(key) ?? false,
       prefixOf: (number) => bucketPrefix(this.#address.prefix, number),
       addressOf: (key) => primaries.addressOf(slotOf(key)),
       at: (key, ask) => this.#at(key, ask),
@@ -219,7 +248,10 @@ export class RedisEngine implements Engine {
       const bucket = this.#bucket(number);
       await this.#takeOver(bucket);
       const key = `${bucket.prefix}sessions`;
-      for (const id of await this.#at(key, (client) => client.smembers(key))) await this.#load(id);
+      for (const id of await this.#at(key, (client) => client.smembers(key))) {
+        // What is left of one that is not there begins nothing.
+        if ((await this.#load(id)) === undefined) await this.#care.mend(id);
+      }
     }
     if (this.#advertise !== undefined) {
       this.#servers = new LiveServers(
@@ -233,6 +265,7 @@ export class RedisEngine implements Engine {
     primaries.handleStarted();
     this.#tail.run();
     void this.#histories.begin();
+    this.#care.run();
     return epoch!;
   }
 
@@ -274,6 +307,8 @@ export class RedisEngine implements Engine {
     if (create !== undefined) {
       // Before the first session is there: whoever follows must not miss it.
       await this.#answerTo(this.#tail!.announce(bucketOf(sessionId)));
+      // What somebody left of one before it is none of its own.
+      await this.#answerTo(this.#mendBefore(sessionId));
       await this.#makeSession(sessionId, JSON.stringify(create.metadata));
     }
     const replica = await this.#answerTo(this.#load(sessionId));
@@ -337,7 +372,7 @@ export class RedisEngine implements Engine {
   ): void {
     if (state === 'none' && !ends) {
       // Another server has ended it, and the log says so; or it is lost.
-      this.#tail!.look(bucketOf(sessionId));
+      this.#suspect(replica);
       throw SessionNotFoundError.of(sessionId);
     }
     const outcomes = operations.map((operation, place) => {
@@ -356,6 +391,7 @@ export class RedisEngine implements Engine {
     const tell = (): void =>
       replica.whenAt(revision, () => {
         this.#tailed.add(nowMs() - answeredAtMs);
+        if (contradicts(replica, operations, results, from)) this.#suspect(replica);
         resolve({ revision, results: outcomes });
       });
     this.#whenChecked(this.#bucket(bucketOf(sessionId)), tell);
@@ -374,11 +410,61 @@ export class RedisEngine implements Engine {
     }
   }
 
+  /** What Redis says of it is not what this server was told. */
+  #suspect(replica: SessionReplica): void {
+    if (this.#suspects.has(replica)) return;
+    this.#suspects.add(replica);
+    // What fails is found again, by the next set or look.
+    const look = this.#care!.mend(replica.id).then(ignore, ignore);
+    void look.then(() => this.#suspects.delete(replica));
+  }
+
+  /** Of one that is to be made. Redis may have begun anew since this server asked for it. */
+  async #mendBefore(sessionId: string): Promise<void> {
+    const bucket = this.#bucket(bucketOf(sessionId));
+    if (bucket.checkedGeneration < 0) await this.#takeOver(bucket);
+    await this.#care!.mend(sessionId);
+  }
+
+  /** @throws EngineFormatError naming the key */
+  async #handleBroken(groups: readonly AskedGroup[], error: unknown): Promise<BridgeError | undefined> {
+    const ids = [...new Set(groups.map(({ sessionId }) => sessionId))];
+    const links = [...new Set(groups.map(({ link }) => link))].filter((link) => link !== '');
+    if (redisRefusalOf(error) === 'foreign') return this.#care!.findForeign(ids, links);
+    for (const id of ids) await this.#care!.mend(id);
+    return undefined;
+  }
+
+  /** With their types. */
+  #roots(): ReadonlyMap<string, string> {
+    const { meta, buckets, servers } = this.#keys;
+    const roots = new Map([
+      [meta, 'hash'],
+      [buckets, 'stream'],
+    ]);
+    if (this.#advertise !== undefined) roots.set(servers, 'zset');
+    return roots;
+  }
+
+  #handleForeign(error: EngineFormatError | undefined): void {
+    if (error !== undefined) this.#handleAway(error);
+    else this.#handleThere();
+  }
+
+  /** Of what all servers read: written again where somebody took it. */
+  async #checkRoots(): Promise<void> {
+    const { meta, buckets } = this.#keys;
+    const isThere = await this.#at(meta, (client) => client.hexists(meta, 'epoch'));
+    if (isThere === 0) await this.#keepMeta(this.#epoch);
+    const announced = await this.#at(buckets, (client) => client.xlen(buckets));
+    if (announced < this.#buckets.size) await this.#tail!.announceAgain();
+  }
+
   #sharedStats(): SharedStats {
     let tailRevisions = 0;
     for (const { behind } of this.#replicas.values()) tailRevisions = Math.max(tailRevisions, behind);
     return {
-      ...{ tailMs: this.#tailed.read(), tailRevisions, forks: this.#forks },
+      ...{ tailMs: this.#tailed.read(), tailRevisions, forks: this.#forks, mends: this.#care?.mends ?? 0 },
       ...{ fenced: this.#calls?.fenced ?? 0, windowHits: this.#calls?.windowHits ?? 0 },
       ...{ takeovers: this.#primaries?.takeovers ?? 0, primaries: this.#primaries?.stats ?? [] },
     };
@@ -395,9 +481,11 @@ export class RedisEngine implements Engine {
   async openWindow(sessionId: string, link: string, answered: number): Promise<WindowRecord | undefined> {
     const { prefix } = this.#bucket(bucketOf(sessionId));
     const key = `${prefix}w:${link}`;
-    const asked = this.#evaluate(OPEN_WINDOW, key, [key, WINDOW_MS, answered], [key]);
+    // Where all is lost that was told until then, so is what its sets have done.
+    const since = this.#replicas.get(sessionId)?.beganAnewIn ?? 0;
+    const asked = this.#evaluate(OPEN_WINDOW, key, [key, WINDOW_MS, answered, since], [key]);
     const said = (await this.#answerTo(asked)) as Buffer[];
-    return said.length === 0 ? undefined : windowOf(link, said);
+    return said.length === 0 ? undefined : windowOf(link, said, since);
   }
 
   /** What was asked here is kept, and what was acknowledged anywhere is known here. */
@@ -501,13 +589,14 @@ export class RedisEngine implements Engine {
     const primaries = this.#serving();
     // Where all of it is lost, even what it was. In a cluster that may be elsewhere, and away.
     if (primaries.isCluster) void this.#keepMetaAgain();
-    else await this.#keepMeta(this.#epoch);
+    else if (!this.#care!.isForeign(this.#keys.meta)) await this.#keepMeta(this.#epoch);
     if (primaries.isCluster && numbers.length === 0) return this.#tail!.announceAgain();
     const buckets = primaries.isCluster ? numbers.map((number) => this.#bucket(number)) : [...this.#buckets.values()];
     const slot = buckets[0]?.slot ?? 0;
     this.#checkSame(slot, await primaries.of(slot).readRun(), tailRun);
     let isOther = false;
     for (const bucket of buckets) {
+      if (this.#care!.isBlocked(bucket.number)) continue;
       await this.#takeOver(bucket);
       if (bucket.generation === bucket.checkedGeneration) continue;
       isOther = true;
@@ -522,7 +611,8 @@ export class RedisEngine implements Engine {
     const answered = this.#unchecked;
     this.#unchecked = [];
     for (const { bucket, tell } of answered) this.#whenChecked(bucket, tell);
-    if (isOther && !primaries.isCluster) await this.#tail!.announceAgain();
+    const isListOurs = !this.#care!.isForeign(this.#keys.buckets);
+    if (isOther && isListOurs && !primaries.isCluster) await this.#tail!.announceAgain();
   }
 
   async #keepMeta(epoch: string): Promise<void> {
@@ -621,7 +711,7 @@ export class RedisEngine implements Engine {
     const behind: LoggedCommit[] = commit === undefined ? [] : [commit];
     this.#loading.set(id, behind);
     try {
-      const kept = readSession(await this.#read(id));
+      const kept = await this.#keptOf(id);
       const nowMs = this.#opened().nowMs();
       if (kept === undefined ? isAfterBreak : replica.hasLost(kept)) this.#fork(replica, kept);
       else if (kept === undefined || kept.life !== replica.life) this.#end(replica, nowMs);
@@ -635,7 +725,7 @@ export class RedisEngine implements Engine {
       this.#loading.delete(id);
       this.#handleAway(error as Error);
       if (this.#stage === 'closed') return;
-      await pause(RETRY_MS);
+      await pause(error instanceof EngineFormatError ? MENDED_MS : RETRY_MS);
       await this.#reload(replica, commit, isAfterBreak);
     }
   }
@@ -649,7 +739,7 @@ export class RedisEngine implements Engine {
       const bucket = this.#bucket(bucketOf(sessionId));
       // What it reads is of this generation.
       if (bucket.checkedGeneration < 0) await this.#takeOver(bucket);
-      const kept = readSession(await this.#read(sessionId));
+      const kept = await this.#keptOf(sessionId);
       const again = this.#replicas.get(sessionId);
       if (again !== undefined || kept === undefined) return again;
       return this.#addReplica(sessionId, kept);
@@ -661,14 +751,34 @@ export class RedisEngine implements Engine {
 
   #addReplica(sessionId: string, kept: KeptSession): SessionReplica {
     const { table, nowMs } = this.#opened();
-    const replica = new SessionReplica(sessionId, kept, table, nowMs());
+    let replica: SessionReplica;
+    try {
+      replica = new SessionReplica(sessionId, kept, table, nowMs());
+    } catch (cause) {
+      throw this.#unreadable(sessionId, cause);
+    }
     this.#replicas.set(sessionId, replica);
     this.#histories?.add(bucketOf(sessionId), replica);
     return replica;
   }
 
-  #read(sessionId: string): Promise<unknown> {
-    return this.#evaluateOf(READ_SESSION, sessionId);
+  /** @throws EngineFormatError where it cannot be read */
+  async #keptOf(sessionId: string): Promise<KeptSession | undefined> {
+    const read = async (): Promise<KeptSession | undefined> =>
+      readSession(await this.#evaluateOf(READ_SESSION, sessionId));
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof ProtocolError) && redisRefusalOf(error) !== 'foreign') throw error;
+      await this.#care!.mend(sessionId);
+    }
+    return read().catch((error: unknown) => {
+      throw error instanceof ProtocolError ? this.#unreadable(sessionId, error) : error;
+    });
+  }
+
+  #unreadable(sessionId: string, cause: unknown): EngineFormatError {
+    return unreadableSession(this.#address, this.#bucket(bucketOf(sessionId)).prefix, sessionId, cause);
   }
 
   #forget(replica: SessionReplica): void {
@@ -736,6 +846,10 @@ export class RedisEngine implements Engine {
   }
 
   #handleTailAway(key: string, error: unknown): void {
+    if (redisRefusalOf(error) === 'foreign') {
+      void this.#nameForeign().then((foreign) => foreign ?? this.#handleAway(error));
+      return;
+    }
     const { isCluster } = this.#serving();
     if (isCluster) this.#serving().lookAgain(slotOf(key));
     // Its slot is read from elsewhere at once.
@@ -763,6 +877,7 @@ export class RedisEngine implements Engine {
 
   #handleThere(): void {
     if (this.#stage !== 'open' || this.#health.state === 'ready' || !this.#serving().isWhole) return;
+    if (this.#care!.hasForeign) return;
     // Its logs can be read while it takes no sets.
     if (this.#asking().isTaken) this.#setHealth('ready', undefined);
     else void this.#asking().probe();
@@ -776,6 +891,7 @@ export class RedisEngine implements Engine {
   }
 
   #disconnect(): void {
+    this.#care?.close();
     this.#histories?.close();
     this.#servers?.stop();
     this.#tail?.close();
@@ -787,10 +903,28 @@ function ignore(): void {
   // Said by whoever asked.
 }
 
+/** What was refused though this server has it, or because of what it has not. */
+function contradicts(
+  { table, isOver }: SessionReplica,
+  operations: AskedGroup['operations'],
+  results: GroupReply['results'],
+  from: number,
+): boolean {
+  if (isOver) return false;
+  return operations.some((operation, place) => {
+    const result = results[from + place];
+    if (typeof result !== 'string') return false;
+    if (operation.kind === 'register') return result === 'exists' && table.find(operation.name) === undefined;
+    return result === 'gone' && table.findById(operation.variable.id) !== undefined;
+  });
+}
+
 const NOTHING_BEFORE: AskedGroup['before'] = [];
 /** Of the keys; a server that does not know it leaves them alone. */
 const FORMAT = 1;
 const DEFAULT_BEHIND_MS = 5_000;
 const RETRY_MS = 50;
+/** Somebody has to mend it first. */
+const MENDED_MS = 1_000;
 /** A read does not wait longer for what other servers have acknowledged. */
 const HEAD_MS = 300;

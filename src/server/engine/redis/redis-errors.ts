@@ -47,6 +47,26 @@ function foreignKeys({ shown }: Place, cause: unknown): EngineFormatError {
   );
 }
 
+/** `expected`: the type that a server gives it. */
+export function foreignKey({ shown }: Place, key: string, type: string, expected: string): EngineFormatError {
+  return new EngineFormatError(
+    `key ${key} at ${shown} is of another program, or was written by hand: it is a ${type}, and no ${expected} of ours; DEL or RENAME it, and sets go on by themselves, or give a prefix of its own, as in redis://HOST/PREFIX`,
+  );
+}
+
+/** What a server would write there it could read. */
+export function unreadableSession(
+  { shown }: Place,
+  prefix: string,
+  sessionId: string,
+  cause: unknown,
+): EngineFormatError {
+  return new EngineFormatError(
+    `session "${sessionId}" cannot be read from ${shown} (${sentenceOf(cause)}): another program wrote into it; DEL ${prefix}s:${sessionId}, and it begins anew`,
+    { cause },
+  );
+}
+
 export function notACluster({ shown }: Place, cause: unknown): EngineUnavailableError {
   return new EngineUnavailableError(
     `Redis at ${shown} is no node of a cluster (${sentenceOf(cause)}): give its address as redis://, or that of a node`,

@@ -19,8 +19,8 @@ function readResult(text: string): number | string {
   return /^\d+$/.test(text) ? Number(text) : text;
 }
 
-/** The hash of a window, field behind field. */
-export function windowOf(link: string, said: readonly Buffer[]): WindowRecord {
+/** The hash of a window, field behind field. `since`: what its sets have done in generations before is lost. */
+export function windowOf(link: string, said: readonly Buffer[], since: number): WindowRecord {
   let from = 0;
   let lostBehind: number | undefined;
   const outcomes: PlacedOutcome[] = [];
@@ -28,7 +28,8 @@ export function windowOf(link: string, said: readonly Buffer[]): WindowRecord {
     const field = said[place]!.toString();
     const text = said[place + 1]!.toString();
     if (field === 'from') from = Number(text);
-    else if (field === 'hole') lostBehind = Number(text);
+    else if (field === 'hole') lostBehind ??= Number(text);
+    else if (field === 'generation' && Number(text) < since) lostBehind = 0;
     else if (/^\d+$/.test(field)) outcomes.push(outcomeOf(Number(field), text));
   }
   return { link, from, lostBehind, outcomes: outcomes.sort((a, b) => a.sequence - b.sequence) };

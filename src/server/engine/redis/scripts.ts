@@ -24,6 +24,35 @@ export interface Script extends ScriptText {
  */
 const RECORD = '>ddddI4';
 
+/** For scripts in which `call` is `redis.call`: a record, or what somebody put in its place. */
+export const RECORDS_LUA = `
+local function versionIn(record)
+  if not record or #record < 36 then return nil end
+  local version, _, _, _, size = struct.unpack('${RECORD}', record)
+  if version >= 1 and version <= 9007199254740991 and #record >= 36 + size then return version end
+end
+-- Where the present one is lost: the newest of those beside it is the same.
+local function restored(V, id)
+  local slots = {}
+  for slot = 0, 15 do slots[slot + 1] = id..':'..slot end
+  local kept = call('HMGET', V, unpack(slots))
+  local present, newest
+  for slot = 0, 15 do
+    local version = versionIn(kept[slot + 1])
+    if version and version % 16 == slot and (not newest or version > newest) then present, newest = kept[slot + 1], version end
+  end
+  if present then call('HSET', V, id, present) end
+  return present or nil, newest
+end
+-- Empty where it is not what a server wrote for that id.
+local function nameIn(registration, id)
+  if not registration or #registration < 22 + #id then return '' end
+  local _, _, size, from = struct.unpack('>ddI4', registration)
+  local idFrom = from + size + 2
+  return string.sub(registration, idFrom, idFrom + #id - 1) == id and string.sub(registration, from, from + size - 1) or ''
+end
+`;
+
 /**
  * The `from` of a window in which nothing is forgotten: so long that Redis keeps the window as a hash table. As a list, which it makes of small
  * hashes of short values, a lookup walks over all of it: 5 us at 300 outcomes where this takes 0.2.
@@ -31,7 +60,7 @@ const RECORD = '>ddddI4';
 const WINDOW_FROM = '0'.repeat(70);
 
 /** Of what writes a few bytes, without which a full Redis could not be read or would lose who uses it. */
-const WITHOUT_ROOM = '#!lua flags=allow-oom';
+export const WITHOUT_ROOM = '#!lua flags=allow-oom';
 
 /**
  * ARGV: prefix of the bucket, run id of the process that the caller talks to, ms that windows are kept, entries that the log keeps, and groups, each a packed list:
@@ -46,7 +75,8 @@ local P, RUN, WINDOW_MS, LOG = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local call, pack, unpackRecord, format = redis.call, struct.pack, struct.unpack, string.format
 local sub, concat = string.sub, table.concat
 local head = call('HMGET', P..'head', 'run', 'position', 'generation')
-if head[1] ~= RUN then return redis.error_reply('FENCED '..(head[1] or '')) end
+-- One that lacks its generation is nobody's either: a takeover begins one.
+if head[1] ~= RUN or not tonumber(head[3] or nil) then return redis.error_reply('FENCED '..(head[1] or '')) end
 local position, generation = tonumber(head[2] or nil), head[3]
 -- Before anything is written: whether the log is ours, and where it ends if its head is lost.
 if call('XLEN', P..'log') > 0 and not position then
@@ -88,9 +118,16 @@ local function sizeAs(kind)
 end
 local size2, size4 = sizeAs('>I2'), sizeAs('>I4')
 
-local function nameIn(registration)
-  local _, _, size, from = unpackRecord('>ddI4', registration)
-  return sub(registration, from, from + size - 1)
+${RECORDS_LUA}
+-- Entries of somebody else may stand in the log: ours come behind them.
+local function append(...)
+  position = position + 1
+  if type(redis.pcall('XADD', P..'log', 'MAXLEN', '~', LOG, format('%d-1', position), ...)) ~= 'table' then return end
+  local about = call('XINFO', 'STREAM', P..'log')
+  for place = 1, #about, 2 do
+    if about[place] == 'last-generated-id' then position = tonumber(string.match(about[place + 1], '^%d+')) + 1 end
+  end
+  call('XADD', P..'log', 'MAXLEN', '~', LOG, format('%d-1', position), ...)
 end
 
 local replies = {}
@@ -105,13 +142,21 @@ for group = 5, #ARGV do
   local S, G, N, R, V, X = P..'s:'..session, P..'g:'..session, P..'n:'..session, P..'r:'..session, P..'v:'..session, P..'x:'..session
   -- Where each begins; arrays, because a table for each costs more than all that is done with it.
   local starts, kinds, ids, sequences = {}, {}, {}, {}
+  local isPlain = not makes and not ends
   for place = 1, count do
     local kind = asked[at]
+    if kind ~= 's' then isPlain = false end
     starts[place], kinds[place], ids[place], sequences[place] = at, kind, asked[at + 1], asked[at + 2]
     at = at + (kind == 's' and 6 or kind == 'r' and 9 or 4)
   end
   local about = call('HMGET', S, 'revision', 'life', 'generation', 'lineage')
+  if not isPlain then
+    -- What it is written to: whether each is ours says its first command, before there is anything half done.
+    call('HLEN', R) call('HLEN', N) call('LLEN', G) call('ZCARD', X) call('SCARD', P..'sessions')
+  end
   local revision, life = tonumber(about[1] or nil), tonumber(about[2] or nil)
+  -- Somebody took some of it: whoever hears that it is not there looks at the rest.
+  if life == nil then revision = nil end
   local state, results, hits = '', {}, 0
   local before = revision or 0
   local isNew = false
@@ -131,7 +176,13 @@ for group = 5, #ARGV do
       from, lastKept = tonumber(kept[1] or '0'), tonumber(kept[2] or nil)
       -- The outcome of each set of a link is in its window, in order: where a generation begins behind a hole, what is missing was lost.
       local first = tonumber(said[1] or sequences[1])
-      if lastKept and kept[3] ~= generation and first > math.max(lastKept, from) + 1 then hole = lastKept end
+      if lastKept and kept[3] ~= generation then
+        if first > math.max(lastKept, from) + 1 then hole = lastKept end
+        -- Nor is it known to be kept where a generation begins before all of it.
+        for anew in string.gmatch(about[4] or '', '(%d+):0 ') do
+          if tonumber(anew) > tonumber(kept[3] or generation) then hole = 0 end
+        end
+      end
       local known = getAll(W, sequences)
       for place = 1, count do
         if known[place] then
@@ -171,11 +222,15 @@ for group = 5, #ARGV do
           else
             local version = versions[id]
             if version == nil then
-              local record = records[place]
-              if record then
-                local _, ttl, size, first
-                version, _, _, ttl, size, first = unpackRecord('${RECORD}', record)
+              local record, _, ttl, size, first = records[place]
+              if record and #record >= 36 then version, _, _, ttl, size, first = unpackRecord('${RECORD}', record) end
+              if not (version and version >= 1 and version <= MAX_VERSION) then
+                record, version = restored(V, id), nil
+                if record then version, _, _, ttl, size, first = unpackRecord('${RECORD}', record) end
+              end
+              if version then
                 equalities[id], ttls[id] = sub(record, first, first + size - 1), ttl
+                if ttl > 0 then call('ZCARD', X) end
               else version = false end
               versions[id] = version
             end
@@ -200,13 +255,16 @@ for group = 5, #ARGV do
               end
             else
               local due = asked[start + 3] == 'expired' and call('ZSCORE', X, id)
-              if asked[start + 3] == 'expired' and not (due and tonumber(due) <= now) then result = 'early'
+              if asked[start + 3] == 'expired' and not (due and tonumber(due) <= now) then
+                result = 'early'
+                -- Somebody took it: it lives as long as one that was set now.
+                if not due and ttls[id] > 0 then call('ZADD', X, format('%d', now + ttls[id]), id) end
               else
                 next = next + 1
                 result = version + 1
                 changed[#changed + 1], revisions[place] = place, next
                 versions[id], more = false, more - 1
-                names[nameOf[id] or nameIn(call('HGET', R, id))] = false
+                names[nameOf[id] or nameIn(call('HGET', R, id), id)] = false
               end
             end
           end
@@ -242,9 +300,11 @@ for group = 5, #ARGV do
           call('HDEL', V, unpack(fields))
           local registration = call('HGET', R, id)
           call('HDEL', R, id)
-          call('HDEL', N, nameIn(registration))
+          local name = nameIn(registration, id)
+          call('HDEL', N, name)
           call('ZREM', X, id)
-          call('RPUSH', G, pack('>ddI2c0I4c0I4c0', version, revisions[place], #reason, reason, #registration, registration, #record, record))
+          if name == '' then call('HSET', S, 'forgotten', format('%d', revisions[place]))
+          else call('RPUSH', G, pack('>ddI2c0I4c0I4c0', version, revisions[place], #reason, reason, #registration, registration, #record, record)) end
           if call('LLEN', G) > 1024 then
             local _, forgotten = unpackRecord('>dd', call('LPOP', G))
             call('HSET', S, 'forgotten', format('%d', forgotten))
@@ -293,8 +353,7 @@ for group = 5, #ARGV do
         call('HSET', S, 'revision', format('%d', next), 'used', nowText)
       end
       if #changed > 0 or isNew or ends then
-        position = position + 1
-        call('XADD', P..'log', 'MAXLEN', '~', LOG, format('%d-1', position), 's', session, 'h', pack('>Bddddd', (isNew and 1 or 0) + (ends and 2 or 0), before, next, now, life, tonumber(generation)), 'm', begins, 'c', concat(packed))
+        append('s', session, 'h', pack('>Bddddd', (isNew and 1 or 0) + (ends and 2 or 0), before, next, now, life, tonumber(generation)), 'm', begins, 'c', concat(packed))
       end
       revision = next
       if isWindowed then
@@ -336,9 +395,9 @@ return replies
 export const TAKE_OVER: Script = script(`${WITHOUT_ROOM}
 local P, RUN, KNOWN, KNOWN_RUN = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local head = redis.call('HMGET', P..'head', 'run', 'generation')
-local generation = tonumber(head[2] or '-1')
-if head[1] == RUN and (KNOWN < generation or KNOWN_RUN == RUN) then return generation end
-generation = math.max(generation, KNOWN) + 1
+local generation = tonumber(head[2] or nil)
+if generation and head[1] == RUN and (KNOWN < generation or KNOWN_RUN == RUN) then return generation end
+generation = math.max(generation or -1, KNOWN) + 1
 redis.call('HSET', P..'head', 'run', RUN, 'generation', generation)
 return generation
 `);
@@ -365,7 +424,8 @@ return 1
 export const IDLE: Script = script(`
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-return now - tonumber(redis.call('HGET', ARGV[1]..'s:'..ARGV[2], 'used') or '0')
+-- Where it does not say, nobody ends it for that.
+return now - (tonumber(redis.call('HGET', ARGV[1]..'s:'..ARGV[2], 'used') or nil) or now)
 `);
 
 /** A session as it is now: ARGV: prefix of the bucket, session. Returns its hash, the generation and Redis' clock, registrations, versions and what went; or nothing. */
@@ -380,7 +440,8 @@ return { s, redis.call('HGETALL', P..'r:'..session), redis.call('HGETALL', P..'v
 `);
 
 /**
- * What became of a link's last sets. ARGV: key of the window, ms that it is kept, and up to which of its sets their client asks for no outcome. Returns
+ * What became of a link's last sets. ARGV: key of the window, ms that it is kept, up to which of its sets their client asks for no outcome, and the generation before which all
+ * is lost. Returns
  * its hash, empty when it was not there: it is from here on, without it nobody could tell a window that was forgotten from one in which nothing was
  * made. Of the sets that nobody asks for, what a server has still to make is `unknown` to its commit from here on, and not made.
  */
@@ -398,12 +459,14 @@ if ANSWERED > from then
 end
 -- It is told once.
 redis.call('HDEL', W, 'hole')
+local generation = tonumber(redis.call('HGET', W, 'generation') or nil)
+if generation and generation < tonumber(ARGV[4]) then redis.call('HSET', W, 'generation', ARGV[4]) end
 redis.call('HSET', W, 'from', string.format('%0${WINDOW_FROM.length}d', math.max(from, ANSWERED)))
 redis.call('PEXPIRE', W, KEPT_MS)
 return said
 `);
 
-function script(text: string): Script {
+export function script(text: string): Script {
   return { ...textOf(text), before7: textOf(text.replace(/^#!lua.*\n/, '')) };
 }
 

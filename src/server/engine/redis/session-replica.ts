@@ -110,9 +110,15 @@ export class SessionReplica implements Following {
     return Math.min(this.#lineage.sharedUpTo(generation), this.table.revision);
   }
 
+  /** The last generation before which nothing that was told is kept for sure. */
+  get beganAnewIn(): number {
+    return this.#lineage.beganAnewIn;
+  }
+
   /** Whether what is kept lacks some of what was told here. */
   hasLost({ life, revision, lineage }: Pick<KeptSession, 'life' | 'revision' | 'lineage'>): boolean {
-    if (life !== this.life) return life < this.life;
+    // One that ended begins in the same generation, or this server has heard of its end.
+    if (life !== this.life) return life < this.life || lineage.sharedUpTo(this.#generation) === 0;
     return this.table.revision > Math.min(revision, lineage.sharedUpTo(this.#generation));
   }
 
