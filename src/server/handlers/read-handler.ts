@@ -6,13 +6,13 @@ import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { InvalidArgumentError, MessageTooLargeError } from '../../shared/errors.js';
 import type { Variable, VersionedValue } from '../../shared/state/variable.js';
 import { compileWildcard } from '../../shared/values/identifier.js';
-import { encodeUtf8 } from '../../shared/values/utf8.js';
+import { encodeUtf8, utf8Length } from '../../shared/values/utf8.js';
 import { encodeNumbersInPieces, encodeValue } from '../../shared/values/value-codec.js';
 import type { VariableType, VariableValue } from '../../shared/values/variable-type.js';
 import { AnswerPage, fieldBytes } from '../../shared/wire/answer-page.js';
 import { snakepit } from '../../shared/wire/gen/bridge.js';
 import { timestampToWire, variableToWire } from '../../shared/wire/messages.js';
-import type { RequestOf } from '../../shared/wire/services.js';
+import type { RequestOf, ResponseOf } from '../../shared/wire/services.js';
 import { METHODS } from '../../shared/wire/services.js';
 import { ERA_SPAN, versionFromWire, wireVersion } from '../../shared/wire/wire-version.js';
 import type { ServerContext } from '../server-context.js';
@@ -47,9 +47,9 @@ export function readHandlers(server: ServerContext): UntypedServiceImplementatio
 
 /** A variable as it was at one moment. */
 interface Noted {
-  readonly identifier: Uint8Array;
-  readonly variable: Variable | undefined;
-  readonly current: VersionedValue | undefined;
+  readonly identifier: string;
+  readonly variable: Variable;
+  readonly current: VersionedValue;
 }
 
 async function getSeveral(
@@ -62,40 +62,52 @@ async function getSeveral(
   const page = new AnswerPage(limitOf(request.maxBytes, maxAnswerBytes));
   const seen = new Set<string>();
   const noted: Noted[] = [];
-  // Of what is not looked at yet: the answer must have room to say so.
+  const missingVariables: string[] = [];
+  // Of what is not in the page yet: it must have room to name it.
   let leftBytes = 0;
-  for (const text of identifiersOf(parts)) {
-    if (seen.has(text)) continue;
-    seen.add(text);
-    const identifier = encodeUtf8(text);
-    const variable = session.find(text);
-    noted.push({ identifier, variable, current: variable?.current });
-    leftBytes += fieldBytes(identifier.length);
-    const rest = work.spend(STEPS_A_NOTE);
+  for (const identifier of identifiersOf(parts)) {
+    if (seen.has(identifier)) continue;
+    seen.add(identifier);
+    const variable = session.find(identifier);
+    if (variable === undefined) missingVariables.push(identifier);
+    else noted.push({ identifier, variable, current: variable.current });
+    leftBytes += fieldBytes(utf8Length(identifier));
+    const rest = work.spend(STEPS_A_NAME);
     if (rest !== undefined) await rest;
   }
-  let isFull = false;
+  let taken = 0;
   for (const { identifier, variable, current } of noted) {
-    if (isFull) {
-      page.insist(FIELD_REMAINING, identifier);
-      continue;
+    const key = encodeUtf8(identifier);
+    leftBytes -= fieldBytes(key.length);
+    const bytes = snakepit.bridge.Variable.encode(variableToWire(variable, current)).finish();
+    // If it does not fit, its own name is among those that are left.
+    if (!page.addEntry(FIELD_ENTRIES, key, bytes, leftBytes)) {
+      checkPaged(request.maxBytes, maxAnswerBytes);
+      break;
     }
-    leftBytes -= fieldBytes(identifier.length);
-    if (variable === undefined) {
-      page.insist(FIELD_MISSING, identifier);
-    } else {
-      const bytes = snakepit.bridge.Variable.encode(variableToWire(variable, current)).finish();
-      // If it does not fit, its own name is among those that are left.
-      isFull = !page.addEntry(FIELD_ENTRIES, identifier, bytes, leftBytes);
-      if (isFull) {
-        checkPaged(request.maxBytes, maxAnswerBytes);
-        page.insist(FIELD_REMAINING, identifier);
-      }
-      const rest = work.spend(stepsOf(bytes));
-      if (rest !== undefined) await rest;
-    }
+    taken += 1;
+    const rest = work.spend(stepsOf(bytes));
+    if (rest !== undefined) await rest;
   }
+  await insistOn(page, missingVariables, work, (names) => ({ missingVariables: names }));
+  const remaining = noted.slice(taken).map(({ identifier }) => identifier);
+  await insistOn(page, remaining, work, (names) => ({ remainingIdentifiers: names }));
   return page.finish();
+}
+
+/** As many fields of few messages: each message of its own would cost more than the name in it. */
+async function insistOn(
+  page: AnswerPage,
+  names: readonly string[],
+  work: WorkBudget,
+  answerOf: (names: string[]) => ResponseOf<'GetVariables'>,
+): Promise<void> {
+  for (let start = 0; start < names.length; start += NAMES_AT_ONCE) {
+    const some = names.slice(start, start + NAMES_AT_ONCE);
+    page.insist(METHODS.GetVariables.encodeResponse(answerOf(some)));
+    const rest = work.spend(STEPS_A_NAME * some.length);
+    if (rest !== undefined) await rest;
+  }
 }
 
 function* identifiersOf(parts: readonly RequestOf<'GetVariables'>[]): Generator<string> {
@@ -229,10 +241,8 @@ function stepsOf(bytes: Uint8Array): number {
   return STEPS_AN_ENCODING + bytes.length / BYTES_A_STEP;
 }
 
-/** Variables, versions: field 1 of each answer. */
+/** Variables, versions: of each answer. */
 const FIELD_ENTRIES = 1;
-const FIELD_MISSING = 2;
-const FIELD_REMAINING = 3;
 
 /** Of numbers as text, about a millisecond: always a look at the clock. */
 const STEPS_A_PIECE = 1_000;
@@ -247,6 +257,8 @@ const MAX_NOTED = 65_536;
 const FEWEST_BYTES_A_VARIABLE = 64;
 
 const STEPS_A_NOTE = 0.25;
+const STEPS_A_NAME = 1;
+const NAMES_AT_ONCE = 256;
 const STEPS_A_MATCH = 1;
 const STEPS_AN_ENCODING = 2;
 const BYTES_A_STEP = 200;

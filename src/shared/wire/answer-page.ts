@@ -24,7 +24,9 @@ export class AnswerPage {
     const bytes = this.#bytes + fieldBytes(message.length);
     if (this.#hasMessage && bytes + besideBytes > this.#maxBytes) return false;
     this.#hasMessage = true;
-    this.insist(field, message);
+    this.#fields.push(field);
+    this.#messages.push(message);
+    this.#bytes += fieldBytes(message.length);
     return true;
   }
 
@@ -35,11 +37,11 @@ export class AnswerPage {
     return this.add(field, entry, besideBytes);
   }
 
-  /** Puts in what must be there, such as names. */
-  insist(field: number, message: Uint8Array): void {
-    this.#fields.push(field);
-    this.#messages.push(message);
-    this.#bytes += fieldBytes(message.length);
+  /** Puts in what must be there, such as names: fields, encoded as those of a message. */
+  insist(encoded: Uint8Array): void {
+    this.#fields.push(ENCODED);
+    this.#messages.push(encoded);
+    this.#bytes += encoded.length;
   }
 
   /** The answer; `tail` is an encoded message whose fields follow. `newestFirst` turns the messages round. */
@@ -49,7 +51,12 @@ export class AnswerPage {
     let at = 0;
     for (let count = 0; count < length; count += 1) {
       const index = newestFirst ? length - 1 - count : count;
-      at = writeField(answer, at, this.#fields[index]!, this.#messages[index]!);
+      const [field, message] = [this.#fields[index]!, this.#messages[index]!];
+      if (field !== ENCODED) at = writeField(answer, at, field, message);
+      else {
+        answer.set(message, at);
+        at += message.length;
+      }
     }
     answer.set(tail, at);
     return answer;
@@ -74,5 +81,7 @@ function writeField(into: Uint8Array, start: number, field: number, message: Uin
   return at + message.length;
 }
 
+/** Instead of the number of a field. */
+const ENCODED = 0;
 const NO_BYTES = new Uint8Array(0);
 const LENGTH_DELIMITED = 2;
