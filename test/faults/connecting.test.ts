@@ -4,7 +4,8 @@ import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
 import { createServer } from 'node:net';
 import { after, describe, test } from 'node:test';
-import { BridgedState, type BridgedStateOptions, UnavailableError } from '../../src/main/index.js';
+import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
+import { BridgedState, type BridgedStateOptions, ProtocolError, UnavailableError } from '../../src/main/index.js';
 import { startBridgeServer } from '../../src/server/index.js';
 import { within } from '../../src/testing/within.js';
 import { Certificates } from '../support/certificates.js';
@@ -60,6 +61,18 @@ interface Misfit {
   readonly says: RegExp;
   /** Of the cause. */
   readonly code: RegExp;
+}
+
+/** Another program that speaks gRPC. */
+async function foreignGrpc(): Promise<string> {
+  const server = new GrpcServer();
+  const port = await new Promise<number>((resolve, reject) =>
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error === null ? resolve(bound) : reject(error),
+    ),
+  );
+  after(() => server.forceShutdown());
+  return `127.0.0.1:${port}`;
 }
 
 const hangUp = (): NetServer => createServer((socket) => void socket.on('error', () => undefined).destroy());
@@ -171,6 +184,31 @@ describe('a state that cannot connect says why', () => {
       }
     });
   }
+
+  test('endpoints behind which is something else do not keep it from the bridge server among them', async () => {
+    const http1 = await listening(createHttpServer((_, response) => response.end('hello')) as NetServer);
+    const others = [http1, await listening(hangUp()), await foreignGrpc()];
+    const found = await starting();
+    for (const wrong of [...others.map((other) => [other]), others]) {
+      for (const endpoints of [
+        [...wrong, found],
+        [found, ...wrong],
+      ]) {
+        await using state = await BridgedState.open({ endpoints, sessionId: endpoints.join(), workers: 0 });
+        await state.registerVariable('a', 'integer', 1);
+      }
+    }
+    const opening = BridgedState.open({
+      endpoints: [...others].reverse(),
+      workers: 0,
+      limits: { connectTimeoutMs: 3_000 },
+    });
+    // The one that says the most.
+    await assert.rejects(
+      opening,
+      (error: unknown) => error instanceof ProtocolError && /no bridge server/.test(error.message),
+    );
+  });
 
   test('mutual TLS, the authority with CRLF and words before it, connect', async () => {
     const endpoint = await starting({ ...own, ca });

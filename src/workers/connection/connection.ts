@@ -5,7 +5,7 @@
  */
 import type { Deadlines } from '../../shared/deadlines.js';
 import { deadlineOf } from '../../shared/deadlines.js';
-import { BridgeError, UnavailableError, UnsupportedError } from '../../shared/errors.js';
+import { BridgeError, ProtocolError, UnavailableError, UnsupportedError } from '../../shared/errors.js';
 import type { Logger } from '../../shared/logger.js';
 import type { BridgeConfig } from '../../shared/port/commands.js';
 import { systemClock, systemRandom } from '../../shared/system-clock.js';
@@ -126,7 +126,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
 
   /** First contact: the session is there afterwards. @throws BridgeError when no endpoint takes us, unless it `keepsTrying` */
   async open(keepsTrying: boolean): Promise<ServerFacts> {
-    let lastError: unknown;
+    let failure: unknown;
     for (let tries = this.#rotation.size; tries > 0; tries -= 1) {
       try {
         await this.#connect();
@@ -135,14 +135,16 @@ export class Connection implements CarrierOwner, WatchdogOwner {
         this.#openWaiting();
         return this.facts;
       } catch (error) {
-        lastError = error;
-        // A server that answers has spoken for all: its refusal is no reason to ask another.
-        if (!keepsTrying && !(error instanceof UnavailableError)) throw error;
+        const isOther = error instanceof ProtocolError;
+        // Of several reasons the one that says most: that something answers, and is no bridge server.
+        if (isOther || !(failure instanceof ProtocolError)) failure = error;
+        // A bridge server that answers has spoken for all: its refusal is no reason to ask another.
+        if (!keepsTrying && !isOther && !(error instanceof UnavailableError)) throw error;
         this.#rotation.advance();
         this.#renewPool();
       }
     }
-    if (!keepsTrying) throw lastError;
+    if (!keepsTrying) throw failure;
     this.#deadlines.schedule(this.#attempt, this.#unit.handleAttemptFailed(systemClock.nowMs(), systemRandom));
     return this.facts;
   }
