@@ -1,12 +1,12 @@
 /**
  * `watch NAME|PATTERN…`: a line per update until `--count`, Ctrl-C, or the end of whoever reads. Path: dispatcher -> [watch] -> output.
- * It works with any server of the published contract, which has no patterns. So one watches what matches when it starts, and the session is
+ * It works with any server of the published contract, which has no patterns. There one watches what matches when it starts, and the session is
  * listed again every second: what has come since is watched from then on and told with its present value first, as `initial`. No set of a variable is lost after that line.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { BridgedState, UpdateMetadata, VariableValue, WatchOptions } from '../main/index.js';
-import { BridgeError } from '../shared/errors.js';
-import { isWildcard } from '../shared/values/identifier.js';
+import type { BridgedState, UpdateMetadata, VariableValue, WatchOptions, WatchTarget } from '../main/index.js';
+import { BridgeError, UnsupportedError } from '../shared/errors.js';
+import { compileWildcard, isWildcard } from '../shared/values/identifier.js';
 import type { ClientOptions, Transport } from './client.js';
 import { withState } from './client.js';
 import type { Output } from './output.js';
@@ -49,7 +49,7 @@ class WatchCommand {
   readonly #options: WatchCommandOptions;
   readonly #output: Output;
   readonly #over = new AbortController();
-  /** Watched now; a deleted one leaves, and comes back as a new variable when it is listed again. */
+  /** Watched by name now; a deleted one leaves, and comes back as a new variable when it is listed again. */
   readonly #watched = new Set<string>();
   /** Lines of before `ready` was printed: at most the initial values. */
   #early: string[] | undefined = [];
@@ -76,25 +76,57 @@ class WatchCommand {
   async untilEnd(): Promise<void> {
     const { includeInitial = false } = this.#options;
     const refs: string[] = [];
-    if (this.#names.length > 0) refs.push(await this.#watch(this.#names, { includeInitial }));
-    const matching = await this.#listNew();
-    // One of them may be gone by now; it is no mistake of the caller's.
-    if (matching.length > 0) refs.push(await this.#watch(matching, { includeInitial, missing: 'wait' }));
+    const names = await this.#namesAlone();
+    if (names.length > 0) refs.push(await this.#watchNames(names, { includeInitial }));
+    const isListing = this.#patterns.length > 0 && !(await this.#watchPatterns(refs, includeInitial));
+    if (isListing) {
+      const matching = await this.#listNew();
+      // One of them may be gone by now; it is no mistake of the caller's.
+      if (matching.length > 0) refs.push(await this.#watchNames(matching, { includeInitial, missing: 'wait' }));
+    }
     this.#sayReady(refs[0]);
     const { signal } = this.#over;
     const over = new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
       else signal.addEventListener('abort', () => resolve());
     });
-    const following =
-      this.#patterns.length === 0 ? undefined : this.#followPatterns().catch((error) => this.end(error));
+    const following = isListing ? this.#followPatterns().catch((error) => this.end(error)) : undefined;
     await over;
     await following;
     if (this.#error !== undefined) throw this.#error;
   }
 
-  async #watch(names: readonly string[], options: WatchOptions): Promise<string> {
+  /** Those that no pattern watches, too. @throws VariableNotFoundError */
+  async #namesAlone(): Promise<readonly string[]> {
+    const matches = this.#patterns.map((pattern) => compileWildcard(pattern));
+    const isMatched = (name: string): boolean => matches.some((fits) => fits(name));
+    // A pattern waits for what is not there, a name does not.
+    await Promise.all(this.#names.filter(isMatched).map((name) => this.#state.getVariable(name)));
+    return this.#names.filter((name) => !isMatched(name));
+  }
+
+  /** False where the server knows no patterns. */
+  async #watchPatterns(refs: string[], includeInitial: boolean): Promise<boolean> {
+    try {
+      refs.push(await this.#watch({ pattern: this.#patterns }, { includeInitial }));
+      return true;
+    } catch (error) {
+      if (error instanceof UnsupportedError) return false;
+      throw error;
+    }
+  }
+
+  async #watchNames(names: readonly string[], options: WatchOptions): Promise<string> {
     for (const name of names) this.#watched.add(name);
+    try {
+      return await this.#watch(names, options);
+    } catch (error) {
+      for (const name of names) this.#watched.delete(name);
+      throw error;
+    }
+  }
+
+  async #watch(target: WatchTarget, options: WatchOptions): Promise<string> {
     // A watch that cannot be opened stops too; that is told by what is thrown.
     let isOpen = false;
     let hasStopped = false;
@@ -102,20 +134,15 @@ class WatchCommand {
       hasStopped = true;
       if (isOpen) this.#handleStopped();
     };
-    try {
-      const { ref } = await this.#state.watchVariables(names, this.#show, {
-        ...options,
-        onError: (error) => isOpen && this.end(error),
-        onState: (state) => (state === 'stopped' ? handleStopped() : this.#handleState(state)),
-      });
-      isOpen = true;
-      this.#runningWatches += 1;
-      if (hasStopped) this.#handleStopped();
-      return ref;
-    } catch (error) {
-      for (const name of names) this.#watched.delete(name);
-      throw error;
-    }
+    const { ref } = await this.#state.watchVariables(target, this.#show, {
+      ...options,
+      onError: (error) => isOpen && this.end(error),
+      onState: (state) => (state === 'stopped' ? handleStopped() : this.#handleState(state)),
+    });
+    isOpen = true;
+    this.#runningWatches += 1;
+    if (hasStopped) this.#handleStopped();
+    return ref;
   }
 
   readonly #show = (
@@ -139,10 +166,15 @@ class WatchCommand {
 
   #sayReady(ref: string | undefined): void {
     if (this.#options.json === true) this.#output.line(jsonOf({ event: 'ready', ref: ref ?? null }));
-    else
-      this.#say(
-        `watching ${this.#watched.size === 1 ? '1 variable' : `${this.#watched.size} variables`}, Ctrl-C ends it`,
-      );
+    else {
+      const { size } = this.#watched;
+      const variables = size === 1 ? '1 variable' : `${size} variables`;
+      const what = [
+        ...(size > 0 ? [variables] : []),
+        ...(this.#patterns.length > 0 ? [`what fits ${this.#patterns.join(', ')}`] : []),
+      ];
+      this.#say(`watching ${what.join(' and ')}, Ctrl-C ends it`);
+    }
     const early = this.#early ?? [];
     this.#early = undefined;
     for (const line of early) this.#output.line(line);
@@ -181,7 +213,7 @@ class WatchCommand {
       try {
         const names = await this.#listNew();
         if (signal.aborted) return;
-        if (names.length > 0) await this.#watch(names, { includeInitial: true, missing: 'wait' });
+        if (names.length > 0) await this.#watchNames(names, { includeInitial: true, missing: 'wait' });
       } catch (error) {
         if (signal.aborted) return;
         if (!(error instanceof BridgeError && PASSING_FAILURES.includes(error.code))) throw error;

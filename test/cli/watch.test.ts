@@ -3,6 +3,7 @@ import { after, before, describe, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
 import { CommandProcess, runHere, startServe } from '../support/command-line.js';
 import { within } from '../support/deadline.js';
+import { PassingServer } from '../support/passing-server.js';
 
 const FIELDS = [
   ...['identifier', 'old', 'new', 'version', 'missed', 'initial', 'resync', 'deleted', 'source', 'timestamp'],
@@ -97,7 +98,7 @@ describe('watch', () => {
     assert.match(stderr, /^bridged-state: Variable not found: not-there[^\n]*\n$/);
   });
 
-  test('a pattern watches what matches now and what comes later, which is told as initial first', async () => {
+  test('a pattern watches what matches now and what comes later, from its registration on', async () => {
     await state.registerVariable('p.now', 'integer', 1);
     await state.registerVariable('other', 'integer', 1);
     const watch = await startReady('p.*');
@@ -107,7 +108,7 @@ describe('watch', () => {
     assert.deepEqual([first.identifier, first.new, first.initial], ['p.now', 2, false]);
     await state.registerVariable('p.later', 'integer', 10);
     const later = await watch.json();
-    assert.deepEqual([later.identifier, later.old, later.new, later.initial], ['p.later', null, 10, true]);
+    assert.deepEqual([later.identifier, later.old, later.new, later.initial], ['p.later', null, 10, false]);
     await state.setVariable('p.later', 11);
     const next = await watch.json();
     assert.deepEqual([next.old, next.new, next.version, next.initial], [10, 11, 2, false]);
@@ -130,9 +131,38 @@ describe('watch', () => {
     assert.equal((await watch.end()).exitCode, 0);
   });
 
-  test('a pattern that nothing matches is ready without a ref and waits', async () => {
-    const watch = start('nothing.*', '--json', '--count', '1');
-    assert.deepEqual(await watch.json(), { event: 'ready', ref: null });
+  test('what comes and goes at once is told by a pattern, and a variable that is named as well once', async () => {
+    await state.registerVariable('brief.1', 'integer', 1);
+    const watch = await startReady('brief.1', 'brief.*', '?rief.2', '--count', '5');
+    await state.setVariable('brief.1', 2);
+    await state.registerVariable('brief.2', 'integer', 3);
+    await state.setVariable('brief.2', 4);
+    await state.deleteVariable('brief.2');
+    await state.deleteVariable('brief.1');
+    const { exitCode, stdout } = await watch.end();
+    const lines = stdout
+      .trimEnd()
+      .split('\n')
+      .slice(-5)
+      .map((line) => JSON.parse(line));
+    assert.deepEqual(
+      lines.map(({ identifier, old, new: now, deleted }) => [identifier, old, now, deleted]),
+      [
+        ['brief.1', 1, 2, null],
+        ['brief.2', null, 3, null],
+        ['brief.2', 3, 4, null],
+        ['brief.2', 4, null, 'deleted'],
+        ['brief.1', 2, null, 'deleted'],
+      ],
+    );
+    assert.equal(exitCode, 0);
+    const { exitCode: missing, stderr } = await start('brief.9', 'brief.*').end();
+    assert.equal(missing, 1);
+    assert.match(stderr, /^bridged-state: Variable not found: brief\.9/);
+  });
+
+  test('a pattern that nothing matches waits', async () => {
+    const watch = await startReady('nothing.*', '--count', '1');
     await state.registerVariable('nothing.1', 'integer', 1);
     assert.equal((await watch.json()).identifier, 'nothing.1');
     assert.equal((await watch.end()).exitCode, 0);
@@ -205,5 +235,23 @@ test('a watch goes on when its server comes back on the same port, and tells wha
     await serve.kill();
     await second?.kill();
     await watch?.kill();
+  }
+});
+
+test('a pattern of a server that knows none is listed: what comes later is told with its present value first', async () => {
+  const { serve, endpoint, line } = await startServe('--log-level', 'silent');
+  await using foreign = await PassingServer.start(line.port as number, { isForeign: true });
+  await runHere(['register', 'now', 'integer', '1', '--endpoint', endpoint]);
+  const watch = new CommandProcess(['watch', '*', '--json', '--endpoint', `127.0.0.1:${foreign.port}`]);
+  try {
+    assert.equal((await watch.json()).event, 'ready');
+    await runHere(['register', 'later', 'integer', '5', '--endpoint', endpoint]);
+    const update = await watch.json();
+    assert.deepEqual([update.identifier, update.old, update.new, update.initial], ['later', null, 5, true]);
+    watch.signal('SIGTERM');
+    assert.equal((await watch.end()).exitCode, 0);
+  } finally {
+    await watch.kill();
+    await serve.kill();
   }
 });
