@@ -37,6 +37,24 @@ withRedis('a Redis that refuses', () => {
       assert.equal(await state.setVariable('v', 1), 2);
     });
 
+    test('is not ready for as long as it is paused for writes, though nobody sets and it answers all else', async () => {
+      const redis = await startRedis();
+      const { state, readyz } = await startServer(redis.url, '--behind-ms', '1000');
+      await state.registerVariable('v', 'integer', 0);
+      await redis.command('CLIENT', 'PAUSE', '60000', 'WRITE');
+      await until(async () => (await readyz()).status === 503, 'a word of it');
+      const before = await reads(redis);
+      await until(async () => {
+        assert.equal((await readyz()).status, 503);
+        return (await reads(redis)) > before + 3;
+      }, 'reads of the log');
+      assert.equal(await state.getVariable('v'), 0);
+      await assert.rejects(state.setVariable('v', 1), { code: 'UNKNOWN_OUTCOME' });
+      await redis.command('CLIENT', 'UNPAUSE');
+      await until(async () => (await readyz()).status === 200, 'the end of it');
+      assert.equal(await state.setVariable('v', 2), 2);
+    });
+
     test('is told by the log without values and passwords', async () => {
       const redis = await startRedisOnPort();
       await redis.command('ACL', 'SETUSER', 'bridge', 'on', '>hidden-word', '~*', '&*', '+@all');

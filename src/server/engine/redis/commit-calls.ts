@@ -141,6 +141,11 @@ export class CommitCalls {
     if (this.isTaken) this.#host.handleAnswer();
   }
 
+  /** It did not answer something that may write: a call that changes nothing has to be taken before it counts as there. */
+  doubt(bucket: Bucket): void {
+    this.#refused.add(bucket);
+  }
+
   /** What Redis does not answer is not asked again. */
   beginClose(): void {
     this.#isClosing = true;

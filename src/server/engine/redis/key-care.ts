@@ -34,6 +34,8 @@ export interface CareHost {
   handleLost(bucket: number): void;
   /** It is not there any more, and nothing says that somebody deleted it. */
   handleEnded(replica: SessionReplica): void;
+  /** Redis did not answer in time whether it is whole. */
+  handleSilence(bucket: number): void;
   /** The first key of another program was found, or another one is now; undefined: there is none any more. */
   handleForeign(error: EngineFormatError | undefined): void;
 }
@@ -145,7 +147,12 @@ export class KeyCare {
       else ids.push(sessionId);
     }
     for (const [bucket, ids] of byBucket) {
-      if (!this.isBlocked(bucket)) await this.#mendIn(bucket, ids, false).catch(ignore);
+      if (this.isBlocked(bucket)) continue;
+      try {
+        await this.#mendIn(bucket, ids, false);
+      } catch (error) {
+        if (redisRefusalOf(error) === undefined) this.#host.handleSilence(bucket);
+      }
     }
     if (!this.hasForeign) await this.#host.checkRoots().catch(ignore);
   }

@@ -214,6 +214,7 @@ export class RedisEngine implements Engine {
       checkRoots: () => this.#checkRoots(),
       handleLost: (number) => this.#tail?.look(number),
       handleEnded: (replica) => void this.#reload(replica, undefined),
+      handleSilence: (number) => this.#asking().doubt(this.#bucket(number)),
       handleForeign: (error) => this.#handleForeign(error),
     });
     const { meta } = this.#keys;
