@@ -9,11 +9,12 @@ import { BridgedState } from '../../src/main/index.js';
 import { bucketOf } from '../../src/server/engine/redis/keys.js';
 import { until, within } from '../../src/testing/within.js';
 import { type CommandProcess, startServe } from '../support/command-line.js';
-import { closeRedis, type RedisServer, startRedis, withRedis } from '../support/redis-server.js';
+import { RedisCluster } from '../support/redis-cluster.js';
+import { closeRedis, startRedis, withRedis } from '../support/redis-server.js';
 
 withRedis('keys that are damaged by hand', () => {
   describe('keys that are damaged by hand', () => {
-    let redis: RedisServer;
+    let redis: Redis;
     let servers: readonly Server[];
     const open = (name: string): Promise<House> => House.open(redis, servers, name);
     before(async () => {
@@ -56,6 +57,16 @@ withRedis('keys that are damaged by hand', () => {
       await house.goOn({ a: 'lost', b: 'resync' });
     });
 
+    test('the outcomes of a link of another program are refused by name, and all of other links go on', async () => {
+      const house = await open('window');
+      const [key] = (await house.windows()) as [string];
+      await house.redis('SET', key, 'of somebody else');
+      await untilRefused(house.states[0]!, key, 's');
+      assert.ok((await house.states[1]!.setVariable('a', 6)) > 0);
+      await house.redis('DEL', key);
+      await house.goOn(GOES_ON);
+    });
+
     test('a time to live that is deleted begins again', async () => {
       const house = await open('living');
       const [state] = house.states as [BridgedState];
@@ -64,25 +75,8 @@ withRedis('keys that are damaged by hand', () => {
       await until(async () => (await state.listVariables()).every(({ name }) => name !== 'short'), 'the end of it');
     });
 
-    test('keys of another program are refused by name, and servers are not ready, until they are gone', async () => {
-      const houses = await each(FOREIGN, async ([kind]) => {
-        const house = await open(`foreign ${kind}`);
-        await house.redis('SET', house.key(kind), 'of somebody else');
-        for (const state of house.states) await untilRefused(state, house.key(kind), kind);
-        return house;
-      });
-      for (const server of servers) {
-        assert.match(await server.readyz(), /lost: key .* is of another program.* DEL or RENAME it/);
-        assert.match(server.serve.stderr, /engine lost: key .* is of another program/);
-      }
-      await each([...FOREIGN.entries()], async ([place, [kind, outcome]]) => {
-        const house = houses[place]!;
-        assert.match(await house.redis('GET', house.key(kind)), /of somebody else/);
-        await house.redis('DEL', house.key(kind));
-        await house.goOn(outcome);
-      });
-      for (const server of servers) await until(async () => (await server.readyz()) === 'ready', 'the end of it');
-    });
+    test('keys of another program are refused by name, and servers are not ready, until they are gone', () =>
+      refuseForeign(FOREIGN, servers, open));
 
     test('what all servers read is written again, or named', async () => {
       const house = await open('roots');
@@ -107,6 +101,45 @@ withRedis('keys that are damaged by hand', () => {
   });
 });
 
+withRedis('keys in a cluster that are damaged by hand', () => {
+  describe('keys in a cluster that are damaged by hand', () => {
+    after(async () => {
+      for (const close of closers.splice(0).reverse()) await close();
+      await closeRedis();
+    });
+
+    test('are made good, told and refused like those of one Redis', async () => {
+      const redis = clusterOf(await RedisCluster.start());
+      const servers = await Promise.all([startServer(redis), startServer(redis)]);
+      const open = (name: string): Promise<House> => House.open(redis, servers, name);
+      const some = DAMAGES.filter(([name]) => /^(head is|s is|n lacks|r lacks|v lacks|log has)/.test(name));
+      await each(some, async ([name, outcome, damage]) => {
+        const house = await open(name);
+        await damage(house);
+        await house.goOn(outcome);
+      });
+      const foreign = FOREIGN.filter(([kind]) => /^(head|log|s|r)$/.test(kind));
+      await refuseForeign(foreign, servers, open);
+    });
+  });
+});
+
+/** Whoever answers for a key. */
+interface Redis {
+  readonly url: string;
+  command(...words: string[]): Promise<string>;
+}
+
+function clusterOf(cluster: RedisCluster): Redis {
+  return {
+    url: cluster.url,
+    command: async (...words) => {
+      const answers = await Promise.all(cluster.primaries.map((primary) => primary.command(...words)));
+      return answers.find((answer) => !answer.startsWith('-MOVED'))!;
+    },
+  };
+}
+
 /** What becomes of a variable at the watches of both servers. */
 type Fate = 'goes on' | 'resync' | 'lost';
 type Outcome = Readonly<Record<'a' | 'b', Fate>>;
@@ -129,6 +162,7 @@ const DAMAGES: readonly (readonly [string, Outcome, (house: House) => Promise<un
   ['v is deleted', ALL_LOST, del('v')],
   ['x is deleted', GOES_ON, del('x')],
   ['g is deleted', GOES_ON, del('g')],
+  ['w is deleted', GOES_ON, async (house) => house.redis('DEL', ...(await house.windows()))],
   ['all of it is deleted', ALL_LOST, (house) => house.redis('DEL', ...['s', 'n', 'r', 'v', 'x', 'g'].map(house.key))],
   ['s lacks its revision', ALL_LOST, delField('s', 'revision')],
   ['s lacks its life', ALL_LOST, delField('s', 'life')],
@@ -156,6 +190,31 @@ const FOREIGN: readonly (readonly [string, Outcome])[] = [
   ...['s', 'r', 'v'].map((kind) => [kind, ALL_LOST] as const),
 ];
 
+/** Replaces each, and deletes what it was replaced by. */
+async function refuseForeign(
+  foreign: typeof FOREIGN,
+  servers: readonly Server[],
+  open: (name: string) => Promise<House>,
+): Promise<void> {
+  const houses = await each(foreign, async ([kind]) => {
+    const house = await open(`foreign ${kind}`);
+    await house.redis('SET', house.key(kind), 'of somebody else');
+    for (const state of house.states) await untilRefused(state, house.key(kind), kind);
+    return house;
+  });
+  for (const server of servers) {
+    assert.match(await server.readyz(), /lost: key .* is of another program.* DEL or RENAME it/);
+    assert.match(server.serve.stderr, /engine lost: key .* is of another program/);
+  }
+  await each([...foreign.entries()], async ([place, [kind, outcome]]) => {
+    const house = houses[place]!;
+    assert.match(await house.redis('GET', house.key(kind)), /of somebody else/);
+    await house.redis('DEL', house.key(kind));
+    await house.goOn(outcome);
+  });
+  for (const server of servers) await until(async () => (await server.readyz()) === 'ready', 'the end of it');
+}
+
 interface Told {
   readonly name: 'a' | 'b';
   readonly value: unknown;
@@ -180,13 +239,13 @@ class House {
   /** Of all watches. */
   readonly errors: string[] = [];
   readonly #told: Told[][] = [];
-  readonly #redis: RedisServer;
+  readonly #redis: Redis;
   /** Registered again. */
   readonly #again = new Set<string>();
   #before: number[] = [];
   #round = 0;
 
-  static async open(redis: RedisServer, servers: readonly Server[], name: string): Promise<House> {
+  static async open(redis: Redis, servers: readonly Server[], name: string): Promise<House> {
     let sessionId = name.replaceAll(' ', '-');
     while (taken.has(bucketOf(sessionId))) sessionId += '.';
     taken.add(bucketOf(sessionId));
@@ -195,7 +254,7 @@ class House {
     return house;
   }
 
-  private constructor(redis: RedisServer, sessionId: string, states: readonly BridgedState[]) {
+  private constructor(redis: Redis, sessionId: string, states: readonly BridgedState[]) {
     this.#redis = redis;
     this.sessionId = sessionId;
     this.states = states;
@@ -229,6 +288,12 @@ class House {
     const ofBucket = ['head', 'log', 'sessions'].includes(kind);
     return `bs:{b${bucketOf(this.sessionId)}}:${kind}${ofBucket ? '' : `:${this.sessionId}`}`;
   };
+
+  /** Of what its links set: one by now. */
+  async windows(): Promise<string[]> {
+    const said = await this.redis('KEYS', this.key('w').replace(this.sessionId, '*'));
+    return said.split('\r\n').filter((line) => line.startsWith('bs:'));
+  }
 
   async redis(...words: string[]): Promise<string> {
     const said = await this.#redis.command(...words);
@@ -305,7 +370,7 @@ class House {
 const taken = new Set<number>();
 const closers: (() => unknown)[] = [];
 
-async function startServer(redis: RedisServer): Promise<Server> {
+async function startServer(redis: Redis): Promise<Server> {
   const { serve, endpoint, line } = await startServe('--engine', redis.url, '--admin-port', '0', '--log-level', 'warn');
   closers.push(() => {
     if (process.env.SHOW) console.error(serve.stderr);

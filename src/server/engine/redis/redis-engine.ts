@@ -484,7 +484,10 @@ export class RedisEngine implements Engine {
     const key = `${prefix}w:${link}`;
     // Where all is lost that was told until then, so is what its sets have done.
     const since = this.#replicas.get(sessionId)?.beganAnewIn ?? 0;
-    const asked = this.#evaluate(OPEN_WINDOW, key, [key, WINDOW_MS, answered, since], [key]);
+    const asked = this.#evaluate(OPEN_WINDOW, key, [key, WINDOW_MS, answered, since], [key]).catch(async (error) => {
+      const foreign = redisRefusalOf(error) === 'foreign';
+      throw (foreign && (await this.#care!.findForeign([sessionId], [link]).catch(ignore))) || error;
+    });
     const said = (await this.#answerTo(asked)) as Buffer[];
     return said.length === 0 ? undefined : windowOf(link, said, since);
   }
