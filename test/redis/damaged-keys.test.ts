@@ -59,12 +59,42 @@ withRedis('keys that are damaged by hand', () => {
 
     test('the outcomes of a link of another program are refused by name, and all of other links go on', async () => {
       const house = await open('window');
-      const [key] = (await house.windows()) as [string];
-      await house.redis('SET', key, 'of somebody else');
-      await untilRefused(house.states[0]!, key, 's');
-      assert.ok((await house.states[1]!.setVariable('a', 6)) > 0);
-      await house.redis('DEL', key);
+      const windows = await house.windows();
+      for (const key of windows) await house.redis('SET', key, 'of somebody else');
+      for (const state of house.states) await untilRefused(state, house.key('w').replace(house.sessionId, ''), 's');
+      assert.ok((await (await clientOf(servers[0]!, house.sessionId)).setVariable('a', 6)) > 0);
+      await house.redis('DEL', ...windows);
       await house.goOn(GOES_ON);
+    });
+
+    test('is found though nobody sets', async () => {
+      const house = await open('quiet');
+      const forks = await Promise.all(servers.map((server) => server.metric('forks')));
+      await house.redis('DEL', house.key('s'));
+      for (const [place, server] of servers.entries())
+        await until(async () => (await server.metric('forks')) > forks[place]!, 'what is lost');
+      await house.goOn(ALL_LOST);
+    });
+
+    test('a value that no server can read is told once, until its session is deleted', async () => {
+      const house = await open('unreadable');
+      await house.redis('EVAL', CUT_SHORT, '1', house.key('v'), house.id);
+      // Makes them read it.
+      await house.redis('HDEL', house.key('n'), 'b');
+      await house.redis('HINCRBY', house.key('s'), 'revision', '-1');
+      const sentence = new RegExp(`session "${house.sessionId}" cannot be read .* DEL ${house.key('s')},`);
+      for (const server of servers)
+        await until(async () => sentence.test(await server.readyz()), 'why it is not ready');
+      const before = await reads(redis);
+      await until(async () => {
+        for (const server of servers) assert.match(await server.readyz(), sentence);
+        return (await reads(redis)) > before + 5;
+      }, 'reads of the logs');
+      await house.redis('DEL', house.key('s'));
+      for (const server of servers) await until(async () => (await server.readyz()) === 'ready', 'the end of it');
+      await house.goOn(ALL_LOST);
+      for (const { serve } of servers)
+        assert.equal(serve.stderr.split('\n').filter((line) => sentence.test(JSON.parse(line || '{}').msg)).length, 1);
     });
 
     test('a time to live that is deleted begins again', async () => {
@@ -289,7 +319,7 @@ class House {
     return `bs:{b${bucketOf(this.sessionId)}}:${kind}${ofBucket ? '' : `:${this.sessionId}`}`;
   };
 
-  /** Of what its links set: one by now. */
+  /** Of what its links set, and its servers. */
   async windows(): Promise<string[]> {
     const said = await this.redis('KEYS', this.key('w').replace(this.sessionId, '*'));
     return said.split('\r\n').filter((line) => line.startsWith('bs:'));
@@ -367,6 +397,9 @@ class House {
   }
 }
 
+/** All but the last bytes of a value. */
+const CUT_SHORT = `local record = redis.call('HGET', KEYS[1], ARGV[1])
+return redis.call('HSET', KEYS[1], ARGV[1], string.sub(record, 1, #record - 3))`;
 const taken = new Set<number>();
 const closers: (() => unknown)[] = [];
 
@@ -396,6 +429,11 @@ async function clientOf({ endpoint }: Server, sessionId: string): Promise<Bridge
   return state;
 }
 
+/** Of logs, by all servers. */
+async function reads(redis: Redis): Promise<number> {
+  return Number(/cmdstat_xread:calls=(\d+)/.exec(await redis.command('INFO', 'commandstats'))?.[1] ?? 0);
+}
+
 /** All of them at once: each failure by itself. */
 async function each<T, U>(cases: readonly T[], run: (one: T) => Promise<U>): Promise<U[]> {
   const ends = await Promise.allSettled(cases.map(run));
@@ -408,9 +446,13 @@ async function each<T, U>(cases: readonly T[], run: (one: T) => Promise<U>): Pro
 async function untilRefused(state: BridgedState, key: string, kind: string): Promise<void> {
   const isOfSets = ['head', 'log', 's', 'v'].includes(kind);
   const write = () => (isOfSets ? state.setVariable('a', 5) : state.registerVariable('other', 'integer', 0));
+  const said = new Set<string>();
   const refused = async (): Promise<boolean> => {
     const error = (await write().then(String, (reason: unknown) => reason)) as { code?: string };
-    return error.code === 'ENGINE_FORMAT' && String(error).includes(`key ${key} `);
+    said.add(String(error));
+    return error.code === 'ENGINE_FORMAT' && String(error).includes(`key ${key}`);
   };
-  await until(refused, `a refusal that names ${key}`);
+  await until(refused, `a refusal that names ${key}`).catch((error: Error) => {
+    throw new Error(`${error.message}, but ${[...said]}`);
+  });
 }

@@ -53,6 +53,8 @@ interface Foreign {
 export class KeyCare {
   readonly #host: CareHost;
   readonly #foreign = new Map<string, Foreign>();
+  /** By their sessions, whose keys have the right types. */
+  readonly #unreadable = new Map<string, EngineFormatError>();
   readonly #closing = new AbortController();
   /** The last that was looked at. */
   #last = '';
@@ -67,9 +69,9 @@ export class KeyCare {
     return this.#mends;
   }
 
-  /** Of another program. */
+  /** Somebody has to mend something. */
   get hasForeign(): boolean {
-    return this.#foreign.size > 0;
+    return this.#first !== undefined;
   }
 
   isForeign(key: string): boolean {
@@ -80,6 +82,25 @@ export class KeyCare {
   isBlocked(bucket: number): boolean {
     for (const one of this.#foreign.values()) if (one.bucket === bucket && one.sessionId === undefined) return true;
     return false;
+  }
+
+  /** It has what no server would write, or a key of another program. */
+  handleUnreadable(sessionId: string, error: EngineFormatError): void {
+    if (this.#unreadable.has(sessionId)) return;
+    this.#unreadable.set(sessionId, error);
+    this.#host.handleForeign(error);
+  }
+
+  /** It can be read again, or is gone. */
+  handleRead(sessionId: string): void {
+    if (this.#unreadable.delete(sessionId)) this.#host.handleForeign(this.#first);
+  }
+
+  /** The first thing that somebody has to mend. */
+  get #first(): EngineFormatError | undefined {
+    const [foreign] = this.#foreign.values();
+    const [unreadable] = this.#unreadable.values();
+    return foreign?.error ?? unreadable;
   }
 
   run(): void {
@@ -191,12 +212,14 @@ export class KeyCare {
     const [generation, ...states] = [reply[0], ...reply.slice(1).map(String)] as [number, ...Mended[]];
     for (const [place, state] of states.entries()) this.#say(sessionIds[place]!, state);
     const isLost = states.some((state) => state === 'lost' || state === 'some');
-    if (isLost || Number(generation) !== generationOf(bucket)) handleLost(bucket);
-    else {
-      for (const [place, state] of states.entries()) {
-        const replica = held[place];
-        if (state === 'none' && replica !== undefined && !replica.isOver) handleEnded(replica);
-      }
+    if (isLost || Number(generation) !== generationOf(bucket)) {
+      handleLost(bucket);
+      // Another server was faster.
+      return states.map((state) => (state === 'none' ? 'lost' : state));
+    }
+    for (const [place, state] of states.entries()) {
+      const replica = held[place];
+      if (state === 'none' && replica !== undefined && !replica.isOver) handleEnded(replica);
     }
     return states;
   }
@@ -219,8 +242,7 @@ export class KeyCare {
     if (error === undefined) {
       if (known === undefined) return undefined;
       this.#foreign.delete(key);
-      const [next] = this.#foreign.values();
-      this.#host.handleForeign(next?.error);
+      this.#host.handleForeign(this.#first);
       // It may have been one of ours before.
       if (known.bucket !== undefined) this.#host.handleLost(known.bucket);
       return undefined;

@@ -95,6 +95,8 @@ export class RedisEngine implements Engine {
   readonly #heads = new Map<string, Promise<void>>();
   /** Whose keys are looked at. */
   readonly #suspects = new Set<SessionReplica>();
+  /** That are read again later. */
+  readonly #unreadable = new Set<SessionReplica>();
   #primaries: Primaries | undefined;
   #calls: CommitCalls | undefined;
   #tail: BucketTail | undefined;
@@ -657,9 +659,10 @@ export class RedisEngine implements Engine {
 
   /** Some of what this server told of it is lost: another takes its place, and whoever watches comes back to hear what it has seen of that. */
   #fork(replica: SessionReplica, kept: KeptSession | undefined): void {
+    const next = kept === undefined ? undefined : this.#makeReplica(replica.id, kept);
     this.#forks += 1;
     this.#forget(replica);
-    if (kept !== undefined) this.#addReplica(replica.id, kept);
+    if (next !== undefined) this.#addReplica(next);
     replica.abandon();
     this.#opened().handleFork?.(replica.id);
   }
@@ -708,29 +711,60 @@ export class RedisEngine implements Engine {
     }
   }
 
-  /** `isAfterBreak`: one that is not there any more was lost rather than ended. */
+  /** `isAfterBreak`: one that is not there any more was lost rather than ended. Resolves when it is done, or when somebody has to mend something first. */
   async #reload(replica: SessionReplica, commit: LoggedCommit | undefined, isAfterBreak = false): Promise<void> {
+    while (!this.#loading.has(replica.id)) {
+      try {
+        await this.#reloadOnce(replica, commit, isAfterBreak);
+        this.#care!.handleRead(replica.id);
+        return;
+      } catch (error) {
+        if (this.#stage === 'closed') return;
+        if (error instanceof EngineFormatError) {
+          // Sessions beside it go on meanwhile.
+          this.#care!.handleUnreadable(replica.id, error);
+          if (this.#unreadable.has(replica)) return;
+          this.#unreadable.add(replica);
+          void pause(MENDED_MS).then(() => {
+            this.#unreadable.delete(replica);
+            return this.#reload(replica, commit, isAfterBreak);
+          });
+          return;
+        }
+        this.#handleAway(error);
+        await pause(RETRY_MS);
+      }
+    }
+  }
+
+  async #reloadOnce(replica: SessionReplica, commit: LoggedCommit | undefined, isAfterBreak: boolean): Promise<void> {
     const { id } = replica;
-    if (this.#loading.has(id)) return;
     const behind: LoggedCommit[] = commit === undefined ? [] : [commit];
     this.#loading.set(id, behind);
     try {
       const kept = await this.#keptOf(id);
+      const isLost =
+        kept === undefined ? isAfterBreak || (await this.#care!.mend(id)) === 'lost' : replica.hasLost(kept);
       const nowMs = this.#opened().nowMs();
-      if (kept === undefined ? isAfterBreak : replica.hasLost(kept)) this.#fork(replica, kept);
+      // Another look may have been faster.
+      if (replica.isOver) return;
+      if (isLost) this.#fork(replica, kept);
       else if (kept === undefined || kept.life !== replica.life) this.#end(replica, nowMs);
       else {
-        replica.catchUp(kept, nowMs);
+        this.#catchUp(replica, kept, nowMs);
         this.#histories?.add(bucketOf(id), replica);
       }
+    } finally {
       this.#loading.delete(id);
-      for (const one of behind) this.#handleLogged(one);
-    } catch (error) {
-      this.#loading.delete(id);
-      this.#handleAway(error as Error);
-      if (this.#stage === 'closed') return;
-      await pause(error instanceof EngineFormatError ? MENDED_MS : RETRY_MS);
-      await this.#reload(replica, commit, isAfterBreak);
+    }
+    for (const one of behind) this.#handleLogged(one);
+  }
+
+  #catchUp(replica: SessionReplica, kept: KeptSession, nowMs: number): void {
+    try {
+      replica.catchUp(kept, nowMs);
+    } catch (cause) {
+      throw cause instanceof ProtocolError ? this.#saySpoilt(replica.id, cause) : cause;
     }
   }
 
@@ -746,23 +780,26 @@ export class RedisEngine implements Engine {
       const kept = await this.#keptOf(sessionId);
       const again = this.#replicas.get(sessionId);
       if (again !== undefined || kept === undefined) return again;
-      return this.#addReplica(sessionId, kept);
+      return this.#addReplica(this.#makeReplica(sessionId, kept));
     } finally {
       this.#loading.delete(sessionId);
       for (const commit of behind) this.#handleLogged(commit);
     }
   }
 
-  #addReplica(sessionId: string, kept: KeptSession): SessionReplica {
+  /** @throws EngineFormatError where it cannot be read */
+  #makeReplica(sessionId: string, kept: KeptSession): SessionReplica {
     const { table, nowMs } = this.#opened();
-    let replica: SessionReplica;
     try {
-      replica = new SessionReplica(sessionId, kept, table, nowMs());
+      return new SessionReplica(sessionId, kept, table, nowMs());
     } catch (cause) {
-      throw this.#unreadable(sessionId, cause);
+      throw this.#saySpoilt(sessionId, cause);
     }
-    this.#replicas.set(sessionId, replica);
-    this.#histories?.add(bucketOf(sessionId), replica);
+  }
+
+  #addReplica(replica: SessionReplica): SessionReplica {
+    this.#replicas.set(replica.id, replica);
+    this.#histories?.add(bucketOf(replica.id), replica);
     return replica;
   }
 
@@ -777,11 +814,11 @@ export class RedisEngine implements Engine {
       await this.#care!.mend(sessionId);
     }
     return read().catch((error: unknown) => {
-      throw error instanceof ProtocolError ? this.#unreadable(sessionId, error) : error;
+      throw error instanceof ProtocolError ? this.#saySpoilt(sessionId, error) : error;
     });
   }
 
-  #unreadable(sessionId: string, cause: unknown): EngineFormatError {
+  #saySpoilt(sessionId: string, cause: unknown): EngineFormatError {
     return unreadableSession(this.#address, this.#bucket(bucketOf(sessionId)).prefix, sessionId, cause);
   }
 
