@@ -9,11 +9,9 @@ import { pause } from '../../within.js';
 import type { Argument } from './group-arguments.js';
 import { bucketOf, bucketPrefix, keysOfBucket, keysOfCommit } from './keys.js';
 import type { Mended } from './mend-script.js';
-import { MEND } from './mend-script.js';
 import type { RedisAddress } from './redis-address.js';
 import { foreignKey } from './redis-errors.js';
 import { redisRefusalOf } from './redis-refusal.js';
-import type { Script } from './scripts.js';
 import type { SessionReplica } from './session-replica.js';
 
 export interface CareHost {
@@ -26,7 +24,8 @@ export interface CareHost {
   replicas(): ReadonlyMap<string, SessionReplica>;
   /** In which what was told of it was looked for losses; undefined while it is looked. */
   generationOf(bucket: number): number | undefined;
-  evaluate(script: Script, key: string, args: readonly Argument[], keys: readonly string[]): Promise<unknown>;
+  /** By the mend script. */
+  evaluate(bucket: number, args: readonly Argument[], keys: readonly string[]): Promise<unknown>;
   typeOf(key: string): Promise<string>;
   /** What all servers read, and this one may write again. */
   checkRoots(): Promise<void>;
@@ -192,7 +191,7 @@ export class KeyCare {
     const prefix = this.#prefixOf(bucket);
     const replicas = this.#host.replicas();
     const held = sessionIds.map((id) => replicas.get(id));
-    const args: Argument[] = [prefix, generationOf(bucket) ?? -1];
+    const args: Argument[] = [];
     for (const [place, id] of sessionIds.entries()) {
       const replica = held[place];
       args.push(id, replica?.life ?? -1, replica?.revision ?? -1, replica?.table.size ?? -1);
@@ -201,7 +200,7 @@ export class KeyCare {
     const keys = [...keysOfBucket(prefix), ...sessionIds.flatMap((id) => keysOfCommit(prefix, id, ''))];
     let reply: readonly (number | Buffer)[];
     try {
-      reply = (await evaluate(MEND, `${prefix}head`, args, keys)) as readonly (number | Buffer)[];
+      reply = (await evaluate(bucket, args, keys)) as readonly (number | Buffer)[];
     } catch (error) {
       if (redisRefusalOf(error) !== 'foreign') throw error;
       if ((await this.findForeign(sessionIds)) === undefined) throw error;

@@ -9,16 +9,17 @@ import { RECORDS_LUA, type Script, script, WITHOUT_ROOM } from './scripts.js';
 export type Mended = 'whole' | 'none' | 'lost' | 'some' | 'mended';
 
 /**
- * ARGV: prefix of the bucket, its generation as the caller knows it, and of each session: its id, and as far as the caller knows (-1: it does not) its life, revision, number of variables and 1 where it remembers deleted ones, and 1 where all of its
- * variables shall be looked at, else their numbers are. Returns the generation of the bucket, -1 where it has none, and of each session what has become of it.
+ * ARGV: prefix of the bucket, run id of the process that the caller talks to, the generation as it knows it, and of each session: its id, and as far as the caller knows (-1: it does not) its life, revision, number of variables and 1 where it remembers deleted ones, and 1 where all of its
+ * variables shall be looked at, else their numbers are. Returns the generation of the bucket, -1 where another process or none has it, and of each session what has become of it.
  */
 export const MEND: Script = script(`${WITHOUT_ROOM}
-local P, call, format = ARGV[1], redis.call, string.format
+local P, RUN, call, format = ARGV[1], ARGV[2], redis.call, string.format
 ${RECORDS_LUA}
-local head = call('HMGET', P..'head', 'generation', 'position')
-local generation = tonumber(head[1] or nil)
-if not generation then return { -1 } end
-local said, known, OF_CALLER = { generation }, generation, tonumber(ARGV[2])
+local head = call('HMGET', P..'head', 'run', 'generation')
+local generation = tonumber(head[2] or nil)
+-- A process that has begun again may lack what was told: that is looked for first.
+if head[1] ~= RUN or not generation then return { -1 } end
+local said, known, OF_CALLER = { generation }, generation, tonumber(ARGV[3])
 -- Where something is lost every server looks what it has told of it, as after a failover.
 local function begin()
   if generation == known then
@@ -39,7 +40,7 @@ local function eachOf(key, fields, take)
   end
 end
 
-for at = 3, #ARGV, 6 do
+for at = 4, #ARGV, 6 do
   local session, life, told, count, gone = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local S, G, N, R, V, X = P..'s:'..session, P..'g:'..session, P..'n:'..session, P..'r:'..session, P..'v:'..session, P..'x:'..session
   local registered, named, versions, deleted = call('HLEN', R), call('HLEN', N), call('HLEN', V), call('LLEN', G)

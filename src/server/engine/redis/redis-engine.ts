@@ -47,6 +47,7 @@ import { LiveServers } from './live-servers.js';
 import type { LoggedCommit } from './log-entry.js';
 import { type KeptSession, readSession } from './log-entry.js';
 import { LogHistories } from './log-histories.js';
+import { MEND } from './mend-script.js';
 import { preferredServers } from './preferred-servers.js';
 import type { Primaries } from './primaries.js';
 import { OnePrimary } from './primaries.js';
@@ -207,11 +208,8 @@ export class RedisEngine implements Engine {
       ...{ address: this.#address, roots: this.#roots(), logger: host.logger },
       buckets: () => this.#buckets.keys(),
       replicas: () => this.#replicas,
-      generationOf: (number) => {
-        const { generation, checkedGeneration } = this.#bucket(number);
-        return generation === checkedGeneration ? generation : undefined;
-      },
-      evaluate: (script, key, args, keys) => this.#evaluate(script, key, args, keys),
+      generationOf: (number) => checkedIn(this.#bucket(number)),
+      evaluate: (number, args, keys) => this.#mend(this.#bucket(number), args, keys),
       typeOf: (key) => this.#at(key, (client) => client.type(key)),
       checkRoots: () => this.#checkRoots(),
       handleLost: (number) => this.#tail?.look(number),
@@ -311,7 +309,7 @@ export class RedisEngine implements Engine {
       // Before the first session is there: whoever follows must not miss it.
       await this.#answerTo(this.#tail!.announce(bucketOf(sessionId)));
       // What somebody left of one before it is none of its own.
-      await this.#answerTo(this.#mendBefore(sessionId));
+      await this.#answerTo(this.#care!.mend(sessionId));
       await this.#makeSession(sessionId, JSON.stringify(create.metadata));
     }
     const replica = await this.#answerTo(this.#load(sessionId));
@@ -422,11 +420,14 @@ export class RedisEngine implements Engine {
     void look.then(() => this.#suspects.delete(replica));
   }
 
-  /** Of one that is to be made. Redis may have begun anew since this server asked for it. */
-  async #mendBefore(sessionId: string): Promise<void> {
-    const bucket = this.#bucket(bucketOf(sessionId));
-    if (bucket.checkedGeneration < 0) await this.#takeOver(bucket);
-    await this.#care!.mend(sessionId);
+  /** Asked of the process that this server has looked at, and no other: one that has begun again may know less. */
+  #mend(bucket: Bucket, args: readonly Argument[], keys: readonly string[]): Promise<unknown> {
+    const { isCluster } = this.#serving();
+    return this.#serving().at(bucket.slot, async (primary) => {
+      if (!primary.isKnownIn(bucket)) await primary.takeOver(bucket);
+      const { prefix, run } = bucket;
+      return primary.evaluate(MEND, [prefix, run, checkedIn(bucket) ?? -1, ...args], isCluster ? keys : undefined);
+    });
   }
 
   /** @throws EngineFormatError naming the key */
@@ -958,6 +959,11 @@ function contradicts(
     if (operation.kind === 'register') return result === 'exists' && table.find(operation.name) === undefined;
     return result === 'gone' && table.findById(operation.variable.id) !== undefined;
   });
+}
+
+/** The generation of what this server has of it; undefined while that is looked for losses. */
+function checkedIn({ generation, checkedGeneration }: Bucket): number | undefined {
+  return generation === checkedGeneration ? generation : undefined;
 }
 
 const NOTHING_BEFORE: AskedGroup['before'] = [];
