@@ -25,7 +25,7 @@ export interface CareHost {
   /** In which what was told of it was looked for losses; undefined while it is looked. */
   generationOf(bucket: number): number | undefined;
   /** By the mend script. */
-  evaluate(bucket: number, args: readonly Argument[], keys: readonly string[]): Promise<unknown>;
+  evaluate(bucket: number, isSure: boolean, args: readonly Argument[], keys: readonly string[]): Promise<unknown>;
   typeOf(key: string): Promise<string>;
   /** What all servers read, and this one may write again. */
   checkRoots(): Promise<void>;
@@ -200,7 +200,9 @@ export class KeyCare {
     const keys = [...keysOfBucket(prefix), ...sessionIds.flatMap((id) => keysOfCommit(prefix, id, ''))];
     let reply: readonly (number | Buffer)[];
     try {
-      reply = (await evaluate(bucket, args, keys)) as readonly (number | Buffer)[];
+      reply = (await evaluate(bucket, false, args, keys)) as readonly (number | Buffer)[];
+      if (reply.some((state) => String(state) === 'doubt'))
+        reply = (await evaluate(bucket, true, args, keys)) as readonly (number | Buffer)[];
     } catch (error) {
       if (redisRefusalOf(error) !== 'foreign') throw error;
       if ((await this.findForeign(sessionIds)) === undefined) throw error;

@@ -5,11 +5,11 @@
 import { LINEAGE_CHARACTERS } from './lineage.js';
 import { RECORDS_LUA, type Script, script, WITHOUT_ROOM } from './scripts.js';
 
-/** `none`: nothing of it is there. `lost`: all of it is. `some`: what is there is not all that was told. */
-export type Mended = 'whole' | 'none' | 'lost' | 'some' | 'mended';
+/** `none`: nothing of it is there. `lost`: all of it is. `some`: what is there is not all that was told. `doubt`: something is odd, and the caller has to be sure of whom it asks. */
+export type Mended = 'whole' | 'none' | 'lost' | 'some' | 'mended' | 'doubt';
 
 /**
- * ARGV: prefix of the bucket, run id of the process that the caller talks to, the generation as it knows it, and of each session: its id, and as far as the caller knows (-1: it does not) its life, revision, number of variables and 1 where it remembers deleted ones, and 1 where all of its
+ * ARGV: prefix of the bucket, run id of the process that the caller talks to, the generation as it knows it, 1 where it has just asked which process that is, and of each session: its id, and as far as the caller knows (-1: it does not) its life, revision, number of variables and 1 where it remembers deleted ones, and 1 where all of its
  * variables shall be looked at, else their numbers are. Returns the generation of the bucket, -1 where another process or none has it, and of each session what has become of it.
  */
 export const MEND: Script = script(`${WITHOUT_ROOM}
@@ -20,6 +20,7 @@ local generation = tonumber(head[2] or nil)
 -- A process that has begun again may lack what was told: that is looked for first.
 if head[1] ~= RUN or not generation then return { -1 } end
 local said, known, OF_CALLER = { generation }, generation, tonumber(ARGV[3])
+local isSure = ARGV[4] == '1'
 -- Where something is lost every server looks what it has told of it, as after a failover.
 local function begin()
   if generation == known then
@@ -40,7 +41,7 @@ local function eachOf(key, fields, take)
   end
 end
 
-for at = 4, #ARGV, 6 do
+for at = 5, #ARGV, 6 do
   local session, life, told, count, gone = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
   local S, G, N, R, V, X = P..'s:'..session, P..'g:'..session, P..'n:'..session, P..'r:'..session, P..'v:'..session, P..'x:'..session
   local registered, named, versions, deleted = call('HLEN', R), call('HLEN', N), call('HLEN', V), call('LLEN', G)
@@ -52,13 +53,15 @@ for at = 4, #ARGV, 6 do
   -- Of another generation or life the caller knows nothing yet.
   if known ~= OF_CALLER or tonumber(about[2] or nil) ~= life then told, count, gone = -1, -1, 0 end
   if not (revision and tonumber(about[2] or nil) and tonumber(about[3] or nil) and about[4]) then
-    if isMember or about[1] or call('EXISTS', S, G, N, R, V, X) > 0 then
+    if not (isMember or about[1] or call('EXISTS', S, G, N, R, V, X) > 0) then
+      state = 'none'
+    elseif not isSure then
+      state = 'doubt'
+    else
       call('UNLINK', S, G, N, R, V, X)
       call('SREM', P..'sessions', session)
       begin()
       state = 'lost'
-    else
-      state = 'none'
     end
   else
     if not isMember then
@@ -71,9 +74,12 @@ for at = 4, #ARGV, 6 do
       state = 'mended'
     end
     local isLess = not (about[6] and about[7]) or revision < told
-    revision = math.max(revision, told)
     local isSame = revision == told and count >= 0
-    if ARGV[at + 5] == '1' or registered ~= named or versions < 2 * registered or (isSame and registered ~= count) then
+    local isOdd = ARGV[at + 5] == '1' or registered ~= named or versions < 2 * registered or (isSame and registered ~= count)
+    if not isSure and (isOdd or isLess) then
+      state, isOdd, isLess = 'doubt', false, false
+    end
+    if isOdd then
       local lost, names, places, present, expires = {}, {}, {}, {}, {}
       local function drop(id)
         isLess, present[id] = true, nil
@@ -138,7 +144,7 @@ for at = 4, #ARGV, 6 do
     end
     if isLess then
       -- Nobody knows which of what was told is kept: the next generation begins before all of it, and its first commit is next to none that a server has.
-      revision = revision + 1
+      revision = math.max(revision, told) + 1
       begin()
       local begun = format('%d', generation)
       local lineage = (about[7] or '')..begun..':0 '

@@ -209,7 +209,7 @@ export class RedisEngine implements Engine {
       buckets: () => this.#buckets.keys(),
       replicas: () => this.#replicas,
       generationOf: (number) => checkedIn(this.#bucket(number)),
-      evaluate: (number, args, keys) => this.#mend(this.#bucket(number), args, keys),
+      evaluate: (number, isSure, args, keys) => this.#mend(this.#bucket(number), isSure, args, keys),
       typeOf: (key) => this.#at(key, (client) => client.type(key)),
       checkRoots: () => this.#checkRoots(),
       handleLost: (number) => this.#tail?.look(number),
@@ -421,12 +421,14 @@ export class RedisEngine implements Engine {
   }
 
   /** Asked of the process that this server has looked at, and no other: one that has begun again may know less. */
-  #mend(bucket: Bucket, args: readonly Argument[], keys: readonly string[]): Promise<unknown> {
+  #mend(bucket: Bucket, isSure: boolean, args: readonly Argument[], keys: readonly string[]): Promise<unknown> {
     const { isCluster } = this.#serving();
     return this.#serving().at(bucket.slot, async (primary) => {
+      // It may have been a replica meanwhile, without a word.
+      if (isSure) await primary.readRun();
       if (!primary.isKnownIn(bucket)) await primary.takeOver(bucket);
-      const { prefix, run } = bucket;
-      return primary.evaluate(MEND, [prefix, run, checkedIn(bucket) ?? -1, ...args], isCluster ? keys : undefined);
+      const about = [bucket.prefix, bucket.run, checkedIn(bucket) ?? -1, isSure ? 1 : 0];
+      return primary.evaluate(MEND, [...about, ...args], isCluster ? keys : undefined);
     });
   }
 
