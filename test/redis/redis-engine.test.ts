@@ -51,5 +51,35 @@ withRedis('the engine for Redis', () => {
         assert.equal(await session.set('fan', 3, { once: place(4) }), 3);
         assert.deepEqual(await open(3), [3, 4]);
       }));
+
+    test('what the sets of a link have done is all there, however many commits made them, until its client says that it knows', () =>
+      EngineTest.run(setup, async (given) => {
+        const session = await given.session();
+        await session.register('fan');
+        const open = async (answered: number) => {
+          const window = await given.engine.openWindow!('s', 'link', answered);
+          return [window?.from, window?.outcomes.map(({ sequence, version }) => [sequence, version])];
+        };
+        const set = (sequence: number, answered = 0) =>
+          session.set('fan', sequence, { once: { link: 'link', sequence, answered, before: [] } });
+        await open(0);
+        for (const sequence of [1, 2, 3]) await set(sequence);
+        assert.deepEqual(await open(0), [
+          0,
+          [
+            [1, 2],
+            [2, 3],
+            [3, 4],
+          ],
+        ]);
+        await set(4, 2);
+        assert.deepEqual(await open(2), [
+          2,
+          [
+            [3, 4],
+            [4, 5],
+          ],
+        ]);
+      }));
   });
 });

@@ -365,7 +365,8 @@ for group = 5, #ARGV do
         end
         local first, last = tonumber(sequences[1]), tonumber(sequences[count])
         local to = math.max(answered, last - 10000)
-        if from == 0 and to < first then from = first - 1 end
+        -- Of a window that begins in the middle nothing before is known.
+        if not lastKept and from == 0 and to < first then from = first - 1 end
         if to > from then
           local forgotten = {}
           for sequence = from + 1, math.min(to, from + 4000) do forgotten[#forgotten + 1] = format('%d', sequence) end
