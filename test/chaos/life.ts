@@ -7,7 +7,7 @@ import { decodeTag } from './history/value-tag.js';
 import { nowMs, pause } from './programs/clock.js';
 import type { LifePlan } from './programs/life-plan.js';
 import { Performer } from './programs/performer.js';
-import { openWorld, type World } from './programs/world.js';
+import { callTimeoutOf, openWorld, type World } from './programs/world.js';
 import type { ReadVariable } from './programs/writer-calls.js';
 import { theLastValueArrives } from './validate/06-the-last-value-arrives.js';
 import { judge } from './validate/judge.js';
@@ -36,6 +36,7 @@ export async function live(plan: LifePlan, steadyHouse: ServerHouse | undefined)
     hasFaults: plan.hasFaults,
     isDurable: plan.engine.engine !== 'memory',
     isGapless: plan.isGapless,
+    callTimeoutMs: callTimeoutOf(plan),
     servers: plan.engine.servers,
   });
   const recorder = new Recorder(history);

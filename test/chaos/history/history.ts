@@ -25,6 +25,8 @@ export interface History {
   readonly isDurable: boolean;
   /** And the life is so gentle that no watch can miss a change, or be told `resync` but by a new life. */
   readonly isGapless: boolean;
+  /** How long a set of a state may take, ms. */
+  readonly callTimeoutMs: number;
   /** Equal ones, that every state knows. */
   readonly servers: number;
   /** How things were when nothing was under way any more; undefined when the life did not come that far. */
@@ -223,7 +225,7 @@ export interface PresentWatch {
 
 export function emptyHistory(
   sessions: readonly SessionRecord[],
-  house: Pick<History, 'hasFaults' | 'isDurable' | 'isGapless' | 'servers'>,
+  house: Pick<History, 'hasFaults' | 'isDurable' | 'isGapless' | 'callTimeoutMs' | 'servers'>,
 ): History {
   return {
     sessions,

@@ -48,8 +48,7 @@ async function openBridgedWorld(plan: LifePlan, recorder: Recorder, steady: Serv
   const { servers } = house;
   const proxies = await Promise.all(servers.map(({ port }) => FaultyProxy.start(port)));
   const direct = servers.map(({ port }) => `127.0.0.1:${port}`);
-  // Without a fault no call may fail by its time, however busy the machine is.
-  const callTimeoutMs = plan.hasFaults || plan.hasOwnHouse ? CALL_MS : PATIENT_CALL_MS;
+  const callTimeoutMs = callTimeoutOf(plan);
   const writer = await OutsideWriter.start(direct, sessionIds, callTimeoutMs);
   const pools = await Promise.all(plan.pools.map((pool) => WorkerPool.open({ ...pool, logger: logger() })));
   const open = ({ session, pool, transport, maxMainMs }: StatePlan): Promise<StateProvider> =>
@@ -86,6 +85,11 @@ async function openBridgedWorld(plan: LifePlan, recorder: Recorder, steady: Serv
         void recorder.history.troubles.push({ kind: 'logged-error', what: message }),
     };
   }
+}
+
+/** Without a fault no call may fail by its time, however busy the machine is. */
+export function callTimeoutOf(plan: LifePlan): number {
+  return plan.hasFaults || plan.hasOwnHouse ? CALL_MS : PATIENT_CALL_MS;
 }
 
 function sessionIdsOf({ seed, life, sessions, program }: LifePlan): string[] {

@@ -9,6 +9,7 @@ export function sets(history: History, truth: Truth): Violation[] {
     ...refusedAreNot(history, truth),
     ...orderOfCalls(history, truth),
     ...expectedVersions(history),
+    ...outcomesAreFound(history),
   ];
 }
 
@@ -88,6 +89,19 @@ function expectedVersions(history: History): Violation[] {
   });
 }
 
+/** What a server has done that goes the next one knows: only a set whose time is up may not hear of it. */
+function outcomesAreFound({ sets: all, isGapless, callTimeoutMs }: History): Violation[] {
+  if (!isGapless) return [];
+  return all.flatMap(({ tag, isByLink, error, startMs, endMs }) => {
+    if (!isByLink || error !== 'UNKNOWN_OUTCOME' || endMs === undefined) return [];
+    const tookMs = endMs - startMs;
+    if (tookMs > callTimeoutMs - CLOCK_MS) return [];
+    return [{ rule: RULE, sentence: `what became of the set of ${said(tag)} was lost after ${tookMs.toFixed(0)} ms` }];
+  });
+}
+
 const RULE = '09-sets';
+/** Deadlines are looked at now and then. */
+const CLOCK_MS = 100;
 /** After these nobody knows. */
 const MAY_BE_MADE = new Set(['UNKNOWN_OUTCOME', 'UNSETTLED']);

@@ -25,7 +25,7 @@ const TRAITS: WatchTraits = {
 export function goodHistory(): History {
   const variables = VARIABLES.map((name) => ({ name, isLeg: name.startsWith('leg'), isNumber: true }));
   const history = emptyHistory([{ sessionId: SESSION, variables }], {
-    ...{ hasFaults: false, isDurable: false, isGapless: false, servers: 1 },
+    ...{ hasFaults: false, isDurable: false, isGapless: false, callTimeoutMs: 4_000, servers: 1 },
   });
   const places = VARIABLES.map((_, variable) => variable);
   for (const variable of places) {
