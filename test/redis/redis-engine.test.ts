@@ -72,12 +72,13 @@ withRedis('the engine for Redis', () => {
             [3, 4],
           ],
         ]);
-        await set(4, 2);
+        // What was refused without being asked has no outcome.
+        await set(6, 2);
         assert.deepEqual(await open(2), [
           2,
           [
             [3, 4],
-            [4, 5],
+            [6, 5],
           ],
         ]);
       }));

@@ -16,7 +16,7 @@ export class SetWindow {
   readonly #lostBehind: number | undefined;
   /** The last set that was made or refused. */
   #last = 0;
-  /** Versions of the last sets, by place; the first is that of `#from + 1`. */
+  /** Versions of the last sets, by place; the first is that of `#from + 1`. NOT_MADE of one that no server has made. */
   #versions: number[] = [];
   #from = 0;
   /** The client has the outcomes up to here. */
@@ -93,11 +93,11 @@ export class SetWindow {
     this.#refusalBytes = 0;
   }
 
-  /** An outcome from before the server's end, in order. One that nobody kept is of a set that is not known to be made. */
+  /** An outcome from before the server's end, in order. What is made is kept with its outcome, and in order: one without that stands before others was not made. */
   restore({ sequence, version, code, message }: SetOutcome & { readonly sequence: number }): void {
     if (sequence <= this.#last) return;
-    if (this.#last === 0) this.skipTo(sequence - 1);
-    while (this.#last < sequence - 1) this.handleDone(0);
+    if (sequence - this.#last > MAX_OUTCOMES) this.skipTo(sequence - 1);
+    while (this.#last < sequence - 1) this.handleDone(NOT_MADE);
     if (version > 0) this.handleDone(version);
     else this.handleRefused(code, message);
   }
@@ -113,6 +113,7 @@ export class SetWindow {
   outcomeOf(sequence: number): SetOutcome {
     const version = sequence > this.#from ? (this.#versions[sequence - this.#from - 1] ?? 0) : 0;
     if (version > 0) return { version, code: '', message: '' };
+    if (version === NOT_MADE) return WAS_NOT_MADE;
     return this.#refusals.get(sequence) ?? UNKNOWN;
   }
 
@@ -143,6 +144,12 @@ export class SetWindow {
   }
 }
 
+const NOT_MADE = -1;
+const WAS_NOT_MADE: SetOutcome = {
+  version: 0,
+  code: 'UNAVAILABLE',
+  message: 'set: its server refused it, or ended before it was made: it was not made',
+};
 const UNKNOWN: SetOutcome = {
   version: 0,
   code: 'UNKNOWN_OUTCOME',

@@ -38,6 +38,24 @@ describe('the window of sets', () => {
     assert.equal(window.begin(704, 0, 703), false, 'nothing comes twice');
   });
 
+  test('that outlives its server says of one that was not kept before others that it was not made', () => {
+    const window = new SetWindow();
+    window.skipTo(1);
+    for (const [sequence, version] of [
+      [4, 7],
+      [6, 8],
+    ] as const) {
+      window.restore({ sequence, version, code: '', message: '' });
+    }
+    assert.deepEqual([window.last, window.lostTo], [6, 1]);
+    assert.deepEqual(
+      [1, 2, 3, 4, 5, 6].map((sequence) => window.outcomeOf(sequence).version || window.outcomeOf(sequence).code),
+      ['UNKNOWN_OUTCOME', 'UNAVAILABLE', 'UNAVAILABLE', 7, 'UNAVAILABLE', 8],
+    );
+    window.restore({ sequence: 3 * MAX_OUTCOMES, version: 9, code: '', message: '' });
+    assert.deepEqual([window.last, window.lostTo], [3 * MAX_OUTCOMES, 3 * MAX_OUTCOMES - 1]);
+  });
+
   test('holds no more than it has to', () => {
     const window = new SetWindow();
     window.begin(1, 0, 0);

@@ -167,13 +167,14 @@ for group = 5, #ARGV do
     state = 'none'
   elseif isNew or not makes then
     -- What the window knows.
-    local from, lastKept, hole = 0, nil, nil
+    local isKnown, from, lastKept, hole = false, 0, nil, nil
     local W = P..'w:'..link
     local isWindowed = link ~= '' and count > 0
     local isDone = false
     if isWindowed then
       local kept = call('HMGET', W, 'from', 'last', 'generation')
-      from, lastKept = tonumber(kept[1] or '0'), tonumber(kept[2] or nil)
+      isKnown = kept[1]
+      from, lastKept = tonumber(isKnown or '0'), tonumber(kept[2] or nil)
       -- The outcome of each set of a link is in its window, in order: where a generation begins behind a hole, what is missing was lost.
       local first = tonumber(said[1] or sequences[1])
       if lastKept and kept[3] ~= generation then
@@ -366,7 +367,7 @@ for group = 5, #ARGV do
         local first, last = tonumber(sequences[1]), tonumber(sequences[count])
         local to = math.max(answered, last - 10000)
         -- Of a window that begins in the middle nothing before is known.
-        if not lastKept and from == 0 and to < first then from = first - 1 end
+        if not isKnown and to < first then from = first - 1 end
         if to > from then
           local forgotten = {}
           for sequence = from + 1, math.min(to, from + 4000) do forgotten[#forgotten + 1] = format('%d', sequence) end
