@@ -403,6 +403,28 @@ function describeTwoServers(): void {
       assert.equal((await state.listVariables()).length, 1);
     });
 
+    test('full, then killed: what it refused does not count as lost when a server dies too', async () => {
+      const redis = await startRedis('--appendonly', 'yes', '--appendfsync', 'always');
+      const servers = [await startServer(redis.url), await startServer(redis.url)] as const;
+      const state = await openAt(servers);
+      const told: unknown[] = [];
+      await state.registerVariable('v', 'integer', 0);
+      await state.watchVariables('v', (_name, _old, value) => told.push(value), {
+        onError: (error) => told.push(error),
+      });
+      assert.equal(await state.setVariable('v', 1), 2);
+      await redis.command('CONFIG', 'SET', 'maxmemory', '1');
+      for (let n = 0; n < 3; n += 1) await assert.rejects(state.setVariable('v', 9), { code: 'STORAGE_FULL' });
+      redis.kill();
+      await redis.ended();
+      await redis.run();
+      assert.equal(await state.setVariable('v', 2), 3);
+      await servers[0].kill();
+      assert.equal(await state.setVariable('v', 3), 4);
+      await until(() => told.at(-1) === 3, 'the last');
+      assert.deepEqual(told, [1, 2, 3]);
+    });
+
     test('that refuses for good says so at once, with nothing done, and goes on by itself when the cause is gone', async () => {
       const redis = await startRedis();
       const server = await startServer(redis.url);

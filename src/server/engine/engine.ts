@@ -156,6 +156,8 @@ export interface SetPlace {
   readonly answered: number;
   /** Of sets before it that were refused without asking the engine: each is said once. */
   readonly before: readonly PlacedOutcome[];
+  /** The last set of its link that is known to be made, asked when it is written: where an engine has not kept that one, it was lost. Left out: the one before it. */
+  readonly done?: (() => number) | undefined;
 }
 
 /** What a client is told of one of its sets. */

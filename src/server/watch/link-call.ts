@@ -96,6 +96,7 @@ export class LinkCall
   #leaveWindow: (() => void) | undefined;
   /** By which a window outlives the server; '' where none does. */
   #keptLink = '';
+  readonly #setsDone = (): number => this.#window?.done ?? 0;
   /** Refused without asking the engine: it is told with the next set. */
   #refused: PlacedOutcome[] = [];
   #heartbeatMs: number;
@@ -294,6 +295,7 @@ export class LinkCall
     if (session.keepsWindows) {
       this.#keptLink = id;
       window.skipTo(answered);
+      window.handleKnownDone(setsDone);
     }
     window.handleAnswered(answered);
     return { setsContinue: continues, setsMade: window.last, setsLost: window.lostTo, lost };
@@ -343,7 +345,13 @@ export class LinkCall
     if (this.#keptLink === '' || window === undefined) return undefined;
     const before = this.#refused;
     if (before.length > 0) this.#refused = [];
-    return { link: this.#keptLink, sequence: window.last + untold + 1, answered: window.answered, before };
+    return {
+      link: this.#keptLink,
+      sequence: window.last + untold + 1,
+      answered: window.answered,
+      before,
+      done: this.#setsDone,
+    };
   }
 
   noteRefused(error: unknown, untold: number): void {

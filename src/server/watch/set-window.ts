@@ -16,6 +16,8 @@ export class SetWindow {
   readonly #lostBehind: number | undefined;
   /** The last set that was made or refused. */
   #last = 0;
+  /** The last that was made, as its server or its client knows. */
+  #done = 0;
   /** Versions of the last sets, by place; the first is that of `#from + 1`. NOT_MADE of one that no server has made. */
   #versions: number[] = [];
   #from = 0;
@@ -33,6 +35,15 @@ export class SetWindow {
   /** Whether all up to a set that was done has its place. */
   hasKept(done: number): boolean {
     return done <= (this.#lostBehind ?? this.#last);
+  }
+
+  get done(): number {
+    return this.#done;
+  }
+
+  /** Its client has heard so, before its server began. */
+  handleKnownDone(sequence: number): void {
+    if (sequence <= this.#last) this.#done = Math.max(this.#done, sequence);
   }
 
   get last(): number {
@@ -58,6 +69,7 @@ export class SetWindow {
 
   handleDone(version: number): void {
     this.#last += 1;
+    if (version > 0) this.#done = this.#last;
     this.#versions.push(version);
     if (this.#versions.length > 2 * MAX_OUTCOMES) this.#forgetTo(this.#last - MAX_OUTCOMES);
   }

@@ -166,16 +166,16 @@ export class CommitCalls {
   async #callOnce(bucket: Bucket, line: Line): Promise<void> {
     const { pending } = line;
     const { calls, count } = joined(pending, line.alone > 0 ? 1 : Number.POSITIVE_INFINITY);
-    const packed = this.#pack(calls, pending, count);
-    if (packed === undefined) return;
-    const args: Argument[] = [bucket.prefix, '', WINDOW_MS, LOG_ENTRIES, ...packed];
     let sent: 'not' | 'sent' | 'made' = 'not';
     let replies: GroupReply[];
     let primary: RedisPrimary | undefined;
     try {
       primary = this.#primaries.of(bucket.slot);
       if (!primary.isKnownIn(bucket)) await primary.takeOver(bucket);
-      args[1] = bucket.run;
+      // Not before: what was made is known by what was answered until then.
+      const packed = this.#pack(calls, pending, count);
+      if (packed === undefined) return;
+      const args: Argument[] = [bucket.prefix, bucket.run, WINDOW_MS, LOG_ENTRIES, ...packed];
       const keys = this.#primaries.isCluster ? keysOf(bucket, pending.slice(0, count)) : undefined;
       sent = 'sent';
       replies = readReplies(await primary.evaluate(COMMIT, args, keys));

@@ -27,6 +27,8 @@ export interface AskedGroup {
   readonly maxVariables: number;
   /** Outcomes of its link before it, of what was refused without asking Redis. */
   readonly before: readonly PlacedOutcome[];
+  /** As `SetPlace.done`. */
+  readonly done: (() => number) | undefined;
   readonly operations: readonly TableOperation[];
   readonly setter: Setter;
 }
@@ -40,7 +42,7 @@ export function canJoin(one: AskedGroup, next: AskedGroup): boolean {
 /** One that stands alone, or several that can be joined, in their order: an argument of the script. */
 export function packGroups(groups: readonly AskedGroup[], answered: number): Buffer {
   const list = new PackedList();
-  const { sessionId, isAtomic, makes, ends, link, metadata, maxVariables } = groups[0]!;
+  const { sessionId, isAtomic, makes, ends, link, metadata, maxVariables, done } = groups[0]!;
   list.text(sessionId);
   list.number((isAtomic ? 1 : 0) + (makes ? 2 : 0) + (ends ? 4 : 0));
   list.text(link);
@@ -66,6 +68,7 @@ export function packGroups(groups: readonly AskedGroup[], answered: number): Buf
       packOperation(list, operations[place]!, sequence + place, setter);
     }
   }
+  list.text(done === undefined ? '' : String(done()));
   const { buffer, byteOffset, byteLength } = list.finish();
   return Buffer.from(buffer, byteOffset, byteLength);
 }

@@ -341,6 +341,7 @@ export class RedisEngine implements Engine {
         sequence: once?.sequence ?? this.#nextSequence(operations.length),
         answered: once?.answered ?? 0,
         before: once?.before ?? NOTHING_BEFORE,
+        done: once?.done,
         isOwn: once === undefined,
         maxVariables: this.#maxVariables,
       };
@@ -583,7 +584,7 @@ export class RedisEngine implements Engine {
   #makeSession(sessionId: string, metadata: string): Promise<void> {
     const asked: AskedGroup = {
       ...{ sessionId, metadata, makes: true, ends: false, isAtomic: false, operations: [], setter: NO_SETTER },
-      ...{ link: this.#server, sequence: this.#nextSequence(0), answered: 0, before: [], isOwn: true },
+      ...{ link: this.#server, sequence: this.#nextSequence(0), answered: 0, before: [], done: undefined, isOwn: true },
       maxVariables: this.#maxVariables,
     };
     return new Promise((resolve, reject) => {

@@ -65,7 +65,8 @@ export const WITHOUT_ROOM = '#!lua flags=allow-oom';
 /**
  * ARGV: prefix of the bucket, run id of the process that the caller talks to, ms that windows are kept, entries that the log keeps, and groups, each a packed list:
  * session, flags (1 atomic, 2 makes the session, 4 ends it), link, answered, metadata, most variables, number of outcomes before it (sequence, result), those, number of operations, and of each:
- * `s` id sequence expected equality payload | `r` id sequence name firstVersion ttlMs equality registration payload | `d` id sequence reason.
+ * `s` id sequence expected equality payload | `r` id sequence name firstVersion ttlMs equality registration payload | `d` id sequence reason;
+ * and the last set of the link that is known to be made, `` where all before the first are.
  * Returns for each group: state (`` or `none` or `ended`), revision behind it, how many the window knew, and a result an operation: a version, or `gone`,
  * `exists`, `full`, `last`, `other`, `twice` (in an atomic group), `early` (not due), `unknown` (the window has forgotten it), `conflict N`, `error CODE why` (refused before it came here).
  */
@@ -149,6 +150,7 @@ for group = 5, #ARGV do
     starts[place], kinds[place], ids[place], sequences[place] = at, kind, asked[at + 1], asked[at + 2]
     at = at + (kind == 's' and 6 or kind == 'r' and 9 or 4)
   end
+  local done = tonumber(asked[at] or nil)
   local about = call('HMGET', S, 'revision', 'life', 'generation', 'lineage')
   if not isPlain then
     -- What it is written to: whether each is ours says its first command, before there is anything half done.
@@ -175,10 +177,9 @@ for group = 5, #ARGV do
       local kept = call('HMGET', W, 'from', 'last', 'generation')
       isKnown = kept[1]
       from, lastKept = tonumber(isKnown or '0'), tonumber(kept[2] or nil)
-      -- The outcome of each set of a link is in its window, in order: where a generation begins behind a hole, what is missing was lost.
-      local first = tonumber(said[1] or sequences[1])
+      -- The outcome of each set of a link that is made is in its window: where a generation begins without the last of them, it was lost.
       if lastKept and kept[3] ~= generation then
-        if first > math.max(lastKept, from) + 1 then hole = lastKept end
+        if (done or tonumber(said[1] or sequences[1]) - 1) > math.max(lastKept, from) then hole = lastKept end
         -- Nor is it known to be kept where a generation begins before all of it.
         for anew in string.gmatch(about[4] or '', '(%d+):0 ') do
           if tonumber(anew) > tonumber(kept[3] or generation) then hole = 0 end
