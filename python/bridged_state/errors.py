@@ -201,7 +201,7 @@ class PermissionDeniedError(BridgeError):
 
 
 class UnavailableError(BridgeError):
-    """Nobody answers at the endpoint, or the server drains."""
+    """Nobody answers at the endpoint, or the server drains; of a set, that it was not made."""
 
     code = "UNAVAILABLE"
 

@@ -177,7 +177,7 @@ export class PermissionDeniedError extends BridgeError {
   }
 }
 
-/** Nobody answers at the endpoint, or the server drains. */
+/** Nobody answers at the endpoint, or the server drains; of a set, that it was not made. */
 export class UnavailableError extends BridgeError {
   constructor(message: string, options?: ErrorOptionsWithDetails) {
     super('UNAVAILABLE', message, options);
