@@ -56,6 +56,8 @@ function describeLosses(): void {
         await assert.rejects(state.setVariable('lost', 80), { code: 'VARIABLE_NOT_FOUND' });
       }
       for (const name of ['lost', 'kept']) await clients[1]!.state.registerVariable(name, 'integer', 81);
+      // Who comes back only then would hear of both at once.
+      await until(() => clients.every((client) => last(client, 'lost')?.value === 81), 'that each has come back');
       await clients[2]!.state.setVariable('lost', 82);
       await until(() => clients.every((client) => last(client, 'lost')?.value === 82), 'what comes then');
       for (const { told } of clients) {
