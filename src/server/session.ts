@@ -26,6 +26,7 @@ import { mapKept } from './engine/engine.js';
 import type { WindowRecord } from './engine/records.js';
 import type { LeftWindows } from './watch/left-windows.js';
 import { SetWindows } from './watch/set-windows.js';
+import { within } from './within.js';
 import type { WorkBudget } from './work-turns.js';
 
 export interface SessionOptions {
@@ -196,8 +197,17 @@ export class Session implements Follower {
 
   /** What became of a link's last sets, where other servers make them too: those up to `answered` not any more. */
   async openWindow(link: string, answered: number, nowMs: number): Promise<void> {
-    if (this.#engine.openWindow === undefined) return;
-    this.setWindows.replace(link, await this.#engine.openWindow(this.id, link, answered), nowMs);
+    if (this.#engine.openWindow !== undefined) {
+      this.setWindows.replace(link, await this.#engine.openWindow(this.id, link, answered), nowMs);
+    } else if (this.keepsWindows && !this.setWindows.has(link)) {
+      const kept = this.#beginWindow(link, answered, nowMs);
+      // Watches do not wait for a disk that is full, or slow; of a link that is not kept the first set may be unknown then.
+      await within(MAX_BEGIN_MS, kept).catch(ignore);
+    }
+  }
+
+  async #beginWindow(link: string, answered: number, nowMs: number): Promise<void> {
+    await this.#engine.beginWindow?.(this.id, link, answered, nowMs);
   }
 
   /**
@@ -478,3 +488,5 @@ const SESSION_BYTES = 1_000;
 const STEPS_A_DELETION = 2;
 /** An expiry that could not be kept. */
 const RETRY_MS = 1_000;
+/** Many times what a disk takes. */
+const MAX_BEGIN_MS = 1_000;

@@ -15,6 +15,29 @@ import { SmallDisk } from '../support/small-disk.js';
 const root = mkdtempSync(join(tmpdir(), 'bridged-state-kill-'));
 after(() => rmSync(root, { recursive: true, force: true }));
 
+test('a set that was on its way when the server was killed is made by the next one, the first of its link too', async () => {
+  const engine = `sqlite:${join(root, 'first')}`;
+  let server = await EngineServer.start(engine);
+  const { port } = server;
+  const open = { endpoint: `127.0.0.1:${port}`, workers: 0, transport: 'link', ...SOON } as const;
+  await using registrar = await BridgedState.open(open);
+  await registrar.registerVariable('v', 'integer', 0);
+  const states = [registrar, await BridgedState.open(open)];
+  server.signal('SIGSTOP');
+  const sets = states.flatMap((state, place) => [1, 2].map((value) => state.setVariable('v', 10 * place + value)));
+  // Until they are written to the socket of a server that reads nothing.
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  await server.kill();
+  server = await EngineServer.start(engine, port);
+  const versions = await within(20_000, Promise.all(sets), 'what was on its way');
+  assert.deepEqual(
+    [...versions].sort((a, b) => a - b),
+    [2, 3, 4, 5],
+  );
+  await states[1]!.close();
+  await server.kill();
+});
+
 test('killed five times under sets: same epoch, watches go on by replay, missed 0, every answered set is there', async () => {
   const VARIABLES = 200;
   const engine = `sqlite:${join(root, 'kills')}`;

@@ -46,6 +46,10 @@ export class EngineServer {
     }
   }
 
+  signal(signal: NodeJS.Signals): void {
+    this.#command.signal(signal);
+  }
+
   /** Without a word. */
   async kill(): Promise<void> {
     this.#command.signal('SIGKILL');

@@ -61,6 +61,11 @@ export interface Engine extends AsyncDisposable {
    * Those up to `answered` that a server has still to make are not made from here on. Others give what they know to `follow`.
    */
   openWindow?(sessionId: string, link: string, answered: number): Promise<WindowRecord | undefined>;
+  /**
+   * Of an engine whose state outlives its only server: a link begins that it knows nothing of. Settles when that is kept: the next server knows then that
+   * the first set of the link, sent and not answered, was not made. Rejects as `commit` does.
+   */
+  beginWindow?(sessionId: string, link: string, answered: number, nowMs: number): Kept<void>;
   /** Used: keeps idle sessions alive at every server. */
   touch(sessionIds: readonly string[]): void;
   /** Of an engine that is shared: ms since a server last touched it, or changed it. */

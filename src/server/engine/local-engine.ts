@@ -207,6 +207,16 @@ export class LocalEngine implements Engine {
     return session.tail!.then(() => outcome);
   }
 
+  beginWindow(sessionId: string, link: string, answered: number, nowMs: number): Kept<void> {
+    const session = this.#sessions.get(sessionId);
+    if (this.#queue === undefined || session === undefined || session.isEnding) return undefined;
+    this.#queue.checkRoom();
+    this.#checkFull([]);
+    const outcome = { revision: session.table.decidedRevision, results: [] };
+    const window = { link, from: answered, outcomes: [] };
+    return this.#keep(session, NOTHING, outcome, nowMs, false, false, window).then(ignore);
+  }
+
   head(sessionId: string): number {
     return this.#sessions.get(sessionId)?.table.revision ?? 0;
   }

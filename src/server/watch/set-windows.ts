@@ -29,6 +29,10 @@ export class SetWindows {
     return this.#entries.size;
   }
 
+  has(linkId: string): boolean {
+    return this.#entries.has(linkId);
+  }
+
   /** For a link that begins. `continues`: its client had it before. */
   take(linkId: string, owner: WindowOwner): { readonly window: SetWindow; readonly continues: boolean } {
     const known = this.#entries.get(linkId);
@@ -68,8 +72,7 @@ export class SetWindows {
   records(): WindowRecord[] {
     const records: WindowRecord[] = [];
     for (const [link, { window }] of this.#entries) {
-      if (window.last > 0)
-        records.push({ link, from: Math.max(window.answered, window.lostTo), outcomes: [...window.open()] });
+      records.push({ link, from: Math.max(window.answered, window.lostTo), outcomes: [...window.open()] });
     }
     return records;
   }

@@ -135,6 +135,27 @@ export function describeOutliving(setup: EngineSetup): void {
     );
   });
 
+  given('a link that has made nothing is known again', ['reopen'], async (engineTest) => {
+    const session = await engineTest.session();
+    // Shared engines keep it when they are asked for it.
+    if (engineTest.engine.isShared) {
+      assert.equal(await engineTest.engine.openWindow!('s', 'link', 0), undefined);
+      await engineTest.reopen();
+      await engineTest.session('s', false);
+      const window = await engineTest.engine.openWindow!('s', 'link', 0);
+      assert.deepEqual([window?.from, window?.outcomes], [0, []]);
+      return;
+    }
+    await engineTest.engine.beginWindow!('s', 'link', 0, 0);
+    await session.register('fan');
+    await engineTest.reopen();
+    const { windows } = (await engineTest.session('s', false)).following;
+    assert.deepEqual(
+      windows.map(({ link, from, outcomes }) => [link, from, outcomes]),
+      [['link', 0, []]],
+    );
+  });
+
   given('histories are there again, without a hole', ['reopen'], async (engineTest) => {
     let session = await engineTest.session();
     await session.register('fan');

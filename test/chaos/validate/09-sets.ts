@@ -89,12 +89,9 @@ function expectedVersions(history: History): Violation[] {
   });
 }
 
-/**
- * What a server has done that goes the next one knows: only a set whose time is up may not hear of it. Of several servers: one that begins again
- * knows a link by the sets that it has made, and not one whose first was under way.
- */
-function outcomesAreFound({ sets: all, isGapless, servers, callTimeoutMs }: History): Violation[] {
-  if (!isGapless || servers === 1) return [];
+/** What a server has done that goes the next one knows: only a set whose time is up may not hear of it. But a full disk keeps no link that begins. */
+function outcomesAreFound({ sets: all, isGapless, servers, faults, callTimeoutMs }: History): Violation[] {
+  if (!isGapless || (servers === 1 && faults.some(({ kind }) => kind === 'fill-engine'))) return [];
   return all.flatMap(({ tag, isByLink, error, startMs, endMs }) => {
     if (!isByLink || error !== 'UNKNOWN_OUTCOME' || endMs === undefined) return [];
     const tookMs = endMs - startMs;
