@@ -48,6 +48,7 @@ from .errors import (
 )
 from .connect_failure import why_none_connected
 from .connection_options import ConnectionOptions, channel_to
+from .end_tasks import end_tasks
 from .freshness import Freshness
 from .link_carrier import LinkCarrier
 from .stream_carrier import StreamCarrier
@@ -173,10 +174,7 @@ class Connection:
         tasks: List["asyncio.Task[Any]"] = list(self.background)
         if task is not None:
             tasks.append(task)
-        for one in tasks:
-            one.cancel()
-        if tasks:
-            await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(tasks)
         await self._drop_channel()
         grpc_process.leave(self)
 
@@ -503,6 +501,9 @@ class Connection:
             except BridgeError as cause:
                 self._last_error = cause
             except Exception as cause:
+                # A cancellation that grpc took for the end of its call.
+                if self.state == "closed":
+                    return
                 logger.exception("the connection to %s broke by an error of ours", self.endpoint)
                 self._last_error = UnavailableError(f"the connection to {self.endpoint} broke: {cause!r}", cause=cause)
             error = self._last_error
@@ -511,6 +512,8 @@ class Connection:
             if carrier_gone is not None:
                 carrier_gone.handle_break()
             await self._drop_channel()
+            if self.state == "closed":
+                return
             has_stood, stood_ms = self._stands_since is not None, self._stands_for_ms()
             self._stands_since = None
             was_live = self.state == "live"

@@ -30,6 +30,7 @@ from ._core.link_events import (
 from ._core.link_session import FromRevision, LinkSession, LinkSet, Resume
 from ._core.set_queue import QueuedSet
 from ._wire.messages import LINK_PATH
+from .end_tasks import end_tasks
 from .errors import (
     BridgeError,
     ErrorDetails,
@@ -368,10 +369,8 @@ class LinkCarrier:
                 raise
         finally:
             self._call = None
-            writer.cancel()
-            watchdog.cancel()
             call.cancel()
-            await asyncio.gather(writer, watchdog, return_exceptions=True)
+            await end_tasks([writer, watchdog])
         return self._spread_ms
 
     async def close(self) -> None:

@@ -22,6 +22,7 @@ from ._wire.messages import (
     UnwatchVariablesRequest,
     WatchVariablesRequest,
 )
+from .end_tasks import end_tasks
 from .errors import BridgeError, MessageTooLargeError, UnavailableError, UnsupportedError
 from .verdict import PERMANENT, RECONNECT, REJOIN, error_of_call, headers_of, text_of, verdict_of
 from .watch_feed import WatchFeed
@@ -92,8 +93,7 @@ class StreamCarrier:
         try:
             await self._broken
         finally:
-            watchdog.cancel()
-            await asyncio.gather(watchdog, return_exceptions=True)
+            await end_tasks([watchdog])
             await self._end_all()
         return None
 
@@ -112,10 +112,7 @@ class StreamCarrier:
     async def _end_all(self) -> None:
         streams, self._streams = list(self._streams.values()), {}
         self._open = None
-        tasks = [stream.task for stream in streams if stream.task is not None]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks([stream.task for stream in streams if stream.task is not None])
 
     def _break(self, error: BridgeError) -> None:
         if not self._broken.done():
@@ -302,6 +299,4 @@ class StreamCarrier:
                     self._can_unwatch = False
             except asyncio.TimeoutError:
                 logger.debug("%s was not ended by the server in time", stream.feed.subject)
-        if not task.done():
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        await end_tasks([task])

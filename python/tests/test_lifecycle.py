@@ -25,6 +25,7 @@ from bridged_state import (
     VersionConflictError,
     sync,
 )
+from bridged_state.end_tasks import end_tasks
 
 
 @asynchronous
@@ -106,6 +107,21 @@ async def test_a_close_that_is_cancelled_goes_to_its_end(server: Server, session
         with pytest.raises(ClosedError):
             await watch.ready()
     await server.until_no_observer()
+
+
+def test_a_task_that_takes_its_cancellation_for_another_end_is_ended() -> None:
+    async def reads_on() -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        await asyncio.sleep(60)
+
+    async def body() -> None:
+        task = asyncio.ensure_future(reads_on())
+        await asyncio.sleep(0)
+        await asyncio.wait_for(end_tasks([task]), 10)
+        assert task.cancelled()
+
+    asyncio.run(body())
 
 
 def test_sessions_on_several_loops_report_no_errors(
