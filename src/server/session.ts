@@ -26,7 +26,6 @@ import { mapKept } from './engine/engine.js';
 import type { WindowRecord } from './engine/records.js';
 import type { LeftWindows } from './watch/left-windows.js';
 import { SetWindows } from './watch/set-windows.js';
-import { within } from './within.js';
 import type { WorkBudget } from './work-turns.js';
 
 export interface SessionOptions {
@@ -197,17 +196,19 @@ export class Session implements Follower {
 
   /** What became of a link's last sets, where other servers make them too: those up to `answered` not any more. */
   async openWindow(link: string, answered: number, nowMs: number): Promise<void> {
-    if (this.#engine.openWindow !== undefined) {
-      this.setWindows.replace(link, await this.#engine.openWindow(this.id, link, answered), nowMs);
-    } else if (this.keepsWindows && !this.setWindows.has(link)) {
-      const kept = this.#beginWindow(link, answered, nowMs);
-      // Watches do not wait for a disk that is full, or slow; of a link that is not kept the first set may be unknown then.
-      await within(MAX_BEGIN_MS, kept).catch(ignore);
-    }
+    if (this.#engine.openWindow === undefined) return;
+    this.setWindows.replace(link, await this.#engine.openWindow(this.id, link, answered), nowMs);
   }
 
-  async #beginWindow(link: string, answered: number, nowMs: number): Promise<void> {
-    await this.#engine.beginWindow?.(this.id, link, answered, nowMs);
+  /** A link of which there is no window: when it is kept that it has begun, or cannot be. Undefined: nothing is to be kept. */
+  beginWindow(link: string, answered: number, nowMs: number): Promise<void> | undefined {
+    if (!this.keepsWindows || this.setWindows.has(link) || this.#engine.beginWindow === undefined) return undefined;
+    try {
+      return this.#engine.beginWindow(this.id, link, answered, nowMs)?.catch(ignore);
+    } catch {
+      // Full: sets are told so, and watches are opened all the same.
+      return undefined;
+    }
   }
 
   /**
@@ -488,5 +489,3 @@ const SESSION_BYTES = 1_000;
 const STEPS_A_DELETION = 2;
 /** An expiry that could not be kept. */
 const RETRY_MS = 1_000;
-/** Many times what a disk takes. */
-const MAX_BEGIN_MS = 1_000;

@@ -65,7 +65,7 @@ export interface Engine extends AsyncDisposable {
    * Of an engine whose state outlives its only server: a link begins that it knows nothing of. Settles when that is kept: the next server knows then that
    * the first set of the link, sent and not answered, was not made. Rejects as `commit` does.
    */
-  beginWindow?(sessionId: string, link: string, answered: number, nowMs: number): Kept<void>;
+  beginWindow?(sessionId: string, link: string, answered: number, nowMs: number): Promise<void> | undefined;
   /** Used: keeps idle sessions alive at every server. */
   touch(sessionIds: readonly string[]): void;
   /** Of an engine that is shared: ms since a server last touched it, or changed it. */

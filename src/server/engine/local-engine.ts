@@ -207,7 +207,7 @@ export class LocalEngine implements Engine {
     return session.tail!.then(() => outcome);
   }
 
-  beginWindow(sessionId: string, link: string, answered: number, nowMs: number): Kept<void> {
+  beginWindow(sessionId: string, link: string, answered: number, nowMs: number): Promise<void> | undefined {
     const session = this.#sessions.get(sessionId);
     if (this.#queue === undefined || session === undefined || session.isEnding) return undefined;
     this.#queue.checkRoom();

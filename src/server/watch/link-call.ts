@@ -36,6 +36,7 @@ import { bridgeErrorOf, failureOf, wellFormed } from '../handlers/call-failure.j
 import { decode, decodeInTurns, isLarge } from '../handlers/request-reader.js';
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
+import { within } from '../within.js';
 import type { Work } from '../work-turns.js';
 import { CarriedWatch } from './carried-watch.js';
 import type { CarrierBudget, RoomSeeker } from './carrier-budget.js';
@@ -285,6 +286,9 @@ export class LinkCall
     const id = Buffer.from(linkId).toString('base64');
     const answered = Number.isSafeInteger(setsAnswered) ? Math.max(0, setsAnswered) : 0;
     await session.openWindow(id, answered, this.#server.clock.nowMs());
+    const beginning = session.beginWindow(id, answered, this.#server.clock.nowMs());
+    // Watches do not wait for a disk that is slow: the first set of a link that is not kept may be unknown then.
+    if (beginning !== undefined) await within(MAX_BEGIN_MS, beginning);
     const { window, continues } = session.setWindows.take(id, this);
     this.#window = window;
     this.#leaveWindow = () => session.setWindows.leave(id, this, this.#server.clock.nowMs());
@@ -590,6 +594,8 @@ const NO_SETS = { setsContinue: false, setsMade: 0, setsLost: 0, lost: false };
 /** Later than that an update is not told because a client would rather have fewer messages. */
 const MAX_SPACING_MS = 100;
 const LINK_ID_BYTES = 16;
+/** Many times what a disk takes. */
+const MAX_BEGIN_MS = 1_000;
 
 function stepsOf({ condition }: AskedWatch): number {
   return STEPS_A_WATCH + (condition?.length ?? 0) / UNITS_A_STEP;
