@@ -22,7 +22,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const consumers = join(root, 'test/package/consumer');
 
 // A user downloads the first and keeps the second; a new file that was not meant to be shipped shows here.
-const maxTarballBytes = 800_000;
+const maxTarballBytes = 850_000;
 const maxUnpackedBytes = 3_500_000;
 const shippedFiles =
   /^(dist\/src\/|docs\/|proto\/bridge\.proto$|(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$)/;
