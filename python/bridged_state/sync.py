@@ -13,6 +13,7 @@ from typing import Any, Callable, Coroutine, Dict, Iterable, Iterator, List, Map
 
 from . import session as asynchronous
 from ._core.plain_function import ENDS_THE_PROGRAM
+from .end_tasks import end_tasks
 from .errors import ClosedError, DeadlineExceededError, InvalidArgumentError, WorkerError
 from .types import VariableInfo, VariableUpdate, VersionedValue
 from .grpc_process import FORKED
@@ -59,11 +60,8 @@ class _LoopThread:
     def _end_tasks(self) -> None:
         """Whoever waits for one is told of its end in the turn after it, also where that has come already; those of grpc end in a turn of their own."""
         while True:
-            tasks = asyncio.all_tasks(self._loop)
-            for task in tasks:
-                task.cancel()
             try:
-                self._loop.run_until_complete(_ended(tasks))
+                self._loop.run_until_complete(_end(asyncio.all_tasks(self._loop)))
             except ENDS_THE_PROGRAM:
                 # A callback once more, and the task that called it is over.
                 continue
@@ -431,8 +429,8 @@ class _Batches(Iterator[List[VariableUpdate]]):
         return self._loop.step(self._watch._next_batch)
 
 
-async def _ended(tasks: "Set[asyncio.Task[Any]]") -> None:
-    await asyncio.gather(*tasks, return_exceptions=True)
+async def _end(tasks: "Set[asyncio.Task[Any]]") -> None:
+    await end_tasks(tasks)
     await asyncio.sleep(0)
 
 

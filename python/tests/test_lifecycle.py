@@ -111,9 +111,10 @@ async def test_a_close_that_is_cancelled_goes_to_its_end(server: Server, session
 
 def test_a_task_that_takes_its_cancellation_for_another_end_is_ended() -> None:
     async def reads_on() -> None:
+        never = asyncio.get_running_loop().create_future()
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.sleep(60)
-        await asyncio.sleep(60)
+            await asyncio.shield(never)
+        await never
 
     async def body() -> None:
         task = asyncio.ensure_future(reads_on())
