@@ -78,7 +78,9 @@ class WatchCommand {
     const refs: string[] = [];
     const names = await this.#namesAlone();
     if (names.length > 0) refs.push(await this.#watchNames(names, { includeInitial }));
-    const isListing = this.#patterns.length > 0 && !(await this.#watchPatterns(refs, includeInitial));
+    const ofPatterns = this.#patterns.length > 0 ? await this.#watchPatterns({ includeInitial }) : undefined;
+    const isListing = this.#patterns.length > 0 && ofPatterns === undefined;
+    if (ofPatterns !== undefined) refs.push(ofPatterns);
     if (isListing) {
       const matching = await this.#listNew();
       // One of them may be gone by now; it is no mistake of the caller's.
@@ -105,13 +107,12 @@ class WatchCommand {
     return this.#names.filter((name) => !isMatched(name));
   }
 
-  /** False where the server knows no patterns. */
-  async #watchPatterns(refs: string[], includeInitial: boolean): Promise<boolean> {
+  /** Undefined where the server knows no patterns. */
+  async #watchPatterns(options: WatchOptions): Promise<string | undefined> {
     try {
-      refs.push(await this.#watch({ pattern: this.#patterns }, { includeInitial }));
-      return true;
+      return await this.#watch({ pattern: this.#patterns }, options);
     } catch (error) {
-      if (error instanceof UnsupportedError) return false;
+      if (error instanceof UnsupportedError) return undefined;
       throw error;
     }
   }

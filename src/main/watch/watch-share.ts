@@ -33,6 +33,7 @@ export class WatchShare implements SlotSubscriber {
   #wasReady: boolean;
   /** Was in step: a variable that it waits for, and that had not come by then, did not exist. */
   #wasSynced = false;
+  /** From where it was elsewhere: in step there. */
   readonly #goesOn: boolean;
   readonly #bridge: number;
   readonly #epoch: () => string;
