@@ -2,17 +2,16 @@
  * Follows the logs of all buckets that are in use, each from where it was. Path: redis -> log reader -> [bucket tail] -> redis engine. Where the log begins later
  * than that, there is a hole. One reader reads all of a primary; in a cluster, where no read is of two slots, each log has a reader of its own.
  */
+import type { KeySpace } from './key-space.js';
 import { BUCKETS } from './keys.js';
 import type { LoggedCommit } from './log-entry.js';
 import { readLogEntry } from './log-entry.js';
 import type { Entry } from './log-reader.js';
 import { LogReader } from './log-reader.js';
-import type { RedisAddress } from './redis-address.js';
 import type { RedisClient } from './redis-client.js';
+import { slotOf } from './slot-map.js';
 
 export interface TailHost {
-  readonly isCluster: boolean;
-  handleBucket(number: number): void;
   handleCommit(commit: LoggedCommit): void;
   /** Entries are missing, or one cannot be taken: all of its sessions have to be read anew. */
   handleHole(number: number, cause?: unknown): void;
@@ -22,11 +21,6 @@ export interface TailHost {
   handleHeard(): void;
   /** It is of another program, and cannot be read. */
   isForeign(key: string): boolean;
-  prefixOf(number: number): string;
-  /** @throws Error where nobody serves the key */
-  addressOf(key: string): RedisAddress;
-  /** Asks whoever serves the key. */
-  at<T>(key: string, ask: (client: RedisClient) => Promise<T>): Promise<T>;
 }
 
 interface Place {
@@ -38,6 +32,7 @@ interface Place {
 }
 
 export class BucketTail {
+  readonly #keys: KeySpace;
   readonly #bucketsKey: string;
   readonly #host: TailHost;
   readonly #places = new Map<string, Place>();
@@ -46,10 +41,11 @@ export class BucketTail {
   #lastBucket = '0-0';
   #isRunning = false;
 
-  constructor(bucketsKey: string, host: TailHost) {
-    this.#bucketsKey = bucketsKey;
+  constructor(keys: KeySpace, host: TailHost) {
+    this.#keys = keys;
+    this.#bucketsKey = keys.roots.buckets;
     this.#host = host;
-    this.#readers.set(bucketsKey, this.#readerOf(bucketsKey));
+    this.#readers.set(this.#bucketsKey, this.#readerOf(this.#bucketsKey));
   }
 
   /** Which process the list of buckets is read from. `waiting`: of the server's start. @throws what `RedisConnection.open` throws */
@@ -73,11 +69,11 @@ export class BucketTail {
     this.#follow(number, await this.#lastOf(number));
     try {
       // The read that waits is woken by it.
-      await this.#host.at(this.#bucketsKey, (client) =>
+      await this.#keys.at(this.#bucketsKey, (client) =>
         client.xadd(this.#bucketsKey, 'MAXLEN', '~', 10 * BUCKETS, '*', 'bucket', number),
       );
     } catch (error) {
-      if (!this.#host.isCluster) throw error;
+      if (!this.#keys.isCluster) throw error;
       // The list is elsewhere than the bucket: it is announced again when that is there, and until then whoever serves it follows it.
       this.#readers.get(this.#bucketsKey)?.lookAgain();
     }
@@ -101,23 +97,23 @@ export class BucketTail {
     const announced = await this.#readAnnounced();
     for (const { number } of [...this.#places.values()]) {
       if (!announced.has(number))
-        await this.#host.at(this.#bucketsKey, (client) => client.xadd(this.#bucketsKey, '*', 'bucket', number));
+        await this.#keys.at(this.#bucketsKey, (client) => client.xadd(this.#bucketsKey, '*', 'bucket', number));
     }
   }
 
   run(): void {
     this.#isRunning = true;
-    for (const reader of this.#readers.values()) reader.run(this.#host.isCluster);
+    for (const reader of this.#readers.values()) reader.run(this.#keys.isCluster);
   }
 
   /** What was read of a bucket may be lost. */
   look(number: number): void {
-    this.#readers.get(this.#host.isCluster ? this.#keyOf(number) : this.#bucketsKey)?.look();
+    this.#readers.get(this.#keys.isCluster ? this.#keyOf(number) : this.#bucketsKey)?.look();
   }
 
   /** Whether it reads them from where they are now. */
   lookAgain(numbers: readonly number[] = []): void {
-    const keys = this.#host.isCluster ? numbers.map((number) => this.#keyOf(number)) : [this.#bucketsKey];
+    const keys = this.#keys.isCluster ? numbers.map((number) => this.#keyOf(number)) : [this.#bucketsKey];
     for (const key of keys) this.#readers.get(key)?.lookAgain();
   }
 
@@ -127,8 +123,8 @@ export class BucketTail {
 
   #readerOf(key: string): LogReader {
     return new LogReader({
-      blockMs: this.#host.isCluster ? CLUSTER_BLOCK_MS : BLOCK_MS,
-      address: () => this.#host.addressOf(key),
+      blockMs: this.#keys.isCluster ? CLUSTER_BLOCK_MS : BLOCK_MS,
+      address: () => this.#keys.primaries.addressOf(slotOf(key)),
       streams: () => this.#streamsAt(key),
       handleReturned: (run) => this.#host.handleReturned(run, this.#numbersAt(key)),
       isThere: (client) => this.#isThere(key, client),
@@ -152,15 +148,15 @@ export class BucketTail {
   #placesAt(key: string): Place[] {
     const place = this.#places.get(key);
     if (place !== undefined) return [place];
-    return this.#host.isCluster ? [] : [...this.#places.values()];
+    return this.#keys.isCluster ? [] : [...this.#places.values()];
   }
 
   /** A Redis that is emptied while it runs wakes no read, and its logs begin anew: their positions say so. */
   async #isThere(key: string, client: RedisClient): Promise<boolean> {
-    if (this.#host.isCluster && key === this.#bucketsKey)
+    if (this.#keys.isCluster && key === this.#bucketsKey)
       return this.#lastBucket === '0-0' || (await client.exists(key)) === 1;
     const places = this.#placesAt(key)
-      .map(({ number, position }) => ({ number, position, head: `${this.#host.prefixOf(number)}head` }))
+      .map(({ number, position }) => ({ number, position, head: `${this.#keys.bucket(number).prefix}head` }))
       .filter(({ head }) => !this.#host.isForeign(head));
     const said = await Promise.all(places.map(({ head }) => client.hget(head, 'position')));
     return places.every(({ position }, place) => Number(said[place] ?? 0) >= position);
@@ -169,7 +165,7 @@ export class BucketTail {
   /** Each of the list is followed from here on. */
   async #readAnnounced(): Promise<ReadonlySet<number>> {
     const announced = new Set<number>();
-    const entries = await this.#host.at(this.#bucketsKey, (client) => client.xrange(this.#bucketsKey, '-', '+'));
+    const entries = await this.#keys.at(this.#bucketsKey, (client) => client.xrange(this.#bucketsKey, '-', '+'));
     for (const [id, [kind, number]] of entries) {
       this.#lastBucket = id;
       if (kind !== 'bucket') continue;
@@ -182,12 +178,12 @@ export class BucketTail {
   /** The last entries of its log up to a position, the last of all first. */
   readBefore(number: number, upTo: number | undefined, most: number): Promise<readonly Entry[]> {
     const key = this.#keyOf(number);
-    return this.#host.at(key, (client) => client.xrevrangeBuffer(key, upTo ?? '+', '-', 'COUNT', most));
+    return this.#keys.at(key, (client) => client.xrevrangeBuffer(key, upTo ?? '+', '-', 'COUNT', most));
   }
 
   async #lastOf(number: number): Promise<string> {
     const key = this.#keyOf(number);
-    const [last] = await this.#host.at(key, (client) => client.xrevrange(key, '+', '-', 'COUNT', 1));
+    const [last] = await this.#keys.at(key, (client) => client.xrevrange(key, '+', '-', 'COUNT', 1));
     return last?.[0] ?? '0-0';
   }
 
@@ -219,20 +215,20 @@ export class BucketTail {
     if (!Number.isInteger(number) || this.follows(number)) return;
     // From its beginning: whoever announces it makes its first session right behind.
     this.#follow(number, '0-0');
-    this.#host.handleBucket(number);
+    this.#keys.bucket(number);
   }
 
   #follow(number: number, last: string): void {
     const key = this.#keyOf(number);
     this.#places.set(key, { number, key, last, position: Number(last.split('-')[0]) });
-    if (!this.#host.isCluster || this.#readers.has(key)) return;
+    if (!this.#keys.isCluster || this.#readers.has(key)) return;
     const reader = this.#readerOf(key);
     this.#readers.set(key, reader);
     if (this.#isRunning) reader.run(true);
   }
 
   #keyOf(number: number): string {
-    return `${this.#host.prefixOf(number)}log`;
+    return `${this.#keys.bucket(number).prefix}log`;
   }
 }
 

@@ -10,9 +10,9 @@ import { Durations } from '../durations.js';
 import type { Quantiles } from '../engine.js';
 import type { Argument, AskedGroup, GroupReply } from './group-arguments.js';
 import { canJoin, packGroups, readReplies } from './group-arguments.js';
+import type { KeySpace } from './key-space.js';
 import { keysOfBucket, keysOfCommit } from './keys.js';
 import type { Primaries } from './primaries.js';
-import type { RedisAddress } from './redis-address.js';
 import { redisFailure } from './redis-errors.js';
 import type { Bucket, RedisPrimary } from './redis-primary.js';
 import type { RedisRefusal } from './redis-refusal.js';
@@ -20,7 +20,6 @@ import { redisRefusalOf } from './redis-refusal.js';
 import { COMMIT } from './scripts.js';
 
 export interface CallsHost {
-  readonly address: RedisAddress;
   readonly behindMs: number;
   readonly nowMs: () => number;
   handleAnswer(): void;
@@ -56,6 +55,7 @@ interface Line {
 }
 
 export class CommitCalls {
+  readonly #keys: KeySpace;
   readonly #primaries: Primaries;
   readonly #host: CallsHost;
   readonly #lines = new Map<Bucket, Line>();
@@ -69,8 +69,9 @@ export class CommitCalls {
   readonly #refused = new Set<Bucket>();
   #probedAtMs = Number.NEGATIVE_INFINITY;
 
-  constructor(primaries: Primaries, host: CallsHost) {
-    this.#primaries = primaries;
+  constructor(keys: KeySpace, host: CallsHost) {
+    this.#keys = keys;
+    this.#primaries = keys.primaries;
     this.#host = host;
   }
 
@@ -109,7 +110,8 @@ export class CommitCalls {
     throw new QuotaExceededError(`${MAX_WAITING} groups wait for Redis: try again later`);
   }
 
-  ask(bucket: Bucket, group: AskedGroup, answer: Answer): void {
+  ask(group: AskedGroup, answer: Answer): void {
+    const bucket = this.#keys.bucketOf(group.sessionId);
     const line = this.#lineOf(bucket);
     this.#waiting += 1;
     line.pending.push({ group, answer, askedAtMs: this.#host.nowMs(), mayBeMade: false, wentWithOthers: false });
@@ -217,7 +219,7 @@ export class CommitCalls {
     pending: Pending[],
     count: number,
   ): Promise<void> {
-    const { address } = this.#host;
+    const { address } = this.#keys;
     if (refusal !== 'fenced' && refusal !== 'moved') this.#refused.add(bucket);
     switch (refusal) {
       case 'fenced':
@@ -295,7 +297,7 @@ export class CommitCalls {
     const nowMs = this.#host.nowMs();
     const old = pending.findIndex(({ askedAtMs }) => !this.#isClosing && nowMs - askedAtMs < this.#host.behindMs);
     const refused = pending.splice(0, old === -1 ? pending.length : old);
-    this.#refuse(refused, (cause) => redisFailure(this.#host.address, cause), error);
+    this.#refuse(refused, (cause) => redisFailure(this.#keys.address, cause), error);
     if (pending.length > 0) await pause(RETRY_MS);
   }
 

@@ -6,27 +6,20 @@
 import type { EngineFormatError } from '../../../shared/errors.js';
 import type { Logger } from '../../../shared/logger.js';
 import { pause } from '../../within.js';
-import type { Argument } from './group-arguments.js';
-import { bucketOf, bucketPrefix, keysOfBucket, keysOfCommit } from './keys.js';
-import type { Mended } from './mend-script.js';
-import type { RedisAddress } from './redis-address.js';
+import type { Argument, AskedGroup } from './group-arguments.js';
+import type { KeySpace } from './key-space.js';
+import { bucketOf, keysOfBucket, keysOfCommit, type RootKeys } from './keys.js';
+import { MEND, type Mended } from './mend-script.js';
 import { foreignKey } from './redis-errors.js';
+import type { Bucket } from './redis-primary.js';
 import { redisRefusalOf } from './redis-refusal.js';
 import type { SessionReplica } from './session-replica.js';
 
 export interface CareHost {
-  readonly address: RedisAddress;
-  /** Keys that are of all buckets, and what type each has. */
-  readonly roots: ReadonlyMap<string, string>;
   readonly logger: Logger;
-  /** Those that may have sessions. */
-  buckets(): Iterable<number>;
+  /** Clients are told where this server is: a key of all servers says it. */
+  readonly isAdvertised: boolean;
   replicas(): ReadonlyMap<string, SessionReplica>;
-  /** In which what was told of it was looked for losses; undefined while it is looked. */
-  generationOf(bucket: number): number | undefined;
-  /** By the mend script. */
-  evaluate(bucket: number, isSure: boolean, args: readonly Argument[], keys: readonly string[]): Promise<unknown>;
-  typeOf(key: string): Promise<string>;
   /** What all servers read, and this one may write again. */
   checkRoots(): Promise<void>;
   /** Something of it is lost, or was found lost by another server. */
@@ -50,17 +43,24 @@ interface Foreign {
 }
 
 export class KeyCare {
+  readonly #keys: KeySpace;
   readonly #host: CareHost;
+  /** Keys that are of all buckets, and what type each has. */
+  readonly #roots: ReadonlyMap<string, string>;
   readonly #foreign = new Map<string, Foreign>();
   /** By their sessions, whose keys have the right types. */
   readonly #unreadable = new Map<string, EngineFormatError>();
+  /** Looked at now, as what Redis says of them is not what was told here. */
+  readonly #suspects = new Set<SessionReplica>();
   readonly #closing = new AbortController();
   /** The last that was looked at. */
   #last = '';
   #mends = 0;
 
-  constructor(host: CareHost) {
+  constructor(keys: KeySpace, host: CareHost) {
+    this.#keys = keys;
     this.#host = host;
+    this.#roots = typesOfRoots(keys.roots, host.isAdvertised);
   }
 
   /** Sessions of which something was deleted or spoilt, and made good. */
@@ -121,27 +121,43 @@ export class KeyCare {
     return 'whole';
   }
 
+  /** What Redis says of it is not what this server was told: it is looked at now. */
+  suspect(replica: SessionReplica): void {
+    if (this.#suspects.has(replica)) return;
+    this.#suspects.add(replica);
+    // What fails is found again, by the next set or look.
+    const look = this.mend(replica.id).then(ignore, ignore);
+    void look.then(() => this.#suspects.delete(replica));
+  }
+
+  /** The commit script failed on these groups: the key of another program that it failed by, or undefined. @throws EngineFormatError naming it */
+  async handleBroken(groups: readonly AskedGroup[], error: unknown): Promise<EngineFormatError | undefined> {
+    const ids = [...new Set(groups.map(({ sessionId }) => sessionId))];
+    const links = [...new Set(groups.map(({ link }) => link))].filter((link) => link !== '');
+    if (redisRefusalOf(error) === 'foreign') return this.findForeign(ids, links);
+    for (const id of ids) await this.mend(id);
+    return undefined;
+  }
+
   /** What of these is of another program, by name: of all sessions without one. `links`: whose windows it may be. */
   async findForeign(
     sessionIds?: readonly string[],
     links: readonly string[] = [],
   ): Promise<EngineFormatError | undefined> {
-    const { roots, buckets } = this.#host;
     let first: EngineFormatError | undefined;
     const look = async (key: string, bucket?: number, sessionId?: string): Promise<void> => {
       first ??= await this.#lookAtKey(key, bucket, sessionId);
     };
     if (sessionIds === undefined) {
-      for (const key of roots.keys()) await look(key);
+      for (const key of this.#roots.keys()) await look(key);
       await Promise.all(
-        [...buckets()].flatMap((bucket) => keysOfBucket(this.#prefixOf(bucket)).map((key) => look(key, bucket))),
+        this.#keys.buckets.flatMap(({ number, prefix }) => keysOfBucket(prefix).map((key) => look(key, number))),
       );
     }
     for (const sessionId of sessionIds ?? []) {
-      const bucket = bucketOf(sessionId);
-      const prefix = this.#prefixOf(bucket);
-      for (const key of keysOfBucket(prefix)) await look(key, bucket);
-      for (const key of keysOfCommit(prefix, sessionId, '')) await look(key, bucket, sessionId);
+      const { number, prefix } = this.#keys.bucketOf(sessionId);
+      for (const key of keysOfBucket(prefix)) await look(key, number);
+      for (const key of keysOfCommit(prefix, sessionId, '')) await look(key, number, sessionId);
       // Its next set looks again by itself.
       for (const link of links) first ??= await this.#errorOf(`${prefix}w:${link}`);
     }
@@ -158,7 +174,7 @@ export class KeyCare {
 
   /** What is away is looked at later: whoever asks it for something says what is the matter. */
   async #sweep(): Promise<void> {
-    for (const key of [...this.#foreign.keys(), ...this.#host.roots.keys()]) await this.#lookAtKey(key).catch(ignore);
+    for (const key of [...this.#foreign.keys(), ...this.#roots.keys()]) await this.#lookAtKey(key).catch(ignore);
     const byBucket = new Map<number, string[]>();
     for (const sessionId of this.#next()) {
       const bucket = bucketOf(sessionId);
@@ -186,9 +202,10 @@ export class KeyCare {
     return next;
   }
 
-  async #mendIn(bucket: number, sessionIds: readonly string[], isThorough: boolean): Promise<Mended[]> {
-    const { handleLost, handleEnded, generationOf, evaluate } = this.#host;
-    const prefix = this.#prefixOf(bucket);
+  async #mendIn(number: number, sessionIds: readonly string[], isThorough: boolean): Promise<Mended[]> {
+    const { handleLost, handleEnded } = this.#host;
+    const bucket = this.#keys.bucket(number);
+    const { prefix } = bucket;
     const replicas = this.#host.replicas();
     const held = sessionIds.map((id) => replicas.get(id));
     const args: Argument[] = [];
@@ -200,21 +217,20 @@ export class KeyCare {
     const keys = [...keysOfBucket(prefix), ...sessionIds.flatMap((id) => keysOfCommit(prefix, id, ''))];
     let reply: readonly (number | Buffer)[];
     try {
-      reply = (await evaluate(bucket, false, args, keys)) as readonly (number | Buffer)[];
-      if (reply.some((state) => String(state) === 'doubt'))
-        reply = (await evaluate(bucket, true, args, keys)) as readonly (number | Buffer)[];
+      reply = await this.#evaluate(bucket, false, args, keys);
+      if (reply.some((state) => String(state) === 'doubt')) reply = await this.#evaluate(bucket, true, args, keys);
     } catch (error) {
       if (redisRefusalOf(error) !== 'foreign') throw error;
       if ((await this.findForeign(sessionIds)) === undefined) throw error;
       const others = sessionIds.filter((id) => ![...this.#foreign.values()].some(({ sessionId }) => sessionId === id));
-      if (others.length > 0 && others.length < sessionIds.length) await this.#mendIn(bucket, others, isThorough);
+      if (others.length > 0 && others.length < sessionIds.length) await this.#mendIn(number, others, isThorough);
       return [];
     }
     const [generation, ...states] = [reply[0], ...reply.slice(1).map(String)] as [number, ...Mended[]];
     for (const [place, state] of states.entries()) this.#say(sessionIds[place]!, state);
     const isLost = states.some((state) => state === 'lost' || state === 'some');
-    if (isLost || Number(generation) !== generationOf(bucket)) {
-      handleLost(bucket);
+    if (isLost || Number(generation) !== checkedIn(bucket)) {
+      handleLost(number);
       // Another server was faster.
       return states.map((state) => (state === 'none' ? 'lost' : state));
     }
@@ -223,6 +239,24 @@ export class KeyCare {
       if (state === 'none' && replica !== undefined && !replica.isOver) handleEnded(replica);
     }
     return states;
+  }
+
+  /** Asked of the process that this server has looked at, and no other: one that has begun again may know less. */
+  async #evaluate(
+    bucket: Bucket,
+    isSure: boolean,
+    args: readonly Argument[],
+    keys: readonly string[],
+  ): Promise<readonly (number | Buffer)[]> {
+    const { primaries, isCluster } = this.#keys;
+    const reply = await primaries.at(bucket.slot, async (primary) => {
+      // It may have been a replica meanwhile, without a word.
+      if (isSure) await primary.readRun();
+      if (!primary.isKnownIn(bucket)) await primary.takeOver(bucket);
+      const about = [bucket.prefix, bucket.run, checkedIn(bucket) ?? -1, isSure ? 1 : 0];
+      return primary.evaluate(MEND, [...about, ...args], isCluster ? keys : undefined);
+    });
+    return reply as readonly (number | Buffer)[];
   }
 
   #say(sessionId: string, state: Mended): void {
@@ -255,16 +289,26 @@ export class KeyCare {
   }
 
   async #errorOf(key: string): Promise<EngineFormatError | undefined> {
-    const { address, roots, typeOf } = this.#host;
-    const expected = roots.get(key) ?? TYPES.get(key.slice(address.prefix.length).split(':')[2]!)!;
-    const type = await typeOf(key);
+    const { address } = this.#keys;
+    const expected = this.#roots.get(key) ?? TYPES.get(key.slice(address.prefix.length).split(':')[2]!)!;
+    const type = await this.#keys.at(key, (client) => client.type(key));
     if (type === 'none' || type === expected) return undefined;
     return foreignKey(address, key, type, expected);
   }
+}
 
-  #prefixOf(bucket: number): string {
-    return bucketPrefix(this.#host.address.prefix, bucket);
-  }
+/** The generation of what this server has of it; undefined while that is looked for losses. */
+function checkedIn({ generation, checkedGeneration }: Bucket): number | undefined {
+  return generation === checkedGeneration ? generation : undefined;
+}
+
+function typesOfRoots({ meta, buckets, servers }: RootKeys, isAdvertised: boolean): ReadonlyMap<string, string> {
+  const types = new Map([
+    [meta, 'hash'],
+    [buckets, 'stream'],
+  ]);
+  if (isAdvertised) types.set(servers, 'zset');
+  return types;
 }
 
 /** For watches that come back. */

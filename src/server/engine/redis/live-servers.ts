@@ -3,30 +3,29 @@
  * A server that dies is off the list when its lease is over, by the clock of Redis; one that is closed, at once.
  */
 import { clearInterval, setInterval } from '../../../shared/platform-timers.js';
-import { LEASE, type Script } from './scripts.js';
+import type { KeySpace } from './key-space.js';
+import { LEASE } from './scripts.js';
 
 export class LiveServers {
   readonly #endpoint: string;
-  readonly #key: string;
-  readonly #evaluate: (script: Script, args: readonly (string | number)[]) => Promise<unknown>;
-  readonly #timer: NodeJS.Timeout;
+  readonly #keys: KeySpace;
+  #timer: NodeJS.Timeout | undefined;
   readonly #handleChange: () => void;
   #live: readonly string[];
 
-  constructor(
-    endpoint: string,
-    key: string,
-    evaluate: (script: Script, args: readonly (string | number)[]) => Promise<unknown>,
-    handleChange: () => void,
-  ) {
+  constructor(endpoint: string, keys: KeySpace, handleChange: () => void) {
     this.#handleChange = handleChange;
     this.#endpoint = endpoint;
-    this.#key = key;
-    this.#evaluate = evaluate;
+    this.#keys = keys;
     this.#live = [endpoint];
+  }
+
+  /** Clients may come from here on. Rejects where Redis does not answer. */
+  async begin(): Promise<void> {
     // While Redis is away nobody's lease is looked at.
-    this.#timer = setInterval(() => void this.renew().catch(ignore), RENEW_MS);
+    this.#timer = setInterval(() => void this.#renew().catch(ignore), RENEW_MS);
     this.#timer.unref();
+    await this.#renew();
   }
 
   /** This one too. */
@@ -34,23 +33,24 @@ export class LiveServers {
     return this.#live;
   }
 
-  /** Says that this one lives, and hears of the others. */
-  async renew(leaseMs = LEASE_MS): Promise<void> {
-    const live = (await this.#evaluate(LEASE, [this.#key, this.#endpoint, leaseMs])) as Buffer[];
-    const said = live.map(String).sort();
-    if (said.join() === this.#live.join()) return;
-    this.#live = said;
-    this.#handleChange();
-  }
-
   async close(): Promise<void> {
     this.stop();
-    await this.renew(0).catch(ignore);
+    await this.#renew(0).catch(ignore);
   }
 
   /** Without a word: there is nobody to say it to. */
   stop(): void {
     clearInterval(this.#timer);
+  }
+
+  /** Says that this one lives, and hears of the others. */
+  async #renew(leaseMs = LEASE_MS): Promise<void> {
+    const { servers } = this.#keys.roots;
+    const live = (await this.#keys.evaluate(LEASE, servers, [servers, this.#endpoint, leaseMs], [servers])) as Buffer[];
+    const said = live.map(String).sort();
+    if (said.join() === this.#live.join()) return;
+    this.#live = said;
+    this.#handleChange();
   }
 }
 

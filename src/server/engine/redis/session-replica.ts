@@ -26,6 +26,8 @@ export class SessionReplica implements Following {
   readonly windows: readonly WindowRecord[] = [];
   readonly keepsWindows = true;
   follower: Follower | undefined;
+  /** What was asked last here: settles when that is kept and told, or refused. */
+  tail: Promise<unknown> | undefined;
   /** This server asked for its end. */
   isEnding = false;
   /** It is no more in Redis. */
