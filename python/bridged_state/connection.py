@@ -9,59 +9,41 @@ import asyncio
 import logging
 import os
 import random
-from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Union
 
 import grpc
 import grpc.aio
 
 from ._core.backoff import Backoff
 from ._core.carrier_choice import CarrierChoice
-from ._core.change_order import ALONE, REGISTER, ChangeOrder, Turn
-from ._core.endpoint_list import parse_endpoint_list
+from ._core.change_order import ChangeOrder
 from ._core.endpoint_rotation import EndpointRotation
 from ._core.patience import Patience
-from ._wire.messages import (
-    EPOCH_HEADER,
-    ERROR_TRAILER,
-    MAX_MESSAGE_HEADER,
-    METHODS,
-    SERVERS_HEADER,
-    BatchGetVariablesRequest,
-    InitializeSessionRequest,
-    Message,
-    PingRequest,
-)
+from ._wire.messages import BatchGetVariablesRequest, PingRequest
 from . import grpc_process
 from .errors import (
     BridgeError,
     ClosedError,
-    ErrorDetails,
     InvalidArgumentError,
-    MessageTooLargeError,
-    SessionNotFoundError,
     UnavailableError,
-    UnknownOutcomeError,
     UnsupportedError,
     VariablesNotFoundError,
-    code_of_sentence,
-    error_of,
 )
 from .connect_failure import why_none_connected
-from .connection_options import ConnectionOptions, channel_to
+from .connection_options import ConnectionOptions
 from .end_tasks import end_tasks
 from .freshness import Freshness
 from .link_carrier import LinkCarrier
+from .server_channel import Metadata, ServerChannel
+from .session_calls import SessionCalls
+from .session_contact import join_session
 from .stream_carrier import StreamCarrier
-from .verdict import PERMANENT_CODES, error_of_call, headers_of, text_of
+from .verdict import PERMANENT_CODES, error_of_call
 from .watch_feed import WatchFeed
 
 logger = logging.getLogger("bridged_state")
 
 _ANSWER_BYTES = 2 * 1024 * 1024
-# A change whose caller's time is up keeps its turn so long, unless its answer comes or its connection is given up.
-_KEPT_SECONDS = 60.0
-
-Metadata = Tuple[Tuple[str, Union[str, bytes]], ...]
 
 
 class Connection:
@@ -72,7 +54,6 @@ class Connection:
         self.epoch = ""
         self.max_request_bytes = options.max_message_bytes
         self.feeds: Dict[WatchFeed, None] = {}
-        self.headers: Metadata = () if options.token is None else (("authorization", f"Bearer {options.token}"),)
         # Of the carrier that stands; the link outlives its streams, with the sets that are not answered.
         self.carrier: Union[LinkCarrier, StreamCarrier, None] = None
         self.link: Optional[LinkCarrier] = None
@@ -81,6 +62,7 @@ class Connection:
         # By what sets go, until another carrier stands.
         self.uses_link = False
         self._rotation = EndpointRotation(options.endpoints)
+        self._channel = ServerChannel(options, self._rotation)
         # Until then attempts share the time for connecting.
         self._has_been_live = False
         self._patience = Patience(options.heartbeat_ms, options.probe_timeout_ms)
@@ -89,8 +71,6 @@ class Connection:
         self.freshness = Freshness(self.loop, self._patience.heartbeat_ms(self.has_others))
         self.on_state: Callable[[str], None] = lambda _state: None
         self.background: Dict["asyncio.Task[Any]", None] = {}
-        self._channel: Optional[grpc.aio.Channel] = None
-        self._calls: Dict[str, Any] = {}
         self._waiting: List["asyncio.Future[None]"] = []
         self._failure: Optional[BridgeError] = None
         self._last_error: Optional[BridgeError] = None
@@ -100,6 +80,7 @@ class Connection:
         self._closing: Optional["asyncio.Task[None]"] = None
         # Of all changes, by the link and by calls.
         self.order = ChangeOrder()
+        self.calls = SessionCalls(self, self._channel)
         self._pid = os.getpid()
 
     # --- life
@@ -175,7 +156,7 @@ class Connection:
         if task is not None:
             tasks.append(task)
         await end_tasks(tasks)
-        await self._drop_channel()
+        await self._channel.close()
         grpc_process.leave(self)
 
     def spawn(self, work: Coroutine[Any, Any, Any]) -> "asyncio.Task[Any]":
@@ -247,7 +228,7 @@ class Connection:
             while wanted:
                 request = BatchGetVariablesRequest(session_id=self.options.session_id, variable_identifiers=wanted)
                 request.max_bytes = _ANSWER_BYTES
-                answer = await self.call("GetVariables", request)
+                answer = await self.calls.call("GetVariables", request)
                 missing.extend(answer.missing_variables)
                 wanted = list(answer.remaining_identifiers)
         except BridgeError as cause:
@@ -266,195 +247,11 @@ class Connection:
             if self.carrier is not None:
                 self.carrier.remove(feed)
 
-    # --- calls
-
-    async def call(
-        self,
-        name: str,
-        request: Message,
-        *,
-        identifiers: Sequence[str] = (),
-    ) -> Message:
-        """A read, which is made again when it was not made, or its answer was lost. Raises the error that its refusal stands for."""
-        deadline = self.loop.time() + self.options.call_timeout_ms / 1000.0
-        return await self._call(name, request, deadline, ErrorDetails(identifiers=tuple(identifiers)), None)
-
-    async def change(
-        self,
-        name: str,
-        request: Message,
-        *,
-        identifiers: Sequence[str] = (),
-        registers: str = "",
-        prepare: Optional[Callable[[], Coroutine[Any, Any, None]]] = None,
-    ) -> Message:
-        """
-        A call that changes something, when its turn has come: those that were called before are made, or will not be. It keeps its turn until its own
-        answer has come, also where the caller is cancelled or its time is up. `prepare` completes the request then. Raises as `call`,
-        UnknownOutcomeError where its answer was lost, and UnavailableError where its turn did not come in time.
-        """
-        deadline = self.loop.time() + self.options.call_timeout_ms / 1000.0
-        turn = await self._turn(name, registers, deadline)
-        under_way: List[Any] = []
-        try:
-            if prepare is not None:
-                await prepare()
-            return await self._call(name, request, deadline, ErrorDetails(identifiers=tuple(identifiers)), under_way)
-        finally:
-            if under_way:
-                under_way[0].add_done_callback(lambda _call: self.order.leave(turn))
-            else:
-                self.order.leave(turn)
-
-    async def _turn(self, name: str, registers: str, deadline: float) -> Turn:
-        begun: "asyncio.Future[None]" = self.loop.create_future()
-
-        def begin() -> None:
-            if not begun.done():
-                begun.set_result(None)
-
-        turn = self.order.enter(REGISTER if registers else ALONE, registers, begin)
-        if begun.done():
-            return turn
-        try:
-            await asyncio.wait_for(begun, deadline - self.loop.time())
-        except asyncio.TimeoutError:
-            self.order.leave(turn)
-            raise UnavailableError(f"{name}: what was called before it was not answered in time: it was not made") from None
-        except BaseException:
-            self.order.leave(turn)
-            raise
-        return turn
-
-    async def _call(
-        self, name: str, request: Message, deadline: float, details: ErrorDetails, under_way: Optional[List[Any]]
-    ) -> Message:
-        """`under_way`: None of a read; else where a call is put that is left to its end."""
-        changes = under_way is not None
-        size = request.ByteSize()
-        if size > self.max_request_bytes:
-            raise MessageTooLargeError.of(name, "request", size, self.max_request_bytes)
-        has_joined = False
-        while True:
-            await self.when_live(max(0.001, deadline - self.loop.time()))
-            remaining = max(0.001, deadline - self.loop.time())
-            try:
-                return await self._call_once(name, request, remaining, details, under_way)
-            except SessionNotFoundError:
-                # By success = false.
-                if has_joined or self.loop.time() >= deadline:
-                    raise
-                has_joined = True
-                await self._rejoin_for(name)
-            except grpc.aio.AioRpcError as cause:
-                error = error_of_call(cause, details)
-                is_over = self.loop.time() >= deadline
-                was_made = self._may_be_made(cause)
-                if not is_over and not has_joined and self._has_lost_session(error, cause):
-                    has_joined = True
-                    await self._rejoin_for(name)
-                    continue
-                if cause.code() == grpc.StatusCode.UNAVAILABLE and (not changes or not was_made):
-                    self.check()
-                    if is_over:
-                        raise error from cause
-                    await asyncio.sleep(min(0.05 + 0.1 * random.random(), remaining))
-                    continue
-                if changes and was_made:
-                    raise UnknownOutcomeError(
-                        f"{name}: the answer was lost ({cause.details()}): it may or may not have been made, "
-                        "so read before you repeat it",
-                        details=details,
-                    ) from cause
-                raise error from cause
-
-    async def _call_once(
-        self, name: str, request: Message, seconds: float, details: ErrorDetails, under_way: Optional[List[Any]]
-    ) -> Message:
-        extra = 0.0 if under_way is None else _KEPT_SECONDS
-        call = self._multicallable(name)(request, timeout=seconds + extra, metadata=self.headers)
-        response = await self._answer_of(call, seconds, under_way)
-        if getattr(response, "success", True) is False:
-            code = text_of(headers_of(await call.trailing_metadata()).get(ERROR_TRAILER))
-            # An answer to a batch says why by variable, unless it is about all of them.
-            sentence = getattr(response, "error_message", None)
-            if sentence is not None or code == "SESSION_NOT_FOUND":
-                raise error_of(code or code_of_sentence(sentence or ""), sentence or f"session {self.options.session_id!r} is not there", details)
-        return response
-
-    async def _answer_of(self, call: Any, seconds: Optional[float] = None, under_way: Optional[List[Any]] = None) -> Message:
-        """
-        Of a call on the present channel. Raises AioRpcError, UNAVAILABLE where the channel was given up meanwhile. A call whose caller is cancelled goes
-        to its end: the reset of a stream that is being answered ends the whole connection at some servers.
-        """
-        ended: "asyncio.Future[None]" = self.loop.create_future()
-
-        def end(_call: Any = None) -> None:
-            if not ended.done():
-                ended.set_result(None)
-
-        call.add_done_callback(end)
-        timer = None if under_way is None or seconds is None else self.loop.call_later(seconds, end)
-        try:
-            await ended
-        finally:
-            if timer is not None:
-                timer.cancel()
-            if under_way is not None and not call.done():
-                under_way.append(call)
-        if not call.done():
-            raise _ended_here(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer came in time")
-        try:
-            return await call
-        except asyncio.CancelledError:
-            # A channel that closes cancels its calls, and grpc tells who waits for one as if its own task were cancelled.
-            if not call.cancelled():
-                raise
-            raise _ended_here(grpc.StatusCode.UNAVAILABLE, "the connection was given up before the answer came") from None
-
-    def _multicallable(self, name: str) -> Any:
-        if self._channel is None:
-            raise UnavailableError(f"there is no connection to {self.endpoint}")
-        made = self._calls.get(name)
-        if made is None:
-            method = METHODS[name]
-            made = self._calls[name] = self._channel.unary_unary(
-                method.path,
-                request_serializer=method.request.SerializeToString,
-                response_deserializer=method.response.FromString,
-            )
-        return made
-
-    @staticmethod
-    def _may_be_made(cause: grpc.aio.AioRpcError) -> bool:
-        """Whether the server may have taken the call whose answer did not come."""
-        if ERROR_TRAILER in headers_of(cause.trailing_metadata()):
-            return False
-        said = cause.details() or ""
-        if cause.code() == grpc.StatusCode.UNAVAILABLE:
-            return not said.startswith(("failed to connect", "Endpoint closing", "connections to all"))
-        return cause.code() in (grpc.StatusCode.DEADLINE_EXCEEDED, grpc.StatusCode.CANCELLED, grpc.StatusCode.INTERNAL)
-
-    def _has_lost_session(self, error: BridgeError, cause: grpc.aio.AioRpcError) -> bool:
-        if isinstance(error, SessionNotFoundError):
-            return True
-        if cause.code() != grpc.StatusCode.NOT_FOUND or self.epoch:
-            return False
-        # A server that is not ours: its status does not say what was not found.
-        said = (cause.details() or "").lower()
-        return "session" in said
-
-    async def _rejoin_for(self, name: str) -> None:
-        """For a call that was refused: nothing was done. Raises BridgeError where waiting would not help."""
-        try:
-            await self.rejoin()
-        except UnavailableError as broken:
-            # It goes by the next connection.
-            logger.debug("%s: the session was not joined: %s", name, broken)
+    # --- the session
 
     async def rejoin(self) -> None:
         """The server has lost the session. Raises BridgeError."""
-        if self._channel is None:
+        if not self._channel.is_open:
             return
         try:
             await self._join(self.options.attempt_timeout_ms)
@@ -485,7 +282,7 @@ class Connection:
         spread_ms: Optional[float] = None
         while True:
             try:
-                self._make_channel()
+                self._channel.open()
                 await self._join(self._attempt_ms())
                 carrier = await self._carrier()
                 self.carrier = carrier
@@ -511,7 +308,7 @@ class Connection:
             carrier_gone, self.carrier = self.carrier, None
             if carrier_gone is not None:
                 carrier_gone.handle_break()
-            await self._drop_channel()
+            await self._channel.close()
             if self.state == "closed":
                 return
             has_stood, stood_ms = self._stands_since is not None, self._stands_for_ms()
@@ -585,9 +382,12 @@ class Connection:
 
     def channel(self) -> grpc.aio.Channel:
         """The present one. Raises UnavailableError."""
-        if self._channel is None:
-            raise UnavailableError(f"there is no connection to {self.endpoint}")
-        return self._channel
+        return self._channel.present()
+
+    @property
+    def headers(self) -> Metadata:
+        """Of every call."""
+        return self._channel.headers
 
     # --- silence
 
@@ -616,7 +416,7 @@ class Connection:
         """Whether the server answers within its time."""
         try:
             seconds = self._patience.answer_ms(self.has_others, self._stands_for_ms()) / 1000.0
-            await self._answer_of(self._multicallable("Ping")(PingRequest(message="probe"), timeout=seconds, metadata=self.headers))
+            await self._channel.answer_of(self._channel.call("Ping", PingRequest(message="probe"), seconds))
             return True
         except grpc.aio.AioRpcError as cause:
             # Any other status is an answer too.
@@ -624,43 +424,15 @@ class Connection:
         except UnavailableError:
             return False
 
-    def _make_channel(self) -> None:
-        self._channel = channel_to(self.endpoint, self.options)
-
-    async def _drop_channel(self) -> None:
-        channel, self._channel = self._channel, None
-        self._calls.clear()
-        if channel is not None:
-            await channel.close()
-
     async def _join(self, timeout_ms: float) -> None:
         """Makes or joins the session."""
-        options = self.options
-        endpoint = self.endpoint
-        request = InitializeSessionRequest(session_id=options.session_id, without_variables=True, metadata=options.metadata)
-        call = self._multicallable("InitializeSession")(
-            request, timeout=timeout_ms / 1000.0, metadata=self.headers, wait_for_ready=False
-        )
-        try:
-            response = await self._answer_of(call)
-        except grpc.aio.AioRpcError as cause:
-            if cause.code() == grpc.StatusCode.DEADLINE_EXCEEDED:
-                raise UnavailableError(
-                    f"no bridge server answers at {endpoint} within {timeout_ms:g} ms", cause=cause
-                ) from cause
-            raise
-        if not response.success:
-            sentence = response.error_message
-            code = text_of(headers_of(await call.trailing_metadata()).get(ERROR_TRAILER))
-            raise error_of(code or code_of_sentence(sentence), sentence)
-        headers = headers_of(await call.initial_metadata())
-        self.epoch = text_of(headers.get(EPOCH_HEADER))
-        servers = parse_endpoint_list(text_of(headers.get(SERVERS_HEADER)))
-        if endpoint == self.endpoint and servers:
-            self.handle_servers(servers)
-        limit = text_of(headers.get(MAX_MESSAGE_HEADER))
-        if limit.isdigit() and int(limit) > 0:
-            self.max_request_bytes = min(int(limit), options.max_message_bytes)
+        joined = await join_session(self._channel, self.options, timeout_ms)
+        self.epoch = joined.epoch
+        # Not what one says that was left meanwhile.
+        if joined.endpoint == self.endpoint and joined.servers:
+            self.handle_servers(joined.servers)
+        if joined.max_request_bytes > 0:
+            self.max_request_bytes = min(joined.max_request_bytes, self.options.max_message_bytes)
 
     def _become(self, state: str) -> None:
         if state == self.state or self.state in ("closed", "failed"):
@@ -687,11 +459,6 @@ class Connection:
                 one.set_result(None)
             else:
                 one.set_exception(_again(self._failure))
-
-
-def _ended_here(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:
-    nothing = grpc.aio.Metadata()
-    return grpc.aio.AioRpcError(code, nothing, nothing, details=details)
 
 
 def _again(error: BridgeError) -> BridgeError:

@@ -280,7 +280,7 @@ class SessionContext:
         request.initial_value.type_url, request.initial_value.value = sent.type_url, sent.value
         request.initial_binary_value = sent.binary or b""
         request.setter.source = read_source(source)
-        answer = await connection.change("RegisterVariable", request, identifiers=(name,), registers=name)
+        answer = await connection.calls.change("RegisterVariable", request, identifiers=(name,), registers=name)
         return str(answer.variable_id)
 
     async def get_variable(self, identifier: str, *, bypass_cache: bool = False) -> Any:
@@ -328,7 +328,7 @@ class SessionContext:
             request = BatchGetVariablesRequest(
                 session_id=self.session_id, variable_identifiers=wanted, max_bytes=_PAGE_BYTES
             )
-            answer = await connection.call("GetVariables", request)
+            answer = await connection.calls.call("GetVariables", request)
             for identifier, variable in answer.variables.items():
                 values[identifier] = value_of(variable)
                 self._cache.put(
@@ -436,7 +436,7 @@ class SessionContext:
             request = ListVariablesRequest(
                 session_id=self.session_id, pattern=pattern, page_token=page, max_bytes=_PAGE_BYTES
             )
-            answer = await connection.call("ListVariables", request)
+            answer = await connection.calls.call("ListVariables", request)
             found.extend(info_of(variable) for variable in answer.variables)
             page = answer.next_page_token
             if not page:
@@ -453,7 +453,7 @@ class SessionContext:
         connection = self._usable()
         check_identifier(identifier, "delete_variable")
         request = DeleteVariableRequest(session_id=self.session_id, variable_identifier=identifier)
-        await connection.change("DeleteVariable", request, identifiers=(identifier,))
+        await connection.calls.change("DeleteVariable", request, identifiers=(identifier,))
         self._cache.handle_deleted(identifier)
 
     async def history(self, identifier: str, limit: int = 0) -> List[VersionedValue]:
@@ -481,7 +481,7 @@ class SessionContext:
                 before_version=before,
                 max_bytes=_PAGE_BYTES,
             )
-            answer = await connection.call("GetVariableHistory", request, identifiers=(identifier,))
+            answer = await connection.calls.call("GetVariableHistory", request, identifiers=(identifier,))
             page = [entry_of(entry, variable.type, variable.name) for entry in answer.entries]
             entries[:0] = page
             left = max(0, left - len(page)) if limit else 0
@@ -509,7 +509,7 @@ class SessionContext:
             session_id=self.session_id, variable_identifier=identifier, target_version=version
         )
         request.setter.source = DEFAULT_SOURCE
-        answer = await connection.change("RollbackVariable", request, identifiers=(identifier,))
+        answer = await connection.calls.change("RollbackVariable", request, identifiers=(identifier,))
         self._cache.handle_set(identifier, answer.variable.version)
         return int(answer.variable.version)
 
@@ -682,7 +682,7 @@ class SessionContext:
     async def _read(self, connection: Connection, identifier: str) -> Message:
         request = GetVariableRequest(session_id=self.session_id, variable_identifier=identifier)
         try:
-            answer = await connection.call("GetVariable", request, identifiers=(identifier,))
+            answer = await connection.calls.call("GetVariable", request, identifiers=(identifier,))
         except VariablesNotFoundError as cause:
             raise VariablesNotFoundError.of((identifier,)) from cause
         return answer.variable
@@ -702,7 +702,7 @@ class SessionContext:
             request.binary_value = sent.binary or b""
 
         prepare = self._put_values(connection, {identifier: value}, put)
-        answer = await connection.change("SetVariable", request, identifiers=(identifier,), prepare=prepare)
+        answer = await connection.calls.change("SetVariable", request, identifiers=(identifier,), prepare=prepare)
         return int(answer.new_version)
 
     def _put_values(
@@ -738,7 +738,7 @@ class SessionContext:
 
         prepare = self._put_values(connection, updates, put)
         _say_source(request, connection, source)
-        answer = await connection.change("SetVariables", request, identifiers=tuple(updates), prepare=prepare)
+        answer = await connection.calls.change("SetVariables", request, identifiers=tuple(updates), prepare=prepare)
         outcomes: Dict[str, Any] = {identifier: int(version) for identifier, version in answer.new_versions.items()}
         for identifier, sentence in answer.errors.items():
             code = answer.error_codes.get(identifier) or code_of_sentence(sentence)

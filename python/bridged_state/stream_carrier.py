@@ -292,7 +292,7 @@ class StreamCarrier:
         if call is not None and not call.done() and self._can_unwatch:
             request = UnwatchVariablesRequest(session_id=self._connection.options.session_id, watch_token=stream.token)
             try:
-                await asyncio.wait_for(self._connection.call("UnwatchVariables", request), _END_SECONDS)
+                await asyncio.wait_for(self._connection.calls.call("UnwatchVariables", request), _END_SECONDS)
                 await asyncio.wait([task], timeout=_END_SECONDS)
             except BridgeError as error:
                 if error.code == "UNSUPPORTED":

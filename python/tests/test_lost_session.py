@@ -11,7 +11,7 @@ from bridged_state._wire.messages import CleanupSessionRequest
 async def _lose(session: SessionContext) -> None:
     connection = session._connection
     assert connection is not None
-    answer = await connection.call("CleanupSession", CleanupSessionRequest(session_id=session.session_id))
+    answer = await connection.calls.call("CleanupSession", CleanupSessionRequest(session_id=session.session_id))
     assert answer.success
 
 
