@@ -5,7 +5,7 @@ A session belongs to the event loop and the process that connected it. Slow serv
 
 import logging
 from types import TracebackType
-from typing import Any, Callable, Coroutine, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Tuple, Type, Union
+from typing import Any, Callable, Dict, Generator, Iterable, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
 import grpc
 
@@ -15,34 +15,18 @@ from ._core.describe_value import describe_value
 from ._core.link_events import DELETED, Update
 from ._core.metadata import check_name, check_text, copy_metadata
 from ._core.plain_function import ENDS_THE_PROGRAM
-from ._core.value_codec import EncodedValue, check_type, depends_on_type
-from ._wire.messages import (
-    BatchGetVariablesRequest,
-    BatchSetVariablesRequest,
-    DeleteVariableRequest,
-    GetVariableHistoryRequest,
-    GetVariableRequest,
-    ListVariablesRequest,
-    Message,
-    RegisterVariableRequest,
-    RollbackVariableRequest,
-    SetVariableRequest,
-)
+from ._core.value_codec import check_type
+from ._wire.messages import Message
+from . import variable_calls
+from .batch_outcome import versions_of
 from .cache import VariableCache
 from .connection import Connection
 from .connection_options import ConnectionOptions
 from .errors import (
-    BatchRefusedError,
     BridgeError,
     ClosedError,
-    ErrorDetails,
     InvalidArgumentError,
     InvalidOptionsError,
-    RefusedVariable,
-    VariablesNotFoundError,
-    VersionConflictError,
-    VersionNotFoundError,
-    code_of_sentence,
 )
 from .session_options import (
     DEFAULT_SOURCE,
@@ -62,7 +46,7 @@ from .tls_options import read_tls
 from .types import VariableInfo, VariableUpdate, VersionedValue
 from .watch import MAX_PERIOD_MS, Watch, check_identifier, read_callback, read_names, read_period, read_watch_options
 from .watch_feed import WatchFeed, WatchOptions
-from .wire_mapping import encoded, encoded_to_set, entry_of, info_of, value_of
+from .wire_mapping import encoded, info_of, value_of
 
 logger = logging.getLogger("bridged_state")
 
@@ -70,10 +54,6 @@ TRANSPORTS = ("auto", "link", "stream")
 DEFAULT_SPACING_MS = 4
 MAX_SPACING_MS = 100
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024
-_PAGE_BYTES = 2 * 1024 * 1024
-# Of the published fields of 32 bits: the largest version that a server says, and the largest limit.
-_MAX_VERSION = 2**31 - 2
-_MAX_LIMIT = 2**31 - 1
 
 
 class SessionContext:
@@ -267,21 +247,17 @@ class SessionContext:
         connection = self._usable()
         check_name(name)
         check_type(type)
-        sent = encoded(initial_value, type, f'variable "{name}"')
-        request = RegisterVariableRequest(
-            session_id=self.session_id,
-            name=name,
-            type=type,
-            constraints_json=constraints_text(constraints, name),
+        return await variable_calls.register(
+            connection,
+            name,
+            type,
+            encoded(initial_value, type, f'variable "{name}"'),
+            constraints=constraints_text(constraints, name),
             metadata=copy_metadata(metadata, f'variable "{name}"'),
             description=read_text("description", description),
             ttl_ms=read_ttl(ttl_ms),
+            source=read_source(source),
         )
-        request.initial_value.type_url, request.initial_value.value = sent.type_url, sent.value
-        request.initial_binary_value = sent.binary or b""
-        request.setter.source = read_source(source)
-        answer = await connection.calls.change("RegisterVariable", request, identifiers=(name,), registers=name)
-        return str(answer.variable_id)
 
     async def get_variable(self, identifier: str, *, bypass_cache: bool = False) -> Any:
         """
@@ -301,10 +277,7 @@ class SessionContext:
             cached = self._cache.get(identifier, connection.loop.time())
             if cached is not None:
                 return cached.value
-        variable = await self._read(connection, identifier)
-        value = value_of(variable)
-        self._cache.put(variable.id, variable.name, value, variable.version, connection.loop.time())
-        return value
+        return self._keep(connection, await variable_calls.read(connection, identifier))
 
     async def get_variable_info(self, identifier: str) -> VariableInfo:
         """
@@ -314,7 +287,7 @@ class SessionContext:
             VariablesNotFoundError: `identifiers` names it.
         """
         check_identifier(identifier, "get_variable_info")
-        return info_of(await self._read(self._usable(), identifier))
+        return info_of(await variable_calls.read(self._usable(), identifier))
 
     async def get_variables(self, identifiers: Union[str, Iterable[str]]) -> Dict[str, Any]:
         """
@@ -322,19 +295,10 @@ class SessionContext:
         """
         connection = self._usable()
         asked = read_names(identifiers, "get_variables", 0)
-        wanted: Sequence[str] = asked
         values: Dict[str, Any] = {}
-        while wanted:
-            request = BatchGetVariablesRequest(
-                session_id=self.session_id, variable_identifiers=wanted, max_bytes=_PAGE_BYTES
-            )
-            answer = await connection.calls.call("GetVariables", request)
-            for identifier, variable in answer.variables.items():
-                values[identifier] = value_of(variable)
-                self._cache.put(
-                    variable.id, variable.name, values[identifier], variable.version, connection.loop.time()
-                )
-            wanted = list(answer.remaining_identifiers)
+        async for page in variable_calls.read_several(connection, asked):
+            for identifier, variable in page.items():
+                values[identifier] = self._keep(connection, variable)
         # A map on the wire has no order.
         return {identifier: values[identifier] for identifier in asked if identifier in values}
 
@@ -376,7 +340,7 @@ class SessionContext:
         if connection.uses_link and link is not None:
             version = await link.set(identifier, value, who, custom, expected)
         else:
-            version = await self._set_by_call(connection, identifier, value, who, custom, expected)
+            version = await variable_calls.set_one(connection, identifier, value, who, custom, expected)
         self._cache.handle_set(identifier, version)
         return version
 
@@ -417,9 +381,13 @@ class SessionContext:
         who = read_source(source)
         link = connection.link
         if connection.uses_link and link is not None:
-            outcomes = await link.set_all(updates, atomic, who, custom)
-            return self._versions_of(dict(zip(updates, outcomes)), len(updates))
-        return await self._update_by_call(connection, updates, atomic, who, custom)
+            outcomes = dict(zip(updates, await link.set_all(updates, atomic, who, custom)))
+        else:
+            outcomes = await variable_calls.set_several(connection, updates, atomic, who, custom)
+        for identifier, outcome in outcomes.items():
+            if isinstance(outcome, int):
+                self._cache.handle_set(identifier, outcome)
+        return versions_of(outcomes, len(updates))
 
     async def list_variables(self, pattern: str = "") -> List[VariableInfo]:
         """
@@ -430,17 +398,7 @@ class SessionContext:
         """
         connection = self._usable()
         check_text(pattern, "pattern")
-        found: List[VariableInfo] = []
-        page = ""
-        while True:
-            request = ListVariablesRequest(
-                session_id=self.session_id, pattern=pattern, page_token=page, max_bytes=_PAGE_BYTES
-            )
-            answer = await connection.calls.call("ListVariables", request)
-            found.extend(info_of(variable) for variable in answer.variables)
-            page = answer.next_page_token
-            if not page:
-                return found
+        return await variable_calls.find(connection, pattern)
 
     async def delete_variable(self, identifier: str) -> None:
         """
@@ -452,8 +410,7 @@ class SessionContext:
         """
         connection = self._usable()
         check_identifier(identifier, "delete_variable")
-        request = DeleteVariableRequest(session_id=self.session_id, variable_identifier=identifier)
-        await connection.calls.change("DeleteVariable", request, identifiers=(identifier,))
+        await variable_calls.delete(connection, identifier)
         self._cache.handle_deleted(identifier)
 
     async def history(self, identifier: str, limit: int = 0) -> List[VersionedValue]:
@@ -469,25 +426,7 @@ class SessionContext:
         """
         connection = self._usable()
         check_identifier(identifier, "history")
-        left = read_whole("limit", limit, 0)
-        variable = await self._read(connection, identifier)
-        entries: List[VersionedValue] = []
-        before = 0
-        while True:
-            request = GetVariableHistoryRequest(
-                session_id=self.session_id,
-                variable_identifier=identifier,
-                limit=min(left, _MAX_LIMIT),
-                before_version=before,
-                max_bytes=_PAGE_BYTES,
-            )
-            answer = await connection.calls.call("GetVariableHistory", request, identifiers=(identifier,))
-            page = [entry_of(entry, variable.type, variable.name) for entry in answer.entries]
-            entries[:0] = page
-            left = max(0, left - len(page)) if limit else 0
-            if not answer.has_more or not page or (limit and left == 0):
-                return entries
-            before = page[0].version
+        return await variable_calls.history(connection, identifier, read_whole("limit", limit, 0))
 
     async def rollback(self, identifier: str, version: int) -> int:
         """
@@ -503,15 +442,9 @@ class SessionContext:
         """
         connection = self._usable()
         check_identifier(identifier, "rollback")
-        if read_version(version) > _MAX_VERSION:
-            raise VersionNotFoundError(f'variable "{identifier}" has no version {version}: over a bridge the largest is {_MAX_VERSION}')
-        request = RollbackVariableRequest(
-            session_id=self.session_id, variable_identifier=identifier, target_version=version
-        )
-        request.setter.source = DEFAULT_SOURCE
-        answer = await connection.calls.change("RollbackVariable", request, identifiers=(identifier,))
-        self._cache.handle_set(identifier, answer.variable.version)
-        return int(answer.variable.version)
+        made = await variable_calls.roll_back(connection, identifier, read_version(version), DEFAULT_SOURCE)
+        self._cache.handle_set(identifier, made)
+        return made
 
     # --- watches
 
@@ -679,106 +612,11 @@ class SessionContext:
         elif connection is not None:
             self._cache.put(update.id, update.name, update.value, update.version, connection.loop.time())
 
-    async def _read(self, connection: Connection, identifier: str) -> Message:
-        request = GetVariableRequest(session_id=self.session_id, variable_identifier=identifier)
-        try:
-            answer = await connection.calls.call("GetVariable", request, identifiers=(identifier,))
-        except VariablesNotFoundError as cause:
-            raise VariablesNotFoundError.of((identifier,)) from cause
-        return answer.variable
-
-    async def _set_by_call(
-        self, connection: Connection, identifier: str, value: Any, source: str, metadata: Dict[str, str], expected: int
-    ) -> int:
-        if expected > _MAX_VERSION:
-            raise VersionConflictError(f'variable "{identifier}" is at no version as large as {expected}: read it again, then set')
-        request = SetVariableRequest(
-            session_id=self.session_id, variable_identifier=identifier, metadata=metadata, expected_version=expected
-        )
-        _say_source(request, connection, source)
-
-        def put(_identifier: str, sent: EncodedValue) -> None:
-            request.value.type_url, request.value.value = sent.type_url, sent.value
-            request.binary_value = sent.binary or b""
-
-        prepare = self._put_values(connection, {identifier: value}, put)
-        answer = await connection.calls.change("SetVariable", request, identifiers=(identifier,), prepare=prepare)
-        return int(answer.new_version)
-
-    def _put_values(
-        self, connection: Connection, values: Mapping[str, Any], put: Callable[[str, EncodedValue], None]
-    ) -> Optional[Callable[[], Coroutine[Any, Any, None]]]:
-        """Now, but for those that say nothing without the types of their variables: what is returned reads these first. Raises InvalidValueError."""
-        unclear: Dict[str, Any] = {}
-        for identifier, value in values.items():
-            if depends_on_type(value):
-                unclear[identifier] = value
-            else:
-                put(identifier, encoded_to_set(value, bool(connection.epoch), f'variable "{identifier}"'))
-        if not unclear:
-            return None
-
-        async def read_types() -> None:
-            for identifier, value in unclear.items():
-                variable = await self._read(connection, identifier)
-                put(identifier, encoded(value, variable.type, f'variable "{identifier}"'))
-
-        return read_types
-
-    async def _update_by_call(
-        self, connection: Connection, updates: Mapping[str, Any], atomic: bool, source: str, metadata: Dict[str, str]
-    ) -> Dict[str, int]:
-        request = BatchSetVariablesRequest(session_id=self.session_id, metadata=metadata, atomic=atomic)
-
-        def put(identifier: str, sent: EncodedValue) -> None:
-            request.updates[identifier].type_url = sent.type_url
-            request.updates[identifier].value = sent.value
-            if sent.binary is not None:
-                request.binary_updates[identifier] = sent.binary
-
-        prepare = self._put_values(connection, updates, put)
-        _say_source(request, connection, source)
-        answer = await connection.calls.change("SetVariables", request, identifiers=tuple(updates), prepare=prepare)
-        outcomes: Dict[str, Any] = {identifier: int(version) for identifier, version in answer.new_versions.items()}
-        for identifier, sentence in answer.errors.items():
-            code = answer.error_codes.get(identifier) or code_of_sentence(sentence)
-            outcomes[identifier] = BridgeError(sentence, code=code)
-        # A map on the wire has no order.
-        in_order = {identifier: outcomes[identifier] for identifier in updates if identifier in outcomes}
-        return self._versions_of(in_order, len(updates))
-
-    def _versions_of(self, outcomes: Mapping[str, Any], count: int) -> Dict[str, int]:
-        """Raises BatchRefusedError, or what became of one where that is not a refusal."""
-        versions: Dict[str, int] = {}
-        refused: Dict[str, RefusedVariable] = {}
-        # Another one of their atomic batch was refused.
-        blameless: Dict[str, RefusedVariable] = {}
-        for identifier, outcome in outcomes.items():
-            if isinstance(outcome, int):
-                versions[identifier] = outcome
-                self._cache.handle_set(identifier, outcome)
-            elif isinstance(outcome, BridgeError):
-                if outcome.code in ("UNKNOWN_OUTCOME", "UNAVAILABLE", "CLOSED"):
-                    raise outcome
-                of_whom = blameless if outcome.code == "BATCH_REFUSED" else refused
-                of_whom[identifier] = RefusedVariable(outcome.code, outcome.message)
-            else:
-                raise outcome
-        refused = refused or blameless
-        if not refused:
-            return versions
-        shown = "; ".join(one.message for one in list(refused.values())[:3])
-        raise BatchRefusedError(
-            f"{len(refused)} of {count} variables were refused: {shown}: look at error.details.refused",
-            details=ErrorDetails(identifiers=tuple(refused), refused=refused, versions=versions),
-        )
-
-
-def _say_source(request: Message, connection: Connection, source: str) -> None:
-    """Ours reads the setter; another server the key of the metadata."""
-    request.setter.source = source
-    if not connection.epoch and "source" not in request.metadata:
-        request.metadata["source"] = source
+    def _keep(self, connection: Connection, variable: Message) -> Any:
+        """The value that was read."""
+        value = value_of(variable)
+        self._cache.put(variable.id, variable.name, value, variable.version, connection.loop.time())
+        return value
 
 
 __all__ = ["SessionContext", "VariableUpdate"]
