@@ -10,6 +10,7 @@ import {
   InvalidOptionsError,
   VariablesNotFoundError,
 } from '../shared/errors.js';
+import { copyOptions } from '../shared/option-reader.js';
 import type {
   AnyWatchOptionsInput,
   BatchWatchOptionsInput,
@@ -17,7 +18,7 @@ import type {
   StateOptionsInput,
   WatchOptionsInput,
 } from '../shared/options.js';
-import { copyOptions, parseStateOptions } from '../shared/options.js';
+import { parseStateOptions } from '../shared/options.js';
 import type { AttachCommand, BridgeConfig, Call, SetValue } from '../shared/port/commands.js';
 import { fromPortValue, toPortValue } from '../shared/port/port-value.js';
 import type { AttachResult, PortBatchResult, PortStats, PortVariable, PortVersion } from '../shared/port/replies.js';

@@ -2,7 +2,7 @@
 import type { BridgeError } from '../shared/errors.js';
 import { BatchRefusedError, InvalidArgumentError, InvalidOptionsError, InvalidValueError } from '../shared/errors.js';
 import { listedNames } from '../shared/listed-names.js';
-import { copyOptions } from '../shared/options.js';
+import { copyOptions } from '../shared/option-reader.js';
 import type { ExportedVariable } from '../shared/state/exported-state.js';
 import { checkTtlMs } from '../shared/state/registration-numbers.js';
 import { describeValue } from '../shared/values/describe-value.js';

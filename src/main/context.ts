@@ -3,8 +3,9 @@
  * While it moves, calls wait: nothing is set between the copy and the move. A move that fails leaves it local, as it was.
  */
 import { AbortedError, ClosedError, InvalidOptionsError } from '../shared/errors.js';
+import { copyOptions } from '../shared/option-reader.js';
 import type { AnyWatchOptionsInput, BatchWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
-import { copyOptions, parseWatchOptions } from '../shared/options.js';
+import { parseWatchOptions } from '../shared/options.js';
 import { setImmediate } from '../shared/platform-timers.js';
 import type { Signal } from '../shared/signal.js';
 import type { ExportedState } from '../shared/state/exported-state.js';

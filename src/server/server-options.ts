@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import type { Logger } from '../shared/logger.js';
 import { silentLogger } from '../shared/logger.js';
-import { parse } from '../shared/options.js';
+import { parseOptions } from '../shared/option-reader.js';
 import { DEFAULT_HISTORY_LIMITS, MIN_KEPT_VERSIONS } from '../shared/state/history.js';
 import type { TokenOption } from './access.js';
 import type { Engine } from './engine/engine.js';
@@ -171,5 +171,5 @@ export type ServerOptions = Omit<ParsedServerOptions, 'epoch'> & { readonly epoc
 
 /** @throws InvalidOptionsError naming the option, what was given and what it takes */
 export function parseServerOptions(input: BridgeServerOptions | undefined) {
-  return Object.freeze(parse(ServerOptionsSchema, input, 'startBridgeServer'));
+  return Object.freeze(parseOptions(ServerOptionsSchema, input, 'startBridgeServer'));
 }

@@ -10,13 +10,13 @@ import { PRIORITIES } from './delivery/priority.js';
 import { InvalidNameError, InvalidOptionsError, InvalidValueError } from './errors.js';
 import type { Logger } from './logger.js';
 import { silentLogger } from './logger.js';
+import { isEmptyOptions, parseOptions } from './option-reader.js';
 import type { Transport } from './port/commands.js';
 import { isSignal, type Signal } from './signal.js';
 import { checkTlsTexts } from './tls-texts.js';
 import { describeValue } from './values/describe-value.js';
 import { checkName } from './values/identifier.js';
 import { copyCondition } from './values/input-copy.js';
-import { isPlainMap } from './values/plain-map.js';
 import { isWellFormed } from './values/utf8.js';
 import type { VariableValue } from './values/variable-type.js';
 
@@ -238,7 +238,7 @@ export type StateOptions = ReturnType<typeof parseStateOptions>;
 
 /** @throws InvalidOptionsError naming the option, what was given and what it takes */
 export function parseStateOptions(input: unknown) {
-  const options = parse(StateOptionsSchema, input, 'BridgedState.open');
+  const options = parseOptions(StateOptionsSchema, input, 'BridgedState.open');
   const endpoints = options.endpoints ?? (options.endpoint === undefined ? [] : [options.endpoint]);
   if (endpoints.length === 0 || (options.endpoints !== undefined && options.endpoint !== undefined)) {
     throw new InvalidOptionsError('BridgedState.open: name the server by endpoint or by endpoints, one of the two');
@@ -259,7 +259,7 @@ const LocalOptionsSchema = v.strictObject({
 
 /** @throws InvalidOptionsError */
 export function parseLocalOptions(input: unknown): v.InferOutput<typeof LocalOptionsSchema> {
-  return parse(LocalOptionsSchema, input, 'LocalState');
+  return parseOptions(LocalOptionsSchema, input, 'LocalState');
 }
 
 export const PoolOptionsSchema = v.strictObject({
@@ -300,7 +300,7 @@ export type PoolOptions = ReturnType<typeof parsePoolOptions>;
 
 /** @throws InvalidOptionsError */
 export function parsePoolOptions(input: unknown) {
-  const options = parse(PoolOptionsSchema, input, 'WorkerPool');
+  const options = parseOptions(PoolOptionsSchema, input, 'WorkerPool');
   return Object.freeze({ ...options, workers: options.workers ?? defaultWorkers() });
 }
 
@@ -453,11 +453,11 @@ export type WatchOptions = v.InferOutput<typeof WatchOptionsSchema>;
 /** @throws InvalidOptionsError */
 export function parseWatchOptions(input: unknown): WatchOptions {
   // Thousands of watches without options share one object.
-  if (input === undefined || isEmpty(input)) {
-    defaultWatchOptions ??= Object.freeze(parse(WatchOptionsSchema, {}, 'watch'));
+  if (isEmptyOptions(input, 'watch')) {
+    defaultWatchOptions ??= Object.freeze(parseOptions(WatchOptionsSchema, {}, 'watch'));
     return defaultWatchOptions;
   }
-  const options = parse(WatchOptionsSchema, input ?? {}, 'watch');
+  const options = parseOptions(WatchOptionsSchema, input ?? {}, 'watch');
   if (options.maxWaitMs > 0 && options.maxWaitMs < options.debounceMs) {
     throw new InvalidOptionsError(
       `watch: maxWaitMs ${options.maxWaitMs} is shorter than debounceMs ${options.debounceMs}: raise it, or leave it out`,
@@ -497,72 +497,6 @@ export function readCondition(input: Condition, subject = 'filter'): Condition {
     throw new InvalidOptionsError(`a condition is data: ${cause.message}`, { cause });
   }
 }
-
-/** One sentence for the first thing that is wrong. */
-export function parse<S extends v.GenericSchema>(schema: S, input: unknown, subject: string): v.InferOutput<S> {
-  const result = read(schema, input, subject);
-  if (result.success) return result.output;
-  const issue = result.issues[0];
-  const path = v.getDotPath(issue) ?? '';
-  const unknown = issue.type === 'strict_object' && issue.expected === 'never';
-  // valibot says `Invalid value: Expected >=0 but received -1`; its own name for the kind of fault helps nobody.
-  const sentence = issue.message
-    .replace(/^Invalid [\w ]+: E/, 'e')
-    .replace(/^Invalid (\w+): Received/, 'expected a whole number, received');
-  const fact = unknown ? `there is no option "${path}"` : `${path === '' ? 'the options' : path}: ${sentence}`;
-  throw new InvalidOptionsError(`${subject}: ${fact}: see docs/options.md`);
-}
-
-/** The options that a caller gave, each read once. @throws InvalidOptionsError when they are no plain object, or cannot be read */
-export function copyOptions<T extends object>(input: T | undefined, subject: string): T {
-  return reading(subject, () => {
-    if (input === undefined || input === null) return {} as T;
-    if (!isObject(input)) return refuseGroup(input, 'the options', subject);
-    checkGroup(input, 'the options', subject);
-    return { ...input };
-  });
-}
-
-function read<S extends v.GenericSchema>(schema: S, input: unknown, subject: string): v.SafeParseResult<S> {
-  const options = copyOptions(input as Readonly<Record<string, unknown>>, subject);
-  return reading(subject, () => {
-    for (const key of GROUPS) checkGroup(options[key], key, subject);
-    return v.safeParse(schema, options, { abortEarly: true });
-  });
-}
-
-function reading<T>(subject: string, read: () => T): T {
-  try {
-    return read();
-  } catch (cause) {
-    if (cause instanceof InvalidOptionsError) throw cause;
-    throw new InvalidOptionsError(
-      `${subject}: the options cannot be read, because a getter or a proxy throws: give a plain object`,
-      { cause },
-    );
-  }
-}
-
-function isEmpty(input: unknown): boolean {
-  return reading('watch', () => isObject(input) && isPlainMap(input) && Object.keys(input).length === 0);
-}
-
-function isObject(input: unknown): input is object {
-  return typeof input === 'object' && input !== null;
-}
-
-/** A Map, a Date or a list would pass for a group of options that are all left out. */
-function checkGroup(input: unknown, name: string, subject: string): void {
-  if (isObject(input) && !isPlainMap(input)) refuseGroup(input, name, subject);
-}
-
-function refuseGroup(input: unknown, name: string, subject: string): never {
-  const kind = typeof input === 'string' ? 'a string' : describeValue(input);
-  throw new InvalidOptionsError(`${subject}: ${name}: give a plain object, not ${kind}`);
-}
-
-/** Options that are objects of options. */
-const GROUPS = ['tls', 'reconnect', 'breaker', 'keepalive', 'limits', 'history'] as const;
 
 /** HOST:PORT, [IPV6]:PORT with or without a zone, or unix:PATH. A name may end with a point: then it is complete. */
 function isEndpoint(text: string): boolean {
