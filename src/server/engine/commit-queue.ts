@@ -28,20 +28,20 @@ export interface Waiting {
   handleFailed(error: BridgeError): void;
 }
 
-export interface QueueOwner {
+export interface QueueOwner<T extends Waiting> {
   readonly nowMs: () => number;
   /** Before any of them is told: nothing of what was decided and not kept counts any more. */
-  undo(waiting: readonly Waiting[]): void;
+  undo(waiting: readonly T[]): void;
   handleLost(cause: unknown): void;
   handleFound(): void;
 }
 
-export class CommitQueue {
+export class CommitQueue<T extends Waiting> {
   readonly #journal: Journal;
-  readonly #owner: QueueOwner;
-  #waiting: Waiting[] = [];
+  readonly #owner: QueueOwner<T>;
+  #waiting: T[] = [];
   #bytes = 0;
-  #underWay: Waiting[] | undefined;
+  #underWay: T[] | undefined;
   #isDue = false;
   #isLost = false;
   /** Of the last append that is kept. */
@@ -51,7 +51,7 @@ export class CommitQueue {
   #beganAtMs = 0;
   #idle: (() => void)[] = [];
 
-  constructor(journal: Journal, owner: QueueOwner, place: number) {
+  constructor(journal: Journal, owner: QueueOwner<T>, place: number) {
     this.#journal = journal;
     this.#owner = owner;
     this.#place = place;
@@ -82,7 +82,7 @@ export class CommitQueue {
     );
   }
 
-  add(waiting: Waiting): void {
+  add(waiting: T): void {
     if (this.#waiting.length === 0) this.#beganAtMs = this.#owner.nowMs();
     this.#waiting.push(waiting);
     this.#bytes += waiting.bytes;
@@ -105,7 +105,7 @@ export class CommitQueue {
     });
   }
 
-  #take(): Waiting[] {
+  #take(): T[] {
     let changes = 0;
     let bytes = 0;
     let count = 0;
@@ -119,7 +119,7 @@ export class CommitQueue {
     return this.#waiting.splice(0, count);
   }
 
-  async #append(group: Waiting[]): Promise<void> {
+  async #append(group: T[]): Promise<void> {
     this.#underWay = group;
     const beganAtMs = this.#beganAtMs;
     this.#beganAtMs = this.#owner.nowMs();
@@ -140,7 +140,7 @@ export class CommitQueue {
     this.#begin();
   }
 
-  #handleFailure(group: Waiting[], error: unknown): void {
+  #handleFailure(group: T[], error: unknown): void {
     const behind = this.#waiting;
     this.#waiting = [];
     this.#bytes = 0;
@@ -166,7 +166,7 @@ export class CommitQueue {
   }
 
   /** What became of it after all, before anything else is decided. */
-  async #find(group: readonly Waiting[]): Promise<void> {
+  async #find(group: readonly T[]): Promise<void> {
     const place = await this.#journal.lastPlace();
     this.#isLost = false;
     if (place > this.#place) {

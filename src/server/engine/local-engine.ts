@@ -3,15 +3,9 @@
  * commit queue -> journal, then back to the table and the session. Without a journal what is decided is kept: a set is one call. With one the
  * table is ahead only in what it decides; what anybody can read is kept. Closed: what is under way is kept and answered first.
  */
-import {
-  type BridgeError,
-  EngineUnavailableError,
-  SessionNotFoundError,
-  StorageFullError,
-} from '../../shared/errors.js';
+import { EngineUnavailableError, SessionNotFoundError, StorageFullError } from '../../shared/errors.js';
 import type { TableOperation } from '../../shared/state/operation.js';
 import type { DecidedChange } from '../../shared/state/variable.js';
-import type { Waiting } from './commit-queue.js';
 import { CommitQueue } from './commit-queue.js';
 import type {
   Engine,
@@ -33,8 +27,8 @@ import { JournalPast } from './journal-past.js';
 import { byHostClock, loadSessions } from './load-sessions.js';
 import { LocalSession } from './local-session.js';
 import { openWhenThere } from './open-when-there.js';
-import type { CommitRecord, WindowRecord } from './records.js';
-import { changeRecordOf } from './records.js';
+import type { GroupHost, GroupParts } from './pending-group.js';
+import { PendingGroup } from './pending-group.js';
 import { SnapshotRounds } from './snapshot-rounds.js';
 
 export interface LocalEngineOptions {
@@ -52,11 +46,15 @@ export class LocalEngine implements Engine {
   readonly #sessions = new Map<string, LocalSession>();
   #host: EngineHost | undefined;
   #life: Life | undefined;
-  #queue: CommitQueue | undefined;
+  #queue: CommitQueue<PendingGroup> | undefined;
   #rounds: SnapshotRounds | undefined;
   #history: HistoryReader | undefined;
   #lastNumber = 0;
   #changes = 0;
+  readonly #groupHost: GroupHost = {
+    wallAtMs: (nowMs) => this.#open().table.timestampAt?.(nowMs) ?? nowMs,
+    handleKept: (group, isAfterAll) => this.#handleKept(group, isAfterAll),
+  };
   #health: EngineHealth = { state: 'ready', sinceMs: 0, cause: undefined };
 
   constructor(journal?: Journal, { snapshotEveryMs = 5_000 }: LocalEngineOptions = {}) {
@@ -112,7 +110,7 @@ export class LocalEngine implements Engine {
       journal,
       {
         nowMs: host.nowMs,
-        undo: (waiting) => this.#undo(waiting as readonly PendingGroup[]),
+        undo: (waiting) => this.#undo(waiting),
         handleLost: (cause) => this.#setHealth('lost', cause),
         handleFound: () => this.#setHealth(journal.health, undefined),
       },
@@ -167,8 +165,9 @@ export class LocalEngine implements Engine {
       this.#sessions.set(sessionId, session);
       return session;
     }
-    const beginning = this.#keep(session, NOTHING, { revision: 0, results: [] }, createdAtMs, true, false, undefined);
-    return beginning.then(() => session);
+    const outcome = { revision: 0, results: [] };
+    const begun = { kind: 'begin', session, changes: NOTHING, outcome, nowMs: createdAtMs, window: undefined } as const;
+    return this.#keep(begun).then(() => session);
   }
 
   commit(group: Group): Kept<Outcome> {
@@ -188,20 +187,21 @@ export class LocalEngine implements Engine {
     return { revision: table.revision, results };
   }
 
-  #commitLater(session: LocalSession, group: Group, queue: CommitQueue): Kept<Outcome> {
+  #commitLater(session: LocalSession, group: Group, queue: CommitQueue<PendingGroup>): Kept<Outcome> {
     const { table } = session;
+    const { nowMs } = group;
     queue.checkRoom();
     if (group.isEnd) {
       session.isEnding = true;
-      const ended = { revision: table.decidedRevision, results: [] };
-      return this.#keep(session, NOTHING, ended, group.nowMs, false, true, undefined);
+      const outcome = { revision: table.decidedRevision, results: [] };
+      return this.#keep({ kind: 'end', session, changes: NOTHING, outcome, nowMs, window: undefined });
     }
     this.#checkFull(group.operations);
     const isAhead = session.waiting > 0;
     const { results, changes } = table.decide(group);
     const window = session.windowOf(group.once, results, changes.length > 0);
     const outcome: Outcome = { revision: table.decidedRevision, results };
-    if (changes.length > 0) return this.#keep(session, changes, outcome, group.nowMs, false, false, window);
+    if (changes.length > 0) return this.#keep({ kind: 'change', session, changes, outcome, nowMs, window });
     // What it is equal to, or refused by, may not be kept yet.
     if (!isAhead || group.operations.every(isKeptNow)) return outcome;
     return session.tail!.then(() => outcome);
@@ -214,7 +214,7 @@ export class LocalEngine implements Engine {
     this.#checkFull([]);
     const outcome = { revision: session.table.decidedRevision, results: [] };
     const window = { link, from: answered, outcomes: [] };
-    return this.#keep(session, NOTHING, outcome, nowMs, false, false, window).then(ignore);
+    return this.#keep({ kind: 'change', session, changes: NOTHING, outcome, nowMs, window }).then(ignore);
   }
 
   head(sessionId: string): number {
@@ -260,48 +260,34 @@ export class LocalEngine implements Engine {
     );
   }
 
-  #keep(
-    session: LocalSession,
-    changes: readonly DecidedChange[],
-    outcome: Outcome,
-    nowMs: number,
-    isBegin: boolean,
-    isEnd: boolean,
-    window: WindowRecord | undefined,
-  ): Promise<Outcome> {
-    const group = new PendingGroup(this, session, changes, outcome, nowMs, isBegin, isEnd, window);
+  #keep(parts: GroupParts): Promise<Outcome> {
+    const group = new PendingGroup(this.#groupHost, parts);
+    const { session } = parts;
     session.waiting += 1;
     session.tail = group.kept;
     this.#queue!.add(group);
     return group.kept;
   }
 
-  /** By one of its groups. */
-  handleKept(group: PendingGroup, isAfterAll: boolean): void {
-    const { session, changes, nowMs } = group;
+  #handleKept({ kind, session, changes, nowMs }: GroupParts, isAfterAll: boolean): void {
     this.#changes += changes.length;
     this.#rounds?.handleKept(changes.length);
-    if (group.isBegin) this.#sessions.set(session.id, session);
-    else if (group.isEnd) {
+    if (kind === 'begin') this.#sessions.set(session.id, session);
+    else if (kind === 'end') {
       session.isEnding = true;
       this.#sessions.delete(session.id);
     } else if (isAfterAll) session.replay(changes, nowMs);
     else session.apply(changes, nowMs);
   }
 
-  wallAtMs(nowMs: number): number {
-    const { table } = this.#open();
-    return table.timestampAt?.(nowMs) ?? nowMs;
-  }
-
   #undo(waiting: readonly PendingGroup[]): void {
     const changes = new Map<LocalSession, DecidedChange[]>();
-    for (const group of waiting) {
-      const { session } = group;
-      if (group.isEnd) session.isEnding = false;
+    for (const { parts } of waiting) {
+      const { session } = parts;
+      if (parts.kind === 'end') session.isEnding = false;
       const undone = changes.get(session);
-      if (undone === undefined) changes.set(session, [...group.changes]);
-      else for (const change of group.changes) undone.push(change);
+      if (undone === undefined) changes.set(session, [...parts.changes]);
+      else for (const change of parts.changes) undone.push(change);
     }
     for (const [session, undone] of changes) session.table.undo(undone);
   }
@@ -311,88 +297,6 @@ export class LocalEngine implements Engine {
     const host = this.#open();
     this.#health = { state, sinceMs: host.nowMs(), cause };
     host.handleHealth(this.#health);
-  }
-}
-
-/** One group between its decision and its answer. */
-class PendingGroup implements Waiting {
-  readonly session: LocalSession;
-  readonly nowMs: number;
-  readonly isBegin: boolean;
-  readonly isEnd: boolean;
-  readonly kept: Promise<Outcome>;
-  readonly bytes: number;
-  readonly #engine: LocalEngine;
-  readonly #changes: readonly DecidedChange[];
-  readonly #outcome: Outcome;
-  readonly #window: WindowRecord | undefined;
-  #resolve!: (outcome: Outcome) => void;
-  #reject!: (error: BridgeError) => void;
-
-  constructor(
-    engine: LocalEngine,
-    session: LocalSession,
-    changes: readonly DecidedChange[],
-    outcome: Outcome,
-    nowMs: number,
-    isBegin: boolean,
-    isEnd: boolean,
-    window: WindowRecord | undefined,
-  ) {
-    this.#engine = engine;
-    this.session = session;
-    this.#changes = changes;
-    this.#outcome = outcome;
-    this.nowMs = nowMs;
-    this.isBegin = isBegin;
-    this.isEnd = isEnd;
-    this.#window = window;
-    let bytes = BYTES_A_GROUP;
-    for (const change of changes) bytes += change.bytes;
-    this.bytes = bytes;
-    this.kept = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-    // Whoever asked hears it; what waits behind it only wants to know that it is over.
-    this.kept.catch(ignore);
-  }
-
-  get changes(): readonly DecidedChange[] {
-    return this.#changes;
-  }
-
-  record(): CommitRecord {
-    const { id, number, metadata, createdAtMs } = this.session;
-    const changes = this.#changes;
-    const before = (changes[0]?.current.revision ?? 1) - 1;
-    return {
-      sessionId: id,
-      session: number,
-      begins: this.isBegin
-        ? { sessionId: id, session: number, metadata, createdAt: this.#engine.wallAtMs(createdAtMs) }
-        : undefined,
-      isEnd: this.isEnd,
-      before,
-      revision: changes.at(-1)?.current.revision ?? before,
-      changes: changes.map(changeRecordOf),
-      window: this.#window,
-    };
-  }
-
-  handleKept(): void {
-    this.session.waiting -= 1;
-    this.#engine.handleKept(this, false);
-    this.#resolve(this.#outcome);
-  }
-
-  handleKeptAfterAll(): void {
-    this.#engine.handleKept(this, true);
-  }
-
-  handleFailed(error: BridgeError): void {
-    this.session.waiting -= 1;
-    this.#reject(error);
   }
 }
 
@@ -408,4 +312,3 @@ function ignore(): void {
 }
 
 const NOTHING: readonly DecidedChange[] = [];
-const BYTES_A_GROUP = 200;
