@@ -12,7 +12,8 @@ import {
   StorageFullError,
 } from '../../../shared/errors.js';
 import type { Life } from '../engine.js';
-import { FILE_NAME, isFullDisk } from './sqlite-file.js';
+import { isFullDisk } from './sqlite-failure.js';
+import { FILE_NAME } from './sqlite-file.js';
 import { SqliteJournal } from './sqlite-journal.js';
 
 /** @throws EngineInUseError where there is a state already, EngineFormatError, StorageFullError, EngineUnavailableError */

@@ -2,37 +2,18 @@
  * The file of a sqlite engine: its tables, its lock, its reserve. Path: sqlite worker -> [sqlite file] -> sqlite driver. One connection alone
  * writes it. Full: an append is undone, the reserve is given up so that what frees room can be kept and the file be opened again.
  */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { performanceNowMs } from '../../../shared/platform-timers.js';
+import { DiskReserve, RESERVE_BYTES } from './disk-reserve.js';
 import type { LoadedRow, PackedRows } from './packed-rows.js';
 import { packLying, RowPacker } from './packed-rows.js';
 import type { SqliteDatabase, SqliteStatement } from './sqlite-driver.js';
 import { bytesOf, openSqlite } from './sqlite-driver.js';
-import type { SnapshotRows, SqliteFailure, SqliteRequest, SqliteResult } from './sqlite-messages.js';
+import { failureOf, isFullDisk, SqliteFileError, sentenceOf } from './sqlite-failure.js';
+import type { SnapshotRows, SqliteRequest, SqliteResult } from './sqlite-messages.js';
 import type { StatementName } from './sqlite-statements.js';
 import { pages, SCHEMA, statementsOf } from './sqlite-statements.js';
-
-/** Its failure is known. */
-export class SqliteFileError extends Error {
-  readonly failure: SqliteFailure;
-
-  constructor(failure: SqliteFailure, message: string, cause: unknown) {
-    super(message, { cause });
-    this.failure = failure;
-  }
-}
 
 export const FORMAT = 1;
 export const FILE_NAME = 'state.sqlite';
@@ -40,6 +21,7 @@ export const FILE_NAME = 'state.sqlite';
 export class SqliteFile {
   readonly #folder: string;
   readonly #durability: 'fsync' | 'os';
+  readonly #reserve: DiskReserve;
   #database!: SqliteDatabase;
   #statements!: Record<StatementName, SqliteStatement>;
   /** Its life is known, and goes on until it is closed. */
@@ -64,6 +46,7 @@ export class SqliteFile {
   constructor(folder: string, durability: 'fsync' | 'os') {
     this.#folder = folder;
     this.#durability = durability;
+    this.#reserve = new DiskReserve(join(folder, 'reserve'));
   }
 
   get path(): string {
@@ -404,33 +387,14 @@ export class SqliteFile {
     this.#database.close();
   }
 
-  /** Room that nobody uses until there is none. False: there is none for it. */
+  /** Against a disk that fills up. False: there is no room for it. */
   takeReserve(): boolean {
     if (this.#isLimited && this.isFull) return false;
-    const path = this.#reserve;
-    if ((statSync(path, { throwIfNoEntry: false })?.size ?? 0) >= RESERVE_BYTES) return true;
-    let file: number | undefined;
-    try {
-      file = openSync(path, 'w');
-      for (let written = 0; written < RESERVE_BYTES; written += CHUNK.length) {
-        if (writeSync(file, CHUNK) < CHUNK.length) throw Object.assign(new Error('no room'), { code: 'ENOSPC' });
-      }
-      fsyncSync(file);
-      return true;
-    } catch {
-      rmSync(path, { force: true });
-      return false;
-    } finally {
-      if (file !== undefined) closeSync(file);
-    }
-  }
-
-  get #reserve(): string {
-    return join(this.#folder, 'reserve');
+    return this.#reserve.take();
   }
 
   #giveUpReserve(): void {
-    rmSync(this.#reserve, { force: true });
+    this.#reserve.giveUp();
     this.isFull = true;
     if (this.#isLimited) this.#limitPages();
   }
@@ -467,32 +431,6 @@ export class SqliteFile {
   }
 }
 
-function failureOf(error: unknown): SqliteFailure {
-  if (error instanceof SqliteFileError) return error.failure;
-  const { code, errcode, message } = error as { code?: string; errcode?: number; message?: string };
-  const text = `${code} ${errcode === undefined ? '' : NAMES[errcode & 0xff]} ${message}`;
-  if (/SQLITE_FULL|ENOSPC|EDQUOT|database or disk is full/.test(text)) return 'full';
-  if (/SQLITE_BUSY|SQLITE_LOCKED|database is locked/.test(text)) return 'in-use';
-  if (/SQLITE_NOTADB|SQLITE_CORRUPT|not a database|malformed/.test(text)) return 'format';
-  return 'unavailable';
-}
-
-const NAMES: Readonly<Record<number, string>> = {
-  5: 'SQLITE_BUSY',
-  6: 'SQLITE_LOCKED',
-  11: 'SQLITE_CORRUPT',
-  13: 'SQLITE_FULL',
-  26: 'SQLITE_NOTADB',
-};
-
-export function isFullDisk(error: unknown): boolean {
-  return failureOf(error) === 'full';
-}
-
-function sentenceOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 /** Which start of the system this is; '' where it does not say. */
 function bootId(): string {
   try {
@@ -513,11 +451,9 @@ const UNFINISHED = '.unfinished';
 const UNFINISHED_NAME = /^backup-.*\.unfinished(-journal)?$/;
 /** 'brst'. */
 const APPLICATION_ID = 0x62727374;
-const RESERVE_BYTES = 4 * 1024 * 1024;
 const RESERVE_PAGES = RESERVE_BYTES / 4_096;
 const FEW_PAGES = 128;
 /** SQLite's own limit. */
 const MOST_PAGES = 1_073_741_823;
-const CHUNK = new Uint8Array(64 * 1024);
 const MAX_LOG_BYTES = 64 * 1024 * 1024;
 const ROWS_AT_ONCE = 500;

@@ -3,7 +3,8 @@ import { parentPort } from 'node:worker_threads';
 import { clearInterval, setImmediate, setInterval } from '../../../shared/platform-timers.js';
 import type { PackedRows } from './packed-rows.js';
 import { RowPacker } from './packed-rows.js';
-import { SqliteFile, SqliteFileError } from './sqlite-file.js';
+import { SqliteFileError } from './sqlite-failure.js';
+import { SqliteFile } from './sqlite-file.js';
 import type { SqliteReply, SqliteRequest, SqliteResult } from './sqlite-messages.js';
 
 let file: SqliteFile | undefined;
