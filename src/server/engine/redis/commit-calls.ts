@@ -8,6 +8,7 @@ import { InternalError, QuotaExceededError, UnknownOutcomeError } from '../../..
 import { pause } from '../../within.js';
 import { Durations } from '../durations.js';
 import type { Quantiles } from '../engine.js';
+import { COMMIT } from './commit-script.js';
 import type { Argument, AskedGroup, GroupReply } from './group-arguments.js';
 import { canJoin, packGroups, readReplies } from './group-arguments.js';
 import type { KeySpace } from './key-space.js';
@@ -17,7 +18,6 @@ import { redisFailure } from './redis-errors.js';
 import type { Bucket, RedisPrimary } from './redis-primary.js';
 import type { RedisRefusal } from './redis-refusal.js';
 import { redisRefusalOf } from './redis-refusal.js';
-import { COMMIT } from './scripts.js';
 
 export interface CallsHost {
   readonly behindMs: number;
