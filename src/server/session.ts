@@ -3,7 +3,7 @@
  * engine -> [session] -> observer manager. Every call asks for the whole of what it says, or throws and has changed nothing. Full: the engine
  * refuses. Closed: the store has forgotten it.
  */
-import { BridgeError, UnknownOutcomeError } from '../shared/errors.js';
+import { type BridgeError, UnknownOutcomeError } from '../shared/errors.js';
 import { metadataBytes } from '../shared/state/held-bytes.js';
 import type {
   Accepted,
@@ -18,12 +18,13 @@ import type { WholeBudget } from '../shared/state/table-bytes.js';
 import type { Change, DeletedReason, Variable } from '../shared/state/variable.js';
 import type { VariableTable } from '../shared/state/variable-table.js';
 import { batchResult } from '../shared/state/variable-table.js';
-import type { Deadline, DeadlineSchedule } from '../shared/timer-wheel.js';
+import type { DeadlineSchedule } from '../shared/timer-wheel.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import type { VariableValue } from '../shared/values/variable-type.js';
 import type { Commit, Engine, Follower, Following, Kept, NewSession, SetPlace } from './engine/engine.js';
 import { mapKept } from './engine/engine.js';
 import type { WindowRecord } from './engine/records.js';
+import { VariableExpiries } from './variable-expiries.js';
 import type { LeftWindows } from './watch/left-windows.js';
 import { SetWindows } from './watch/set-windows.js';
 import type { WorkBudget } from './work-turns.js';
@@ -55,7 +56,6 @@ export class Session implements Follower {
   /** When somebody called last. */
   usedAtMs = 0;
   readonly #engine: Engine;
-  readonly #deadlines: DeadlineSchedule;
   readonly #newVariableId: () => string;
   readonly #maxAtomicVariables: number;
   readonly #tellObservers: SessionOptions['tell'];
@@ -63,7 +63,7 @@ export class Session implements Follower {
   readonly #handleGeneration: SessionOptions['handleGeneration'];
   #following!: Following;
   #table!: VariableTable;
-  readonly #expiries = new Map<Variable, Expiry>();
+  readonly #expiries: VariableExpiries;
   #toldRevision = 0;
   readonly #whole: WholeBudget | undefined;
   /** Of the session itself, its metadata and what it remembers of deleted variables, as the whole was told. */
@@ -84,7 +84,7 @@ export class Session implements Follower {
   private constructor(options: SessionOptions) {
     this.id = options.id;
     this.#engine = options.engine;
-    this.#deadlines = options.deadlines;
+    this.#expiries = new VariableExpiries(options.deadlines, this);
     this.#newVariableId = options.newVariableId;
     this.#maxAtomicVariables = options.maxAtomicVariables;
     this.#tellObservers = options.tell;
@@ -101,7 +101,7 @@ export class Session implements Follower {
     this.usedAtMs = nowMs;
     for (const window of following.windows) this.setWindows.restore(window, nowMs);
     // A life begins anew with the server's: nobody could renew it while that was away.
-    for (const variable of this.#table.expiring()) this.#expire(variable, nowMs);
+    for (const variable of this.#table.expiring()) this.#expiries.add(variable, nowMs);
     this.#goneBytes = following.gone.bytes;
     this.#tell(SESSION_BYTES + 2 * this.id.length + metadataBytes(this.metadata) + this.#goneBytes);
     return this;
@@ -277,7 +277,7 @@ export class Session implements Follower {
   /** Its version then. `once`: which set of which link it is. */
   commit(accepted: Accepted, setter: Setter, nowMs: number, once?: SetPlace): Kept<number> {
     const version = this.#ask(accepted, setter, nowMs, once);
-    if (this.#expiries.size > 0) this.#renew(accepted.variable, nowMs);
+    if (this.#expiries.size > 0) this.#expiries.renew(accepted.variable, nowMs);
     return version;
   }
 
@@ -300,7 +300,7 @@ export class Session implements Follower {
     if (this.#expiries.size > 0) {
       for (const [place, { variable }] of accepted.entries()) {
         const isRefused = !(outcome instanceof Promise) && typeof outcome.results[place] !== 'number';
-        if (!isRefused) this.#renew(variable, nowMs);
+        if (!isRefused) this.#expiries.renew(variable, nowMs);
       }
     }
     return mapKept(outcome, ({ results }) => batchResult(accepted, results, refused));
@@ -329,7 +329,7 @@ export class Session implements Follower {
   /** All of it is in the table. */
   handleCommit({ changes, revision, nowMs }: Commit): void {
     for (const change of changes) {
-      if (change.previous === undefined) this.#expire(change.variable, nowMs);
+      if (change.previous === undefined) this.#expiries.add(change.variable, nowMs);
       else if (change.reason !== undefined) this.#forget(change.variable);
     }
     this.#tellObservers(this.id, changes);
@@ -383,8 +383,7 @@ export class Session implements Follower {
 
   /** The engine has lost some of it: another takes its place, and nobody is told by this one. */
   abandon(): void {
-    for (const expiry of this.#expiries.values()) expiry.cancel();
-    this.#expiries.clear();
+    this.#expiries.close();
     this.setWindows.close();
     this.#tell(-this.#besideBytes);
     if (this.#whole !== undefined) this.#whole.bytes -= this.#table.heldBytes;
@@ -410,13 +409,8 @@ export class Session implements Follower {
     return this.#watches.size > (this.#watches.has(connection) ? 1 : 0);
   }
 
-  #expire(variable: Variable, nowMs: number): void {
-    if (variable.ttlMs > 0) this.#expiries.set(variable, new Expiry(this, variable, this.#deadlines, nowMs));
-  }
-
   #forget(variable: Variable): void {
-    this.#expiries.get(variable)?.cancel();
-    this.#expiries.delete(variable);
+    this.#expiries.forget(variable);
     const { bytes } = this.#following.gone;
     this.#tell(bytes - this.#goneBytes);
     this.#goneBytes = bytes;
@@ -425,10 +419,6 @@ export class Session implements Follower {
   #tell(moreBytes: number): void {
     this.#besideBytes += moreBytes;
     if (this.#whole !== undefined) this.#whole.bytes += moreBytes;
-  }
-
-  #renew(variable: Variable, nowMs: number): void {
-    this.#expiries.get(variable)?.renew(nowMs);
   }
 }
 
@@ -442,50 +432,6 @@ function ignore(): void {
   // What it says is known already.
 }
 
-/** Ends a variable ttlMs after its last set. Moved only when it is due: a set writes one number. */
-class Expiry implements Deadline {
-  dueAtMs = 0;
-  wheelSlot = -1;
-  wheelPlace = 0;
-  readonly #session: Session;
-  readonly #variable: Variable;
-  readonly #deadlines: DeadlineSchedule;
-  #expiresAtMs: number;
-
-  constructor(session: Session, variable: Variable, deadlines: DeadlineSchedule, nowMs: number) {
-    this.#session = session;
-    this.#variable = variable;
-    this.#deadlines = deadlines;
-    this.#expiresAtMs = nowMs + variable.ttlMs;
-    deadlines.schedule(this, this.#expiresAtMs);
-  }
-
-  renew(nowMs: number): void {
-    this.#expiresAtMs = nowMs + this.#variable.ttlMs;
-  }
-
-  cancel(): void {
-    this.#deadlines.cancel(this);
-  }
-
-  async handleDeadline(nowMs: number): Promise<void> {
-    if (nowMs < this.#expiresAtMs) {
-      this.#deadlines.schedule(this, this.#expiresAtMs);
-      return;
-    }
-    try {
-      // By name: an id could be the name of another.
-      await this.#session.delete(this.#variable.name, 'expired', nowMs);
-    } catch (error) {
-      if (!(error instanceof BridgeError)) throw error;
-      // The engine is full, or away; or it went in another way.
-      if (!this.#variable.isGone) this.#deadlines.schedule(this, nowMs + RETRY_MS);
-    }
-  }
-}
-
 /** Of an empty one: its maps. */
 const SESSION_BYTES = 1_000;
 const STEPS_A_DELETION = 2;
-/** An expiry that could not be kept. */
-const RETRY_MS = 1_000;
