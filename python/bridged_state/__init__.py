@@ -6,6 +6,8 @@ Path: the user -> [bridged_state] -> session. Everything public is named here; w
 import logging
 
 from ._core.backoff import BackoffOptions
+from .condition_wait import watch_for_condition
+from .derived_variable import DerivedVariable, derive
 from .errors import (
     AbortedError,
     AlreadyExistsError,
@@ -46,17 +48,7 @@ from .errors import (
     WatchNotFoundError,
     WorkerError,
 )
-from .reactive import (
-    DerivedVariable,
-    ReactiveValue,
-    ReactiveVariable,
-    VariableGroup,
-    combine,
-    derive,
-    group,
-    reactive,
-    watch_for_condition,
-)
+from .reactive import ReactiveValue, ReactiveVariable, VariableGroup, combine, group, reactive
 from .session import SessionContext
 from .types import (
     VARIABLE_TYPES,

@@ -30,14 +30,23 @@ def public_names(module: str) -> Dict[str, Tuple[str, Found]]:
     tree = _tree(module)
     listed = next(one.value for one in tree.body if isinstance(one, ast.Assign) and _target(one) == "__all__")
     names: List[str] = ast.literal_eval(listed)
-    from_elsewhere = {
-        alias.asname or alias.name: f"{one.module}" for one in tree.body if isinstance(one, ast.ImportFrom) and one.level for alias in one.names
-    }
+    from_elsewhere = _from_elsewhere(module)
     found: Dict[str, Tuple[str, Found]] = {}
     for name in names:
         source = from_elsewhere.get(name, module)
         found[name] = (source, _declaration(source, name))
     return found
+
+
+def _from_elsewhere(module: str) -> Dict[str, str]:
+    """Names that it has of other modules of the package."""
+    imports = [one for one in _tree(module).body if isinstance(one, ast.ImportFrom) and one.level]
+    return {alias.asname or alias.name: f"{one.module}" for one in imports for alias in one.names}
+
+
+def _is_hidden_class(module: str, name: str) -> bool:
+    """Of the package, and no public name of it."""
+    return name.startswith("_") or (name in _from_elsewhere(module) and name not in public_names("__init__"))
 
 
 def _tree(module: str) -> ast.Module:
@@ -128,8 +137,8 @@ def _function_lines(node: Function, constants: Dict[str, str], owner: str = "") 
     return [*lines, *signature, *(f"    {line}" if line else "" for line in _doc_lines(doc))]
 
 
-def _class_lines(node: ast.ClassDef, inherited: List[ast.stmt], constants: Dict[str, str]) -> List[str]:
-    shown = [ast.unparse(one) for one in node.bases if not ast.unparse(one).startswith("_")]
+def _class_lines(node: ast.ClassDef, hidden: List[str], inherited: List[ast.stmt], constants: Dict[str, str]) -> List[str]:
+    shown = [ast.unparse(one) for one in node.bases if ast.unparse(one) not in hidden]
     bases = f"({', '.join(shown)})" if shown else ""
     lines = [f"@{ast.unparse(one)}" for one in node.decorator_list]
     lines.append(f"class {node.name}{bases}:")
@@ -169,13 +178,13 @@ def _declared(name: str, source: str, found: Found, module: str = "") -> str:
         if doc is None:
             raise WrongDocs(f"{name} of bridged_state/{source}.py has no docstring")
         inherited: List[ast.stmt] = []
-        for base in found.bases:
-            # What a hidden class has is its heirs'.
-            if ast.unparse(base).startswith("_"):
-                declared = _declaration(source, ast.unparse(base))
-                assert isinstance(declared, ast.ClassDef)
-                inherited += declared.body
-        text = "\n".join(_class_lines(found, inherited, _constants(source)))
+        hidden = [base for base in map(ast.unparse, found.bases) if _is_hidden_class(source, base)]
+        for base in hidden:
+            # What it has is its heirs'.
+            declared = _declaration(_from_elsewhere(source).get(base, source), base)
+            assert isinstance(declared, ast.ClassDef)
+            inherited += declared.body
+        text = "\n".join(_class_lines(found, hidden, inherited, _constants(source)))
         return f"{heading}{_prose(doc)}\n\n```python\n{text}\n```"
     if isinstance(found, (ast.Assign, ast.AnnAssign)):
         return f"{heading}{_doc_behind(source, name)}\n\n```python\n{ast.unparse(found)}\n```"
@@ -199,7 +208,7 @@ def _prose(doc: str) -> str:
 def printed() -> Dict[str, str]:
     """By the name of a mark in the page."""
     package = public_names("__init__")
-    reactive = {name for name, (source, _) in package.items() if source == "reactive"}
+    reactive = {name for name, (source, _) in package.items() if source in ("reactive", "derived_variable", "condition_wait")}
     errors = [found for _, found in package.values() if _is_error(found)]
     rest = [name for name, (source, found) in package.items() if name not in reactive and not _is_error(found)]
     order = ["SessionContext", "Watch", "VariableUpdate", "VariableInfo", "VersionedValue"]

@@ -13,8 +13,12 @@ from bridged_state import (
     InvalidArgumentError,
     SessionContext,
     VariablesNotFoundError,
+    combine,
+    derive,
+    group,
+    reactive,
+    watch_for_condition,
 )
-from bridged_state.reactive import combine, derive, group, reactive, watch_for_condition
 from servers import REPOSITORY, Server, asynchronous, until
 
 
