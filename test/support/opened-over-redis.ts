@@ -1,0 +1,36 @@
+/** Servers over Redis and their clients, of one test. */
+import type { BridgedStateOptions } from '../../src/main/index.js';
+import { BridgedState } from '../../src/main/index.js';
+import { closeRedis } from './redis-server.js';
+import { ServerProcess } from './server-process.js';
+
+const states: BridgedState[] = [];
+const servers: { close(): Promise<void> }[] = [];
+
+export async function startServer(url: string): Promise<ServerProcess> {
+  const server = await ServerProcess.start({ engine: url });
+  closeLater(server);
+  return server;
+}
+
+export function closeLater(server: { close(): Promise<void> }): void {
+  servers.push(server);
+}
+
+/** A client of the session `house`. */
+export async function openAt(
+  over: readonly { readonly port: number }[],
+  options: Omit<BridgedStateOptions, 'endpoint' | 'endpoints'> = {},
+): Promise<BridgedState> {
+  const endpoints = over.map(({ port }) => `127.0.0.1:${port}`);
+  const state = await BridgedState.open({ endpoints, sessionId: 'house', workers: 1, ...options });
+  states.push(state);
+  return state;
+}
+
+/** In the order in which they were opened, servers behind clients, Redis last. */
+export async function closeOpened(): Promise<void> {
+  for (const state of states.splice(0)) await state.close();
+  for (const server of servers.splice(0)) await server.close();
+  await closeRedis();
+}
