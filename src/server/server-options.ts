@@ -29,7 +29,7 @@ export interface BridgeServerOptions {
   readonly maxSessions?: number | undefined;
   /** Variables of one session, 1 to 10,000,000. Default 1,000,000. One more is refused with RESOURCE_EXHAUSTED. About 700 bytes each. */
   readonly maxVariablesPerSession?: number | undefined;
-  /** Variables of one atomic batch, 1 to 10,000,000. Default 40,000. A larger one is refused with RESOURCE_EXHAUSTED. It is made in one turn, for which everybody waits: about 1 us each. */
+  /** Variables of one atomic batch, 1 to 10,000,000. Default 40,000. A larger one is refused with RESOURCE_EXHAUSTED. It is made in one turn, for which everybody waits: about 3 us each. */
   readonly maxAtomicVariables?: number | undefined;
   /** Bytes of one session but its history, by estimate: values, names, metadata, constraints, 1,024 to 2^40. Default 268,435,456 (256 MB). What would be more is refused with RESOURCE_EXHAUSTED. */
   readonly maxSessionBytes?: number | undefined;

@@ -72,6 +72,18 @@ export class WorkBudget implements Work {
     if (this.#steps < STEPS_A_LOOK) return undefined;
     this.#steps = 0;
     if (!this.#turns.isOver()) return undefined;
+    return this.#wait();
+  }
+
+  /** For what cannot be divided: a turn that nothing else of it has used. */
+  ownTurn(): Promise<void> {
+    this.#steps = 0;
+    // Opens the turn whose end is waited for.
+    this.#turns.isOver();
+    return this.#wait();
+  }
+
+  #wait(): Promise<void> {
     const waited = this.#turns.wait(this.#hadTurns);
     this.#hadTurns = true;
     return waited;

@@ -95,6 +95,10 @@ class SetCalls {
         batch.commitUnlessAtomic(this.#server.clock.nowMs());
         await waiting;
       }
+      if (batch.isLargeAndWhole) {
+        release ??= call.holdLine();
+        await work.ownTurn();
+      }
       batch.commit(this.#server.clock.nowMs());
     } finally {
       release?.();
@@ -161,6 +165,11 @@ class Batch {
   /** Whoever asks has to wait for it: it rejects where something may not be kept. */
   whenKept(): Promise<unknown> | undefined {
     return this.#keeping.length === 0 ? undefined : Promise.all(this.#keeping);
+  }
+
+  /** It is set in one go, which takes milliseconds. */
+  get isLargeAndWhole(): boolean {
+    return this.#isAtomic && this.#accepted.length > MAX_ENTRIES_AT_ONCE;
   }
 
   accept(identifier: string, variable: Variable, value: VariableValue, isMatched?: boolean): void {
@@ -252,7 +261,7 @@ function expectedVersionOf(wire: number, variable: Variable): number | undefined
   );
 }
 
-/** Of an answer that is written at once: less than a millisecond. */
+/** Entries of a batch that are set, or answered, at once in a few milliseconds. */
 const MAX_ENTRIES_AT_ONCE = 1_024;
 const STEPS_AN_ASSIGNMENT = 6;
 const BYTES_A_STEP = 50;

@@ -31,6 +31,11 @@ export class AtomicSets {
     return this.#size;
   }
 
+  /** Making it takes milliseconds, in one go. */
+  get isLarge(): boolean {
+    return this.#accepted.length > LARGE_BATCH;
+  }
+
   /** One more; returns its place, or undefined where it need not be looked at. */
   add(identifier: string): number | undefined {
     this.#size += 1;
@@ -85,5 +90,6 @@ function* repeated(outcome: SetOutcome, times: number): Generator<SetOutcome> {
   for (let left = times; left > 0; left -= 1) yield outcome;
 }
 
+const LARGE_BATCH = 1_024;
 /** Each refusal has a sentence and a stack; above what a batch of our clients may have. */
 const MOST_BLAMED = 8_192;

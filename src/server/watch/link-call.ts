@@ -37,7 +37,7 @@ import { decode, decodeInTurns, isLarge } from '../handlers/request-reader.js';
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
 import { within } from '../within.js';
-import type { Work } from '../work-turns.js';
+import type { WorkBudget } from '../work-turns.js';
 import { CarriedWatch } from './carried-watch.js';
 import type { CarrierBudget, RoomSeeker } from './carrier-budget.js';
 import { takeDirectCall } from './direct-write.js';
@@ -198,7 +198,7 @@ export class LinkCall
     }
   }
 
-  async #handleRequest(parts: readonly LinkUpMessage[], work: Work): Promise<void> {
+  async #handleRequest(parts: readonly LinkUpMessage[], work: WorkBudget): Promise<void> {
     const hello = helloOf(parts);
     const heartbeatMs = heartbeatMsOf(parts);
     this.#heartbeatMs = heartbeatOf(heartbeatMs) ?? this.#heartbeatMs;
@@ -255,7 +255,7 @@ export class LinkCall
   }
 
   /** Who does not take the outcomes sets no more. @throws InvalidArgumentError, QuotaExceededError when their names hold too much */
-  async #makeSets(parts: readonly LinkUpMessage[], work: Work): Promise<void> {
+  async #makeSets(parts: readonly LinkUpMessage[], work: WorkBudget): Promise<void> {
     const sets = this.#sets!;
     for (let room = this.room(); room !== undefined; room = this.room()) await room;
     const window = this.#window;
@@ -371,7 +371,7 @@ export class LinkCall
     this.largeBytes = Math.min(LARGE_ROW_BYTES, this.maxBytes / 4);
   }
 
-  #watch(row: AskedWatch, work: Work): void {
+  #watch(row: AskedWatch, work: WorkBudget): void {
     const { store, clock, watchStreams } = this.#server;
     if (this.#feeds.has(row.feed)) {
       throw new InvalidArgumentError(`the link has a feed ${row.feed} already: give each watch a number of its own`);

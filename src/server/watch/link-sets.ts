@@ -18,7 +18,7 @@ import type { ReadSet } from '../handlers/set-steps.js';
 import { SetSteps } from '../handlers/set-steps.js';
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
-import type { Work } from '../work-turns.js';
+import type { WorkBudget } from '../work-turns.js';
 import type { SetOutcome } from './atomic-sets.js';
 import { AtomicSets } from './atomic-sets.js';
 
@@ -74,7 +74,7 @@ export class LinkSets {
   }
 
   /** Resolves when all of them are made, and not before those behind may be. */
-  async make(rows: LinkSetRows, work: Work, isEnded: () => boolean): Promise<void> {
+  async make(rows: LinkSetRows, work: WorkBudget, isEnded: () => boolean): Promise<void> {
     while (!isEnded() && rows.next()) {
       const made = rows.isFollowed ? this.#makeBatch(rows, work) : this.#makeNamed(rows);
       if (made !== undefined) await made;
@@ -84,7 +84,7 @@ export class LinkSets {
   }
 
   /** Behind each set: for others, for the engine, or for who shall take the outcomes. */
-  #rest(work: Work): Promise<void> | undefined {
+  #rest(work: WorkBudget): Promise<void> | undefined {
     const rest = work.spend(STEPS_A_SET);
     if (rest !== undefined) return rest;
     if (this.#waiting.length < MOST_WAITING) return this.#sink.room();
@@ -146,7 +146,7 @@ export class LinkSets {
   }
 
   /** All of its rows, or none. */
-  async #makeBatch(rows: LinkSetRows, work: Work): Promise<void> {
+  async #makeBatch(rows: LinkSetRows, work: WorkBudget): Promise<void> {
     const { source, custom } = rows;
     const batch = new AtomicSets({ source, custom }, this.#server.options.maxAtomicVariables);
     do {
@@ -155,6 +155,7 @@ export class LinkSets {
       if (looking !== undefined) await looking;
       if (rest !== undefined) await rest;
     } while (rows.isFollowed && rows.next());
+    if (batch.isLarge) await work.ownTurn();
     const result = batch.commit(this.#server.clock.nowMs(), this.#sink.placeOfNext(this.#waiting.length));
     if (result instanceof Promise)
       this.#tellLater(

@@ -200,7 +200,7 @@ export class VariableTable {
   update(assignments: readonly Assignment[], atomic: boolean, setter: Setter, nowMs: number): BatchResult {
     const accepted: Accepted[] = [];
     const refused = new Map<string, BridgeError>();
-    const named = new Map<Variable, string>();
+    const named = new Map<number, string>();
     for (const assignment of assignments) {
       try {
         if (atomic) nameOnce(named, this.require(assignment.identifier), assignment.identifier);
@@ -288,7 +288,7 @@ export class VariableTable {
   }
 
   #look(operations: readonly Accepted[]): OperationResult[] {
-    const named = new Map<Variable, string>();
+    const named = new Map<number, string>();
     return operations.map((operation) => {
       try {
         nameOnce(named, operation.variable, operation.identifier);
@@ -486,7 +486,7 @@ export class VariableTable {
     const results: OperationResult[] = [];
     const changing: Accepted[] = [];
     const sizes: number[] = [];
-    const named = new Map<Variable, string>();
+    const named = new Map<number, string>();
     let more = 0;
     let isRefused = false;
     for (const operation of operations) {
@@ -616,14 +616,15 @@ export class VariableTable {
 }
 
 /** @throws InvalidArgumentError when a batch names a variable a second time, by its name or its id */
-function nameOnce(named: Map<Variable, string>, variable: Variable, identifier: string): void {
-  const twin = named.get(variable);
+function nameOnce(named: Map<number, string>, variable: Variable, identifier: string): void {
+  // By place: a hash of an object has to be made first.
+  const twin = named.get(variable.place);
   if (twin !== undefined) {
     throw new InvalidArgumentError(
       `variable "${variable.name}" is twice in one atomic batch, as "${twin}" and "${identifier}": name it once`,
     );
   }
-  named.set(variable, identifier);
+  named.set(variable.place, identifier);
 }
 
 /** Our errors are the answer to one of several; any other is a mistake of ours. */
@@ -639,7 +640,8 @@ export function batchResult(
   refused: Map<string, BridgeError>,
 ): { readonly versions: Map<string, number>; readonly refused: Map<string, BridgeError> } {
   const versions = new Map<string, number>();
-  for (const [place, result] of results.entries()) {
+  for (let place = 0; place < results.length; place += 1) {
+    const result = results[place]!;
     const { identifier } = operations[place]!;
     if (typeof result === 'number') versions.set(identifier, result);
     else if (result !== OTHER_REFUSED && !refused.has(identifier)) refused.set(identifier, result);

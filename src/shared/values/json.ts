@@ -111,11 +111,15 @@ export function tooDeep(subject: string): InvalidValueError {
  * 4 MB of `[` would become 4 million lists, and BigInt takes quadratic time.
  */
 function scanJson(text: string, subject: string): boolean {
+  let start = 0;
+  while (text.charCodeAt(start) <= SPACE) start += 1;
+  // One string, or no JSON: nothing in it nests or is rounded.
+  if (text.charCodeAt(start) === QUOTE) return false;
   let depth = 0;
   let digits = 0;
   let isInFraction = false;
   let hasLongIntegers = false;
-  for (let index = 0; index < text.length; index += 1) {
+  for (let index = start; index < text.length; index += 1) {
     const code = text.charCodeAt(index);
     if (code >= ZERO && code <= NINE) {
       digits += 1;
@@ -176,6 +180,7 @@ function isList(value: object): value is readonly JsonValue[] {
   return Array.isArray(value);
 }
 
+const SPACE = 0x20;
 const QUOTE = 0x22;
 const POINT = 0x2e;
 const ZERO = 0x30;
