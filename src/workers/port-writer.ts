@@ -168,8 +168,7 @@ export class PortWriter {
       this.#replies = [];
       this.#lastMessageAtMs = performanceNowMs();
     }
-    const isUnseen = lane.publish();
-    if (isUnseen && !needsMessage) this.#post(null);
+    if (lane.publish() && !needsMessage && lane.wakes()) this.#post(null);
   };
 
   #post(message: TurnMessage | null): void {

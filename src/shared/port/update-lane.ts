@@ -130,13 +130,18 @@ export class LaneWriter {
     Atomics.add(this.#control, POSTED, 1);
   }
 
-  /** Returns whether the reader has to be woken: it does not poll, and would not see it. */
+  /** Returns whether there was anything to publish. */
   publish(): boolean {
     assert(this.#parcels === undefined, 'parcels go before the records that need them');
     if (this.#published === this.#written) return false;
     this.#published = this.#written;
     Atomics.store(this.#control, HEAD, this.#written);
-    return Atomics.load(this.#control, POLLED) === 0;
+    return true;
+  }
+
+  /** Behind `publish`, where no message goes with it: whether the reader is to be woken. It does not poll, and has looked since it was woken last. */
+  wakes(): boolean {
+    return Atomics.load(this.#control, POLLED) === 0 && Atomics.exchange(this.#control, WOKEN, 1) === 0;
   }
 
   /** In the middle of a long turn: what needs no message and no wake-up is shown already. */
@@ -221,13 +226,7 @@ export class LaneReader implements Update {
   /** Takes all that is there. `pull` takes a message out of the port, undefined when none is left. Returns the updates taken. */
   drain(sink: LaneSink, pull: () => TurnMessage | null | undefined): number {
     const from = this.#position;
-    // The head first: what it covers was preceded by its messages.
-    const head = Atomics.load(this.#control, HEAD);
-    while (((Atomics.load(this.#control, POSTED) - this.#received) | 0) > 0) {
-      const message = pull();
-      if (message === undefined) break;
-      this.handleMessage(message);
-    }
+    const head = this.#look(pull);
     const messages = this.#inbox;
     if (messages.length > 0) {
       this.#inbox = [];
@@ -247,6 +246,21 @@ export class LaneReader implements Update {
   release(): boolean {
     Atomics.store(this.#control, TAIL, this.#position);
     return Atomics.exchange(this.#control, STARVED, 0) === 1;
+  }
+
+  /** Returns the head, and has taken in the messages before it. */
+  #look(pull: () => TurnMessage | null | undefined): number {
+    for (;;) {
+      Atomics.store(this.#control, WOKEN, 0);
+      // The head first: what it covers was preceded by its messages.
+      const head = Atomics.load(this.#control, HEAD);
+      // A message may be there before it is counted.
+      const isMissing = ((Atomics.load(this.#control, POSTED) - this.#received) | 0) > 0;
+      const message = isMissing ? pull() : undefined;
+      if (message === undefined) return head;
+      // It may be the wake-up for what was published since: who takes it looks again.
+      this.handleMessage(message);
+    }
   }
 
   #deliverUpTo(end: number, sink: LaneSink): void {
@@ -328,7 +342,9 @@ const TAIL = 1;
 const POSTED = 2;
 const POLLED = 3;
 const STARVED = 4;
-const CONTROL_WORDS = 5;
+/** A bare wake-up is on its way. */
+const WOKEN = 5;
+const CONTROL_WORDS = 6;
 
 /** Columns of a record. */
 const HANDLE = 0;

@@ -59,7 +59,10 @@ class Threads {
   readonly #sink: LaneSink;
   #replies: Reply[] = [];
   #appended: Row[] = [];
+  #isFlushing = false;
   isPolled = false;
+  /** What the writer's thread does each time that the reader looks into the port in the middle of a drain. */
+  meanwhile: () => void = () => undefined;
 
   constructor(credits: number) {
     const memory = makeLane(credits);
@@ -99,6 +102,7 @@ class Threads {
 
   /** What a port writer does at the end of a turn; `between` is what the other thread does meanwhile. */
   flush(between: () => void): void {
+    this.#isFlushing = true;
     const needsMessage = this.#writer.hasParcels || this.#replies.length > 0;
     this.said.push(...this.#appended, ...this.#replies);
     if (needsMessage) {
@@ -106,9 +110,10 @@ class Threads {
       this.#replies = [];
     }
     this.#appended = [];
-    const isUnseen = this.#writer.publish();
+    const isNews = this.#writer.publish();
     between();
-    if (isUnseen && !needsMessage) this.#post(null, between);
+    if (isNews && !needsMessage && this.#writer.wakes()) this.#post(null, between);
+    this.#isFlushing = false;
   }
 
   /** The reader's thread wakes up by a message, if there is one. */
@@ -120,7 +125,13 @@ class Threads {
   }
 
   drain(): void {
-    this.#reader.drain(this.#sink, () => this.#port.shift());
+    let times = 0;
+    this.#reader.drain(this.#sink, () => {
+      times += 1;
+      // A writer does one thing at a time, and the reader is the faster one.
+      if (!this.#isFlushing && times <= 3) this.meanwhile();
+      return this.#port.shift();
+    });
     this.#reader.release();
   }
 
@@ -168,6 +179,11 @@ describe('an update lane', () => {
           const chance = chances.next().value;
           if (chance === 0) threads.receive();
           if (chance === 1 && threads.isPolled) threads.drain();
+        };
+        threads.meanwhile = () => {
+          if (chances.next().value > 2 || !threads.writer.hasRoom(1)) return;
+          threads.append(numbered(0));
+          threads.flush(() => undefined);
         };
         for (const one of steps) {
           if ('does' in one) {
@@ -219,15 +235,24 @@ describe('an update lane', () => {
     assert.equal(reader.release(), false);
   });
 
-  test('says that the reader has to be woken, unless it polls or there is nothing new', () => {
+  test('has its reader woken once, until it has looked, and not while it polls', () => {
     const threads = new Threads(8);
     const { writer } = threads;
     assert.equal(writer.publish(), false);
     threads.append(numbered(1));
     assert.equal(writer.publish(), true);
-    threads.poll(true);
+    assert.equal(writer.wakes(), true);
     threads.append(numbered(2));
-    assert.equal(writer.publish(), false);
+    assert.equal(writer.publish(), true);
+    assert.equal(writer.wakes(), false);
+    threads.drain();
+    threads.append(numbered(3));
+    assert.equal(writer.publish(), true);
+    assert.equal(writer.wakes(), true);
+    threads.poll(true);
+    threads.append(numbered(4));
+    assert.equal(writer.publish(), true);
+    assert.equal(writer.wakes(), false);
   });
 });
 
