@@ -186,7 +186,8 @@ describe('the end of what is watched', () => {
   });
 
   test('a variable that expires says so', async () => {
-    await client.register('short-lived', 1, { ttlMs: 60 });
+    // Longer than it takes to watch it.
+    await client.register('short-lived', 1, { ttlMs: 1_000 });
     const stream = watch(['short-lived']);
     await stream.ready();
     const update = await stream.next();
