@@ -1,6 +1,6 @@
 /** What ended watches leave behind: nothing. */
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { before, describe, test } from 'node:test';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { LocalState, reactive, Variables } from '../../src/main/index.js';
@@ -11,9 +11,9 @@ const ROUNDS = 5_000;
 /** A left loop kept 3,700, a waitFor 4,800. Objects that wait for a later collection are some. */
 const MOST_BYTES_EACH = 300;
 
-describe('memory is where it was after thousands of', async () => {
+describe('memory is where it was after thousands of', () => {
   const state = new LocalState();
-  await state.registerVariable('t', 'integer', 0);
+  before(() => state.registerVariable('t', 'integer', 0));
   const variables = new Variables(state);
   const t = { name: 't', type: 'integer' } as const;
   const rounds: Readonly<Record<string, () => Promise<unknown>>> = {

@@ -65,6 +65,12 @@ test('an index.ts is not imported from its own folder', () => {
   assert.deepEqual(violations, []);
 });
 
+test('no suite is async: of tests declared after an await scripts/test-hooks.cjs knows no suite, and they would be left out', () => {
+  const files = [...filesBelow('test'), ...sources].filter((path) => path.endsWith('.ts'));
+  const violations = files.filter((path) => /^ *(?:describe|suite)\((?:(?!=>)[\s\S])*\basync \(/m.test(read(path)));
+  assert.deepEqual(violations, []);
+});
+
 test('timers are the platform’s as they were when our modules loaded, whatever a test suite fakes afterwards', () => {
   const threads = sources.filter((path) => /^src\/(main|workers|server|shared|testing)\//.test(path));
   const violations = threads.flatMap((path) => {
