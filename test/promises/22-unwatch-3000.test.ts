@@ -62,7 +62,9 @@ describe('3,000 unwatches', () => {
     }
   });
 
-  describe('on a plain server without UnwatchVariables', () => {
+  // It knows no link: by whichever carrier a state is asked to go, it goes by streams.
+  const skip = process.env.BRIDGED_STATE_TRANSPORT === 'stream' && 'is the same where nobody asks for streams';
+  describe('on a plain server without UnwatchVariables', { skip }, () => {
     const server = new Server({ 'grpc.max_concurrent_streams': 100_000 });
     const streams = new Set<ServerWritableStream<unknown, unknown>>();
     let version = 1;
