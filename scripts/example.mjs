@@ -145,7 +145,9 @@ function isRunning(child) {
 
 /** Null where it or what it needs is missing. */
 function findPython() {
-  const needed = 'import sys, grpc, google.protobuf; sys.exit(sys.version_info < (3, 9))';
+  // Looked for, not imported: that takes half a second, and each program does it again.
+  const needed =
+    'import sys, importlib.util as u; sys.exit(sys.version_info < (3, 9) or not all(map(u.find_spec, ["grpc", "google.protobuf"])))';
   const has = (interpreter) => spawnSync(interpreter, ['-c', needed], { stdio: 'ignore' }).status === 0;
   return interpreters().find(has) ?? null;
 }

@@ -69,7 +69,7 @@ describe('a message writer', () => {
         write(writer, fields);
         assert.deepEqual(writer.finish(), Uint8Array.from(writeGenerated(protobuf.Writer.create(), fields).finish()));
       }),
-      { numRuns: 1_000 },
+      { numRuns: 300 },
     );
   });
 
