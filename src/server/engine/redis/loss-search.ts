@@ -3,7 +3,7 @@
  * Path: bucket tail -> [loss search] -> session replicas. What is answered in such a generation is told behind the look. Away: whoever reads the log looks again.
  */
 import type { BucketTail } from './bucket-tail.js';
-import type { KeyCare } from './key-care.js';
+import type { ForeignWrites } from './foreign-writes.js';
 import type { KeySpace } from './key-space.js';
 import { Lineage } from './lineage.js';
 import type { MetaKey } from './meta-key.js';
@@ -14,7 +14,7 @@ import type { SessionReplicas } from './session-replicas.js';
 /** What it asks, and tells. */
 export interface LossParts {
   readonly meta: MetaKey;
-  readonly care: KeyCare;
+  readonly foreign: ForeignWrites;
   readonly tail: BucketTail;
   readonly sessions: SessionReplicas;
 }
@@ -46,18 +46,18 @@ export class LossSearch {
 
   /** The logs of these buckets are read from this process from now on; empty: the list of buckets is. What this server has seen of them says what is lost. */
   async look(tailRun: string, numbers: readonly number[]): Promise<void> {
-    const { meta, care, tail, sessions } = this.#parts;
+    const { meta, foreign, tail, sessions } = this.#parts;
     const { primaries, isCluster, roots } = this.#keys;
     // Where all of it is lost, even what it was. In a cluster that may be elsewhere, and away.
     if (isCluster) void meta.keepAtLast();
-    else if (!care.isForeign(roots.meta)) await meta.keep();
+    else if (!foreign.has(roots.meta)) await meta.keep();
     if (isCluster && numbers.length === 0) return tail.announceAgain();
     const buckets = isCluster ? numbers.map((number) => this.#keys.bucket(number)) : this.#keys.buckets;
     const slot = buckets[0]?.slot ?? 0;
     this.checkSame(slot, await primaries.of(slot).readRun(), tailRun);
     let isOther = false;
     for (const bucket of buckets) {
-      if (care.isBlocked(bucket.number)) continue;
+      if (foreign.blocks(bucket.number)) continue;
       await this.#keys.takeOver(bucket);
       if (bucket.generation === bucket.checkedGeneration) continue;
       isOther = true;
@@ -72,7 +72,7 @@ export class LossSearch {
     const answered = this.#unchecked;
     this.#unchecked = [];
     for (const { bucket, tell } of answered) this.whenChecked(bucket, tell);
-    if (isOther && !isCluster && !care.isForeign(roots.buckets)) await tail.announceAgain();
+    if (isOther && !isCluster && !foreign.has(roots.buckets)) await tail.announceAgain();
   }
 
   /** What is asked and what the log is read from: in a failover they may lead to two processes. @throws Error; then both look again */

@@ -9,6 +9,7 @@ import { BucketTail } from './bucket-tail.js';
 import type { ClusterHost } from './cluster-primaries.js';
 import { ClusterPrimaries } from './cluster-primaries.js';
 import { CommitCalls } from './commit-calls.js';
+import { ForeignWrites } from './foreign-writes.js';
 import { KeyCare } from './key-care.js';
 import { KeySpace } from './key-space.js';
 import { LiveServers } from './live-servers.js';
@@ -43,6 +44,7 @@ export interface RedisSigns {
 export class OpenedRedis {
   readonly keys: KeySpace;
   readonly calls: CommitCalls;
+  readonly foreign: ForeignWrites;
   readonly care: KeyCare;
   readonly tail: BucketTail;
   readonly histories: LogHistories;
@@ -67,7 +69,7 @@ export class OpenedRedis {
       await redis.#begin(host);
       return redis;
     } catch (error) {
-      const foreign = redisRefusalOf(error) === 'foreign' ? await redis.care.findForeign().catch(ignore) : undefined;
+      const foreign = redisRefusalOf(error) === 'foreign' ? await redis.foreign.find().catch(ignore) : undefined;
       redis.#disconnect();
       throw foreign ?? error;
     }
@@ -85,14 +87,18 @@ export class OpenedRedis {
       handleFull: (error) => signs.handleFull(error),
       handleBroken: (groups, error) => this.care.handleBroken(groups, error),
     });
-    this.care = new KeyCare(keys, {
-      ...{ logger, isAdvertised: advertise !== undefined },
+    this.foreign = new ForeignWrites(keys, {
+      isAdvertised: advertise !== undefined,
+      handleForeign: (error) => (error === undefined ? signs.handleThere() : signs.handleAway(error)),
+      handleLost: (number) => this.tail.look(number),
+    });
+    this.care = new KeyCare(keys, this.foreign, {
+      logger,
       replicas: () => this.sessions.byId,
       checkRoots: () => this.#checkRoots(),
       handleLost: (number) => this.tail.look(number),
       handleEnded: (replica) => void this.sessions.reload(replica),
       handleSilence: (number) => this.calls.doubt(keys.bucket(number)),
-      handleForeign: (error) => (error === undefined ? signs.handleThere() : signs.handleAway(error)),
     });
     this.tail = new BucketTail(keys, {
       handleCommit: (commit) => this.sessions.handleLogged(commit),
@@ -100,16 +106,16 @@ export class OpenedRedis {
       handleReturned: (run, numbers) => this.#losses.look(run, numbers),
       handleAway: (key, error) => this.#handleTailAway(key, error),
       handleHeard: () => signs.handleThere(),
-      isForeign: (key) => this.care.isForeign(key),
+      isForeign: (key) => this.foreign.has(key),
     });
-    const { care, tail, calls } = this;
+    const { foreign, care, tail, calls } = this;
     this.histories = new LogHistories({
       logger,
       readBefore: (number, upTo, most) => tail.readBefore(number, upTo, most),
     });
-    this.sessions = new SessionReplicas(keys, { care, histories: this.histories }, host, handleAway);
+    this.sessions = new SessionReplicas(keys, { care, foreign, histories: this.histories }, host, handleAway);
     const { sessions } = this;
-    this.#losses = new LossSearch(keys, { meta: this.#meta, care, tail, sessions });
+    this.#losses = new LossSearch(keys, { meta: this.#meta, foreign, tail, sessions });
     this.commits = new SessionCommits(keys, { calls, care, sessions, losses: this.#losses }, host);
     this.heads = new SessionHeads(keys, sessions);
     this.servers = advertise === undefined ? undefined : new LiveServers(advertise, keys, () => host.handleServers?.());
@@ -164,7 +170,7 @@ export class OpenedRedis {
   #handleTailAway(key: string, error: unknown): void {
     const refusal = redisRefusalOf(error);
     if (refusal === 'foreign') {
-      const looking = this.care.findForeign().catch(ignore);
+      const looking = this.foreign.find().catch(ignore);
       void looking.then((foreign) => foreign ?? this.#signs.handleAway(error));
       return;
     }

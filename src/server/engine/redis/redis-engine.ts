@@ -164,13 +164,13 @@ export class RedisEngine implements Engine {
   }
 
   async openWindow(sessionId: string, link: string, answered: number): Promise<WindowRecord | undefined> {
-    const { keys, sessions, care } = this.#open();
+    const { keys, sessions, foreign } = this.#open();
     const key = `${keys.bucketOf(sessionId).prefix}w:${link}`;
     // Where all is lost that was told until then, so is what its sets have done.
     const since = sessions.find(sessionId)?.beganAnewIn ?? 0;
     const asked = keys.evaluate(OPEN_WINDOW, key, [key, WINDOW_MS, answered, since], [key]).catch(async (error) => {
-      const foreign = redisRefusalOf(error) === 'foreign';
-      throw (foreign && (await care.findForeign([sessionId], [link]).catch(ignore))) || error;
+      const isForeign = redisRefusalOf(error) === 'foreign';
+      throw (isForeign && (await foreign.find([sessionId], [link]).catch(ignore))) || error;
     });
     const said = (await this.#answerTo(asked)) as Buffer[];
     return said.length === 0 ? undefined : windowOf(link, said, since);
@@ -245,8 +245,8 @@ export class RedisEngine implements Engine {
 
   #handleThere(): void {
     if (this.#stage !== 'open' || this.#health.state === 'ready') return;
-    const { keys, care, calls } = this.#open();
-    if (!keys.primaries.isWhole || care.hasForeign) return;
+    const { keys, foreign, calls } = this.#open();
+    if (!keys.primaries.isWhole || foreign.isThere) return;
     // Its logs can be read while it takes no sets.
     if (calls.isTaken) this.#setHealth('ready', undefined);
     else void calls.probe();

@@ -6,6 +6,7 @@
 import { EngineFormatError, ProtocolError } from '../../../shared/errors.js';
 import { pause } from '../../within.js';
 import type { EngineHost } from '../engine.js';
+import type { ForeignWrites } from './foreign-writes.js';
 import type { KeyCare } from './key-care.js';
 import type { KeySpace } from './key-space.js';
 import { bucketOf } from './keys.js';
@@ -20,6 +21,7 @@ import { SessionReplica } from './session-replica.js';
 /** What it asks. */
 export interface ReplicaParts {
   readonly care: KeyCare;
+  readonly foreign: ForeignWrites;
   readonly histories: LogHistories;
 }
 
@@ -129,13 +131,13 @@ export class SessionReplicas {
     while (!this.#loading.has(replica.id)) {
       try {
         await this.#reloadOnce(replica, commit, isAfterBreak);
-        this.#parts.care.handleRead(replica.id);
+        this.#parts.foreign.handleRead(replica.id);
         return;
       } catch (error) {
         if (this.#isClosing) return;
         if (error instanceof EngineFormatError) {
           // Sessions beside it go on meanwhile.
-          this.#parts.care.handleUnreadable(replica.id, error);
+          this.#parts.foreign.handleUnreadable(replica.id, error);
           if (this.#unreadable.has(replica)) return;
           this.#unreadable.add(replica);
           void pause(MENDED_MS).then(() => {
