@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { BenchProcess, type CallsOf } from '../processes/bench-process.js';
-import type { ClientChoice } from '../processes/open-watch-client.js';
+import { bothWays, type ClientChoice } from '../processes/open-watch-client.js';
 import type { WatcherCalls } from '../processes/watcher.js';
 import type { WriterCalls } from '../processes/writer.js';
 import { ratiosTo, withRatios } from '../report/row.js';
@@ -28,6 +28,7 @@ export const python: Scenario = {
         words: 'Node sets, Python watches',
         toString: () => `${rate}/s to Python`,
         ends: { startWatcher: () => start<WatcherCalls>('watcher', interpreter) },
+        ways: bothWays,
       },
       // The CPU of the client is then that of Python, which sets.
       {
@@ -35,13 +36,14 @@ export const python: Scenario = {
         words: 'Python sets, Node watches',
         toString: () => `${rate}/s from Python`,
         ends: { startWriter: () => start<WriterCalls>('writer', interpreter) },
+        ways: (choice: ClientChoice) => [choice],
       },
     ]);
     const hasRedis = imports(interpreter, 'redis.asyncio');
     if (!hasRedis && options.peers.includes('redis')) {
       process.stderr.write('bench: redis is left out: it needs redis-py: apt-get install python3-redis\n');
     }
-    return outcomeOfCases(title, cases, async ({ rate, words, ends }) => {
+    return outcomeOfCases(title, cases, async ({ rate, words, ends, ways }) => {
       const job = {
         ...{
           scenario: 'python',
@@ -52,7 +54,7 @@ export const python: Scenario = {
         ...{ rate, seconds, warmupSeconds: isQuick ? 0.5 : 2, worksBeside: false, overloads: true, ...ends },
       };
       const choices: ClientChoice[] = [
-        ...options.transports.map((kind) => ({ kind, workers: 0 })),
+        ...options.transports.flatMap((kind) => ways({ kind, workers: 0 })),
         { kind: 'plain' },
         ...(options.peers.includes('redis') && hasRedis ? [{ kind: 'redis' } as const] : []),
       ];

@@ -4,7 +4,7 @@ import type { ValueKind } from '../processes/measured-value.js';
 import { MEASURED_VALUES } from '../processes/measured-value.js';
 import { nowUs } from '../processes/monotonic-clock.js';
 import type { ClientChoice } from '../processes/open-watch-client.js';
-import { peerOf, workersOf } from '../processes/open-watch-client.js';
+import { peerOf, transportOf, watchesAllByOneCall, workersOf } from '../processes/open-watch-client.js';
 import type { Burst } from '../processes/write-schedule.js';
 import { MAX_BATCH, meanSetsPerSecond, WriteSchedule } from '../processes/write-schedule.js';
 import type { RawRow } from '../report/row.js';
@@ -47,7 +47,8 @@ export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promis
   );
   const { server, writer, watcher } = processes;
   const { watches, variables } = job;
-  await watcher.call('watch', { watches, variables, slowMs: job.slowMs ?? 0 }, deadlineForMs(watches));
+  const watched = { watches, variables, slowMs: job.slowMs ?? 0, byOneCall: watchesAllByOneCall(choice) };
+  await watcher.call('watch', watched, deadlineForMs(watches));
 
   const { plan, part } = planOf(job, Math.round(nowUs()) + LEAD_US);
   const deadlineMs = (part.toUs - nowUs()) / 1_000 + GRACE_MS;
@@ -65,7 +66,7 @@ export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promis
   const perUpdate = (us = Number.NaN) => us / recording.callsInTime;
   const raw: RawRow = {
     scenario: job.scenario,
-    transport: choice.kind,
+    transport: transportOf(choice),
     case: job.case,
     workers: workersOf(choice),
     watches,

@@ -7,7 +7,6 @@ nothing waits here but calls, each for its own time. Closed: `close` ends the ta
 
 import asyncio
 import logging
-import os
 import random
 from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Union
 
@@ -81,24 +80,31 @@ class Connection:
         # Of all changes, by the link and by calls.
         self.order = ChangeOrder()
         self.calls = SessionCalls(self, self._channel)
-        self._pid = os.getpid()
+        # Of a process that was forked since.
+        self.is_inherited = False
 
     # --- life
 
+    @property
+    def is_here(self) -> bool:
+        """In its process, and in its loop. Asked before each wait of a watch: it makes no system call."""
+        return not self.is_inherited and asyncio._get_running_loop() is self.loop
+
     def check_place(self, subject: str) -> None:
         """Raises ClosedError in a forked child, and InvalidArgumentError outside of the loop that it belongs to."""
-        if os.getpid() != self._pid:
+        if self.is_here:
+            return
+        if self.is_inherited:
             raise ClosedError(grpc_process.FORKED)
         try:
-            loop = asyncio.get_running_loop()
+            asyncio.get_running_loop()
         except RuntimeError:
             raise InvalidArgumentError(
                 "no event loop runs here: call it in the loop of the session, or use bridged_state.sync"
             ) from None
-        if loop is not self.loop:
-            raise InvalidArgumentError(
-                f"{subject} belongs to another event loop: use it in the loop where the session was connected, or connect another one"
-            )
+        raise InvalidArgumentError(
+            f"{subject} belongs to another event loop: use it in the loop where the session was connected, or connect another one"
+        )
 
     async def open(self) -> None:
         """Until the first carrier stands. Raises what a later attempt cannot change, and UnavailableError after the time for connecting."""

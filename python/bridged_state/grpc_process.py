@@ -20,6 +20,7 @@ FORKED = (
 
 class _Standing(Protocol):
     loop: asyncio.AbstractEventLoop
+    is_inherited: bool
 
 
 def enter(connection: _Standing) -> None:
@@ -47,7 +48,10 @@ def _report(loop: asyncio.AbstractEventLoop, context: Dict[str, Any]) -> None:
 
 def _handle_fork() -> None:
     """In the child."""
-    _inherited.extend(one for one in _standing if not one.loop.is_closed())
+    for one in _standing:
+        one.is_inherited = True
+        if not one.loop.is_closed():
+            _inherited.append(one)
     _standing.clear()
 
 

@@ -121,7 +121,8 @@ class Watch(AsyncIterator[VariableUpdate]):
             _remove_soon(self._connection, self._feed)
 
     def _check_loop(self) -> None:
-        self._connection.check_place(self._feed.subject)
+        if not self._connection.is_here:
+            self._connection.check_place(self._feed.subject)
 
     async def _next(self, loop: object = None) -> VariableUpdate:
         """`loop` lives while the step does: nobody else may hold it, as in `await anext(aiter(watch))`."""
