@@ -47,7 +47,7 @@ test('a backup of a running server becomes a folder whose watches are told resyn
     assert.match(metrics, new RegExp(`^${name}_bucket{le="10"} \\d+$`, 'm'));
     assert.match(metrics, new RegExp(`^${name}_sum \\d`, 'm'));
   }
-  const top = await run(['top', '--admin', admin, '--seconds', '0.5', '--json']);
+  const top = await runHere(['top', '--admin', admin, '--seconds', '0.5', '--json']);
   assert.equal((JSON.parse(top.stdout.split('\n')[0]!) as { engineReady: boolean }).engineReady, true);
 
   const refused = await runHere(['restore', file, '--engine', `sqlite:${folder}`]);

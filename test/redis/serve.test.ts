@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
 import { until } from '../../src/testing/within.js';
-import { run, startServe } from '../support/command-line.js';
+import { runHere, startServe } from '../support/command-line.js';
 import { RedisServer, withRedis } from '../support/redis-server.js';
 import { ServerProcess } from '../support/server-process.js';
 
@@ -27,13 +27,13 @@ withRedis('serve with Redis', () => {
           started.map(({ line }) => [line.engine, line.generation, line.epoch]),
           started.map(() => ['redis', 0, started[0]!.line.epoch]),
         );
-        await run(['register', 'fan', 'integer', '1', '--endpoint', one!]);
+        await runHere(['register', 'fan', 'integer', '1', '--endpoint', one!]);
         await until(
-          async () => (await run(['get', 'fan', '--endpoint', other!])).stdout === '1\n',
+          async () => (await runHere(['get', 'fan', '--endpoint', other!])).stdout === '1\n',
           'the variable at the other server',
         );
-        assert.equal((await run(['set', 'fan', '2', '--endpoint', other!])).exitCode, 0);
-        await until(async () => (await run(['get', 'fan', '--endpoint', one!])).stdout === '2\n', 'the set');
+        assert.equal((await runHere(['set', 'fan', '2', '--endpoint', other!])).exitCode, 0);
+        await until(async () => (await runHere(['get', 'fan', '--endpoint', one!])).stdout === '2\n', 'the set');
       } finally {
         for (const { serve } of started) await serve.kill();
       }
@@ -43,8 +43,8 @@ withRedis('serve with Redis', () => {
       const { serve, endpoint, line } = await startServe('--engine', `${redis.url}?metrics`, '--admin-port', '0');
       try {
         const admin = `127.0.0.1:${line.adminPort}`;
-        await run(['register', 'fan', 'integer', '1', '--endpoint', endpoint]);
-        await run(['set', 'fan', '2', '--endpoint', endpoint]);
+        await runHere(['register', 'fan', 'integer', '1', '--endpoint', endpoint]);
+        await runHere(['set', 'fan', '2', '--endpoint', endpoint]);
         const metrics = await (await fetch(`http://${admin}/metrics`)).text();
         const read = (name: string): number =>
           Number(new RegExp(`^bridged_state_engine_${name} (\\S+)$`, 'm').exec(metrics)?.[1]);
@@ -59,7 +59,7 @@ withRedis('serve with Redis', () => {
           'window_hits_total',
         ])
           assert.equal(read(name), 0, name);
-        const top = await run(['top', '--admin', admin, '--seconds', '0.5', '--json']);
+        const top = await runHere(['top', '--admin', admin, '--seconds', '0.5', '--json']);
         const view = JSON.parse(top.stdout.split('\n')[0]!) as { isShared: boolean; tailMsP99: number };
         assert.ok(view.isShared && view.tailMsP99 >= 0);
       } finally {
@@ -68,12 +68,12 @@ withRedis('serve with Redis', () => {
     });
 
     test('what belongs to another engine, and what this Redis cannot give, are said', async () => {
-      const usage = await run(['serve', '--engine', 'memory', '--ack', 'disk']);
+      const usage = await runHere(['serve', '--engine', 'memory', '--ack', 'disk']);
       assert.deepEqual(
         [usage.exitCode, /--ack, --behind-ms and --advertise are of a shared engine/.test(usage.stderr)],
         [2, true],
       );
-      const disk = await run(['serve', '--engine', redis.url, '--ack', 'disk', '--port', '0']);
+      const disk = await runHere(['serve', '--engine', redis.url, '--ack', 'disk', '--port', '0']);
       assert.deepEqual([disk.exitCode, /keeps nothing on its disk/.test(disk.stderr)], [2, true]);
     });
 
