@@ -11,6 +11,7 @@ import { SeenUpdates, SOON } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
 import { sharedPool } from '../support/shared-pool.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
+import { workerCounts } from '../support/worker-counts.js';
 
 const ROOMS = { pattern: 'room/*' };
 
@@ -27,7 +28,7 @@ function rowsOf(seen: SeenUpdates, name: string): unknown[][] {
     ]);
 }
 
-for (const workers of [0, 1]) {
+for (const workers of workerCounts([0, 1], 1)) {
   test(`with ${workers} workers, variables that come, change and go during a cut are told as if it had not been`, async () => {
     await using server = await startBridgeServer({ port: 0 });
     await using proxy = await TcpProxy.start(server.port);

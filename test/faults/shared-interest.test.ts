@@ -7,6 +7,7 @@ import { startBridgeServer } from '../../src/server/index.js';
 import { until, within } from '../support/deadline.js';
 import { SeenUpdates } from '../support/seen-updates.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
+import { workerCounts } from '../support/worker-counts.js';
 
 const SOON = { reconnect: { baseMs: 5, spreadMs: 5, capMs: 50 } };
 
@@ -24,7 +25,7 @@ function gapsOf({ all }: SeenUpdates): string[] {
   return gaps;
 }
 
-for (const workers of [0, 1]) {
+for (const workers of workerCounts([0, 1], 0)) {
   test(`with ${workers} workers, watches that join and leave while a variable is set hear each version, and cost the server one observer`, async () => {
     await using server = await startBridgeServer({ port: 0 });
     await using proxy = await TcpProxy.start(server.port);

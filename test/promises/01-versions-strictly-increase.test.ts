@@ -7,6 +7,7 @@ import { within } from '../support/deadline.js';
 import { SOON } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
+import { workerCounts } from '../support/worker-counts.js';
 import { RunningWriter } from '../support/writer-children.js';
 
 let server: ServerProcess;
@@ -17,7 +18,7 @@ before(async () => {
 
 after(() => server.close());
 
-for (const workers of [0, 1, 2]) {
+for (const workers of workerCounts([0, 1, 2], 2)) {
   test(`with ${workers} workers no update comes twice or out of order, whatever breaks`, async () => {
     const name = `steady-${workers}`;
     const endpoint = `127.0.0.1:${server.port}`;

@@ -6,6 +6,7 @@ import { within } from '../support/deadline.js';
 import { SeenUpdates } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
 import { sharedPool } from '../support/shared-pool.js';
+import { workerCounts } from '../support/worker-counts.js';
 
 let server: ServerProcess;
 
@@ -15,7 +16,7 @@ before(async () => {
 
 after(() => server.close());
 
-for (const workers of [0, 2]) {
+for (const workers of workerCounts([0, 2], 0)) {
   test(`with ${workers} workers, a set by another client right after the watch resolved is its first change`, async () => {
     const endpoint = `127.0.0.1:${server.port}`;
     const sessionId = `resolved-${workers}`;

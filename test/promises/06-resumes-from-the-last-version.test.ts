@@ -7,8 +7,9 @@ import { within } from '../support/deadline.js';
 import { SeenUpdates, SOON } from '../support/seen-updates.js';
 import { sharedPool } from '../support/shared-pool.js';
 import { TcpProxy } from '../support/tcp-proxy.js';
+import { workerCounts } from '../support/worker-counts.js';
 
-for (const workers of [0, 1]) {
+for (const workers of workerCounts([0, 1], 1)) {
   test(`with ${workers} workers, what was set while the connection was cut is replayed change by change`, async () => {
     await using server = await startBridgeServer({ port: 0 });
     await using proxy = await TcpProxy.start(server.port);

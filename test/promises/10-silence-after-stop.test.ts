@@ -4,9 +4,10 @@ import { test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
 import { SeenUpdates } from '../support/seen-updates.js';
 import { ServerProcess } from '../support/server-process.js';
+import { workerCounts } from '../support/worker-counts.js';
 import { RunningWriter } from '../support/writer-children.js';
 
-for (const workers of [0, 2]) {
+for (const workers of workerCounts([0, 2], 0)) {
   test(`with ${workers} workers, 100 watches stopped one by one under a running writer are silent from then on`, async () => {
     const server = await ServerProcess.start();
     try {

@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { within } from '../support/deadline.js';
 import { ServerProcess } from '../support/server-process.js';
+import { workerCounts } from '../support/worker-counts.js';
 
 let server: ServerProcess;
 
@@ -16,7 +17,7 @@ before(async () => {
 
 after(() => server.close());
 
-for (const workers of [0, 1, 2]) {
+for (const workers of workerCounts([0, 1, 2], 1)) {
   // Without workers the sockets are the main thread's, and nothing lets go of them.
   for (const end of workers === 0 ? ['close'] : ['close', 'unref']) {
     test(`a process with ${workers} workers and a watch ends after ${end}()`, async () => {
