@@ -4,6 +4,9 @@ import { clearTimeout, performanceNowMs, setImmediate, setTimeout } from '../sha
 /** Enough for a busy machine: a promise that is kept is kept long before. */
 export const DEADLINE_MS = 10_000;
 
+/** Between two questions of `until`: nobody notices that it comes so much later. */
+const LONGEST_PAUSE_MS = 20;
+
 /** The promise's result, or an error that names what did not come. */
 export async function within<T>(promise: PromiseLike<T>, what: string, ms = DEADLINE_MS): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
@@ -17,12 +20,15 @@ export async function within<T>(promise: PromiseLike<T>, what: string, ms = DEAD
   }
 }
 
-/** Resolves once `holds` does, asked again and again; for what no event tells, such as a counter. */
+/**
+ * Resolves once `holds` does, asked again and again, less and less often: what it asks may be another process that is to get on meanwhile.
+ * For what no event tells, such as a counter.
+ */
 export async function until(holds: () => boolean | Promise<boolean>, what: string, ms = DEADLINE_MS): Promise<void> {
   const deadlineMs = performanceNowMs() + ms;
-  while (!(await holds())) {
+  for (let pauseMs = 1; !(await holds()); pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
     if (performanceNowMs() > deadlineMs) throw new Error(`${what}: not within ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 2));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 

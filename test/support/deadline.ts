@@ -13,11 +13,11 @@ export async function within<T>(ms: number, promise: PromiseLike<T>, what = 'it'
   }
 }
 
-/** Resolves once `holds` does, asked after each turn of the event loop; for what no event tells, such as a counter. */
+/** Resolves once `holds` does, asked again and again, less and less often; for what no event tells, such as a counter. */
 export async function until(ms: number, holds: () => boolean, what: string): Promise<void> {
   const deadlineMs = performance.now() + ms;
-  while (!holds()) {
+  for (let pauseMs = 1; !holds(); pauseMs = Math.min(2 * pauseMs, 16)) {
     if (performance.now() > deadlineMs) throw new Error(`${what} did not come true within ${ms} ms`);
-    await new Promise((resolve) => setTimeout(resolve, 1));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
