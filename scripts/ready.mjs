@@ -1,6 +1,7 @@
 // Makes a checkout ready to run: dependencies, generated code, compiled code. Does only what is missing or out of date,
 // says each thing that it does in one line on stderr, and costs a few milliseconds when there is nothing to do.
 //   --no-compile  dependencies and generated code only        --clean  removes dist first
+//   --clean-src   removes what is packed first, dist/src: the tests and the bench are compiled again only where that made a difference
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
@@ -22,8 +23,8 @@ const lockFile = at('.bridged-state-ready.lock');
 function main() {
   const options = new Set(process.argv.slice(2));
   for (const option of options) {
-    if (option !== '--clean' && option !== '--no-compile')
-      fail(`unknown option ${option}: use --clean or --no-compile`);
+    if (!['--clean', '--clean-src', '--no-compile'].includes(option))
+      fail(`unknown option ${option}: use --clean, --clean-src or --no-compile`);
   }
   const release = takeLock();
   try {
@@ -33,6 +34,7 @@ function main() {
       say('removing dist');
       rmSync(at('dist'), { recursive: true, force: true });
     }
+    if (options.has('--clean-src')) removeSources();
     if (!options.has('--no-compile')) compile();
   } finally {
     release();
@@ -100,6 +102,16 @@ function compile() {
   }
   mkdirSync(dirname(compileStamp), { recursive: true });
   writeFileSync(compileStamp, wanted);
+}
+
+/** Of src what was compiled, and what tsc knows of it. */
+function removeSources() {
+  say('removing dist/src');
+  rmSync(at('dist/src'), { recursive: true, force: true });
+  rmSync(compileStamp, { force: true });
+  for (const path of filesBelow('dist/.build')) {
+    if (!/\/(test|bench)\.tsbuildinfo$/.test(path)) rmSync(at(path));
+  }
 }
 
 function tsc() {
