@@ -86,3 +86,21 @@ test('what was waiting goes on when the one before it ends without asking again'
   await loop.run();
   assert.equal(done.length, 3);
 });
+
+test('what cannot be divided has a turn that nobody else works in', async () => {
+  const loop = new VirtualLoop();
+  const turns = new WorkTurns(loop);
+  const done: string[] = [];
+  const whole = async (): Promise<void> => {
+    await work(loop, turns, 3_000, done, 'its beginning');
+    await turns.begin().ownTurn();
+    loop.timeMs += 40;
+    done.push('whole');
+  };
+  void whole();
+  void whole();
+  void work(loop, turns, 20_000, done, 'large');
+  await loop.run();
+  assert.equal(done.length, 5);
+  assert.ok(loop.worst < 40.5, `${loop.worst} ms`);
+});
