@@ -230,8 +230,18 @@ export class Session implements Follower {
     return this.#engine.whenHistoryIsRead?.(this.id);
   }
 
+  /** Other servers may have told of changes that are not known here yet. */
+  get isShared(): boolean {
+    return this.#engine.isShared;
+  }
+
+  /** When what any server has acknowledged is known here; undefined: now. Rejects with EngineUnavailableError where that cannot be said. */
+  whenKnown(): Promise<void> | undefined {
+    return this.#engine.whenKnown?.(this.id);
+  }
+
   #whenKnown(identifiers: Iterable<string>): Promise<void> | undefined {
-    return this.#engine.isShared && this.#lacksOne(identifiers) ? this.#engine.whenKnown?.(this.id) : undefined;
+    return this.isShared && this.#lacksOne(identifiers) ? this.whenKnown() : undefined;
   }
 
   #lacksOne(identifiers: Iterable<string>): boolean {

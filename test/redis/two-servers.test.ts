@@ -1,7 +1,7 @@
 /** Two servers over one Redis: every promise holds at either, and whichever dies, its clients go on at the other. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
-import type { BridgeError } from '../../src/main/index.js';
+import type { BridgeError, WatchOptions } from '../../src/main/index.js';
 import { bucketOf } from '../../src/server/engine/redis/keys.js';
 import type { BridgeServer } from '../../src/server/index.js';
 import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
@@ -244,6 +244,55 @@ function describeTwoServers(): void {
       servers[0].child.kill('SIGCONT');
       assert.equal(await watcher.setVariable('v', 2), 3);
     });
+
+    for (const transport of ['link', 'stream'] as const) {
+      test(`a watch that comes to a server that is behind the one that was killed waits for it, and is told nothing again, by ${transport}`, async () => {
+        prefixes += 1;
+        await using held = await HeldRedis.start(redis.path);
+        const ahead = await startServer(`${redis.url}?two${prefixes}`);
+        const behind = await startBehind(`${held.url}/two${prefixes}`, 500);
+        const other = await openAt([await startServer(`${redis.url}?two${prefixes}`)]);
+        const watcher = await openAt([ahead, behind], { transport });
+        await watcher.registerVariable('v', 'integer', 0);
+        await other.registerVariable('gone', 'integer', 0);
+        const late = await openAt([behind]);
+        await until(async () => (await late.listVariables()).length === 2, 'the variables');
+        const seen: unknown[] = [];
+        // What a condition has kept out is known by versions, whatever carries it.
+        const options: WatchOptions = { filter: { gt: 0 }, missing: 'wait' };
+        const watch = await watcher.watchVariables(
+          ['v', 'new'],
+          (name, old, value, { version, missed, resync, deleted }) => {
+            seen.push([name, old, value, version, missed, resync, deleted]);
+          },
+          options,
+        );
+        const failed = behind.metrics().callsFailed;
+        held.hold();
+        for (let value = 1; value <= 5; value += 1) await other.setVariable('v', value);
+        // Not known to the one that is behind.
+        await other.registerVariable('new', 'integer', 7);
+        await until(() => seen.length === 6, 'what is set first');
+        await ahead.kill();
+        await until(() => watch.state !== 'live', 'the break');
+        // A read does without what is not known for 300 ms; the watch is refused after 500 ms, and comes again.
+        await until(
+          () => behind.metrics().callsFailed > failed || seen.length > 6,
+          'word of the server that is behind',
+        );
+        assert.equal(seen.length, 6);
+        await other.setVariable('v', 6);
+        held.release();
+        await until(() => seen.length >= 7, 'what is set last');
+        await other.setVariable('v', 7);
+        await until(() => seen.length >= 8, 'one more');
+        assert.deepEqual(seen, [
+          ...[1, 2, 3, 4, 5].map((value) => ['v', value - 1, value, value + 1, 0, false, undefined]),
+          ['new', undefined, 7, 1, 0, false, undefined],
+          ...[6, 7].map((value) => ['v', value - 1, value, value + 1, 0, false, undefined]),
+        ]);
+      });
+    }
 
     test('a server that is killed: its clients go on at the other, nothing is missed, and each set is made once', async () => {
       const servers = await twoServers();

@@ -16,7 +16,7 @@ import type { SentState } from './sent-state.js';
 import type { WatchOwner } from './watch.js';
 import { Watch } from './watch.js';
 import { lacksOlder, openingOf } from './watch-opening.js';
-import { registerWatch } from './watch-registration.js';
+import { isAhead, registerWatch } from './watch-registration.js';
 import type { WatchRequest } from './watch-request.js';
 import type { WatchScope } from './watch-scope.js';
 import type { LiveWatch } from './watch-streams.js';
@@ -85,6 +85,8 @@ export class CarriedWatch implements WatchOwner, LiveWatch {
     // What was asked for before it is seen by it.
     const kept = this.session.whenKept(request.waitsForMissing ? [] : request.identifiers);
     if (kept !== undefined) await kept;
+    if (this.isEnded) return;
+    if (this.session.isShared && (await isAhead(request, this.session, life, work))) await this.session.whenKnown();
     if (this.isEnded) return;
     const gone = await registerWatch(this.#watch, request, this.session, life, work);
     if (this.isEnded) return;

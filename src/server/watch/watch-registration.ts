@@ -14,6 +14,7 @@ import type { WatchRequest } from './watch-request.js';
 /** What it needs of a session. */
 export interface WatchedSession {
   readonly id: string;
+  readonly revision: number;
   find(identifier: string): Variable | undefined;
   findById(id: string): Variable | undefined;
   findGone(variableId: string): Change | undefined;
@@ -26,6 +27,24 @@ export interface WatchedSession {
   remembersSince(revision: number): boolean;
   /** The first variable registered behind a place. */
   after(place: number): Variable | undefined;
+}
+
+/** Whether it was told, by another server over the same state, what is not known here yet. */
+export async function isAhead(
+  { fromRevision, resume }: WatchRequest,
+  session: WatchedSession,
+  life: string,
+  work: Work,
+): Promise<boolean> {
+  if (fromRevision !== undefined) return fromRevision > session.revision;
+  if (resume?.life !== life || session.sharedUpTo(resume.generation) !== Number.POSITIVE_INFINITY) return false;
+  for (const id of resume.ids()) {
+    const rest = work.spend(1);
+    if (rest !== undefined) await rest;
+    const known = session.findById(id)?.current ?? session.findGone(id)?.current;
+    if (known === undefined || resume.versionOf(id)! > known.version) return true;
+  }
+  return false;
 }
 
 /** Variables that a resumed watch knew and that are no more, by id. */

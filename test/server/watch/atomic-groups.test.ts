@@ -58,6 +58,7 @@ class Life {
     const { table } = this.sample;
     this.session = {
       id: 's',
+      revision: table.revision,
       find: (identifier) => table.find(identifier),
       findById: (id) => table.findById(id),
       findGone: () => undefined,

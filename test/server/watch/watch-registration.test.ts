@@ -28,6 +28,7 @@ function setup(message: Parameters<typeof parseWatchRequest>[0]) {
   const remembers = { all: true };
   const session = {
     id: 's',
+    revision: table.revision,
     find: (identifier: string) => table.find(identifier),
     findById: (id: string) => table.findById(id),
     findGone: (id: string) => gone.get(id),
