@@ -5,6 +5,8 @@ Path: the user -> [bridged_state] -> session. Everything public is named here; w
 
 import logging
 
+# Before gRPC is loaded.
+from . import grpc_process as _grpc_process
 from ._core.backoff import BackoffOptions
 from .condition_wait import watch_for_condition
 from .derived_variable import DerivedVariable, derive

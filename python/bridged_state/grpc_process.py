@@ -55,6 +55,9 @@ def _handle_fork() -> None:
     _standing.clear()
 
 
+# gRPC's own handlers of a fork end the child by a segmentation fault where a loop with a channel runs in a thread (1.84). It asks when it is loaded.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "0")
+
 _POLLER = "PollerCompletionQueue._handle_events"
 _standing: "WeakSet[_Standing]" = WeakSet()
 # Held: their channels must not be collected in the child either.

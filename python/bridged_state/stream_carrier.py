@@ -241,7 +241,7 @@ class StreamCarrier:
             await call.initial_metadata()
         except grpc.RpcError:
             return
-        if stream.call is call and stream.feed.state != "live" and not call.done():
+        if not call.done() and stream.call is call and stream.feed.state != "live":
             stream.feed.handle_registered("")
 
     def _request(self, stream: _Stream) -> Message:
