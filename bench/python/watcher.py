@@ -79,8 +79,14 @@ class PackageClient:
         self.session = await self.context.__aenter__()
 
     async def watch(self, name, on_update):
+        return await self._begin(self._read, name, on_update)
+
+    async def watch_all(self, names, on_update):
+        return await self._begin(self._read_all, names, on_update)
+
+    async def _begin(self, read, *arguments):
         registered = asyncio.get_running_loop().create_future()
-        task = asyncio.ensure_future(self._read(name, on_update, registered))
+        task = asyncio.ensure_future(read(*arguments, registered))
         await registered
         return task
 
@@ -91,12 +97,6 @@ class PackageClient:
                 on_update(update.value, update.version, update.missed)
             elif not registered.done():
                 registered.set_result(None)
-
-    async def watch_all(self, names, on_update):
-        registered = asyncio.get_running_loop().create_future()
-        task = asyncio.ensure_future(self._read_all(names, on_update, registered))
-        await registered
-        return task
 
     async def _read_all(self, names, on_update, registered):
         places = {name: place for place, name in enumerate(names)}

@@ -93,7 +93,7 @@ export async function runStreamJob(choice: ClientChoice, job: StreamJob): Promis
 
   const problems: string[] = [];
   const complain = (count: number, what: string) => {
-    if (count > 0) problems.push(`${job.scenario}, ${choice.kind}: ${count} ${what}`);
+    if (count > 0) problems.push(`${job.scenario}, ${transportOf(choice)}: ${count} ${what}`);
   };
   complain(written.failed, `sets failed: ${written.failure}`);
   complain(recording.lost, 'updates were skipped without being counted as missed');

@@ -75,8 +75,9 @@ export class WorkBudget implements Work {
     return this.#wait();
   }
 
-  /** For what cannot be divided: a turn that nothing else of it has used. */
-  ownTurn(): Promise<void> {
+  /** Before so many pieces that cannot be divided. Undefined: go on, they are few. Otherwise wait for it: a turn that nothing else has used. */
+  ownTurn(pieces: number): Promise<void> | undefined {
+    if (pieces <= FEW_PIECES) return undefined;
     this.#steps = 0;
     // Opens the turn whose end is waited for.
     this.#turns.isOver();
@@ -103,3 +104,5 @@ export async function inTurns<T>(pieces: Generator<undefined, T>, work: Work, st
 /** Of the event loop, for all requests together. */
 const TURN_MS = 5;
 const STEPS_A_LOOK = 128;
+/** Sets, say: a few milliseconds. */
+const FEW_PIECES = 1_024;

@@ -93,7 +93,7 @@ test('what cannot be divided has a turn that nobody else works in', async () => 
   const done: string[] = [];
   const whole = async (): Promise<void> => {
     await work(loop, turns, 3_000, done, 'its beginning');
-    await turns.begin().ownTurn();
+    await turns.begin().ownTurn(40_000);
     loop.timeMs += 40;
     done.push('whole');
   };

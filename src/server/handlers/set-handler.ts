@@ -95,9 +95,10 @@ class SetCalls {
         batch.commitUnlessAtomic(this.#server.clock.nowMs());
         await waiting;
       }
-      if (batch.isLargeAndWhole) {
+      const turn = work.ownTurn(batch.undivided);
+      if (turn !== undefined) {
         release ??= call.holdLine();
-        await work.ownTurn();
+        await turn;
       }
       batch.commit(this.#server.clock.nowMs());
     } finally {
@@ -167,9 +168,9 @@ class Batch {
     return this.#keeping.length === 0 ? undefined : Promise.all(this.#keeping);
   }
 
-  /** It is set in one go, which takes milliseconds. */
-  get isLargeAndWhole(): boolean {
-    return this.#isAtomic && this.#accepted.length > MAX_ENTRIES_AT_ONCE;
+  /** Sets that are made in one go. */
+  get undivided(): number {
+    return this.#isAtomic ? this.#accepted.length : 0;
   }
 
   accept(identifier: string, variable: Variable, value: VariableValue, isMatched?: boolean): void {
@@ -261,7 +262,7 @@ function expectedVersionOf(wire: number, variable: Variable): number | undefined
   );
 }
 
-/** Entries of a batch that are set, or answered, at once in a few milliseconds. */
+/** Of an answer that is written at once: less than a millisecond. */
 const MAX_ENTRIES_AT_ONCE = 1_024;
 const STEPS_AN_ASSIGNMENT = 6;
 const BYTES_A_STEP = 50;

@@ -31,9 +31,9 @@ export class AtomicSets {
     return this.#size;
   }
 
-  /** Making it takes milliseconds, in one go. */
-  get isLarge(): boolean {
-    return this.#accepted.length > LARGE_BATCH;
+  /** Sets that are made in one go. */
+  get undivided(): number {
+    return this.#accepted.length;
   }
 
   /** One more; returns its place, or undefined where it need not be looked at. */
@@ -90,6 +90,5 @@ function* repeated(outcome: SetOutcome, times: number): Generator<SetOutcome> {
   for (let left = times; left > 0; left -= 1) yield outcome;
 }
 
-const LARGE_BATCH = 1_024;
 /** Each refusal has a sentence and a stack; above what a batch of our clients may have. */
 const MOST_BLAMED = 8_192;

@@ -155,7 +155,8 @@ export class LinkSets {
       if (looking !== undefined) await looking;
       if (rest !== undefined) await rest;
     } while (rows.isFollowed && rows.next());
-    if (batch.isLarge) await work.ownTurn();
+    const turn = work.ownTurn(batch.undivided);
+    if (turn !== undefined) await turn;
     const result = batch.commit(this.#server.clock.nowMs(), this.#sink.placeOfNext(this.#waiting.length));
     if (result instanceof Promise)
       this.#tellLater(
