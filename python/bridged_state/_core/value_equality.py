@@ -6,7 +6,7 @@ from ..types import Embedding, OpaqueBinary, Tensor
 
 
 def values_equal(a: Any, b: Any) -> bool:
-    """NaN is NaN, 0 is -0, 3 is 3.0, maps whatever the order of their keys, embeddings and tensors element by element if they are of one dtype."""
+    """NaN is NaN, 0 is -0, 3 is 3.0, maps whatever the order of their keys, embeddings and tensors number by number, whatever their dtypes."""
     if isinstance(a, bool) or isinstance(b, bool):
         return a is b
     if isinstance(a, (int, float)):
@@ -14,7 +14,7 @@ def values_equal(a: Any, b: Any) -> bool:
     if isinstance(a, str) or isinstance(b, str) or isinstance(a, OpaqueBinary):
         return bool(a == b)
     if isinstance(a, (Embedding, Tensor)) or isinstance(b, (Embedding, Tensor)):
-        return type(a) is type(b) and a.dtype == b.dtype and _elements_equal(a, b)
+        return type(a) is type(b) and _elements_equal(a, b)
     return _elements_equal(a, b)
 
 

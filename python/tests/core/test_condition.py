@@ -49,6 +49,12 @@ def test_numbers_beyond_doubles() -> None:
     assert meets({"gt": 10**400}, NO_VALUE, 10**401) and not meets({"gt": 10**400}, NO_VALUE, 1.5)
 
 
+def test_equal_numbers_are_equal_whatever_their_dtypes() -> None:
+    condition = check_condition({"eq": Embedding([1.0, 0.5], "float32")})
+    assert meets(condition, NO_VALUE, Embedding([1.0, 0.5], "float64"))
+    assert not meets(condition, NO_VALUE, Embedding([1.0, 0.25], "float32"))
+
+
 @pytest.mark.parametrize(
     "given",
     [{"eq": math.nan}, {"eq": Embedding([1.0])}, {"in": list(range(1_000))}, {"eq": "x" * 17_000}, {"eq": "é" * 9_000}],

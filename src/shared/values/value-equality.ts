@@ -1,9 +1,10 @@
 /** When a set changes nothing. Scalars allocate nothing. */
+import { isFloatArray } from './numeric-array.js';
 import type { VariableValue } from './variable-type.js';
 
 /**
  * Whether two values of one variable are the same: NaN is NaN, 0 is -0, maps whatever the order of their keys, embeddings and tensors element
- * by element if they are of one kind, binaries byte by byte.
+ * by element, however wide those are, binaries byte by byte.
  */
 export function valuesEqual(a: VariableValue | null, b: VariableValue | null): boolean {
   if (a === b) return true;
@@ -21,7 +22,7 @@ function objectsEqual(a: object, b: object): boolean {
 }
 
 function elementsEqual(a: ArrayLike<number>, b: ArrayLike<number>): boolean {
-  if (kindOf(a) !== kindOf(b) || a.length !== b.length) return false;
+  if (a.length !== b.length || !areOfOneKind(a, b)) return false;
   for (let index = 0; index < a.length; index += 1) {
     const inA = a[index]!;
     const inB = b[index]!;
@@ -41,6 +42,11 @@ function mapsEqual(a: Fields, b: Fields): boolean {
   if (keys.length !== Object.keys(b).length) return false;
   for (const key of keys) if (!Object.hasOwn(b, key) || !valuesEqual(a[key]!, b[key]!)) return false;
   return true;
+}
+
+/** Floats of either width are: the same numbers travel as the one or the other by their size, and JSON knows no widths. */
+function areOfOneKind(a: object, b: object): boolean {
+  return kindOf(a) === kindOf(b) || (isFloatArray(a) && isFloatArray(b));
 }
 
 /** A typed array's own name; a Buffer's is that of Uint8Array, a list has none. */

@@ -105,6 +105,30 @@ export function describeValues(promise: Promised): void {
       assertSame((await provider.exportState()).variables[0]?.value, value);
     });
   }
+
+  for (const [size, doubles] of [
+    ['small', 3],
+    ['large', 4_000],
+  ] as const) {
+    promise(`the numbers of a ${size} array are equal however wide they are given`, async ({ provider }) => {
+      const wide = Float64Array.from({ length: doubles }, (_, n) => n / 4);
+      const ways = [Float32Array.from(wide), wide, [...wide], Float32Array.from(wide)];
+      const shape = [doubles];
+      await provider.registerVariable('embedding', 'embedding', [...wide]);
+      await provider.registerVariable('tensor', 'tensor', { shape, data: Float32Array.from(wide) });
+      for (const numbers of ways) {
+        assert.equal(await provider.setVariable('embedding', numbers), 1);
+        assert.equal(await provider.setVariable('tensor', { shape, data: numbers }), 1);
+      }
+      assert.equal(
+        await provider.setVariable(
+          'embedding',
+          Float32Array.from(wide, (number) => number + 1),
+        ),
+        2,
+      );
+    });
+  }
 }
 
 /** Of typed arrays the elements count, not how wide they are: JSON knows no widths. */

@@ -46,7 +46,7 @@ function addTo(sink: Sink, value: unknown): void {
 
 function addObject(sink: Sink, value: object): void {
   if (value instanceof JsonText) addBytes(sink, 'J', value.bytes);
-  else if (isFloatArray(value)) addBytes(sink, value instanceof Float32Array ? 'F' : 'D', elementBytes(value));
+  else if (isFloatArray(value)) addBytes(sink, 'D', elementBytes(value));
   else if (ArrayBuffer.isView(value))
     addBytes(sink, 'B', new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
   else if (isOpaqueBinary(value)) {
@@ -71,15 +71,15 @@ function addBytes(sink: Sink, kind: string, bytes: Uint8Array): void {
   sink.update(bytes);
 }
 
-/** Of a copy in which every NaN is the same, and no zero is negative. */
+/** Of a copy in which every number is a double, every NaN the same, and no zero negative. */
 function elementBytes(given: Float32Array | Float64Array): Uint8Array {
-  const copy = given.slice();
+  const copy = new Float64Array(given);
   for (let index = 0; index < copy.length; index += 1) {
     const element = copy[index]!;
     if (element === 0) copy[index] = 0;
     else if (Number.isNaN(element)) copy[index] = Number.NaN;
   }
-  return new Uint8Array(copy.buffer, copy.byteOffset, copy.byteLength);
+  return new Uint8Array(copy.buffer);
 }
 
 function numberKey(value: number): string {
