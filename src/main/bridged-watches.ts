@@ -80,7 +80,12 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
 
   async list(): Promise<WatcherInfo[]> {
     const { slots } = this.#options;
-    const answers = (await Promise.all(slots.map((slot) => slot.stats()))) as PortStats[];
+    const answers = (await Promise.all(slots.map((slot) => slot.stats())).catch((error: unknown) => {
+      // Closed, and its workers with it: nothing is watched, and nobody is there to ask.
+      if (this.set.isEmpty) return undefined;
+      throw error;
+    })) as PortStats[] | undefined;
+    if (answers === undefined) return [];
     const stats: SlotStats = new Map(
       slots.map((slot, place) => [slot, new Map(answers[place]!.subscriptions.map((one) => [one.subscription, one]))]),
     );

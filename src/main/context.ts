@@ -144,7 +144,8 @@ export class Context implements StateProvider {
   }
 
   async listWatchers(): Promise<WatcherInfo[]> {
-    const infos = await (await this.#settled()).listWatchers();
+    await this.#moved();
+    const infos = await this.#provider.listWatchers();
     const refs = new Map(this.#watches.all().map((watch) => [watch.currentRef, watch.ref]));
     return infos.map((info) => ({ ...info, ref: refs.get(info.ref) ?? info.ref }));
   }

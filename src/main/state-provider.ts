@@ -135,7 +135,13 @@ export interface PatternTarget {
 export type WatchTarget = Identifiers | PatternTarget;
 
 /** An iterable of one watch's changes. Leaving the loop, aborting its signal or disposing it ends the watch. */
-export type WatchIterable<T = VariableChange> = AsyncIterableIterator<T> & AsyncDisposable;
+export interface WatchIterable<T = VariableChange> extends AsyncIterableIterator<T>, AsyncDisposable {
+  /**
+   * Resolves when the watch is registered: a set made after that is seen, as after `await watchVariables(…)`. Rejects with what that throws, and
+   * with ClosedError when the loop was left before. Whoever has it may leave its rejection alone: the first `next()` says it too.
+   */
+  readonly ready: Promise<void>;
+}
 
 export interface StateProvider extends AsyncDisposable {
   /**
@@ -184,9 +190,9 @@ export interface StateProvider extends AsyncDisposable {
   /** The one below with arrays: all changes that wait. */
   watch(target: WatchTarget, options: BatchWatchOptionsInput): WatchIterable<readonly VariableChange[]>;
   /**
-   * The same as an iterable, with at most `bufferLimit` changes waiting. Asked for at once: in process it is registered then, over a bridge a set
-   * that follows at once may come before it, and is the initial value of `includeInitial`. Why the server refused it is thrown by the first
-   * `next()`, options that cannot be by this call.
+   * The same as an iterable, with at most `bufferLimit` changes waiting. Asked for at once: in process it is registered then, over a bridge when its
+   * `ready` resolves; a set that does not wait for that may come before it, and is the initial value of `includeInitial`. Why the server refused it
+   * is thrown by the first `next()`, options that cannot be by this call.
    */
   watch(target: WatchTarget, options?: WatchOptionsInput): WatchIterable;
   /**
@@ -198,6 +204,7 @@ export interface StateProvider extends AsyncDisposable {
   peek(identifier: string): number | boolean | undefined;
   /** @throws WatchNotFoundError when no running watch of this state has this ref, or is this one; InvalidArgumentError */
   unwatchVariables(refOrWatch: string | Watch): Promise<void>;
+  /** Those that are running; none from the call of `close()` on. */
   listWatchers(): Promise<WatcherInfo[]>;
   readonly supportsWatching: boolean;
   readonly capabilities: Capabilities;

@@ -9,6 +9,7 @@ import { UpdateRing } from '../../shared/delivery/update-ring.js';
 import { BufferOverflowError } from '../../shared/errors.js';
 import type { Watch, WatchIterable } from '../state-provider.js';
 import type { BatchWatcher, VariableChange, Watcher } from './dispatcher.js';
+import { Milestone } from './milestone.js';
 
 interface Entry extends RingEntry {
   readonly change: VariableChange;
@@ -47,6 +48,9 @@ export function iterateWatch(start: StartWatch, options: IteratorOptions): AnyWa
   // The buffer is held by its watch, the iterator by its user, and by the buffer while a `next` waits.
   const buffer = new IteratorBuffer(start, options);
   const iterator: AnyWatchIterable = {
+    get ready() {
+      return buffer.ready;
+    },
     next: () => buffer.next(iterator),
     return: async (value: unknown) => {
       await buffer.stop();
@@ -82,6 +86,7 @@ class IteratorBuffer {
   #watch: Promise<Watch> | undefined;
   /** Until it is registered. */
   #begun: Begun | undefined;
+  readonly #registered = new Milestone();
   #isOver = false;
   #error: unknown;
 
@@ -90,6 +95,10 @@ class IteratorBuffer {
     this.#yieldsArrays = batch;
     this.#ring = new UpdateRing(bufferLimit, overflow);
     this.#open(start);
+  }
+
+  get ready(): Promise<void> {
+    return this.#registered.promise;
   }
 
   async next(iterator: AnyWatchIterable): Promise<IteratorResult<Yielded>> {
@@ -130,7 +139,13 @@ class IteratorBuffer {
     };
     this.#watch = start(this.#yieldsArrays ? batch : single, (error) => this.#handleOver(error), handleBegun);
     this.#watch
-      .catch((error: unknown) => this.#handleOver(error))
+      .then(
+        () => this.#registered.handleReached(),
+        (error: Error) => {
+          this.#registered.handleOver(() => error);
+          this.#handleOver(error);
+        },
+      )
       .finally(() => {
         this.#begun = undefined;
       });

@@ -118,6 +118,10 @@ export class WatchSet {
     await Promise.all(this.#registry.all().map((run) => run.stop()));
   }
 
+  get isEmpty(): boolean {
+    return this.#registry.size === 0;
+  }
+
   /** The watch holds back calls, or collects them, until the updates that came together have all been seen. */
   holdThisTurn(run: WatchRun): void {
     this.#heldThisTurn.add(run);

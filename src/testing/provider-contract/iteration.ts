@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { StateProvider } from '../../main/state-provider.js';
 import type { VariableChange } from '../../main/watch/dispatcher.js';
-import { AbortedError, BufferOverflowError, VariablesNotFoundError } from '../../shared/errors.js';
+import { AbortedError, BufferOverflowError, ClosedError, VariablesNotFoundError } from '../../shared/errors.js';
 import { turn, until, within } from '../within.js';
 import type { Promised } from './contract-test.js';
 import { pairsOf, valuesOf } from './recording.js';
@@ -55,6 +55,50 @@ export function describeIteration(promise: Promised): void {
     ]);
     await changes.return?.();
   });
+
+  promise('a loop is ready when its watch is registered: a set made after that is seen', async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ x: 0 });
+    const changes = provider.watch('x');
+    await within(changes.ready, 'the registration');
+    assert.equal((await provider.listWatchers()).length, 1);
+    await provider.setVariable('x', 1);
+    assert.deepEqual(pairsOf([await nextOf(changes)]), [[0, 1]]);
+    await changes.return?.();
+    await changes.ready;
+  });
+
+  promise(
+    'a loop that is left, or whose signal ends it, before it is registered says so to whoever waits for that',
+    async (contract) => {
+      const { provider } = contract;
+      await contract.floats({ x: 0 });
+      const left = provider.watch('x');
+      // In process it was registered at once.
+      const ready = left.ready.then(
+        () => undefined,
+        (error: unknown) => error,
+      );
+      await left.return?.();
+      const error = await within(ready, 'the end of the wait');
+      assert.ok(error === undefined || error instanceof ClosedError, String(error));
+      const ended = provider.watch('x', { signal: AbortSignal.abort() });
+      await assert.rejects(within(ended.ready, 'the end of the wait'), AbortedError);
+      await assert.rejects(ended.next(), AbortedError);
+      assert.deepEqual(await provider.listWatchers(), []);
+    },
+  );
+
+  promise(
+    'a loop that could not be registered is not ready for the reason that its first next() throws',
+    async (contract) => {
+      const { provider } = contract;
+      const changes = provider.watch('not there');
+      const error = await changes.ready.catch((reason: unknown) => reason);
+      assert.ok(error instanceof VariablesNotFoundError, String(error));
+      await assert.rejects(changes.next(), (thrown) => thrown === error);
+    },
+  );
 
   promise('a change that comes while a next() waits goes to it; several wait in order', async (contract) => {
     const { provider } = contract;

@@ -1,6 +1,6 @@
 /** Closing: every watch ends, every call is answered, and nothing is called afterwards. */
 import assert from 'node:assert/strict';
-import { ClosedError } from '../../shared/errors.js';
+import { ClosedError, WatchNotFoundError } from '../../shared/errors.js';
 import { turn, within } from '../within.js';
 import type { Promised } from './contract-test.js';
 
@@ -65,6 +65,17 @@ export function describeLifecycle(promise: Promised): void {
         return true;
       });
     }
+  });
+
+  promise('after closing, and from the call on, no watch is listed', async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ x: 0 });
+    const recording = await contract.record('x');
+    const closing = provider.close();
+    assert.deepEqual(await within(provider.listWatchers(), 'the list while it closes'), []);
+    await within(closing, 'the end of the provider');
+    assert.deepEqual(await within(provider.listWatchers(), 'the list after it'), []);
+    await assert.rejects(provider.unwatchVariables(recording.watch), WatchNotFoundError);
   });
 
   promise('no watcher is called after close() resolves', async (contract) => {
