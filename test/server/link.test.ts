@@ -415,6 +415,24 @@ test('a value that its client could not take ends the one watch', async () => {
   await link.when(`change fan=${version} to 2`);
 });
 
+test('a client that could take no message is refused, and one that says the least or nothing is served', async () => {
+  for (const maxBytes of [-1, 1, 1_023]) {
+    const link = open().read();
+    link.hello(watch(1, ['fan']), { maxBytes });
+    const { code, details, metadata } = await link.end();
+    assert.deepEqual([code, metadata.get('bridge-error')], [status.INVALID_ARGUMENT, ['INVALID_ARGUMENT']]);
+    assert.match(details, new RegExp(`max_bytes ${maxBytes} `));
+    assert.deepEqual(link.rows, []);
+  }
+  for (const maxBytes of [0, 1_024]) {
+    const link = open().read();
+    link.hello(watch(1, ['fan']), { maxBytes });
+    await link.when('registered 1');
+    const version = await client.set('fan', Math.random());
+    await link.when(`change fan=${version} to 1`);
+  }
+});
+
 test('a drained server ends its links with UNAVAILABLE, and takes no other', async () => {
   await using draining = await startBridgeServer({ port: 0 });
   const own = new PlainClient(draining.port);

@@ -213,7 +213,7 @@ export class LinkCall
       this.#session = session;
       this.#clientEpoch = parseEpoch(hello.epoch);
       this.#sets = new LinkSets(this.#server, sessionId, this);
-      if (maxBytes > 0) this.#limitTo(maxBytes);
+      if (maxBytes !== 0) this.#limitTo(maxBytes);
       const { maxMessageBytes } = this.#server.options;
       const sets = await this.#takeWindow(hello, session);
       if (this.#isEnded) return;
@@ -366,7 +366,13 @@ export class LinkCall
     if (this.#refused.length > 2 * MOST_REFUSED) this.#refused = this.#refused.slice(-MOST_REFUSED);
   }
 
+  /** @throws InvalidArgumentError: whoever takes no message would be told of each watch that its updates are too large. */
   #limitTo(maxBytes: number): void {
+    if (maxBytes < LEAST_MAX_BYTES) {
+      throw new InvalidArgumentError(
+        `the hello's max_bytes ${maxBytes} is less than a message of one update takes: give ${LEAST_MAX_BYTES} or more, or 0 for any`,
+      );
+    }
     this.maxBytes = Math.min(this.maxBytes, maxBytes);
     this.largeBytes = Math.min(LARGE_ROW_BYTES, this.maxBytes / 4);
   }
@@ -594,6 +600,8 @@ const NO_SETS = { setsContinue: false, setsMade: 0, setsLost: 0, lost: false };
 /** Later than that an update is not told because a client would rather have fewer messages. */
 const MAX_SPACING_MS = 100;
 const LINK_ID_BYTES = 16;
+/** As the options maxMessageBytes of both ends have it. */
+const LEAST_MAX_BYTES = 1_024;
 /** Many times what a disk takes. */
 const MAX_BEGIN_MS = 1_000;
 
