@@ -106,6 +106,25 @@ export function describeBatches(promise: Promised): void {
     });
   }
 
+  promise('the error of an atomic batch names all that are to blame, whatever is wrong with each', async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ a: 1, b: 2 });
+    await provider.registerVariable('low', 'float', 1, { constraints: { max: 5 } });
+    await provider.registerVariable('text', 'string', '');
+    const update = () => provider.updateVariables({ a: 10, b: 'twenty', low: 9, nobody: 1, text: 5 }, { atomic: true });
+    const error = await contract.refuses(update, BatchRefusedError);
+    assert.deepEqual(
+      Object.entries(error.details.refused ?? {}).map(([identifier, { code }]) => [identifier, code]),
+      [
+        ['b', 'INVALID_VALUE'],
+        ['low', 'CONSTRAINT_VIOLATION'],
+        ['nobody', 'VARIABLE_NOT_FOUND'],
+        ['text', 'INVALID_VALUE'],
+      ],
+    );
+    assert.deepEqual({ ...error.details.versions }, {});
+  });
+
   promise('an atomic batch that names one variable twice is refused', async (contract) => {
     const { provider } = contract;
     const id = await provider.registerVariable('a', 'float', 1);

@@ -50,6 +50,9 @@ const MAX_IDENTIFIERS_A_CALL = 4_096;
 /** Of a history, as the published field says it: all that is kept is less. */
 const MAX_LIMIT = 2 ** 31 - 1;
 
+/** Its JSON is an empty text. */
+const NO_VALUE: google.protobuf.IAny = {};
+
 /** Type URL, keys and lengths. */
 const BYTES_AROUND_AN_UPDATE = 96;
 
@@ -241,7 +244,11 @@ export class UnaryCalls implements NameSource {
       }
     }
     const isNothingLeft = Object.keys(updates).length === 0;
-    if (isNothingLeft || (call.atomic && refused.length > 0)) return batchResult([], refused);
+    if (isNothingLeft) return batchResult([], refused);
+    if (call.atomic && refused.length > 0) {
+      for (const one of await this.#otherRefusals(call, refused, updates, binaryUpdates, change)) refused.push(one);
+      return batchResult([], refused);
+    }
     const versions: [string, number][] = [];
     for (const [index, part] of this.#partsOf(updates, binaryUpdates, call.atomic).entries()) {
       const { keepPlace } = change;
@@ -251,13 +258,9 @@ export class UnaryCalls implements NameSource {
         // Each is a call of its own.
         { deadlineMs: index === 0 ? change.deadlineMs : this.#connection.deadlineMs, keepPlace },
       );
-      const errors = response.errors ?? {};
-      const codes = response.errorCodes ?? {};
-      for (const identifier of Object.keys(errors)) {
-        const sentence = errors[identifier]!;
-        refused.push([identifier, refusal(sentence, ownValue(codes, identifier), [identifier])]);
-      }
-      if (response.success !== true && Object.keys(errors).length === 0) {
+      const errors = refusalsOf(response);
+      refused.push(...errors);
+      if (response.success !== true && errors.length === 0) {
         throw new BatchRefusedError(
           'the server refused the batch and named no reason: set the variables one by one to find it',
         );
@@ -265,6 +268,34 @@ export class UnaryCalls implements NameSource {
       versions.push(...Object.entries(response.newVersions ?? {}));
     }
     return batchResult(versions, refused);
+  }
+
+  /**
+   * What the server would refuse of an atomic batch of which something was refused here: that goes along without a value, which no type takes, so
+   * that none is set. Of a server that is not ours nobody knows whether it would set the others: it is not asked.
+   */
+  async #otherRefusals(
+    call: Extract<Call, { name: 'update' }>,
+    refused: readonly (readonly [identifier: string, error: BridgeError])[],
+    updates: Record<string, google.protobuf.IAny>,
+    binaryUpdates: Readonly<Record<string, Uint8Array>>,
+    change: Change,
+  ): Promise<[string, BridgeError][]> {
+    if (!this.#isOurServer) return [];
+    const known = new Set(refused.map(([identifier]) => identifier));
+    for (const identifier of known) putOwn(updates, identifier, NO_VALUE);
+    try {
+      const { response } = await this.#connection.call(
+        'SetVariables',
+        { sessionId: this.#sessionId, updates, binaryUpdates, atomic: true, ...this.#setterOf(call) },
+        change,
+      );
+      return refusalsOf(response).filter(([identifier]) => !known.has(identifier));
+    } catch (error) {
+      // Refused it is in any case, and for what is known here.
+      if (error instanceof BridgeError) return [];
+      throw error;
+    }
   }
 
   /** An atomic batch is one message; another is as many as it needs. */
@@ -468,6 +499,13 @@ function batchResult(versions: [string, number][], refused: [string, BridgeError
 /** What the arguments caused, as against what happened on the way. */
 function isRefusal(error: BridgeError): boolean {
   return error instanceof InvalidValueError || error instanceof VariablesNotFoundError;
+}
+
+function refusalsOf({ errors, errorCodes }: ResponseOf<'SetVariables'>): [string, BridgeError][] {
+  return Object.entries(errors ?? {}).map(([identifier, sentence]) => [
+    identifier,
+    refusal(sentence, ownValue(errorCodes ?? {}, identifier), [identifier]),
+  ]);
 }
 
 function refuseUnless(
