@@ -35,6 +35,7 @@ import type { Metadata } from '../shared/values/metadata.js';
 import { copyMetadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
 import { OpaqueBinary, parseVariableType } from '../shared/values/variable-type.js';
+import { wireVersion } from '../shared/wire/wire-version.js';
 import { BridgedWatches } from './bridged-watches.js';
 import {
   batchRefused,
@@ -328,8 +329,11 @@ export class BridgedState implements StateProvider, SlotBridge {
     await this.bring(exported);
   }
 
-  /** For a context only: imports, and says where each variable then stands, by name. */
-  async bring(exported: ExportedState): Promise<ReadonlyMap<string, WatchPosition>> {
+  /** For a context only: imports, and says where each variable then stands, by name. `registered` is told what was not there, also where it fails. */
+  async bring(
+    exported: ExportedState,
+    registered: Map<string, number> = new Map(),
+  ): Promise<ReadonlyMap<string, WatchPosition>> {
     const { variables } = checkExportedState(exported);
     const positions = new Map<string, WatchPosition>();
     if (variables.length === 0) return positions;
@@ -339,12 +343,27 @@ export class BridgedState implements StateProvider, SlotBridge {
         const { name, value } = variable;
         const known = present.get(name)?.id;
         const { id, version } =
-          known === undefined ? await this.#bringNew(variable) : await this.#bringValue(known, variable);
+          known === undefined ? await this.#bringNew(variable, registered) : await this.#bringValue(known, variable);
         positions.set(name, { name, variableId: id, epoch: this.#epoch, version, value: value as VariableValue });
       });
       for (const result of await Promise.allSettled(imports)) if (result.status === 'rejected') throw result.reason;
     }
     return positions;
+  }
+
+  /**
+   * For a context only: deletes what an import registered, by id and version, unless somebody has set it since. No call deletes a variable at a
+   * version only: a set that comes between the look and the deletion goes with it.
+   */
+  async takeBack(registered: ReadonlyMap<string, number>): Promise<void> {
+    if (registered.size === 0) return;
+    const found = await this.#get([...registered.keys()]);
+    const untouched = found.filter(([id, { version }]) => version === registered.get(id));
+    for (let from = 0; from < untouched.length; from += IMPORTED_AT_ONCE) {
+      const part = untouched.slice(from, from + IMPORTED_AT_ONCE);
+      // One that another client deletes first is gone as well.
+      await Promise.allSettled(part.map(([id]) => this.deleteVariable(id)));
+    }
   }
 
   /** Lets the process exit although this state is open; with 0 workers it has no effect. */
@@ -373,14 +392,19 @@ export class BridgedState implements StateProvider, SlotBridge {
 
   // --- inside
 
-  async #bringNew(variable: ExportedVariable): Promise<{ id: string; version: number }> {
+  async #bringNew(
+    variable: ExportedVariable,
+    registered: Map<string, number>,
+  ): Promise<{ id: string; version: number }> {
     const { name, type, value, version } = variable;
     const options = importedOptions(variable);
     const input = copyInput(value, `variable "${name}"`);
     try {
       const id = await this.#register(name, type, input, constraintsToJson(variable.constraints), options, version);
       // A server that knows no epochs knows no first versions either.
-      return { id, version: this.#epoch === '' ? 1 : version };
+      const first = this.#epoch === '' ? 1 : version;
+      registered.set(id, wireVersion(first));
+      return { id, version: first };
     } catch (error) {
       // Another client was faster: it gets the value.
       if (!(error instanceof AlreadyExistsError)) throw error;

@@ -61,7 +61,8 @@ export class Context implements StateProvider {
 
   /**
    * Moves to a bridge, once: further calls return the same state. Variables that the session has already get the local value.
-   * @throws what BridgedState.open throws; the context is local then, and may be asked again
+   * @throws what BridgedState.open throws; the context is local then, and may be asked again. What the move has registered is deleted again, as far as
+   * the server can be reached and nobody has set it since; variables that the session had before keep the local value
    */
   ensureBridged(options: BridgedStateOptions): Promise<BridgedState> {
     if (this.#closing !== undefined) return Promise.reject(new ClosedError('the context was closed: make another'));
@@ -224,8 +225,9 @@ export class Context implements StateProvider {
     const bridged = await BridgedState.open(options);
     local.holdsExpiries = true;
     const moves: Move[] = [];
+    const registered = new Map<string, number>();
     try {
-      const positions = await bridged.bring(await local.exportState());
+      const positions = await bridged.bring(await local.exportState(), registered);
       const limitMs = Math.max(options.limits?.openTimeoutMs ?? 0, LONGEST_MOVE_MS);
       const prepared = await Promise.allSettled(
         this.#watches.all().map(async (watch) => {
@@ -236,6 +238,8 @@ export class Context implements StateProvider {
     } catch (error) {
       local.holdsExpiries = false;
       await Promise.all(moves.map((move) => move.undo()));
+      // The reason of the failure may be that nothing can be asked any more: why it failed is what is said.
+      await bridged.takeBack(registered).catch(() => undefined);
       await bridged.close();
       throw error;
     }

@@ -406,3 +406,58 @@ test('a move that fails leaves each watch as it was, and the next one takes it a
     [1, 2, 0],
   ]);
 });
+
+describe('a move that fails when it has brought something', () => {
+  test('takes back what it registered, and leaves what others have set and what was there before', async () => {
+    const LIMIT = 2_000;
+    await using small = await startBridgeServer({ port: 0, maxVariablesPerSession: LIMIT });
+    const options = { endpoint: `127.0.0.1:${small.port}`, sessionId: 's', pool };
+    await using other = await BridgedState.open(options);
+    await other.registerVariable('there', 'integer', 5);
+    await using context = new Context();
+    const seen: unknown[] = [];
+    await context.registerVariable('there', 'integer', 7);
+    for (let n = 0; n < LIMIT; n += 1) await context.registerVariable(`v${n}`, 'integer', n);
+    await context.watchVariables('v0', (_, old, value) => seen.push([old, value]));
+    const touched = other.watch('v0', { missing: 'wait' });
+    // Brought with the first, and set long before the last is refused.
+    const set = touched.next().then(() => other.setVariable('v0', 100));
+
+    await assert.rejects(within(context.ensureBridged(options), 'the failure', 20_000), { code: 'QUOTA_EXCEEDED' });
+
+    await within(set, 'the set of another client');
+    const left = (await other.listVariables()).map(({ name, value }) => [name, value]);
+    assert.deepEqual(
+      new Map(left as [string, unknown][]),
+      new Map([
+        ['there', 7],
+        ['v0', 100],
+      ]),
+    );
+    await touched.return?.();
+    await context.deleteVariable('v1');
+    await context.setVariable('v0', 1);
+    assert.ok(!context.isBridged);
+    await within(context.ensureBridged(options), 'the move', 20_000);
+    await context.setVariable('v0', 2);
+    await until(() => seen.length === 2, 'both changes');
+    assert.deepEqual(seen, [
+      [0, 1],
+      [1, 2],
+    ]);
+  });
+
+  test('takes it back too where a watch cannot be had there', async () => {
+    await using scene = await moving(many);
+    const { context, other } = scene;
+    const watch = await context.watchVariables(many, () => undefined, { atomic: true });
+    const options = { endpoint, sessionId: other.sessionId, pool, limits: { maxMessageBytes: 1_024 } };
+
+    await assert.rejects(within(context.ensureBridged(options), 'the failure'), { code: 'MESSAGE_TOO_LARGE' });
+
+    assert.deepEqual(await other.listVariables(), []);
+    assert.equal(watch.state, 'live');
+    await scene.move();
+    assert.equal((await other.listVariables()).length, many.length);
+  });
+});
