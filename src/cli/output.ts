@@ -9,7 +9,7 @@ import { styleText } from 'node:util';
 export type Style = Parameters<typeof styleText>[0];
 
 /** process.stdout, or what stands in for it. */
-export type Terminal = Writable & { readonly isTTY?: boolean };
+export type Terminal = Writable & { readonly isTTY?: boolean; readonly columns?: number };
 
 export class Output {
   readonly isTerminal: boolean;
@@ -30,6 +30,11 @@ export class Output {
   /** Aborts when nobody reads any more. */
   get closed(): AbortSignal {
     return this.#closed.signal;
+  }
+
+  /** Of the terminal as it is now; 80 where it is none, or does not say. */
+  get columns(): number {
+    return this.#stream.columns || 80;
   }
 
   line(text: string): void {

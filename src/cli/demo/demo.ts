@@ -9,18 +9,11 @@ import { Output } from '../output.js';
 import { nextStop } from '../stop-signals.js';
 import { UsageError } from '../usage-error.js';
 import { DemoChild } from './demo-child.js';
+import { demoCrash } from './demo-figures.js';
 import type { FromWatcher, FromWriter, ToWatcher, ToWriter, WatcherProgress } from './demo-message.js';
 import { DemoRedis } from './demo-redis.js';
-import type { DemoView, Paint } from './demo-screen.js';
-import {
-  demoCrash,
-  demoRow,
-  demoRowHeading,
-  demoScreen,
-  demoStarting,
-  demoSummary,
-  demoVerdict,
-} from './demo-screen.js';
+import { demoRow, demoRowHeading, demoScreen, demoStarting, demoSummary, demoVerdict } from './demo-screen.js';
+import type { DemoView, Paint } from './demo-view.js';
 
 export interface DemoCommandOptions {
   readonly seconds?: number;
@@ -221,9 +214,9 @@ class Demo {
     const { delivered, missed, latencyOfRun } = progress;
     this.#progress = { ...(this.#progress ?? progress), delivered, missed, latencyOfRun };
     const view: DemoView = { ...this.#view(), elapsedMs, rateReached };
-    this.#redraw?.(demoScreen(view, this.#paint));
+    this.#redraw?.(demoScreen(view, this.#paint, this.#display.columns));
     this.#redraw?.done();
-    for (const line of demoVerdict(view, this.#paint)) this.#display.line(line);
+    for (const line of demoVerdict(view, this.#paint, this.#display.columns)) this.#display.line(line);
     const isComplete = failed === 0 && delivered + missed === acknowledged;
     if (this.#options.json === true) this.#output.line(JSON.stringify(demoSummary(view, isComplete)));
     if (failed > 0) throw new Error(`${failed} sets failed, the first because ${failure}`);
@@ -251,13 +244,13 @@ class Demo {
   }
 
   #sayStarting(doing: string): void {
-    this.#redraw?.(demoStarting(doing, this.#paint));
+    this.#redraw?.(demoStarting(doing, this.#paint, this.#display.columns));
   }
 
   #show(): void {
     const view = this.#view();
     if (this.#redraw === undefined) this.#display.line(demoRow(view));
-    else this.#redraw(demoScreen(view, this.#paint));
+    else this.#redraw(demoScreen(view, this.#paint, this.#display.columns));
   }
 
   #view(): DemoView {
