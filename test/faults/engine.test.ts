@@ -38,6 +38,42 @@ test('a set that was on its way when the server was killed is made by the next o
   await server.kill();
 });
 
+test('sets that are larger than what the next server takes are refused at once when it is there, and what can be split is made', async () => {
+  const engine = join(root, 'smaller');
+  const before = await EngineServer.start(`sqlite:${engine}`);
+  const { port } = before;
+  const limits = { callTimeoutMs: 60_000 };
+  const open = { endpoint: `127.0.0.1:${port}`, workers: 0, transport: 'link', limits, ...SOON } as const;
+  await using state = await BridgedState.open(open);
+  const names = Array.from({ length: 100 }, (_, place) => `t${place}`);
+  for (const name of [...names, 'large']) await state.registerVariable(name, 'string', '');
+  await state.registerVariable('n', 'integer', 0);
+  // Its link is known from then on.
+  await state.setVariable('n', 1);
+  const all = (text: string) => Object.fromEntries(names.map((name) => [name, text.padEnd(500)]));
+  before.signal('SIGSTOP');
+  const atomic = state.updateVariables(all('atomic'), { atomic: true });
+  const large = state.setVariable('large', 'x'.repeat(40_000));
+  const others = [state.updateVariables(all('apart')), state.setVariable('n', 2)];
+  const outcomes = Promise.allSettled([atomic, large]);
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+  await before.kill();
+  await using _after = await startBridgeServer({
+    port,
+    engine: new LocalEngine(new SqliteJournal(engine)),
+    maxMessageBytes: 16 * 1024,
+  });
+
+  for (const outcome of await within(20_000, outcomes, 'the refusals')) {
+    assert.equal(outcome.status, 'rejected');
+    assert.equal((outcome.reason as { code?: string }).code, 'MESSAGE_TOO_LARGE', String(outcome.reason));
+  }
+  const [versions] = await within(20_000, Promise.all(others), 'the sets that fit');
+  assert.deepEqual(new Set((versions as Map<string, number>).values()), new Set([2]));
+  assert.deepEqual([await state.getVariable('n'), await state.getVariable('large')], [2, '']);
+  assert.equal(await state.setVariable('n', 3), 4);
+});
+
 test('killed five times under sets: same epoch, watches go on by replay, missed 0, every answered set is there', async () => {
   const VARIABLES = 200;
   const engine = `sqlite:${join(root, 'kills')}`;

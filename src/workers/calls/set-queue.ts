@@ -3,13 +3,16 @@
  * Path: slot -> [set queue] -> link session. It outlives the link: what was sent and not answered when one breaks is sent again on the next, in its
  * order and under its number, unless the server has it already; where the server knows nothing of the link before, its outcome is unknown.
  * A number is never that of another set: what a server before this one has still to make is found to be made, or withdrawn.
+ * What no message of the next link can carry, because its server takes less, is refused at once; another set, which the server refuses, has its number.
  * Bounded by what its owner lets in; each set has its deadline, at which its caller is told, and its end, when it is known what became of it.
  */
 import Denque from 'denque';
 import type { BridgeError } from '../../shared/errors.js';
-import { errorFromWire, UnavailableError, UnknownOutcomeError } from '../../shared/errors.js';
+import { errorFromWire, MessageTooLargeError, UnavailableError, UnknownOutcomeError } from '../../shared/errors.js';
+import { EMPTY_METADATA } from '../../shared/values/metadata.js';
 import type { LinkSet, LinkSetWriter } from '../../shared/wire/link-set-writer.js';
 import type { SetsSoFar } from '../../shared/wire/link-writer.js';
+import { bytesOfSet } from './link-value.js';
 
 /** It ends once: by `settle`, `fail` or `reroute`, or by `expire` and then `end`. */
 export interface QueuedSet extends LinkSet {
@@ -51,6 +54,12 @@ export class SetQueue {
   #done = 0;
   /** Of the first of those that were sent: the hello of the link that is not welcome yet says that nobody waits for them. */
   #withdrawn = 0;
+  /** Of the server of the last message. */
+  #mostBytes = Number.POSITIVE_INFINITY;
+  /** So many of the first were queued for one that takes more. */
+  #narrowed = 0;
+  /** Refused here: their values are not sent any more, whatever the next server takes. */
+  readonly #tooLarge = new WeakSet<QueuedSet>();
   /** The link broke with sets on it: what became of them is known when the next one is welcome. */
   #isResuming = false;
 
@@ -103,18 +112,43 @@ export class SetQueue {
     this.#waiting.push(set);
   }
 
-  /** Writes what fits into one message, and as many as may be unanswered. Returns the number of the first. */
-  write(writer: LinkSetWriter, messageBytes: number): number {
+  /**
+   * Writes what fits into one message, up to `messageBytes` and one set or atomic batch more, and as many as may be unanswered. `maxBytes` is what is
+   * left of the most that the server takes, `mostBytes` that of a message which carries nothing else. Returns the number of the first.
+   */
+  write(
+    writer: LinkSetWriter,
+    messageBytes: number,
+    maxBytes = Number.POSITIVE_INFINITY,
+    mostBytes = maxBytes,
+  ): number {
     const sequence = this.#firstSent + this.#sent.length - this.#unsaid;
     if (this.#isResuming) return sequence;
+    // What was queued was looked at for the server of then: looked at again for one that takes less, and not for every set.
+    const sizeOf = this.#isNarrower(mostBytes) ? bytesOfBatch : noBytes;
     while (this.#unsaid > 0 && writer.size < messageBytes) {
-      for (let left = this.#sent.peekAt(-this.#unsaid)!.batchLeft; left > 0; left -= 1) {
-        writer.add(this.#sent.peekAt(-this.#unsaid)!);
+      const place = this.#sent.length - this.#unsaid;
+      const bytes = sizeOf(this.#sent, place);
+      if (bytes > mostBytes) this.#refuseTooLarge(place, bytes, mostBytes);
+      const isRefused = this.#tooLarge.has(this.#sent.peekAt(place)!);
+      if (!isRefused && writer.size + bytes > maxBytes) return sequence;
+      // Those that are refused need not go together.
+      const count = isRefused ? 1 : this.#sent.peekAt(place)!.batchLeft;
+      for (let left = count; left > 0; left -= 1) {
+        const set = this.#sent.peekAt(-this.#unsaid)!;
+        writer.add(isRefused ? refusedInPlaceOf(set) : set);
         this.#unsaid -= 1;
       }
     }
+    if (this.#unsaid > 0) return sequence;
     for (let set = this.#waiting.peekFront(); set !== undefined; set = this.#waiting.peekFront()) {
-      if (writer.size >= messageBytes || this.#sent.length + set.batchLeft > MAX_UNANSWERED) break;
+      const bytes = sizeOf(this.#waiting, 0);
+      if (bytes > mostBytes) {
+        this.#failWaiting(set.batchLeft, bytes, mostBytes);
+        continue;
+      }
+      if (writer.size >= messageBytes || writer.size + bytes > maxBytes) break;
+      if (this.#sent.length + set.batchLeft > MAX_UNANSWERED) break;
       for (let left = set.batchLeft; left > 0; left -= 1) {
         const next = this.#waiting.shift()!;
         writer.add(next);
@@ -122,6 +156,30 @@ export class SetQueue {
       }
     }
     return sequence;
+  }
+
+  /** Whether some of what is queued was queued for a server that takes more than this. */
+  #isNarrower(mostBytes: number): boolean {
+    if (mostBytes < this.#mostBytes) this.#narrowed = this.size;
+    this.#mostBytes = mostBytes;
+    return this.#narrowed > 0;
+  }
+
+  /** Of the set or atomic batch at this place of those that were sent: the server has not made it, and does not get to. */
+  #refuseTooLarge(place: number, bytes: number, mostBytes: number): void {
+    for (let left = this.#sent.peekAt(place)!.batchLeft; left > 0; left -= 1) {
+      const set = this.#sent.peekAt(place + left - 1)!;
+      this.#tooLarge.add(set);
+      if (set.isOver) continue;
+      set.isOver = true;
+      set.expire(tooLarge(bytes, mostBytes));
+    }
+  }
+
+  /** They have no numbers yet. */
+  #failWaiting(count: number, bytes: number, mostBytes: number): void {
+    this.#narrowed = Math.max(0, this.#narrowed - count);
+    for (let left = count; left > 0; left -= 1) this.#waiting.shift()!.fail(tooLarge(bytes, mostBytes));
   }
 
   /** Of the one that was sent first: its version. False when none was sent. */
@@ -182,6 +240,7 @@ export class SetQueue {
     // What was not said on this link is not answered by it.
     if (this.#sent.length === this.#unsaid) return undefined;
     this.#firstSent += 1;
+    this.#narrowed = Math.max(0, this.#narrowed - 1);
     return this.#sent.shift();
   }
 
@@ -212,11 +271,35 @@ export class SetQueue {
   }
 }
 
+/** By estimate, not fewer. */
+function bytesOfBatch(sets: Denque<QueuedSet>, place: number): number {
+  let bytes = 0;
+  for (let left = sets.peekAt(place)!.batchLeft; left > 0; left -= 1)
+    bytes += bytesOfSet(sets.peekAt(place + left - 1)!);
+  return bytes;
+}
+
+/** Not looked at. */
+function noBytes(): number {
+  return 0;
+}
+
+/** Of no value, which no type takes. */
+function refusedInPlaceOf({ identifier }: QueuedSet): LinkSet {
+  return { identifier, value: NO_VALUE, source: '', metadata: EMPTY_METADATA, expectedVersion: 0, isFollowed: false };
+}
+
+function tooLarge(bytes: number, mostBytes: number): MessageTooLargeError {
+  return MessageTooLargeError.of('set', 'message', bytes, Math.floor(mostBytes));
+}
+
 function unknownOutcome(): UnknownOutcomeError {
   return new UnknownOutcomeError(
     'set: the answer was lost: it may or may not have been made, so read before you repeat it',
   );
 }
 
+/** Its JSON is an empty text. */
+const NO_VALUE = { payload: new Uint8Array(0), binary: undefined };
 /** Above what an atomic batch may have. */
 const MAX_UNANSWERED = 8_192;

@@ -162,7 +162,8 @@ export class LinkSession {
     }
     const unwatched = this.#unwatched.splice(0, Math.max(0, Math.floor((roomBytes - bytes) / BYTES_OF_A_NUMBER)));
     bytes += BYTES_OF_A_NUMBER * unwatched.length;
-    const sequence = this.#sets.write(this.#setWriter, roomBytes - bytes);
+    const mostBytes = maxBytes - BYTES_AROUND_SETS;
+    const sequence = this.#sets.write(this.#setWriter, roomBytes - bytes, mostBytes - bytes, mostBytes);
     const hasWatches =
       this.#hello !== undefined ||
       watches.length > 0 ||
@@ -403,5 +404,7 @@ const BYTES_OF_A_VERSION = 8;
 /** Link id, numbers. */
 const BYTES_AROUND_A_HELLO = 80;
 const BYTES_OF_A_NUMBER = 5;
+/** Their number, that of the last answered, the lengths of columns. */
+const BYTES_AROUND_SETS = 128;
 /** Those that ask to be told of silence are told of words so often, ms: a tenth of the least heartbeat. */
 const WORD_SPACING_MS = 10;

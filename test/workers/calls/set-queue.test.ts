@@ -165,6 +165,44 @@ describe('the queue of sets', () => {
     assert.equal(queue.takeWaiting().length, 200, 'as many as may be unanswered');
   });
 
+  test('refuses at once what the next server takes in no message, and a set that it refuses has the number', () => {
+    push('a');
+    for (let left = 100; left > 0; left -= 1) push(`b${left}`, 1_000, left);
+    push('c');
+    assert.equal(queue.write(new LinkSetWriter(), 1e6, 1e6), 1);
+    for (let left = 100; left > 0; left -= 1) push(`d${left}`, 1_000, left);
+    push('e');
+    queue.handleBreak();
+    queue.handleWelcome({ setsContinue: true, setsMade: 0, setsLost: 0 });
+    assert.equal(queue.write(new LinkSetWriter(), 500, 1_000), 1);
+    const refused = Array.from({ length: 100 }, (_, n) => `b${n + 1} MESSAGE_TOO_LARGE, still to come`);
+    assert.deepEqual([...told].sort(), [...refused].sort());
+    // Behind another break, at a server that takes all of it, it is not made either.
+    queue.handleBreak();
+    queue.handleWelcome({ setsContinue: true, setsMade: 1, setsLost: 0 });
+    told = [];
+    assert.ok(queue.handleDone(1));
+    const writer = new LinkSetWriter();
+    assert.equal(queue.write(writer, 1e6, 1e6), 2);
+    for (let left = 100; left > 0; left -= 1) assert.ok(queue.handleRefused('INVALID_VALUE', ''));
+    assert.ok(queue.handleDone(2));
+    assert.deepEqual(told.slice(-1), ['c=2']);
+    assert.equal(told.filter((word) => word.endsWith(' ended')).length, 100);
+    assert.equal(told.length, 102);
+  });
+
+  test('refuses what waits and is too large by now without a number', () => {
+    push('a');
+    queue.write(new LinkSetWriter(), 1e6, 1e6);
+    for (let left = 100; left > 0; left -= 1) push(`b${left}`, 1_000, left);
+    push('c');
+    assert.equal(queue.write(new LinkSetWriter(), 500, 1_000), 2);
+    assert.equal(told.filter((word) => word.endsWith(' MESSAGE_TOO_LARGE')).length, 100);
+    assert.ok(queue.handleDone(1));
+    assert.ok(queue.handleDone(2));
+    assert.deepEqual(told.slice(-2), ['a=1', 'c=2']);
+  });
+
   test('gives out no more than a message takes, and no more than may be unanswered', () => {
     for (let count = 0; count < 20_000; count += 1) push(`v${count}`);
     const writer = new LinkSetWriter();
