@@ -2,7 +2,13 @@
  * Sessions over an engine. Path: handlers -> [session store] -> session -> variable table -> engine -> observer manager.
  * Full: maxSessions refuses another with QuotaExceededError. A session that nobody calls or watches for sessionTtlMs ends.
  */
-import { InvalidArgumentError, InvalidNameError, QuotaExceededError, SessionNotFoundError } from '../shared/errors.js';
+import {
+  EngineFormatError,
+  InvalidArgumentError,
+  InvalidNameError,
+  QuotaExceededError,
+  SessionNotFoundError,
+} from '../shared/errors.js';
 import { metadataBytes } from '../shared/state/held-bytes.js';
 import type { HistoryLimits } from '../shared/state/history.js';
 import type { WholeBudget } from '../shared/state/table-bytes.js';
@@ -130,10 +136,13 @@ export class SessionStore {
   /** Another server has made it. */
   #handleSession(sessionId: string, nowMs: number): void {
     // Where it cannot be read now, whoever asks for it makes it be read.
-    void this.seek(sessionId, nowMs);
+    this.seek(sessionId, nowMs)?.catch(() => undefined);
   }
 
-  /** Resolves when a session that another server may have made is here, if it is anywhere; undefined where there is nothing to look for. */
+  /**
+   * Resolves when a session that another server may have made is here, if it is anywhere; undefined where there is nothing to look for.
+   * Rejects with EngineFormatError where it is there and cannot be read.
+   */
   seek(sessionId: string, nowMs: number): Promise<void> | undefined {
     const isHere = this.#sessions.has(sessionId) || this.#beginning.has(sessionId);
     if (isHere || !this.isShared || sessionId === '' || sessionId.length > 2 * MAX_NAME_CHARACTERS) return undefined;
@@ -141,7 +150,11 @@ export class SessionStore {
       if (session !== undefined && !this.#sessions.has(sessionId)) this.#add(session, nowMs);
     };
     const opening = this.#openSession(sessionId, nowMs, undefined);
-    if (opening instanceof Promise) return opening.then(add, () => undefined);
+    if (opening instanceof Promise) {
+      return opening.then(add, (error: unknown) => {
+        if (error instanceof EngineFormatError) throw error;
+      });
+    }
     add(opening);
     return undefined;
   }

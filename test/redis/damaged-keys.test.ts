@@ -108,6 +108,52 @@ withRedis('keys that are damaged by hand', () => {
     test('keys of another program are refused by name, and servers are not ready, until they are gone', () =>
       refuseForeign(FOREIGN, servers, open));
 
+    test('a server that begins beside keys of another program says so, serves all else, and those sessions when they are gone', async () => {
+      const untouched = await open('untouched');
+      const unreadable = await open('cannot be read');
+      const copy = `${unreadable.key('v')}-copy`;
+      await unreadable.redis('COPY', unreadable.key('v'), copy);
+      await unreadable.redis('EVAL', CUT_SHORT, '1', unreadable.key('v'), unreadable.id);
+      const houses = await each(FOREIGN, async ([kind]) => {
+        const house = await open(`begins beside ${kind}`);
+        await house.redis('SET', house.key(kind), 'of somebody else');
+        return house;
+      });
+
+      const next = await startServer(redis);
+
+      assert.match(await next.readyz(), /lost: (key .* is of another program|session .* cannot be read)/);
+      assert.match(next.serve.stderr, /engine lost: /);
+      const state = await clientOf(next, untouched.sessionId);
+      assert.ok((await state.setVariable('a', 9)) > 0);
+      await each([...FOREIGN.entries()], async ([place, [kind]]) => {
+        const house = houses[place]!;
+        // What is not read at the start is served without it, until something has to be written there.
+        if (!['head', 's', 'r', 'v'].includes(kind)) return;
+        await assert.rejects(
+          within(clientOf(next, house.sessionId), 'the refusal'),
+          (error: Error & { code?: string }) =>
+            error.code === 'ENGINE_FORMAT' && error.message.includes(house.key(kind)),
+          kind,
+        );
+      });
+      await assert.rejects(clientOf(next, unreadable.sessionId), { code: 'ENGINE_FORMAT', message: /cannot be read/ });
+
+      await each([...FOREIGN.entries()], async ([place, [kind, outcome]]) => {
+        const house = houses[place]!;
+        await house.redis('DEL', house.key(kind));
+        await house.goOn(outcome);
+        // Of a session of which all is lost nothing is there until somebody makes it again, which these have.
+        const there = async () => isDeepStrictEqual(await house.at(next), await house.at(servers[0]!));
+        await until(there, `the session at the server that began beside its ${kind}`);
+      });
+      await unreadable.redis('RENAME', copy, unreadable.key('v'));
+      await until(async () => (await next.readyz()) === 'ready', 'the end of it');
+      for (const house of [unreadable, untouched])
+        assert.deepEqual(await house.at(next), await house.at(servers[0]!), house.sessionId);
+      assert.equal(next.serve.stderr.split('\n').filter((line) => /engine lost/.test(line)).length, 1);
+    });
+
     test('what all servers read is written again, or named', async () => {
       const house = await open('roots');
       const epoch = await redis.command('HGET', 'bs:meta', 'epoch');

@@ -25,6 +25,13 @@ interface ForeignKey {
   readonly error: EngineFormatError;
 }
 
+/** A key that is looked at: of a bucket, and of a session. */
+interface Look {
+  readonly key: string;
+  readonly bucket?: number;
+  readonly sessionId?: string;
+}
+
 export class ForeignWrites {
   readonly #keys: KeySpace;
   readonly #host: ForeignHost;
@@ -42,7 +49,14 @@ export class ForeignWrites {
 
   /** Somebody has to mend something. */
   get isThere(): boolean {
-    return this.#first !== undefined;
+    return this.first !== undefined;
+  }
+
+  /** What somebody has to mend first. */
+  get first(): EngineFormatError | undefined {
+    const [foreign] = this.#foreign.values();
+    const [unreadable] = this.#unreadable.values();
+    return foreign?.error ?? unreadable;
   }
 
   /** Of a key that was looked at. */
@@ -79,40 +93,46 @@ export class ForeignWrites {
 
   /** It can be read again, or is gone. */
   handleRead(sessionId: string): void {
-    if (this.#unreadable.delete(sessionId)) this.#host.handleForeign(this.#first);
+    if (this.#unreadable.delete(sessionId)) this.#host.handleForeign(this.first);
   }
 
   /** What of these is of another program, by name: of all sessions without one. `links`: whose windows it may be. */
   async find(sessionIds?: readonly string[], links: readonly string[] = []): Promise<EngineFormatError | undefined> {
-    let first: EngineFormatError | undefined;
-    const look = async (key: string, bucket?: number, sessionId?: string): Promise<void> => {
-      first ??= await this.#lookAt(key, bucket, sessionId);
-    };
+    const looks: Look[] = [];
     if (sessionIds === undefined) {
-      for (const key of this.#roots.keys()) await look(key);
-      await Promise.all(
-        this.#keys.buckets.flatMap(({ number, prefix }) => keysOfBucket(prefix).map((key) => look(key, number))),
-      );
+      for (const key of this.#roots.keys()) looks.push({ key });
+      for (const { number } of this.#keys.buckets) looks.push(...this.#looksIn(number));
     }
+    const buckets = new Set<number>();
+    const windows: string[] = [];
     for (const sessionId of sessionIds ?? []) {
       const { number, prefix } = this.#keys.bucketOf(sessionId);
-      for (const key of keysOfBucket(prefix)) await look(key, number);
-      for (const key of keysOfCommit(prefix, sessionId, '')) await look(key, number, sessionId);
-      // Its next set looks again by itself.
-      for (const link of links) first ??= await this.#errorOf(`${prefix}w:${link}`);
+      if (!buckets.has(number)) looks.push(...this.#looksIn(number));
+      for (const key of keysOfCommit(prefix, sessionId, '')) looks.push({ key, bucket: number, sessionId });
+      if (!buckets.has(number)) windows.push(...links.map((link) => `${prefix}w:${link}`));
+      buckets.add(number);
     }
-    return first;
+    // Of a window its next set looks again by itself.
+    return (await this.#lookAtAll(looks)) ?? (await firstOf(windows, (key) => this.#errorOf(key)));
+  }
+
+  /** The same of what all sessions of a bucket share. */
+  findIn(bucket: number): Promise<EngineFormatError | undefined> {
+    return this.#lookAtAll(this.#looksIn(bucket));
   }
 
   /** Whether what was found is gone, and what all servers read is there. */
   async lookAgain(): Promise<void> {
-    for (const key of [...this.#foreign.keys(), ...this.#roots.keys()]) await this.#lookAt(key).catch(ignore);
+    const keys = [...new Set([...this.#foreign.keys(), ...this.#roots.keys()])];
+    await firstOf(keys, (key) => this.#lookAt(key).catch(ignore));
   }
 
-  get #first(): EngineFormatError | undefined {
-    const [foreign] = this.#foreign.values();
-    const [unreadable] = this.#unreadable.values();
-    return foreign?.error ?? unreadable;
+  #looksIn(bucket: number): Look[] {
+    return keysOfBucket(this.#keys.bucket(bucket).prefix).map((key) => ({ key, bucket }));
+  }
+
+  #lookAtAll(looks: readonly Look[]): Promise<EngineFormatError | undefined> {
+    return firstOf(looks, ({ key, bucket, sessionId }) => this.#lookAt(key, bucket, sessionId));
   }
 
   async #lookAt(key: string, bucket?: number, sessionId?: string): Promise<EngineFormatError | undefined> {
@@ -121,7 +141,7 @@ export class ForeignWrites {
     if (error === undefined) {
       if (known === undefined) return undefined;
       this.#foreign.delete(key);
-      this.#host.handleForeign(this.#first);
+      this.#host.handleForeign(this.first);
       if (known.bucket !== undefined) this.#host.handleLost(known.bucket);
       return undefined;
     }
@@ -149,10 +169,24 @@ function typesOfRoots({ meta, buckets, servers }: RootKeys, isAdvertised: boolea
   return types;
 }
 
-function ignore(): void {
+/** All of them, so many under way at once; the first error by their order. */
+async function firstOf<T>(
+  all: readonly T[],
+  look: (one: T) => Promise<EngineFormatError | undefined>,
+): Promise<EngineFormatError | undefined> {
+  let first: EngineFormatError | undefined;
+  for (let from = 0; from < all.length; from += LOOKED_AT_ONCE) {
+    for (const error of await Promise.all(all.slice(from, from + LOOKED_AT_ONCE).map(look))) first ??= error;
+  }
+  return first;
+}
+
+function ignore(): undefined {
   // It is looked at again.
 }
 
+/** Questions on their way to Redis: it takes each a microsecond, and the round trip is that of one. */
+const LOOKED_AT_ONCE = 256;
 /** By what stands behind the prefix of their bucket, `bs:{b0}:`. */
 const TYPES: ReadonlyMap<string, string> = new Map([
   ...(['head', 's', 'n', 'r', 'v', 'w'].map((name) => [name, 'hash']) as [string, string][]),

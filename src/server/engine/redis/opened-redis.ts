@@ -23,6 +23,7 @@ import { RedisPrimary } from './redis-primary.js';
 import { redisRefusalOf } from './redis-refusal.js';
 import { SessionCommits } from './session-commits.js';
 import { SessionHeads } from './session-heads.js';
+import { SessionReads } from './session-reads.js';
 import { SessionReplicas } from './session-replicas.js';
 import { slotOf } from './slot-map.js';
 
@@ -49,6 +50,7 @@ export class OpenedRedis {
   readonly tail: BucketTail;
   readonly histories: LogHistories;
   readonly sessions: SessionReplicas;
+  readonly reads: SessionReads;
   readonly commits: SessionCommits;
   readonly heads: SessionHeads;
   /** Undefined: nobody is told where this server is. */
@@ -115,6 +117,7 @@ export class OpenedRedis {
     });
     this.sessions = new SessionReplicas(keys, { care, foreign, histories: this.histories }, host, handleAway);
     const { sessions } = this;
+    this.reads = new SessionReads(keys, { foreign, care, sessions }, (id) => host.handleSession?.(id));
     this.#losses = new LossSearch(keys, { meta: this.#meta, foreign, tail, sessions });
     this.commits = new SessionCommits(keys, { calls, care, sessions, losses: this.#losses }, host);
     this.heads = new SessionHeads(keys, sessions);
@@ -137,26 +140,19 @@ export class OpenedRedis {
   }
 
   async #begin(host: EngineHost): Promise<void> {
-    const { keys, tail, care, sessions } = this;
+    const { keys, tail, care, reads } = this;
     const { primaries } = keys;
     await this.#meta.open(host.epoch ?? host.newEpoch());
     const run = await tail.open(host.waiting);
     // In a cluster each log is looked at before it is read.
     if (!keys.isCluster) this.#losses.checkSame(0, await primaries.of(0).readRun(), run);
-    for (const number of await tail.known()) {
-      const bucket = keys.bucket(number);
-      await keys.takeOver(bucket);
-      const key = `${bucket.prefix}sessions`;
-      for (const id of await keys.at(key, (client) => client.smembers(key))) {
-        // What is left of one that is not there begins nothing.
-        if ((await sessions.load(id)) === undefined) await care.mend(id);
-      }
-    }
+    for (const number of await tail.known()) await reads.read(number);
     await this.servers?.begin();
     primaries.handleStarted();
     tail.run();
     void this.histories.begin();
     care.run();
+    reads.run();
   }
 
   /** Of what all servers read: written again where somebody took it. */
@@ -194,6 +190,7 @@ export class OpenedRedis {
     this.#meta.close();
     this.sessions.close();
     this.care.close();
+    this.reads.close();
     this.histories.close();
     this.servers?.stop();
     this.tail.close();

@@ -107,8 +107,9 @@ export class RedisEngine implements Engine {
       throw new EngineUnavailableError('this engine was closed while it was opened');
     }
     this.#stage = 'open';
-    this.#setHealth('ready', undefined);
-    const { epoch, keys } = this.#redis;
+    const { epoch, keys, foreign } = this.#redis;
+    // What is of another program is not served, all else is.
+    this.#setHealth(foreign.isThere ? 'lost' : 'ready', foreign.first);
     return { epoch, generation: Math.max(0, ...keys.buckets.map(({ generation }) => generation)) };
   }
 

@@ -71,7 +71,8 @@ export class SessionReplicas {
     try {
       const bucket = this.#keys.bucketOf(sessionId);
       // What it reads is of this generation.
-      if (bucket.checkedGeneration < 0) await this.#keys.takeOver(bucket);
+      if (bucket.checkedGeneration < 0)
+        await this.#keys.takeOver(bucket).catch((error) => this.#named(error, sessionId));
       const kept = await this.#keptOf(sessionId);
       const again = this.#replicas.get(sessionId);
       if (again !== undefined || kept === undefined) return again;
@@ -227,6 +228,12 @@ export class SessionReplicas {
     return read().catch((error: unknown) => {
       throw error instanceof ProtocolError ? this.#unreadableBy(sessionId, error) : error;
     });
+  }
+
+  /** @throws EngineFormatError naming the key of another program, where that is the reason */
+  async #named(error: unknown, sessionId: string): Promise<never> {
+    const foreign = redisRefusalOf(error) === 'foreign' ? await this.#parts.foreign.find([sessionId]) : undefined;
+    throw foreign ?? error;
   }
 
   /** @throws EngineFormatError where it cannot be read */
