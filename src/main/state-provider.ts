@@ -69,7 +69,7 @@ export interface Watch extends AsyncDisposable {
   readonly ready: Promise<void>;
   /** Resolves when everything up to the registration has been delivered; a new promise after each break. */
   readonly synced: Promise<void>;
-  /** Ms since the server was last heard on this watch. */
+  /** Ms since the server was last heard on what carries this watch: its link, whatever that told, or its stream. A link says it four times a second at most. */
   readonly freshnessMs: number;
   /** Ends it. No watcher call happens after this resolves. */
   stop(): Promise<void>;

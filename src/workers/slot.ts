@@ -114,7 +114,9 @@ export class Slot {
   }
 
   async #attach({ bridge: number, config, isRecovery }: AttachCommand): Promise<AttachResult> {
-    const connection = new Connection(config, this.#deadlines, silentLogger);
+    const connection = new Connection(config, this.#deadlines, silentLogger, (atMs) =>
+      this.#writer.reply({ kind: 'heard', bridge: number, atMs }),
+    );
     const calls = new UnaryCalls(connection, config.sessionId);
     const changes = new Changes(connection, calls, config.limits.queuedSets, this.#deadlines);
     this.#bridges.set(number, { connection, calls, changes });

@@ -142,3 +142,18 @@ test('a server that goes silent is left for the other endpoint without another w
   await writer.setVariable('a', 7);
   await seen.when(5_000, () => seen.last?.newValue === 7, 'a change at the other server');
 });
+
+test('by link, what is told of one variable says of the watch of another that its server lives', async () => {
+  await using state = await BridgedState.open({
+    ...{ endpoint, sessionId: 'heard', pool: await sharedPool(1), transport: 'link' },
+  });
+  await state.registerVariable('quiet', 'integer', 0);
+  await state.registerVariable('busy', 'integer', 0);
+  const quiet = await state.watchVariables('quiet', () => undefined);
+  const seen = new SeenUpdates();
+  await state.watchVariables('busy', seen.watcher);
+  await until(5_000, () => quiet.freshnessMs > 400, 'a silence');
+  await state.setVariable('busy', 1);
+  await seen.when(5_000, () => seen.last?.newValue === 1, 'the change');
+  await until(5_000, () => quiet.freshnessMs < 300, 'the word on its link');
+});

@@ -84,6 +84,8 @@ export class SlotClient implements LaneSink, PolledLane {
   #collecting: SetBatch | undefined;
   #setTurn: NodeJS.Immediate | undefined;
   readonly #bridges = new Map<number, SlotBridge>();
+  /** When the server of each was heard on its link, ms. */
+  readonly #heardAtMs = new Map<number, number>();
   /** By the number that this slot has allotted: states of one pool must not count for themselves. */
   readonly #subscribers = new Map<number, SlotSubscriber>();
   #nextSubscription = 1;
@@ -211,6 +213,11 @@ export class SlotClient implements LaneSink, PolledLane {
     subscriber.handleEnded(undefined);
   }
 
+  /** When the server of this state was last heard on its link, ms; 0 while it has none. */
+  heardAtMs(bridge: number): number {
+    return this.#heardAtMs.get(bridge) ?? 0;
+  }
+
   async attach(bridge: SlotBridge): Promise<unknown> {
     this.#bridges.set(bridge.bridge, bridge);
     try {
@@ -224,6 +231,7 @@ export class SlotClient implements LaneSink, PolledLane {
   async detach(bridge: SlotBridge): Promise<void> {
     // At once: a worker that dies meanwhile is not given it again.
     this.#bridges.delete(bridge.bridge);
+    this.#heardAtMs.delete(bridge.bridge);
     if (this.#closedBy === undefined) await this.#request({ kind: 'detach', bridge: bridge.bridge });
   }
 
@@ -503,6 +511,9 @@ export class SlotClient implements LaneSink, PolledLane {
         return;
       case 'synced':
         this.#subscribers.get(reply.subscription)?.handleSynced();
+        return;
+      case 'heard':
+        if (this.#bridges.has(reply.bridge)) this.#heardAtMs.set(reply.bridge, reply.atMs);
         return;
       case 'pulse':
         for (const number of reply.subscriptions) this.#subscribers.get(number)?.handlePulse(reply.atMs);

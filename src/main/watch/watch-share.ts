@@ -29,7 +29,8 @@ export class WatchShare implements SlotSubscriber {
   state: StreamStateName = 'connecting';
   isSynced = false;
   isOver = false;
-  lastWordAtMs = systemClock.nowMs();
+  /** On what carries it alone, or while its link carried it. */
+  #lastWordAtMs = systemClock.nowMs();
   #wasReady: boolean;
   /** Was in step: a variable that it waits for, and that had not come by then, did not exist. */
   #wasSynced = false;
@@ -69,6 +70,13 @@ export class WatchShare implements SlotSubscriber {
       variable.cells = slot.cells;
       variable.group = this.#group;
     }
+  }
+
+  /** When the server was last heard on what carries it, ms. */
+  get lastWordAtMs(): number {
+    // Of one that waits to be carried again its link says nothing.
+    const isCarried = this.state === 'live' || this.state === 'stale';
+    return isCarried ? Math.max(this.#lastWordAtMs, this.slot.heardAtMs(this.#bridge)) : this.#lastWordAtMs;
   }
 
   handleNewcomer(name: string, handle: number): WatchedVariable | undefined {
@@ -162,8 +170,8 @@ export class WatchShare implements SlotSubscriber {
   handleState(state: StreamStateName, error: ErrorWire | undefined): void {
     // Its end comes with `ended`, behind its last updates.
     if (state === 'stopped' || state === 'failed') return;
+    this.#lastWordAtMs = state === 'live' ? systemClock.nowMs() : this.lastWordAtMs;
     this.state = state;
-    if (state === 'live') this.lastWordAtMs = systemClock.nowMs();
     if (state !== 'live' && state !== 'stale') this.isSynced = false;
     this.#owner.handleShareState(this.run, error);
   }
@@ -175,7 +183,7 @@ export class WatchShare implements SlotSubscriber {
   }
 
   handlePulse(atMs: number): void {
-    this.lastWordAtMs = Math.max(this.lastWordAtMs, atMs);
+    this.#lastWordAtMs = Math.max(this.#lastWordAtMs, atMs);
   }
 
   handleTrouble(error: ErrorWire): void {

@@ -43,7 +43,9 @@ export type Reply =
     }
   /** Everything up to the registration, or up to a resumption, has been sent. */
   | { readonly kind: 'synced'; readonly subscription: number }
-  /** The server gave a sign of life that was no update. */
+  /** The server was heard on the link of this state, which carries all its watches here. */
+  | { readonly kind: 'heard'; readonly bridge: number; readonly atMs: number }
+  /** By streams: the server gave a sign of life on these that was no update. */
   | { readonly kind: 'pulse'; readonly subscriptions: number[]; readonly atMs: number }
   /** An error that is no end: an update that could not be read, say. */
   | { readonly kind: 'trouble'; readonly subscription: number; readonly error: ErrorWire }

@@ -50,6 +50,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   readonly #rotation: EndpointRotation;
   readonly #unit: ReconnectUnit;
   readonly #patience: Patience;
+  readonly #onHeard: (atMs: number) => void;
   readonly #owners = new Map<CarriedFeed, FeedOwner>();
   readonly #session: SessionContact;
   readonly #watchdog: Watchdog;
@@ -63,8 +64,10 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   #carrier: Carrier;
   #stage: ConnectionView['stage'] = 'open';
 
-  constructor(config: BridgeConfig, deadlines: Deadlines, logger: Logger) {
+  /** `onHeard`: its server has spoken, on what carries all its watches. */
+  constructor(config: BridgeConfig, deadlines: Deadlines, logger: Logger, onHeard: (atMs: number) => void) {
     this.#config = config;
+    this.#onHeard = onHeard;
     this.#deadlines = deadlines;
     this.#logger = logger;
     this.#rotation = new EndpointRotation(config.endpoints);
@@ -109,6 +112,11 @@ export class Connection implements CarrierOwner, WatchdogOwner {
 
   get transport(): CarrierKind {
     return this.#carrier.kind;
+  }
+
+  /** When the server spoke last on the link, ms; 0 where there is none. */
+  get heardAtMs(): number {
+    return this.#carrier.heardAtMs;
   }
 
   /** What conditions kept out at the server; undefined where it asks none. */
@@ -210,6 +218,10 @@ export class Connection implements CarrierOwner, WatchdogOwner {
 
   handleFeedRegistered(feed: CarriedFeed): void {
     this.#owners.get(feed)?.handleFeedRegistered(feed as WatchFeed);
+  }
+
+  handleHeard(atMs: number): void {
+    this.#onHeard(atMs);
   }
 
   handleFeedEnded(feed: CarriedFeed, end: FeedEnd): void {

@@ -8,6 +8,8 @@ import type { PooledChannel } from './channel-pool.js';
 export interface CarriedFeed {
   /** Heartbeats that it needs, ms; 0 = the server's own pace. */
   readonly heartbeatMs: number;
+  /** Silence that makes it stale, ms; 0 = none does. */
+  readonly staleAfterMs: number;
   readonly hasBeenLive: boolean;
   /** For sentences: a few of its identifiers. */
   readonly subject: string;
@@ -29,7 +31,7 @@ export interface CarriedFeed {
   handleMark(kind: string, nowMs: number): void;
   /** By a link whose server asks conditions. */
   handleKept(variableId: string, version: number): void;
-  /** The server was heard on what carries it. */
+  /** By a link, after so long a silence that it may be stale: the server was heard. */
   handleWord(nowMs: number): void;
 }
 
@@ -58,6 +60,8 @@ export interface FeedEnd {
 /** Decides what is retried; a carrier never does. */
 export interface CarrierOwner {
   handleFeedRegistered(feed: CarriedFeed): void;
+  /** By a link: the server was heard, whatever it said; a few times a second at most. */
+  handleHeard(atMs: number): void;
   /** Once an opening; nothing follows. */
   handleFeedEnded(feed: CarriedFeed, end: FeedEnd): void;
   /** Its feeds have been told before; what else it carried returns with the next. `trailer`: the code of the server. */
@@ -72,6 +76,8 @@ export interface CarrierOwner {
 
 export interface Carrier {
   readonly kind: CarrierKind;
+  /** When the server spoke last on what carries all its feeds, ms; 0 where each has a stream of its own. */
+  readonly heardAtMs: number;
   /** Resolves when it is known what conditions kept out so far, or nobody says so before long; undefined where the server asks none. */
   askKept?(): Promise<void> | undefined;
   /** `attempt`: how often this feed failed to open in a row. */

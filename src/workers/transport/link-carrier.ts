@@ -49,6 +49,8 @@ export class LinkCarrier implements Carrier {
   #link: Link | undefined;
   /** Of the last link, '' before the first. */
   #lastEpoch = '';
+  /** When its owner was told last that the server speaks, ms. */
+  #toldHeardAtMs = 0;
   #sendTurn: NodeJS.Immediate | undefined;
   #whenDecided: ((hasLink: boolean) => void) | undefined;
   /** Of what conditions kept out, in their order. */
@@ -68,6 +70,10 @@ export class LinkCarrier implements Carrier {
     this.#server = server;
     this.#deadlines = deadlines;
     this.#owner = owner;
+  }
+
+  get heardAtMs(): number {
+    return this.#link?.session.heardAtMs ?? 0;
   }
 
   get streams(): number {
@@ -255,6 +261,7 @@ export class LinkCarrier implements Carrier {
     const nowMs = systemClock.nowMs();
     link.channel.handleWord(nowMs);
     if (link.isMuted) return;
+    this.#tellHeard(nowMs);
     try {
       link.session.handleMessage(bytes, nowMs);
       this.#lastEpoch = link.session.epoch ?? this.#lastEpoch;
@@ -271,6 +278,12 @@ export class LinkCarrier implements Carrier {
     this.#handleAnswer(link.session.keptAnswer);
     // Sets may have waited for the welcome, or for places that outcomes have made free.
     if (this.#sets.hasWaiting) this.#sendSoon();
+  }
+
+  #tellHeard(nowMs: number): void {
+    if (nowMs - this.#toldHeardAtMs < HEARD_SPACING_MS) return;
+    this.#toldHeardAtMs = nowMs;
+    this.#owner.handleHeard(nowMs);
   }
 
   #handleStatus(link: Link, status: StatusObject): void {
@@ -353,5 +366,7 @@ export class LinkCarrier implements Carrier {
   }
 }
 
+/** A few words a second are as good as all, and each is a message to the main thread. */
+const HEARD_SPACING_MS = 250;
 /** A busy server says what conditions kept out when it has written what they let through. */
 const ANSWER_TIMEOUT_MS = 1_000;

@@ -41,8 +41,10 @@ export class LinkSession {
   readonly #update = new UpdateMessage();
   readonly #feeds = new LinkedFeeds();
   readonly #handles = new Map<number, Addressed>();
-  /** Feeds that ask to be told of silence. */
+  /** Feeds that mind silence. */
   readonly #watchful = new Set<CarriedFeed>();
+  /** The least that one of them has minded, ms. */
+  #leastSilenceMs = Number.POSITIVE_INFINITY;
   #hello: LinkHello | undefined;
   readonly #asked = new Map<number, LinkWatchRow>();
   #unwatched: number[] = [];
@@ -60,7 +62,7 @@ export class LinkSession {
   #keptQuestion = 0;
   #isQuestionSaid = true;
   #keptAnswer = 0;
-  #lastWordAtMs = 0;
+  #heardAtMs = 0;
 
   constructor(hello: LinkHello, sets: SetQueue, owner: LinkSessionOwner) {
     this.#hello = hello;
@@ -76,6 +78,11 @@ export class LinkSession {
   /** The server has taken the link. */
   get isWelcome(): boolean {
     return this.#epoch !== undefined;
+  }
+
+  /** When its server spoke last, ms; 0 before its first message. */
+  get heardAtMs(): number {
+    return this.#heardAtMs;
   }
 
   get size(): number {
@@ -98,9 +105,10 @@ export class LinkSession {
   open(feed: CarriedFeed, request: FeedRequest): void {
     const { linked, isNew } = this.#feeds.join(feed, request);
     if (isNew) this.#ask(linked, request);
-    const { heartbeatMs } = feed;
-    if (heartbeatMs === 0) return;
+    const { heartbeatMs, staleAfterMs } = feed;
+    if (staleAfterMs === 0) return;
     this.#watchful.add(feed);
+    this.#leastSilenceMs = Math.min(this.#leastSilenceMs, staleAfterMs);
     if (this.#heartbeatMs !== 0 && this.#heartbeatMs <= heartbeatMs) return;
     this.#heartbeatMs = heartbeatMs;
     this.#isHeartbeatSaid = false;
@@ -195,10 +203,7 @@ export class LinkSession {
       this.#handleWelcome(reader.welcome);
     }
     this.#handleEpoch(reader.epoch());
-    if (this.#watchful.size > 0 && nowMs - this.#lastWordAtMs >= WORD_SPACING_MS) {
-      this.#lastWordAtMs = nowMs;
-      for (const feed of this.#watchful) if (this.isRegistered(feed)) feed.handleWord(nowMs);
-    }
+    this.#handleWord(nowMs);
     while (reader.next()) this.#handleRow(reader, nowMs);
     this.#handleKept(reader);
     const servers = reader.servers();
@@ -213,6 +218,14 @@ export class LinkSession {
   tellPosition(): void {
     if (this.#position === 0) return;
     for (const feed of this.#feeds.feeds()) feed.handlePosition(this.#epoch ?? '', this.#position);
+  }
+
+  /** After a shorter silence than any of them minds none is stale: not each message is to look at all of them. */
+  #handleWord(nowMs: number): void {
+    const silentForMs = nowMs - this.#heardAtMs;
+    this.#heardAtMs = nowMs;
+    if (silentForMs < this.#leastSilenceMs) return;
+    for (const feed of this.#watchful) if (this.isRegistered(feed)) feed.handleWord(nowMs);
   }
 
   #handleWelcome(welcome: Welcome): void {
@@ -254,7 +267,7 @@ export class LinkSession {
   #handleRow(reader: LinkReader, nowMs: number): void {
     switch (reader.row) {
       case ROW.HEARTBEAT:
-        for (const feed of this.feeds()) if (this.isRegistered(feed)) feed.handleMark('heartbeat', nowMs);
+        // It is a word, as any message.
         return;
       case ROW.REGISTERED:
         this.#handleRegistered(reader.target, nowMs);
@@ -406,5 +419,3 @@ const BYTES_AROUND_A_HELLO = 80;
 const BYTES_OF_A_NUMBER = 5;
 /** Their number, that of the last answered, the lengths of columns. */
 const BYTES_AROUND_SETS = 128;
-/** Those that ask to be told of silence are told of words so often, ms: a tenth of the least heartbeat. */
-const WORD_SPACING_MS = 10;

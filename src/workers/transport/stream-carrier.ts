@@ -42,6 +42,7 @@ interface OpenStream extends Deadline, StreamListener {
 
 export class StreamCarrier implements Carrier {
   readonly kind = 'stream';
+  readonly heardAtMs = 0;
   readonly #config: BridgeConfig;
   readonly #pool: ChannelPool;
   readonly #server: () => CarrierServer;

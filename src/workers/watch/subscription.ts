@@ -126,7 +126,7 @@ export class Subscription implements FeedSink, Deadline {
   handleDeadline(nowMs: number): void {
     let nextMs: number | undefined;
     for (const feed of this.#feeds) {
-      const atMs = feed.handleStaleCheck(nowMs);
+      const atMs = feed.handleStaleCheck(nowMs, this.#connection.heardAtMs);
       if (atMs !== undefined && (nextMs === undefined || atMs < nextMs)) nextMs = atMs;
     }
     if (nextMs !== undefined && !this.#isOver) this.#deadlines.schedule(this, nextMs);

@@ -70,7 +70,6 @@ export interface FeedStats {
 }
 
 export class WatchFeed implements CarriedFeed {
-  readonly heartbeatMs: number;
   /** By identifier, as its watch calls them. */
   readonly #variables = new SmallMap<string, VariableFeed>();
   /** By the server's id, on the present stream; a variable asked for by name and by id is there twice. */
@@ -123,8 +122,6 @@ export class WatchFeed implements CarriedFeed {
     this.#cells = cells;
     this.#options = options;
     this.#patterns = patterns;
-    // Three signs of life within the time that may pass without one.
-    this.heartbeatMs = options.staleAfterMs === 0 ? 0 : Math.max(100, Math.floor(options.staleAfterMs / 3));
     this.#condition = options.condition;
     this.#conditionText = options.condition && conditionText(options.condition);
     this.#waitsForMissing = options.waitForMissing;
@@ -154,9 +151,13 @@ export class WatchFeed implements CarriedFeed {
     return this.#hasBeenLive;
   }
 
-  /** When the server was last heard on this watch, ms. */
-  get lastWordAtMs(): number {
-    return this.#lastWordAtMs;
+  get staleAfterMs(): number {
+    return this.#options.staleAfterMs;
+  }
+
+  /** Three signs of life within the time that may pass without one. */
+  get heartbeatMs(): number {
+    return this.staleAfterMs === 0 ? 0 : Math.max(100, Math.floor(this.staleAfterMs / 3));
   }
 
   /** Identifiers that still have a variable. */
@@ -295,11 +296,14 @@ export class WatchFeed implements CarriedFeed {
     if (this.#state.name === 'stale') this.#become({ name: 'live', sinceMs: nowMs });
   }
 
-  /** Silent for too long? Told by the slot's timer. Returns when to ask again, or undefined when the watch does not care. */
-  handleStaleCheck(nowMs: number): number | undefined {
-    const { staleAfterMs } = this.#options;
+  /**
+   * Silent for too long? Told by the slot's timer; `heardAtMs`: on the link that carries it. Returns when to ask again, or undefined when the watch does not
+   * care.
+   */
+  handleStaleCheck(nowMs: number, heardAtMs: number): number | undefined {
+    const { staleAfterMs } = this;
     if (staleAfterMs === 0 || isOver(this.#state)) return undefined;
-    const dueAtMs = this.#lastWordAtMs + staleAfterMs;
+    const dueAtMs = Math.max(this.#lastWordAtMs, heardAtMs) + staleAfterMs;
     if (nowMs < dueAtMs) return dueAtMs;
     if (this.#state.name === 'live') this.#become({ name: 'stale', sinceMs: nowMs });
     return nowMs + staleAfterMs;

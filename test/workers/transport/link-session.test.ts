@@ -25,11 +25,13 @@ class NotingFeed implements CarriedFeed {
   readonly hasBeenLive = false;
   readonly subject = 'a feed';
   readonly heartbeatMs: number;
+  readonly staleAfterMs: number;
   readonly updates: UpdateMessage[] = [];
   readonly told: string[] = [];
 
   constructor(heartbeatMs = 0) {
     this.heartbeatMs = heartbeatMs;
+    this.staleAfterMs = 3 * heartbeatMs;
   }
 
   request(): FeedRequest {
@@ -322,19 +324,21 @@ describe('what a link hears', () => {
     assert.equal(session.size, 0);
   });
 
-  test('is a word for the feeds that mind silence, and a heartbeat for all that are registered', () => {
-    const [minding, other] = [new NotingFeed(300), new NotingFeed()];
+  test('is a word, after so long a silence that one may be stale, for the feeds that mind silence', () => {
+    const [minding, other] = [new NotingFeed(100), new NotingFeed()];
     session.open(minding, request('a'));
     session.open(other, request('b'));
     writer.registered(1);
     writer.registered(2);
-    hear(100);
+    hear(1_000);
     say(0, 1, 1, { feed: 2, name: 'b' });
-    hear(200);
+    hear(1_299);
+    assert.deepEqual(minding.told, ['registered ']);
     writer.heartbeat();
-    hear(300);
-    assert.deepEqual(minding.told, ['registered ', 'word', 'word', 'heartbeat']);
-    assert.deepEqual(other.told, ['registered ', 'heartbeat']);
+    hear(1_599);
+    assert.equal(session.heardAtMs, 1_599);
+    assert.deepEqual(minding.told, ['registered ', 'word']);
+    assert.deepEqual(other.told, ['registered ']);
   });
 
   test('says where its feeds are when it ends', () => {
