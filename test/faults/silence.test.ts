@@ -157,3 +157,30 @@ test('by link, what is told of one variable says of the watch of another that it
   await seen.when(5_000, () => seen.last?.newValue === 1, 'the change');
   await until(5_000, () => quiet.freshnessMs < 300, 'the word on its link');
 });
+
+test('clients whose server was away return with two connections each: none is made that the next attempt gives up', async () => {
+  const CLIENTS = 10;
+  await using proxy = await TcpProxy.start(server.port);
+  const open = () => BridgedState.open({ endpoint: proxy.endpoint, sessionId: 'away', workers: 0, transport: 'link' });
+  const clients = await Promise.all(Array.from({ length: CLIENTS }, open));
+  try {
+    await clients[0]!.registerVariable('a', 'integer', 0);
+    const states = clients.map(() => '');
+    const onStateOf = (client: number) => (name: string) => (states[client] = name);
+    await Promise.all(
+      clients.map((state, client) => state.watchVariables('a', () => undefined, { onState: onStateOf(client) })),
+    );
+    const areAll = (name: string) => states.every((one) => one === name);
+    proxy.cut();
+    const before = proxy.accepted;
+    await until(10_000, () => areAll('backoff') && proxy.accepted - before > 6 * CLIENTS, 'attempts that fail');
+    proxy.mend();
+    const mended = proxy.accepted;
+    await until(20_000, () => areAll('live'), 'all of them');
+    // Some that failed are looking for the reason, by a connection of its own, at just that moment.
+    const each = (proxy.accepted - mended) / CLIENTS;
+    assert.ok(each >= 2 && each <= 2.4, `${each} connections each`);
+  } finally {
+    await Promise.all(clients.map((state) => state.close()));
+  }
+});

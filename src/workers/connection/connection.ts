@@ -148,6 +148,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
         if (isOther || !(failure instanceof ProtocolError)) failure = error;
         // A bridge server that answers has spoken for all: its refusal is no reason to ask another.
         if (!keepsTrying && !isOther && !(error instanceof UnavailableError)) throw error;
+        this.#renewControl();
         this.#rotation.advance();
         this.#renewPool();
       }
@@ -301,7 +302,16 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     }
     for (const feed of this.#returns.waiting()) this.#tellWaiting(feed, cause, false);
     if (this.#stage !== 'open') this.#sets.failAsClosed();
+    this.#renewControl();
     this.#deadlines.schedule(this.#attempt, atMs);
+  }
+
+  /**
+   * An attempt on it failed. grpc-js would go on by itself, and stay CONNECTING for ever on a peer that accepts and says nothing; and a connection that it
+   * has begun by the next attempt would be given up for another, because a channel that failed does not show that it is trying again.
+   */
+  #renewControl(): void {
+    this.#pool.replace(this.#pool.control);
   }
 
   #openWaiting(): void {
@@ -311,12 +321,11 @@ export class Connection implements CarrierOwner, WatchdogOwner {
     }
   }
 
-  /** Fresh channels where the old ones do not stand: grpc-js can stay CONNECTING for ever on a peer that accepts and says nothing. */
+  /** For the next attempt. One that calls have connected meanwhile, or are about to, serves it as well. */
   #renewPool(): void {
     const pool = this.#pool;
-    if (pool.endpoint === this.#rotation.current && pool.hasStreams) {
-      // Streams that live on keep theirs.
-      if (!pool.control.isReady) pool.replace(pool.control);
+    if (pool.endpoint === this.#rotation.current) {
+      if (pool.control.isBroken) pool.replace(pool.control);
       return;
     }
     // At another endpoint nothing of the old one goes on: what it still carried returns with the others.

@@ -2,13 +2,14 @@
  * grpc-js channels to one endpoint, each up to its stream limit. Path: connection, stream carrier -> [channel pool] -> HTTP/2.
  * Full: another stream opens another channel; HTTP/2 peers let streams above their own limit wait without a word.
  */
-import type { ChannelOptions } from '@grpc/grpc-js';
-import { ChannelCredentials, Client, connectivityState, credentials } from '@grpc/grpc-js';
+import type { ChannelCredentials, ChannelOptions } from '@grpc/grpc-js';
+import { Client, connectivityState } from '@grpc/grpc-js';
 import { UnavailableError } from '../../shared/errors.js';
 import { dateNowMs } from '../../shared/platform-timers.js';
 import type { BridgeConfig, TlsConfig } from '../../shared/port/commands.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { ConnectionFacts } from '../connection/liveness.js';
+import { channelCredentials } from './channel-credentials.js';
 import { explainFailure } from './connect-probe.js';
 import { CancelBudget } from './stream-ending.js';
 
@@ -134,7 +135,7 @@ export class ChannelPool {
   constructor(endpoint: string, config: BridgeConfig) {
     this.endpoint = endpoint;
     this.#config = config;
-    this.#credentials = credentialsOf(config);
+    this.#credentials = channelCredentials(config.tls);
     this.#control = this.#open(true);
   }
 
@@ -221,13 +222,6 @@ export class ChannelPool {
     }
     return new PooledChannel(new Client(this.endpoint, this.#credentials, options), tls, systemClock.nowMs());
   }
-}
-
-function credentialsOf(config: BridgeConfig): ChannelCredentials {
-  const { tls } = config;
-  if (tls === undefined) return credentials.createInsecure();
-  const pem = (text: string | undefined): Buffer | null => (text === undefined ? null : Buffer.from(text));
-  return ChannelCredentials.createSsl(pem(tls.ca), pem(tls.key), pem(tls.cert));
 }
 
 /** Time to find out why a connection failed, ms; only the words depend on it. */
