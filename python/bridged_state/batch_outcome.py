@@ -1,4 +1,4 @@
-"""What became of the variables of a batch, as its caller is told. Path: variable calls, link carrier -> [batch outcome] -> session. Pure."""
+"""What became of the variables of a batch, as its caller is told. Path: variable calls, link sets -> [batch outcome] -> session. Pure."""
 
 from typing import Any, Dict, Mapping
 

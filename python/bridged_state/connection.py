@@ -155,7 +155,7 @@ class Connection:
         self._failure = ClosedError("the session was closed: connect another one")
         self._become("closed")
         if self.link is not None:
-            self.link.fail_sets()
+            self.link.sets.fail_all()
         self._settle_waiting()
         task, self._task = self._task, None
         tasks: List["asyncio.Task[Any]"] = list(self.background)
@@ -329,7 +329,7 @@ class Connection:
                     self._fail(UnsupportedError(f'{endpoint} has no StreamLink: use transport "auto" or "stream"'))
                     return
                 # Sets that wait for it: the endpoint before had links.
-                carrier_gone.fail_sets()
+                carrier_gone.sets.fail_all()
                 continue
             if has_stood and was_live:
                 backoff = backoff.after_live(stood_ms)
@@ -453,7 +453,7 @@ class Connection:
             feed.handle_failure(_again(error))
         self.feeds.clear()
         if self.link is not None:
-            self.link.fail_sets()
+            self.link.sets.fail_all()
         self._settle_waiting()
 
     def _settle_waiting(self) -> None:

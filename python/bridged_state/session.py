@@ -338,7 +338,7 @@ class SessionContext:
         expected = read_whole("expected_version", expected_version, 0)
         link = connection.link
         if connection.uses_link and link is not None:
-            version = await link.set(identifier, value, who, custom, expected)
+            version = await link.sets.set(identifier, value, who, custom, expected)
         else:
             version = await variable_calls.set_one(connection, identifier, value, who, custom, expected)
         self._cache.handle_set(identifier, version)
@@ -381,7 +381,7 @@ class SessionContext:
         who = read_source(source)
         link = connection.link
         if connection.uses_link and link is not None:
-            outcomes = dict(zip(updates, await link.set_all(updates, atomic, who, custom)))
+            outcomes = dict(zip(updates, await link.sets.set_all(updates, atomic, who, custom)))
         else:
             outcomes = await variable_calls.set_several(connection, updates, atomic, who, custom)
         for identifier, outcome in outcomes.items():

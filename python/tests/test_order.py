@@ -6,7 +6,7 @@ from typing import Any, List
 import pytest
 from servers import Server, Wire, asynchronous, take
 
-from bridged_state import InvalidValueError, QuotaExceededError, SessionContext, UnavailableError, UnknownOutcomeError, link_carrier
+from bridged_state import InvalidValueError, QuotaExceededError, SessionContext, UnavailableError, UnknownOutcomeError, link_sets
 
 
 @asynchronous
@@ -104,7 +104,7 @@ async def test_what_waits_is_bounded(server: Server, session_id: str) -> None:
     async with SessionContext.connect(server.endpoint, session_id, transport="link") as session:
         await session.register_variable("m", "map", {})
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(link_carrier, "_MOST_HELD_BYTES", 100_000)
+            patch.setattr(link_sets, "_MOST_HELD_BYTES", 100_000)
             sets = [session.set_variable("m", {"number": number, "text": "x" * 1_000}) for number in range(200)]
             outcomes = await asyncio.gather(*sets, return_exceptions=True)
             refused = [outcome for outcome in outcomes if isinstance(outcome, QuotaExceededError)]

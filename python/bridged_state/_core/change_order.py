@@ -1,6 +1,6 @@
 """Changes of one session in the order that they were called: sets of the link, which keeps their order, and those that are made by calls.
 
-Path: session, link carrier -> [change order] -> link session, calls. Rounds follow one another: the sets of the link between two calls, registrations
+Path: session, link sets -> [change order] -> link session, calls. Rounds follow one another: the sets of the link between two calls, registrations
 of different names, or one other call, whose identifier may stand for any variable. Pure. Waiting: as many as its callers, who take back those whose
 time is up.
 """
