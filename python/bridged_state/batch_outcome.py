@@ -1,12 +1,22 @@
 """What became of the variables of a batch, as its caller is told. Path: variable calls, link sets -> [batch outcome] -> session. Pure."""
 
-from typing import Any, Dict, Mapping
+from typing import Any, Dict, Iterable, Mapping
 
 from .errors import BatchRefusedError, BridgeError, ErrorDetails, RefusedVariable
 
 
+def are_made(outcomes: Iterable[Any]) -> bool:
+    """Each is a version."""
+    for outcome in outcomes:
+        if type(outcome) is not int:
+            return False
+    return True
+
+
 def versions_of(outcomes: Mapping[str, Any], count: int) -> Dict[str, int]:
     """Of `count` variables. Raises BatchRefusedError, or what became of one where that is not a refusal."""
+    if are_made(outcomes.values()):
+        return dict(outcomes)
     versions: Dict[str, int] = {}
     refused: Dict[str, RefusedVariable] = {}
     # Another one of their atomic batch was refused.

@@ -8,6 +8,7 @@ nothing waits here but calls, each for its own time. Closed: `close` ends the ta
 import asyncio
 import logging
 import random
+from threading import get_ident
 from typing import Any, Callable, Coroutine, Dict, List, Optional, Sequence, Union
 
 import grpc
@@ -49,6 +50,7 @@ class Connection:
     def __init__(self, options: ConnectionOptions) -> None:
         self.options = options
         self.loop = asyncio.get_running_loop()
+        self._thread = get_ident()
         self.state = "connecting"
         self.epoch = ""
         self.max_request_bytes = options.max_message_bytes
@@ -87,8 +89,11 @@ class Connection:
 
     @property
     def is_here(self) -> bool:
-        """In its process, and in its loop. Asked before each wait of a watch: it makes no system call."""
-        return not self.is_inherited and asyncio._get_running_loop() is self.loop
+        """
+        In its process and its thread, where its loop runs. Asked before each set and each wait of a watch: it makes no system call, as asking which
+        loop runs does before Python 3.12. False: ask `check_place`.
+        """
+        return get_ident() == self._thread and not self.is_inherited and self.loop.is_running()
 
     def check_place(self, subject: str) -> None:
         """Raises ClosedError in a forked child, and InvalidArgumentError outside of the loop that it belongs to."""
@@ -97,7 +102,10 @@ class Connection:
         if self.is_inherited:
             raise ClosedError(grpc_process.FORKED)
         try:
-            asyncio.get_running_loop()
+            if asyncio.get_running_loop() is self.loop:
+                # It goes on in another thread.
+                self._thread = get_ident()
+                return
         except RuntimeError:
             raise InvalidArgumentError(
                 "no event loop runs here: call it in the loop of the session, or use bridged_state.sync"

@@ -22,6 +22,7 @@ from ._core.link_events import (
     Registered,
     Servers,
     SetResult,
+    SetsMade,
     Synced,
     Update,
     Welcome,
@@ -59,8 +60,9 @@ class LinkCarrier:
         self._resumes: Dict[int, bool] = {}
         self._next_feed = 0
         self._call: Optional[Any] = None
-        self._has_work = asyncio.Event()
-        self.sets = LinkSets(connection, self.session, self._has_work.set)
+        # The writer waits for something to send; None while it takes what there is.
+        self._idle: Optional["asyncio.Future[None]"] = None
+        self.sets = LinkSets(connection, self.session, self._wake_writer)
         self._last_word = 0.0
         self._spread_ms: Optional[float] = None
         self._is_closing = False
@@ -111,7 +113,7 @@ class LinkCarrier:
         if former is not None:
             self.session.unwatch(former)
         self._ask_for_heartbeats()
-        self._has_work.set()
+        self._wake_writer()
 
     def _ask_for_heartbeats(self) -> None:
         heartbeat_ms = self._connection.freshness.heartbeat_ms
@@ -126,7 +128,7 @@ class LinkCarrier:
             return
         self._forget(number)
         self.session.unwatch(number)
-        self._has_work.set()
+        self._wake_writer()
 
     def _forget(self, number: int) -> None:
         feed = self._feeds.pop(number, None)
@@ -154,7 +156,6 @@ class LinkCarrier:
         open_call = self._connection.channel().stream_stream(LINK_PATH)
         call = self._call = open_call(metadata=self._connection.headers)
         self._last_word = self._loop.time()
-        self._has_work.set()
         writer = self._loop.create_task(self._write(call))
         watchdog = self._loop.create_task(self._watch_silence(call))
         try:
@@ -194,24 +195,38 @@ class LinkCarrier:
             logger.debug("the link to %s did not end in time", self._connection.endpoint)
 
     async def _finish(self, call: Any) -> None:
-        self._has_work.set()
+        self._wake_writer()
         # The writer takes it in its turn; what was set before the close is answered.
-        while (self.session.unanswered or self._has_work.is_set()) and not call.done():
+        while (self.session.unanswered or self._is_writing) and not call.done():
             await asyncio.sleep(0.005)
         await call.done_writing()
 
     async def _write(self, call: Any) -> None:
         try:
             while True:
-                await self._has_work.wait()
-                self._has_work.clear()
                 message = self.session.take_message()
-                while message is not None:
+                if message is not None:
                     await call.write(message)
-                    message = self.session.take_message()
+                    continue
+                # No asyncio.Event: it asks which loop runs, by a system call.
+                self._idle = self._loop.create_future()
+                try:
+                    await self._idle
+                finally:
+                    self._idle = None
         except (grpc.RpcError, asyncio.InvalidStateError):
             # The reader hears why.
             return
+
+    def _wake_writer(self) -> None:
+        """There is something to send: all of this turn goes together."""
+        idle = self._idle
+        if idle is not None and not idle.done():
+            idle.set_result(None)
+
+    @property
+    def _is_writing(self) -> bool:
+        return self._idle is None or self._idle.done()
 
     async def _watch_silence(self, call: Any) -> None:
         connection = self._connection
@@ -271,8 +286,10 @@ class LinkCarrier:
                     feed.handle_update(event)  # type: ignore[arg-type]
                     if feed.is_over:
                         self._drop(feed)
+            elif kind is SetsMade:
+                self.sets.settle_made(event)  # type: ignore[arg-type]
             elif isinstance(event, SetResult):
-                self.sets.settle(event)
+                self.sets.settle(event.sequence, event.version if event.error is None else event.error)
             elif isinstance(event, Welcome):
                 if event.epoch:
                     self._connection.epoch = event.epoch
@@ -305,7 +322,7 @@ class LinkCarrier:
             elif isinstance(event, Draining):
                 self._spread_ms = float(event.spread_ms)
         if self.session.has_waiting_sets:
-            self._has_work.set()
+            self._wake_writer()
 
     def _drop(self, feed: WatchFeed) -> None:
         """It ended by itself."""

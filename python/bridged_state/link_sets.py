@@ -5,12 +5,13 @@ QuotaExceededError. No link will come: `fail_all` says what became of each.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence
 
 from ._core.change_order import LINK, Turn
-from ._core.link_events import SetResult
+from ._core.link_events import SetResult, SetsMade
 from ._core.link_session import LinkSession, LinkSet
 from ._core.set_queue import QueuedSet
+from .batch_outcome import are_made
 from .errors import (
     BridgeError,
     ErrorDetails,
@@ -27,26 +28,21 @@ if TYPE_CHECKING:
 class _Asked:
     """Sets that one caller waits for: told once, when the outcome of each is there. Their turn is over when each is made, or will not be."""
 
-    __slots__ = ("sets", "outcomes", "left", "under_way", "told", "turn", "is_pushed")
+    __slots__ = ("sets", "first", "outcomes", "left", "under_way", "told", "due_at", "turn", "is_pushed")
 
-    def __init__(self, sets: Sequence[QueuedSet], told: "asyncio.Future[None]") -> None:
+    def __init__(self, sets: Sequence[QueuedSet], told: "asyncio.Future[None]", due_at: float) -> None:
         self.sets = sets
+        # Their numbers follow one another.
+        self.first = sets[0].sequence
         # Of each a version, or an error.
         self.outcomes: List[Any] = [None] * len(sets)
         self.left = len(sets)
         self.under_way = len(sets)
         self.told = told
+        # By the loop's clock.
+        self.due_at = due_at
         self.turn: Optional[Turn] = None
         self.is_pushed = False
-
-    def put(self, place: int, outcome: Any) -> None:
-        """The first of each counts."""
-        if self.outcomes[place] is not None:
-            return
-        self.outcomes[place] = outcome
-        self.left -= 1
-        if self.left == 0 and not self.told.done():
-            self.told.set_result(None)
 
 
 class LinkSets:
@@ -54,95 +50,101 @@ class LinkSets:
         self._connection = connection
         self._loop = connection.loop
         self._session = session
+        self._seconds = connection.options.call_timeout_ms / 1000.0
         # There is something to send.
         self._wake_writer = wake_writer
         # Of the sets whose callers wait.
         self._held_bytes = 0
-        # By sequence, until it is made or will not be: who asked for it, and at which place.
-        self._sets: Dict[int, Tuple[_Asked, int]] = {}
+        # By sequence, until it is made or will not be.
+        self._sets: Dict[int, _Asked] = {}
+        # Those that are not told, the first that was asked first: all are given the same time, so one timer serves them.
+        self._waiting: Dict[_Asked, None] = {}
+        self._timer: Optional[asyncio.TimerHandle] = None
 
     async def set(
         self, identifier: str, value: Any, source: str, metadata: Mapping[str, str], expected_version: int
     ) -> int:
-        try:
-            return await self._set(identifier, value, source, metadata, expected_version)
-        except SessionNotFoundError:
+        outcome = await self._set(identifier, value, source, metadata, expected_version)
+        if isinstance(outcome, SessionNotFoundError):
             # The server refused, so nothing was done.
             await self._connection.rejoin()
-            return await self._set(identifier, value, source, metadata, expected_version)
-
-    async def _set(
-        self, identifier: str, value: Any, source: str, metadata: Mapping[str, str], expected_version: int
-    ) -> int:
-        self._connection.check()
-        one = self._session.form(LinkSet(identifier, value, None, expected_version), source, metadata)
-        outcome = (await self._results((one,), False))[0]
+            outcome = await self._set(identifier, value, source, metadata, expected_version)
         if isinstance(outcome, BaseException):
             raise outcome
         version: int = outcome
         return version
 
+    async def _set(
+        self, identifier: str, value: Any, source: str, metadata: Mapping[str, str], expected_version: int
+    ) -> Any:
+        self._connection.check()
+        one = self._session.form(identifier, value, None, expected_version, source, metadata)
+        return (await self._outcomes((one,), False))[0]
+
     async def set_all(
         self, values: Mapping[str, Any], atomic: bool, source: str, metadata: Mapping[str, str]
     ) -> List[Any]:
         """A version or an error for each."""
-        outcomes = dict(zip(values, await self._set_all(values, atomic, source, metadata)))
-        lost = {identifier: values[identifier] for identifier, outcome in outcomes.items() if isinstance(outcome, SessionNotFoundError)}
-        if lost:
-            await self._connection.rejoin()
-            outcomes.update(zip(lost, await self._set_all(lost, atomic, source, metadata)))
-        return list(outcomes.values())
+        outcomes = await self._set_all(values, atomic, source, metadata)
+        if are_made(outcomes):
+            return outcomes
+        lost = {name: values[name] for name, outcome in zip(values, outcomes) if isinstance(outcome, SessionNotFoundError)}
+        if not lost:
+            return outcomes
+        await self._connection.rejoin()
+        told = dict(zip(values, outcomes))
+        told.update(zip(lost, await self._set_all(lost, atomic, source, metadata)))
+        return list(told.values())
 
     async def _set_all(
         self, values: Mapping[str, Any], atomic: bool, source: str, metadata: Mapping[str, str]
     ) -> List[Any]:
         self._connection.check()
-        sets = [LinkSet(identifier, value) for identifier, value in values.items()]
         if atomic:
-            return await self._results(self._session.form_batch(sets, source, metadata), True)
+            sets = [LinkSet(identifier, value) for identifier, value in values.items()]
+            return await self._outcomes(self._session.form_batch(sets, source, metadata), True)
         # One that cannot travel: none is sent.
-        return await self._results([self._session.form(one, source, metadata) for one in sets], False)
+        return await self._outcomes(self._session.form_each(values, source, metadata), False)
 
-    async def _results(self, sets: Sequence[QueuedSet], is_batch: bool) -> List[Any]:
+    async def _outcomes(self, sets: Sequence[QueuedSet], is_batch: bool) -> List[Any]:
         """Of each set a version or an error. They go when their turn has come. Raises QuotaExceededError."""
-        size = sum(one.size for one in sets)
+        size = 0
+        for one in sets:
+            size += one.size
         if self._held_bytes > 0 and self._held_bytes + size > _MOST_HELD_BYTES:
             raise QuotaExceededError(
                 f"sets of {self._held_bytes} bytes wait to be made already, of {_MOST_HELD_BYTES} at most: await your sets before you start more"
             )
         self._held_bytes += size
         try:
-            return await self._outcomes(sets, is_batch)
+            asked = _Asked(sets, self._loop.create_future(), self._loop.time() + self._seconds)
+            self._waiting[asked] = None
+            order = self._connection.order
+            asked.turn = order.enter_now(LINK)
+            if asked.turn is None:
+                asked.turn = order.enter(LINK, "", lambda: self._push_late(asked, is_batch))
+            else:
+                self._push(asked, is_batch)
+            if self._timer is None:
+                self._timer = self._loop.call_at(asked.due_at, self._handle_due)
+            try:
+                await asked.told
+            except asyncio.CancelledError:
+                self._waiting.pop(asked, None)
+                self._give_up(asked)
+                raise
+            return asked.outcomes
         finally:
             self._held_bytes -= size
 
-    async def _outcomes(self, sets: Sequence[QueuedSet], is_batch: bool) -> List[Any]:
-        asked = _Asked(sets, self._loop.create_future())
-        order = self._connection.order
-        asked.turn = order.enter_now(LINK)
-        if asked.turn is None:
-            asked.turn = order.enter(LINK, "", lambda: self._push_late(asked, is_batch))
-        else:
-            self._push(asked, is_batch)
-        timeout = self._connection.options.call_timeout_ms / 1000.0
-        timer = self._loop.call_later(timeout, self._time_out, asked)
-        try:
-            await asked.told
-            return asked.outcomes
-        except asyncio.CancelledError:
-            self._give_up(asked)
-            raise
-        finally:
-            timer.cancel()
-
     def _push(self, asked: _Asked, is_batch: bool) -> None:
         asked.is_pushed = True
-        for place, one in enumerate(asked.sets):
-            self._sets[one.sequence] = (asked, place)
-            if not is_batch:
-                self._session.push((one,))
+        for one in asked.sets:
+            self._sets[one.sequence] = asked
         if is_batch:
             self._session.push(asked.sets)
+        else:
+            self._session.push_each(asked.sets)
         self._wake_writer()
 
     def _push_late(self, asked: _Asked, is_batch: bool) -> None:
@@ -154,10 +156,22 @@ class LinkSets:
                 raise UnavailableError(f"{subject}: the server that came meanwhile has no link: it was not set")
         except BridgeError as error:
             for place in range(len(asked.sets)):
-                asked.put(place, error)
+                self._put(asked, place, error)
             self._loop.call_soon(self._leave, asked)
             return
         self._push(asked, is_batch)
+
+    def _handle_due(self) -> None:
+        """The time of the first is up, unless it was told meanwhile."""
+        self._timer = None
+        now = self._loop.time()
+        while self._waiting:
+            first = next(iter(self._waiting))
+            if first.due_at > now:
+                self._timer = self._loop.call_at(first.due_at, self._handle_due)
+                return
+            del self._waiting[first]
+            self._time_out(first)
 
     def _give_up(self, asked: _Asked) -> List[bool]:
         """Of each whether it will not be made. Those that may be have their turn until that is known."""
@@ -187,17 +201,30 @@ class LinkSets:
                 outcome = UnavailableError(
                     f"{subject}: what was called before it was not answered in time: it was not set", details=details
                 )
-            asked.put(place, outcome)
+            self._put(asked, place, outcome)
 
-    def _end(self, sequence: int) -> Optional[Tuple[_Asked, int]]:
+    def _put(self, asked: _Asked, place: int, outcome: Any) -> None:
+        """The first of each counts."""
+        if asked.outcomes[place] is not None:
+            return
+        asked.outcomes[place] = outcome
+        asked.left -= 1
+        if asked.left == 0:
+            self._tell(asked)
+
+    def _tell(self, asked: _Asked) -> None:
+        self._waiting.pop(asked, None)
+        if not asked.told.done():
+            asked.told.set_result(None)
+
+    def _end(self, sequence: int) -> Optional[_Asked]:
         """It is made, or will not be."""
-        found = self._sets.pop(sequence, None)
-        if found is not None:
-            asked = found[0]
+        asked = self._sets.pop(sequence, None)
+        if asked is not None:
             asked.under_way -= 1
             if asked.under_way == 0:
                 self._leave(asked)
-        return found
+        return asked
 
     def _leave(self, asked: _Asked) -> None:
         if asked.turn is not None:
@@ -207,12 +234,33 @@ class LinkSets:
         """No link will come."""
         for event in self._session.fail_sets():
             if isinstance(event, SetResult):
-                self.settle(event)
+                self.settle(event.sequence, event.version if event.error is None else event.error)
+        if self._timer is not None and not self._waiting:
+            self._timer.cancel()
+            self._timer = None
 
-    def settle(self, result: SetResult) -> None:
-        found = self._end(result.sequence)
-        if found is not None:
-            found[0].put(found[1], result.version if result.error is None else result.error)
+    def settle_made(self, made: SetsMade) -> None:
+        # As `settle` of each, without three calls for each.
+        take = self._sets.pop
+        for sequence, version in zip(made.sequences, made.versions):
+            asked = take(sequence, None)
+            if asked is None:
+                continue
+            asked.under_way -= 1
+            if asked.under_way == 0:
+                self._leave(asked)
+            outcomes, place = asked.outcomes, sequence - asked.first
+            if outcomes[place] is None:
+                outcomes[place] = version
+                asked.left -= 1
+                if asked.left == 0:
+                    self._tell(asked)
+
+    def settle(self, sequence: int, outcome: Any) -> None:
+        """A version, or an error."""
+        asked = self._end(sequence)
+        if asked is not None:
+            self._put(asked, sequence - asked.first, outcome)
 
 
 _MOST_HELD_BYTES = 256 * 1024 * 1024

@@ -333,7 +333,7 @@ class SessionContext:
         """
         connection = self._usable()
         check_identifier(identifier, "set_variable")
-        custom = copy_metadata(metadata, f'variable "{identifier}"')
+        custom = {} if metadata is None else copy_metadata(metadata, f'variable "{identifier}"')
         who = read_source(source)
         expected = read_whole("expected_version", expected_version, 0)
         link = connection.link
@@ -373,20 +373,23 @@ class SessionContext:
                 f'update_variables: give a dict such as {{"fan": "on"}}, not {describe_value(updates)}'
             )
         for identifier in updates:
-            check_identifier(identifier, "update_variables")
+            # What nearly all are needs no more than this.
+            if type(identifier) is not str or not identifier or not identifier.isascii():
+                check_identifier(identifier, "update_variables")
         read_bool("atomic", atomic)
         if not updates:
             return {}
-        custom = copy_metadata(metadata, "update_variables")
+        custom = {} if metadata is None else copy_metadata(metadata, "update_variables")
         who = read_source(source)
         link = connection.link
         if connection.uses_link and link is not None:
             outcomes = dict(zip(updates, await link.sets.set_all(updates, atomic, who, custom)))
         else:
             outcomes = await variable_calls.set_several(connection, updates, atomic, who, custom)
-        for identifier, outcome in outcomes.items():
-            if isinstance(outcome, int):
-                self._cache.handle_set(identifier, outcome)
+        if self._cache.is_on:
+            for identifier, outcome in outcomes.items():
+                if isinstance(outcome, int):
+                    self._cache.handle_set(identifier, outcome)
         return versions_of(outcomes, len(updates))
 
     async def list_variables(self, pattern: str = "") -> List[VariableInfo]:
@@ -590,7 +593,8 @@ class SessionContext:
         connection = self._connection
         if connection is None:
             raise ClosedError("the session is not connected: use `async with SessionContext.connect(…) as session:`")
-        connection.check_place("the session")
+        if not connection.is_here:
+            connection.check_place("the session")
         return connection
 
     def _handle_state(self, state: str) -> None:

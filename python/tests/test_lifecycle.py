@@ -282,6 +282,34 @@ async def test_another_loop_is_told(server: Server, session_id: str) -> None:
         assert isinstance(caught[0], InvalidArgumentError) and "another event loop" in caught[0].message
 
 
+def test_a_loop_that_goes_on_in_another_thread_takes_its_session_along(server: Server, session_id: str) -> None:
+    loop = asyncio.new_event_loop()
+    told: List[Any] = []
+
+    async def begin() -> Any:
+        session = await SessionContext.connect(server.endpoint, session_id)
+        await session.register_variable("n", "integer", 1)
+        return session
+
+    async def go_on(session: Any) -> None:
+        watch = session.watch_variable("n", include_initial=True)
+        told.append(await session.set_variable("n", 2))
+        told.append((await take(watch, 2))[-1].value)
+        await session.close()
+
+    session = loop.run_until_complete(begin())
+    # Here no loop runs now, and there another one.
+    with pytest.raises(InvalidArgumentError, match="no event loop runs here"):
+        session.watch_variable("n")
+    with pytest.raises(InvalidArgumentError, match="another event loop"):
+        asyncio.run(session.get_variable("n"))
+    thread = threading.Thread(target=lambda: loop.run_until_complete(go_on(session)))
+    thread.start()
+    thread.join(20)
+    loop.close()
+    assert told == [2, 2]
+
+
 @asynchronous
 async def test_nobody_there_is_told_in_time() -> None:
     with pytest.raises(UnavailableError, match="127.0.0.1:1"):

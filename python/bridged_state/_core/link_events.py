@@ -3,7 +3,7 @@
 An update is the hot path: it has no copy of what its variable says, and reads a payload when somebody wants its value.
 """
 
-from typing import Any, Dict, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from ..errors import BridgeError, InvalidTypeError
 from ..types import VARIABLE_TYPES
@@ -213,6 +213,13 @@ class SetResult(NamedTuple):
     error: Optional[BridgeError]
 
 
+class SetsMade(NamedTuple):
+    """Sets that were made, in their order: of each its number and its version. What a message answers comes so where none of it was refused."""
+
+    sequences: List[int]
+    versions: List[int]
+
+
 class Draining(NamedTuple):
     """The server goes: come back spread over so many milliseconds."""
 
@@ -256,5 +263,5 @@ class KeptAnswer(NamedTuple):
 
 
 Event = Union[
-    Update, Welcome, EpochChange, Servers, Registered, Synced, Ended, SetResult, Draining, Position, Heartbeat, KeptOut, KeptAnswer
+    Update, Welcome, EpochChange, Servers, Registered, Synced, Ended, SetsMade, SetResult, Draining, Position, Heartbeat, KeptOut, KeptAnswer
 ]

@@ -4,7 +4,7 @@ Pure: a shell asks, sends what `take_message` gives, and hands over what comes. 
 the stream: after `handle_break` it begins anew, with the sets that are not answered.
 """
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from .._wire.messages import LinkUp, Message
 from ..errors import InvalidArgumentError, MessageTooLargeError, ProtocolError
@@ -156,20 +156,47 @@ class LinkSession:
 
     # --- sets
 
-    def form(self, one: LinkSet, source: str = "", metadata: Mapping[str, str] = EMPTY_METADATA) -> QueuedSet:
+    def form(
+        self,
+        identifier: str,
+        value: Any,
+        value_type: Optional[str] = None,
+        expected_version: int = 0,
+        source: str = "",
+        metadata: Mapping[str, str] = EMPTY_METADATA,
+    ) -> QueuedSet:
         """
-        A set that is to be pushed, as its value is now; SetResult names it by its `sequence`. Raises InvalidValueError, InvalidArgumentError and
-        MessageTooLargeError.
+        A set that is to be pushed, as its value is now; SetsMade or SetResult names it by its `sequence`. Raises InvalidValueError,
+        InvalidArgumentError and MessageTooLargeError.
         """
-        formed = self._queued(one, source, metadata)
+        _check_version(expected_version, identifier)
+        around, own = _said_with(source, metadata, identifier)
+        formed = self._queued(identifier, value, value_type, expected_version, source, own, around)
         self._check_size("set", formed.size)
+        return formed
+
+    def form_each(
+        self, values: Mapping[str, Any], source: str = "", metadata: Mapping[str, str] = EMPTY_METADATA
+    ) -> List[QueuedSet]:
+        """Several, each for itself; their numbers follow one another. Raises as `form`, and has formed none then."""
+        around, own = _said_with(source, metadata, next(iter(values), ""))
+        formed: List[QueuedSet] = []
+        for identifier, value in values.items():
+            one = self._queued(identifier, value, None, 0, source, own, around)
+            if one.size > self.max_request_bytes - _BYTES_AROUND_A_MESSAGE:
+                self._check_size("set", one.size)
+            formed.append(one)
         return formed
 
     def form_batch(
         self, sets: Sequence[LinkSet], source: str = "", metadata: Mapping[str, str] = EMPTY_METADATA
     ) -> List[QueuedSet]:
         """The sets of an atomic batch, which are to be pushed together: made under one revision, or refused as a whole. Raises as `form`."""
-        batch = [self._queued(one, source, metadata if place == 0 else EMPTY_METADATA) for place, one in enumerate(sets)]
+        batch: List[QueuedSet] = []
+        for one in sets:
+            _check_version(one.expected_version, one.identifier)
+            around, own = _said_with(source, EMPTY_METADATA if batch else metadata, one.identifier)
+            batch.append(self._queued(one.identifier, one.value, one.value_type, one.expected_version, source, own, around))
         self._check_size("batch", sum(one.size for one in batch))
         if len(batch) > MAX_UNANSWERED:
             raise InvalidArgumentError(f"a batch of {len(batch)} sets is too large: give at most {MAX_UNANSWERED}")
@@ -178,6 +205,10 @@ class LinkSession:
     def push(self, batch: Sequence[QueuedSet]) -> None:
         """One set, or those of an atomic batch; in the order in which they were formed."""
         self._sets.push(batch)
+
+    def push_each(self, sets: Sequence[QueuedSet]) -> None:
+        """Each for itself."""
+        self._sets.push_each(sets)
 
     def cancel_set(self, sequence: int) -> bool:
         """
@@ -206,25 +237,32 @@ class LinkSession:
         if size + _BYTES_AROUND_A_MESSAGE > self.max_request_bytes:
             raise MessageTooLargeError.of("Open", what, size, self.max_request_bytes)
 
-    def _queued(self, one: LinkSet, source: str, metadata: Mapping[str, str]) -> QueuedSet:
-        identifier = one.identifier
-        check_text(identifier, "set")
-        check_text(source, f'variable "{identifier}"')
-        _check_version(one.expected_version, identifier)
-        form, value, binary, value_size = form_of_value(one.value, one.value_type, identifier)
-        size = _BYTES_AROUND_A_SET + text_size(identifier) + value_size + text_size(source)
-        own = EMPTY_METADATA
-        if metadata:
-            own = copy_metadata(metadata, f'variable "{identifier}"')
-            size += texts_size(list(own.keys())) + texts_size(list(own.values()))
+    def _queued(
+        self,
+        identifier: str,
+        value: Any,
+        value_type: Optional[str],
+        expected_version: int,
+        source: str,
+        metadata: Mapping[str, str],
+        size: int,
+    ) -> QueuedSet:
+        """`size`: of all but the identifier and the value."""
+        if type(identifier) is str and identifier.isascii():
+            size += len(identifier) + 4
+        else:
+            size += text_size(check_text(identifier, "set"))
+        form, plain, binary, value_size = form_of_value(value, value_type, identifier)
         sequence = self._next_sequence
-        self._next_sequence += 1
-        return QueuedSet(sequence, identifier, form, value, binary, source, own, one.expected_version, size)
+        self._next_sequence = sequence + 1
+        return QueuedSet(sequence, identifier, form, plain, binary, source, metadata, expected_version, size + value_size)
 
     # --- messages
 
     def take_message(self) -> Optional[bytes]:
         """What is to be sent now, of about 64 KB; None when nothing is. Call it again until it says None."""
+        if not self._has_to_say():
+            return None
         message = LinkUp()
         has_more = False
         room = min(MESSAGE_BYTES, self.max_request_bytes - _BYTES_AROUND_A_MESSAGE)
@@ -256,6 +294,15 @@ class LinkSession:
             return None
         data: bytes = message.SerializeToString()
         return data
+
+    def _has_to_say(self) -> bool:
+        """False: nothing. A message is not begun for that."""
+        return bool(
+            (self.is_welcome and self._sets.has_waiting)
+            or self._asked
+            or self._unwatched
+            or not (self._is_hello_said and self._is_heartbeat_said and self._is_spacing_said and self._is_question_said)
+        )
 
     def _write_hello(self, message: Message) -> None:
         hello = message.hello
@@ -343,6 +390,16 @@ class LinkSession:
         self.asks_conditions = False
         self._sets.handle_break()
         self._begin()
+
+
+def _said_with(source: str, metadata: Mapping[str, str], identifier: str) -> Tuple[int, Mapping[str, str]]:
+    """Of sets that are said by one source with these metadata: about how many bytes that takes, and a copy of them."""
+    check_text(source, f'variable "{identifier}"')
+    size = _BYTES_AROUND_A_SET + text_size(source)
+    if not metadata:
+        return size, EMPTY_METADATA
+    own = copy_metadata(metadata, f'variable "{identifier}"')
+    return size + texts_size(list(own.keys())) + texts_size(list(own.values())), own
 
 
 def _check_version(version: Any, identifier: str) -> None:

@@ -17,7 +17,7 @@ from ..errors import (
     UnknownOutcomeError,
     error_of,
 )
-from .link_events import Event, SetResult
+from .link_events import Event, SetResult, SetsMade
 from .link_row import (
     FORM_DOUBLE,
     FORM_HEADER_AND_BYTES,
@@ -131,11 +131,17 @@ class SetColumns:
             kinds.append(kind)
         message.set_kinds.extend(kinds)
         message.set_targets.extend(targets)
-        message.set_names.extend(names)
-        message.set_doubles.extend(doubles)
-        message.set_integers.extend(integers)
-        message.set_texts.extend(texts)
-        message.set_payloads.extend(payloads)
+        # A column that is not touched costs nothing.
+        if names:
+            message.set_names.extend(names)
+        if doubles:
+            message.set_doubles.extend(doubles)
+        if integers:
+            message.set_integers.extend(integers)
+        if texts:
+            message.set_texts.extend(texts)
+        if payloads:
+            message.set_payloads.extend(payloads)
 
 
 class SetQueue:
@@ -185,6 +191,12 @@ class SetQueue:
             self._by_sequence[one.sequence] = one
         self._waiting.extend(batch)
 
+    def push_each(self, sets: Sequence[QueuedSet]) -> None:
+        """Each for itself."""
+        for one in sets:
+            self._by_sequence[one.sequence] = one
+        self._waiting.extend(sets)
+
     def cancel(self, sequence: int) -> bool:
         """
         Nobody asks for it any more. True: it was not sent, and will not be, nor will the others of its batch: cancel them too. False: it may be
@@ -210,16 +222,28 @@ class SetQueue:
         sequence = self._first_sent + len(sent) - self._unsaid
         size = self._say_again(taken, size, room)
         again = len(taken)
+        most = again + MAX_UNANSWERED - len(sent)
         while waiting and self._unsaid == 0:
             first = waiting[0]
-            batch = first.batch or (first,)
+            batch = first.batch
+            if batch is None:
+                # What nearly all are: no batch, and asked for.
+                own = first.size
+                if not first.is_over:
+                    if len(taken) >= most or (size > 0 and size + own > room):
+                        break
+                    size += own
+                    first.is_sent = True
+                    taken.append(waiting.popleft())
+                    continue
+                batch = (first,)
             if all(one.is_over for one in batch):
                 for one in batch:
                     waiting.popleft()
                     self._by_sequence.pop(one.sequence, None)
                 continue
             own = sum(one.size for one in batch)
-            if len(sent) + len(taken) - again + len(batch) > MAX_UNANSWERED or (size > 0 and size + own > room):
+            if len(taken) + len(batch) > most or (size > 0 and size + own > room):
                 break
             size += own
             for one in batch:
@@ -257,9 +281,13 @@ class SetQueue:
             return
         if len(versions) > len(self._sent) - self._unsaid:
             raise ProtocolError("the link answers a set that was not sent")
-        codes, sentences = list(message.refusal_codes), list(message.refusal_messages)
-        if not all(0 <= version <= MAX_VERSION for version in versions):
+        # The sum is for NaN, which is neither the least nor the most of a list.
+        if not (min(versions) >= 0 and max(versions) <= MAX_VERSION and sum(versions) >= 0):
             raise ProtocolError("the link answers a set with a version that is none")
+        if 0 not in versions:
+            self._handle_made(versions, events)
+            return
+        codes, sentences = list(message.refusal_codes), list(message.refusal_messages)
         if versions.count(0) > min(len(codes), len(sentences)):
             raise ProtocolError("the link refuses a set and does not say why")
         refusals = iter(zip(codes, sentences))
@@ -271,6 +299,19 @@ class SetQueue:
             else:
                 code, sentence = next(refusals)
                 self._settle(one, SetResult(one.sequence, 0, error_of(code, sentence, _about(one))), events)
+
+    def _handle_made(self, versions: List[float], events: List[Event]) -> None:
+        """All of them."""
+        take_sent, forget = self._sent.popleft, self._by_sequence.pop
+        made = SetsMade([], [])
+        for version in versions:
+            sequence = take_sent().sequence
+            if forget(sequence, None) is not None:
+                made.sequences.append(sequence)
+                made.versions.append(int(version))
+        self._first_sent += len(versions)
+        self.done = self.answered
+        events.append(made)
 
     def handle_break(self) -> None:
         """The link they were sent on is gone."""

@@ -23,13 +23,19 @@ _LAST_SAFE = 2**53 - 1
 
 def form_of_value(value: Any, value_type: Optional[str], identifier: str) -> FormedValue:
     """Raises InvalidValueError for what cannot travel, or is not of the type."""
-    # Exactly these: a subclass may say anything, and is normalised.
+    # Exactly these, which most are: a subclass may say anything, and is normalised.
     kind = type(value)
-    if value_type is None or value_type in ("float", "integer"):
-        if kind is float and value_type != "integer":
+    if kind is float:
+        if value_type is None or value_type == "float":
             return FORM_DOUBLE, value, None, 8
-        if kind is int and value_type != "float" and _LEAST_STEP <= value <= _LAST_STEP:
-            return FORM_INTEGER, value, None, 5
+    elif kind is int:
+        if value_type is None or value_type == "integer":
+            if _LEAST_STEP <= value <= _LAST_STEP:
+                return FORM_INTEGER, value, None, 5
+            if -_LAST_SAFE <= value <= _LAST_SAFE:
+                return FORM_DOUBLE, float(value), None, 8
+    elif kind is str and value_type is None and value.isascii():
+        return FORM_TEXT, value, None, 4 + len(value)
     subject = f'variable "{identifier}"'
     known = type_of_value(value, subject) if value_type is None else value_type
     normal = normalize_value(known, value, subject)

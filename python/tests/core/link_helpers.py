@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List, Mapping, Optional, Sequence
 
-from bridged_state._core.link_events import EMPTY_METADATA, Event, SetResult
+from bridged_state._core.link_events import EMPTY_METADATA, Event, SetResult, SetsMade
 from bridged_state._core.link_session import LinkSession, LinkSet
 from bridged_state._wire.messages import LinkUp, Message
 from plain_server import PlainServer
@@ -32,7 +32,7 @@ def set_one(
     expected_version: int = 0,
 ) -> int:
     """Formed and pushed; its number."""
-    one = session.form(LinkSet(identifier, value, value_type, expected_version), source, metadata)
+    one = session.form(identifier, value, value_type, expected_version, source, metadata)
     session.push((one,))
     return one.sequence
 
@@ -68,7 +68,18 @@ def exchange(session: LinkSession, server: PlainServer) -> List[Event]:
 
 
 def results(events: List[Event]) -> Dict[int, Any]:
-    return {one.sequence: one.error or one.version for one in events if isinstance(one, SetResult)}
+    return {one.sequence: one.error or one.version for one in one_by_one(events) if isinstance(one, SetResult)}
+
+
+def one_by_one(events: List[Event]) -> List[Event]:
+    """With a result for each set."""
+    told: List[Event] = []
+    for event in events:
+        if isinstance(event, SetsMade):
+            told += [SetResult(sequence, version, None) for sequence, version in zip(event.sequences, event.versions)]
+        else:
+            told.append(event)
+    return told
 
 
 def announce(down: Message, handle: int, feed: int, name: str, version: int = 1, kind: int = 1, type: str = "float") -> None:

@@ -63,9 +63,11 @@ class TestBrokenFrames:
             session.handle_message(broken_frames()[name])
 
     def test_a_refusal_without_a_reason_and_versions_that_are_none(self) -> None:
-        for versions in ([0.0], [float("nan")], [float("inf")], [-1.0], [1e300]):
+        nan = float("nan")
+        for versions in ([0.0], [nan], [float("inf")], [-1.0], [1e300], [1.0, nan], [nan, 1.0], [1.0, 0.0], [2.0, -1.0]):
             session = welcomed()
             set_one(session, "x", 1)
+            set_one(session, "x", 2)
             sent(session)
             with pytest.raises(ProtocolError):
                 session.handle_message(LinkDown(set_versions=versions).SerializeToString())

@@ -361,7 +361,7 @@ class TestSets:
         assert sum(len(message.set_kinds) for message in sent(session)) == 8_192
         down = LinkDown()
         down.set_versions.extend([1.0] * 8_192)
-        assert len(session.handle_message(down.SerializeToString())) == 8_192
+        assert len(results(session.handle_message(down.SerializeToString()))) == 8_192
         assert sum(len(message.set_kinds) for message in sent(session)) == 10_000 - 8_192
 
     def test_identifiers_begin_anew_when_there_are_too_many(self, monkeypatch: pytest.MonkeyPatch) -> None:

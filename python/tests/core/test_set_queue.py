@@ -2,10 +2,11 @@
 
 from typing import List
 
-from bridged_state._core.link_events import Event, SetResult
+from bridged_state._core.link_events import Event
 from bridged_state._core.link_row import FORM_INTEGER
 from bridged_state._core.set_queue import QueuedSet, SetColumns, SetQueue
 from bridged_state._wire.messages import LinkDown, LinkUp, Message
+from link_helpers import results
 
 
 def _queue(count: int) -> SetQueue:
@@ -24,7 +25,7 @@ def _said(queue: SetQueue) -> Message:
 def _answered(queue: SetQueue, *versions: int) -> List[int]:
     events: List[Event] = []
     queue.handle_outcomes(LinkDown(set_versions=versions), events)
-    return [event.sequence for event in events if isinstance(event, SetResult)]
+    return list(results(events))
 
 
 def test_what_nobody_asks_for_is_withdrawn_by_the_hello_and_its_number_is_no_others() -> None:
@@ -37,7 +38,7 @@ def test_what_nobody_asks_for_is_withdrawn_by_the_hello_and_its_number_is_no_oth
     events: List[Event] = []
     queue.handle_welcome(True, 0, 0, events)
     # Whatever waits until it is over may go on.
-    assert [event.sequence for event in events if isinstance(event, SetResult)] == [1]
+    assert list(results(events)) == [1]
     said = _said(queue)
     assert (said.set_sequence, said.sets_answered, list(said.set_integers)) == (2, 1, [2])
     assert _answered(queue, 7) == [2]
