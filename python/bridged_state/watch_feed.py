@@ -5,13 +5,14 @@ Closed: what still comes is passed over.
 """
 
 import logging
-import time
+from time import monotonic as monotonic_s
+from time import time as now_s
 from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ._core.condition import NO_VALUE, predicate_of
 from ._core.condition_text import condition_text
 from ._core.epoch_text import in_generation_of, is_same_life, is_same_lineage, parse_epoch
-from ._core.link_events import CHANGE, INITIAL, RESYNC, Update
+from ._core.link_events import CHANGE, INITIAL, RESYNC, LinkedVariable, UndecodedValue, Update
 from ._core.link_events import DELETED as KIND_DELETED
 from ._core.link_session import FromRevision, FromVersions, Resume
 from ._core.plain_function import ENDS_THE_PROGRAM, was_awaitable
@@ -61,7 +62,7 @@ class FeedRequest(NamedTuple):
 class VariableFeed:
     """One variable of a watch."""
 
-    __slots__ = ("identifiers", "tracker", "is_gone", "last", "shown", "filtered", "missed", "name")
+    __slots__ = ("identifiers", "tracker", "is_gone", "last", "shown", "filtered", "missed", "name", "next_version", "linked")
 
     def __init__(self, identifier: str) -> None:
         # Those of the watch that mean it.
@@ -75,6 +76,10 @@ class VariableFeed:
         self.filtered = 0
         self.missed = 0
         self.name = ""
+        # A change to this version, of the variable and the epoch that are known, needs no look at anything else; 0 = look at each.
+        self.next_version = 0
+        # By what its last update came that was looked at; it knows this one while `next_version` holds for it.
+        self.linked: Optional[LinkedVariable] = None
 
 
 class WatchFeed:
@@ -99,14 +104,15 @@ class WatchFeed:
         self._delivered = 0
         self._variables: Dict[str, VariableFeed] = {identifier: VariableFeed(identifier) for identifier in identifiers}
         self._by_id: Dict[str, VariableFeed] = {}
+        self._is_atomic = options.atomic
         group_of = _group_of if options.atomic else None
-        self._ring: UpdateRing[RingEntry] = UpdateRing(options.buffer_limit, options.overflow, group_of)
+        self._ring: UpdateRing[Update] = UpdateRing(options.buffer_limit, options.overflow, group_of)
         self._limit = RateLimit(options.debounce_ms, options.throttle_ms, options.max_wait_ms, options.conflate)
         # Of an atomic group that is not whole: nothing has moved for it yet, so that a break forgets it and the server says it again.
         self._group: List[Tuple[Update, str]] = []
         self._group_number = 0
         self._is_limited = self._limit.is_limited
-        # Nothing is asked of an update but whether it is the next one.
+        # Of an update nothing is asked but whether it is the next one.
         self._is_plain = not self._is_limited and options.filter_fn is None and options.condition is None
         self._meets = None if options.condition is None else predicate_of(options.condition)
         self._is_asked_there = False
@@ -173,6 +179,7 @@ class WatchFeed:
     def handle_registered(self, epoch: str, is_asked_there: bool = False) -> None:
         if self.is_over:
             return
+        self._look_at_all()
         self._epoch = epoch
         self._is_asked_there = is_asked_there and self.condition is not None
         if self.has_been_live:
@@ -199,11 +206,13 @@ class WatchFeed:
 
     def handle_epoch(self, epoch: str) -> None:
         """The epoch is another from here on; in the same life, all that was told is kept in it."""
+        self._look_at_all()
         self._epoch = epoch
         if self.is_synced:
             self._continue_in_epoch()
 
     def _continue_in_epoch(self) -> None:
+        self._look_at_all()
         for variable in self._distinct():
             variable.tracker.continue_in(self._epoch)
 
@@ -219,6 +228,7 @@ class WatchFeed:
     def handle_break(self, state: str) -> None:
         """What carried it is gone."""
         self.is_synced = False
+        self._look_at_all()
         self._group.clear()
         if not self.is_over:
             self._become(state)
@@ -263,9 +273,13 @@ class WatchFeed:
         """`epoch`: the one that the update says, '' when it says none."""
         if self.is_over:
             return
+        if not self._is_atomic:
+            variable: Optional[VariableFeed] = update.variable.state
+            if variable is not None and update.version == variable.next_version and self._takes(variable, update):
+                return
         if epoch and epoch != self._epoch and _is_news_of(self._epoch, epoch):
             self.handle_epoch(in_generation_of(self._epoch, epoch))
-        if self.options.atomic:
+        if self._is_atomic:
             self._group.append((update, epoch))
             if update.more:
                 return
@@ -287,39 +301,56 @@ class WatchFeed:
                 return
         if variable.is_gone:
             return
-        tracker = variable.tracker
-        if (
-            update.kind == CHANGE
-            and self._is_plain
-            and self.on_value is None
-            and update.version == tracker.version + 1
-            and variable.last is not NO_VALUE
-            and tracker.variable_id == update.variable.id
-            and tracker.epoch == (epoch or self._epoch)
-            and not (variable.filtered or variable.missed or update.missed or update.has_before)
-        ):
-            # What nearly all are: the next version of a known variable, for a watch that leaves nothing out.
-            try:
-                value = update.value
-            except BridgeError as cause:
-                self._handle_unreadable(cause)
-                return
-            tracker.version = update.version
-            tracker.is_resync = False
-            variable.last = value
-            self._received += 1
-            update.received_at = time.time() * 1000.0
-            entry = RingEntry(variable, value, update)
-            entry.group = self._group_number
-            self._push(entry)
-            return
         try:
             if update.kind == KIND_DELETED:
                 self._handle_deleted(variable, update)
-            else:
+            elif (
+                update.version != variable.next_version
+                or variable.tracker.variable_id != update.variable.id
+                or epoch not in ("", self._epoch)
+                or not self._takes(variable, update)
+            ):
                 self._handle_version(variable, update, epoch)
+                self._look_ahead(variable, update)
         except BridgeError as cause:
             self._handle_unreadable(cause)
+
+    def _takes(self, variable: VariableFeed, update: Update) -> bool:
+        """What nearly all are: the next version of a known variable, for a watch that leaves nothing out. False: not that simple."""
+        value = update.raw
+        if update.kind != CHANGE or update.missed or update.has_before or type(value) is UndecodedValue:
+            return False
+        version = variable.tracker.version = update.version
+        variable.next_version = version + 1
+        variable.last = value
+        self._received += 1
+        update.received_at = now_s() * 1000.0
+        update.key = variable
+        update.group = self._group_number
+        self._push(update)
+        return True
+
+    def _look_ahead(self, variable: VariableFeed, update: Update) -> None:
+        """Whether the next version of it may be taken without a look."""
+        tracker = variable.tracker
+        is_simple = (
+            self._is_plain
+            and self.on_value is None
+            and variable.last is not NO_VALUE
+            and tracker.variable_id == update.variable.id
+            and tracker.epoch == self._epoch
+            and not (variable.filtered or variable.missed or variable.is_gone)
+        )
+        variable.next_version = tracker.version + 1 if is_simple else 0
+        if variable.linked is not None:
+            variable.linked.state = None
+        variable.linked = update.variable
+        update.variable.state = variable if is_simple else None
+
+    def _look_at_all(self) -> None:
+        """What was known of variables may not hold."""
+        for variable in self._variables.values():
+            variable.next_version = 0
 
     def _handle_unreadable(self, cause: BridgeError) -> None:
         self._counts["errors"] += 1
@@ -333,6 +364,7 @@ class WatchFeed:
         kept = version - variable.tracker.version
         if variable.is_gone or variable.tracker.version == 0 or kept <= 0:
             return
+        variable.next_version = 0
         variable.tracker.version = version
         variable.filtered += kept
         self._received += kept
@@ -353,10 +385,11 @@ class WatchFeed:
         if entry is None:
             return None
         variable: VariableFeed = entry.key
-        update: Update = entry.update
+        linked = entry.variable
         flags = entry.flags
         old = entry.old if flags & HAS_OLD else variable.shown
-        value = variable.shown = entry.value
+        # Read before it waited.
+        value = variable.shown = entry.raw
         self._delivered += 1
         # Its __init__ sets each field by a call, because it is frozen; this is the one place where thousands a second are made.
         taken: VariableUpdate = _NEW(VariableUpdate)
@@ -364,20 +397,20 @@ class WatchFeed:
             taken,
             "__dict__",
             {
-                "variable_id": update.variable.id,
-                "variable_name": update.variable.name or variable.name,
+                "variable_id": linked.id,
+                "variable_name": linked.name or variable.name,
                 "value": value,
                 "old_value": None if old is NO_VALUE else old,
-                "version": update.version,
+                "version": entry.version,
                 "missed": entry.missed,
                 "is_initial": flags & FLAG_INITIAL != 0,
                 "resync": flags & FLAG_RESYNC != 0,
-                "deleted": (update.reason or "deleted") if flags & DELETED else None,
-                "source": update.source,
-                "timestamp": update.timestamp,
-                "metadata": update.metadata,
-                "revision": update.revision,
-                "received_at": update.received_at,
+                "deleted": (entry.reason or "deleted") if flags & DELETED else None,
+                "source": entry.source,
+                "timestamp": entry.timestamp,
+                "metadata": entry.metadata,
+                "revision": entry.revision,
+                "received_at": entry.received_at,
             },
         )
         return taken
@@ -461,7 +494,7 @@ class WatchFeed:
             variable.filtered += 1
             self._counts["filtered"] += 1
             return
-        self._offer(self._entry(variable, update, update.version, value, old, flags))
+        self._offer(self._entry(variable, update, update.version, old, flags))
 
     def _lets_through(self, variable: VariableFeed, old: Any, value: Any, update: Update) -> bool:
         if self._meets is not None and not self._meets(old, value):
@@ -485,7 +518,7 @@ class WatchFeed:
                     timestamp=update.timestamp,
                     metadata=update.metadata,
                     revision=update.revision,
-                    received_at=time.time() * 1000.0,
+                    received_at=now_s() * 1000.0,
                 ),
             )
             if said is not True and said is not False and was_awaitable(said):
@@ -539,9 +572,10 @@ class WatchFeed:
         variable.filtered += kept
         variable.missed += skipped - kept
         variable.is_gone = True
+        variable.next_version = 0
         self._by_id.pop(update.variable.id, None)
         old = update.before if update.has_before else variable.last
-        entry = self._entry(variable, update, version, None, old, DELETED)
+        entry = self._entry(variable, update, version, old, DELETED)
         if self._is_limited:
             held = self._limit.take(variable)
             if held is not None:
@@ -554,25 +588,24 @@ class WatchFeed:
         elif all(one.is_gone for one in self._variables.values()):
             self.handle_nothing_left()
 
-    def _entry(
-        self, variable: VariableFeed, update: Update, version: int, value: Any, old: Any, flags: int
-    ) -> RingEntry:
+    def _entry(self, variable: VariableFeed, update: Update, version: int, old: Any, flags: int) -> Update:
+        """The update as it waits."""
+        update.key = variable
         update.version = version
-        update.received_at = time.time() * 1000.0
-        missed, filtered = variable.missed, variable.filtered
-        entry = RingEntry(variable, value, update, missed=missed, filtered=filtered, flags=flags, group=self._group_number)
-        if variable.filtered:
-            entry.old = old
-            entry.flags |= HAS_OLD
+        update.received_at = now_s() * 1000.0
+        update.missed, update.filtered = variable.missed, variable.filtered
+        update.flags = flags | HAS_OLD if variable.filtered else flags
+        update.old = old
+        update.group = self._group_number
         variable.missed = 0
         variable.filtered = 0
-        return entry
+        return update
 
-    def _offer(self, entry: RingEntry) -> None:
+    def _offer(self, entry: Update) -> None:
         if not self._is_limited or entry.flags & FLAG_INITIAL:
             self._push(entry)
             return
-        now_ms = time.monotonic() * 1000.0
+        now_ms = monotonic_s() * 1000.0
         replaced = self._limit.offer(entry, now_ms)
         if replaced == GO:
             self._push(entry)
@@ -588,8 +621,12 @@ class WatchFeed:
                 self._push(entry)
 
     def _push(self, entry: RingEntry) -> None:
-        if self._ring.push(entry):
-            self.wake()
+        ring = self._ring
+        was_empty = ring.size == 0
+        if ring.push(entry):  # type: ignore[arg-type]
+            # Who waits has found it empty.
+            if was_empty:
+                self.wake()
             return
         self.handle_failure(
             BufferOverflowError(
@@ -621,7 +658,7 @@ _NEW = object.__new__
 _SET = object.__setattr__
 
 
-def _group_of(entry: RingEntry) -> int:
+def _group_of(entry: Update) -> int:
     return entry.group
 
 

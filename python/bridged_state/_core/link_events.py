@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
 from ..errors import BridgeError, InvalidTypeError
 from ..types import VARIABLE_TYPES
 from .link_row import FORM_DOUBLE, FORM_FALSE, FORM_INTEGER, FORM_TEXT, FORM_TRUE
+from .update_ring import RingEntry
 from .value_codec import EncodedValue, decode_value, normalize_value
 
 CHANGE = "change"
@@ -80,11 +81,14 @@ class UndecodedValue:
         self.plain = plain
 
 
-class Update:
-    """One row: a change, an initial value, a resync or a deletion."""
+class Update(RingEntry):
+    """
+    One row: a change, an initial value, a resync or a deletion. It is what waits in the ring of its watch too, so that an update is one object on its
+    way: whoever takes it fills in `key`, `flags` and what else an entry has.
+    """
 
     __slots__ = (
-        "variable", "kind", "version", "_value", "missed", "revision", "timestamp",
+        "variable", "kind", "version", "raw", "revision", "timestamp",
         "source", "metadata", "more", "reason", "has_before", "_before", "received_at",
     )  # fmt: skip
 
@@ -105,21 +109,27 @@ class Update:
         self.variable = variable
         self.kind = kind
         self.version = version
-        self._value = value
+        # The value, or an UndecodedValue of it until somebody has asked for `value`.
+        self.raw = value
         self.revision = revision
         # Milliseconds since 1970, the server's clock.
         self.timestamp = timestamp
         self.source = source
+        # As the server says it; of what waits, all that its watch has missed right before it.
         self.missed = missed
+        self.filtered = 0
+        self.flags = 0
+        self.group = 0
         # One of its own: users may write into it.
         self.metadata: Mapping[str, str] = {} if metadata is None else metadata
         # Others follow before the watch is of one revision of the session again.
         self.more = more
         self.reason = reason
         self.has_before = False
-        self._before: Any = None
-        # Milliseconds since 1970, this process's clock; said by whoever takes it.
-        self.received_at = 0.0
+        # Left out, as `old`, where nobody reads it: `_before`, and `received_at`, which whoever takes it says: milliseconds since 1970, this
+        # process's clock.
+        self._before: Any
+        self.received_at: float
 
     @property
     def feed(self) -> int:
@@ -144,9 +154,9 @@ class Update:
     @property
     def value(self) -> Any:
         """None of a deletion. Raises InvalidValueError or InvalidTypeError where it is not of its variable's type."""
-        value = self._value
+        value = self.raw
         if type(value) is UndecodedValue:
-            value = self._value = self._decoded(value)
+            value = self.raw = self._decoded(value)
         return value
 
     @property

@@ -42,6 +42,7 @@ from .link_row import (
     HAS_MOMENT,
     HAS_MORE,
     HAS_SOURCE,
+    ROW_CHANGE,
     ROW_DELETED,
     ROW_ENDED,
     ROW_HEARTBEAT,
@@ -98,6 +99,10 @@ class LinkReader:
         kinds = message.kinds[:]
         if not kinds:
             return
+        form = _PLAIN_FORMS.get(kinds[0], 0)
+        if form and _PLAIN_KINDS[form].issuperset(kinds):
+            self._read_changes(message, kinds, form, events)
+            return
         handles = self._handles
         rare = _RareColumns(message)
         targets = column(message.targets)
@@ -148,6 +153,41 @@ class LinkReader:
             if not variable.fits >> form & 1:
                 value = misfit(value)
             append(Update(variable, _KINDS[row], version, value, revision, timestamp, source))
+
+    def _read_changes(self, message: Message, kinds: List[int], form: int, events: List[Event]) -> None:
+        """Changes with a value in one column, and nothing rare: what nearly all messages are. As the rows of `_read_rows`, in one loop."""
+        targets, version_steps = message.targets[:], message.version_steps[:]
+        values = (message.doubles if form == FORM_DOUBLE else message.integers if form == FORM_INTEGER else message.texts)[:]
+        timestamps, revisions = column(message.timestamps), column(message.revisions)
+        revision_steps: Optional[Next] = None
+        sources: Optional[Next] = None
+        if min(len(targets), len(version_steps), len(values)) < len(kinds):
+            raise cut()
+        handles = self._handles
+        timestamp = 0.0
+        revision = 0
+        source = ""
+        fits = 1 << form
+        append = events.append
+        for kind, target, step, value in zip(kinds, targets, version_steps, values):
+            if kind & HAS_MOMENT:
+                timestamp = timestamps()
+                revision = whole(revisions())
+            else:
+                if revision_steps is None:
+                    revision_steps = column(message.revision_steps)
+                revision += revision_steps()
+            if kind & HAS_SOURCE:
+                if sources is None:
+                    sources = column(message.sources)
+                source = sources()
+            variable = handles.get(target)
+            if variable is None or variable.linked.is_over:
+                continue
+            version = variable.version = variable.version + step
+            if not variable.fits & fits:
+                value = misfit(value)
+            append(Update(variable, CHANGE, version, value, revision, timestamp, source))
 
     def _other_row(self, row: int, feed: int, rare: "_RareColumns") -> Optional[Event]:
         if row == ROW_ENDED:
@@ -310,3 +350,9 @@ def cut() -> ProtocolError:
 _KINDS = (CHANGE, INITIAL, RESYNC, DELETED)
 _HAS_RARE = HAS_MORE | HAS_MISSED | HAS_METADATA | HAS_ANNOUNCEMENT | HAS_BEFORE
 _HEARTBEAT = Heartbeat()
+# By form: the kinds of changes with a value of it that have nothing rare; and the form of each such kind.
+_PLAIN_KINDS = {
+    form: frozenset(ROW_CHANGE | form << FORM_SHIFT | moment | source for moment in (0, HAS_MOMENT) for source in (0, HAS_SOURCE))
+    for form in (FORM_DOUBLE, FORM_INTEGER, FORM_TEXT)
+}
+_PLAIN_FORMS = {kind: form for form, kinds in _PLAIN_KINDS.items() for kind in kinds}

@@ -30,13 +30,12 @@ OVERFLOWS = ("conflate", "drop-oldest", "error")
 class RingEntry:
     """An update that waits. Entries of one key replace each other."""
 
-    __slots__ = ("key", "value", "old", "missed", "filtered", "flags", "group", "update")
+    __slots__ = ("key", "value", "old", "missed", "filtered", "flags", "group")
 
     def __init__(
         self,
         key: Any,
         value: Any,
-        update: Any = None,
         *,
         missed: int = 0,
         filtered: int = 0,
@@ -55,8 +54,6 @@ class RingEntry:
         self.flags = flags
         # Which atomic group of its queue it belongs to.
         self.group = group
-        # Whatever the owner needs of it.
-        self.update = update
 
 
 T = TypeVar("T", bound=RingEntry)
@@ -74,8 +71,8 @@ class UpdateRing(Generic[T]):
         self._overflow = overflow
         self._group_of = group_of
         self._queue: Deque[T] = deque()
-        # Entries that somebody will get; the queue also holds superseded ones.
-        self._size = 0
+        # Entries that somebody will get; the queue also holds superseded ones. The ring's to write.
+        self.size = 0
         # Each key's newest entry; kept only from the first conflation until the ring is empty.
         self._newest: Optional[Dict[Any, T]] = None
         # What was dropped and its key's next entry has to tell.
@@ -84,12 +81,12 @@ class UpdateRing(Generic[T]):
         self.missed_total = 0
 
     def __len__(self) -> int:
-        return self._size
+        return self.size
 
     @property
     def is_idle(self) -> bool:
         """Nothing waits, and nothing that was left out has still to be told: the next update may go past the ring."""
-        return self._size == 0 and not self._dropped
+        return self.size == 0 and not self._dropped
 
     def missed_waiting(self) -> int:
         """Updates left out that the waiting ones, or the next of their keys, have still to tell. Looks at each: for statistics."""
@@ -103,11 +100,11 @@ class UpdateRing(Generic[T]):
 
     def push(self, entry: T) -> bool:
         """False only when it is full and overflow is `error`: then nothing was taken in."""
-        if self._size < self._limit and self._newest is None:
+        if self.size < self._limit and self._newest is None:
             self._queue.append(entry)
-            self._size += 1
+            self.size += 1
             return True
-        if self._size >= self._limit:
+        if self.size >= self._limit:
             if self._overflow == "error":
                 if not self._continues_group(entry):
                     return False
@@ -129,12 +126,12 @@ class UpdateRing(Generic[T]):
             entry = queue.popleft()
             if entry.flags & SUPERSEDED:
                 continue
-            self._size -= 1
+            self.size -= 1
             newest = self._newest
             if newest is not None:
                 if newest.get(entry.key) is entry:
                     del newest[entry.key]
-                if self._size == 0:
+                if self.size == 0:
                     self._newest = None
             if self._dropped:
                 dropped = self._dropped.pop(entry.key, None)
@@ -152,23 +149,23 @@ class UpdateRing(Generic[T]):
         """Takes out what nobody wants any more, and forgets what was to be told of it."""
         entries = [entry for entry in self._queue if not entry.flags & SUPERSEDED]
         self._queue = deque(entry for entry in entries if not is_unwanted(entry))
-        self._size = len(self._queue)
+        self.size = len(self._queue)
         if self._newest is not None:
             kept = {id(entry) for entry in self._queue}
             self._newest = {key: entry for key, entry in self._newest.items() if id(entry) in kept}
         self._dropped = {key: entry for key, entry in self._dropped.items() if not is_unwanted(entry)}
-        if self._size == 0:
+        if self.size == 0:
             self._newest = None
 
     def clear(self) -> None:
         self._queue.clear()
-        self._size = 0
+        self.size = 0
         self._newest = None
         self._dropped = {}
 
     def _append(self, entry: T) -> None:
         self._queue.append(entry)
-        self._size += 1
+        self.size += 1
 
     def _conflate_all(self) -> None:
         """First time over the limit: one pass leaves the newest of each variable, and from here each push replaces its elder."""
@@ -190,10 +187,10 @@ class UpdateRing(Generic[T]):
             self.missed_total += absorb(entry, elder)
             # Replaced at its own place, the newer one would overtake other variables' revisions: it goes to the end.
             elder.flags |= SUPERSEDED
-            self._size -= 1
+            self.size -= 1
         self._append(entry)
         newest[entry.key] = entry
-        if len(self._queue) > 2 * max(self._limit, self._size):
+        if len(self._queue) > 2 * max(self._limit, self.size):
             self._queue = deque(one for one in self._queue if not one.flags & SUPERSEDED)
 
     def _drop_oldest_group(self, incoming: T) -> None:
@@ -224,7 +221,7 @@ class UpdateRing(Generic[T]):
     def _drop_at(self, place: int) -> None:
         oldest = self._queue[place]
         del self._queue[place]
-        self._size -= 1
+        self.size -= 1
         earlier = self._dropped.get(oldest.key)
         if earlier is not None:
             absorb(oldest, earlier)
