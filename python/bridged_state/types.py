@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 VARIABLE_TYPES: Tuple[str, ...] = (
     "float",
@@ -28,13 +28,28 @@ class Embedding(List[float]):
     dtype: str
     """`float32` or `float64`."""
 
-    def __init__(self, numbers: Sequence[float] = (), dtype: str = "float64") -> None:
+    def __new__(cls, numbers: Iterable[float] = (), dtype: str = "float64") -> "Embedding":
+        if cls is Embedding and dtype == "float32":
+            return super().__new__(_Float32Embedding)
+        return super().__new__(cls)
+
+    def __init__(self, numbers: Iterable[float] = (), dtype: str = "float64") -> None:
         super().__init__(numbers)
         self.dtype = dtype
 
     def numpy(self) -> Any:
         """A numpy array of its dtype. Raises ImportError where there is no numpy."""
         return import_module("numpy").array(self, dtype=self.dtype)
+
+
+class _Float32Embedding(Embedding):
+    """What `dataclasses.asdict` copies says nothing but its numbers: here its dtype is that of its class."""
+
+    def __init__(self, numbers: Iterable[float] = (), dtype: str = "float32") -> None:
+        super().__init__(numbers, dtype)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return Embedding, (list(self), self.dtype)
 
 
 class Tensor(Dict[str, Any]):
@@ -46,7 +61,16 @@ class Tensor(Dict[str, Any]):
     dtype: str
     """`float32` or `float64`."""
 
-    def __init__(self, shape: Sequence[int], data: Sequence[float], dtype: str = "float64") -> None:
+    def __new__(cls, shape: Iterable[Any] = (), data: Optional[Sequence[float]] = None, dtype: str = "float64") -> "Tensor":
+        if cls is Tensor and dtype == "float32":
+            return super().__new__(_Float32Tensor)
+        return super().__new__(cls)
+
+    def __init__(self, shape: Iterable[Any], data: Optional[Sequence[float]] = None, dtype: str = "float64") -> None:
+        """Its shape and its numbers; or, as a dict is made, both in one mapping, or as its items."""
+        if data is None:
+            both = dict(shape)
+            shape, data = both["shape"], both["data"]
         super().__init__(shape=list(shape), data=data if isinstance(data, list) else list(data))
         self.dtype = dtype
 
@@ -64,6 +88,16 @@ class Tensor(Dict[str, Any]):
     def numpy(self) -> Any:
         """A numpy array of its dtype and shape. Raises ImportError where there is no numpy."""
         return import_module("numpy").array(self.data, dtype=self.dtype).reshape(self.shape)
+
+
+class _Float32Tensor(Tensor):
+    """As `_Float32Embedding`."""
+
+    def __init__(self, shape: Iterable[Any], data: Optional[Sequence[float]] = None, dtype: str = "float32") -> None:
+        super().__init__(shape, data, dtype)
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return Tensor, (self.shape, self.data, self.dtype)
 
 
 @dataclass(frozen=True)

@@ -71,9 +71,9 @@ class Watch(AsyncIterator[VariableUpdate]):
         """Until everything up to the registration has come, also into its buffer; anew after each break. Raises as `ready`."""
         await self._until(lambda: self._feed.is_synced)
 
-    def __aiter__(self) -> AsyncIterator[VariableUpdate]:
+    def __aiter__(self) -> "UpdateLoop":
         self._begin_loop()
-        return _Loop(self)
+        return UpdateLoop(self)
 
     def _begin_loop(self) -> None:
         if self._is_looped:
@@ -86,13 +86,13 @@ class Watch(AsyncIterator[VariableUpdate]):
     def __anext__(self) -> Coroutine[Any, Any, VariableUpdate]:
         return self._next()
 
-    def batches(self) -> AsyncIterator[List[VariableUpdate]]:
+    def batches(self) -> "UpdateBatches":
         """
         A loop over lists instead: at least one update, and all that wait. `async for updates in session.watch_variables(names, atomic=True).batches():`
-        gets an atomic batch in one list.
+        gets an atomic batch in one list. It has `aclose()`, for `contextlib.aclosing`.
         """
         self._begin_loop()
-        return _Batches(self)
+        return UpdateBatches(self)
 
     async def __aenter__(self) -> "Watch":
         await self.ready()
@@ -184,7 +184,7 @@ class Watch(AsyncIterator[VariableUpdate]):
                 self._waker.others.pop(future, None)
 
 
-class _Loop(AsyncIterator[VariableUpdate]):
+class UpdateLoop(AsyncIterator[VariableUpdate]):
     """Held by the loop, and by a step while that runs: when both let go of it, the watch is over."""
 
     __slots__ = ("_watch",)
@@ -192,7 +192,7 @@ class _Loop(AsyncIterator[VariableUpdate]):
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
 
-    def __aiter__(self) -> AsyncIterator[VariableUpdate]:
+    def __aiter__(self) -> "UpdateLoop":
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, VariableUpdate]:
@@ -208,16 +208,16 @@ class _Loop(AsyncIterator[VariableUpdate]):
             _remove_soon(watch._connection, watch._feed)
 
 
-class _Batches(AsyncIterator[List[VariableUpdate]]):
-    """Held by the loop alone, as `_Loop`."""
+class UpdateBatches(AsyncIterator[List[VariableUpdate]]):
+    """Held by the loop alone, as `UpdateLoop`."""
 
     __slots__ = ("_watch", "_loop")
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._loop = _Loop(watch)
+        self._loop = UpdateLoop(watch)
 
-    def __aiter__(self) -> AsyncIterator[List[VariableUpdate]]:
+    def __aiter__(self) -> "UpdateBatches":
         return self
 
     def __anext__(self) -> Coroutine[Any, Any, List[VariableUpdate]]:

@@ -1,9 +1,29 @@
 """A user's program, for `mypy --strict`: what the pages show has types, and nothing has to be silenced. It is checked and never run."""
 
 import asyncio
-from typing import Dict, Mapping
+from typing import Awaitable, Dict, Generic, Mapping, Protocol, TypeVar
 
 from bridged_state import SessionContext, VariableUpdate, combine, group, reactive, sync, watch_for_condition
+
+
+class Closable(Protocol):
+    def aclose(self) -> Awaitable[object]: ...
+
+
+T = TypeVar("T", bound=Closable)
+
+
+class Closing(Generic[T]):
+    """Typed as `contextlib.aclosing`, which Python has from 3.10 on."""
+
+    def __init__(self, thing: T) -> None:
+        self.thing = thing
+
+    async def __aenter__(self) -> T:
+        return self.thing
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.thing.aclose()
 
 
 async def watches(session: SessionContext, names: Mapping[str, float]) -> VariableUpdate:
@@ -13,6 +33,11 @@ async def watches(session: SessionContext, names: Mapping[str, float]) -> Variab
         print(update.version + 1)
     async for updates in session.watch_variables({"a", "b"}, atomic=True).batches():
         print(updates[0].version + 1)
+    async with Closing(session.watch_variables(["a"]).batches()) as batches:
+        async for updates in batches:
+            print(updates[0].version + 1)
+    async with Closing(session.watch_variable("a").__aiter__()) as loop:
+        print((await loop.__anext__()).version + 1)
     async with session.watch_pattern("room/*", filter_fn=lambda update: update.value > 3) as watch:
         waiting: "asyncio.Task[VariableUpdate]" = asyncio.create_task(watch.__anext__())
         await waiting

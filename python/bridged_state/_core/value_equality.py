@@ -14,7 +14,9 @@ def values_equal(a: Any, b: Any) -> bool:
     if isinstance(a, str) or isinstance(b, str) or isinstance(a, OpaqueBinary):
         return bool(a == b)
     if isinstance(a, (Embedding, Tensor)) or isinstance(b, (Embedding, Tensor)):
-        return type(a) is type(b) and _elements_equal(a, b)
+        # Those of one dtype are of a class of their own.
+        of_one_type = Embedding if isinstance(a, Embedding) else Tensor
+        return isinstance(a, of_one_type) and isinstance(b, of_one_type) and _elements_equal(a, b)
     return _elements_equal(a, b)
 
 
