@@ -1,7 +1,7 @@
 /**
  * Bounded queue of one watch's updates, in order. Path: port line -> [ring] -> port line; also the iterator's buffer, and what waits on the main thread.
  * Full: overflow decides; what is left out is counted in the `missed` of the variable's next one. Never grows past its limit, or one entry a variable
- * where that is more; with `drop-oldest` its limit and one entry a variable. Closed: the owner drops it.
+ * where that is more; with `drop-oldest` its limit and one entry a variable, with `error` beside what its variables begin with. Closed: the owner drops it.
  *
  * Invariant: whoever takes until the ring is empty knows of each variable which of its lives the ring was told of, and whether that is over. So no
  * overflow leaves out an entry that says a lineage or a deletion, unless a newer one of its key says it instead: a watch that goes on elsewhere, as
@@ -39,6 +39,8 @@ export class UpdateRing<T extends RingEntry> {
   /** What was dropped and its key's next entry of the queue has to tell: it is newer than what is spared of the key. */
   #dropped: Map<unknown, T> | undefined;
   #missedTotal = 0;
+  /** Of these entries those that are where a variable begins, with `error`: nobody is slow because of them, so they take no room. */
+  #begun = 0;
 
   /**
    * `limit`: entries kept, 1 to 1,048,576. `groupOf`: neighbours of one group are dropped together or not at all, so that the limit is
@@ -95,7 +97,7 @@ export class UpdateRing<T extends RingEntry> {
     if (this.#size >= this.#limit) {
       switch (this.#overflow) {
         case 'error':
-          if (!this.#continuesGroup(entry)) return false;
+          if (this.#size - this.#begun >= this.#limit && isChange(entry) && !this.#continuesGroup(entry)) return false;
           this.#append(entry);
           return true;
         case 'drop-oldest':
@@ -120,6 +122,7 @@ export class UpdateRing<T extends RingEntry> {
     for (let entry = this.#queue.shift(); entry !== undefined; entry = this.#queue.shift()) {
       if ((entry.flags & SUPERSEDED) !== 0) continue;
       this.#size -= 1;
+      if (this.#begun > 0 && !isChange(entry)) this.#begun -= 1;
       if (this.#newest !== undefined) {
         if (this.#newest.get(entry.key) === entry) this.#newest.delete(entry.key);
         if (this.#size === 0) this.#newest = undefined;
@@ -151,14 +154,14 @@ export class UpdateRing<T extends RingEntry> {
     const entries = this.#queue.toArray();
     this.#queue.clear();
     this.#size = 0;
+    this.#begun = 0;
     for (const entry of entries) {
       if ((entry.flags & SUPERSEDED) !== 0) continue;
       if (isUnwanted(entry)) {
         if (this.#newest?.get(entry.key) === entry) this.#newest.delete(entry.key);
         continue;
       }
-      this.#queue.push(entry);
-      this.#size += 1;
+      this.#append(entry);
     }
     for (const [key, dropped] of this.#dropped ?? []) if (isUnwanted(dropped)) this.#dropped?.delete(key);
     this.#spared?.removeWhere(isUnwanted);
@@ -182,6 +185,7 @@ export class UpdateRing<T extends RingEntry> {
     this.#queue.clear();
     this.#spared?.clear();
     this.#size = 0;
+    this.#begun = 0;
     this.#newest = undefined;
     this.#dropped = undefined;
   }
@@ -189,6 +193,7 @@ export class UpdateRing<T extends RingEntry> {
   #append(entry: T): void {
     this.#queue.push(entry);
     this.#size += 1;
+    if (this.#overflow === 'error' && !isChange(entry)) this.#begun += 1;
   }
 
   /** First time over the limit: one pass leaves the newest of each variable, and from here each push replaces its elder. */

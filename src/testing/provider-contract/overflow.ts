@@ -1,7 +1,7 @@
 /** More updates than a watch may buffer: bounded, and nothing is lost silently. */
 import assert from 'node:assert/strict';
 import { BufferOverflowError } from '../../shared/errors.js';
-import { until } from '../within.js';
+import { until, within } from '../within.js';
 import type { ContractTest, Promised } from './contract-test.js';
 import { infoOf } from './recording.js';
 
@@ -63,6 +63,39 @@ export function describeOverflow(promise: Promised): void {
     assert.equal(states.at(-1), 'failed');
     assert.deepEqual(await provider.listWatchers(), []);
   });
+
+  for (const overflow of ['error', 'drop-oldest', 'conflate'] as const) {
+    promise(
+      `a watch of more variables than its buffer holds begins with each of them, with '${overflow}'`,
+      async (contract) => {
+        const { provider } = contract;
+        const names = Array.from({ length: 40 }, (_, n) => `v${n}`);
+        await contract.floats(Object.fromEntries(names.map((name) => [name, 0])));
+        for (const includeInitial of [true, false]) {
+          // Nothing of it passes its buffer by.
+          const options = { overflow, bufferLimit: 8, includeInitial, priority: 'background' } as const;
+          const one = await contract.record(names, options);
+          const turns = await contract.recordBatches(names, options);
+          const loop = provider.watch(names, options);
+          await loop.ready;
+          await provider.setVariable('v39', includeInitial ? 1 : 2);
+          for (const { calls, errors } of [one, turns]) {
+            await until(
+              () => calls.at(-1)?.identifier === 'v39' && calls.at(-1)?.metadata.initial === false,
+              'the change',
+            );
+            assert.deepEqual(errors, []);
+            const initial = calls.filter(({ metadata }) => metadata.initial).map(({ identifier }) => identifier);
+            assert.deepEqual(initial.sort(), includeInitial ? [...names].sort() : []);
+            assert.ok(calls.every(({ metadata }) => metadata.missed === 0));
+          }
+          const first = await within(loop.next(), 'the first change of the loop');
+          assert.equal(first.value.metadata.initial, includeInitial);
+          await loop.return?.();
+        }
+      },
+    );
+  }
 
   promise('a watch whose buffer never filled missed nothing', async (contract) => {
     const { provider } = contract;
