@@ -79,23 +79,23 @@ export class Context implements StateProvider {
     initial: VariableInput,
     options?: RegisterOptions,
   ): Promise<string> {
-    return (await this.#settled()).registerVariable(name, type, initial, options);
+    return (this.#idle ?? (await this.#settled())).registerVariable(name, type, initial, options);
   }
 
   async getVariable(identifier: string): Promise<VariableValue> {
-    return (await this.#settled()).getVariable(identifier);
+    return (this.#idle ?? (await this.#settled())).getVariable(identifier);
   }
 
   async getVariables(identifiers: Identifiers): Promise<Map<string, VariableValue>> {
-    return (await this.#settled()).getVariables(identifiers);
+    return (this.#idle ?? (await this.#settled())).getVariables(identifiers);
   }
 
   async getVariableInfo(identifier: string): Promise<VariableInfo> {
-    return (await this.#settled()).getVariableInfo(identifier);
+    return (this.#idle ?? (await this.#settled())).getVariableInfo(identifier);
   }
 
   async listVariables(pattern?: string): Promise<VariableInfo[]> {
-    return (await this.#settled()).listVariables(pattern);
+    return (this.#idle ?? (await this.#settled())).listVariables(pattern);
   }
 
   async setVariable(identifier: string, value: VariableInput, options?: SetOptions): Promise<number> {
@@ -114,7 +114,7 @@ export class Context implements StateProvider {
   }
 
   async history(identifier: string, options?: { readonly limit?: number }): Promise<HistoryEntry[]> {
-    return (await this.#settled()).history(identifier, options);
+    return (this.#idle ?? (await this.#settled())).history(identifier, options);
   }
 
   async rollback(identifier: string, version: number): Promise<number> {
@@ -146,26 +146,34 @@ export class Context implements StateProvider {
 
   async listWatchers(): Promise<WatcherInfo[]> {
     await this.#moved();
+    if (this.#closing !== undefined) return [];
     const infos = await this.#provider.listWatchers();
     const refs = new Map(this.#watches.all().map((watch) => [watch.currentRef, watch.ref]));
     return infos.map((info) => ({ ...info, ref: refs.get(info.ref) ?? info.ref }));
   }
 
   async exportState(): Promise<ExportedState> {
-    return (await this.#settled()).exportState();
+    return (this.#idle ?? (await this.#settled())).exportState();
   }
 
   async importState(exported: ExportedState): Promise<void> {
-    return (await this.#settled()).importState(exported);
+    return (this.#idle ?? (await this.#settled())).importState(exported);
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#moved().then(() => this.#provider.close());
+    this.#closing ??= this.#close();
     return this.#closing;
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#moved();
+    // Calls that waited for the move have begun then: they were made before.
+    await new Promise((resolve) => setImmediate(resolve));
+    await this.#provider.close();
   }
 
   async #watch(
@@ -198,7 +206,7 @@ export class Context implements StateProvider {
     return watch;
   }
 
-  /** The provider when nothing has to be waited for: what a watcher sets is then set within its call, and told in a later turn. */
+  /** The provider when nothing has to be waited for: calls are made in their order, and what a watcher sets within its call, to be told in a later turn. */
   get #idle(): LocalState | BridgedState | undefined {
     return this.#closing !== undefined || this.#moving !== undefined ? undefined : this.#provider;
   }

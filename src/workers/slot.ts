@@ -32,6 +32,8 @@ interface Bridge {
   readonly connection: Connection;
   readonly calls: UnaryCalls;
   readonly changes: Changes;
+  /** Under way. */
+  readonly reads: Set<Promise<void>>;
 }
 
 export class Slot {
@@ -119,7 +121,7 @@ export class Slot {
     );
     const calls = new UnaryCalls(connection, config.sessionId);
     const changes = new Changes(connection, calls, config.limits.queuedSets, this.#deadlines);
-    this.#bridges.set(number, { connection, calls, changes });
+    this.#bridges.set(number, { connection, calls, changes, reads: new Set() });
     try {
       const { epoch } = await connection.open(isRecovery);
       return { epoch, transport: connection.transport };
@@ -139,7 +141,7 @@ export class Slot {
     }
     // What was asked for is answered; nothing is tried again.
     bridge.connection.drain();
-    await bridge.changes.whenTold();
+    await Promise.all([bridge.changes.whenTold(), ...bridge.reads]);
     await bridge.connection.close();
   }
 
@@ -174,7 +176,12 @@ export class Slot {
       void this.#answer(id, Promise.reject(new ClosedError('the state was closed: open another')));
       return;
     }
-    void this.#answer(id, changesState(call) ? bridge.changes.make(call) : bridge.calls.read(call));
+    if (changesState(call)) {
+      void this.#answer(id, bridge.changes.make(call));
+      return;
+    }
+    const reading = this.#answer(id, bridge.calls.read(call)).finally(() => bridge.reads.delete(reading));
+    bridge.reads.add(reading);
   }
 
   #sets(command: SetsCommand): void {

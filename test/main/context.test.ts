@@ -140,6 +140,29 @@ describe('a move that fails', () => {
 });
 
 describe('a context', () => {
+  test('that is closed while it moves has made what was called before', async () => {
+    const context = await contextWithFan();
+    const options = newOptions();
+    const moving = context.ensureBridged(options);
+    const calls = [
+      context.registerVariable('lamp', 'integer', 1),
+      context.setVariable('fan', 2),
+      context.updateVariables({ fan: 3, lamp: 2 }, { atomic: true }),
+      context.getVariable('fan'),
+    ];
+
+    const closing = context.close();
+
+    const outcomes = await within(Promise.allSettled([moving, ...calls]), 'the answers');
+    assert.deepEqual(
+      outcomes.flatMap((outcome) => (outcome.status === 'rejected' ? [String(outcome.reason)] : [])),
+      [],
+    );
+    await within(closing, 'the end');
+    await using other = await BridgedState.open(options);
+    assert.deepEqual([await other.getVariable('fan'), await other.getVariable('lamp')], [3, 2]);
+  });
+
   test('that is closed neither moves nor answers', async () => {
     const context = await contextWithFan();
 

@@ -67,6 +67,29 @@ export function describeLifecycle(promise: Promised): void {
     }
   });
 
+  promise('calls that were made before it is closed are answered, in their order', async (contract) => {
+    const { provider } = contract;
+    await contract.floats({ x: 0 });
+    const calls = {
+      register: provider.registerVariable('y', 'integer', 1),
+      set: provider.setVariable('y', 2),
+      update: provider.updateVariables({ x: 1, y: 3 }, { atomic: true }),
+      get: provider.getVariable('x'),
+      list: provider.listVariables('x'),
+      history: provider.history('x'),
+      rollback: provider.rollback('y', 1),
+      delete: provider.deleteVariable('y'),
+    };
+    const closing = provider.close();
+    const outcomes = await within(Promise.allSettled(Object.values(calls)), 'an answer to each');
+    await within(closing, 'the end of the provider');
+    const refused = outcomes.flatMap((outcome, place) =>
+      outcome.status === 'rejected' ? [`${Object.keys(calls)[place]}: ${outcome.reason}`] : [],
+    );
+    assert.deepEqual(refused, []);
+    assert.deepEqual([await calls.set, await calls.rollback], [2, 4]);
+  });
+
   promise('after closing, and from the call on, no watch is listed', async (contract) => {
     const { provider } = contract;
     await contract.floats({ x: 0 });
