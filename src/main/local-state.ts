@@ -196,6 +196,7 @@ export class LocalState implements StateProvider {
     const setter: Setter = { source: this.#source, custom: NO_SETTER.custom };
     const result = this.#open().rollback(identifier, version, setter, systemClock.nowMs());
     if (result.change !== undefined) this.watches.handleChange(result.change);
+    this.#renew(identifier);
     return result.version;
   }
 
@@ -311,7 +312,7 @@ export class LocalState implements StateProvider {
     this.#expiries.delete(change.variable);
   }
 
-  /** A set, also of an equal value, begins a variable's time to live anew. */
+  /** A set, also of an equal value, and a rollback begin a variable's time to live anew. */
   #renew(identifier: string): void {
     const variable = this.#table.find(identifier);
     if (variable === undefined || variable.ttlMs === 0) return;
