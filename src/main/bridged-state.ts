@@ -5,6 +5,7 @@
 import { Deadlines } from '../shared/deadlines.js';
 import {
   AlreadyExistsError,
+  aboutVariable,
   ClosedError,
   errorFromWire,
   InvalidOptionsError,
@@ -184,10 +185,13 @@ export class BridgedState implements StateProvider, SlotBridge {
   ): Promise<string> {
     checkName(name);
     const subject = `variable "${name}"`;
-    const given = readRegisterOptions(options, subject);
-    const input = copyInput(initial, subject);
-    const checkedType = parseVariableType(type);
-    const constraints = constraintsToJson(parseConstraints(checkedType, given.constraints, subject));
+    const { given, input, checkedType, constraints } = aboutOne(name, () => {
+      const read = readRegisterOptions(options, subject);
+      const copied = copyInput(initial, subject);
+      const known = parseVariableType(type);
+      const text = constraintsToJson(parseConstraints(known, read.constraints, subject));
+      return { given: read, input: copied, checkedType: known, constraints: text };
+    });
     return this.#register(name, checkedType, input, constraints, given, 1);
   }
 
@@ -214,11 +218,7 @@ export class BridgedState implements StateProvider, SlotBridge {
 
   async setVariable(identifier: string, value: VariableInput, options?: SetOptions): Promise<number> {
     checkIdentifier(identifier);
-    const input = copyInput(value, `variable "${identifier}"`);
-    const given = readSetOptions(options, `set of "${identifier}"`);
-    const expectedVersion = checkExpectedVersionOption(given.expectedVersion, identifier);
-    const metadata = copyMetadata(given.metadata, `set of "${identifier}"`);
-    const source = given.source ?? this.#options.source;
+    const { input, expectedVersion, metadata, source } = this.#setOf(identifier, value, options);
     if (isForLink(input)) {
       if (this.#closing !== undefined) throw closedState();
       return this.#callSlot.set(this.bridge, identifier, input, source, metadata, expectedVersion);
@@ -392,6 +392,19 @@ export class BridgedState implements StateProvider, SlotBridge {
 
   // --- inside
 
+  /** @throws BridgeError that names the variable */
+  #setOf(identifier: string, value: VariableInput, options: SetOptions | undefined) {
+    try {
+      const input = copyInput(value, `variable "${identifier}"`);
+      const given = readSetOptions(options, `set of "${identifier}"`);
+      const expectedVersion = checkExpectedVersionOption(given.expectedVersion, identifier);
+      const metadata = copyMetadata(given.metadata, `set of "${identifier}"`);
+      return { input, expectedVersion, metadata, source: given.source ?? this.#options.source };
+    } catch (error) {
+      throw aboutVariable(error, identifier);
+    }
+  }
+
   async #bringNew(
     variable: ExportedVariable,
     registered: Map<string, number>,
@@ -490,6 +503,15 @@ function configOf(options: StateOptions): BridgeConfig {
     keepalive: { timeMs: keepalive.timeMs, timeoutMs: keepalive.timeoutMs },
     limits,
   };
+}
+
+/** What is refused is about this variable. */
+function aboutOne<T>(identifier: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw aboutVariable(error, identifier);
+  }
 }
 
 /** Asks a provider, takes anything else for what one exported. */

@@ -4,7 +4,7 @@
  */
 
 import { Deadlines } from '../shared/deadlines.js';
-import { ClosedError } from '../shared/errors.js';
+import { aboutVariable, ClosedError } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { AnyWatchOptionsInput, BatchWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
 import { parseLocalOptions } from '../shared/options.js';
@@ -14,7 +14,7 @@ import { DEFAULT_HISTORY_LIMITS } from '../shared/state/history.js';
 import type { Setter } from '../shared/state/operation.js';
 import { NO_SETTER } from '../shared/state/operation.js';
 import type { Change, Variable } from '../shared/state/variable.js';
-import { VariableTable } from '../shared/state/variable-table.js';
+import { type SetResult, VariableTable } from '../shared/state/variable-table.js';
 import { randomId, systemClock } from '../shared/system-clock.js';
 import type { Deadline } from '../shared/timer-wheel.js';
 import { checkName } from '../shared/values/identifier.js';
@@ -116,7 +116,11 @@ export class LocalState implements StateProvider {
     options: RegisterOptions = {},
   ): Promise<string> {
     checkName(name);
-    return this.#register(name, type, initial, readRegisterOptions(options, `variable "${name}"`), 1);
+    try {
+      return this.#register(name, type, initial, readRegisterOptions(options, `variable "${name}"`), 1);
+    } catch (error) {
+      throw aboutVariable(error, name);
+    }
   }
 
   async getVariable(identifier: string): Promise<VariableValue> {
@@ -144,12 +148,7 @@ export class LocalState implements StateProvider {
 
   async setVariable(identifier: string, value: VariableInput, options?: SetOptions): Promise<number> {
     checkIdentifier(identifier);
-    const input = copyInput(value, `variable "${identifier}"`);
-    const given = readSetOptions(options, `set of "${identifier}"`);
-    const expected = checkExpectedVersionOption(given.expectedVersion, identifier);
-    const assignment = { identifier, input, expectedVersion: expected === 0 ? undefined : expected };
-    const setter = this.#setter(given, `set of "${identifier}"`);
-    const { version, change } = this.#open().set(assignment, setter, systemClock.nowMs());
+    const { version, change } = this.#set(identifier, value, options);
     if (change !== undefined) this.watches.handleChange(change);
     this.#renew(identifier);
     const turn = this.watches.turnIfBusy();
@@ -193,8 +192,7 @@ export class LocalState implements StateProvider {
   async rollback(identifier: string, version: number): Promise<number> {
     checkIdentifier(identifier);
     checkVersion(version, identifier);
-    const setter: Setter = { source: this.#source, custom: NO_SETTER.custom };
-    const result = this.#open().rollback(identifier, version, setter, systemClock.nowMs());
+    const result = this.#rollBack(identifier, version);
     if (result.change !== undefined) this.watches.handleChange(result.change);
     this.#renew(identifier);
     return result.version;
@@ -272,6 +270,29 @@ export class LocalState implements StateProvider {
   #require(identifier: string): Variable {
     checkIdentifier(identifier);
     return this.#open().require(identifier);
+  }
+
+  /** @throws BridgeError that names it */
+  #set(identifier: string, value: VariableInput, options: SetOptions | undefined): SetResult {
+    try {
+      const input = copyInput(value, `variable "${identifier}"`);
+      const given = readSetOptions(options, `set of "${identifier}"`);
+      const expected = checkExpectedVersionOption(given.expectedVersion, identifier);
+      const assignment = { identifier, input, expectedVersion: expected === 0 ? undefined : expected };
+      return this.#open().set(assignment, this.#setter(given, `set of "${identifier}"`), systemClock.nowMs());
+    } catch (error) {
+      throw aboutVariable(error, identifier);
+    }
+  }
+
+  /** @throws BridgeError that names it */
+  #rollBack(identifier: string, version: number): SetResult {
+    const setter: Setter = { source: this.#source, custom: NO_SETTER.custom };
+    try {
+      return this.#open().rollback(identifier, version, setter, systemClock.nowMs());
+    } catch (error) {
+      throw aboutVariable(error, identifier);
+    }
   }
 
   #setter(options: SetOptions | UpdateOptions | undefined, subject: string): Setter {

@@ -29,6 +29,13 @@ export class BridgeError extends Error {
   }
 }
 
+/** The error, which is about this variable unless it says about which: for refusals that were made where only the value was known. */
+export function aboutVariable(error: unknown, identifier: string): unknown {
+  if (error instanceof BridgeError && !(error instanceof ClosedError) && error.details.identifiers === undefined)
+    (error as { details: ErrorDetails }).details = { ...error.details, identifiers: [identifier] };
+  return error;
+}
+
 /** A name of 0 or more than 256 characters, or with control characters. */
 export class InvalidNameError extends BridgeError {
   constructor(message: string, options?: ErrorOptionsWithDetails) {

@@ -1,11 +1,52 @@
 /** What a watcher, a filter or a callback throws is told and counted, and the stream goes on. */
 import assert from 'node:assert/strict';
-import { WatcherError } from '../../shared/errors.js';
+import { BridgeError, WatcherError } from '../../shared/errors.js';
 import { until } from '../within.js';
 import type { Promised } from './contract-test.js';
 import { infoOf, valuesOf } from './recording.js';
 
 export function describeErrors(promise: Promised): void {
+  promise(
+    'the error of a call about one variable names it in its details, by the identifier given',
+    async (contract) => {
+      const { provider } = contract;
+      const id = await provider.registerVariable('low', 'float', 1, { constraints: { max: 5 } });
+      const calls: Readonly<Record<string, readonly [identifier: string, call: () => Promise<unknown>]>> = {
+        'a value of another type': ['low', () => provider.setVariable('low', 'x')],
+        'a value of another type, by id': [id, () => provider.setVariable(id, 'x')],
+        'a value of no type': ['low', () => provider.setVariable('low', new Date(0) as never)],
+        'a value that is refused': ['low', () => provider.setVariable('low', 6)],
+        'another version': ['low', () => provider.setVariable('low', 2, { expectedVersion: 9 })],
+        'a version that is not there': ['low', () => provider.rollback('low', 9)],
+        'a variable that is there': ['low', () => provider.registerVariable('low', 'float', 1)],
+        'a first value of another type': ['new', () => provider.registerVariable('new', 'float', 'x')],
+        'a first value that is refused': [
+          'new',
+          () => provider.registerVariable('new', 'float', 6, { constraints: { max: 5 } }),
+        ],
+        'a constraint that is none': [
+          'new',
+          () => provider.registerVariable('new', 'float', 1, { constraints: { max: 'x' } as never }),
+        ],
+        'none to read': ['nobody', () => provider.getVariable('nobody')],
+        'none to look up': ['nobody', () => provider.getVariableInfo('nobody')],
+        'none to set': ['nobody', () => provider.setVariable('nobody', 1)],
+        'none to delete': ['nobody', () => provider.deleteVariable('nobody')],
+        'none to have a history': ['nobody', () => provider.history('nobody')],
+      };
+      const found: Record<string, unknown> = {};
+      for (const [what, [, call]] of Object.entries(calls)) {
+        const error = await call().then(String, (reason: BridgeError) => reason);
+        assert.ok(error instanceof BridgeError, `${what}: ${String(error)}`);
+        found[what] = error.details.identifiers;
+      }
+      assert.deepEqual(
+        found,
+        Object.fromEntries(Object.entries(calls).map(([what, [identifier]]) => [what, [identifier]])),
+      );
+    },
+  );
+
   for (const [what, fail] of [
     [
       'throws',

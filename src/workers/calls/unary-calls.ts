@@ -3,6 +3,7 @@
  * Values are encoded by the variable's declared type, which is learned once and kept; a value that does not fit is refused here, before it travels.
  */
 import {
+  aboutVariable,
   BatchRefusedError,
   BridgeError,
   errorFromWire,
@@ -107,10 +108,7 @@ export class UnaryCalls implements NameSource {
   async #register(call: Extract<Call, { name: 'register' }>, change: Change): Promise<string> {
     const type = parseVariableType(call.type);
     const subject = `variable "${call.variable}"`;
-    const initial = valueToWire(type, normalizeValue(type, fromPortValue(call.initial), subject));
-    // The fields have 64 bits: what is no whole number would travel as another.
-    checkTtlMs(call.ttlMs, subject);
-    checkFirstVersion(call.firstVersion, subject);
+    const initial = firstValueOf(call, type, subject);
     const { response, errorCode } = await this.#connection.call(
       'RegisterVariable',
       {
@@ -422,10 +420,14 @@ export class UnaryCalls implements NameSource {
       const type = known ?? (await this.#typeOf(identifier));
       return valueToWire(type, normalizeValue(type, value, subject));
     } catch (error) {
-      if (known === undefined || !(error instanceof InvalidValueError)) throw error;
-      this.#known.delete(identifier);
-      const type = await this.#typeOf(identifier);
+      if (known === undefined || !(error instanceof InvalidValueError)) throw aboutVariable(error, identifier);
+    }
+    this.#known.delete(identifier);
+    const type = await this.#typeOf(identifier);
+    try {
       return valueToWire(type, normalizeValue(type, value, subject));
+    } catch (error) {
+      throw aboutVariable(error, identifier);
     }
   }
 
@@ -499,6 +501,18 @@ function batchResult(versions: [string, number][], refused: [string, BridgeError
 /** What the arguments caused, as against what happened on the way. */
 function isRefusal(error: BridgeError): boolean {
   return error instanceof InvalidValueError || error instanceof VariablesNotFoundError;
+}
+
+/** @throws BridgeError that names the variable */
+function firstValueOf(call: Extract<Call, { name: 'register' }>, type: VariableType, subject: string): WireValue {
+  try {
+    // The fields have 64 bits: what is no whole number would travel as another.
+    checkTtlMs(call.ttlMs, subject);
+    checkFirstVersion(call.firstVersion, subject);
+    return valueToWire(type, normalizeValue(type, fromPortValue(call.initial), subject));
+  } catch (error) {
+    throw aboutVariable(error, call.variable);
+  }
 }
 
 function refusalsOf({ errors, errorCodes }: ResponseOf<'SetVariables'>): [string, BridgeError][] {
