@@ -18,6 +18,8 @@ interface ClientsPlan {
 
 let states: BridgedState[] = [];
 let watchesInAll = 0;
+/** Watches that have lost their server since they were live. */
+let away = 0;
 /** Watches that are live, and when the last one became it. */
 let live = 0;
 let liveAtUs = 0;
@@ -41,12 +43,12 @@ const calls = {
       await Promise.all((byOneCall ? [names] : names.map((name) => [name])).map((some) => watchSome(state, some)));
     }
   },
-  /** Resolves when all are live and have a value of the server that was started again, with the moments, us; or with what is lacking. */
-  back: async ({ deadlineMs }: { deadlineMs: number }) => {
+  /** Resolves when all are live again, and have a value of the server that was started again where it `resyncs`, with the moments, us; or with what is lacking. */
+  back: async ({ deadlineMs, resyncs }: { deadlineMs: number; resyncs: boolean }) => {
     const deadlineUs = nowUs() + deadlineMs * 1_000;
-    while ((resynced < watchesInAll || live < watchesInAll) && nowUs() < deadlineUs) await pause(20);
-    const lacking = watchesInAll - Math.min(resynced, live);
-    return { liveAtUs, resyncedAtUs, lacking, firstError };
+    const lacking = () => watchesInAll - Math.min(away, live, resyncs ? resynced : watchesInAll);
+    while (lacking() > 0 && nowUs() < deadlineUs) await pause(20);
+    return { liveAtUs, resyncedAtUs, lacking: lacking(), firstError };
   },
   close: async (_: null) => {
     await Promise.all(states.map((state) => state.close()));
@@ -60,6 +62,7 @@ answerParent(calls);
 
 async function watchSome(state: BridgedState, names: readonly string[]): Promise<void> {
   let isLive = false;
+  let wasAway = false;
   const waiting = new Set(names);
   await state.watchVariables(
     names,
@@ -74,6 +77,10 @@ async function watchSome(state: BridgedState, names: readonly string[]): Promise
         isLive = !isLive;
         live += isLive ? names.length : -names.length;
         if (isLive) liveAtUs = nowUs();
+        else if (!wasAway) {
+          wasAway = true;
+          away += names.length;
+        }
       },
       onError: (error) => {
         firstError ??= String(error);

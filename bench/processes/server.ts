@@ -1,6 +1,6 @@
 /** The bridge server of a measurement, alone in its process. */
 import { channel as diagnosticsChannel } from 'node:diagnostics_channel';
-import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
+import { type Engine, LocalEngine, RedisEngine, SqliteJournal, startBridgeServer } from '../../src/server/index.js';
 import { answerParent } from './child-link.js';
 import { nowUs } from './monotonic-clock.js';
 import type { Interval, Memory, ServerUsage } from './usage.js';
@@ -11,13 +11,14 @@ export interface OpenWatches {
   readonly observers: number;
 }
 
-// argv: port, and the Redis that it shares with others, where there is one.
-const [port = '0', redis] = process.argv.slice(2);
+// argv: port, and what keeps its state: the Redis that it shares with others, or sqlite:DIR; nothing does without.
+const [port = '0', keeper] = process.argv.slice(2);
+const SQLITE = 'sqlite:';
 // One client holds here what the defaults allow many together: they are for servers that strangers reach.
 const channel = diagnosticsChannel('net.server.socket');
 const server = await startBridgeServer({
   port: Number(port),
-  ...(redis === undefined ? {} : { engine: new RedisEngine(redis) }),
+  ...(keeper === undefined ? {} : { engine: engineOf(keeper) }),
   maxStreams: 1_000_000,
   maxConnectionBytes: 2 ** 40,
   maxSessionBytes: 2 ** 40,
@@ -58,3 +59,8 @@ const calls = {
 export type ServerCalls = typeof calls;
 
 answerParent(calls);
+
+function engineOf(where: string): Engine {
+  if (!where.startsWith(SQLITE)) return new RedisEngine(where);
+  return new LocalEngine(new SqliteJournal(where.slice(SQLITE.length)));
+}

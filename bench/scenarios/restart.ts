@@ -1,8 +1,10 @@
 /**
- * A server with a hundred clients is killed and started again without its state: how long from the moment at which it listens until every
- * watch is registered again, and until each has a value of the new server.
+ * A server with a hundred clients is killed and started again: how long from the moment at which it listens until every watch is registered again. With its
+ * state, kept in SQLite, and without it: then another service registers the variables anew, and it also counts until each watch has a value of the new server.
  */
-
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import type { BenchOptions, BenchTransport } from '../bench-options.js';
 import { BenchProcess, deadlineForMs } from '../processes/bench-process.js';
 import type { ClientsCalls } from '../processes/clients.js';
@@ -28,7 +30,12 @@ export const restart: Scenario = {
         // 100,000 streams of one machine are more than it opens in minutes.
         .filter((transport) => transport === 'link' || clients * watches <= MAX_STREAMS)
         .flatMap((transport) =>
-          [false, true].map((byOneCall) => () => restartOnce(transport, byOneCall, clients, watches)),
+          HOW.map(
+            (how) => () =>
+              how.isKept
+                ? withFolder((folder) => restartOnce(transport, how.byOneCall, clients, watches, `sqlite:${folder}`))
+                : restartOnce(transport, how.byOneCall, clients, watches, undefined),
+          ),
         ),
     );
     return {
@@ -44,10 +51,13 @@ async function restartOnce(
   byOneCall: boolean,
   clients: number,
   watches: number,
+  keeper: string | undefined,
 ): Promise<Measured> {
+  const startServer = (port: number) =>
+    BenchProcess.start<ServerCalls>('server', [String(port), ...(keeper === undefined ? [] : [keeper])]);
   const owned: { close(): Promise<void> }[] = [];
   try {
-    const server = await BenchProcess.start<ServerCalls>('server');
+    const server = await startServer(0);
     owned.push(server);
     const port = await server.call('port', null);
     const place = {
@@ -76,21 +86,24 @@ async function restartOnce(
     const registrar = await BenchProcess.start<WriterCalls>('writer');
     owned.push(registrar);
     server.kill();
-    const again = await BenchProcess.start<ServerCalls>('server', [String(port)]);
+    const again = await startServer(port);
     owned.push(again);
     const listeningSinceUs = await again.call('listeningSinceUs', null);
-    await registrar.call('prepare', place);
-    const returns = await Promise.all(groups.map((group) => group.call('back', { deadlineMs: BACK_MS }, 2 * BACK_MS)));
+    const resyncs = keeper === undefined;
+    if (resyncs) await registrar.call('prepare', place);
+    const back = { deadlineMs: BACK_MS, resyncs };
+    const returns = await Promise.all(groups.map((group) => group.call('back', back, 2 * BACK_MS)));
     const connections = await again.call('connections', null);
     const latest = (moment: 'liveAtUs' | 'resyncedAtUs') => Math.max(...returns.map((back) => back[moment]));
     const lacking = returns.reduce((sum, back) => sum + back.lacking, 0);
     const row = rowOf({
       scenario: 'restart',
       transport: transportOf({ kind: transport, workers: 0, watchesAllByOneCall: byOneCall }),
+      case: resyncs ? 'state lost' : 'state kept',
       workers: 0,
       watches: clients * watches,
       back_ms: (latest('liveAtUs') - listeningSinceUs) / 1_000,
-      resynced_ms: (latest('resyncedAtUs') - listeningSinceUs) / 1_000,
+      ...(resyncs ? { resynced_ms: (latest('resyncedAtUs') - listeningSinceUs) / 1_000 } : {}),
       connections_per_client: (connections - WRITER_CONNECTIONS) / clients,
     });
     const why = returns.find(({ firstError }) => firstError !== undefined)?.firstError ?? 'none told an error';
@@ -104,6 +117,16 @@ async function restartOnce(
   }
 }
 
+async function withFolder<T>(use: (folder: string) => Promise<T>): Promise<T> {
+  const folder = mkdtempSync(join(tmpdir(), 'bridged-state-bench-'));
+  try {
+    return await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+const HOW = [true, false].flatMap((isKept) => [false, true].map((byOneCall) => ({ isKept, byOneCall })));
 const PROCESSES = 4;
 const MAX_STREAMS = 10_000;
 /** One that registers, one that sets. */
