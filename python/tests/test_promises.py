@@ -221,6 +221,26 @@ async def test_a_slow_loop_misses_exactly(server: Server, session_id: str, trans
 
 
 @asynchronous
+@pytest.mark.parametrize("overflow", ["conflate", "error"])
+async def test_a_watch_of_more_variables_than_its_buffer_holds_begins_with_each(
+    server: Server, session_id: str, transport: str, overflow: str
+) -> None:
+    async with SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
+        names = [f"v{number}" for number in range(40)]
+        for name in names:
+            await session.register_variable(name, "integer", 0)
+        watch = session.watch_variables(names, include_initial=True, buffer_limit=8, overflow=overflow)
+        await watch.ready()
+        await session.set_variable("v39", 1)
+        await until(lambda: watch.stats["received"] >= 41 or watch.state == "failed", "all of them")
+        seen = [await watch.__anext__() for _ in range(watch.stats["buffered"])]
+        assert sorted({one.variable_name for one in seen}) == sorted(names)
+        assert seen[-1].value == 1
+        assert all(one.missed == 0 for one in seen)
+        await watch.aclose()
+
+
+@asynchronous
 async def test_filters_conditions_and_rates(server: Server, session_id: str, transport: str) -> None:
     async with SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
         await session.register_variable("n", "float", 0.0)

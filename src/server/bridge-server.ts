@@ -39,6 +39,7 @@ import type { ServerContext } from './server-context.js';
 import type { BridgeServerOptions, ParsedServerOptions, ServerOptions } from './server-options.js';
 import { parseServerOptions } from './server-options.js';
 import { SessionStore } from './session-store.js';
+import { LinkWriters } from './watch/link-writers.js';
 import { WatchStreams } from './watch/watch-streams.js';
 import { within } from './within.js';
 import { WorkTurns } from './work-turns.js';
@@ -117,6 +118,7 @@ class RunningServer implements BridgeServer {
         timestampAt: (nowMs) => systemClock.wallAtMs(nowMs),
       }),
       observers,
+      linkWriters: new LinkWriters(),
       watchStreams: new WatchStreams(options.maxStreams, options.maxConnectionBytes),
       turns,
       lines: new ConnectionLines(),

@@ -8,6 +8,7 @@ import type { PatternThread } from './pattern-thread.js';
 import type { RequestBudget } from './request-budget.js';
 import type { ServerOptions } from './server-options.js';
 import type { SessionStore } from './session-store.js';
+import type { LinkWriters } from './watch/link-writers.js';
 import type { StreamCounters } from './watch/outbox.js';
 import type { WatchStreams } from './watch/watch-streams.js';
 import type { WorkTurns } from './work-turns.js';
@@ -29,6 +30,7 @@ export interface ServerContext {
   readonly store: SessionStore;
   readonly observers: ObserverManager;
   readonly watchStreams: WatchStreams;
+  readonly linkWriters: LinkWriters;
   readonly turns: WorkTurns;
   readonly lines: ConnectionLines;
   readonly patterns: PatternThread;

@@ -1,7 +1,7 @@
 """Bounded queue of one watch's updates, in order. Path: watch feed -> [ring] -> iterator.
 
 Full: overflow decides; what is left out is counted in the `missed` of the variable's next one. Never grows past its limit, or one entry a
-variable where that is more. Closed: the owner drops it.
+variable where that is more; with `error` its limit beside what its variables begin with. Closed: the owner drops it.
 """
 
 from collections import deque
@@ -73,6 +73,8 @@ class UpdateRing(Generic[T]):
         self._queue: Deque[T] = deque()
         # Entries that somebody will get; the queue also holds superseded ones. The ring's to write.
         self.size = 0
+        # Of these entries those that are where a variable begins, with `error`: nobody is slow because of them, so they take no room.
+        self._begun = 0
         # Each key's newest entry; kept only from the first conflation until the ring is empty.
         self._newest: Optional[Dict[Any, T]] = None
         # What was dropped and its key's next entry has to tell.
@@ -101,12 +103,12 @@ class UpdateRing(Generic[T]):
     def push(self, entry: T) -> bool:
         """False only when it is full and overflow is `error`: then nothing was taken in."""
         if self.size < self._limit and self._newest is None:
-            self._queue.append(entry)
-            self.size += 1
+            self._append(entry)
             return True
         if self.size >= self._limit:
             if self._overflow == "error":
-                if not self._continues_group(entry):
+                is_full = self.size - self._begun >= self._limit
+                if is_full and _is_change(entry) and not self._continues_group(entry):
                     return False
                 self._append(entry)
                 return True
@@ -127,6 +129,8 @@ class UpdateRing(Generic[T]):
             if entry.flags & SUPERSEDED:
                 continue
             self.size -= 1
+            if self._begun and not _is_change(entry):
+                self._begun -= 1
             newest = self._newest
             if newest is not None:
                 if newest.get(entry.key) is entry:
@@ -150,6 +154,8 @@ class UpdateRing(Generic[T]):
         entries = [entry for entry in self._queue if not entry.flags & SUPERSEDED]
         self._queue = deque(entry for entry in entries if not is_unwanted(entry))
         self.size = len(self._queue)
+        if self._begun:
+            self._begun = sum(not _is_change(entry) for entry in self._queue)
         if self._newest is not None:
             kept = {id(entry) for entry in self._queue}
             self._newest = {key: entry for key, entry in self._newest.items() if id(entry) in kept}
@@ -160,12 +166,15 @@ class UpdateRing(Generic[T]):
     def clear(self) -> None:
         self._queue.clear()
         self.size = 0
+        self._begun = 0
         self._newest = None
         self._dropped = {}
 
     def _append(self, entry: T) -> None:
         self._queue.append(entry)
         self.size += 1
+        if self._overflow == "error" and not _is_change(entry):
+            self._begun += 1
 
     def _conflate_all(self) -> None:
         """First time over the limit: one pass leaves the newest of each variable, and from here each push replaces its elder."""

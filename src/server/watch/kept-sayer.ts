@@ -71,7 +71,6 @@ export class KeptSayer implements KeptMarksOwner {
   }
 
   async #say(marks: readonly Mark[], work: Work): Promise<void> {
-    const { writer } = this.#link;
     for (const [place, mark] of marks.entries()) {
       if (!this.#link.isAllWritten()) {
         this.marks.putBack(marks.slice(place));
@@ -79,7 +78,7 @@ export class KeptSayer implements KeptMarksOwner {
       }
       const kept = this.marks.say(mark);
       if (kept !== undefined) {
-        writer.kept(kept.number, kept.id, kept.version);
+        this.#link.writer.kept(kept.number, kept.id, kept.version);
         this.#link.handleRows();
       }
       const rest = work.spend(1);
@@ -87,7 +86,7 @@ export class KeptSayer implements KeptMarksOwner {
     }
     this.#isDue = false;
     if (this.#question === 0) return;
-    writer.keptAnswer(this.#question);
+    this.#link.writer.keptAnswer(this.#question);
     this.#question = 0;
     this.#link.handleRows();
   }

@@ -28,8 +28,8 @@ import {
 } from '../../shared/wire/link-request.js';
 import { MESSAGE_BYTES } from '../../shared/wire/link-row.js';
 import { LinkSetRows, SetNames } from '../../shared/wire/link-set-rows.js';
-import type { SetsSoFar, Welcome } from '../../shared/wire/link-writer.js';
-import { encodeWelcome, LinkWriter } from '../../shared/wire/link-writer.js';
+import type { LinkWriter, SetsSoFar, Welcome } from '../../shared/wire/link-writer.js';
+import { encodeWelcome } from '../../shared/wire/link-writer.js';
 import type { PlacedOutcome, SetPlace } from '../engine/engine.js';
 import { checkSession } from '../handlers/admission.js';
 import { bridgeErrorOf, failureOf, wellFormed } from '../handlers/call-failure.js';
@@ -65,7 +65,6 @@ export class LinkCall
   dueAtMs = 0;
   wheelSlot = -1;
   wheelPlace = 0;
-  readonly writer = new LinkWriter();
   readonly handles = new LinkHandles();
   readonly #kept: KeptSayer;
   maxBytes: number;
@@ -105,6 +104,8 @@ export class LinkCall
   #flushTurn: NodeJS.Immediate | undefined;
   /** Instead of a turn, where a message went out less than the spacing ago. */
   #flushTimer: NodeJS.Timeout | undefined;
+  /** While there are rows for the next message. */
+  #writer: LinkWriter | undefined;
   /** Taken by the pace. */
   #message: Uint8Array | undefined;
   /** Read lately. */
@@ -139,6 +140,18 @@ export class LinkCall
 
   get session(): Session | undefined {
     return this.#session;
+  }
+
+  /** Of its next message: another one once that is taken. */
+  get writer(): LinkWriter {
+    this.#writer ??= this.#server.linkWriters.take();
+    return this.#writer;
+  }
+
+  #releaseWriter(): void {
+    if (this.#writer === undefined) return;
+    this.#server.linkWriters.giveBack(this.#writer);
+    this.#writer = undefined;
   }
 
   handleGeneration(): void {
@@ -458,7 +471,7 @@ export class LinkCall
   }
 
   handleRows(): void {
-    if (this.#isEnded) this.writer.clear();
+    if (this.#isEnded) this.#releaseWriter();
     else if (this.writer.size >= Math.min(MESSAGE_BYTES, this.maxBytes / 2)) this.flush();
     else if (this.#flushTurn === undefined && this.#flushTimer === undefined) this.#flushLater();
   }
@@ -483,9 +496,10 @@ export class LinkCall
     clearTimeout(this.#flushTimer);
     this.#flushTurn = undefined;
     this.#flushTimer = undefined;
-    if (this.#isEnded || this.writer.isEmpty) return;
+    if (this.#isEnded || this.#writer === undefined || this.#writer.isEmpty) return;
     this.#tellPosition();
-    this.#message = this.writer.take();
+    this.#message = this.#writer.take();
+    this.#releaseWriter();
     this.#pace.send(this.#server.clock.nowMs());
     if (this.dueAtMs > this.#pace.stuckAtMs) this.#server.deadlines.schedule(this, this.#pace.stuckAtMs);
   }
@@ -572,6 +586,7 @@ export class LinkCall
     this.#inbox.length = 0;
     void this.#endFeeds([...this.#feeds.values()]);
     this.#seekers.clear();
+    this.#releaseWriter();
     // What waits for room sees that it has ended.
     this.#askSeeker?.handleRoom(this.#server.clock.nowMs());
     this.#budget.forget(this);

@@ -27,6 +27,7 @@ import type { OutboxPace } from './outbox.js';
 
 /** What a feed needs of its link. */
 export interface FeedLink {
+  /** Not to be kept: a message that is taken takes it along. */
   readonly writer: LinkWriter;
   readonly handles: LinkHandles;
   readonly marks: KeptMarks;
@@ -177,7 +178,7 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
     shared: ValueBytes,
     before: (ValueBytes & { readonly value: VariableValue }) | undefined,
   ): void {
-    const { writer, maxBytes, largeBytes } = this.#link;
+    const { maxBytes, largeBytes } = this.#link;
     const type = sent.variable.type as VariableType;
     const value = row === ROW.DELETED ? undefined : current.value;
     let bytes = value === undefined ? 0 : payloadBytes(type, value, shared);
@@ -185,6 +186,7 @@ export class LinkFeed implements UpdateEncoder, OutboxPace, WatchCarrier, RoomSe
     if (current.custom !== EMPTY_METADATA) bytes += metadataBytes(current.custom);
     const isLarge = bytes > largeBytes;
     if (isLarge) this.#link.flush();
+    const { writer } = this.#link;
     const update = UPDATE;
     update.announcement = sent.handle < 0 ? this.#announce(sent) : undefined;
     update.row = row;
