@@ -6,9 +6,10 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Unio
 from ._core.condition import NO_VALUE, Condition, check_condition, meets
 from ._core.plain_function import ENDS_THE_PROGRAM, was_awaitable
 from .errors import BridgeError, ClosedError, DeadlineExceededError, InvalidArgumentError, VariablesNotFoundError
+from .option_values import check_timeout
 from .session import SessionContext
 from .types import VariableUpdate
-from .watch import check_timeout, read_name_list
+from .variable_names import read_name_list
 from .watch_reader import WatchReader, subject_of
 
 

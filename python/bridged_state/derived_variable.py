@@ -9,7 +9,7 @@ from .errors import InternalError, InvalidArgumentError
 from .reactive import ReactiveValue, check_function
 from .session import SessionContext
 from .types import VariableUpdate
-from .watch import read_name_list, read_names
+from .variable_names import read_name_list, read_names
 from .watch_reader import OnError
 
 # Of the metadata of a derived variable's set: how many derived variables were set one because of the other.

@@ -9,7 +9,7 @@ from ._core.plain_function import ENDS_THE_PROGRAM, was_awaitable
 from .errors import ClosedError, InvalidArgumentError
 from .session import SessionContext
 from .types import VariableUpdate
-from .watch import read_name_list, read_names
+from .variable_names import read_name_list, read_names
 from .watch_reader import OnError, Unsubscribe, WatchReader, subject_of
 
 

@@ -28,24 +28,24 @@ from .errors import (
     InvalidArgumentError,
     InvalidOptionsError,
 )
+from .option_values import MAX_PERIOD_MS, read_bool, read_callback, read_period, read_text, read_whole
 from .session_options import (
     DEFAULT_SOURCE,
     constraints_text,
     read_backoff,
-    read_bool,
     read_endpoints,
     read_session_metadata,
     read_source,
-    read_text,
     read_token,
     read_ttl,
     read_version,
-    read_whole,
 )
 from .tls_options import read_tls
 from .types import VariableInfo, VariableUpdate, VersionedValue
-from .watch import MAX_PERIOD_MS, Watch, check_identifier, read_callback, read_names, read_period, read_watch_options
-from .watch_feed import WatchFeed, WatchOptions
+from .variable_names import check_identifier, read_names
+from .watch import Watch
+from .watch_feed import WatchFeed
+from .watch_options import WatchOptions, read_watch_options
 from .wire_mapping import encoded, info_of, value_of
 
 logger = logging.getLogger("bridged_state")

@@ -9,9 +9,10 @@ from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 from ._core.backoff import BackoffOptions
 from ._core.describe_value import describe_value
-from ._core.metadata import check_text, copy_metadata
+from ._core.metadata import copy_metadata
 from ._core.value_codec import normalize_value
 from .errors import BridgeError, InvalidArgumentError, InvalidConstraintError, InvalidOptionsError, InvalidValueError
+from .option_values import read_text, read_whole
 
 
 def constraints_text(constraints: Optional[Mapping[str, Any]], name: str) -> str:
@@ -32,14 +33,6 @@ def read_session_metadata(metadata: Any) -> Dict[str, str]:
     try:
         return copy_metadata(metadata, "connect")
     except (InvalidArgumentError, InvalidValueError) as cause:
-        raise InvalidOptionsError(cause.message) from cause
-
-
-def read_text(name: str, value: Any) -> str:
-    """Of an option. Raises InvalidOptionsError for what no message can carry."""
-    try:
-        return check_text(value, name)
-    except InvalidArgumentError as cause:
         raise InvalidOptionsError(cause.message) from cause
 
 
@@ -65,13 +58,6 @@ def _as_argument(read: Callable[..., int], *given: Any) -> int:
         raise InvalidArgumentError(cause.message) from cause
 
 
-def read_bool(name: str, value: Any) -> bool:
-    """Raises InvalidOptionsError: 'no' would be true."""
-    if not isinstance(value, bool):
-        raise InvalidOptionsError(f"{name}: give True or False, not {describe_value(value)}")
-    return value
-
-
 def read_backoff(backoff: Any) -> BackoffOptions:
     """Raises InvalidOptionsError that names the part."""
     if backoff is None:
@@ -85,13 +71,6 @@ def read_backoff(backoff: Any) -> BackoffOptions:
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
             raise InvalidOptionsError(f"backoff.{name}: give a number from {low:g} to {high:.10g}, not {describe_value(value)}")
     return backoff
-
-
-def read_whole(name: str, value: Any, least: int, most: int = 2**53 - 1) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        to = "" if most == 2**53 - 1 else f" to {most}"
-        raise InvalidOptionsError(f"{name}: give a whole number from {least}{to}, not {describe_value(value)}")
-    return value
 
 
 def read_token(token: Any) -> Optional[str]:

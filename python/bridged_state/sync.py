@@ -15,10 +15,11 @@ from . import session as asynchronous
 from ._core.plain_function import ENDS_THE_PROGRAM
 from .end_tasks import end_tasks
 from .errors import ClosedError, DeadlineExceededError, InvalidArgumentError, WorkerError
-from .types import VariableInfo, VariableUpdate, VersionedValue
 from .grpc_process import FORKED
-from .watch import MAX_BUFFER_LIMIT, check_timeout
+from .option_values import check_timeout
+from .types import VariableInfo, VariableUpdate, VersionedValue
 from .watch import Watch as AsyncWatch
+from .watch_options import MAX_BUFFER_LIMIT
 
 T = TypeVar("T")
 

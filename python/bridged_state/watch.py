@@ -5,26 +5,14 @@ waits is bounded by `buffer_limit`, and `overflow` decides. Ended: what waits is
 """
 
 import asyncio
-import inspect
 from types import TracebackType
-from typing import Any, AsyncIterator, Callable, Coroutine, Dict, List, Mapping, NoReturn, Optional, Sequence, Tuple, Type
+from typing import Any, AsyncIterator, Callable, Coroutine, Dict, List, Mapping, NoReturn, Optional, Type
 
-from ._core.condition import check_condition
-from ._core.describe_value import describe_value
-from ._core.metadata import check_text
-from ._core.plain_function import is_asynchronous
-from ._core.update_ring import OVERFLOWS
 from .connection import Connection
-from .errors import BridgeError, ClosedError, InvalidArgumentError, InvalidOptionsError
+from .errors import ClosedError, InvalidArgumentError
 from .types import VariableUpdate
-from .watch_feed import WatchFeed, WatchOptions
-
-MAX_BUFFER_LIMIT = 1_048_576
-MAX_PERIOD_MS = 2**31 - 1
-MIN_STALE_MS = 300
-"""As in TypeScript: heartbeats come three times in it, at most every 100 ms."""
-MISSING = ("fail", "wait")
-
+from .watch_feed import WatchFeed
+from .watch_options import MAX_BUFFER_LIMIT
 
 class Watch(AsyncIterator[VariableUpdate]):
     """
@@ -272,138 +260,3 @@ def _remove_soon(connection: Connection, feed: WatchFeed) -> None:
     except RuntimeError:
         # Its loop has ended, and everything with it.
         return
-
-
-def read_names(names: Any, what: str, least: int = 1) -> Tuple[str, ...]:
-    """As `read_name_list`, each name once."""
-    return tuple(dict.fromkeys(read_name_list(names, what, least)))
-
-
-def read_name_list(names: Any, what: str, least: int = 1) -> Tuple[str, ...]:
-    """Raises InvalidArgumentError. One name stands for a list of it."""
-    if isinstance(names, str):
-        names = [names]
-    if isinstance(names, (bytes, Mapping)) or not hasattr(names, "__iter__"):
-        raise InvalidArgumentError(f"{what}: give a list of names, not {describe_value(names)}")
-    read = list(names)
-    if len(read) < least:
-        raise InvalidArgumentError(f"{what}: the list is empty: name at least one variable")
-    for name in read:
-        check_identifier(name, what)
-    return tuple(read)
-
-
-def check_identifier(name: Any, what: str) -> str:
-    if not isinstance(name, str):
-        raise InvalidArgumentError(f"{what}: give a variable's name or id as a str, not {describe_value(name)}")
-    if name == "":
-        raise InvalidArgumentError(f"{what}: the name is empty: give a variable's name or id")
-    return check_text(name, what)
-
-
-def read_watch_options(
-    *,
-    include_initial: Any = False,
-    filter_fn: Any = None,
-    condition: Any = None,
-    debounce_ms: Any = 0,
-    max_wait_ms: Any = 0,
-    throttle_ms: Any = 0,
-    conflate: Any = False,
-    missing: Any = "fail",
-    buffer_limit: Any = 1024,
-    overflow: Any = "conflate",
-    atomic: Any = False,
-    stale_after_ms: Any = 0,
-    on_error: Any = None,
-    on_state: Any = None,
-    on_synced: Any = None,
-    reconnect: Any = True,
-) -> WatchOptions:
-    """Raises InvalidOptionsError."""
-    if missing not in MISSING:
-        raise InvalidOptionsError(f"missing: give one of {', '.join(MISSING)}, not {describe_value(missing)}")
-    if overflow not in OVERFLOWS:
-        raise InvalidOptionsError(f"overflow: give one of {', '.join(OVERFLOWS)}, not {describe_value(overflow)}")
-    if isinstance(buffer_limit, bool) or not isinstance(buffer_limit, int) or not 1 <= buffer_limit <= MAX_BUFFER_LIMIT:
-        raise InvalidOptionsError(
-            f"buffer_limit: give a whole number from 1 to {MAX_BUFFER_LIMIT}, not {describe_value(buffer_limit)}"
-        )
-    stale_after = read_period("stale_after_ms", stale_after_ms)
-    if 0 < stale_after < MIN_STALE_MS:
-        raise InvalidOptionsError(
-            f"stale_after_ms: give 0 (never) or at least {MIN_STALE_MS}, not {describe_value(stale_after_ms)}"
-        )
-    return WatchOptions(
-        include_initial=_read_bool("include_initial", include_initial),
-        filter_fn=_read_filter(filter_fn),
-        condition=None if condition is None else check_condition(condition),
-        debounce_ms=read_period("debounce_ms", debounce_ms),
-        max_wait_ms=read_period("max_wait_ms", max_wait_ms),
-        throttle_ms=read_period("throttle_ms", throttle_ms),
-        conflate=_read_bool("conflate", conflate),
-        waits_for_missing=missing == "wait",
-        buffer_limit=buffer_limit,
-        overflow=overflow,
-        atomic=_read_bool("atomic", atomic),
-        stale_after_ms=stale_after,
-        on_error=read_callback("on_error", on_error, "one argument"),
-        on_state=read_callback("on_state", on_state, "one argument"),
-        on_synced=read_callback("on_synced", on_synced, "no argument"),
-        reconnect=_read_bool("reconnect", reconnect),
-    )
-
-
-def read_period(name: str, value: Any, least: float = 0) -> float:
-    """Milliseconds. Raises InvalidOptionsError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not least <= value <= MAX_PERIOD_MS:
-        raise InvalidOptionsError(f"{name}: give milliseconds from {least:g} to {MAX_PERIOD_MS}, not {describe_value(value)}")
-    return float(value)
-
-
-def check_timeout(timeout: Any) -> None:
-    """Seconds. Raises InvalidOptionsError."""
-    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not timeout > 0):
-        raise InvalidOptionsError(f"timeout: give seconds above 0, or None to wait for ever, not {describe_value(timeout)}")
-
-
-def _read_bool(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise InvalidOptionsError(f"{name}: give True or False, not {describe_value(value)}")
-    return value
-
-
-def read_callback(name: str, value: Any, arguments: str) -> Any:
-    """Raises InvalidOptionsError: what an asynchronous one would do nobody waits for."""
-    if value is None:
-        return None
-    if not callable(value) or is_asynchronous(value):
-        raise InvalidOptionsError(f"{name}: give a plain function of {arguments}, not {describe_value(value)}")
-    return value
-
-
-def _read_filter(given: Any) -> Optional[Callable[[Any, Any, VariableUpdate], Any]]:
-    """Called by how many arguments it takes: the update; old and new; or name, old and new."""
-    if given is None:
-        return None
-    if not callable(given) or is_asynchronous(given):
-        raise InvalidOptionsError(f"filter_fn: give a plain function such as lambda old, new: …, not {describe_value(given)}")
-    try:
-        all_of_them = inspect.signature(given).parameters.values()
-        parameters = [one for one in all_of_them if one.kind in (one.POSITIONAL_ONLY, one.POSITIONAL_OR_KEYWORD)]
-        needed = sum(one.default is one.empty for one in parameters) or len(parameters)
-        if needed == 0 and any(one.kind is one.VAR_POSITIONAL for one in all_of_them):
-            needed = 2
-    except (TypeError, ValueError):
-        needed = 2
-    if needed == 1:
-        return lambda _old, _new, update: given(update)
-    if needed == 3:
-        return lambda old, new, update: given(update.variable_name, old, new)
-    if needed == 2:
-        return lambda old, new, _update: given(old, new)
-    raise InvalidOptionsError(
-        f"filter_fn takes {needed} arguments: give a function of (update), of (old, new), or of (name, old, new)"
-    )
-
-

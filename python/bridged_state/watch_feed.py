@@ -4,87 +4,34 @@ It knows neither streams nor gRPC: a carrier tells it what came, the iterator ta
 Closed: what still comes is passed over.
 """
 
-import logging
 from time import monotonic as monotonic_s
 from time import time as now_s
-from typing import Any, Callable, Dict, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ._core.condition import NO_VALUE, predicate_of
 from ._core.condition_text import condition_text
-from ._core.epoch_text import in_generation_of, is_same_life, is_same_lineage, parse_epoch
-from ._core.link_events import CHANGE, INITIAL, RESYNC, LinkedVariable, UndecodedValue, Update
+from ._core.epoch_text import in_generation_of, is_same_life, parse_epoch
+from ._core.link_events import CHANGE, INITIAL, RESYNC, UndecodedValue, Update
 from ._core.link_events import DELETED as KIND_DELETED
-from ._core.link_session import FromRevision, FromVersions, Resume
+from ._core.link_session import FromRevision
 from ._core.plain_function import ENDS_THE_PROGRAM, was_awaitable
 from ._core.rate_limit import GO, RateLimit
 from ._core.update_ring import BASELINE, DELETED, HAS_OLD, RingEntry, UpdateRing
 from ._core.update_ring import INITIAL as FLAG_INITIAL
 from ._core.update_ring import RESYNC as FLAG_RESYNC
-from ._core.version_tracker import DUPLICATE, VersionTracker
+from ._core.version_tracker import DUPLICATE
 from .errors import BridgeError, BufferOverflowError, ProtocolError, WatcherError
+from .resume_request import FeedRequest, has_lost_state, resume_from
 from .types import VariableUpdate
-
-logger = logging.getLogger("bridged_state")
-
-
-class WatchOptions(NamedTuple):
-    """Checked and complete."""
-
-    include_initial: bool
-    filter_fn: Optional[Callable[[Any, Any, VariableUpdate], Any]]
-    condition: Optional[Mapping[str, Any]]
-    debounce_ms: float
-    throttle_ms: float
-    waits_for_missing: bool
-    buffer_limit: int
-    overflow: str
-    on_error: Optional[Callable[[BridgeError], Any]]
-    on_state: Optional[Callable[[str], Any]]
-    reconnect: bool
-    max_wait_ms: float = 0.0
-    conflate: bool = False
-    atomic: bool = False
-    stale_after_ms: float = 0.0
-    on_synced: Optional[Callable[[], Any]] = None
-
-
-class FeedRequest(NamedTuple):
-    """What the next stream asks the server for."""
-
-    identifiers: Sequence[str]
-    patterns: Sequence[str]
-    resume: Optional[Resume]
-    waits: bool
-    # Of variables that `resume` does not name nothing was told: their present values are initial.
-    unseen_initial: bool = False
-
-
-class VariableFeed:
-    """One variable of a watch."""
-
-    __slots__ = ("identifiers", "tracker", "is_gone", "last", "shown", "filtered", "missed", "name", "next_version", "linked")
-
-    def __init__(self, identifier: str) -> None:
-        # Those of the watch that mean it.
-        self.identifiers = [identifier]
-        self.tracker = VersionTracker()
-        self.is_gone = False
-        # The value seen last, and the one that the iterator has given last.
-        self.last: Any = NO_VALUE
-        self.shown: Any = None
-        # Let pass silently since the last update that was not, and missed before those.
-        self.filtered = 0
-        self.missed = 0
-        self.name = ""
-        # A change to this version, of the variable and the epoch that are known, needs no look at anything else; 0 = look at each.
-        self.next_version = 0
-        # By what its last update came that was looked at; it knows this one while `next_version` holds for it.
-        self.linked: Optional[LinkedVariable] = None
+from .variable_feed import VariableFeed
+from .watch_callbacks import WatchCallbacks
+from .watch_options import WatchOptions
 
 
 class WatchFeed:
     def __init__(self, identifiers: Sequence[str], patterns: Sequence[str], options: WatchOptions) -> None:
         self.options = options
+        self._callbacks = WatchCallbacks(patterns or identifiers, options)
         self.patterns = tuple(patterns)
         self.condition = None if options.condition is None else condition_text(options.condition)
         self.state = "connecting"
@@ -127,7 +74,7 @@ class WatchFeed:
     @property
     def subject(self) -> str:
         """For sentences."""
-        return f"the watch of {', '.join(list(self.patterns or self._variables)[:3])}"
+        return self._callbacks.subject
 
     @property
     def identifiers(self) -> Sequence[str]:
@@ -139,30 +86,15 @@ class WatchFeed:
         position, self._position = self._position, None
         self._group.clear()
         live = [variable for variable in self._distinct() if not variable.is_gone]
-        identifiers: List[str] = []
-        if not self.patterns:
-            identifiers = [identifier for variable in live for identifier in variable.identifiers]
-        if takes_revisions and position is not None and position.epoch == server_epoch and self.condition is None:
-            if all(one.tracker.version > 0 and one.tracker.epoch == server_epoch for one in live):
-                return FeedRequest(identifiers, self.patterns, position, self._waits)
-        versions: Dict[str, int] = {}
-        epochs = {one.tracker.epoch for one in live if one.tracker.version > 0}
-        if self.patterns and self.has_been_live and self._epoch:
-            epochs.add(self._epoch)
-        known = [epoch for epoch in epochs if server_epoch and is_same_life(epoch, server_epoch)]
-        # What was seen in the earlier generation may be lost, whatever came since.
-        resume_epoch = min(known or epochs, key=lambda epoch: parse_epoch(epoch).generation, default="")
-        if resume_epoch and all(is_same_lineage(epoch, resume_epoch) for epoch in known):
-            for one in live:
-                tracker = one.tracker
-                if tracker.version > 0 and tracker.variable_id and is_same_lineage(tracker.epoch, resume_epoch):
-                    versions[one.tracker.variable_id] = one.tracker.version
-            resume: Optional[Resume] = FromVersions(resume_epoch, versions)
-        else:
-            resume = None
+        begun_in = self._epoch if self.patterns and self.has_been_live else ""
+        resume = resume_from(
+            live, begun_in, server_epoch, position if takes_revisions and self.condition is None else None
+        )
+        identifiers = [] if self.patterns else [identifier for variable in live for identifier in variable.identifiers]
+        if isinstance(resume, FromRevision):
+            return FeedRequest(identifiers, self.patterns, resume, self._waits)
         # A server that lost its state gets its variables back from whoever sets them: the watch outlives that.
-        has_lost_state = bool(server_epoch) and any(not is_same_life(epoch, server_epoch) for epoch in epochs)
-        waits = self._waits or has_lost_state
+        waits = self._waits or has_lost_state(live, begun_in, server_epoch)
         # A name that is not waited for is told so anyway.
         unseen_initial = (
             resume is not None
@@ -196,13 +128,7 @@ class WatchFeed:
         if self.reconnects > 0:
             self._continue_in_epoch()
         self.wake()
-        if self.options.on_synced is not None:
-            try:
-                self.options.on_synced()
-            except ENDS_THE_PROGRAM:
-                raise
-            except BaseException:
-                logger.exception("on_synced of %s raised", self.subject)
+        self._callbacks.tell_synced()
 
     def handle_epoch(self, epoch: str) -> None:
         """The epoch is another from here on; in the same life, all that was told is kept in it."""
@@ -259,15 +185,7 @@ class WatchFeed:
             self._become("stopped")
 
     def tell_error(self, error: BridgeError) -> None:
-        if self.options.on_error is None:
-            logger.debug("%s: %s", self.subject, error)
-            return
-        try:
-            self.options.on_error(error)
-        except ENDS_THE_PROGRAM:
-            raise
-        except BaseException:
-            logger.exception("on_error of %s raised", self.subject)
+        self._callbacks.tell_error(error)
 
     def handle_update(self, update: Update, epoch: str = "") -> None:
         """`epoch`: the one that the update says, '' when it says none."""
@@ -638,13 +556,7 @@ class WatchFeed:
     def _become(self, state: str) -> None:
         if state != self.state:
             self.state = state
-            if self.options.on_state is not None:
-                try:
-                    self.options.on_state(state)
-                except ENDS_THE_PROGRAM:
-                    raise
-                except BaseException:
-                    logger.exception("on_state of %s raised", self.subject)
+            self._callbacks.tell_state(state)
         self.wake()
 
 
