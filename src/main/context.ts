@@ -60,7 +60,8 @@ export class Context implements StateProvider {
   }
 
   /**
-   * Moves to a bridge, once: further calls return the same state. Variables that the session has already get the local value.
+   * Moves to a bridge, once: further calls return the same state. Variables that the session has already get the local value. The server gives
+   * ids of its own: of those from before only watches and `peek` know. Histories begin with the move.
    * @throws what BridgedState.open throws; the context is local then, and may be asked again. What the move has registered is deleted again, as far as
    * the server can be reached and nobody has set it since; variables that the session had before keep the local value
    */
