@@ -60,6 +60,7 @@ function describeLosses(): void {
       await until(() => clients.every((client) => last(client, 'lost')?.value === 81), 'that each has come back');
       await clients[2]!.state.setVariable('lost', 82);
       await until(() => clients.every((client) => last(client, 'lost')?.value === 82), 'what comes then');
+      await until(() => clients.every((client) => last(client, 'kept')?.value === 81), 'the other one');
       for (const { told } of clients) {
         const since = told.slice(told.findIndex(({ value }) => value === 81));
         assert.deepEqual(
