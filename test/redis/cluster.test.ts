@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
-import { bucketOf, bucketPrefix } from '../../src/server/engine/redis/keys.js';
-import { slotOf } from '../../src/server/engine/redis/slot-map.js';
+import { bucketOf, bucketPrefix } from '../../src/server/engine/redis/format/keys.js';
+import { slotOf } from '../../src/server/engine/redis/topology/slot-map.js';
 import type { BridgeServer } from '../../src/server/index.js';
 import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';

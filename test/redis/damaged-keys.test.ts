@@ -6,7 +6,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { isDeepStrictEqual } from 'node:util';
 import { BridgedState } from '../../src/main/index.js';
-import { bucketOf } from '../../src/server/engine/redis/keys.js';
+import { bucketOf } from '../../src/server/engine/redis/format/keys.js';
 import { until, within } from '../../src/testing/within.js';
 import { type CommandProcess, startServe } from '../support/command-line.js';
 import { RedisCluster } from '../support/redis-cluster.js';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import type { BridgeError } from '../../src/main/index.js';
-import { bucketOf } from '../../src/server/engine/redis/keys.js';
+import { bucketOf } from '../../src/server/engine/redis/format/keys.js';
 import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';
 import { closeOpened, openAt, startServer } from '../support/opened-over-redis.js';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { BridgedState } from '../../src/main/index.js';
-import { bucketOf } from '../../src/server/engine/redis/keys.js';
+import { bucketOf } from '../../src/server/engine/redis/format/keys.js';
 import { until, within } from '../../src/testing/within.js';
 import { startServe } from '../support/command-line.js';
 import { closeRedis, type RedisServer, startRedis, startRedisOnPort, withRedis } from '../support/redis-server.js';

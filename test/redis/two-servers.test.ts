@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
 import type { BridgeError, WatchOptions } from '../../src/main/index.js';
-import { bucketOf } from '../../src/server/engine/redis/keys.js';
+import { bucketOf } from '../../src/server/engine/redis/format/keys.js';
 import type { BridgeServer } from '../../src/server/index.js';
 import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';

@@ -1,5 +1,5 @@
 /** A cluster of a test's own: primaries that share the slots, and a replica of the first where it is asked for. Each is a process in a folder of its own. */
-import { SLOTS } from '../../src/server/engine/redis/slot-map.js';
+import { SLOTS } from '../../src/server/engine/redis/topology/slot-map.js';
 import { freePort } from './free-port.js';
 import type { RedisServer } from './redis-server.js';
 import { startRedisOnPort } from './redis-server.js';

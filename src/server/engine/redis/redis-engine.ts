@@ -3,6 +3,9 @@
  * server follows: nobody owns a session, and a server that dies leaves nothing to hand over. Path: session -> [redis engine] -> commit script -> log
  * -> session replica -> session. Slow: what is asked while a call is under way goes with the next. Away: calls fail when it takes longer than
  * `behindMs`. Closed: what is under way is answered first.
+ *
+ * Folders, each asking only those before it: `format` (keys and bytes as they lie in Redis), `scripts`, `connection` (to one process), `topology` (which process has
+ * what), `log`, `sessions` (replicas, commits, and the care for their keys).
  */
 import { BridgeError, EngineUnavailableError, InvalidOptionsError } from '../../../shared/errors.js';
 import { isEndpoint } from '../../../shared/wire/endpoint-list.js';
@@ -25,16 +28,16 @@ import type {
 import { opened } from '../engine.js';
 import { openWhenThere } from '../open-when-there.js';
 import type { WindowRecord } from '../records.js';
-import type { Ack } from './ack.js';
-import { WINDOW_MS } from './commit-calls.js';
-import { bucketOf } from './keys.js';
+import type { Ack } from './connection/ack.js';
+import { parseRedisUrl } from './connection/redis-address.js';
+import { clusterCause, redisAway, redisFailure } from './connection/redis-errors.js';
+import { passesByItself, redisRefusalOf } from './connection/redis-refusal.js';
+import { bucketOf } from './format/keys.js';
 import { OpenedRedis, type RedisSettings, type RedisSigns } from './opened-redis.js';
-import { preferredServers } from './preferred-servers.js';
-import { parseRedisUrl } from './redis-address.js';
-import { clusterCause, redisAway, redisFailure } from './redis-errors.js';
-import { passesByItself, redisRefusalOf } from './redis-refusal.js';
-import { windowOf } from './script-results.js';
-import { IDLE, OPEN_WINDOW, TOUCH } from './scripts.js';
+import { windowOf } from './scripts/script-results.js';
+import { IDLE, OPEN_WINDOW, TOUCH } from './scripts/scripts.js';
+import { WINDOW_MS } from './sessions/commit-calls.js';
+import { preferredServers } from './topology/preferred-servers.js';
 
 export interface RedisEngineOptions {
   /** When an outcome counts: said by the primary, kept by a replica too, or on its disk. Default `replica` where there is one, else `primary`. */
