@@ -9,7 +9,13 @@ import { MEASURED_VALUES } from './measured-value.js';
 import type { WatchClient } from './watch-client.js';
 
 export type ClientChoice =
-  | { readonly kind: BenchTransport; readonly workers: number; readonly watchesAllByOneCall?: boolean }
+  | {
+      readonly kind: BenchTransport;
+      readonly workers: number;
+      readonly watchesAllByOneCall?: boolean;
+      /** Of a link: how far apart messages of updates are, ms; its own default when left out. Asked of Python alone. */
+      readonly spacingMs?: number;
+    }
   /** Plain grpc-js on the main thread: one stream a watch, no workers. */
   | { readonly kind: 'plain' }
   /** Another system, by its own client on the main thread. */
@@ -21,7 +27,8 @@ export function workersOf(choice: ClientChoice): number | undefined {
 
 /** As a row names it. */
 export function transportOf(choice: ClientChoice): string {
-  return watchesAllByOneCall(choice) ? `${choice.kind}, one call` : choice.kind;
+  const way = watchesAllByOneCall(choice) ? `${choice.kind}, one call` : choice.kind;
+  return 'workers' in choice && choice.spacingMs !== undefined ? `${way}, ${choice.spacingMs} ms` : way;
 }
 
 /** A watch of many names, where others are asked for a watch each. */

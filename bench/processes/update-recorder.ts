@@ -4,11 +4,10 @@
  */
 import type { RecordableHistogram } from 'node:perf_hooks';
 import { createHistogram } from 'node:perf_hooks';
+import type { Interval } from './usage.js';
 
 /** The part of a run that counts. */
-export interface RecordedPart {
-  readonly fromUs: number;
-  readonly toUs: number;
+export interface RecordedPart extends Interval {
   /** First set that counts; those before it warm up. */
   readonly firstSet: number;
 }

@@ -7,6 +7,8 @@ import { sleepUntil } from './monotonic-clock.js';
 export interface Interval {
   readonly fromUs: number;
   readonly toUs: number;
+  /** Nothing happens in it: the timer that finds out how late the loop is would be most of what is measured. */
+  readonly isIdle?: boolean;
 }
 
 export interface Usage {
@@ -16,7 +18,7 @@ export interface Usage {
   readonly mainActiveUs: number;
   /** The same as a share of the interval, 0 to 1. */
   readonly mainElu: number;
-  /** How late the main thread's loop was at the end of a 10 ms timer, 99th percentile, ms. */
+  /** How late the main thread's loop was at the end of a 10 ms timer, 99th percentile, ms; 0 of an idle interval. */
   readonly loopDelayP99Ms: number;
   /** At the end of the interval. */
   readonly rssBytes: number;
@@ -35,12 +37,12 @@ export interface Memory {
   readonly heapBytes: number | undefined;
 }
 
-export async function measureUsage({ fromUs, toUs }: Interval): Promise<Usage> {
+export async function measureUsage({ fromUs, toUs, isIdle }: Interval): Promise<Usage> {
   const delay = monitorEventLoopDelay({ resolution: TIMER_MS });
   await sleepUntil(fromUs);
   const cpuBefore = process.cpuUsage();
   const loopBefore = performance.eventLoopUtilization();
-  delay.enable();
+  if (isIdle !== true) delay.enable();
   await sleepUntil(toUs);
   const loop = performance.eventLoopUtilization(loopBefore);
   const cpu = process.cpuUsage(cpuBefore);
@@ -50,7 +52,7 @@ export async function measureUsage({ fromUs, toUs }: Interval): Promise<Usage> {
     mainActiveUs: loop.active * 1_000,
     mainElu: loop.utilization,
     // The histogram holds the time from one end of the timer to the next.
-    loopDelayP99Ms: Math.max(0, delay.percentile(99) / 1e6 - TIMER_MS),
+    loopDelayP99Ms: isIdle === true ? 0 : Math.max(0, delay.percentile(99) / 1e6 - TIMER_MS),
     rssBytes: process.memoryUsage.rss(),
   };
 }

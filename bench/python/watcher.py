@@ -69,13 +69,15 @@ class Recorder:
 class PackageClient:
     """A watch a variable, as with the others."""
 
-    def __init__(self, transport):
-        self.transport = transport
+    def __init__(self, transport, spacing_ms):
+        self.options = {"transport": transport}
+        if spacing_ms is not None:
+            self.options["spacing_ms"] = spacing_ms
 
     async def connect(self, port, session):
         from bridged_state import SessionContext
 
-        self.context = SessionContext.connect(f"127.0.0.1:{port}", session, transport=self.transport)
+        self.context = SessionContext.connect(f"127.0.0.1:{port}", session, **self.options)
         self.session = await self.context.__aenter__()
 
     async def watch(self, name, on_update):
@@ -183,8 +185,8 @@ class RedisClient:
 
 class Watcher:
     async def connect(self, argument):
-        kind = argument["choice"]["kind"]
-        self.client = {"plain": PlainClient, "redis": RedisClient}.get(kind, lambda: PackageClient(kind))()
+        kind, spacing_ms = argument["choice"]["kind"], argument["choice"].get("spacingMs")
+        self.client = {"plain": PlainClient, "redis": RedisClient}.get(kind, lambda: PackageClient(kind, spacing_ms))()
         await self.client.connect(argument["port"], argument["session"])
 
     async def watch(self, argument):

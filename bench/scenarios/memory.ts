@@ -63,7 +63,7 @@ async function hold(choice: ClientChoice, watches: number): Promise<Measured> {
   }
   const after = await memoryOfAll();
   const startUs = nowUs() + SETTLE_US;
-  const part = { fromUs: startUs, toUs: startUs + IDLE_US, firstSet: 0 };
+  const part = { fromUs: startUs, toUs: startUs + IDLE_US, firstSet: 0, isIdle: true };
   const [idleServer, idleWatcher] = await Promise.all([
     server.call('usage', part),
     watchers[0]!.call('record', { part, work: false }),
@@ -113,5 +113,5 @@ const WARMUP_WATCHES = 200;
 /** What a watch takes at both ends while it is opened, with room to spare. */
 const MACHINE_BYTES_PER_WATCH = 14_000;
 const SETTLE_US = 2e6;
-const IDLE_US = 3e6;
+const IDLE_US = 10e6;
 const COMPARED = ['open_ms', 'client_kb_per_watch', 'server_kb_per_watch', 'server_rss_mb'] as const;
