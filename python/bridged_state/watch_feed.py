@@ -16,7 +16,7 @@ from ._core.link_events import DELETED as KIND_DELETED
 from ._core.link_session import FromRevision
 from ._core.plain_function import ENDS_THE_PROGRAM, was_awaitable
 from ._core.rate_limit import GO, RateLimit
-from ._core.update_ring import BASELINE, DELETED, HAS_OLD, RingEntry, UpdateRing
+from ._core.update_ring import BASELINE, BEGINS, DELETED, HAS_OLD, RingEntry, UpdateRing
 from ._core.update_ring import INITIAL as FLAG_INITIAL
 from ._core.update_ring import RESYNC as FLAG_RESYNC
 from ._core.version_tracker import DUPLICATE
@@ -512,6 +512,8 @@ class WatchFeed:
         update.version = version
         update.received_at = now_s() * 1000.0
         update.missed, update.filtered = variable.missed, variable.filtered
+        if flags & FLAG_INITIAL:
+            flags |= BEGINS
         update.flags = flags | HAS_OLD if variable.filtered else flags
         update.old = old
         update.group = self._group_number

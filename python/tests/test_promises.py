@@ -221,7 +221,7 @@ async def test_a_slow_loop_misses_exactly(server: Server, session_id: str, trans
 
 
 @asynchronous
-@pytest.mark.parametrize("overflow", ["conflate", "error"])
+@pytest.mark.parametrize("overflow", ["conflate", "drop-oldest", "error"])
 async def test_a_watch_of_more_variables_than_its_buffer_holds_begins_with_each(
     server: Server, session_id: str, transport: str, overflow: str
 ) -> None:

@@ -1,11 +1,11 @@
 """Bounded queue of one watch's updates, in order. Path: watch feed -> [ring] -> iterator.
 
 Full: overflow decides; what is left out is counted in the `missed` of the variable's next one. Never grows past its limit, or one entry a
-variable where that is more; with `error` its limit beside what its variables begin with. Closed: the owner drops it.
+variable where that is more; with `error` and `drop-oldest` its limit beside what its variables begin with. Closed: the owner drops it.
 """
 
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Generic, List, Optional, TypeVar
+from typing import Any, Callable, Deque, Dict, Generic, Iterable, List, Optional, TypeVar
 
 INITIAL = 1
 """The value at registration, which somebody asked for."""
@@ -23,6 +23,8 @@ MORE = 128
 """More of the same atomic group follows."""
 JOINED = 256
 """A change that speaks for an initial value too, which nobody saw: left out in its turn it counts as missed."""
+BEGINS = 512
+"""Where a variable begins, once for its key: nobody is slow because of it, so `drop-oldest` spares it and it takes no room."""
 
 OVERFLOWS = ("conflate", "drop-oldest", "error")
 
@@ -71,6 +73,8 @@ class UpdateRing(Generic[T]):
         self._overflow = overflow
         self._group_of = group_of
         self._queue: Deque[T] = deque()
+        # What `drop-oldest` has passed over and spared: older than the queue.
+        self._spared: Deque[T] = deque()
         # Entries that somebody will get; the queue also holds superseded ones. The ring's to write.
         self.size = 0
         # Of these entries those that are where a variable begins, with `error`: nobody is slow because of them, so they take no room.
@@ -92,12 +96,12 @@ class UpdateRing(Generic[T]):
 
     def missed_waiting(self) -> int:
         """Updates left out that the waiting ones, or the next of their keys, have still to tell. Looks at each: for statistics."""
-        missed = sum(entry.missed for entry in self._queue if not entry.flags & SUPERSEDED)
+        missed = sum(entry.missed for entry in (*self._spared, *self._queue) if not entry.flags & SUPERSEDED)
         return missed + sum(entry.missed + (1 if _is_change(entry) else 0) for entry in self._dropped.values())
 
     def filtered_waiting(self) -> int:
         """Updates that a condition kept out before the waiting ones, or before the next of their keys."""
-        filtered = sum(entry.filtered for entry in self._queue if not entry.flags & SUPERSEDED)
+        filtered = sum(entry.filtered for entry in (*self._spared, *self._queue) if not entry.flags & SUPERSEDED)
         return filtered + sum(entry.filtered for entry in self._dropped.values())
 
     def push(self, entry: T) -> bool:
@@ -123,6 +127,8 @@ class UpdateRing(Generic[T]):
 
     def take(self) -> Optional[T]:
         """The oldest entry, or None when there is none."""
+        if self._spared:
+            return self._take_spared()
         queue = self._queue
         while queue:
             entry = queue.popleft()
@@ -144,6 +150,18 @@ class UpdateRing(Generic[T]):
             return entry
         return None
 
+    def _take_spared(self) -> T:
+        entry = self._spared.popleft()
+        self.size -= 1
+        if entry.flags & BEGINS:
+            # What was dropped of its key is newer.
+            self._limit -= 1
+            return entry
+        dropped = self._dropped.pop(entry.key, None)
+        if dropped is not None:
+            absorb(entry, dropped)
+        return entry
+
     def owed(self, key: Any) -> int:
         """Updates of a key that were left out and that its next entry will tell, where none of it waits."""
         dropped = self._dropped.get(key)
@@ -153,7 +171,10 @@ class UpdateRing(Generic[T]):
         """Takes out what nobody wants any more, and forgets what was to be told of it."""
         entries = [entry for entry in self._queue if not entry.flags & SUPERSEDED]
         self._queue = deque(entry for entry in entries if not is_unwanted(entry))
-        self.size = len(self._queue)
+        spared = self._spared
+        self._spared = deque(entry for entry in spared if not is_unwanted(entry))
+        self._limit -= _begun(spared) - _begun(self._spared)
+        self.size = len(self._queue) + len(self._spared)
         if self._begun:
             self._begun = sum(not _is_change(entry) for entry in self._queue)
         if self._newest is not None:
@@ -165,6 +186,8 @@ class UpdateRing(Generic[T]):
 
     def clear(self) -> None:
         self._queue.clear()
+        self._limit -= _begun(self._spared)
+        self._spared.clear()
         self.size = 0
         self._begun = 0
         self._newest = None
@@ -203,33 +226,37 @@ class UpdateRing(Generic[T]):
             self._queue = deque(one for one in self._queue if not one.flags & SUPERSEDED)
 
     def _drop_oldest_group(self, incoming: T) -> None:
-        # Deletions stay, one a variable: what is behind them goes.
+        # Deletions stay, one a variable, and beginnings: what is behind them goes.
         queue = self._queue
-        place = 0
-        while place < len(queue) and queue[place].flags & DELETED:
-            place += 1
-        if place == len(queue):
+        while queue and queue[0].flags & _SPARED:
+            self._spare()
+        if not queue or self.size < self._limit:
             return
         if self._group_of is None:
-            self._drop_at(place)
+            self._drop()
             return
-        group = self._group_of(queue[place])
+        group = self._group_of(queue[0])
         # A group larger than the limit is not torn: the ring holds all of it.
         if group == self._group_of(incoming):
             return
-        while place < len(queue) and self._group_of(queue[place]) == group:
-            if queue[place].flags & DELETED:
-                place += 1
+        while queue and self._group_of(queue[0]) == group:
+            if queue[0].flags & _SPARED:
+                self._spare()
             else:
-                self._drop_at(place)
+                self._drop()
+
+    def _spare(self) -> None:
+        entry = self._queue.popleft()
+        self._spared.append(entry)
+        if entry.flags & BEGINS:
+            self._limit += 1
 
     def _continues_group(self, entry: T) -> bool:
         """A group that was begun within the limit is taken in whole."""
         return self._group_of is not None and bool(self._queue) and self._group_of(self._queue[-1]) == self._group_of(entry)
 
-    def _drop_at(self, place: int) -> None:
-        oldest = self._queue[place]
-        del self._queue[place]
+    def _drop(self) -> None:
+        oldest = self._queue.popleft()
         self.size -= 1
         earlier = self._dropped.get(oldest.key)
         if earlier is not None:
@@ -258,6 +285,13 @@ def absorb(newer: RingEntry, elder: RingEntry) -> int:
             newer.old = elder.value
             newer.flags |= HAS_OLD
     return left_out
+
+
+_SPARED = DELETED | BEGINS
+
+
+def _begun(entries: Iterable[RingEntry]) -> int:
+    return sum(1 for entry in entries if entry.flags & BEGINS)
 
 
 def _is_change(entry: RingEntry) -> bool:
