@@ -4,7 +4,9 @@ import { ChannelCredentials, credentials } from '@grpc/grpc-js';
 import type { TlsConfig } from '../../shared/port/commands.js';
 
 export function channelCredentials(tls: TlsConfig | undefined): ChannelCredentials {
-  return new EndingCredentials(tls === undefined ? credentials.createInsecure() : tlsCredentials(tls));
+  const usual = tls === undefined ? credentials.createInsecure() : tlsCredentials(tls);
+  // A later grpc-js may ask its credentials in another way: it gets what it knows then.
+  return typeof usual._createSecureConnector === 'function' ? new EndingCredentials(usual) : usual;
 }
 
 function tlsCredentials({ ca, key, cert }: TlsConfig): ChannelCredentials {
