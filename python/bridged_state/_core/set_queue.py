@@ -184,12 +184,11 @@ class SetQueue:
 
     def push(self, batch: Sequence[QueuedSet]) -> None:
         """One set, or an atomic batch."""
-        for place, one in enumerate(batch):
-            if len(batch) > 1:
+        if len(batch) > 1:
+            for place, one in enumerate(batch):
                 one.batch = batch
                 one.batch_place = place
-            self._by_sequence[one.sequence] = one
-        self._waiting.extend(batch)
+        self.push_each(batch)
 
     def push_each(self, sets: Sequence[QueuedSet]) -> None:
         """Each for itself."""

@@ -5,7 +5,7 @@ variable where that is more; with `error` and `drop-oldest` its limit beside wha
 """
 
 from collections import deque
-from typing import Any, Callable, Deque, Dict, Generic, Iterable, List, Optional, TypeVar
+from typing import Any, Callable, Deque, Dict, Generic, List, Optional, TypeVar
 
 INITIAL = 1
 """The value at registration, which somebody asked for."""
@@ -77,8 +77,9 @@ class UpdateRing(Generic[T]):
         self._spared: Deque[T] = deque()
         # Entries that somebody will get; the queue also holds superseded ones. The ring's to write.
         self.size = 0
-        # Of these entries those that are where a variable begins, with `error`: nobody is slow because of them, so they take no room.
+        # Of these entries those that take no room, because they are where a variable begins: with `error` all, with `drop-oldest` what is spared.
         self._begun = 0
+        self._is_error = overflow == "error"
         # Each key's newest entry; kept only from the first conflation until the ring is empty.
         self._newest: Optional[Dict[Any, T]] = None
         # What was dropped and its key's next entry has to tell.
@@ -107,10 +108,13 @@ class UpdateRing(Generic[T]):
     def push(self, entry: T) -> bool:
         """False only when it is full and overflow is `error`: then nothing was taken in."""
         if self.size < self._limit and self._newest is None:
-            self._append(entry)
+            self._queue.append(entry)
+            self.size += 1
+            if self._is_error and not _is_change(entry):
+                self._begun += 1
             return True
         if self.size >= self._limit:
-            if self._overflow == "error":
+            if self._is_error:
                 is_full = self.size - self._begun >= self._limit
                 if is_full and _is_change(entry) and not self._continues_group(entry):
                     return False
@@ -155,7 +159,7 @@ class UpdateRing(Generic[T]):
         self.size -= 1
         if entry.flags & BEGINS:
             # What was dropped of its key is newer.
-            self._limit -= 1
+            self._begun -= 1
             return entry
         dropped = self._dropped.pop(entry.key, None)
         if dropped is not None:
@@ -171,12 +175,12 @@ class UpdateRing(Generic[T]):
         """Takes out what nobody wants any more, and forgets what was to be told of it."""
         entries = [entry for entry in self._queue if not entry.flags & SUPERSEDED]
         self._queue = deque(entry for entry in entries if not is_unwanted(entry))
-        spared = self._spared
-        self._spared = deque(entry for entry in spared if not is_unwanted(entry))
-        self._limit -= _begun(spared) - _begun(self._spared)
+        self._spared = deque(entry for entry in self._spared if not is_unwanted(entry))
         self.size = len(self._queue) + len(self._spared)
-        if self._begun:
+        if self._is_error:
             self._begun = sum(not _is_change(entry) for entry in self._queue)
+        else:
+            self._begun = sum(entry.flags & BEGINS != 0 for entry in self._spared)
         if self._newest is not None:
             kept = {id(entry) for entry in self._queue}
             self._newest = {key: entry for key, entry in self._newest.items() if id(entry) in kept}
@@ -186,7 +190,6 @@ class UpdateRing(Generic[T]):
 
     def clear(self) -> None:
         self._queue.clear()
-        self._limit -= _begun(self._spared)
         self._spared.clear()
         self.size = 0
         self._begun = 0
@@ -196,7 +199,7 @@ class UpdateRing(Generic[T]):
     def _append(self, entry: T) -> None:
         self._queue.append(entry)
         self.size += 1
-        if self._overflow == "error" and not _is_change(entry):
+        if self._is_error and not _is_change(entry):
             self._begun += 1
 
     def _conflate_all(self) -> None:
@@ -230,7 +233,7 @@ class UpdateRing(Generic[T]):
         queue = self._queue
         while queue and queue[0].flags & _SPARED:
             self._spare()
-        if not queue or self.size < self._limit:
+        if not queue or self.size - self._begun < self._limit:
             return
         if self._group_of is None:
             self._drop()
@@ -249,7 +252,7 @@ class UpdateRing(Generic[T]):
         entry = self._queue.popleft()
         self._spared.append(entry)
         if entry.flags & BEGINS:
-            self._limit += 1
+            self._begun += 1
 
     def _continues_group(self, entry: T) -> bool:
         """A group that was begun within the limit is taken in whole."""
@@ -288,10 +291,6 @@ def absorb(newer: RingEntry, elder: RingEntry) -> int:
 
 
 _SPARED = DELETED | BEGINS
-
-
-def _begun(entries: Iterable[RingEntry]) -> int:
-    return sum(1 for entry in entries if entry.flags & BEGINS)
 
 
 def _is_change(entry: RingEntry) -> bool:
