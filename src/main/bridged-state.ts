@@ -9,6 +9,7 @@ import {
   ClosedError,
   errorFromWire,
   InvalidOptionsError,
+  readAboutVariable,
   VariablesNotFoundError,
 } from '../shared/errors.js';
 import { copyOptions } from '../shared/option-reader.js';
@@ -185,7 +186,7 @@ export class BridgedState implements StateProvider, SlotBridge {
   ): Promise<string> {
     checkName(name);
     const subject = `variable "${name}"`;
-    const { given, input, checkedType, constraints } = aboutOne(name, () => {
+    const { given, input, checkedType, constraints } = readAboutVariable(name, () => {
       const read = readRegisterOptions(options, subject);
       const copied = copyInput(initial, subject);
       const known = parseVariableType(type);
@@ -503,15 +504,6 @@ function configOf(options: StateOptions): BridgeConfig {
     keepalive: { timeMs: keepalive.timeMs, timeoutMs: keepalive.timeoutMs },
     limits,
   };
-}
-
-/** What is refused is about this variable. */
-function aboutOne<T>(identifier: string, read: () => T): T {
-  try {
-    return read();
-  } catch (error) {
-    throw aboutVariable(error, identifier);
-  }
 }
 
 /** Asks a provider, takes anything else for what one exported. */

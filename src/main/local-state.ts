@@ -4,7 +4,7 @@
  */
 
 import { Deadlines } from '../shared/deadlines.js';
-import { aboutVariable, ClosedError } from '../shared/errors.js';
+import { aboutVariable, ClosedError, readAboutVariable } from '../shared/errors.js';
 import type { Logger } from '../shared/logger.js';
 import type { AnyWatchOptionsInput, BatchWatchOptionsInput, WatchOptionsInput } from '../shared/options.js';
 import { parseLocalOptions } from '../shared/options.js';
@@ -116,11 +116,9 @@ export class LocalState implements StateProvider {
     options: RegisterOptions = {},
   ): Promise<string> {
     checkName(name);
-    try {
-      return this.#register(name, type, initial, readRegisterOptions(options, `variable "${name}"`), 1);
-    } catch (error) {
-      throw aboutVariable(error, name);
-    }
+    return readAboutVariable(name, () =>
+      this.#register(name, type, initial, readRegisterOptions(options, `variable "${name}"`), 1),
+    );
   }
 
   async getVariable(identifier: string): Promise<VariableValue> {
@@ -192,7 +190,10 @@ export class LocalState implements StateProvider {
   async rollback(identifier: string, version: number): Promise<number> {
     checkIdentifier(identifier);
     checkVersion(version, identifier);
-    const result = this.#rollBack(identifier, version);
+    const setter: Setter = { source: this.#source, custom: NO_SETTER.custom };
+    const result = readAboutVariable(identifier, () =>
+      this.#open().rollback(identifier, version, setter, systemClock.nowMs()),
+    );
     if (result.change !== undefined) this.watches.handleChange(result.change);
     this.#renew(identifier);
     return result.version;
@@ -280,16 +281,6 @@ export class LocalState implements StateProvider {
       const expected = checkExpectedVersionOption(given.expectedVersion, identifier);
       const assignment = { identifier, input, expectedVersion: expected === 0 ? undefined : expected };
       return this.#open().set(assignment, this.#setter(given, `set of "${identifier}"`), systemClock.nowMs());
-    } catch (error) {
-      throw aboutVariable(error, identifier);
-    }
-  }
-
-  /** @throws BridgeError that names it */
-  #rollBack(identifier: string, version: number): SetResult {
-    const setter: Setter = { source: this.#source, custom: NO_SETTER.custom };
-    try {
-      return this.#open().rollback(identifier, version, setter, systemClock.nowMs());
     } catch (error) {
       throw aboutVariable(error, identifier);
     }

@@ -36,6 +36,15 @@ export function aboutVariable(error: unknown, identifier: string): unknown {
   return error;
 }
 
+/** What `read` returns; what it refuses is about this variable. @throws BridgeError that names it */
+export function readAboutVariable<T>(identifier: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw aboutVariable(error, identifier);
+  }
+}
+
 /** A name of 0 or more than 256 characters, or with control characters. */
 export class InvalidNameError extends BridgeError {
   constructor(message: string, options?: ErrorOptionsWithDetails) {

@@ -11,6 +11,7 @@ import {
   MessageTooLargeError,
   ProtocolError,
   QuotaExceededError,
+  readAboutVariable,
   VariablesNotFoundError,
   VersionConflictError,
   VersionNotFoundError,
@@ -424,11 +425,7 @@ export class UnaryCalls implements NameSource {
     }
     this.#known.delete(identifier);
     const type = await this.#typeOf(identifier);
-    try {
-      return valueToWire(type, normalizeValue(type, value, subject));
-    } catch (error) {
-      throw aboutVariable(error, identifier);
-    }
+    return readAboutVariable(identifier, () => valueToWire(type, normalizeValue(type, value, subject)));
   }
 
   async #typeOf(identifier: string): Promise<VariableType> {
@@ -505,14 +502,12 @@ function isRefusal(error: BridgeError): boolean {
 
 /** @throws BridgeError that names the variable */
 function firstValueOf(call: Extract<Call, { name: 'register' }>, type: VariableType, subject: string): WireValue {
-  try {
+  return readAboutVariable(call.variable, () => {
     // The fields have 64 bits: what is no whole number would travel as another.
     checkTtlMs(call.ttlMs, subject);
     checkFirstVersion(call.firstVersion, subject);
     return valueToWire(type, normalizeValue(type, fromPortValue(call.initial), subject));
-  } catch (error) {
-    throw aboutVariable(error, call.variable);
-  }
+  });
 }
 
 function refusalsOf({ errors, errorCodes }: ResponseOf<'SetVariables'>): [string, BridgeError][] {
