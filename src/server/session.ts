@@ -3,7 +3,7 @@
  * engine -> [session] -> observer manager. Every call asks for the whole of what it says, or throws and has changed nothing. Full: the engine
  * refuses. Closed: the store has forgotten it.
  */
-import { type BridgeError, UnknownOutcomeError } from '../shared/errors.js';
+import { UnknownOutcomeError } from '../shared/errors.js';
 import { metadataBytes } from '../shared/state/held-bytes.js';
 import type {
   Accepted,
@@ -17,7 +17,6 @@ import { acceptDecoded, acceptRegistration, NO_SETTER, tooManyAtOnce } from '../
 import type { WholeBudget } from '../shared/state/table-bytes.js';
 import type { Change, DeletedReason, Variable } from '../shared/state/variable.js';
 import type { VariableTable } from '../shared/state/variable-table.js';
-import { batchResult } from '../shared/state/variable-table.js';
 import type { DeadlineSchedule } from '../shared/timer-wheel.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import type { VariableValue } from '../shared/values/variable-type.js';
@@ -43,12 +42,6 @@ export interface SessionOptions {
   /** Another server has ended it. */
   readonly handleOver?: ((session: Session, nowMs: number) => void) | undefined;
   readonly handleGeneration?: ((session: Session) => void) | undefined;
-}
-
-/** What became of sets of several variables. */
-export interface SeveralResult {
-  readonly versions: Map<string, number>;
-  readonly refused: Map<string, BridgeError>;
 }
 
 export class Session implements Follower {
@@ -291,19 +284,22 @@ export class Session implements Follower {
     return version;
   }
 
-  /** Of what was accepted and refused before. @throws QuotaExceededError when there is no room for an atomic batch, or it is too large */
+  /** Of sets that shall be made together and of which others were refused: what would refuse these too. */
+  refuseAll(accepted: readonly Accepted[]): readonly OperationResult[] {
+    return this.#table.refuseAll(accepted);
+  }
+
+  /** By place. @throws QuotaExceededError when there is no room for an atomic batch, or it is too large */
   commitSeveral(
     accepted: readonly Accepted[],
-    refused: Map<string, BridgeError>,
     isAtomic: boolean,
     setter: Setter,
     nowMs: number,
     once?: SetPlace,
-  ): Kept<SeveralResult> {
+  ): Kept<readonly OperationResult[]> {
     if (isAtomic && accepted.length > this.#maxAtomicVariables) {
       throw tooManyAtOnce(accepted.length, this.#maxAtomicVariables);
     }
-    if (isAtomic && refused.size > 0) return this.#table.refuseAll(accepted, refused);
     const sessionId = this.id;
     const group = { sessionId, operations: accepted, isAtomic, setter, nowMs, once, isEnd: false };
     const outcome = this.#engine.commit(group);
@@ -313,7 +309,7 @@ export class Session implements Follower {
         if (!isRefused) this.#expiries.renew(variable, nowMs);
       }
     }
-    return mapKept(outcome, ({ results }) => batchResult(accepted, results, refused));
+    return mapKept(outcome, ({ results }) => results);
   }
 
   rollback(identifier: string, version: number, setter: Setter, nowMs: number): Kept<Variable> {

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
-import type { Session, SeveralResult } from '../../src/server/session.js';
+import type { Session } from '../../src/server/session.js';
 import { SessionStore } from '../../src/server/session-store.js';
 import { WorkTurns } from '../../src/server/work-turns.js';
-import type { Registration } from '../../src/shared/state/operation.js';
+import type { BridgeError } from '../../src/shared/errors.js';
+import type { OperationResult, Registration } from '../../src/shared/state/operation.js';
 import { NO_SETTER } from '../../src/shared/state/operation.js';
 import type { Deadline } from '../../src/shared/timer-wheel.js';
 import { TimerWheel } from '../../src/shared/timer-wheel.js';
@@ -176,10 +177,10 @@ describe('the bytes of sessions', () => {
     register(session, 'a');
     register(session, 'b');
     const batch = ['a', 'b'].map((name) => session.acceptDecoded(name, session.require(name), text(30_000)));
-    assert.throws(() => session.commitSeveral(batch, new Map(), true, NO_SETTER, 0), full);
+    assert.throws(() => session.commitSeveral(batch, true, NO_SETTER, 0), full);
     assert.equal(session.find('a')?.current.version, 1);
-    const { refused, versions } = session.commitSeveral(batch, new Map(), false, NO_SETTER, 0) as SeveralResult;
-    assert.deepEqual([[...versions.keys()], [...refused.keys()]], [['a'], ['b']]);
+    const [first, second] = session.commitSeveral(batch, false, NO_SETTER, 0) as readonly OperationResult[];
+    assert.deepEqual([first, (second as BridgeError).code], [2, 'QUOTA_EXCEEDED']);
   });
 
   test('metadata of a session above its limit is refused', () => {

@@ -41,7 +41,7 @@ function setup(engine: Engine = new MemoryEngine()) {
     const accepted = Object.entries(values).map(([name, value]) =>
       session.acceptDecoded(name, session.require(name), value),
     );
-    return now(session.commitSeveral(accepted, new Map(), isAtomic, NO_SETTER, nowMs));
+    return now(session.commitSeveral(accepted, isAtomic, NO_SETTER, nowMs));
   };
   return { session, commits, wheel, advance, register, set, update };
 }

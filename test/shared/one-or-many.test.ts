@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { OneOrMany } from '../../src/shared/one-or-many.js';
+import { OneOrMany, ShelvedMany } from '../../src/shared/one-or-many.js';
 
 describe('members by key', () => {
   test('are those of a set a key', () => {
@@ -50,5 +50,32 @@ describe('members by key', () => {
       tested.add('key', c!);
     });
     assert.deepEqual(told, ['a', 'b', 'c']);
+  });
+
+  test('on shelves are the same, and no shelf is kept that the others have room for', () => {
+    const step = fc.tuple(fc.boolean(), fc.nat(9), fc.nat(3));
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const all = [0, 1, 2, 3].map((number) => ({ number }));
+        const tested = new ShelvedMany<number, { number: number }>(3);
+        const model = new Map<number, Set<object>>();
+        let most = 0;
+        for (const [isAdded, key, place] of steps) {
+          const member = all[place]!;
+          const set = model.get(key) ?? new Set();
+          model.set(key, set);
+          if (!isAdded) tested.remove(key, member);
+          else if (!set.has(member)) tested.add(key, member);
+          if (isAdded) set.add(member);
+          else set.delete(member);
+          assert.deepEqual(new Set(tested.of(key)), set);
+          most = Math.max(
+            most,
+            [...model.values()].reduce((members, { size }) => members + size, 0),
+          );
+        }
+        assert.ok(tested.shelves <= Math.ceil(most / 3), `${tested.shelves} shelves for ${most}`);
+      }),
+    );
   });
 });

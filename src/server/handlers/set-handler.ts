@@ -1,8 +1,9 @@
 /** SetVariable and SetVariables: messages <-> session. Path: HTTP/2 -> [set handler] -> session. Values are decoded by their variable's declared type. */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { BridgeError, InvalidArgumentError, InvalidValueError } from '../../shared/errors.js';
-import type { Accepted, Setter } from '../../shared/state/operation.js';
+import type { Accepted, OperationResult, Setter } from '../../shared/state/operation.js';
 import type { Variable } from '../../shared/state/variable.js';
+import { noteResult } from '../../shared/state/variable-table.js';
 import { longMatchOf } from '../../shared/values/constraint.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import { setterFromWire } from '../../shared/wire/messages.js';
@@ -12,7 +13,8 @@ import { versionFromWire, wireVersion } from '../../shared/wire/wire-version.js'
 import type { Kept } from '../engine/engine.js';
 import { mapKept } from '../engine/engine.js';
 import type { ServerContext } from '../server-context.js';
-import type { Session, SeveralResult } from '../session.js';
+import type { Session } from '../session.js';
+import type { WorkBudget } from '../work-turns.js';
 import { batchAnswer, newVersionsOf } from './batch-answer.js';
 import { SetSteps } from './set-steps.js';
 import type { Encoded, UnaryCall } from './unary-call.js';
@@ -104,9 +106,8 @@ class SetCalls {
     } finally {
       release?.();
     }
-    const kept = batch.whenKept();
-    if (kept !== undefined) await kept;
-    const { versions, refused } = batch;
+    const versions = await batch.whenNoted(work);
+    const { refused } = batch;
     this.#server.counters.sets += versions.size;
     if (refused.size > 0) call.errorCode = 'BATCH_REFUSED';
     else if (versions.size <= MAX_ENTRIES_AT_ONCE) return { success: true, newVersions: newVersionsOf(versions) };
@@ -153,19 +154,13 @@ class Batch {
   readonly setter: Setter;
   readonly #isAtomic: boolean;
   #accepted: Accepted[] = [];
-  readonly #keeping: Promise<unknown>[] = [];
-  versions = new Map<string, number>();
+  readonly #made: { readonly accepted: readonly Accepted[]; readonly results: Kept<readonly OperationResult[]> }[] = [];
   readonly refused = new Map<string, BridgeError>();
 
   constructor(session: Session, isAtomic: boolean, setter: Setter) {
     this.session = session;
     this.#isAtomic = isAtomic;
     this.setter = setter;
-  }
-
-  /** Whoever asks has to wait for it: it rejects where something may not be kept. */
-  whenKept(): Promise<unknown> | undefined {
-    return this.#keeping.length === 0 ? undefined : Promise.all(this.#keeping);
   }
 
   /** Sets that are made in one go. */
@@ -187,12 +182,6 @@ class Batch {
     this.refused.set(identifier, error);
   }
 
-  #keep(keeping: Promise<void>): void {
-    this.#keeping.push(keeping);
-    // Told by `whenKept`, once every turn is done.
-    keeping.catch(() => undefined);
-  }
-
   commitUnlessAtomic(nowMs: number): void {
     if (!this.#isAtomic) this.commit(nowMs);
   }
@@ -200,14 +189,28 @@ class Batch {
   commit(nowMs: number): void {
     const accepted = this.#accepted;
     this.#accepted = [];
-    const result = this.session.commitSeveral(accepted, this.refused, this.#isAtomic, this.setter, nowMs);
-    const note = ({ versions }: SeveralResult): void => {
-      // Nearly always there is one.
-      if (this.versions.size === 0) this.versions = versions;
-      else for (const [identifier, version] of versions) this.versions.set(identifier, version);
-    };
-    if (result instanceof Promise) this.#keep(result.then(note));
-    else note(result);
+    const { session, setter } = this;
+    const results =
+      this.#isAtomic && this.refused.size > 0
+        ? session.refuseAll(accepted)
+        : session.commitSeveral(accepted, this.#isAtomic, setter, nowMs);
+    this.#made.push({ accepted, results });
+    // Told by `whenNoted`, once every turn is done.
+    if (results instanceof Promise) results.catch(() => undefined);
+  }
+
+  /** The new versions, in turns; `refused` is whole then. Rejects where something may not be kept. */
+  async whenNoted(work: WorkBudget): Promise<ReadonlyMap<string, number>> {
+    const versions = new Map<string, number>();
+    for (const { accepted, results } of this.#made) {
+      const known = results instanceof Promise ? await results : results;
+      for (let place = 0; place < accepted.length; place += 1) {
+        noteResult(accepted[place]!.identifier, known[place]!, versions, this.refused);
+        const rest = work.spend(1);
+        if (rest !== undefined) await rest;
+      }
+    }
+    return versions;
   }
 }
 

@@ -2,11 +2,12 @@
  * One atomic batch of a link: its sets are looked at one after the other, and made together or not at all. Path: link sets -> [atomic sets] -> session.
  * Pure: who reads the values and knows the time tells it. Full: of more than `most` sets none is looked at any more, and all are refused.
  */
-import type { Accepted, Setter } from '../../shared/state/operation.js';
+import type { Accepted, OperationResult, Setter } from '../../shared/state/operation.js';
 import { OTHER_REFUSED, tooManyAtOnce } from '../../shared/state/operation.js';
 import type { Kept, SetPlace } from '../engine/engine.js';
+import { mapKept } from '../engine/engine.js';
 import type { ReadSet } from '../handlers/set-steps.js';
-import type { Session, SeveralResult } from '../session.js';
+import type { Session } from '../session.js';
 
 /** Of one set. */
 export type SetOutcome = { readonly version: number } | { readonly error: unknown };
@@ -67,18 +68,20 @@ export class AtomicSets {
     if (this.#size > this.#most) return repeated({ error: tooManyAtOnce(this.#size, this.#most) }, this.#size);
     if (this.#refused.size > 0 || this.#session === undefined) return this.#refusals();
     try {
-      const result = this.#session.commitSeveral(this.#accepted, new Map(), true, this.setter, nowMs, once);
-      return result instanceof Promise ? result.then((kept) => this.#outcomes(kept)) : this.#outcomes(result);
+      const results = this.#session.commitSeveral(this.#accepted, true, this.setter, nowMs, once);
+      return mapKept(results, (kept) => this.#outcomes(kept));
     } catch (error) {
       return this.#identifiers.map(() => ({ error }));
     }
   }
 
-  #outcomes({ versions, refused }: SeveralResult): readonly SetOutcome[] {
-    if (refused.size === 0) return this.#identifiers.map((identifier) => ({ version: versions.get(identifier) ?? 0 }));
-    // The last of a name that is there twice is the one that is one too many.
-    for (const [identifier, error] of refused) this.refuse(this.#identifiers.lastIndexOf(identifier), error);
-    return this.#refusals();
+  #outcomes(results: readonly OperationResult[]): readonly SetOutcome[] {
+    const outcomes: SetOutcome[] = [];
+    for (const [place, result] of results.entries()) {
+      if (typeof result === 'number') outcomes.push({ version: result });
+      else if (result !== OTHER_REFUSED) this.refuse(place, result);
+    }
+    return outcomes.length === results.length ? outcomes : this.#refusals();
   }
 
   #refusals(): readonly SetOutcome[] {

@@ -7,7 +7,7 @@
 import type { Condition } from '../../shared/delivery/condition.js';
 import { meets } from '../../shared/delivery/condition.js';
 import type { AskedCondition } from '../../shared/delivery/condition-text.js';
-import { OneOrMany } from '../../shared/one-or-many.js';
+import { ShelvedMany } from '../../shared/one-or-many.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { StepCount } from './sorted-thresholds.js';
 import { SortedThresholds } from './sorted-thresholds.js';
@@ -27,7 +27,7 @@ export class ConditionGroups<G extends AskingGroup> {
   readonly #numbers = new Map<Comparison, SortedThresholds<number | bigint, G>>();
   readonly #texts = new Map<Comparison, SortedThresholds<string, G>>();
   /** As a map compares its keys: NaN is NaN, 0 is -0, and a bigint is no number. */
-  readonly #equal = new OneOrMany<unknown, G>();
+  readonly #equal = new ShelvedMany<unknown, G>();
   readonly #asked = new Set<G>();
   #askedSteps = 0;
   readonly #told = new Set<G>();

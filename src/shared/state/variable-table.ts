@@ -220,10 +220,16 @@ export class VariableTable {
     setter: Setter,
     nowMs: number,
   ): BatchResult {
-    if (isAtomic && refused.size > 0) return { ...this.refuseAll(accepted, refused), changes: [] };
-    const { results, changes } = this.decide({ operations: accepted, isAtomic, setter, nowMs });
+    const { results, changes }: Decision =
+      isAtomic && refused.size > 0
+        ? { results: this.refuseAll(accepted), changes: NO_CHANGES }
+        : this.decide({ operations: accepted, isAtomic, setter, nowMs });
     for (const change of changes) this.apply(change, nowMs);
-    return { ...batchResult(accepted, results, refused), changes };
+    const versions = new Map<string, number>();
+    for (const [place, { identifier }] of accepted.entries()) {
+      noteResult(identifier, results[place]!, versions, refused);
+    }
+    return { versions, refused, changes };
   }
 
   /** Sets the value of an earlier version again, as a new version. @throws VariablesNotFoundError, VersionNotFoundError */
@@ -281,19 +287,14 @@ export class VariableTable {
     return { results, changes };
   }
 
-  /** Of sets that shall be made together and of which some were refused: what would refuse the others. Decides nothing. */
-  refuseAll(operations: readonly Accepted[], refused: Map<string, BridgeError>): Omit<BatchResult, 'changes'> {
-    batchResult(operations, this.#look(operations), refused);
-    return { versions: new Map(), refused };
-  }
-
-  #look(operations: readonly Accepted[]): OperationResult[] {
+  /** Of sets that shall be made together and of which others were refused: what would refuse these too. Decides nothing. */
+  refuseAll(operations: readonly Accepted[]): readonly BridgeError[] {
     const named = new Map<number, string>();
     return operations.map((operation) => {
       try {
         nameOnce(named, operation.variable, operation.identifier);
         this.#isChange(operation);
-        return operation.variable.decided.version;
+        return OTHER_REFUSED;
       } catch (error) {
         return refusal(error);
       }
@@ -483,21 +484,22 @@ export class VariableTable {
   }
 
   #decideAll(operations: readonly Accepted[], setter: Setter, nowMs: number): Decision {
+    const named = hasTwins(operations) ? new Map<number, string>() : undefined;
     const results: OperationResult[] = [];
-    const changing: Accepted[] = [];
+    /** Of the version that each makes; 0 where it is equal. */
     const sizes: number[] = [];
-    const named = new Map<number, string>();
+    let first: Variable | undefined;
     let more = 0;
     let isRefused = false;
     for (const operation of operations) {
-      const { identifier, variable, value } = operation;
       let result: OperationResult = OTHER_REFUSED;
+      let bytes = 0;
       try {
-        nameOnce(named, variable, identifier);
+        const { identifier, variable, value } = operation;
+        if (named !== undefined) nameOnce(named, variable, identifier);
         if (this.#isChange(operation)) {
-          changing.push(operation);
-          const bytes = bytesOfVersion(value, setter.custom, setter.source);
-          sizes.push(bytes);
+          first ??= variable;
+          bytes = bytesOfVersion(value, setter.custom, setter.source);
           more += bytes - variable.decidedBytes;
         }
       } catch (error) {
@@ -505,14 +507,19 @@ export class VariableTable {
         isRefused = true;
       }
       results.push(result);
+      sizes.push(bytes);
     }
-    if (isRefused) return { results, changes: [] };
-    if (changing.length > 0) this.#bytes.checkRoom(more, changing[0]!.variable.name);
+    if (isRefused) return { results, changes: NO_CHANGES };
+    if (first !== undefined) this.#bytes.checkRoom(more, first.name);
     const revision = this.#decidedRevision + 1;
-    const changes = changing.map(({ variable, value }, index) =>
-      this.#decided(variable, value, setter, nowMs, revision, sizes[index]!),
-    );
-    return { results: operations.map(({ variable }) => variable.decided.version), changes };
+    const changes: DecidedChange[] = [];
+    for (let place = 0; place < operations.length; place += 1) {
+      const { variable, value } = operations[place]!;
+      const bytes = sizes[place]!;
+      if (bytes > 0) changes.push(this.#decided(variable, value, setter, nowMs, revision, bytes));
+      results[place] = variable.decided.version;
+    }
+    return { results, changes };
   }
 
   /** @throws VariablesNotFoundError, VersionConflictError, InvalidArgumentError */
@@ -615,6 +622,15 @@ export class VariableTable {
   }
 }
 
+/** Whether a variable is there a second time. By places, sorted: a map of tens of thousands would be a fifth of what a large group takes. */
+function hasTwins(operations: readonly Accepted[]): boolean {
+  const places = new Float64Array(operations.length);
+  for (let at = 0; at < operations.length; at += 1) places[at] = operations[at]!.variable.place;
+  places.sort();
+  for (let at = 1; at < places.length; at += 1) if (places[at] === places[at - 1]) return true;
+  return false;
+}
+
 /** @throws InvalidArgumentError when a batch names a variable a second time, by its name or its id */
 function nameOnce(named: Map<number, string>, variable: Variable, identifier: string): void {
   // By place: a hash of an object has to be made first.
@@ -634,19 +650,14 @@ function refusal(error: unknown): BridgeError {
 }
 
 /** By identifier. What was refused before says why; what is not to blame is in neither. */
-export function batchResult(
-  operations: readonly Accepted[],
-  results: readonly OperationResult[],
+export function noteResult(
+  identifier: string,
+  result: OperationResult,
+  versions: Map<string, number>,
   refused: Map<string, BridgeError>,
-): { readonly versions: Map<string, number>; readonly refused: Map<string, BridgeError> } {
-  const versions = new Map<string, number>();
-  for (let place = 0; place < results.length; place += 1) {
-    const result = results[place]!;
-    const { identifier } = operations[place]!;
-    if (typeof result === 'number') versions.set(identifier, result);
-    else if (result !== OTHER_REFUSED && !refused.has(identifier)) refused.set(identifier, result);
-  }
-  return { versions, refused };
+): void {
+  if (typeof result === 'number') versions.set(identifier, result);
+  else if (result !== OTHER_REFUSED && !refused.has(identifier)) refused.set(identifier, result);
 }
 
 const NO_CHANGES: readonly DecidedChange[] = [];
