@@ -4,18 +4,11 @@
  * slowStreamMs is cut. Full: maxStreams refuses a watch, maxConnectionBytes what it holds. Closed: every watch ends, exactly once.
  */
 import type { Metadata, ServerDuplexStream, ServerInterceptingCallInterface } from '@grpc/grpc-js';
-import { type AskedCondition, parseCondition } from '../../shared/delivery/condition-text.js';
-import {
-  AbortedError,
-  BridgeError,
-  InvalidArgumentError,
-  QuotaExceededError,
-  SlowStreamError,
-} from '../../shared/errors.js';
+import { AbortedError, type BridgeError, InvalidArgumentError, SlowStreamError } from '../../shared/errors.js';
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../../shared/platform-timers.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import { type EpochParts, epochText, parseEpoch } from '../../shared/wire/epoch-text.js';
-import type { AskedWatch, LinkHello, LinkUpMessage } from '../../shared/wire/link-request.js';
+import type { AskedWatch, LinkUpMessage } from '../../shared/wire/link-request.js';
 import {
   heartbeatMsOf,
   helloOf,
@@ -28,16 +21,15 @@ import {
 } from '../../shared/wire/link-request.js';
 import { MESSAGE_BYTES } from '../../shared/wire/link-row.js';
 import { LinkSetRows, SetNames } from '../../shared/wire/link-set-rows.js';
-import type { LinkWriter, SetsSoFar, Welcome } from '../../shared/wire/link-writer.js';
+import type { LinkWriter } from '../../shared/wire/link-writer.js';
 import { encodeWelcome } from '../../shared/wire/link-writer.js';
-import type { PlacedOutcome, SetPlace } from '../engine/engine.js';
 import { checkSession } from '../handlers/admission.js';
-import { bridgeErrorOf, failureOf, wellFormed } from '../handlers/call-failure.js';
+import { bridgeErrorOf, failureOf } from '../handlers/call-failure.js';
 import { decode, decodeInTurns, isLarge } from '../handlers/request-reader.js';
 import type { ServerContext } from '../server-context.js';
 import type { Session } from '../session.js';
-import { within } from '../within.js';
 import type { WorkBudget } from '../work-turns.js';
+import { AskedConditions } from './asked-conditions.js';
 import { CarriedWatch } from './carried-watch.js';
 import type { CarrierBudget, RoomSeeker } from './carrier-budget.js';
 import { takeDirectCall } from './direct-write.js';
@@ -47,12 +39,11 @@ import { KeptSayer } from './kept-sayer.js';
 import type { FeedLink } from './link-feed.js';
 import { LinkFeed } from './link-feed.js';
 import { LinkHandles } from './link-handles.js';
-import type { OutcomeSink } from './link-sets.js';
+import type { OutcomeLink } from './link-outcomes.js';
+import { LinkOutcomes } from './link-outcomes.js';
 import { LinkSets } from './link-sets.js';
 import type { MessageSink, MessageSource } from './message-pace.js';
 import { MessagePace } from './message-pace.js';
-import type { SetWindow } from './set-window.js';
-import type { WindowOwner } from './set-windows.js';
 import { heartbeatOf, watchRequestOf } from './watch-request.js';
 import { WatchScope } from './watch-scope.js';
 import type { LiveLink } from './watch-streams.js';
@@ -60,7 +51,7 @@ import type { LiveLink } from './watch-streams.js';
 export type OpenCall = ServerDuplexStream<Buffer, Uint8Array>;
 
 export class LinkCall
-  implements FeedLink, Deadline, MessageSink, MessageSource, RoomSeeker, LiveLink, OutcomeSink, WindowOwner, SayingLink
+  implements FeedLink, Deadline, MessageSink, MessageSource, RoomSeeker, LiveLink, OutcomeLink, SayingLink
 {
   dueAtMs = 0;
   wheelSlot = -1;
@@ -89,16 +80,8 @@ export class LinkCall
   #saidPosition = 0;
   #sets: LinkSets | undefined;
   readonly #setNames = new SetNames();
-  #setBytes = 0;
   #askSeeker: RoomSeeker | undefined;
-  /** Undefined for a client that sends no set again. */
-  #window: SetWindow | undefined;
-  #leaveWindow: (() => void) | undefined;
-  /** By which a window outlives the server; '' where none does. */
-  #keptLink = '';
-  readonly #setsDone = (): number => this.#window?.done ?? 0;
-  /** Refused without asking the engine: it is told with the next set. */
-  #refused: PlacedOutcome[] = [];
+  readonly #outcomes: LinkOutcomes;
   #heartbeatMs: number;
   #spacingMs = 0;
   #flushTurn: NodeJS.Immediate | undefined;
@@ -108,9 +91,7 @@ export class LinkCall
   #writer: LinkWriter | undefined;
   /** Taken by the pace. */
   #message: Uint8Array | undefined;
-  /** Read lately. */
-  readonly #conditions = new Map<string, AskedCondition>();
-  #conditionUnits = 0;
+  readonly #conditions = new AskedConditions();
   /** Feeds that are not open: what was kept out of them is not all said. */
   #opening = 0;
   #isEnded = false;
@@ -126,6 +107,7 @@ export class LinkCall
     this.maxBytes = options.maxMessageBytes;
     this.#kept = new KeptSayer(server, this);
     this.#budget = watchStreams.handleCallBegun(this.#connection);
+    this.#outcomes = new LinkOutcomes(this, this.#budget, () => server.clock.nowMs());
     this.#pace = new MessagePace(this, this, this.#budget, options.slowStreamMs, MAX_BYTES_UNDER_WAY);
     watchStreams.addLink(this);
     call.on('cancelled', () => {
@@ -225,10 +207,14 @@ export class LinkCall
       const session = this.#server.store.require(sessionId, this.#server.clock.nowMs());
       this.#session = session;
       this.#clientEpoch = parseEpoch(hello.epoch);
-      this.#sets = new LinkSets(this.#server, sessionId, this);
+      this.#sets = new LinkSets(this.#server, sessionId, this.#outcomes);
       if (maxBytes !== 0) this.#limitTo(maxBytes);
       const { maxMessageBytes } = this.#server.options;
-      const sets = await this.#takeWindow(hello, session);
+      const sets = await this.#outcomes.takeWindow(
+        hello,
+        session,
+        () => this.#sharedRevision(session) === Number.POSITIVE_INFINITY,
+      );
       if (this.#isEnded) return;
       this.#isWelcome = true;
       this.#message = encodeWelcome({
@@ -239,7 +225,7 @@ export class LinkCall
         ...sets,
       });
       this.#pace.send(this.#server.clock.nowMs());
-      this.#tellAgain(hello, sets);
+      this.#outcomes.tellAgain(hello, sets);
     }
     if (hello !== undefined || heartbeatMs !== 0) {
       this.#server.deadlines.schedule(this, this.#server.clock.nowMs() + this.#heartbeatMs);
@@ -271,112 +257,11 @@ export class LinkCall
   async #makeSets(parts: readonly LinkUpMessage[], work: WorkBudget): Promise<void> {
     const sets = this.#sets!;
     for (let room = this.room(); room !== undefined; room = this.room()) await room;
-    const window = this.#window;
-    const { sequence, answered } = setNumbersOf(parts);
-    if (window !== undefined) {
-      if (!window.begin(sequence, sets.untold, answered)) {
-        throw new InvalidArgumentError(
-          `the link's sets begin with ${sequence} where ${window.last + sets.untold + 1} is next: send them in their order, each once`,
-        );
-      }
-      window.handleAnswered(answered);
-    }
+    this.#outcomes.begin(setNumbersOf(parts), sets.untold);
     const making = sets.make(new LinkSetRows(parts, this.#setNames), work, () => this.#isEnded);
-    if (window !== undefined) window.making = making.then(() => sets.whenTold()).catch(ignore);
+    this.#outcomes.handleMaking(making, sets);
     await making;
-    this.#holdSets(this.#setNames.heldBytes + (window?.heldBytes ?? 0));
-  }
-
-  /** What became of the sets of its client's link before this one. */
-  async #takeWindow(
-    { linkId, setsAnswered, setsDone }: LinkHello,
-    session: Session,
-  ): Promise<SetsSoFar & Pick<Welcome, 'lost'>> {
-    if (linkId.length === 0) return NO_SETS;
-    if (linkId.length !== LINK_ID_BYTES) {
-      throw new InvalidArgumentError(`link_id has ${linkId.length} bytes: give ${LINK_ID_BYTES}, or none`);
-    }
-    const id = Buffer.from(linkId).toString('base64');
-    const answered = Number.isSafeInteger(setsAnswered) ? Math.max(0, setsAnswered) : 0;
-    await session.openWindow(id, answered, this.#server.clock.nowMs());
-    const beginning = session.beginWindow(id, answered, this.#server.clock.nowMs());
-    // Watches do not wait for a disk that is slow: the first set of a link that is not kept may be unknown then.
-    if (beginning !== undefined) await within(MAX_BEGIN_MS, beginning);
-    const { window, continues } = session.setWindows.take(id, this);
-    this.#window = window;
-    this.#leaveWindow = () => session.setWindows.leave(id, this, this.#server.clock.nowMs());
-    // The link that had it may be in the middle of a set.
-    await window.making;
-    // What was acknowledged in an earlier generation has its place in the window, unless it is lost.
-    const lost = !window.hasKept(setsDone) && this.#sharedRevision(session) !== Number.POSITIVE_INFINITY;
-    if (session.keepsWindows) {
-      this.#keptLink = id;
-      window.skipTo(answered);
-      window.handleKnownDone(setsDone);
-    }
-    window.handleAnswered(answered);
-    return { setsContinue: continues, setsMade: window.last, setsLost: window.lostTo, lost };
-  }
-
-  /** What its client sent on its link before and was not answered. */
-  #tellAgain({ setsAnswered }: LinkHello, { setsMade, setsLost }: SetsSoFar): void {
-    for (let sequence = Math.max(setsAnswered, setsLost) + 1; sequence <= setsMade; sequence += 1) {
-      const { version, code, message } = this.#window!.outcomeOf(sequence);
-      if (version > 0) this.writer.setDone(version);
-      else this.writer.setRefused(code, message);
-    }
-    this.handleRows();
-  }
-
-  handleTakenOver(): void {
-    this.fail(new AbortedError('another link of this client has begun: this one is not used any more'));
-  }
-
-  /** Names, and outcomes that its client may ask for. */
-  #holdSets(bytes: number): void {
-    this.#budget.held += bytes - this.#setBytes;
-    this.#setBytes = bytes;
-    if (bytes > 0 && this.#budget.held > this.#budget.maxBytes) {
-      throw new QuotaExceededError(
-        `the links of this connection hold their ${this.#budget.maxBytes} bytes of names, outcomes and updates: set fewer variables by one link, say what is answered, or raise maxConnectionBytes`,
-      );
-    }
-  }
-
-  handleSetDone(version: number): void {
-    this.#window?.handleDone(version);
-    this.writer.setDone(version);
-    this.handleAwaitedRows();
-  }
-
-  handleSetRefused(error: unknown): void {
-    const { code, message } = error instanceof BridgeError ? error : this.failureOf(error);
-    const sentence = wellFormed(message);
-    this.#window?.handleRefused(code, sentence);
-    this.writer.setRefused(code, sentence);
-    this.handleAwaitedRows();
-  }
-
-  placeOfNext(untold: number): SetPlace | undefined {
-    const window = this.#window;
-    if (this.#keptLink === '' || window === undefined) return undefined;
-    const before = this.#refused;
-    if (before.length > 0) this.#refused = [];
-    return {
-      link: this.#keptLink,
-      sequence: window.last + untold + 1,
-      answered: window.answered,
-      before,
-      done: this.#setsDone,
-    };
-  }
-
-  noteRefused(error: unknown, untold: number): void {
-    const window = this.#window;
-    if (this.#keptLink === '' || window === undefined || !(error instanceof BridgeError)) return;
-    const { code, message } = error;
-    this.#refused.push({ sequence: window.last + untold + 1, version: 0, code, message: wellFormed(message) });
-    if (this.#refused.length > 2 * MOST_REFUSED) this.#refused = this.#refused.slice(-MOST_REFUSED);
+    this.#outcomes.holdNames(this.#setNames.heldBytes);
   }
 
   /** @throws InvalidArgumentError: whoever takes no message would be told of each watch that its updates are too large. */
@@ -396,7 +281,7 @@ export class LinkCall
       throw new InvalidArgumentError(`the link has a feed ${row.feed} already: give each watch a number of its own`);
     }
     try {
-      const asked = row.condition === undefined ? undefined : this.#askedOf(row.condition);
+      const asked = row.condition === undefined ? undefined : this.#conditions.read(row.condition);
       const request = watchRequestOf(row, this.#session!.id, asked);
       const session = store.require(request.sessionId, clock.nowMs());
       if (row.fromRevision !== undefined && row.fromRevision > this.#sharedRevision(session)) {
@@ -430,20 +315,6 @@ export class LinkCall
   #sharedRevision(session: Session): number {
     const { life, generation } = this.#clientEpoch;
     return life === this.#server.options.epoch ? session.sharedUpTo(generation) : -1;
-  }
-
-  /** Many watches ask the same. @throws InvalidArgumentError */
-  #askedOf(text: string): AskedCondition {
-    const known = this.#conditions.get(text);
-    if (known !== undefined) return known;
-    const asked = parseCondition(text);
-    this.#conditionUnits += text.length;
-    if (this.#conditionUnits > MOST_CONDITION_UNITS) {
-      this.#conditions.clear();
-      this.#conditionUnits = text.length;
-    }
-    this.#conditions.set(text, asked);
-    return asked;
   }
 
   isAllWritten(): boolean {
@@ -590,8 +461,7 @@ export class LinkCall
     // What waits for room sees that it has ended.
     this.#askSeeker?.handleRoom(this.#server.clock.nowMs());
     this.#budget.forget(this);
-    this.#holdSets(0);
-    this.#leaveWindow?.();
+    this.#outcomes.close();
     this.#pace.close(this.#server.clock.nowMs());
     this.#server.deadlines.cancel(this);
     this.#kept.close();
@@ -609,30 +479,17 @@ export class LinkCall
   }
 }
 
-/** As many sentences as a window keeps of them, about: those before are unknown to whoever asks elsewhere. */
-const MOST_REFUSED = 1_000;
-const NO_SETS = { setsContinue: false, setsMade: 0, setsLost: 0, lost: false };
-/** Later than that an update is not told because a client would rather have fewer messages. */
-const MAX_SPACING_MS = 100;
-const LINK_ID_BYTES = 16;
-/** As the options maxMessageBytes of both ends have it. */
-const LEAST_MAX_BYTES = 1_024;
-/** Many times what a disk takes. */
-const MAX_BEGIN_MS = 1_000;
-
 function stepsOf({ condition }: AskedWatch): number {
   return STEPS_A_WATCH + (condition?.length ?? 0) / UNITS_A_STEP;
 }
 
-function ignore(): void {
-  // Said by whoever waits for the sets themselves.
-}
-
+/** Later than that an update is not told because a client would rather have fewer messages. */
+const MAX_SPACING_MS = 100;
+/** As the options maxMessageBytes of both ends have it. */
+const LEAST_MAX_BYTES = 1_024;
 const LARGE_ROW_BYTES = 16 * 1024;
 /** Given to HTTP/2 and not gone through: more would wait where nothing conflates. */
 const MAX_BYTES_UNDER_WAY = 512 * 1024;
-/** Of the texts of conditions that need not be read again. */
-const MOST_CONDITION_UNITS = 64 * 1024;
 /** Of a condition's text that are read in about a microsecond. */
 const UNITS_A_STEP = 50;
 const STEPS_A_WATCH = 10;
