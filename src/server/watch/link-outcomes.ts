@@ -63,6 +63,8 @@ export class LinkOutcomes implements OutcomeSink, WindowOwner {
     const beginning = session.beginWindow(id, answered, this.#nowMs());
     // Watches do not wait for a disk that is slow: the first set of a link that is not kept may be unknown then.
     if (beginning !== undefined) await within(MAX_BEGIN_MS, beginning);
+    // The link has ended meanwhile: nobody would leave the window.
+    if (this.#isClosed) return NO_SETS;
     const { window, continues } = session.setWindows.take(id, this);
     this.#window = window;
     this.#leaveWindow = () => session.setWindows.leave(id, this, this.#nowMs());

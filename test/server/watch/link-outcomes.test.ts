@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Session } from '../../../src/server/session.js';
 import { CarrierBudget } from '../../../src/server/watch/carrier-budget.js';
+import { LeftWindows } from '../../../src/server/watch/left-windows.js';
 import type { OutcomeLink } from '../../../src/server/watch/link-outcomes.js';
 import { LinkOutcomes } from '../../../src/server/watch/link-outcomes.js';
+import { SetWindows } from '../../../src/server/watch/set-windows.js';
 import { InternalError } from '../../../src/shared/errors.js';
+import { TimerWheel } from '../../../src/shared/timer-wheel.js';
 import { LinkWriter } from '../../../src/shared/wire/link-writer.js';
 
 function setup() {
@@ -20,6 +24,23 @@ function setup() {
 }
 
 describe('what a link holds for its sets', () => {
+  test('is no window that nobody leaves, where it ends while it asks for one', async () => {
+    const { outcomes } = setup();
+    const setWindows = new SetWindows(new TimerWheel(10), new LeftWindows());
+    let open!: () => void;
+    const opened = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    const session = { openWindow: () => opened, beginWindow: () => undefined, setWindows } as unknown as Session;
+    const one = outcomes();
+    const hello = { sessionId: 's', maxBytes: 0, linkId: new Uint8Array(16), setsAnswered: 0, setsDone: 0, epoch: '' };
+    const taking = one.takeWindow(hello, session, () => true);
+    one.close();
+    open();
+    await taking;
+    assert.equal(setWindows.size, 0);
+  });
+
   test('counts for its connection until it ends, also where sets are still made then', () => {
     const { budget, outcomes } = setup();
     const [one, other] = [outcomes(), outcomes()];
