@@ -187,6 +187,7 @@ async function registerPatterns(
   work: Work,
 ): Promise<readonly ((name: string) => boolean)[]> {
   const matchers: ((name: string) => boolean)[] = [];
+  if (watch.isClosed) return matchers;
   for (const pattern of patterns) matchers.push(watch.waitForAll(pattern));
   for (let variable = session.after(0); variable !== undefined; variable = session.after(variable.place)) {
     for (const matches of matchers) {

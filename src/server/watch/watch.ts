@@ -1,7 +1,7 @@
 /**
  * What one watch observes: its variables, the names it waits for, its patterns. Path: observer manager -> [watch] -> its owner's outbox.
  * Registered piece by piece, in turns; until `capture` it only notes what comes and goes. Full: the connection's budget refuses what is
- * registered. Closed: `close` unregisters all of it, exactly once, many in turns.
+ * registered. Closed: `close` unregisters all of it, exactly once, many in turns, and nothing is registered any more, whoever was about to.
  */
 import type { AskedCondition } from '../../shared/delivery/condition-text.js';
 import { QuotaExceededError } from '../../shared/errors.js';
@@ -72,6 +72,7 @@ export class Watch implements NewcomerObserver {
 
   /** `identifier`: what the request calls it; undefined when it fits a pattern. @throws QuotaExceededError */
   observe(variable: Variable, identifier: string | undefined): void {
+    if (this.isClosed) return;
     const known = this.#find(variable);
     if (known === undefined) {
       const observed = this.#observedOf(variable, variable.current.version, false);
@@ -85,7 +86,7 @@ export class Watch implements NewcomerObserver {
 
   /** Until a variable of that name is registered. @throws QuotaExceededError */
   waitFor(name: string): void {
-    if (this.#beside?.names.has(name) === true) return;
+    if (this.isClosed || this.#beside?.names.has(name) === true) return;
     this.#claim(BYTES_A_NAME + 2 * name.length);
     this.#own().names.add(name);
     this.#place.observers.registerName(this.#place.sessionId, name, this);
@@ -93,6 +94,7 @@ export class Watch implements NewcomerObserver {
 
   /** From now on; returns whether a name fits, for the variables that are there. @throws QuotaExceededError */
   waitForAll(pattern: string): (name: string) => boolean {
+    if (this.isClosed) return () => false;
     this.#claim(BYTES_A_NAME + 2 * pattern.length);
     this.#own().patterns.push(pattern);
     return this.#place.observers.registerPattern(this.#place.sessionId, pattern, this);

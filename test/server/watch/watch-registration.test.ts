@@ -17,8 +17,9 @@ function setup(message: Parameters<typeof parseWatchRequest>[0]) {
   const manager = new ObserverManager(silentLogger);
   const gone = new Map<string, Change>();
   const told: string[] = [];
+  const budget = new CarrierBudget(1e9);
   const watch = new Watch(
-    { observers: manager, sessionId: 's', budget: new CarrierBudget(1e9) },
+    { observers: manager, sessionId: 's', budget },
     {
       handleChange: (sent, { change }) => void told.push(`${sent.variable.name}=${change.current.version}`),
       handleNothingLeft: () => undefined,
@@ -48,7 +49,7 @@ function setup(message: Parameters<typeof parseWatchRequest>[0]) {
         return steps % 2 === 0 ? Promise.resolve() : undefined;
       },
     });
-  return { sample, manager, gone, watch, told, register, remembers, steps: () => steps };
+  return { sample, manager, budget, gone, watch, told, register, remembers, steps: () => steps };
 }
 
 describe('registering for what a request means', () => {
@@ -91,13 +92,22 @@ describe('registering for what a request means', () => {
     );
   });
 
-  test('stops when the watch ends between its turns, and leaves no observer', async () => {
-    const { sample, manager, register, watch } = setup({ variableIdentifiers: ['a', 'b', 'c', 'd'], patterns: ['*'] });
-    for (const name of ['a', 'b', 'c', 'd', 'e']) sample.variable(name);
-    await register((step) => {
-      if (step === 3) watch.close({ begin: () => ({ spend: () => undefined }) });
-    });
-    assert.equal(manager.size, 0);
+  test('stops when the watch ends between its turns, whichever they are, and leaves no observer', async () => {
+    const resumed = Object.fromEntries(Array.from({ length: 6 }, (_, index) => [`id${index}`, 1]));
+    for (const variableIdentifiers of [['a', 'b', 'c', 'd', 'late'], []]) {
+      for (let last = 1; last <= 20; last += 1) {
+        const { sample, manager, register, watch, budget } = setup({
+          ...{ variableIdentifiers, patterns: ['*', 'v*'], resume: resumed, resumeEpoch: 'e1' },
+          options: { missing: 'wait' },
+        });
+        for (const name of ['a', 'b', 'c', 'd', 'e']) sample.variable(name);
+        await register((step) => {
+          if (step === last) watch.close({ begin: () => ({ spend: () => undefined }) });
+        });
+        watch.close({ begin: () => ({ spend: () => undefined }) });
+        assert.deepEqual([manager.size, manager.patternsOf('s'), budget.held], [0, 0, 0], `ended at step ${last}`);
+      }
+    }
   });
 
   test('names all that are missing', async () => {
