@@ -54,10 +54,14 @@ export class SessionStore {
   readonly #beginning = new Map<string, Promise<Session>>();
   readonly #held: WholeBudget;
   readonly #leftWindows = new LeftWindows();
+  /** Infinity where no other server can end a session. */
+  readonly #touchEveryMs: number;
   #relieving: Iterator<Session> | undefined;
 
   constructor(options: SessionStoreOptions) {
     this.#options = options;
+    const { engine, sessionTtlMs } = options;
+    this.#touchEveryMs = engine.isShared && sessionTtlMs > 0 ? sessionTtlMs / TOUCHES_A_TTL : Number.POSITIVE_INFINITY;
     this.#held = { maxBytes: options.maxTotalBytes, bytes: 0, relieve: (more) => this.#relieve(more) };
   }
 
@@ -98,7 +102,7 @@ export class SessionStore {
   initialise(sessionId: string, metadata: Metadata, nowMs: number): Kept<Session> {
     const known = this.#sessions.get(sessionId);
     if (known !== undefined) {
-      known.usedAtMs = nowMs;
+      this.use(known, nowMs);
       return known;
     }
     const beginning = this.#beginning.get(sessionId);
@@ -123,8 +127,14 @@ export class SessionStore {
     return this.#options.engine.isShared;
   }
 
-  /** It is used here: no other server ends it. */
-  touch(session: Session): void {
+  /** A call of it, or as good as one: it lives on, and no other server ends it. Those are told now and then, and at once where they were not told lately. */
+  use(session: Session, nowMs: number): void {
+    session.usedAtMs = nowMs;
+    if (nowMs - session.touchedAtMs > this.#touchEveryMs) this.touch(session, nowMs);
+  }
+
+  touch(session: Session, nowMs: number): void {
+    session.touchedAtMs = nowMs;
     this.#options.engine.touch([session.id]);
   }
 
@@ -207,7 +217,7 @@ export class SessionStore {
   require(sessionId: string, nowMs: number): Session {
     const session = this.#sessions.get(sessionId);
     if (session === undefined) throw sessionId === '' ? noSessionId() : SessionNotFoundError.of(sessionId);
-    session.usedAtMs = nowMs;
+    this.use(session, nowMs);
     return session;
   }
 
@@ -308,17 +318,22 @@ class Idleness implements Deadline {
     const session = this.#session;
     const everyMs = this.#store.isShared ? this.#sessionTtlMs / TOUCHES_A_TTL : this.#sessionTtlMs;
     const isUsed = session.isWatched || nowMs < session.usedAtMs + everyMs;
-    if (isUsed) this.#store.touch(session);
+    if (isUsed) this.#store.touch(session, nowMs);
     const endsAtMs = session.usedAtMs + this.#sessionTtlMs;
     if (session.isWatched) this.#deadlines.schedule(this, nowMs + everyMs);
     else if (nowMs < endsAtMs) this.#deadlines.schedule(this, this.#store.isShared ? nowMs + everyMs : endsAtMs);
     else await this.#endUnlessUsed(nowMs).catch((error: unknown) => this.#tryLater(error, nowMs));
   }
 
-  /** Another server may have used it. */
+  /** Another server may have used it; and this one may, while that is asked. */
   async #endUnlessUsed(nowMs: number): Promise<void> {
-    const idleMs = this.#store.isShared ? await this.#store.idleMs(this.#session) : this.#sessionTtlMs;
-    if (idleMs >= this.#sessionTtlMs) await this.#store.end(this.#session, nowMs);
+    const session = this.#session;
+    const { usedAtMs } = session;
+    const idleMs = this.#store.isShared ? await this.#store.idleMs(session) : this.#sessionTtlMs;
+    if (this.#store.find(session.id) !== session) return;
+    const isUsed = session.isWatched || session.usedAtMs !== usedAtMs;
+    if (isUsed) this.#deadlines.schedule(this, nowMs + this.#sessionTtlMs / TOUCHES_A_TTL);
+    else if (idleMs >= this.#sessionTtlMs) await this.#store.end(session, nowMs);
     else this.#deadlines.schedule(this, nowMs + this.#sessionTtlMs - idleMs);
   }
 

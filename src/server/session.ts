@@ -48,6 +48,8 @@ export class Session implements Follower {
   readonly id: string;
   /** When somebody called last. */
   usedAtMs = 0;
+  /** When the other servers were told last that it is used. */
+  touchedAtMs = Number.NEGATIVE_INFINITY;
   readonly #engine: Engine;
   readonly #newVariableId: () => string;
   readonly #maxAtomicVariables: number;

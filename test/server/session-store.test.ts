@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import type { Engine } from '../../src/server/engine/engine.js';
 import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
 import type { Session } from '../../src/server/session.js';
 import { SessionStore } from '../../src/server/session-store.js';
@@ -11,10 +12,16 @@ import type { Deadline } from '../../src/shared/timer-wheel.js';
 import { TimerWheel } from '../../src/shared/timer-wheel.js';
 import { hostOf } from './engine/stub-journal.js';
 
-function setup({ maxSessions = 10, sessionTtlMs = 1_000, maxSessionBytes = 1e6, maxTotalBytes = 1e7 } = {}) {
+function setup({
+  maxSessions = 10,
+  sessionTtlMs = 1_000,
+  maxSessionBytes = 1e6,
+  maxTotalBytes = 1e7,
+  engine = new MemoryEngine() as Engine,
+} = {}) {
   const wheel = new TimerWheel<Deadline>(1);
   const store = new SessionStore({
-    engine: new MemoryEngine(),
+    engine,
     deadlines: wheel,
     maxSessions,
     maxVariablesPerSession: 2,
@@ -28,11 +35,23 @@ function setup({ maxSessions = 10, sessionTtlMs = 1_000, maxSessionBytes = 1e6, 
     turns: new WorkTurns({ nowMs: () => 0, later: setImmediate }),
     tell: () => undefined,
   });
-  void store.open(hostOf());
+  const opened = store.open(hostOf());
   const advance = (nowMs: number): void => wheel.advance(nowMs, (entry) => void entry.handleDeadline(nowMs));
   const initialise = (...[id, metadata, nowMs]: Parameters<SessionStore['initialise']>): Session =>
     store.initialise(id, metadata, nowMs) as Session;
-  return { store, advance, initialise };
+  return { store, opened, advance, initialise };
+}
+
+/** As of servers that share their sessions: what it is told of their use, and what it says of it. */
+function sharedEngine() {
+  const touched: string[] = [];
+  const idle = { answer: () => Number.POSITIVE_INFINITY };
+  const engine: Engine = Object.assign(new MemoryEngine(), {
+    isShared: true as false,
+    touch: (...[ids]: Parameters<Engine['touch']>) => void touched.push(...ids),
+    idleMs: async () => idle.answer(),
+  });
+  return { engine, touched, idle };
 }
 
 describe('a session', () => {
@@ -128,6 +147,39 @@ describe('a session that nobody uses', () => {
     advance(1_000);
     assert.equal(store.size, 1);
     advance(1_900);
+    assert.equal(store.size, 0);
+  });
+
+  test('at one server is said to be used when somebody comes back to it, before another ends it', () => {
+    const { engine, touched } = sharedEngine();
+    const { store, advance, initialise } = setup({ engine, sessionTtlMs: 1_000 });
+    const session = initialise('s', {}, 0);
+    for (const nowMs of [100, 700, 800, 1_000]) store.use(session, nowMs);
+    assert.deepEqual(touched, ['s', 's', 's']);
+    session.addWatch('a');
+    for (let nowMs = 1_100; nowMs <= 2_000; nowMs += 50) advance(nowMs);
+    assert.ok(touched.length >= 6, `${touched.length} times`);
+  });
+
+  test('is not ended when it is used while the other servers are asked', async () => {
+    const { engine, idle } = sharedEngine();
+    const { store, opened, advance, initialise } = setup({ engine, sessionTtlMs: 1_000 });
+    await opened;
+    const session = initialise('s', {}, 0);
+    const runTo = async (from: number, to: number): Promise<void> => {
+      for (let nowMs = from; nowMs <= to; nowMs += 50) {
+        advance(nowMs);
+        await new Promise(setImmediate);
+      }
+    };
+    idle.answer = () => {
+      store.use(session, 1_000);
+      return 1_000;
+    };
+    await runTo(50, 1_900);
+    assert.equal(store.find('s'), session);
+    idle.answer = () => 1_000;
+    await runTo(1_950, 3_500);
     assert.equal(store.size, 0);
   });
 

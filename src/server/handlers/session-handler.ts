@@ -74,7 +74,7 @@ export function sessionHandlers(server: ServerContext): UntypedServiceImplementa
 
     Heartbeat: unaryCall(server, METHODS.Heartbeat, (request, { nowMs }) => {
       const session = store.find(request.sessionId ?? '');
-      if (session !== undefined) session.usedAtMs = nowMs;
+      if (session !== undefined) store.use(session, nowMs);
       return { serverTime: timestampToWire(clock.wallAtMs(nowMs)), sessionValid: session !== undefined };
     }),
 
