@@ -52,6 +52,8 @@ export class SessionStore {
   readonly #ending = new Map<string, Promise<number>>();
   /** Sessions whose beginning is not kept yet. */
   readonly #beginning = new Map<string, Promise<Session>>();
+  /** Those that the engine is asked for: one answer for all who want them, since it tells one follower what happens. */
+  readonly #seeking = new Map<string, Promise<void>>();
   readonly #held: WholeBudget;
   readonly #leftWindows = new LeftWindows();
   /** Infinity where no other server can end a session. */
@@ -116,7 +118,10 @@ export class SessionStore {
         `session "${sessionId}": the server holds its ${maxSessions} sessions: clean one up, or raise maxSessions`,
       );
     }
-    const session = mapKept(this.#openSession(sessionId, nowMs, metadata), (made) => this.#add(made!, nowMs));
+    const make = (): Kept<Session> =>
+      mapKept(this.#openSession(sessionId, nowMs, metadata), (made) => this.#add(made!, nowMs));
+    const seeking = this.#seeking.get(sessionId)?.catch(ignore);
+    const session = seeking?.then(() => this.#sessions.get(sessionId) ?? make()) ?? make();
     if (!(session instanceof Promise)) return session;
     const made = session.finally(() => this.#beginning.delete(sessionId));
     this.#beginning.set(sessionId, made);
@@ -154,19 +159,25 @@ export class SessionStore {
    * Rejects with EngineFormatError where it is there and cannot be read.
    */
   seek(sessionId: string, nowMs: number): Promise<void> | undefined {
-    const isHere = this.#sessions.has(sessionId) || this.#beginning.has(sessionId);
-    if (isHere || !this.isShared || sessionId === '' || sessionId.length > 2 * MAX_NAME_CHARACTERS) return undefined;
+    if (!this.isShared || this.#sessions.has(sessionId)) return undefined;
+    if (sessionId === '' || sessionId.length > 2 * MAX_NAME_CHARACTERS) return undefined;
+    const known = this.#beginning.get(sessionId)?.then(ignore, ignore) ?? this.#seeking.get(sessionId);
+    if (known !== undefined) return known;
     const add = (session: Session | undefined): void => {
-      if (session !== undefined && !this.#sessions.has(sessionId)) this.#add(session, nowMs);
+      if (session !== undefined) this.#add(session, nowMs);
     };
     const opening = this.#openSession(sessionId, nowMs, undefined);
-    if (opening instanceof Promise) {
-      return opening.then(add, (error: unknown) => {
-        if (error instanceof EngineFormatError) throw error;
-      });
+    if (!(opening instanceof Promise)) {
+      add(opening);
+      return undefined;
     }
-    add(opening);
-    return undefined;
+    const seeking = opening
+      .then(add, (error: unknown) => {
+        if (error instanceof EngineFormatError) throw error;
+      })
+      .finally(() => this.#seeking.delete(sessionId));
+    this.#seeking.set(sessionId, seeking);
+    return seeking;
   }
 
   /** Another server has ended it. */
@@ -353,6 +364,10 @@ function checkSessionId(sessionId: string): void {
       { cause },
     );
   }
+}
+
+function ignore(): void {
+  // Said by whoever asked for it.
 }
 
 function noSessionId(): InvalidArgumentError {

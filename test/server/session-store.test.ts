@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Engine } from '../../src/server/engine/engine.js';
+import type { Engine, Follower } from '../../src/server/engine/engine.js';
 import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
 import type { Session } from '../../src/server/session.js';
 import { SessionStore } from '../../src/server/session-store.js';
@@ -86,6 +86,29 @@ describe('a session', () => {
     initialise('s', {}, 0);
     assert.throws(() => initialise('t', {}, 0), { code: 'QUOTA_EXCEEDED' });
     initialise('s', {}, 0);
+  });
+});
+
+describe('a session that another server has made', () => {
+  test('is followed by one, however many ask for it at once', async () => {
+    const { engine } = sharedEngine();
+    const kept = new MemoryEngine();
+    await kept.open(hostOf());
+    void kept.follow('s', { handleCommit: () => undefined, windows: () => [] }, { metadata: {}, createdAtMs: 0 });
+    const followers: Follower[] = [];
+    const follow: Engine['follow'] = async (id, follower) => {
+      await new Promise(setImmediate);
+      followers.push(follower);
+      return kept.follow(id, follower);
+    };
+    const { store, opened } = setup({ engine: Object.assign(engine, { follow }) });
+    await opened;
+    const sought = [store.seek('s', 0), store.seek('s', 0)];
+    const joined = store.initialise('s', {}, 0);
+    await Promise.all([...sought, store.seek('s', 0)]);
+    assert.deepEqual(followers, [await joined]);
+    assert.equal(store.find('s'), await joined);
+    assert.equal(store.seek('s', 0), undefined);
   });
 });
 
