@@ -31,6 +31,8 @@ export class SessionReplicas {
   readonly #host: EngineHost;
   readonly #handleAway: (error: unknown) => void;
   readonly #replicas = new Map<string, SessionReplica>();
+  /** Sessions that are read for the first time. */
+  readonly #loads = new Map<string, Promise<SessionReplica | undefined>>();
   /** Commits of sessions that are being read: they come behind. */
   readonly #loading = new Map<string, LoggedCommit[]>();
   /** That are read again later. */
@@ -64,9 +66,19 @@ export class SessionReplicas {
 
   /** The one that is here, or is made of what Redis has; undefined where it has nothing. @throws EngineFormatError where that cannot be read */
   async load(sessionId: string): Promise<SessionReplica | undefined> {
+    // One after another: of two at once the second would take apart what the first has made, and one that found nothing says nothing of what was made since.
+    for (let loads = this.#loads.get(sessionId); loads !== undefined; loads = this.#loads.get(sessionId)) {
+      await loads.catch(() => undefined);
+    }
     const known = this.#replicas.get(sessionId);
     if (known !== undefined) return known;
-    const behind: LoggedCommit[] = this.#loading.get(sessionId) ?? [];
+    const loads = this.#loadOnce(sessionId).finally(() => this.#loads.delete(sessionId));
+    this.#loads.set(sessionId, loads);
+    return loads;
+  }
+
+  async #loadOnce(sessionId: string): Promise<SessionReplica | undefined> {
+    const behind: LoggedCommit[] = [];
     this.#loading.set(sessionId, behind);
     try {
       const bucket = this.#keys.bucketOf(sessionId);
@@ -74,9 +86,7 @@ export class SessionReplicas {
       if (bucket.checkedGeneration < 0)
         await this.#keys.takeOver(bucket).catch((error) => this.#named(error, sessionId));
       const kept = await this.#keptOf(sessionId);
-      const again = this.#replicas.get(sessionId);
-      if (again !== undefined || kept === undefined) return again;
-      return this.#add(this.#make(sessionId, kept));
+      return kept === undefined ? undefined : this.#add(this.#make(sessionId, kept));
     } finally {
       this.#loading.delete(sessionId);
       for (const commit of behind) this.handleLogged(commit);
