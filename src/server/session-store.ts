@@ -8,6 +8,7 @@ import {
   InvalidNameError,
   QuotaExceededError,
   SessionNotFoundError,
+  UnavailableError,
 } from '../shared/errors.js';
 import { metadataBytes } from '../shared/state/held-bytes.js';
 import type { HistoryLimits } from '../shared/state/history.js';
@@ -119,7 +120,10 @@ export class SessionStore {
       );
     }
     const make = (): Kept<Session> =>
-      mapKept(this.#openSession(sessionId, nowMs, metadata), (made) => this.#add(made!, nowMs));
+      mapKept(this.#openSession(sessionId, nowMs, metadata), (made) => {
+        if (made !== undefined) return this.#add(made, nowMs);
+        throw new UnavailableError(`session "${sessionId}" was ended as it was made: initialise it again`);
+      });
     const seeking = this.#seeking.get(sessionId)?.catch(ignore);
     const session = seeking?.then(() => this.#sessions.get(sessionId) ?? make()) ?? make();
     if (!(session instanceof Promise)) return session;

@@ -110,6 +110,14 @@ describe('a session that another server has made', () => {
     assert.equal(store.find('s'), await joined);
     assert.equal(store.seek('s', 0), undefined);
   });
+
+  test('and ended while it was joined, is to be asked for again', async () => {
+    const { engine } = sharedEngine();
+    const { store, opened } = setup({ engine: Object.assign(engine, { follow: async () => undefined }) });
+    await opened;
+    await assert.rejects(async () => store.initialise('s', {}, 0), { code: 'UNAVAILABLE' });
+    assert.equal(store.size, 0);
+  });
 });
 
 describe('cleaning up', () => {

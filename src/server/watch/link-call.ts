@@ -257,6 +257,8 @@ export class LinkCall
   async #makeSets(parts: readonly LinkUpMessage[], work: WorkBudget): Promise<void> {
     const sets = this.#sets!;
     for (let room = this.room(); room !== undefined; room = this.room()) await room;
+    // Its window may be another link's by now.
+    if (this.#isEnded) return;
     this.#outcomes.begin(setNumbersOf(parts), sets.untold);
     const making = sets.make(new LinkSetRows(parts, this.#setNames), work, () => this.#isEnded);
     this.#outcomes.handleMaking(making, sets);
