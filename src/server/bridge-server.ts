@@ -115,6 +115,7 @@ class RunningServer implements BridgeServer {
         turns,
         tell: (sessionId, changes) => observers.publishAll(sessionId, changes, systemClock.nowMs()),
         handleGeneration: (session) => this.#context.watchStreams.handleGeneration(session),
+        handleEnded: (session) => this.#context.watchStreams.endSession(session),
         timestampAt: (nowMs) => systemClock.wallAtMs(nowMs),
       }),
       observers,

@@ -42,6 +42,8 @@ export interface SessionStoreOptions {
   /** Tells whoever observes, in order. */
   readonly tell: (sessionId: string, changes: readonly Change[]) => void;
   readonly handleGeneration?: ((session: Session) => void) | undefined;
+  /** Its variables are gone, whoever ended it: what waits for others can hear of none. */
+  readonly handleEnded?: ((session: Session) => void) | undefined;
   /** The timestamp of what is committed at `nowMs`. Default: the same number. */
   readonly timestampAt?: (nowMs: number) => number;
 }
@@ -165,6 +167,7 @@ export class SessionStore {
   seek(sessionId: string, nowMs: number): Promise<void> | undefined {
     if (!this.isShared || this.#sessions.has(sessionId)) return undefined;
     if (sessionId === '' || sessionId.length > 2 * MAX_NAME_CHARACTERS) return undefined;
+    if (this.isEnding(sessionId)) return this.whenEnded(sessionId).then(() => this.seek(sessionId, nowMs));
     const known = this.#beginning.get(sessionId)?.then(ignore, ignore) ?? this.#seeking.get(sessionId);
     if (known !== undefined) return known;
     const add = (session: Session | undefined): void => {
@@ -268,9 +271,11 @@ export class SessionStore {
     ending.then(forget, forget);
   }
 
-  #finish(session: Session, nowMs: number): Promise<number> {
+  async #finish(session: Session, nowMs: number): Promise<number> {
     if (this.#sessions.get(session.id) === session) this.#sessions.delete(session.id);
-    return session.finishEnd(nowMs, this.#options.turns.begin());
+    const variables = await session.finishEnd(nowMs, this.#options.turns.begin());
+    this.#options.handleEnded?.(session);
+    return variables;
   }
 
   /** Until the session of that id that was ended last has let go of its variables: who waits for names there must not get those of a new one. */

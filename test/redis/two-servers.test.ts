@@ -1,11 +1,13 @@
 /** Two servers over one Redis: every promise holds at either, and whichever dies, its clients go on at the other. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, test } from 'node:test';
+import { status } from '@grpc/grpc-js';
 import type { BridgeError, WatchOptions } from '../../src/main/index.js';
 import { bucketOf } from '../../src/server/engine/redis/format/keys.js';
 import type { BridgeServer } from '../../src/server/index.js';
 import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
 import { until, within } from '../../src/testing/within.js';
+import { PlainClient } from '../server/plain-client.js';
 import { HeldRedis } from '../support/held-redis.js';
 import { closeLater, closeOpened, openAt, startServer } from '../support/opened-over-redis.js';
 import { RedisServer, withRedis } from '../support/redis-server.js';
@@ -47,6 +49,21 @@ function describeTwoServers(): void {
       await other!.deleteVariable('mode');
       assert.deepEqual(await one!.listVariables(), []);
       await changes.return?.();
+    });
+
+    test('the end of a session ends what waits in it at either', async () => {
+      const servers = await twoServers();
+      const clients = servers.map(({ port }) => new PlainClient(port));
+      const session = { sessionId: 'house' };
+      for (const client of clients) await client.call('InitializeSession', session);
+      const watches = clients.flatMap((client) => [
+        client.watch({ ...session, patterns: ['*'] }),
+        client.watch({ ...session, variableIdentifiers: ['late'], options: { missing: 'wait' } }),
+      ]);
+      for (const watch of watches) await watch.ready();
+      await clients[0]!.call('CleanupSession', { ...session, force: true });
+      for (const watch of watches) assert.equal((await watch.end()).code, status.OK);
+      for (const client of clients) client.close();
     });
 
     test('every change is told once, in one order of revisions, whichever server it came by', async () => {

@@ -14,7 +14,7 @@ import { serverHeader } from './server-header.js';
 import { unaryCall } from './unary-call.js';
 
 export function sessionHandlers(server: ServerContext): UntypedServiceImplementation {
-  const { store, watchStreams, clock } = server;
+  const { store, clock } = server;
   const header = serverHeader(server.options);
   const headerOf = (sessionId: string): Metadata => {
     const servers = server.options.engine.serversOf?.(sessionId) ?? [];
@@ -53,10 +53,7 @@ export function sessionHandlers(server: ServerContext): UntypedServiceImplementa
         const session = store.require(request.sessionId ?? '', nowMs);
         const { isEnded, resources } = store.cleanup(session.id, request.force ?? false, connection, nowMs);
         if (!isEnded) return { success: false, resourcesCleaned: 0 };
-        const resourcesCleaned = await resources;
-        // Those that wait for variables that can no longer come; the others have ended with their last variable.
-        watchStreams.endSession(session);
-        return { success: true, resourcesCleaned };
+        return { success: true, resourcesCleaned: await resources };
       },
       () => ({ success: false, resourcesCleaned: 0 }),
     ),
