@@ -214,10 +214,14 @@ export class Session implements Follower {
     return this.#whenKnown(identifiers) ?? this.#engine.whenKept(this.id);
   }
 
-  /** The same, where a name or its variable is not known yet, or still. */
+  /** When what these stand for is kept; undefined: it is. Rejects as above. */
   whenNamesKept(identifiers: Iterable<string>): Promise<void> | undefined {
-    const known = this.#whenKnown(identifiers);
-    return known === undefined && this.#table.isChangingNames ? this.#engine.whenKept(this.id) : known;
+    // Where other servers register too, nothing that is not kept is in the table.
+    if (this.isShared) return this.#whenKnown(identifiers);
+    for (const identifier of identifiers) {
+      if (!this.#table.isSettled(identifier)) return this.#engine.whenKept(this.id);
+    }
+    return undefined;
   }
 
   /** When its histories hold all that is kept of them; undefined: now. Until then they may begin later. */

@@ -189,7 +189,6 @@ const READS = new Set([
   'ListVariables',
   'GetVariableHistory',
   'RollbackVariable',
-  'DeleteVariable',
 ]);
 
 /** What says nothing of variables has no order among the calls of a connection. */
