@@ -1,6 +1,8 @@
 /** Servers over Redis and their clients, of one test. */
 import type { BridgedStateOptions } from '../../src/main/index.js';
 import { BridgedState } from '../../src/main/index.js';
+import type { BridgeServer } from '../../src/server/index.js';
+import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
 import { closeRedis } from './redis-server.js';
 import { ServerProcess } from './server-process.js';
 
@@ -9,6 +11,13 @@ const servers: { close(): Promise<void> }[] = [];
 
 export async function startServer(url: string): Promise<ServerProcess> {
   const server = await ServerProcess.start({ engine: url });
+  closeLater(server);
+  return server;
+}
+
+/** In this process; it answers for so long without Redis. */
+export async function startBehind(url: string, behindMs: number): Promise<BridgeServer> {
+  const server = await startBridgeServer({ port: 0, engine: new RedisEngine(url, { behindMs }) });
   closeLater(server);
   return server;
 }
