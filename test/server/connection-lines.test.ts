@@ -53,3 +53,42 @@ test('a line held twice is free when both have let go', async () => {
   await turn();
   assert.equal(lines.isEmpty, true);
 });
+
+test('reads wait together, and neither a change goes past them nor a read past a change that waits', async () => {
+  const lines = new ConnectionLines();
+  const done: string[] = [];
+  const call = async (name: string, isRead: boolean, when: Promise<void>): Promise<void> => {
+    if (lines.heldBy('a', isRead) !== undefined) {
+      const endWait = isRead ? undefined : lines.beginWait('a');
+      for (let held = lines.heldBy('a', isRead); held !== undefined; held = lines.heldBy('a', isRead)) await held;
+      endWait?.();
+    }
+    const release = lines.hold('a', isRead);
+    await when;
+    done.push(name);
+    release();
+  };
+  const gates = Array.from({ length: 2 }, () => {
+    let open: () => void = () => undefined;
+    const whenOpen = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    return { open, whenOpen };
+  });
+  const [first, second] = gates as [(typeof gates)[0], (typeof gates)[0]];
+  const calls = [
+    call('read 1', true, first.whenOpen),
+    call('read 2', true, Promise.resolve()),
+    call('change', false, second.whenOpen),
+    call('read 3', true, Promise.resolve()),
+  ];
+  await turn();
+  assert.deepEqual(done, ['read 2']);
+  first.open();
+  await turn();
+  assert.deepEqual(done, ['read 2', 'read 1']);
+  second.open();
+  await Promise.all(calls);
+  assert.deepEqual(done, ['read 2', 'read 1', 'change', 'read 3']);
+  assert.equal(lines.isEmpty, true);
+});

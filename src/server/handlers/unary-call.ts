@@ -46,6 +46,7 @@ export function unaryCall<Request extends object, Response>(
   refuse?: Refuse<Response>,
 ): handleUnaryCall<Buffer, Uint8Array> {
   const { lines, turns } = server;
+  const isRead = READS.has(method.name);
   const bytesOf = (answer: Response | Encoded): Uint8Array =>
     answer instanceof Encoded ? answer.bytes : method.encodeResponse(answer);
   return (grpcCall, callback) => {
@@ -67,10 +68,10 @@ export function unaryCall<Request extends object, Response>(
       // Another server may have made it just now.
       if (session === undefined) return server.store.seek(sessionOf(request), server.clock.nowMs());
       const names = namedIn(parts);
-      return READS.has(method.name) ? session.whenKept(names) : session.whenNamesKept(names);
+      return isRead || SEES_ALL.has(method.name) ? session.whenKept(names) : session.whenNamesKept(names);
     };
     const handleKept = async (request: Request, parts: readonly Request[], kept: Promise<void>): Promise<void> => {
-      const release = lines.hold(call.connection);
+      const release = lines.hold(call.connection, isRead);
       try {
         await kept;
         respond(handle(request, call, parts));
@@ -87,15 +88,19 @@ export function unaryCall<Request extends object, Response>(
     };
     const handleInLine = async (): Promise<void> => {
       const { connection } = call;
-      if (!PASSES_LINES.has(method.name)) {
-        for (let held = lines.heldBy(connection); held !== undefined; held = lines.heldBy(connection)) await held;
+      if (!PASSES_LINES.has(method.name) && lines.heldBy(connection, isRead) !== undefined) {
+        const endWait = isRead ? undefined : lines.beginWait(connection);
+        for (let held = lines.heldBy(connection, isRead); held !== undefined; held = lines.heldBy(connection, isRead)) {
+          await held;
+        }
+        endWait?.();
       }
       call.nowMs = server.clock.nowMs();
       if (!isLarge(grpcCall.request)) {
         handleSmall();
         return;
       }
-      const release = lines.hold(connection);
+      const release = lines.hold(connection, isRead);
       try {
         const work = turns.begin();
         const parts = await decodeInTurns(method, grpcCall.request, work);
@@ -180,16 +185,10 @@ function answer(callback: sendUnaryData<Uint8Array>, bytes: Uint8Array, call: Un
   else callback(null, bytes, errorTrailer(call.errorCode));
 }
 
-/** They see what was asked before, also what is on its way to be kept. */
-const READS = new Set([
-  'InitializeSession',
-  'GetSession',
-  'GetVariable',
-  'GetVariables',
-  'ListVariables',
-  'GetVariableHistory',
-  'RollbackVariable',
-]);
+/** They change nothing, and see what was asked before, also what is on its way to be kept. */
+const READS = new Set(['GetSession', 'GetVariable', 'GetVariables', 'ListVariables', 'GetVariableHistory']);
+/** They see that too. */
+const SEES_ALL = new Set(['InitializeSession', 'RollbackVariable']);
 
 /** What says nothing of variables has no order among the calls of a connection. */
 const PASSES_LINES = new Set(['Ping', 'Heartbeat', 'GetExposedElixirTools', 'UnwatchVariables']);
