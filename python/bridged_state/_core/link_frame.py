@@ -151,7 +151,7 @@ class LinkReader:
                 continue
             version = variable.version = variable.version + step
             if not variable.fits >> form & 1:
-                value = misfit(value)
+                value = fitted(variable.type, value)
             append(Update(variable, _KINDS[row], version, value, revision, timestamp, source))
 
     def _read_changes(self, message: Message, kinds: List[int], form: int, events: List[Event]) -> None:
@@ -186,7 +186,7 @@ class LinkReader:
                 continue
             version = variable.version = variable.version + step
             if not variable.fits & fits:
-                value = misfit(value)
+                value = fitted(variable.type, value)
             append(Update(variable, CHANGE, version, value, revision, timestamp, source))
 
     def _other_row(self, row: int, feed: int, rare: "_RareColumns") -> Optional[Event]:
@@ -229,7 +229,7 @@ class LinkReader:
             form = kind >> FORM_BEFORE_SHIFT & 7
             before = doubles() if form == FORM_DOUBLE else rare.value(form)
             if variable is not None and not variable.fits >> form & 1:
-                before = misfit(before)
+                before = fitted(variable.type, before)
         form = kind >> FORM_SHIFT & 7
         value = doubles() if form == FORM_DOUBLE else rare.value(form)
         if variable is None or variable.linked.is_over:
@@ -238,7 +238,7 @@ class LinkReader:
             value = None
             handles.pop(target, None)
         elif not variable.fits >> form & 1:
-            value = misfit(value)
+            value = fitted(variable.type, value)
         more = bool(kind & HAS_MORE)
         revision, timestamp, source = moment
         update = Update(
@@ -338,8 +338,16 @@ class _RareColumns:
         return None
 
 
-def misfit(value: Any) -> UndecodedValue:
-    """Is read, or refused, when somebody wants it: the other updates of the link are none the worse for it."""
+def fitted(type_of_it: str, value: Any) -> Any:
+    """
+    What did not come in the form of its variable's type. A whole number travels as a double beyond 32 bits, and one of either kind is read here and now:
+    its update is then as simple as others. The rest is read, or refused, when somebody wants it: the other updates of the link are none the worse for it.
+    """
+    if type_of_it == "integer":
+        if type(value) is float and -_BEYOND_EXACT < value < _BEYOND_EXACT and value.is_integer():
+            return int(value)
+    elif type_of_it == "float" and type(value) is int:
+        return float(value)
     return value if type(value) is UndecodedValue else UndecodedValue(None, value)
 
 
@@ -350,6 +358,8 @@ def cut() -> ProtocolError:
 _KINDS = (CHANGE, INITIAL, RESYNC, DELETED)
 _HAS_RARE = HAS_MORE | HAS_MISSED | HAS_METADATA | HAS_ANNOUNCEMENT | HAS_BEFORE
 _HEARTBEAT = Heartbeat()
+# From here on a double may stand for more whole numbers than one.
+_BEYOND_EXACT = 2.0**53
 # By form: the kinds of changes with a value of it that have nothing rare; and the form of each such kind.
 _PLAIN_KINDS = {
     form: frozenset(ROW_CHANGE | form << FORM_SHIFT | moment | source for moment in (0, HAS_MOMENT) for source in (0, HAS_SOURCE))

@@ -1,11 +1,12 @@
 """A link session over breaks: what is asked once, what is sent again, what is passed over."""
 
+import math
 import random
 from typing import Any, Callable, Dict, List
 
 import pytest
 from bridged_state._core import set_queue
-from bridged_state._core.link_events import Ended, Position, Registered, Synced, Update, Welcome
+from bridged_state._core.link_events import Ended, Position, Registered, Synced, UndecodedValue, Update, Welcome
 from bridged_state._core.link_session import FromRevision, FromVersions, LinkSession, LinkSet
 from bridged_state._wire.messages import LinkDown
 from bridged_state.errors import (
@@ -226,7 +227,20 @@ class TestFeeds:
         down.doubles[0] = 2.0**53 - 1
         (update,) = session.handle_message(down.SerializeToString())
         assert isinstance(update, Update)
+        # At once: its watch takes it as it takes others.
+        assert type(update.raw) is int and update.raw == 2**53 - 1
         assert type(update.value) is int and update.value == 2**53 - 1
+
+    @pytest.mark.parametrize("number", [2.0**53, -(2.0**53), 1.5, math.nan, math.inf, -math.inf])
+    def test_what_may_be_no_whole_number_is_refused_when_it_is_read(self, number: float) -> None:
+        session = self.linked()
+        down = LinkDown()
+        announce(down, 3, 1, "big", type="integer")
+        down.doubles[0] = number
+        (update,) = session.handle_message(down.SerializeToString())
+        assert isinstance(update, Update) and isinstance(update.raw, UndecodedValue)
+        with pytest.raises(InvalidValueError, match='variable "big"'):
+            update.value
 
 
 class TestSets:
