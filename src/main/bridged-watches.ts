@@ -16,7 +16,6 @@ import type { Logger } from '../shared/logger.js';
 import type { PortStats } from '../shared/port/replies.js';
 import { joinStates } from '../shared/port/stream-states.js';
 import type { CellValue } from '../shared/port/value-cells.js';
-import { SmallMap } from '../shared/small-map.js';
 import { systemClock } from '../shared/system-clock.js';
 import { bytesToOpen, bytesToResume } from '../shared/wire/request-size.js';
 import { slotOf } from './pool/placement.js';
@@ -131,7 +130,7 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
     const share = this.#share(run, this.#slotBy(run.ref), variables, run.origin !== undefined);
     this.#shares.set(run, [share]);
     try {
-      await share.slot.open(share);
+      await share.open();
     } catch (error) {
       await this.#closeShare(share);
       throw error;
@@ -211,44 +210,63 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
   // --- inside
 
   /** Opens a subscription per slot; on a failure none of them stays. */
-  async #openShares(run: WatchRun, identifiers: readonly string[], origin: WatchOrigin | undefined): Promise<void> {
+  #openShares(run: WatchRun, identifiers: readonly string[], origin: WatchOrigin | undefined): Promise<void> {
     this.#checkFits(identifiers, run.options.atomic);
-    const bySlot = new SmallMap<SlotClient, WatchedVariable[]>();
+    const parts = this.#parts(run, identifiers, origin);
+    const resumes = origin !== undefined;
+    // Each slot, and each stream, alone would begin to deliver although another refuses its share.
+    const isSplit = parts.length > 1 || bytesToResume(identifiers) > this.#options.maxMessageBytes;
+    // One that resumes is told of what is gone.
+    if (!isSplit || resumes || run.options.missing !== 'fail') return this.#openParts(run, identifiers, parts, resumes);
+    return this.#checkAllThere(identifiers).then(() => this.#openParts(run, identifiers, parts, resumes));
+  }
+
+  /** Its variables by slot. */
+  #parts(run: WatchRun, identifiers: readonly string[], origin: WatchOrigin | undefined): Part[] {
+    const parts: Part[] = [];
     for (const identifier of identifiers) {
       const slot = this.#slotFor(run, identifier);
       const variable = watchedVariable(run, identifier);
-      const variables = bySlot.get(slot);
+      const part = partOf(parts, slot);
       // An array that begins empty has room for seventeen; most have this one.
-      if (variables === undefined) bySlot.set(slot, [variable]);
-      else variables.push(variable);
+      if (part === undefined) parts.push({ slot, variables: [variable] });
+      else part.variables.push(variable);
       const position = origin?.positions.get(identifier);
       if (position !== undefined) beginAt(variable, position);
     }
-    // Each slot, and each stream, alone would begin to deliver although another refuses its share.
-    const isSplit = bySlot.size > 1 || bytesToResume(identifiers) > this.#options.maxMessageBytes;
-    // One that resumes is told of what is gone.
-    if (isSplit && origin === undefined && run.options.missing === 'fail') await this.#checkAllThere(identifiers);
+    return parts;
+  }
+
+  #openParts(run: WatchRun, identifiers: readonly string[], parts: readonly Part[], resumes: boolean): Promise<void> {
     const all = this.#shares.get(run);
     // Stopped meanwhile: nobody would close what is opened now.
     if (all === undefined) throw new ClosedError(`${run.ref} was stopped before the server had registered it`);
-    const shares = [...bySlot].map(([slot, variables]) => this.#share(run, slot, variables, origin !== undefined));
-    this.#shares.set(run, all.concat(shares));
-    const openings = shares.map((share) => share.slot.open(share).then(nothing, failureOf));
-    const failed = openings.length === 1 ? await openings[0] : (await Promise.all(openings)).find(isFailure);
-    if (failed === undefined) return;
+    const shares = parts.map(({ slot, variables }) => this.#share(run, slot, variables, resumes));
+    this.#shares.set(run, all.length === 0 ? shares : all.concat(shares));
+    const opening = shares.length === 1 ? shares[0]!.open() : openAll(shares);
+    return opening.catch((error: unknown) => this.#takeBack(run, identifiers, shares, error));
+  }
+
+  /** @throws why it was refused, in the names of its caller */
+  async #takeBack(
+    run: WatchRun,
+    identifiers: readonly string[],
+    shares: readonly WatchShare[],
+    reason: unknown,
+  ): Promise<never> {
     await Promise.all(shares.map((share) => this.#closeShare(share)));
     for (const { variables } of shares) {
       for (const { identifier } of variables) run.variables.delete(identifier);
       this.#index?.remove(variables);
     }
     this.#forgetShares(run, shares);
-    if (failed.reason instanceof VariablesNotFoundError) {
+    if (reason instanceof VariablesNotFoundError) {
       const missing = await this.#missingOf(identifiers);
       // A server of ours waits for them.
-      if (run.options.missing === 'wait') throw cannotWait(missing.length > 0 ? missing : identifiers, failed.reason);
+      if (run.options.missing === 'wait') throw cannotWait(missing.length > 0 ? missing : identifiers, reason);
       if (missing.length > 0) throw VariablesNotFoundError.of(missing);
     }
-    throw failed.reason;
+    throw reason;
   }
 
   #share(run: WatchRun, slot: SlotClient, variables: WatchedVariable[], resumes: boolean): WatchShare {
@@ -333,13 +351,23 @@ export class BridgedWatches implements WatchSource, WatchShareOwner {
   }
 }
 
-interface Failure {
-  readonly reason: unknown;
+/** What one slot has of a watch. */
+interface Part {
+  readonly slot: SlotClient;
+  readonly variables: WatchedVariable[];
 }
 
-const failureOf = (reason: unknown): Failure => ({ reason });
-const isFailure = (failure: Failure | undefined): boolean => failure !== undefined;
-const nothing = (): undefined => undefined;
+function partOf(parts: readonly Part[], slot: SlotClient): Part | undefined {
+  for (const part of parts) if (part.slot === slot) return part;
+  return undefined;
+}
+
+/** Resolves when all are open. When one is refused it throws as soon as nothing is under way any more. */
+async function openAll(shares: readonly WatchShare[]): Promise<void> {
+  const results = await Promise.allSettled(shares.map((share) => share.open()));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
+}
+
 const NONE: readonly WatchShare[] = [];
 
 function beginAt(variable: WatchedVariable, { name, variableId, epoch, version, value }: WatchPosition): void {

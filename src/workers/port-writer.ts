@@ -5,7 +5,6 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { Update } from '../shared/delivery/update.js';
 import type { BridgeError } from '../shared/errors.js';
-import { errorToWire } from '../shared/errors.js';
 import { clearImmediate, clearTimeout, performanceNowMs, setImmediate, setTimeout } from '../shared/platform-timers.js';
 import type { Reply, TurnMessage } from '../shared/port/replies.js';
 import type { StreamStateName } from '../shared/port/stream-states.js';
@@ -13,6 +12,7 @@ import type { LaneMemory } from '../shared/port/update-lane.js';
 import { LaneWriter } from '../shared/port/update-lane.js';
 import { CellWriter } from '../shared/port/value-cells.js';
 import { PortLine, type PortQueue } from './port-line.js';
+import { TurnReplies } from './turn-replies.js';
 
 export class PortWriter {
   /** Present values: what is written there is read at once, whatever waits in the line. */
@@ -20,9 +20,7 @@ export class PortWriter {
   readonly #port: MessagePort;
   readonly #lane: LaneWriter;
   readonly #line: PortLine;
-  #replies: Reply[] = [];
-  /** Of the last state that was told. */
-  #lastCause: BridgeError | undefined;
+  readonly #replies = new TurnReplies();
   #immediate: NodeJS.Immediate | undefined;
   #timer: NodeJS.Timeout | undefined;
   #lastMessageAtMs = 0;
@@ -40,37 +38,29 @@ export class PortWriter {
   }
 
   reply(reply: Reply): void {
-    this.#replies.push(reply);
+    this.#replies.add(reply);
     this.#scheduleNow();
   }
 
-  /** What comes to the same state by the same cause, one right after the other, is one reply. */
-  state(subscription: number, state: StreamStateName, cause: BridgeError | undefined): void {
-    const last = this.#replies.at(-1);
-    if (last?.kind === 'state' && last.state === state && this.#lastCause === cause) {
-      last.subscriptions.push(subscription);
-      return;
-    }
-    this.#lastCause = cause;
-    this.reply({ kind: 'state', subscriptions: [subscription], state, error: cause && errorToWire(cause) });
+  /** The answer to what has no result. */
+  done(id: number): void {
+    this.#replies.done(id);
+    this.#scheduleNow();
   }
 
-  /** Those of one command, one right after the other, are one reply. */
+  state(subscription: number, state: StreamStateName, cause: BridgeError | undefined): void {
+    this.#replies.state(subscription, state, cause);
+    this.#scheduleNow();
+  }
+
   setResult(id: number, place: number, version: number, error: BridgeError | undefined): void {
-    let last = this.#replies.at(-1);
-    if (last?.kind !== 'set-results' || last.id !== id) {
-      last = { kind: 'set-results', id, places: [], versions: [], errors: [] };
-      this.reply(last);
-    }
-    last.places.push(place);
-    last.versions.push(error === undefined ? version : 0);
-    if (error !== undefined) last.errors.push(errorToWire(error));
+    this.#replies.setResult(id, place, version, error);
+    this.#scheduleNow();
   }
 
   pulse(subscription: number, atMs: number): void {
-    const last = this.#replies.at(-1);
-    if (last?.kind === 'pulse') last.subscriptions.push(subscription);
-    else this.reply({ kind: 'pulse', subscriptions: [subscription], atMs });
+    this.#replies.pulse(subscription, atMs);
+    this.#scheduleNow();
   }
 
   /** A reply that comes after the watch's updates, those that wait for credit too. */
@@ -162,10 +152,9 @@ export class PortWriter {
     this.#immediate = undefined;
     if (this.#isClosed) return;
     const lane = this.#lane;
-    const needsMessage = lane.hasParcels || this.#replies.length > 0;
+    const needsMessage = lane.hasParcels || !this.#replies.isEmpty;
     if (needsMessage) {
-      this.#post(lane.takeMessage(this.#replies));
-      this.#replies = [];
+      this.#post(lane.takeMessage(this.#replies.take()));
       this.#lastMessageAtMs = performanceNowMs();
     }
     if (lane.publish() && !needsMessage && lane.wakes()) this.#post(null);

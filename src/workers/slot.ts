@@ -11,6 +11,7 @@ import { eventLoopUtilization } from '../shared/platform-timers.js';
 import type { AttachCommand, Call, Command, SetsCommand } from '../shared/port/commands.js';
 import { changesState } from '../shared/port/commands.js';
 import { FoundHandles } from '../shared/port/handles.js';
+import { openAt } from '../shared/port/opens.js';
 import type { AttachResult, PortStats } from '../shared/port/replies.js';
 import type { LaneMemory } from '../shared/port/update-lane.js';
 import { Changes } from './calls/changes.js';
@@ -81,6 +82,9 @@ export class Slot {
       case 'open':
         this.#open(command);
         return;
+      case 'opens':
+        for (const place of command.ids.keys()) this.#open(openAt(command, place));
+        return;
       case 'drop': {
         const isAnyLeft = this.#subscriptions.get(command.subscription)?.drop(command.handles) ?? false;
         this.#writer.reply({ kind: 'answer', id: command.id, result: isAnyLeft });
@@ -88,7 +92,7 @@ export class Slot {
       }
       case 'close':
         this.#subscriptions.get(command.subscription)?.close();
-        this.#writer.reply({ kind: 'answer', id: command.id, result: undefined });
+        this.#writer.done(command.id);
         return;
       case 'call':
         this.#call(command.id, command.bridge, command.call);

@@ -10,6 +10,7 @@ import { listedNames } from '../../shared/listed-names.js';
 import { clearImmediate, queueMicrotask, setImmediate } from '../../shared/platform-timers.js';
 import type { AttachCommand, Command, OpenCommand, SetValue } from '../../shared/port/commands.js';
 import { changesState } from '../../shared/port/commands.js';
+import { addOpen, isPlainOpen, opensOf } from '../../shared/port/opens.js';
 import type { PortBatchResult, Reply, TurnMessage } from '../../shared/port/replies.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
 import type { LaneMemory, LaneSink } from '../../shared/port/update-lane.js';
@@ -39,12 +40,16 @@ export interface SlotSubscriber {
   handlePulse(atMs: number): void;
   handleTrouble(error: ErrorWire): void;
   handleEnded(error: ErrorWire | undefined): void;
-  /** The server has registered it, for the first time. */
+  /** Its first opening is not answered. */
+  readonly isOpening: boolean;
+  /** The server has registered it. */
   handleReady(): void;
+  /** Its first opening was refused; it is forgotten here. */
+  handleRefused(error: BridgeError): void;
   /** One of its patterns has found a variable; undefined when it is of no use any more. */
   handleNewcomer(name: string, handle: number): WatchedVariable | undefined;
-  /** What opens it again in a fresh worker, from where it is; undefined when none of its variables is left. */
-  reopenCommand(): Omit<OpenCommand, 'id'> | undefined;
+  /** What opens it, in a fresh worker from where it is; undefined when none of its variables is left. */
+  openCommand(id: number): OpenCommand | undefined;
 }
 
 /** A state's face towards a slot. */
@@ -74,6 +79,8 @@ export class SlotClient implements LaneSink, PolledLane {
   #nowMs = 0;
   #nextId = 1;
   readonly #pending = new Map<number, Pending>();
+  /** Those that are to be opened, by the id of what asks for it: what it said they say again when it has to be repeated. */
+  readonly #openings = new Map<number, SlotSubscriber>();
   /** Sets that are not all answered, by the id of their command. */
   readonly #setBatches = new Map<number, SetBatch>();
   /** What is asked in one go is one message. */
@@ -129,7 +136,7 @@ export class SlotClient implements LaneSink, PolledLane {
     for (const [id, { command, resolve, reject }] of [...this.#pending]) {
       if (this.#isUnwanted(command)) {
         this.#pending.delete(id);
-        reject(new ClosedError('it was stopped while its worker died'));
+        reject(stoppedMeanwhile());
         continue;
       }
       const fate = fateOf(command);
@@ -138,6 +145,13 @@ export class SlotClient implements LaneSink, PolledLane {
       if (fate.name === 'done') resolve(undefined);
       else reject(fate.error);
     }
+    const openings = [...this.#openings.values()];
+    // Those that are wanted `recover` opens again.
+    this.#openings.clear();
+    for (const subscriber of openings) {
+      if (!this.#subscribers.has(subscriber.subscription) && subscriber.isOpening)
+        subscriber.handleRefused(stoppedMeanwhile());
+    }
     // What was only collected goes to the next worker.
     this.#failPosted();
     for (const subscriber of this.#subscribers.values()) subscriber.handleWorkerLost();
@@ -145,7 +159,6 @@ export class SlotClient implements LaneSink, PolledLane {
 
   /** Asked for and given up since: repeated, it would have no owner. */
   #isUnwanted(command: Command): boolean {
-    if (command.kind === 'open') return !this.#subscribers.has(command.subscription);
     return command.kind === 'attach' && !this.#bridges.has(command.bridge);
   }
 
@@ -162,55 +175,36 @@ export class SlotClient implements LaneSink, PolledLane {
     for (const { command } of unanswered) if (command.kind === 'attach') this.#post({ ...command, isRecovery: true });
     // Behind the states that they are of.
     this.#postSets();
-    const opening = new Set<number>();
-    for (const { command } of unanswered) if (command.kind === 'open') opening.add(command.subscription);
-    for (const subscriber of [...this.#subscribers.values()]) {
-      if (opening.has(subscriber.subscription)) continue;
-      void this.#openAgain(subscriber);
-    }
-    for (const { command, resolve } of unanswered) {
-      if (command.kind === 'attach') continue;
-      const subscriber = command.kind === 'open' ? this.#subscribers.get(command.subscription) : undefined;
-      if (command.kind !== 'open' || subscriber === undefined) {
-        this.#post(command);
-        continue;
-      }
-      // From where its watch is by now: updates may have come before the answer.
-      const again = subscriber.reopenCommand();
-      if (again !== undefined) {
-        this.#post({ ...again, id: command.id });
-        continue;
-      }
-      this.#pending.delete(command.id);
-      resolve(undefined);
-      this.#endEmpty(subscriber);
-    }
+    for (const subscriber of [...this.#subscribers.values()]) this.#askToOpen(subscriber);
+    for (const { command } of unanswered) if (command.kind !== 'attach') this.#post(command);
   }
 
-  async #openAgain(subscriber: SlotSubscriber): Promise<void> {
-    try {
-      await this.#askToOpen(subscriber);
-    } catch (caught) {
-      // Given up meanwhile: that is why it was refused, and nobody's failure.
-      if (this.#subscribers.get(subscriber.subscription) !== subscriber) return;
+  /** From where its watch is by now: updates may have come before the answer. */
+  #askToOpen(subscriber: SlotSubscriber): void {
+    const id = this.#nextId;
+    const command = subscriber.openCommand(id);
+    if (command === undefined) {
+      // The worker had told its last update, and died before it said that this was the last.
+      subscriber.handleReady();
       this.#subscribers.delete(subscriber.subscription);
-      const { code, message, details } = caught as BridgeError;
-      subscriber.handleEnded({ code, message, details });
+      subscriber.handleEnded(undefined);
+      return;
     }
+    this.#nextId += 1;
+    this.#openings.set(id, subscriber);
+    this.#postOpen(command);
   }
 
-  /** Undefined where nothing of it is left to ask for. */
-  #askToOpen(subscriber: SlotSubscriber): Promise<unknown> | undefined {
-    const command = subscriber.reopenCommand();
-    if (command !== undefined) return this.#request(command);
-    this.#endEmpty(subscriber);
-    return undefined;
-  }
-
-  /** The worker had told its last update, and died before it said that this was the last. */
-  #endEmpty(subscriber: SlotSubscriber): void {
-    this.#subscribers.delete(subscriber.subscription);
-    subscriber.handleEnded(undefined);
+  #handleRefusedOpening(subscriber: SlotSubscriber, error: BridgeError): void {
+    const isWanted = this.#subscribers.delete(subscriber.subscription);
+    if (subscriber.isOpening) {
+      subscriber.handleRefused(error);
+      return;
+    }
+    // Given up meanwhile: that is why it was refused, and nobody's failure.
+    if (!isWanted) return;
+    const { code, message, details } = error;
+    subscriber.handleEnded({ code, message, details });
   }
 
   /** When the server of this state was last heard on its link, ms; 0 while it has none. */
@@ -250,16 +244,15 @@ export class SlotClient implements LaneSink, PolledLane {
     return subscription;
   }
 
-  /** @throws BridgeError of the worker or the server; the subscriber is forgotten then */
-  async open(subscriber: SlotSubscriber): Promise<void> {
-    this.#subscribers.set(subscriber.subscription, subscriber);
-    try {
-      await this.#askToOpen(subscriber);
-      subscriber.handleReady();
-    } catch (error) {
-      this.#subscribers.delete(subscriber.subscription);
-      throw error;
+  /** It is told that it is ready, or refused: by the worker or the server. */
+  open(subscriber: SlotSubscriber): void {
+    if (this.#closedBy !== undefined) {
+      subscriber.handleRefused(this.#closedBy);
+      return;
     }
+    this.#subscribers.set(subscriber.subscription, subscriber);
+    this.#postSets();
+    this.#askToOpen(subscriber);
   }
 
   async drop(subscriber: SlotSubscriber, handles: readonly number[]): Promise<void> {
@@ -370,6 +363,9 @@ export class SlotClient implements LaneSink, PolledLane {
       reject(fate.name === 'failed' ? fate.error : error);
     }
     this.#pending.clear();
+    const openings = [...this.#openings.values()];
+    this.#openings.clear();
+    for (const subscriber of openings) if (subscriber.isOpening) subscriber.handleRefused(error);
     const wire: ErrorWire = { code: error.code, message: error.message };
     for (const subscriber of [...this.#subscribers.values()]) subscriber.handleEnded(wire);
     this.#subscribers.clear();
@@ -457,6 +453,17 @@ export class SlotClient implements LaneSink, PolledLane {
     if (this.#outgoing.length >= COMMANDS_A_MESSAGE) this.#postAll();
   }
 
+  /** Those that say the same of themselves together. */
+  #postOpen(command: OpenCommand): void {
+    if (!isPlainOpen(command)) {
+      this.#post(command);
+      return;
+    }
+    const last = this.#outgoing.at(-1);
+    if (last?.kind !== 'opens' || !addOpen(last, command)) this.#post(opensOf(command));
+    else if (last.ids.length >= COMMANDS_A_MESSAGE) this.#postAll();
+  }
+
   #postAll(): void {
     const commands = this.#outgoing;
     if (commands.length === 0) return;
@@ -476,13 +483,12 @@ export class SlotClient implements LaneSink, PolledLane {
     } catch (cause) {
       // Functions and symbols are no values of any type; structured clone is the first to notice.
       const sentence = cause instanceof Error ? cause.message : String(cause);
-      if (!('id' in command)) return;
-      this.#take(command.id)?.reject(
-        new InvalidValueError(
-          `${subjectOf(command)}: a value cannot leave this thread (${sentence}): give plain data`,
-          { cause },
-        ),
+      const error = new InvalidValueError(
+        `${subjectOf(command)}: a value cannot leave this thread (${sentence}): give plain data`,
+        { cause },
       );
+      if ('id' in command) this.#refuse(command.id, error);
+      else if (command.kind === 'opens') for (const id of command.ids) this.#refuse(id, error);
     }
   }
 
@@ -497,8 +503,11 @@ export class SlotClient implements LaneSink, PolledLane {
       case 'answer':
         this.#take(reply.id)?.resolve(reply.result);
         return;
+      case 'done':
+        for (const id of reply.ids) this.#handleDone(id);
+        return;
       case 'refusal':
-        this.#take(reply.id)?.reject(errorFromWire(reply.error));
+        this.#refuse(reply.id, errorFromWire(reply.error));
         return;
       case 'set-results': {
         const batch = this.#setBatches.get(reply.id);
@@ -510,7 +519,7 @@ export class SlotClient implements LaneSink, PolledLane {
         for (const number of reply.subscriptions) this.#subscribers.get(number)?.handleState(reply.state, reply.error);
         return;
       case 'synced':
-        this.#subscribers.get(reply.subscription)?.handleSynced();
+        for (const number of reply.subscriptions) this.#subscribers.get(number)?.handleSynced();
         return;
       case 'heard':
         if (this.#bridges.has(reply.bridge)) this.#heardAtMs.set(reply.bridge, reply.atMs);
@@ -532,6 +541,26 @@ export class SlotClient implements LaneSink, PolledLane {
     }
   }
 
+  #handleDone(id: number): void {
+    const subscriber = this.#openings.get(id);
+    if (subscriber === undefined) {
+      this.#take(id)?.resolve(undefined);
+      return;
+    }
+    this.#openings.delete(id);
+    subscriber.handleReady();
+  }
+
+  #refuse(id: number, error: BridgeError): void {
+    const subscriber = this.#openings.get(id);
+    if (subscriber === undefined) {
+      this.#take(id)?.reject(error);
+      return;
+    }
+    this.#openings.delete(id);
+    this.#handleRefusedOpening(subscriber, error);
+  }
+
   #take(id: number): Pending | undefined {
     const pending = this.#pending.get(id);
     this.#pending.delete(id);
@@ -546,6 +575,8 @@ function subjectOf(command: Command): string {
   const name = 'identifier' in call ? call.identifier : 'variable' in call ? call.variable : '';
   return `variable "${name}"`;
 }
+
+const stoppedMeanwhile = (): ClosedError => new ClosedError('it was stopped while its worker died');
 
 export const closedPool = (): ClosedError => new ClosedError('the worker pool was closed: open another');
 

@@ -20,6 +20,7 @@ export function fateOf(command: Command): Fate {
   switch (command.kind) {
     case 'attach':
     case 'open':
+    case 'opens':
     case 'stats':
       return { name: 'repeat' };
     case 'call':

@@ -1,5 +1,5 @@
 /** The share of one watch in one slot: its variables there, its subscription, its state. Path: slot client -> [watch share] -> watch. */
-import type { ErrorWire } from '../../shared/errors.js';
+import type { BridgeError, ErrorWire } from '../../shared/errors.js';
 import { errorFromWire } from '../../shared/errors.js';
 import type { WatchOptions } from '../../shared/options.js';
 import type { OpenCommand, SubscriptionOptions } from '../../shared/port/commands.js';
@@ -42,6 +42,8 @@ export class WatchShare implements SlotSubscriber {
   #forgotten = 0;
   readonly #group: AtomicGroup | undefined;
   readonly #options: SubscriptionOptions;
+  /** Until its first opening is answered. */
+  #opening: Opening | undefined;
   readonly #owner: WatchShareOwner;
 
   /** `resumes`: its variables say already from where on. */
@@ -131,12 +133,31 @@ export class WatchShare implements SlotSubscriber {
     for (const variable of this.variables) this.slot.handles.release(variable.handle);
   }
 
-  /** Its server has registered it: a worker that takes over resumes it. */
-  handleReady(): void {
-    this.#wasReady = true;
+  /** Resolves when its server has registered it. @throws BridgeError of the worker or the server */
+  open(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#opening = { resolve, reject };
+      this.slot.open(this);
+    });
   }
 
-  reopenCommand(): Omit<OpenCommand, 'id'> | undefined {
+  get isOpening(): boolean {
+    return this.#opening !== undefined;
+  }
+
+  /** A worker that takes over resumes it. */
+  handleReady(): void {
+    this.#wasReady = true;
+    this.#opening?.resolve();
+    this.#opening = undefined;
+  }
+
+  handleRefused(error: BridgeError): void {
+    this.#opening?.reject(error);
+    this.#opening = undefined;
+  }
+
+  openCommand(id: number): OpenCommand | undefined {
     const { patterns } = this.run;
     // What has crossed is told here, and does not come again.
     const ahead = this.#owner.ahead(this.run);
@@ -148,6 +169,7 @@ export class WatchShare implements SlotSubscriber {
     const points = resumePoints(left.map(positionOf), this.#options.condition !== undefined);
     return {
       kind: 'open',
+      id,
       bridge: this.#bridge,
       subscription: this.subscription,
       identifiers: left.map((variable) => variable.identifier),
@@ -197,6 +219,11 @@ export class WatchShare implements SlotSubscriber {
     this.state = error === undefined ? 'stopped' : 'failed';
     this.#owner.handleShareState(this.run, error);
   }
+}
+
+interface Opening {
+  resolve(): void;
+  reject(error: BridgeError): void;
 }
 
 /** One object for watches that are opened one after the other with the same: it crosses to a worker once for all that one message opens. */

@@ -1,4 +1,4 @@
-/** Main -> worker: what one slot is told to do. Every command but `grant` and `cells` has an id that is answered exactly once (replies.ts). */
+/** Main -> worker: what one slot is told to do. Every command but `grant` and `cells` has an id, or several, and each is answered exactly once (replies.ts). */
 import type { Condition } from '../delivery/condition.js';
 import type { Priority } from '../delivery/priority.js';
 import type { Overflow } from '../delivery/update-ring.js';
@@ -66,6 +66,7 @@ export type Command =
   | AttachCommand
   | { readonly kind: 'detach'; readonly id: number; readonly bridge: number }
   | OpenCommand
+  | OpensCommand
   | { readonly kind: 'drop'; readonly id: number; readonly subscription: number; readonly handles: readonly number[] }
   | { readonly kind: 'close'; readonly id: number; readonly subscription: number }
   | { readonly kind: 'call'; readonly id: number; readonly bridge: number; readonly call: Call }
@@ -139,6 +140,17 @@ export interface OpenCommand {
   readonly options: SubscriptionOptions;
   /** By place; undefined where the watch has seen nothing yet. */
   readonly resume: readonly (ResumePoint | undefined)[] | undefined;
+}
+
+/** Watches of one variable each, in columns: what they have in common is said once. */
+export interface OpensCommand {
+  readonly kind: 'opens';
+  readonly bridge: number;
+  readonly options: SubscriptionOptions;
+  readonly ids: number[];
+  readonly subscriptions: number[];
+  readonly identifiers: string[];
+  readonly handles: number[];
 }
 
 /** The calls of a state, in its own terms; the worker makes gRPC of them. */

@@ -32,6 +32,8 @@ export type Reply =
   /** The worker runs and takes commands. */
   | { readonly kind: 'ready' }
   | { readonly kind: 'answer'; readonly id: number; readonly result: unknown }
+  /** What was asked under these ids is done, and has no result. */
+  | { readonly kind: 'done'; readonly ids: number[] }
   | { readonly kind: 'refusal'; readonly id: number; readonly error: ErrorWire }
   | SetResults
   /** All that came to the same state by the same cause in one go: a lost connection is one word, whatever it carried. */
@@ -42,7 +44,7 @@ export type Reply =
       readonly error: ErrorWire | undefined;
     }
   /** Everything up to the registration, or up to a resumption, has been sent. */
-  | { readonly kind: 'synced'; readonly subscription: number }
+  | { readonly kind: 'synced'; readonly subscriptions: number[] }
   /** The server was heard on the link of this state, which carries all its watches here. */
   | { readonly kind: 'heard'; readonly bridge: number; readonly atMs: number }
   /** By streams: the server gave a sign of life on these that was no update. */

@@ -22,6 +22,26 @@ import { cancelCall, headerOf, openLink, streamError } from './grpc-call.js';
 import { LinkSession } from './link-session.js';
 import { openTimeoutMs } from './open-timeout.js';
 
+/** By when a feed has to be registered. One each, thousands at once: no closure. */
+class Opening implements Deadline {
+  dueAtMs = 0;
+  wheelSlot = -1;
+  wheelPlace = 0;
+  readonly feed: CarriedFeed;
+  readonly timeoutMs: number;
+  readonly #onDue: (opening: Opening) => void;
+
+  constructor(feed: CarriedFeed, timeoutMs: number, onDue: (opening: Opening) => void) {
+    this.feed = feed;
+    this.timeoutMs = timeoutMs;
+    this.#onDue = onDue;
+  }
+
+  handleDeadline(): void {
+    this.#onDue(this);
+  }
+}
+
 /** One stream, from its opening to its end. */
 interface Link {
   readonly session: LinkSession;
@@ -45,7 +65,7 @@ export class LinkCarrier implements Carrier {
   readonly #owner: CarrierOwner;
   readonly #sets: SetQueue;
   /** Feeds that the server has not registered. */
-  readonly #openings = new Map<CarriedFeed, Deadline>();
+  readonly #openings = new Map<CarriedFeed, Opening>();
   #link: Link | undefined;
   /** Of the last link, '' before the first. */
   #lastEpoch = '';
@@ -101,7 +121,7 @@ export class LinkCarrier implements Carrier {
     feed.handleOpening(nowMs);
     link.session.open(feed, request);
     const timeoutMs = openTimeoutMs(this.#config, feed, attempt);
-    const opening = deadlineOf(() => this.#handleOpenDeadline(feed, timeoutMs));
+    const opening = new Opening(feed, timeoutMs, this.#handleOpenDeadline);
     this.#openings.set(feed, opening);
     this.#deadlines.schedule(opening, nowMs + timeoutMs);
     this.#sendSoon();
@@ -322,10 +342,10 @@ export class LinkCarrier implements Carrier {
   }
 
   /** Registered too late. */
-  #handleOpenDeadline(feed: CarriedFeed, timeoutMs: number): void {
-    const opening = this.#openings.get(feed);
+  readonly #handleOpenDeadline = (opening: Opening): void => {
+    const { feed, timeoutMs } = opening;
     const link = this.#link;
-    if (opening === undefined || link === undefined) return;
+    if (this.#openings.get(feed) !== opening || link === undefined) return;
     if (!link.channel.isReady) {
       // Its connection has a deadline of its own.
       this.#deadlines.schedule(opening, systemClock.nowMs() + timeoutMs);
@@ -340,7 +360,7 @@ export class LinkCarrier implements Carrier {
       liveForMs: 0,
       isConnectionReady: () => true,
     });
-  }
+  };
 
   #forgetOpening(feed: CarriedFeed): void {
     const opening = this.#openings.get(feed);

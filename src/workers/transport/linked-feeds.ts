@@ -175,10 +175,14 @@ function interestOf({
 function textOf(request: FeedRequest): string {
   const { identifiers, patterns, condition, resume, resumeEpoch, fromRevision } = request;
   if (identifiers.length > MOST_COMPARED) return '';
+  const isFromNow = resume === undefined && fromRevision === undefined && !request.wantsMark;
+  // Most ask for this: what they are interested in is all that they ask.
+  if (isFromNow && identifiers.length === 1 && patterns.length === 0) return interestOf(request);
   const { wantsMark, keepsBatches, waitForMissing, unseenAreInitial } = request;
   const asks = [wantsMark, keepsBatches, waitForMissing, unseenAreInitial];
   const from = [resume, resumeEpoch, fromRevision];
-  return JSON.stringify([identifiers, patterns, condition, ...from, ...asks]);
+  // No interest begins so.
+  return `\u0000\u0000${JSON.stringify([identifiers, patterns, condition, ...from, ...asks])}`;
 }
 
 const MOST_COMPARED = 8;

@@ -137,7 +137,7 @@ export class Subscription implements FeedSink, Deadline {
   handleFeedRegistered(feed: WatchFeed): void {
     this.#unregistered.delete(feed);
     if (this.#unregistered.size > 0 || this.#openId === undefined) return;
-    this.#writer.reply({ kind: 'answer', id: this.#openId, result: undefined });
+    this.#writer.done(this.#openId);
     this.#openId = undefined;
   }
 
@@ -201,7 +201,7 @@ export class Subscription implements FeedSink, Deadline {
   }
 
   #tellSynced(): void {
-    this.#writer.replyAfterUpdates(this.#queue, { kind: 'synced', subscription: this.#number });
+    this.#writer.replyAfterUpdates(this.#queue, { kind: 'synced', subscriptions: [this.#number] });
   }
 
   #end(end: End): void {
