@@ -159,20 +159,22 @@ export class Slot {
       });
       return;
     }
-    // Not the command: it would stay as long as the watch.
-    const { subscription: number } = command;
-    const onEnd = () => this.#subscriptions.delete(number);
     const subscription = new Subscription(
       command,
       bridge.connection,
       this.#writer,
       this.#deadlines,
       this.#found,
-      onEnd,
+      this.#handleOver,
     );
     this.#subscriptions.set(command.subscription, subscription);
     subscription.start();
   }
+
+  /** One for all: a closure each would stay as long as its watch, and what it stands in with it. */
+  readonly #handleOver = (subscription: number): void => {
+    this.#subscriptions.delete(subscription);
+  };
 
   #call(id: number, number: number, call: Call): void {
     const bridge = this.#bridges.get(number);

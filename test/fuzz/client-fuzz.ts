@@ -78,7 +78,7 @@ function sessionOf(down: readonly Uint8Array[], random: Random): LinkSession {
       patterns,
     );
     session.open(feed, feed.request('e', true));
-    feed.handleOpening(0);
+    feed.handleOpening();
   }
   session.takeRequest(1 << 20);
   // A prefix of what the server said, as it was.

@@ -191,6 +191,14 @@ export function watchedVariable(watch: DispatchedWatch, identifier: string): Wat
   };
 }
 
+let lastEpoch = '';
+
+/** One string for all that are in it: each message brings a copy a variable. */
+function sharedEpoch(epoch: string): string {
+  if (epoch !== lastEpoch) lastEpoch = epoch;
+  return lastEpoch;
+}
+
 /** Calls the watcher, or counts why not. `nowMs`: when the updates of this turn were taken. */
 export function deliver(variable: WatchedVariable, update: Update, nowMs: number): void {
   const { watch } = variable;
@@ -207,16 +215,17 @@ export function deliver(variable: WatchedVariable, update: Update, nowMs: number
   variable.isGone = isDeleted;
   if (update.lineage !== undefined) {
     const formerId = variable.variableId;
-    variable.epoch = update.lineage.epoch;
+    variable.epoch = sharedEpoch(update.lineage.epoch);
     variable.variableId = update.lineage.variableId;
     variable.name = update.lineage.name ?? '';
     watch.handleIdentified(variable, formerId);
   }
   // Told with each update, so that it outlives the worker that kept them out.
-  stats.filtered += filtered;
-  stats.missed += missed;
+  // Nothing most often: to add what was read from the lane would make a number object of each counter.
+  if (filtered > 0) stats.filtered += filtered;
+  if (missed > 0) stats.missed += missed;
   if ((flags & BASELINE) !== 0) {
-    variable.missed += missed;
+    if (missed > 0) variable.missed += missed;
     return;
   }
   stats.lastUpdateAt = nowMs;

@@ -5,7 +5,9 @@
 export class Milestone {
   /** Reached, or what makes the error that says why it will not be. */
   #end: 'reached' | (() => Error) | undefined;
-  #asked: Asked | undefined;
+  #promise: Promise<void> | undefined;
+  /** Of the promise, until it is settled: closures that would stay as long as the watch. */
+  #settlers: Settlers | undefined;
 
   get isReached(): boolean {
     return this.#end === 'reached';
@@ -13,11 +15,14 @@ export class Milestone {
 
   /** Whoever has it may leave its rejection alone. */
   get promise(): Promise<void> {
-    if (this.#asked === undefined) {
-      this.#asked = ask();
+    if (this.#promise === undefined) {
+      this.#promise = new Promise<void>((resolve, reject) => {
+        this.#settlers = { resolve, reject };
+      });
+      this.#promise.catch(nothing);
       this.#settle();
     }
-    return this.#asked.promise;
+    return this.#promise;
   }
 
   handleReached(): void {
@@ -37,30 +42,20 @@ export class Milestone {
   reset(): void {
     if (!this.isReached) return;
     this.#end = undefined;
-    this.#asked = undefined;
+    this.#promise = undefined;
   }
 
   #settle(): void {
-    if (this.#asked === undefined || this.#end === undefined) return;
-    if (this.#end === 'reached') this.#asked.resolve();
-    else this.#asked.reject(this.#end());
+    if (this.#settlers === undefined || this.#end === undefined) return;
+    if (this.#end === 'reached') this.#settlers.resolve();
+    else this.#settlers.reject(this.#end());
+    this.#settlers = undefined;
   }
 }
 
-interface Asked {
-  readonly promise: Promise<void>;
+interface Settlers {
   resolve(): void;
   reject(error: Error): void;
-}
-
-function ask(): Asked {
-  let resolve: () => void = nothing;
-  let reject: (error: Error) => void = nothing;
-  const promise = new Promise<void>((...settlers) => {
-    [resolve, reject] = settlers;
-  });
-  promise.catch(nothing);
-  return { promise, resolve, reject };
 }
 
 function nothing(): void {

@@ -278,7 +278,7 @@ export class Connection implements CarrierOwner, WatchdogOwner {
   async #reconnect(): Promise<void> {
     try {
       this.#renewPool();
-      for (const feed of this.#returns.waiting()) feed.handleOpening(systemClock.nowMs());
+      for (const feed of this.#returns.waiting()) feed.handleOpening();
       await this.#connect();
     } catch (error) {
       if (this.#isClosed) return;

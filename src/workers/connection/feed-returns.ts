@@ -12,7 +12,7 @@ import { FeedRetry } from './feed-retry.js';
 /** What returns. */
 export interface ReturningFeed {
   readonly hasBeenLive: boolean;
-  handleOpening(nowMs: number): void;
+  handleOpening(): void;
   handleWaiting(state: Extract<FeedState, { name: 'backoff' | 'open-circuit' | 'draining' }>): void;
 }
 

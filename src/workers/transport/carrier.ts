@@ -21,7 +21,7 @@ export interface CarriedFeed {
   handleTrouble(error: BridgeError): void;
   /** The epoch is another from here on; in the same life, all that was told is kept in it. */
   handleEpoch(epoch: string): void;
-  handleOpening(nowMs: number): void;
+  handleOpening(): void;
   /** The server has registered it; `isAskedThere`: with the condition of its request. */
   handleRegistered(epoch: string, nowMs: number, isAskedThere?: boolean): void;
   /** By a stream: bytes of one VariableUpdate. */

@@ -118,7 +118,7 @@ export class LinkCarrier implements Carrier {
     const link = this.#connect();
     const request = feed.request(link.saidEpoch, true);
     const nowMs = systemClock.nowMs();
-    feed.handleOpening(nowMs);
+    feed.handleOpening();
     link.session.open(feed, request);
     const timeoutMs = openTimeoutMs(this.#config, feed, attempt);
     const opening = new Opening(feed, timeoutMs, this.#handleOpenDeadline);

@@ -91,7 +91,7 @@ export class StreamCarrier implements Carrier {
       ...(request.resume === undefined ? {} : { resume: request.resume, resumeEpoch: request.resumeEpoch }),
       ...(feed.heartbeatMs === 0 ? {} : { heartbeatMs: feed.heartbeatMs }),
     });
-    feed.handleOpening(systemClock.nowMs());
+    feed.handleOpening();
     if (request.patterns.length > 0 && epoch === '') {
       const error = new UnsupportedError(
         `${feed.subject}: the server knows only the published contract, which has no patterns: watch names, or use a bridged-state server`,

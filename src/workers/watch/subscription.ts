@@ -7,11 +7,12 @@ import type { Deadlines } from '../../shared/deadlines.js';
 import type { Update } from '../../shared/delivery/update.js';
 import type { BridgeError } from '../../shared/errors.js';
 import { BufferOverflowError, ClosedError, errorToWire } from '../../shared/errors.js';
+import type { Members } from '../../shared/one-or-many.js';
+import { hasMember, withMember, withoutMember } from '../../shared/one-or-many.js';
 import type { OpenCommand } from '../../shared/port/commands.js';
 import type { FoundHandles } from '../../shared/port/handles.js';
 import type { SubscriptionStats } from '../../shared/port/replies.js';
 import { joinStates } from '../../shared/port/stream-states.js';
-import { SmallMap } from '../../shared/small-map.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import { partsThatResume } from '../../shared/wire/request-size.js';
@@ -39,13 +40,13 @@ export class Subscription implements FeedSink, Deadline {
   readonly #writer: PortWriter;
   readonly #deadlines: Deadlines;
   readonly #queue: PortQueue;
-  readonly #onEnd: () => void;
+  readonly #onEnd: (subscription: number) => void;
   /** Several where the requests of one would not fit a message. Those whose variables are gone leave it. */
   #feeds: WatchFeed[];
   /** Feeds that the server has not registered for the first time. */
-  readonly #unregistered = new SmallMap<WatchFeed, true>();
+  #unregistered: Members<WatchFeed>;
   /** Feeds that are not in step on their present stream. */
-  readonly #unsynced = new SmallMap<WatchFeed, true>();
+  #unsynced: Members<WatchFeed>;
   /** What the feeds counted that have left. */
   #past: FeedStats | undefined;
   /** The `open` command, until it is answered. */
@@ -58,7 +59,7 @@ export class Subscription implements FeedSink, Deadline {
     writer: PortWriter,
     deadlines: Deadlines,
     foundHandles: FoundHandles,
-    onEnd: () => void,
+    onEnd: (subscription: number) => void,
   ) {
     const { options, identifiers, handles, resume, patterns, epoch, wasSynced, subscription } = command;
     this.#number = command.subscription;
@@ -90,8 +91,8 @@ export class Subscription implements FeedSink, Deadline {
       );
     });
     for (const feed of this.#feeds) {
-      this.#unregistered.set(feed, true);
-      this.#unsynced.set(feed, true);
+      this.#unregistered = withMember(this.#unregistered, feed);
+      this.#unsynced = withMember(this.#unsynced, feed);
     }
     if (options.staleAfterMs > 0) deadlines.schedule(this, nowMs + options.staleAfterMs);
   }
@@ -135,8 +136,8 @@ export class Subscription implements FeedSink, Deadline {
   // --- from the connection
 
   handleFeedRegistered(feed: WatchFeed): void {
-    this.#unregistered.delete(feed);
-    if (this.#unregistered.size > 0 || this.#openId === undefined) return;
+    this.#handleAsked(feed);
+    if (this.#unregistered !== undefined || this.#openId === undefined) return;
     this.#writer.done(this.#openId);
     this.#openId = undefined;
   }
@@ -156,14 +157,14 @@ export class Subscription implements FeedSink, Deadline {
     if (this.#isOver) return;
     const { state } = feed;
     // Each stream catches up by itself after a break.
-    if (state.name !== 'live' && state.name !== 'stale') this.#unsynced.set(feed, true);
+    if (state.name !== 'live' && state.name !== 'stale') this.#addUnsynced(feed);
     const cause = 'cause' in state ? state.cause : undefined;
     this.#writer.state(this.#number, joinStates(this.#feeds.map((one) => one.state.name)), cause);
   }
 
   handleSynced(feed: WatchFeed): void {
-    this.#unsynced.delete(feed);
-    if (this.#unsynced.size === 0) this.#tellSynced();
+    this.#takeUnsynced(feed);
+    if (this.#unsynced === undefined) this.#tellSynced();
   }
 
   handlePulse(nowMs: number): void {
@@ -191,13 +192,29 @@ export class Subscription implements FeedSink, Deadline {
 
   #forget(feed: WatchFeed): void {
     this.#feeds = this.#feeds.filter((other) => other !== feed);
-    this.#unregistered.delete(feed);
-    const wasUnsynced = this.#unsynced.delete(feed);
+    this.#handleAsked(feed);
+    const wasUnsynced = this.#takeUnsynced(feed);
     this.#past ??= { ...NOTHING };
     feed.addStats(this.#past);
     feed.handleStop();
     this.#connection.unwatch(feed);
-    if (wasUnsynced && this.#unsynced.size === 0 && this.#feeds.length > 0) this.#tellSynced();
+    if (wasUnsynced && this.#unsynced === undefined && this.#feeds.length > 0) this.#tellSynced();
+  }
+
+  /** The server need not register it for the first time any more. */
+  #handleAsked(feed: WatchFeed): void {
+    if (hasMember(this.#unregistered, feed)) this.#unregistered = withoutMember(this.#unregistered, feed);
+  }
+
+  #addUnsynced(feed: WatchFeed): void {
+    if (!hasMember(this.#unsynced, feed)) this.#unsynced = withMember(this.#unsynced, feed);
+  }
+
+  /** Whether it was one of them. */
+  #takeUnsynced(feed: WatchFeed): boolean {
+    if (!hasMember(this.#unsynced, feed)) return false;
+    this.#unsynced = withoutMember(this.#unsynced, feed);
+    return true;
   }
 
   #tellSynced(): void {
@@ -221,7 +238,7 @@ export class Subscription implements FeedSink, Deadline {
       this.#writer.replyAfterUpdates(this.#queue, { kind: 'ended', subscription: this.#number, error });
     }
     if (end.name === 'stopped') this.#writer.drop(this.#queue);
-    this.#onEnd();
+    this.#onEnd(this.#number);
   }
 
   /** It ends before it has begun: whoever asked for it is told by that answer. */

@@ -24,7 +24,7 @@ import type { FeedRequest, Position } from './resume-request.js';
 import { feedRequest } from './resume-request.js';
 import { VariableFeed } from './variable-feed.js';
 import type { FeedState } from './watch-state.js';
-import { checkMove, isOver } from './watch-state.js';
+import { CONNECTING, checkMove, isOver, LIVE, STALE } from './watch-state.js';
 
 /** Where a consumer's results go. Hot: `deliver` allocates nothing of its own. */
 export interface FeedSink {
@@ -73,7 +73,7 @@ export class WatchFeed implements CarriedFeed {
   /** By identifier, as its watch calls them. */
   readonly #variables = new SmallMap<string, VariableFeed>();
   /** By the server's id, on the present stream; a variable asked for by name and by id is there twice. */
-  readonly #byId = new SmallMap<string, VariableFeed[]>();
+  readonly #byId = new SmallMap<string, OneOrSeveral>();
   readonly #sink: FeedSink;
   readonly #options: SubscriptionOptions;
   readonly #condition: Condition | undefined;
@@ -125,7 +125,7 @@ export class WatchFeed implements CarriedFeed {
     this.#condition = options.condition;
     this.#conditionText = options.condition && conditionText(options.condition);
     this.#waitsForMissing = options.waitForMissing;
-    this.#state = { name: 'connecting', sinceMs: nowMs };
+    this.#state = CONNECTING;
     this.#lastWordAtMs = nowMs;
     this.#hasBeenLive = past !== undefined;
     this.#epochBefore = past?.epoch ?? '';
@@ -199,8 +199,8 @@ export class WatchFeed implements CarriedFeed {
     this.#waitsForMissing = true;
   }
 
-  handleOpening(nowMs: number): void {
-    if (this.#state.name !== 'connecting') this.#become({ name: 'connecting', sinceMs: nowMs });
+  handleOpening(): void {
+    if (this.#state.name !== 'connecting') this.#become(CONNECTING);
     this.#notCurrent = 0;
     for (const variable of this.#variables.values()) {
       variable.isCurrent = variable.isGone;
@@ -218,7 +218,7 @@ export class WatchFeed implements CarriedFeed {
     this.#lastWordAtMs = nowMs;
     if (this.#hasBeenLive) this.#reconnects += 1;
     this.#hasBeenLive = true;
-    this.#become({ name: 'live', sinceMs: nowMs });
+    this.#become(LIVE);
   }
 
   /** The epoch is another from here on; in the same life, all that the stream has said is kept in it. */
@@ -280,7 +280,7 @@ export class WatchFeed implements CarriedFeed {
   handleKept(variableId: string, version: number): void {
     // Until it is in step, others may be on their way.
     if (isOver(this.#state) || !this.#isSynced || !this.#isAskedThere) return;
-    for (const variable of this.#byId.get(variableId) ?? []) {
+    for (const variable of allOf(this.#byId.get(variableId))) {
       const { tracker, isGone } = variable;
       const keptOut = version - tracker.version;
       if (isGone || tracker.version === 0 || keptOut <= 0) continue;
@@ -293,7 +293,7 @@ export class WatchFeed implements CarriedFeed {
   /** The server was heard on what carries it. */
   handleWord(nowMs: number): void {
     this.#lastWordAtMs = nowMs;
-    if (this.#state.name === 'stale') this.#become({ name: 'live', sinceMs: nowMs });
+    if (this.#state.name === 'stale') this.#become(LIVE);
   }
 
   /**
@@ -305,7 +305,7 @@ export class WatchFeed implements CarriedFeed {
     if (staleAfterMs === 0 || isOver(this.#state)) return undefined;
     const dueAtMs = Math.max(this.#lastWordAtMs, heardAtMs) + staleAfterMs;
     if (nowMs < dueAtMs) return dueAtMs;
-    if (this.#state.name === 'live') this.#become({ name: 'stale', sinceMs: nowMs });
+    if (this.#state.name === 'live') this.#become(STALE);
     return nowMs + staleAfterMs;
   }
 
@@ -319,8 +319,9 @@ export class WatchFeed implements CarriedFeed {
     for (const variable of this.#variables.values()) {
       if (!handles.has(variable.handle)) continue;
       this.#variables.delete(variable.identifier);
-      const same = this.#byId.get(variable.tracker.variableId)?.filter((other) => other !== variable);
-      if (same !== undefined) this.#byId.set(variable.tracker.variableId, same);
+      const { variableId } = variable.tracker;
+      const same = allOf(this.#byId.get(variableId)).filter((other) => other !== variable);
+      if (this.#byId.has(variableId)) this.#byId.set(variableId, same);
       this.#handleCurrent(variable);
       this.#cells?.clear(variable.handle);
       if (!variable.isGone) this.#left -= 1;
@@ -408,9 +409,13 @@ export class WatchFeed implements CarriedFeed {
   }
 
   #handleOne(update: UpdateMessage, nowMs: number): void {
-    for (const variable of this.#find(update)) {
-      if (!variable.isGone && !isOver(this.#state)) this.#handleVersion(variable, update, nowMs);
-    }
+    const found = this.#find(update);
+    if (found instanceof VariableFeed) this.#handleOneOf(found, update, nowMs);
+    else for (const variable of found) this.#handleOneOf(variable, update, nowMs);
+  }
+
+  #handleOneOf(variable: VariableFeed, update: UpdateMessage, nowMs: number): void {
+    if (!variable.isGone && !isOver(this.#state)) this.#handleVersion(variable, update, nowMs);
   }
 
   /** Ids that are known from earlier streams: a deletion may come without a name. */
@@ -420,12 +425,11 @@ export class WatchFeed implements CarriedFeed {
       const { variableId } = variable.tracker;
       if (variableId === '' || variable.isGone) continue;
       const same = this.#byId.get(variableId);
-      if (same === undefined) this.#byId.set(variableId, [variable]);
-      else same.push(variable);
+      this.#byId.set(variableId, same === undefined ? variable : [...allOf(same), variable]);
     }
   }
 
-  #find(update: UpdateMessage): readonly VariableFeed[] {
+  #find(update: UpdateMessage): OneOrSeveral {
     const known = this.#byId.get(update.variableId);
     if (known !== undefined) return known;
     const found = new Set<VariableFeed>();
@@ -437,12 +441,13 @@ export class WatchFeed implements CarriedFeed {
       const variable = this.#variables.get(identifier);
       if (variable !== undefined) found.add(variable);
     }
-    const variables = [...found];
-    if (this.#patterns !== undefined && variables.length === 0) {
+    if (this.#patterns !== undefined && found.size === 0) {
       // Nobody has heard of it.
-      if (update.updateType === 'deleted') return [];
-      variables.push(this.#join(update.name, this.#patterns));
+      if (update.updateType === 'deleted') return NONE;
+      found.add(this.#join(update.name, this.#patterns));
     }
+    const all = [...found];
+    const variables = all.length === 1 ? all[0]! : all;
     if (update.variableId !== '') this.#byId.set(update.variableId, variables);
     return variables;
   }
@@ -637,6 +642,15 @@ export class WatchFeed implements CarriedFeed {
 
 /** What one update is said by, of any feed: who takes it copies it. */
 const RECORD = new UpdateRecord();
+/** Of an id: one most often, and then no array around it. */
+type OneOrSeveral = VariableFeed | readonly VariableFeed[];
+
+function allOf(some: OneOrSeveral | undefined): readonly VariableFeed[] {
+  if (some === undefined) return NONE;
+  return some instanceof VariableFeed ? [some] : some;
+}
+
+const NONE: readonly VariableFeed[] = [];
 /** Never filled. */
 const NO_GROUP: UpdateMessage[] = [];
 const NO_NAMES: ExpectedNames = { variableId: '', name: '' };

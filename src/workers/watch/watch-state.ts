@@ -5,10 +5,10 @@ import type { StreamStateName } from '../../shared/port/stream-states.js';
 
 export type FeedState =
   /** Opened, and not yet registered by the server. */
-  | { readonly name: 'connecting'; readonly sinceMs: number }
-  | { readonly name: 'live'; readonly sinceMs: number }
+  | { readonly name: 'connecting' }
+  | { readonly name: 'live' }
   /** Registered, and silent for longer than the watch allows. */
-  | { readonly name: 'stale'; readonly sinceMs: number }
+  | { readonly name: 'stale' }
   /** Waits for its connection to be tried again. */
   | { readonly name: 'backoff'; readonly cause: BridgeError }
   | { readonly name: 'open-circuit'; readonly cause: BridgeError }
@@ -17,6 +17,11 @@ export type FeedState =
   /** By its watcher's wish, or because no variable is left. */
   | { readonly name: 'stopped' }
   | { readonly name: 'failed'; readonly error: BridgeError };
+
+/** The same of all that are in them: a watch keeps none of its own. */
+export const CONNECTING: FeedState = { name: 'connecting' };
+export const LIVE: FeedState = { name: 'live' };
+export const STALE: FeedState = { name: 'stale' };
 
 export const isOver = (state: FeedState): boolean => state.name === 'stopped' || state.name === 'failed';
 

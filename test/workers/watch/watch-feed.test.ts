@@ -232,7 +232,7 @@ function breakStream(feed: WatchFeed): void {
 }
 
 function returnTo(feed: WatchFeed, server: Server): void {
-  feed.handleOpening(0);
+  feed.handleOpening();
   feed.handleRegistered(server.epoch, 0);
 }
 
