@@ -72,6 +72,35 @@ test('variables removed while a fresh worker opens a watch again do not end it',
   assert.ok(!seen.states.includes('failed'));
 });
 
+test('a watch that is opened when another hears that its worker died is told each change once', async () => {
+  const endpoint = `127.0.0.1:${server.port}`;
+  await using writer = await BridgedState.open({ endpoint, workers: 0 });
+  await using pool = await WorkerPool.open({ workers: 1 });
+  await using state = await BridgedState.open({ endpoint, pool, verify: true });
+  await writer.registerVariable('lost-first', 'integer', 0);
+  await writer.registerVariable('opened-then', 'integer', 0);
+  const seen = new SeenUpdates();
+  const { onError } = seen;
+  let opened: Promise<unknown> | undefined;
+  const onState = (name: string): void => {
+    if (name === 'connecting') opened ??= state.watchVariables('opened-then', seen.watcher, { onError });
+  };
+  await state.watchVariables('lost-first', () => undefined, { onState });
+
+  await pool.restartWorker(0);
+  // Answered by a fresh worker.
+  await within(20_000, state.listWatchers(), 'the answer of a fresh worker');
+  await within(10_000, opened!, 'the watch that was opened meanwhile');
+  for (const value of [1, 2, 3]) await writer.setVariable('opened-then', value);
+
+  await seen.when(20_000, () => seen.last?.newValue === 3, 'the last change');
+  assert.deepEqual(
+    seen.all.map(({ newValue }) => newValue),
+    [1, 2, 3],
+  );
+  assert.deepEqual(seen.errors, []);
+});
+
 test('what is registered while the worker of a watch that waits for it is gone is told from its first version on', async () => {
   await using proxy = await TcpProxy.start(server.port);
   await using writer = await BridgedState.open({ endpoint: `127.0.0.1:${server.port}`, workers: 0 });

@@ -130,8 +130,6 @@ export class SlotClient implements LaneSink, PolledLane {
     this.#port?.close();
     this.#port = undefined;
     this.#lane = undefined;
-    // Said to that worker: `recover` says to the next one what is to be said again, in its order.
-    this.#outgoing = [];
     this.cells.handleWorkerLost();
     for (const [id, { command, resolve, reject }] of [...this.#pending]) {
       if (this.#isUnwanted(command)) {
@@ -145,16 +143,17 @@ export class SlotClient implements LaneSink, PolledLane {
       if (fate.name === 'done') resolve(undefined);
       else reject(fate.error);
     }
+    // What was only collected goes to the next worker.
+    this.#failPosted();
+    for (const subscriber of this.#subscribers.values()) subscriber.handleWorkerLost();
+    // Whoever was told may have asked for more. `recover` says to the next worker what is to be said again, in its order.
+    this.#outgoing = [];
     const openings = [...this.#openings.values()];
-    // Those that are wanted `recover` opens again.
     this.#openings.clear();
     for (const subscriber of openings) {
       if (!this.#subscribers.has(subscriber.subscription) && subscriber.isOpening)
         subscriber.handleRefused(stoppedMeanwhile());
     }
-    // What was only collected goes to the next worker.
-    this.#failPosted();
-    for (const subscriber of this.#subscribers.values()) subscriber.handleWorkerLost();
   }
 
   /** Asked for and given up since: repeated, it would have no owner. */
