@@ -180,11 +180,14 @@ class MessageTooLargeError(BridgeError):
     code = "MESSAGE_TOO_LARGE"
 
     @classmethod
-    def of(cls, call: str, what: str, size: int, max_bytes: int) -> "MessageTooLargeError":
+    def of(
+        cls, call: str, what: str, size: int, max_bytes: int, details: ErrorDetails = NO_DETAILS
+    ) -> "MessageTooLargeError":
         """`what` the call carries, such as `request`."""
         return cls(
             f"{call}: a {what} of {size} bytes is above the limit of {max_bytes}: "
-            "send less at once, or raise max_message_bytes at both ends"
+            "send less at once, or raise max_message_bytes at both ends",
+            details=details,
         )
 
 

@@ -154,6 +154,7 @@ class LinkSets:
             self._connection.check()
             if not self._connection.uses_link:
                 raise UnavailableError(f"{subject}: the server that came meanwhile has no link: it was not set")
+            self._session.check_formed(asked.sets, is_batch)
         except BridgeError as error:
             for place in range(len(asked.sets)):
                 self._put(asked, place, error)

@@ -202,6 +202,11 @@ class LinkSession:
             raise InvalidArgumentError(f"a batch of {len(batch)} sets is too large: give at most {MAX_UNANSWERED}")
         return batch
 
+    def check_formed(self, sets: Sequence[QueuedSet], is_batch: bool) -> None:
+        """Of sets that were formed a while ago: raises MessageTooLargeError where this server takes less than that of then."""
+        sizes = [one.size for one in sets]
+        self._check_size("batch" if is_batch else "set", sum(sizes) if is_batch else max(sizes))
+
     def push(self, batch: Sequence[QueuedSet]) -> None:
         """One set, or those of an atomic batch; in the order in which they were formed."""
         self._sets.push(batch)
@@ -351,6 +356,7 @@ class LinkSession:
             if welcome is not None:
                 sets_made, sets_lost = whole(message.welcome.sets_made), whole(message.welcome.sets_lost)
                 self._sets.handle_welcome(welcome.sets_continue, sets_made, sets_lost, events)
+                self._sets.limit_to(self.max_request_bytes - _BYTES_AROUND_A_MESSAGE, events)
             self._sets.handle_outcomes(message, events)
         except (ValueError, OverflowError) as cause:
             # NaN or an infinity for a whole number.

@@ -2,22 +2,24 @@
 
 Path: caller -> [set queue] -> link session. It outlives the link: what was sent and not answered when one breaks is sent again on the next, in
 its order and under its number, unless the server has it already; where the server knows nothing of the link before, its outcome is unknown. A
-number is never that of another set: what a server before this one has still to make is found to be made, or withdrawn.
+number is never that of another set: what a server before this one has still to make is found to be made, or withdrawn. What no message of the
+next link can carry, because its server takes less, is refused at once; another set, which the server refuses, has its number.
 Bounded by what its owner lets in, at most 8,192 in a batch; so many are unanswered at a time.
 """
 
 from collections import deque
-from typing import Any, Deque, Dict, List, Mapping, Optional, Sequence
+from typing import Any, Deque, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence
 
 from .._wire.messages import Message
 from ..errors import (
     ErrorDetails,
+    MessageTooLargeError,
     ProtocolError,
     UnavailableError,
     UnknownOutcomeError,
     error_of,
 )
-from .link_events import Event, SetResult, SetsMade
+from .link_events import EMPTY_METADATA, Event, SetResult, SetsMade
 from .link_row import (
     FORM_DOUBLE,
     FORM_HEADER_AND_BYTES,
@@ -337,6 +339,27 @@ class SetQueue:
             made += 1
         self._unsaid = len(self._sent) - made
 
+    def limit_to(self, most_bytes: int, events: List[Event]) -> None:
+        """Of a message of sets: what was formed for a server that takes more is refused, and the server gets not to see it."""
+        for batch in _batches_of(list(self._sent)[len(self._sent) - self._unsaid :]):
+            size = sum(one.size for one in batch)
+            if size <= most_bytes:
+                continue
+            for one in batch:
+                self._settle(one, _too_large(one, size, most_bytes), events)
+                _refuse_in_place_of(one)
+        if not any(one.size > most_bytes or one.batch is not None for one in self._waiting):
+            return
+        kept: Deque[QueuedSet] = deque()
+        for batch in _batches_of(self._waiting):
+            size = sum(one.size for one in batch)
+            if size <= most_bytes:
+                kept.extend(batch)
+                continue
+            for one in batch:
+                self._settle(one, _too_large(one, size, most_bytes), events)
+        self._waiting = kept
+
     def fail_all(self, events: List[Event]) -> None:
         """No link will come: what became of those that were sent is unknown, the others were not made."""
         self._is_resuming = False
@@ -365,6 +388,28 @@ class SetQueue:
             events.append(result)
 
 
+def _batches_of(sets: Iterable[QueuedSet]) -> Iterator[List[QueuedSet]]:
+    """Each alone that is of none."""
+    batch: List[QueuedSet] = []
+    for one in sets:
+        batch.append(one)
+        if one.batch is None or one.batch_place + 1 == len(one.batch):
+            yield batch
+            batch = []
+
+
+def _refuse_in_place_of(one: QueuedSet) -> None:
+    """It has its number on the wire: it says no value, which no type takes."""
+    one.batch, one.batch_place = None, 0
+    one.form, one.value, one.binary = FORM_PAYLOAD, b"", None
+    one.source, one.metadata, one.expected_version = "", EMPTY_METADATA, 0
+    one.size = _BYTES_AROUND_A_REFUSED_SET + len(one.identifier.encode())
+
+
+def _too_large(one: QueuedSet, size: int, most_bytes: int) -> SetResult:
+    return SetResult(one.sequence, 0, MessageTooLargeError.of("Open", "set", size, most_bytes, _about(one)))
+
+
 def _about(one: QueuedSet) -> ErrorDetails:
     return ErrorDetails(identifiers=(one.identifier,))
 
@@ -375,3 +420,6 @@ def unknown_outcome(one: QueuedSet) -> UnknownOutcomeError:
         "so read before you repeat it",
         details=_about(one),
     )
+
+
+_BYTES_AROUND_A_REFUSED_SET = 28

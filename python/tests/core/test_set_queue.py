@@ -2,10 +2,11 @@
 
 from typing import List
 
-from bridged_state._core.link_events import Event
-from bridged_state._core.link_row import FORM_INTEGER
+from bridged_state._core.link_events import Event, SetResult
+from bridged_state._core.link_row import FORM_INTEGER, SETS_MORE
 from bridged_state._core.set_queue import QueuedSet, SetColumns, SetQueue
 from bridged_state._wire.messages import LinkDown, LinkUp, Message
+from bridged_state.errors import MessageTooLargeError
 from link_helpers import results
 
 
@@ -55,3 +56,32 @@ def test_what_is_given_up_behind_the_hello_is_said_again() -> None:
     said = _said(queue)
     assert (said.set_sequence, list(said.set_integers)) == (1, [1, 2, 3])
     assert _answered(queue, 5, 6, 7) == [1, 2, 3]
+
+
+def _formed(sequence: int, size: int) -> QueuedSet:
+    return QueuedSet(sequence, f"v{sequence}", FORM_INTEGER, sequence, None, "", {}, 0, size)
+
+
+def test_what_the_next_server_takes_in_no_message_is_refused_at_once_and_its_number_stays_its_own() -> None:
+    queue = SetQueue()
+    for sizes in ((10,), (900,), (60, 60), (10,)):
+        first = sum(1 for _ in queue._by_sequence) + 1
+        queue.push([_formed(first + place, size) for place, size in enumerate(sizes)])
+    _said(queue)
+    for sizes in ((10,), (60, 60), (900,), (10,)):
+        first = sum(1 for _ in queue._by_sequence) + 1
+        queue.push([_formed(first + place, size) for place, size in enumerate(sizes)])
+    queue.handle_break()
+    events: List[Event] = []
+    queue.handle_welcome(True, 0, 0, events)
+    queue.limit_to(100, events)
+    refused = {event.sequence: event.error for event in events if isinstance(event, SetResult)}
+    assert sorted(refused) == [2, 3, 4, 7, 8, 9]
+    assert all(isinstance(error, MessageTooLargeError) for error in refused.values())
+    said = _said(queue)
+    # Those that had numbers say no value under them, each alone.
+    assert (said.set_sequence, list(said.set_integers), list(said.set_payloads)) == (1, [1, 5, 6, 10], [b""] * 3)
+    assert all(not kind & SETS_MORE for kind in said.set_kinds)
+    # The server refuses the three: nobody hears of it again.
+    assert _answered(queue, 2, 2, 2, 2, 2, 2, 2) == [1, 5, 6, 10]
+    assert queue.unanswered == 0
