@@ -5,7 +5,7 @@ import { status } from '@grpc/grpc-js';
 import type { BridgeError } from '../../src/main/index.js';
 import { bucketOf } from '../../src/server/engine/redis/format/keys.js';
 import { until, within } from '../../src/testing/within.js';
-import { PlainClient } from '../server/plain-client.js';
+import { any, PlainClient } from '../server/plain-client.js';
 import { HeldRedis } from '../support/held-redis.js';
 import { closeOpened, openAt, startBehind, startServer } from '../support/opened-over-redis.js';
 import { RedisServer, withRedis } from '../support/redis-server.js';
@@ -62,6 +62,23 @@ function describeTwoServers(): void {
       await clients[0]!.call('CleanupSession', { ...session, force: true });
       for (const watch of watches) assert.equal((await watch.end()).code, status.OK);
       for (const client of clients) client.close();
+    });
+
+    test('what was asked right before the end of a session is answered', async () => {
+      const servers = await twoServers();
+      const client = new PlainClient(servers[0].port);
+      const asked: Promise<unknown>[] = [];
+      for (let round = 1; round <= 20; round += 1) {
+        await client.call('InitializeSession', { sessionId: 's' });
+        await client.register('v', 0);
+        for (let value = 1; value <= 5; value += 1) {
+          const updates = { v: any(round * 10 + value) };
+          asked.push(client.call('SetVariables', { sessionId: 's', updates }));
+        }
+        await client.call('CleanupSession', { sessionId: 's', force: true });
+      }
+      await within(Promise.all(asked), 'all answers');
+      client.close();
     });
 
     test('every change is told once, in one order of revisions, whichever server it came by', async () => {

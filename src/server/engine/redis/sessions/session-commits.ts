@@ -127,12 +127,16 @@ export class SessionCommits {
       if (typeof result === 'number') this.#changes += 1;
       return resultOf(result, operation);
     });
+    const { nowMs } = this.#host;
     if (ends) {
-      sessions.forget(replica);
-      resolve({ revision, results: outcomes });
+      // What was asked before it is told, and answered, first: by the log, which nobody reads for a session that is forgotten.
+      replica.whenAt(revision, () => {
+        sessions.forget(replica);
+        if (!replica.isOver) replica.handleOver(nowMs());
+        resolve({ revision, results: outcomes });
+      });
       return;
     }
-    const { nowMs } = this.#host;
     const answeredAtMs = nowMs();
     // What it has done is told to the watches of this server before whoever asked hears of it.
     const tell = (): void =>
