@@ -19,21 +19,27 @@ export class ConnectionLines {
     return this.#held.size === 0;
   }
 
-  /** Undefined: it is free. Who waits asks again afterwards, in its own loop: the one before it may hold the line then. */
+  /** Undefined: it is free. */
   heldBy(connection: string, isRead = false): Promise<void> | undefined {
     const line = this.#held.get(connection);
     if (isRead && line?.isOfReads === true && !this.#waiting.has(connection)) return undefined;
     return line?.whenFree;
   }
 
-  /** Of a call that is no read: until what is returned is called it waits. */
-  beginWait(connection: string): () => void {
-    this.#waiting.set(connection, (this.#waiting.get(connection) ?? 0) + 1);
-    return () => {
-      const left = this.#waiting.get(connection)! - 1;
-      if (left > 0) this.#waiting.set(connection, left);
-      else this.#waiting.delete(connection);
-    };
+  /** `go` once it is free, in the turn in which that is found: the one before it may hold the line again, and one behind it may not come first. */
+  async whenFree<T>(connection: string, isRead: boolean, go: () => T): Promise<Awaited<T>> {
+    let held = this.heldBy(connection, isRead);
+    if (held !== undefined) {
+      const waiting = this.#waiting;
+      if (!isRead) waiting.set(connection, (waiting.get(connection) ?? 0) + 1);
+      for (; held !== undefined; held = this.heldBy(connection, isRead)) await held;
+      if (!isRead) {
+        const left = waiting.get(connection)! - 1;
+        if (left > 0) waiting.set(connection, left);
+        else waiting.delete(connection);
+      }
+    }
+    return await go();
   }
 
   /** Later calls of the connection wait until what is returned is called. A second one that holds it meanwhile is waited for too. */

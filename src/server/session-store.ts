@@ -59,14 +59,13 @@ export class SessionStore {
   readonly #seeking = new Map<string, Promise<void>>();
   readonly #held: WholeBudget;
   readonly #leftWindows = new LeftWindows();
-  /** Infinity where no other server can end a session. */
-  readonly #touchEveryMs: number;
+  /** How often a session is looked at: where other servers can end it, they are told so often that it is used. */
+  readonly lookEveryMs: number;
   #relieving: Iterator<Session> | undefined;
 
   constructor(options: SessionStoreOptions) {
     this.#options = options;
-    const { engine, sessionTtlMs } = options;
-    this.#touchEveryMs = engine.isShared && sessionTtlMs > 0 ? sessionTtlMs / TOUCHES_A_TTL : Number.POSITIVE_INFINITY;
+    this.lookEveryMs = options.sessionTtlMs / (options.engine.isShared ? TOUCHES_A_TTL : 1);
     this.#held = { maxBytes: options.maxTotalBytes, bytes: 0, relieve: (more) => this.#relieve(more) };
   }
 
@@ -141,7 +140,8 @@ export class SessionStore {
   /** A call of it, or as good as one: it lives on, and no other server ends it. Those are told now and then, and at once where they were not told lately. */
   use(session: Session, nowMs: number): void {
     session.usedAtMs = nowMs;
-    if (nowMs - session.touchedAtMs > this.#touchEveryMs) this.touch(session, nowMs);
+    if (this.isShared && this.lookEveryMs > 0 && nowMs - session.touchedAtMs > this.lookEveryMs)
+      this.touch(session, nowMs);
   }
 
   touch(session: Session, nowMs: number): void {
@@ -208,10 +208,7 @@ export class SessionStore {
     const { deadlines, sessionTtlMs } = this.#options;
     this.#sessions.set(session.id, session);
     if (sessionTtlMs > 0)
-      deadlines.schedule(
-        new Idleness(this, session, deadlines, sessionTtlMs),
-        nowMs + sessionTtlMs / (this.isShared ? TOUCHES_A_TTL : 1),
-      );
+      deadlines.schedule(new Idleness(this, session, deadlines, sessionTtlMs), nowMs + this.lookEveryMs);
     return session;
   }
 
@@ -336,12 +333,12 @@ class Idleness implements Deadline {
     // Cleaned up, and perhaps made anew with an idleness of its own.
     if (this.#store.find(this.#session.id) !== this.#session) return;
     const session = this.#session;
-    const everyMs = this.#store.isShared ? this.#sessionTtlMs / TOUCHES_A_TTL : this.#sessionTtlMs;
-    const isUsed = session.isWatched || nowMs < session.usedAtMs + everyMs;
+    const { lookEveryMs } = this.#store;
+    const isUsed = session.isWatched || nowMs < session.usedAtMs + lookEveryMs;
     if (isUsed) this.#store.touch(session, nowMs);
     const endsAtMs = session.usedAtMs + this.#sessionTtlMs;
-    if (session.isWatched) this.#deadlines.schedule(this, nowMs + everyMs);
-    else if (nowMs < endsAtMs) this.#deadlines.schedule(this, this.#store.isShared ? nowMs + everyMs : endsAtMs);
+    if (session.isWatched) this.#deadlines.schedule(this, nowMs + lookEveryMs);
+    else if (nowMs < endsAtMs) this.#deadlines.schedule(this, this.#store.isShared ? nowMs + lookEveryMs : endsAtMs);
     else await this.#endUnlessUsed(nowMs).catch((error: unknown) => this.#tryLater(error, nowMs));
   }
 
@@ -352,7 +349,7 @@ class Idleness implements Deadline {
     const idleMs = this.#store.isShared ? await this.#store.idleMs(session) : this.#sessionTtlMs;
     if (this.#store.find(session.id) !== session) return;
     const isUsed = session.isWatched || session.usedAtMs !== usedAtMs;
-    if (isUsed) this.#deadlines.schedule(this, nowMs + this.#sessionTtlMs / TOUCHES_A_TTL);
+    if (isUsed) this.#deadlines.schedule(this, nowMs + this.#store.lookEveryMs);
     else if (idleMs >= this.#sessionTtlMs) await this.#store.end(session, nowMs);
     else this.#deadlines.schedule(this, nowMs + this.#sessionTtlMs - idleMs);
   }

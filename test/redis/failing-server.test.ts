@@ -1,30 +1,17 @@
 /** Of two servers over one Redis one falls silent, or is killed: its clients go on at the other. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { WatchOptions } from '../../src/main/index.js';
 import { until, within } from '../../src/testing/within.js';
 import { HeldRedis } from '../support/held-redis.js';
-import { closeOpened, openAt, startBehind, startServer } from '../support/opened-over-redis.js';
-import { RedisServer, withRedis } from '../support/redis-server.js';
-import type { ServerProcess } from '../support/server-process.js';
+import { openAt, overOneRedis, startBehind, startServer } from '../support/opened-over-redis.js';
+import { withRedis } from '../support/redis-server.js';
 
 withRedis('a server of two over Redis', describeFailing);
 
 function describeFailing(): void {
   describe('a server of two over one Redis', () => {
-    let redis: RedisServer;
-    let prefixes = 0;
-    before(async () => {
-      redis = await RedisServer.start();
-    });
-    after(() => redis.close());
-    afterEach(closeOpened);
-
-    const twoServers = async (): Promise<[ServerProcess, ServerProcess]> => {
-      prefixes += 1;
-      const url = `${redis.url}?failing${prefixes}`;
-      return Promise.all([startServer(url), startServer(url)]);
-    };
+    const { redis, prefix, url, twoServers } = overOneRedis('failing');
 
     test('a server that falls silent under a set by the link: it is made at the other within its time, and once', async () => {
       const servers = await twoServers();
@@ -60,11 +47,10 @@ function describeFailing(): void {
 
     for (const transport of ['link', 'stream'] as const) {
       test(`a watch that comes to a server that is behind the one that was killed waits for it, and is told nothing again, by ${transport}`, async () => {
-        prefixes += 1;
-        await using held = await HeldRedis.start(redis.path);
-        const ahead = await startServer(`${redis.url}?two${prefixes}`);
-        const behind = await startBehind(`${held.url}/two${prefixes}`, 500);
-        const other = await openAt([await startServer(`${redis.url}?two${prefixes}`)]);
+        await using held = await HeldRedis.start(redis().path);
+        const ahead = await startServer(url());
+        const behind = await startBehind(`${held.url}/${prefix()}`, 500);
+        const other = await openAt([await startServer(url())]);
         const watcher = await openAt([ahead, behind], { transport });
         await watcher.registerVariable('v', 'integer', 0);
         await other.registerVariable('gone', 'integer', 0);

@@ -1,33 +1,20 @@
 /** Two servers over one Redis: every promise holds at either. */
 import assert from 'node:assert/strict';
-import { after, afterEach, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { status } from '@grpc/grpc-js';
 import type { BridgeError } from '../../src/main/index.js';
 import { bucketOf } from '../../src/server/engine/redis/format/keys.js';
 import { until, within } from '../../src/testing/within.js';
 import { any, PlainClient } from '../server/plain-client.js';
 import { HeldRedis } from '../support/held-redis.js';
-import { closeOpened, openAt, startBehind, startServer } from '../support/opened-over-redis.js';
-import { RedisServer, withRedis } from '../support/redis-server.js';
-import type { ServerProcess } from '../support/server-process.js';
+import { openAt, overOneRedis, startBehind, startServer } from '../support/opened-over-redis.js';
+import { withRedis } from '../support/redis-server.js';
 
 withRedis('two servers over Redis', describeTwoServers);
 
 function describeTwoServers(): void {
   describe('two servers over one Redis', () => {
-    let redis: RedisServer;
-    let prefixes = 0;
-    before(async () => {
-      redis = await RedisServer.start();
-    });
-    after(() => redis.close());
-    afterEach(closeOpened);
-
-    const twoServers = async (): Promise<[ServerProcess, ServerProcess]> => {
-      prefixes += 1;
-      const url = `${redis.url}?two${prefixes}`;
-      return Promise.all([startServer(url), startServer(url)]);
-    };
+    const { redis, prefix, url, twoServers } = overOneRedis('two');
 
     test('what one is told the other tells: sessions, variables, values, ends', async () => {
       const servers = await twoServers();
@@ -130,12 +117,11 @@ function describeTwoServers(): void {
     });
 
     test('what one has registered is there at the other, however far that is behind; where it cannot know, it does not say that there is none', async () => {
-      prefixes += 1;
-      await using held = await HeldRedis.start(redis.path);
+      await using held = await HeldRedis.start(redis().path);
       const servers = await Promise.all(
-        [300, 5_000].map((behindMs) => startBehind(`${held.url}/two${prefixes}`, behindMs)),
+        [300, 5_000].map((behindMs) => startBehind(`${held.url}/${prefix()}`, behindMs)),
       );
-      const one = await openAt([await startServer(`${redis.url}?two${prefixes}`)]);
+      const one = await openAt([await startServer(url())]);
       const [hurried, patient] = await Promise.all(servers.map((server) => openAt([server])));
       const many = Array.from({ length: 350 }, (_, place) => `${place}`.padEnd(200, '-'));
       for (const state of [hurried, patient]) assert.deepEqual(await state!.listVariables(), []);
@@ -207,7 +193,7 @@ function describeTwoServers(): void {
       await other!.setVariable('v', 1);
       servers[1].child.kill('SIGSTOP');
       for (let n = 2; n <= 40; n += 1) await one!.setVariable('v', n);
-      const trimmed = await redis.command('XTRIM', `two${prefixes}:bs:{b${bucketOf('house')}}:log`, 'MAXLEN', '1');
+      const trimmed = await redis().command('XTRIM', `${prefix()}:bs:{b${bucketOf('house')}}:log`, 'MAXLEN', '1');
       assert.match(trimmed, /^:[1-9]/);
       servers[1].child.kill('SIGCONT');
 
@@ -229,16 +215,16 @@ function describeTwoServers(): void {
       const [one, other] = await Promise.all(servers.map((server) => openAt([server])));
       await one!.registerVariable('v', 'integer', 0);
       await other!.setVariable('v', 1);
-      const log = `two${prefixes}:bs:{b${bucketOf('house')}}:log`;
+      const log = `${prefix()}:bs:{b${bucketOf('house')}}:log`;
       servers[1].child.kill('SIGSTOP');
       // It hears nothing before the entry is another.
-      for (const [, id] of (await redis.command('CLIENT', 'LIST')).matchAll(/^id=(\d+) .* cmd=xread /gm)) {
-        await redis.command('CLIENT', 'KILL', 'ID', id!);
+      for (const [, id] of (await redis().command('CLIENT', 'LIST')).matchAll(/^id=(\d+) .* cmd=xread /gm)) {
+        await redis().command('CLIENT', 'KILL', 'ID', id!);
       }
       await one!.setVariable('v', 2);
-      const [position] = /\d+(?=-1\r)/.exec(await redis.command('XREVRANGE', log, '+', '-', 'COUNT', '1')) ?? [];
-      assert.equal(await redis.command('XDEL', log, `${position}-1`), ':1\r\n');
-      await redis.command('XADD', log, `${position}-2`, 'of', 'somebody else');
+      const [position] = /\d+(?=-1\r)/.exec(await redis().command('XREVRANGE', log, '+', '-', 'COUNT', '1')) ?? [];
+      assert.equal(await redis().command('XDEL', log, `${position}-1`), ':1\r\n');
+      await redis().command('XADD', log, `${position}-2`, 'of', 'somebody else');
       servers[1].child.kill('SIGCONT');
       await until(async () => (await other!.getVariable('v')) === 2, 'what the entry said');
       assert.equal(await other!.setVariable('v', 3), 4);

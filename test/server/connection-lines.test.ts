@@ -58,15 +58,12 @@ test('reads wait together, and neither a change goes past them nor a read past a
   const lines = new ConnectionLines();
   const done: string[] = [];
   const call = async (name: string, isRead: boolean, when: Promise<void>): Promise<void> => {
-    if (lines.heldBy('a', isRead) !== undefined) {
-      const endWait = isRead ? undefined : lines.beginWait('a');
-      for (let held = lines.heldBy('a', isRead); held !== undefined; held = lines.heldBy('a', isRead)) await held;
-      endWait?.();
-    }
-    const release = lines.hold('a', isRead);
-    await when;
-    done.push(name);
-    release();
+    await lines.whenFree('a', isRead, async () => {
+      const release = lines.hold('a', isRead);
+      await when;
+      done.push(name);
+      release();
+    });
   };
   const gates = Array.from({ length: 2 }, () => {
     let open: () => void = () => undefined;

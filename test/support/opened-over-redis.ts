@@ -1,9 +1,10 @@
 /** Servers over Redis and their clients, of one test. */
+import { after, afterEach, before, beforeEach } from 'node:test';
 import type { BridgedStateOptions } from '../../src/main/index.js';
 import { BridgedState } from '../../src/main/index.js';
 import type { BridgeServer } from '../../src/server/index.js';
 import { RedisEngine, startBridgeServer } from '../../src/server/index.js';
-import { closeRedis } from './redis-server.js';
+import { closeRedis, RedisServer } from './redis-server.js';
 import { ServerProcess } from './server-process.js';
 
 const states: BridgedState[] = [];
@@ -13,6 +14,25 @@ export async function startServer(url: string): Promise<ServerProcess> {
   const server = await ServerProcess.start({ engine: url });
   closeLater(server);
   return server;
+}
+
+/** One Redis for all tests of a `describe`, each with a prefix of its own there. */
+export function overOneRedis(name: string) {
+  let redis!: RedisServer;
+  let tests = 0;
+  before(async () => {
+    redis = await RedisServer.start();
+  });
+  after(() => redis.close());
+  beforeEach(() => {
+    tests += 1;
+  });
+  afterEach(closeOpened);
+  const prefix = (): string => `${name}${tests}`;
+  const url = (): string => `${redis.url}?${prefix()}`;
+  const twoServers = (): Promise<[ServerProcess, ServerProcess]> =>
+    Promise.all([startServer(url()), startServer(url())]);
+  return { redis: () => redis, prefix, url, twoServers };
 }
 
 /** In this process; it answers for so long without Redis. */

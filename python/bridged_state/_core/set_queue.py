@@ -341,24 +341,24 @@ class SetQueue:
 
     def limit_to(self, most_bytes: int, events: List[Event]) -> None:
         """Of a message of sets: what was formed for a server that takes more is refused, and the server gets not to see it."""
-        for batch in _batches_of(list(self._sent)[len(self._sent) - self._unsaid :]):
+        unsaid = list(self._sent)[len(self._sent) - self._unsaid :]
+        for one in self._refuse_large(unsaid, most_bytes, events):
+            _refuse_in_place_of(one)
+        refused = {one.sequence for one in self._refuse_large(self._waiting, most_bytes, events)}
+        if refused:
+            self._waiting = deque(one for one in self._waiting if one.sequence not in refused)
+
+    def _refuse_large(self, sets: Iterable[QueuedSet], most_bytes: int, events: List[Event]) -> List[QueuedSet]:
+        """Those of sets and batches that are larger than this: their callers are told."""
+        refused: List[QueuedSet] = []
+        for batch in _batches_of(sets):
             size = sum(one.size for one in batch)
             if size <= most_bytes:
                 continue
             for one in batch:
                 self._settle(one, _too_large(one, size, most_bytes), events)
-                _refuse_in_place_of(one)
-        if not any(one.size > most_bytes or one.batch is not None for one in self._waiting):
-            return
-        kept: Deque[QueuedSet] = deque()
-        for batch in _batches_of(self._waiting):
-            size = sum(one.size for one in batch)
-            if size <= most_bytes:
-                kept.extend(batch)
-                continue
-            for one in batch:
-                self._settle(one, _too_large(one, size, most_bytes), events)
-        self._waiting = kept
+            refused.extend(batch)
+        return refused
 
     def fail_all(self, events: List[Event]) -> None:
         """No link will come: what became of those that were sent is unknown, the others were not made."""

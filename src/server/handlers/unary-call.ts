@@ -88,13 +88,6 @@ export function unaryCall<Request extends object, Response>(
     };
     const handleInLine = async (): Promise<void> => {
       const { connection } = call;
-      if (!PASSES_LINES.has(method.name) && lines.heldBy(connection, isRead) !== undefined) {
-        const endWait = isRead ? undefined : lines.beginWait(connection);
-        for (let held = lines.heldBy(connection, isRead); held !== undefined; held = lines.heldBy(connection, isRead)) {
-          await held;
-        }
-        endWait?.();
-      }
       call.nowMs = server.clock.nowMs();
       if (!isLarge(grpcCall.request)) {
         handleSmall();
@@ -117,7 +110,8 @@ export function unaryCall<Request extends object, Response>(
       // It may have begun since the headers came.
       if (server.stage === 'draining') throw drainingError();
       if (lines.isEmpty && !isLarge(grpcCall.request)) handleSmall();
-      else handleInLine().catch(fail);
+      else if (PASSES_LINES.has(method.name)) handleInLine().catch(fail);
+      else lines.whenFree(call.connection, isRead, handleInLine).catch(fail);
     } catch (error) {
       fail(error);
     }
