@@ -15,6 +15,7 @@ import { busy } from './scenarios/busy.js';
 import { churn } from './scenarios/churn.js';
 import { engine } from './scenarios/engine.js';
 import { fanout } from './scenarios/fanout.js';
+import { large } from './scenarios/large.js';
 import { local } from './scenarios/local.js';
 import { memory } from './scenarios/memory.js';
 import { micro } from './scenarios/micro.js';
@@ -33,7 +34,7 @@ import { workers } from './scenarios/workers.js';
 
 const SCENARIOS: readonly Scenario[] = [
   ...[steady, busy, fanout, open, churn, sets, local, micro],
-  ...[rates, watches, memory, workers, burst, slow, restart, mixed, python, engine, servers],
+  ...[rates, watches, memory, workers, burst, slow, restart, large, mixed, python, engine, servers],
 ];
 
 // Who reads the table may stop reading (`| head`); the figures are written all the same.

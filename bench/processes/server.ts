@@ -11,18 +11,21 @@ export interface OpenWatches {
   readonly observers: number;
 }
 
-// argv: port, and what keeps its state: the Redis that it shares with others, or sqlite:DIR; nothing does without.
-const [port = '0', keeper] = process.argv.slice(2);
+// argv: port, what keeps its state (the Redis that it shares with others, or sqlite:DIR; 'memory' and nothing: none does), and whether its
+// limits are the defaults: they are for servers that strangers reach, and one client holds here what they allow many together.
+const [port = '0', keeper = 'memory', limits] = process.argv.slice(2);
 const SQLITE = 'sqlite:';
-// One client holds here what the defaults allow many together: they are for servers that strangers reach.
-const channel = diagnosticsChannel('net.server.socket');
-const server = await startBridgeServer({
-  port: Number(port),
-  ...(keeper === undefined ? {} : { engine: engineOf(keeper) }),
+const NO_LIMITS = {
   maxStreams: 1_000_000,
   maxConnectionBytes: 2 ** 40,
   maxSessionBytes: 2 ** 40,
   maxTotalBytes: 2 ** 50,
+};
+const channel = diagnosticsChannel('net.server.socket');
+const server = await startBridgeServer({
+  port: Number(port),
+  ...(keeper === 'memory' ? {} : { engine: engineOf(keeper) }),
+  ...(limits === 'default-limits' ? {} : NO_LIMITS),
 });
 const listeningSinceUs = nowUs();
 

@@ -10,6 +10,7 @@ import { openLinkSetter } from './link-setter.js';
 import type { ValueKind } from './measured-value.js';
 import { MEASURED_VALUES, typeUrlOf } from './measured-value.js';
 import { nowUs } from './monotonic-clock.js';
+import { registerVariables } from './register-variables.js';
 import { SetConnection } from './set-connection.js';
 import { variableName } from './variable-name.js';
 import type { SetBatch, WritePlan } from './write-schedule.js';
@@ -67,15 +68,7 @@ answerParent(calls);
 async function register(port: number, sessionId: string, variables: number): Promise<void> {
   const client = connectPlain(port);
   await callPlain(client, 'InitializeSession', { sessionId });
-  await inFlight(variables, 64, async (variable) => {
-    const { success, errorMessage } = await callPlain(client, 'RegisterVariable', {
-      sessionId,
-      name: variableName(variable),
-      type: MEASURED_VALUES[valueKind].type,
-      initialValue: { type_url: typeUrlOf(valueKind), value: Buffer.from(MEASURED_VALUES[valueKind].write(0)) },
-    });
-    if (success !== true) throw new Error(`variable ${variable} was refused: ${errorMessage}`);
-  });
+  await registerVariables(client, sessionId, variables, valueKind);
   client.close();
 }
 
@@ -141,17 +134,6 @@ async function waitUntil(atUs: number): Promise<void> {
   for (let turns = 0; turns < turnsToFlush; turns += 1) await turn();
   const leftMs = (atUs - nowUs()) / 1_000;
   if (leftMs > 0) Atomics.wait(SLEEP, 0, 0, leftMs);
-}
-
-async function inFlight(count: number, limit: number, task: (index: number) => Promise<void>): Promise<void> {
-  let next = 0;
-  const lanes = Array.from({ length: Math.min(limit, count) }, async () => {
-    while (next < count) {
-      next += 1;
-      await task(next - 1);
-    }
-  });
-  await Promise.all(lanes);
 }
 
 const SLEEP = new Int32Array(new SharedArrayBuffer(4));

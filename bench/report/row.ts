@@ -21,6 +21,10 @@ export interface Row {
   readonly p99_ms?: number;
   readonly p999_ms?: number;
   readonly max_ms?: number;
+  /** The longest wait for the first such request of a new server, whose code has not run before. */
+  readonly first_max_ms?: number;
+  /** Until the large request was answered itself. */
+  readonly answered_ms?: number;
   /** Main thread's loop, per update, without the work that a scenario puts there itself. */
   readonly main_busy_us?: number;
   readonly main_elu?: number;

@@ -87,6 +87,8 @@ const COLUMNS: readonly Column[] = [
   { title: 'p99', figures: ['p99_ms'] },
   { title: 'p99.9', figures: ['p999_ms'] },
   { title: 'max', figures: ['max_ms'] },
+  { title: 'first max', figures: ['first_max_ms'] },
+  { title: 'answered ms', figures: ['answered_ms'] },
   { title: 'main us', figures: ['main_busy_us'] },
   { title: 'elu', figures: ['main_elu'] },
   { title: 'loop99', figures: ['loop_delay_p99_ms'] },
