@@ -23,6 +23,7 @@ import type { VariableValue } from '../shared/values/variable-type.js';
 import type { Commit, Engine, Follower, Following, Kept, NewSession, SetPlace } from './engine/engine.js';
 import { mapKept } from './engine/engine.js';
 import type { WindowRecord } from './engine/records.js';
+import { NamesUnderWay } from './names-under-way.js';
 import { VariableExpiries } from './variable-expiries.js';
 import type { LeftWindows } from './watch/left-windows.js';
 import { SetWindows } from './watch/set-windows.js';
@@ -59,6 +60,7 @@ export class Session implements Follower {
   #following!: Following;
   #table!: VariableTable;
   readonly #expiries: VariableExpiries;
+  readonly #namesUnderWay = new NamesUnderWay();
   #toldRevision = 0;
   readonly #whole: WholeBudget | undefined;
   /** Of the session itself, its metadata and what it remembers of deleted variables, as the whole was told. */
@@ -214,14 +216,18 @@ export class Session implements Follower {
     return this.#whenKnown(identifiers) ?? this.#engine.whenKept(this.id);
   }
 
-  /** When what these stand for is kept; undefined: it is. Rejects as above. */
+  /** When it is kept what these stand for; undefined: it is. Rejects as above. */
   whenNamesKept(identifiers: Iterable<string>): Promise<void> | undefined {
-    // Where other servers register too, nothing that is not kept is in the table.
-    if (this.isShared) return this.#whenKnown(identifiers);
+    let asked: Promise<void>[] | undefined;
     for (const identifier of identifiers) {
-      if (!this.#table.isSettled(identifier)) return this.#engine.whenKept(this.id);
+      // Which waits for all that was asked here, too.
+      if (this.isShared && this.find(identifier) === undefined) return this.whenKnown();
+      const kept = this.#namesUnderWay.whenKept(identifier);
+      if (kept === undefined) continue;
+      asked ??= [];
+      asked.push(kept);
     }
-    return undefined;
+    return asked === undefined ? undefined : Promise.all(asked).then(ignore);
   }
 
   /** When its histories hold all that is kept of them; undefined: now. Until then they may begin later. */
@@ -333,9 +339,10 @@ export class Session implements Follower {
     const sessionId = this.id;
     const group = { sessionId, operations: [operation], isAtomic: false, setter, nowMs, once, isEnd: false };
     const outcome = this.#engine.commit(group);
-    return outcome instanceof Promise
-      ? outcome.then(({ results }) => versionOf(results[0]!))
-      : versionOf(outcome.results[0]!);
+    if (!(outcome instanceof Promise)) return versionOf(outcome.results[0]!);
+    if (operation.kind === 'register') this.#namesUnderWay.add(operation, outcome);
+    else if (operation.kind === 'delete') this.#namesUnderWay.add(operation.variable, outcome);
+    return outcome.then(({ results }) => versionOf(results[0]!));
   }
 
   /** All of it is in the table. */

@@ -7,6 +7,7 @@ import { bucketOf } from '../../src/server/engine/redis/format/keys.js';
 import { until, within } from '../../src/testing/within.js';
 import { any, PlainClient } from '../server/plain-client.js';
 import { HeldRedis } from '../support/held-redis.js';
+import { assertNamesInOrder } from '../support/names-in-order.js';
 import { openAt, overOneRedis, startBehind, startServer } from '../support/opened-over-redis.js';
 import { withRedis } from '../support/redis-server.js';
 
@@ -49,6 +50,14 @@ function describeTwoServers(): void {
       await clients[0]!.call('CleanupSession', { ...session, force: true });
       for (const watch of watches) assert.equal((await watch.end()).code, status.OK);
       for (const client of clients) client.close();
+    });
+
+    test('calls of one connection about one name are made in their order', async () => {
+      const [{ port }] = await twoServers();
+      const client = new PlainClient(port);
+      await client.initSession();
+      await assertNamesInOrder(client);
+      client.close();
     });
 
     test('what was asked right before the end of a session is answered', async () => {

@@ -7,6 +7,7 @@ import { after, afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { BridgeServer } from '../../src/server/index.js';
 import { LocalEngine, SqliteJournal, startBridgeServer } from '../../src/server/index.js';
+import { assertNamesInOrder, removed } from '../support/names-in-order.js';
 import { PlainClient } from './plain-client.js';
 
 /** On a slow disk. */
@@ -37,9 +38,6 @@ describe('names that are kept later', () => {
     await server.close();
   });
 
-  const remove = async (variableIdentifier: string): Promise<boolean> =>
-    (await client.call('DeleteVariable', { sessionId: 's', variableIdentifier })).success === true;
-
   test('are kept together where they are different, registrations and deletions', async () => {
     const names = Array.from({ length: 200 }, (_, place) => `v${place}`);
     const kept = () => server.metrics().engineTransactions;
@@ -47,23 +45,12 @@ describe('names that are kept later', () => {
     await Promise.all(names.map((name) => client.register(name, 0)));
     assert.ok(kept() - before < names.length / 4, `${kept() - before} transactions for ${names.length} registrations`);
     before = kept();
-    assert.deepEqual(new Set(await Promise.all(names.map(remove))), new Set([true]));
+    assert.deepEqual(new Set(await Promise.all(names.map((name) => removed(client, name)))), new Set([true]));
     assert.ok(kept() - before < names.length / 4, `${kept() - before} transactions for ${names.length} deletions`);
   });
 
   test('are in the order of the calls where it is one, by its name and by what is made of it', async () => {
-    const asked: Promise<unknown>[] = [];
-    for (let round = 1; round <= 20; round += 1) {
-      asked.push(client.register('x', 0), client.set('x', round), remove('x'));
-      // A name that nobody has waits for what may be on its way.
-      asked.push(client.register(`y${round}`, 0), client.set(`y${round}`, round));
-    }
-    const answers = await Promise.all(asked);
-    assert.deepEqual(
-      answers.filter((_, place) => place % 5 === 1 || place % 5 === 4),
-      Array.from({ length: 40 }, () => 2),
-    );
-    assert.ok(answers.every(Boolean));
+    await assertNamesInOrder(client);
     assert.equal(server.metrics().variables, 20);
   });
 });

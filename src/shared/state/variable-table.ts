@@ -98,15 +98,6 @@ export class VariableTable {
     return this.#decidedRevision;
   }
 
-  /** Whether what it stands for is kept: no registration of that name is decided and not kept, and neither is the deletion of its variable. */
-  isSettled(identifier: string): boolean {
-    if (this.#arriving.size === 0 && this.#leaving === 0) return true;
-    if (this.#arriving.has(identifier)) return false;
-    const variable = this.find(identifier);
-    // What is not there may be the id of one that arrives.
-    return variable !== undefined && !variable.isLeaving;
-  }
-
   get size(): number {
     return this.#index.size;
   }
