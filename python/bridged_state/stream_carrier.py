@@ -60,10 +60,13 @@ class StreamCarrier:
         self._broken: "asyncio.Future[None]" = self._loop.create_future()
         self._can_unwatch = True
         self._last_word = 0.0
+        # Opens a stream on the present channel.
         self._open: Optional[Any] = None
+        # Its connection is gone: what comes until `handle_break` is of the next one, which asks for all feeds.
+        self._is_ending = False
 
     def add(self, feed: WatchFeed) -> None:
-        if feed.is_over or feed in self._streams:
+        if feed.is_over or feed in self._streams or self._is_ending:
             return
         if feed.patterns and not self._connection.epoch:
             self._connection.refuse(
@@ -93,6 +96,7 @@ class StreamCarrier:
         try:
             await self._broken
         finally:
+            self._is_ending = True
             await end_tasks([watchdog])
             await self._end_all()
         return None
@@ -102,12 +106,14 @@ class StreamCarrier:
         for feed in list(self._streams):
             stream = self._streams.pop(feed)
             stream.is_unwatched = True
-            unwatching.append(self._unwatch(stream))
+            # The connection ends those that take longer.
+            unwatching.append(self._connection.spawn(self._unwatch(stream)))
         if unwatching:
-            await asyncio.wait([asyncio.ensure_future(one) for one in unwatching], timeout=1.0)
+            await asyncio.wait(unwatching, timeout=1.0)
 
     def handle_break(self) -> None:
         """Its streams have ended with `run`."""
+        self._is_ending = False
 
     async def _end_all(self) -> None:
         streams, self._streams = list(self._streams.values()), {}
@@ -134,7 +140,15 @@ class StreamCarrier:
                 return
 
     async def _carry(self, stream: _Stream) -> None:
-        """Opens it until it is over, or its connection."""
+        """Until it is over, or its connection. An error of ours breaks that: no watch is left without a stream."""
+        try:
+            await self._carry_on(stream)
+        except Exception as cause:
+            logger.exception("the stream of %s broke by an error of ours", stream.feed.subject)
+            self._break(UnavailableError(f"the stream of {stream.feed.subject} broke: {cause!r}", cause=cause))
+
+    async def _carry_on(self, stream: _Stream) -> None:
+        """Opens it, and again."""
         feed = stream.feed
         failures = 0
         while not feed.is_over and self._streams.get(feed) is stream:
