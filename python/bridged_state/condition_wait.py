@@ -36,18 +36,15 @@ async def watch_for_condition(
             raise InvalidArgumentError("the condition of watch_for_condition is asynchronous: give a plain function")
         return bool(met)
 
-    async def follow() -> Dict[str, Any]:
-        waiting = _Waiting(session, wanted, holds)
-        try:
-            await waiting._open()
-            return await waiting.outcome
-        finally:
-            await waiting.close()
-
+    waiting = _Waiting(session, wanted, holds)
+    timer = None if timeout is None else asyncio.get_running_loop().call_later(timeout, waiting.time_out, timeout)
     try:
-        return await asyncio.wait_for(follow(), timeout)
-    except asyncio.TimeoutError:
-        raise DeadlineExceededError(f"{subject_of(wanted)} did not meet the condition within {timeout} s") from None
+        await waiting._open()
+        return await waiting.outcome
+    finally:
+        if timer is not None:
+            timer.cancel()
+        await waiting.close()
 
 
 class _Waiting(WatchReader):
@@ -90,6 +87,9 @@ class _Waiting(WatchReader):
             return True
         self.outcome.set_result({name: self._values[name] for name in self.names})
         return True
+
+    def time_out(self, seconds: float) -> None:
+        self._handle_failure(DeadlineExceededError(f"{subject_of(self.names)} did not meet the condition within {seconds} s"))
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, StopIteration):

@@ -38,6 +38,7 @@ from .server_channel import Metadata, ServerChannel
 from .session_calls import SessionCalls
 from .session_contact import join_session
 from .stream_carrier import StreamCarrier
+from .timed_wait import within
 from .verdict import PERMANENT_CODES, error_of_call
 from .watch_feed import WatchFeed
 
@@ -189,7 +190,7 @@ class Connection:
         waiting: "asyncio.Future[None]" = self.loop.create_future()
         self._waiting.append(waiting)
         try:
-            await asyncio.wait_for(waiting, seconds)
+            await within(seconds, waiting)
         except asyncio.TimeoutError:
             cause = self._last_error
             said = "" if cause is None else f" ({cause.message})"

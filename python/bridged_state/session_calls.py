@@ -25,6 +25,7 @@ from .errors import (
     error_of,
 )
 from .server_channel import ServerChannel
+from .timed_wait import within
 from .verdict import error_of_call, headers_of, text_of
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class SessionCalls:
         if begun.done():
             return turn
         try:
-            await asyncio.wait_for(begun, deadline - self._loop.time())
+            await within(deadline - self._loop.time(), begun)
         except asyncio.TimeoutError:
             order.leave(turn)
             raise UnavailableError(f"{name}: what was called before it was not answered in time: it was not made") from None

@@ -71,8 +71,10 @@ class WatchReader:
             await self._watch.aclose()
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await asyncio.gather(*self._setting, return_exceptions=True)
+            await asyncio.wait([self._task])
+        # Not by `gather`, which cancels what it waits for where the caller is cancelled.
+        if self._setting:
+            await asyncio.wait(list(self._setting))
 
     async def __aenter__(self: Self) -> Self:
         return self

@@ -1,10 +1,11 @@
 """Ends in the middle of something else: of a connection, a loop, a task, a close. What random lives found (tests/lives) stands here."""
 
 import asyncio
+from typing import Any, List
 
-from servers import Server, Wire, asynchronous, take
+from servers import WAIT_SECONDS, Server, Wire, asynchronous, take, until
 
-from bridged_state import BackoffOptions, SessionContext
+from bridged_state import BackoffOptions, SessionContext, reactive, watch_for_condition
 
 SOON = BackoffOptions(base_ms=20, cap_ms=100)
 
@@ -25,6 +26,76 @@ async def test_a_watch_that_is_opened_while_its_connection_ends_comes_by_the_nex
                 assert [update.value for update in await take(watch, 1)] == [1]
             await session.set_variable("n", 2)
             assert [update.value for update in await take(kept, 1)] == [2]
+
+
+@asynchronous
+async def test_a_task_that_is_cancelled_as_its_answer_comes_is_cancelled(server: Server, session_id: str) -> None:
+    async with Wire(server.port) as wire:
+        waiting: List["asyncio.Future[Any]"] = []
+
+        def handle_state(state: str) -> None:
+            if state == "live" and waiting:
+                # In the turn in which it would go on.
+                asyncio.get_running_loop().call_soon(waiting[0].cancel)
+
+        async with SessionContext.connect(wire.endpoint, session_id, transport="stream", backoff=SOON, on_state=handle_state) as session:
+            await session.register_variable("n", "integer", 1)
+            kept = session.watch_variables(["n"])
+            await kept.ready()
+            wire.cut()
+            await until(lambda: session.state != "live", "the break")
+            waiting.append(asyncio.ensure_future(session.get_variable("n")))
+            await asyncio.wait(waiting)
+            assert waiting[0].cancelled()
+
+            first = asyncio.ensure_future(session.set_variable("n", 2))
+            second = asyncio.ensure_future(session.set_variable("n", 3))
+            # Whose turn begins then.
+            first.add_done_callback(lambda _: second.cancel())
+            await asyncio.wait([second])
+            assert second.cancelled() and await first == 2
+
+            for steps in range(40):
+                met: List["asyncio.Future[Any]"] = []
+
+                def condition(value: int) -> bool:
+                    def cancel(left: int) -> None:
+                        if left == 0:
+                            was_running.append(met[0].cancel())
+                        else:
+                            asyncio.get_running_loop().call_soon(cancel, left - 1)
+
+                    cancel(steps)
+                    return True
+
+                was_running: List[bool] = []
+                met.append(asyncio.ensure_future(watch_for_condition(session, "n", condition, timeout=WAIT_SECONDS)))
+                await asyncio.wait(met)
+                await until(lambda: was_running, "the cancellation")
+                assert met[0].cancelled() == was_running[0], steps
+
+
+@asynchronous
+async def test_a_reactive_variable_whose_close_is_cancelled_is_set_all_the_same(server: Server, session_id: str) -> None:
+    async with Wire(server.port) as wire:
+        async with SessionContext.connect(wire.endpoint, session_id) as session:
+            for name in ("n", "gone"):
+                await session.register_variable(name, "integer", 1)
+            variable = await reactive(session, "n")
+            wire.silence()
+            deleting = asyncio.ensure_future(session.delete_variable("gone"))
+            await asyncio.sleep(0)
+            # It waits for its turn.
+            variable.value = 5
+            closing = asyncio.ensure_future(variable.close())
+            for _ in range(10):
+                await asyncio.sleep(0)
+            closing.cancel()
+            await asyncio.wait([closing])
+            wire.speak()
+            await deleting
+            await session.set_variable("n", 6)
+            assert [entry.value for entry in await session.history("n")] == [1, 5, 6]
 
 
 @asynchronous
