@@ -198,7 +198,8 @@ class SessionContext:
     @property
     def state(self) -> str:
         """`connecting`, `live`, `backoff`, `draining`, `failed` or `closed`."""
-        return self._inner.state
+        # Also where it was never opened.
+        return "closed" if self._is_closed else self._inner.state
 
     @property
     def transport(self) -> str:
@@ -353,13 +354,11 @@ class Watch(Iterator[VariableUpdate]):
     def close(self) -> None:
         """Ends it: nothing is given any more."""
         self._taken = []
-        if self._is_closed:
-            return
+        # Also where its loop was left before, which ends it without waiting.
         self._is_closed = True
         thread = self._session._thread
-        if thread is None:
-            return
-        thread.wait_for_end(self._inner.aclose())
+        if thread is not None:
+            thread.wait_for_end(self._inner.aclose())
 
     def __enter__(self) -> "Watch":
         return self

@@ -97,8 +97,7 @@ class Watch(AsyncIterator[VariableUpdate]):
         self._close()
 
     def _close(self) -> None:
-        if self._is_closed:
-            return
+        # Also where its loop was left before, which ends it in a turn of its own.
         self._is_closed = True
         self._connection.remove(self._feed)
         self._waker.wake()
@@ -237,12 +236,15 @@ class _Waker:
                     other.set_result(None)
 
 
-def _wake_at(connection: Connection, feed: WatchFeed, waker: _Waker, moment_ms: float) -> None:
-    """One timer a watch, for the first of what is held."""
+def _wake_at(connection: Connection, feed: WatchFeed, waker: _Waker, moment_ms: Optional[float]) -> None:
+    """One timer a watch, for the first of what is held; none when it is over, which the timer would hold until then."""
     if waker.timer is not None:
-        if waker.due_ms <= moment_ms:
+        if moment_ms is not None and waker.due_ms <= moment_ms:
             return
         waker.timer.cancel()
+        waker.timer = None
+    if moment_ms is None:
+        return
     waker.due_ms = moment_ms
 
     def handle_due() -> None:

@@ -42,8 +42,8 @@ class WatchFeed:
         self.reconnects = 0
         # Told to whoever waits: something to take, or another state.
         self.wake: Callable[[], None] = _nothing
-        # Asks for a call of `handle_due` at that moment of the monotonic clock, ms.
-        self.wake_at: Callable[[float], None] = _nothing_at
+        # Asks for a call of `handle_due` at that moment of the monotonic clock, ms; None: for none any more.
+        self.wake_at: Callable[[Optional[float]], None] = _nothing_at
         # What each update says, deletions too, for the cache.
         self.on_value: Optional[Callable[[Update], None]] = None
         self._counts = {"filtered": 0, "rate_limited": 0, "duplicates": 0, "errors": 0}
@@ -182,6 +182,7 @@ class WatchFeed:
         self._ring.clear()
         if not self.is_over:
             self.is_over = True
+            self.wake_at(None)
             self._become("stopped")
 
     def tell_error(self, error: BridgeError) -> None:
@@ -539,6 +540,7 @@ class WatchFeed:
         if self._is_limited:
             for entry in self._limit.take_due(float("inf")):
                 self._push(entry)
+            self.wake_at(None)
 
     def _push(self, entry: RingEntry) -> None:
         ring = self._ring
@@ -580,5 +582,5 @@ def _nothing() -> None:
     return None
 
 
-def _nothing_at(_moment: float) -> None:
+def _nothing_at(_moment: Optional[float]) -> None:
     return None

@@ -1,11 +1,13 @@
 """Ends in the middle of something else: of a connection, a loop, a task, a close. What random lives found (tests/lives) stands here."""
 
 import asyncio
+import gc
+import weakref
 from typing import Any, List
 
 from servers import WAIT_SECONDS, Server, Wire, asynchronous, take, until
 
-from bridged_state import BackoffOptions, SessionContext, reactive, watch_for_condition
+from bridged_state import BackoffOptions, SessionContext, reactive, sync, watch_for_condition
 
 SOON = BackoffOptions(base_ms=20, cap_ms=100)
 
@@ -26,6 +28,27 @@ async def test_a_watch_that_is_opened_while_its_connection_ends_comes_by_the_nex
                 assert [update.value for update in await take(watch, 1)] == [1]
             await session.set_variable("n", 2)
             assert [update.value for update in await take(kept, 1)] == [2]
+
+
+@asynchronous
+async def test_a_watch_whose_loop_was_left_is_over_when_its_close_returns(server: Server, session_id: str, transport: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
+        await session.register_variable("n", "integer", 1)
+        states: List[str] = []
+        async with session.watch_variables(["n"], include_initial=True, on_state=states.append) as watch:
+            async for _ in watch:
+                break
+        assert states == ["live", "stopped"]
+
+    def left() -> List[str]:
+        told: List[str] = []
+        with sync.SessionContext.connect(server.endpoint, session_id, transport=transport) as other:
+            with other.watch_variables(["n"], include_initial=True, on_state=told.append) as watch:
+                for _ in watch:
+                    break
+            return list(told)
+
+    assert await asyncio.get_running_loop().run_in_executor(None, left) == ["live", "stopped"]
 
 
 @asynchronous
@@ -96,6 +119,36 @@ async def test_a_reactive_variable_whose_close_is_cancelled_is_set_all_the_same(
             await deleting
             await session.set_variable("n", 6)
             assert [entry.value for entry in await session.history("n")] == [1, 5, 6]
+
+
+def test_a_session_that_was_never_opened_is_closed_behind_its_close() -> None:
+    session = sync.SessionContext.connect("127.0.0.1:9", "none")
+    session.close()
+    assert session.state == "closed"
+
+
+@asynchronous
+async def test_a_watch_that_is_over_leaves_no_timer(server: Server, session_id: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id) as session:
+        await session.register_variable("n", "integer", 1)
+        for is_closed in (True, False):
+
+            class Held:
+                def __call__(self, old: Any, new: Any) -> bool:
+                    return True
+
+            held = Held()
+            watch = session.watch_variables(["n"], filter_fn=held, debounce_ms=3_600_000)
+            await watch.ready()
+            await session.set_variable("n", await session.get_variable("n") + 1)
+            await until(lambda: watch.stats["received"] == 1, "the update")
+            gone = weakref.ref(held)
+            if is_closed:
+                await watch.aclose()
+            del watch, held
+            await server.until_no_observer()
+            gc.collect()
+            assert gone() is None
 
 
 @asynchronous
