@@ -1,5 +1,5 @@
 import { AsyncResource } from 'node:async_hooks';
-import type { DispatchedWatch } from '../../src/main/watch/dispatcher.js';
+import type { DispatchedWatch } from '../../src/main/watch/dispatched-watch.js';
 import { deliver, watchedVariable } from '../../src/main/watch/dispatcher.js';
 import { WatchStats } from '../../src/main/watch/watch-stats.js';
 import { UpdateRecord } from '../../src/shared/delivery/update.js';

@@ -6,10 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { AnswerMessage, CallMessage } from './child-link.js';
-
-/** The calls that a process answers, by name; each takes one argument. */
-export type CallsOf<C> = { readonly [N in keyof C]: (argument: never) => unknown };
+import type { AnswerMessage, CallMessage, CallsOf } from './child-link.js';
 
 interface PendingCall {
   readonly resolve: (result: unknown) => void;

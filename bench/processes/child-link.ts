@@ -1,5 +1,6 @@
 /** A bench process's end of its IPC channel: calls of the parent are answered, and when the parent is gone the process ends. */
-import type { CallsOf } from './bench-process.js';
+/** The calls that a process answers, by name; each takes one argument. */
+export type CallsOf<C> = { readonly [N in keyof C]: (argument: never) => unknown };
 
 export interface CallMessage {
   readonly id: number;

@@ -1,7 +1,8 @@
 /** Set in Node and watched in Python, and the other way: the Python package beside what one would write without it, and beside redis-py where that is installed. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { BenchProcess, type CallsOf } from '../processes/bench-process.js';
+import { BenchProcess } from '../processes/bench-process.js';
+import type { CallsOf } from '../processes/child-link.js';
 import { bothWays, type ClientChoice } from '../processes/open-watch-client.js';
 import type { WatcherCalls } from '../processes/watcher.js';
 import type { WriterCalls } from '../processes/writer.js';

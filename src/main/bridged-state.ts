@@ -74,9 +74,9 @@ import type {
   WatchIterable,
   WatchTarget,
 } from './state-provider.js';
-import type { BatchWatcher, VariableChange, Watcher } from './watch/dispatcher.js';
 import type { AnyWatcher, WatchPosition } from './watch/watch.js';
 import type { AnyWatchIterable } from './watch/watch-iterator.js';
+import type { BatchWatcher, VariableChange, Watcher } from './watch/watcher.js';
 
 export interface BridgedStateOptions extends StateOptionsInput {
   /** Workers to share; without it the state makes and closes its own. */

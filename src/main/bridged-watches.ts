@@ -21,7 +21,7 @@ import { bytesToOpen, bytesToResume } from '../shared/wire/request-size.js';
 import { slotOf } from './pool/placement.js';
 import type { SlotClient } from './pool/slot-client.js';
 import type { WatcherInfo } from './state-provider.js';
-import type { VariablePosition, WatchedVariable } from './watch/dispatcher.js';
+import type { VariablePosition, WatchedVariable } from './watch/dispatched-watch.js';
 import { watchedVariable } from './watch/dispatcher.js';
 import { PeekIndex } from './watch/peek-index.js';
 import type { WatchOrigin, WatchPosition, WatchRun } from './watch/watch.js';

@@ -10,8 +10,7 @@ import { copyInput } from '../shared/values/input-copy.js';
 import { unreadable } from '../shared/values/plain-copy.js';
 import { isWellFormed } from '../shared/values/utf8.js';
 import type { VariableInput } from '../shared/values/variable-type.js';
-import type { WaitOptions } from './reactive/wait-for.js';
-import type { ReactiveOptions } from './reactive/watched-values.js';
+import type { ReactiveOptions, WaitOptions } from './reactive/reactive-options.js';
 import type {
   Identifiers,
   PatternTarget,

@@ -30,11 +30,11 @@ import type {
   WatchIterable,
   WatchTarget,
 } from './state-provider.js';
-import type { BatchWatcher, VariableChange, Watcher } from './watch/dispatcher.js';
 import type { AnyWatcher } from './watch/watch.js';
 import { type AnyWatchIterable, iterateWatch } from './watch/watch-iterator.js';
 import { WatchRegistry } from './watch/watch-registry.js';
 import type { OnBegun } from './watch/watch-set.js';
+import type { BatchWatcher, VariableChange, Watcher } from './watch/watcher.js';
 
 export class Context implements StateProvider {
   readonly supportsWatching = true;

@@ -66,13 +66,13 @@ export type { LocalStateOptions } from './local-state.js';
 export { LocalState } from './local-state.js';
 export { WorkerPool } from './pool/worker-pool.js';
 export { DerivedVariable, derive } from './reactive/derived-variable.js';
+export type { ReactiveOptions, WaitOptions } from './reactive/reactive-options.js';
 export type { Compute } from './reactive/reactive-value.js';
 export { combine, ReactiveValue } from './reactive/reactive-value.js';
 export { ReactiveVariable, reactive } from './reactive/reactive-variable.js';
 export { group, VariableGroup } from './reactive/variable-group.js';
-export type { WaitOptions } from './reactive/wait-for.js';
 export { waitFor } from './reactive/wait-for.js';
-export type { ReactiveOptions, Unsubscribe } from './reactive/watched-values.js';
+export type { Unsubscribe } from './reactive/watched-values.js';
 export type { DefinitionOptions, VariableDefinition } from './schema/definitions.js';
 export {
   boolean,
@@ -107,4 +107,4 @@ export type {
 } from './state-provider.js';
 export type { ChangeOf, CombineOptions, VariableHandle } from './variables.js';
 export { Variables } from './variables.js';
-export type { BatchWatcher, UpdateMetadata, VariableChange, Watcher } from './watch/dispatcher.js';
+export type { BatchWatcher, UpdateMetadata, VariableChange, Watcher } from './watch/watcher.js';

@@ -52,9 +52,9 @@ import type {
   WatchIterable,
   WatchTarget,
 } from './state-provider.js';
-import type { BatchWatcher, VariableChange, Watcher } from './watch/dispatcher.js';
 import type { AnyWatcher } from './watch/watch.js';
 import type { AnyWatchIterable } from './watch/watch-iterator.js';
+import type { BatchWatcher, VariableChange, Watcher } from './watch/watcher.js';
 
 export interface LocalStateOptions {
   /** Shows in `metadata.sessionId`. Default `local`. */

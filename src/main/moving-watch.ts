@@ -11,10 +11,10 @@ import type { BridgedState } from './bridged-state.js';
 import { checkIdentifiers } from './call-arguments.js';
 import type { LocalState } from './local-state.js';
 import type { Identifiers, Watch, WatchState, WatchTarget } from './state-provider.js';
-import type { BatchWatcher, Watcher } from './watch/dispatcher.js';
 import type { AnyWatcher, WatchPosition } from './watch/watch.js';
-import { runOf, whenOver } from './watch/watch.js';
+import { runOf, whenOver } from './watch/watch-handle.js';
 import type { OnBegun } from './watch/watch-set.js';
+import type { BatchWatcher, Watcher } from './watch/watcher.js';
 
 /** Told when the watch is over, with the error if it failed. */
 export type OnOver = (error: BridgeError | undefined) => void;

@@ -5,8 +5,8 @@ import type { ExportedState } from '../shared/state/exported-state.js';
 import type { Constraints, ConstraintsInput } from '../shared/values/constraint.js';
 import type { Metadata } from '../shared/values/metadata.js';
 import type { VariableInput, VariableType, VariableValue } from '../shared/values/variable-type.js';
-import type { BatchWatcher, VariableChange, Watcher } from './watch/dispatcher.js';
 import type { LatencyMs } from './watch/watch-stats.js';
+import type { BatchWatcher, VariableChange, Watcher } from './watch/watcher.js';
 
 export interface RegisterOptions {
   /** What values have to meet; an object, or the JSON text of one. */

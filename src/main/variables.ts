@@ -7,9 +7,10 @@ import type { Signal } from '../shared/signal.js';
 import { describeValue } from '../shared/values/describe-value.js';
 import type { InputOf, ValueOf, VariableInput, VariableType } from '../shared/values/variable-type.js';
 import { checkProvider } from './call-arguments.js';
-import { type WaitOptions, waitFor } from './reactive/wait-for.js';
+import type { WaitOptions } from './reactive/reactive-options.js';
+import { waitFor } from './reactive/wait-for.js';
 import type { RegisterOptions, SetOptions, StateProvider, UpdateOptions, Watch } from './state-provider.js';
-import type { BatchWatcher, UpdateMetadata, VariableChange, Watcher } from './watch/dispatcher.js';
+import type { BatchWatcher, UpdateMetadata, VariableChange, Watcher } from './watch/watcher.js';
 
 /** Names a variable together with its type. */
 export interface VariableHandle<T extends VariableType = VariableType> {

@@ -56,6 +56,22 @@ describe('docs/data-flow.md', () => {
   }
 });
 
+test('no module leads back to itself by its imports, those of types too', () => {
+  const left = new Set<string>();
+  const circleFrom = (path: string, way: readonly string[]): readonly string[] | undefined => {
+    if (way.includes(path)) return [...way.slice(way.indexOf(path)), path];
+    if (left.has(path)) return undefined;
+    for (const { target } of importsOf(path)) {
+      const circle = sources.includes(target) ? circleFrom(target, [...way, path]) : undefined;
+      if (circle !== undefined) return circle;
+    }
+    left.add(path);
+    return undefined;
+  };
+  const circles = new Set(sources.flatMap((path) => circleFrom(path, [])?.join(' -> ') ?? []));
+  assert.deepEqual([...circles], []);
+});
+
 test('an index.ts is not imported from its own folder', () => {
   const violations = sources.flatMap((path) =>
     importsOf(path)

@@ -18,7 +18,7 @@ import { LaneReader } from '../../shared/port/update-lane.js';
 import { CellReader } from '../../shared/port/value-cells.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { Metadata } from '../../shared/values/metadata.js';
-import type { WatchedVariable } from '../watch/dispatcher.js';
+import type { WatchedVariable } from '../watch/dispatched-watch.js';
 import { deliverInGroup } from '../watch/dispatcher.js';
 import { HandleTable } from './handle-table.js';
 import { bytesOfCall, HeldChanges } from './held-changes.js';

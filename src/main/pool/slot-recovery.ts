@@ -7,7 +7,7 @@ import { UnknownOutcomeError, WorkerError } from '../../shared/errors.js';
 import type { Command, ResumePoint } from '../../shared/port/commands.js';
 import { changesState } from '../../shared/port/commands.js';
 import { toPortValue } from '../../shared/port/port-value.js';
-import type { VariablePosition } from '../watch/dispatcher.js';
+import type { VariablePosition } from '../watch/dispatched-watch.js';
 
 export type Fate =
   /** Sent again to the next worker: it changes nothing, or was not begun. */

@@ -1,6 +1,6 @@
 /** What is derived of what in one state, and how long a chain of derived variables may be. Pure. */
 import { InvalidArgumentError } from '../../shared/errors.js';
-import type { UpdateMetadata } from '../watch/dispatcher.js';
+import type { UpdateMetadata } from '../watch/watcher.js';
 
 /** Who sets a derived variable. */
 export const DERIVED_SOURCE = 'derived';

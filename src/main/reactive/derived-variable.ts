@@ -3,10 +3,11 @@ import { InternalError } from '../../shared/errors.js';
 import type { VariableInput, VariableValue } from '../../shared/values/variable-type.js';
 import { checkIdentifier } from '../call-arguments.js';
 import type { Identifiers, StateProvider } from '../state-provider.js';
-import type { VariableChange } from '../watch/dispatcher.js';
+import type { VariableChange } from '../watch/watcher.js';
 import { DEPTH_KEY, DERIVED_SOURCE, Derivations, depthOf, MAX_DEPTH } from './derivations.js';
+import type { ReactiveOptions } from './reactive-options.js';
 import { type Compute, ReactiveValue } from './reactive-value.js';
-import { checkFunction, type ReactiveOptions, readNames } from './watched-values.js';
+import { checkFunction, readNames } from './watched-values.js';
 
 /** Of each state. */
 const derivationsOf = new WeakMap<StateProvider, Derivations>();

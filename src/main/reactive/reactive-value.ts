@@ -4,15 +4,9 @@ import { InvalidArgumentError, WatcherError } from '../../shared/errors.js';
 import { followRejection, sentenceOf } from '../../shared/thrown.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { Identifiers, StateProvider } from '../state-provider.js';
-import type { VariableChange } from '../watch/dispatcher.js';
-import {
-  checkFunction,
-  type ReactiveOptions,
-  readNames,
-  subjectOf,
-  type Unsubscribe,
-  WatchedValues,
-} from './watched-values.js';
+import type { VariableChange } from '../watch/watcher.js';
+import type { ReactiveOptions } from './reactive-options.js';
+import { checkFunction, readNames, subjectOf, type Unsubscribe, WatchedValues } from './watched-values.js';
 
 /** Given a value for each name, in their order. */
 export type Compute<V extends readonly unknown[] = readonly VariableValue[], R = unknown> = (...values: V) => R;

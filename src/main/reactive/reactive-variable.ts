@@ -1,10 +1,11 @@
 /** A variable that knows its present value and can be assigned. Path: watch -> watched values -> [reactive variable] -> your callbacks. */
 import type { VariableInput, VariableValue } from '../../shared/values/variable-type.js';
 import type { SetOptions, StateProvider } from '../state-provider.js';
-import type { UpdateMetadata, VariableChange } from '../watch/dispatcher.js';
+import type { UpdateMetadata, VariableChange } from '../watch/watcher.js';
+import type { ReactiveOptions } from './reactive-options.js';
 import type { ReactiveValue } from './reactive-value.js';
 import { combine } from './reactive-value.js';
-import { type ReactiveOptions, readNames, type Unsubscribe, WatchedValues } from './watched-values.js';
+import { readNames, type Unsubscribe, WatchedValues } from './watched-values.js';
 
 /** `V`: what it holds, `I`: what it may be given. */
 export class ReactiveVariable<V = VariableValue, I = VariableInput> extends WatchedValues {

@@ -3,8 +3,9 @@ import { InvalidArgumentError } from '../../shared/errors.js';
 import type { VariableInput, VariableValue } from '../../shared/values/variable-type.js';
 import { identifiersOf } from '../call-arguments.js';
 import type { Identifiers, StateProvider, UpdateOptions } from '../state-provider.js';
-import type { VariableChange } from '../watch/dispatcher.js';
-import { type ReactiveOptions, readNames, subjectOf, type Unsubscribe, WatchedValues } from './watched-values.js';
+import type { VariableChange } from '../watch/watcher.js';
+import type { ReactiveOptions } from './reactive-options.js';
+import { readNames, subjectOf, type Unsubscribe, WatchedValues } from './watched-values.js';
 
 type Values = Readonly<Record<string, unknown>>;
 

@@ -1,4 +1,5 @@
 /** Waits until variables meet a condition. Path: watch -> watched values -> [wait for] -> your promise. */
+
 import type { Condition } from '../../shared/delivery/condition.js';
 import { meets } from '../../shared/delivery/condition.js';
 import {
@@ -10,21 +11,16 @@ import {
 } from '../../shared/errors.js';
 import { readCondition } from '../../shared/options.js';
 import { clearTimeout, setTimeout } from '../../shared/platform-timers.js';
-import { isSignal, type Signal } from '../../shared/signal.js';
+import { isSignal } from '../../shared/signal.js';
 import { followRejection } from '../../shared/thrown.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import { readWaitOptions } from '../call-arguments.js';
 import type { Identifiers, StateProvider } from '../state-provider.js';
-import type { VariableChange } from '../watch/dispatcher.js';
 import { followOwner } from '../watch/owner.js';
+import type { VariableChange } from '../watch/watcher.js';
+import type { WaitOptions } from './reactive-options.js';
 import type { Compute } from './reactive-value.js';
 import { readNames, subjectOf, WatchedValues } from './watched-values.js';
-
-export interface WaitOptions {
-  /** Ms until DeadlineExceededError; default 0 = wait for ever. */
-  readonly timeoutMs?: number;
-  readonly signal?: Signal;
-}
 
 type Values = Readonly<Record<string, VariableValue>>;
 type Holds = (olds: readonly (VariableValue | undefined)[], values: readonly VariableValue[]) => boolean;

@@ -2,6 +2,7 @@
  * One watch of some variables, by which the reactive helpers know the present values. Path: batch watcher -> [watched values] -> variable, group, value.
  * Slow callbacks: they run in the watch's turn on the main thread; what comes meanwhile conflates as the watch says. Closed: nothing is called any more.
  */
+
 import { AsyncResource } from 'node:async_hooks';
 import { ClosedError, InvalidArgumentError, InvalidOptionsError, WatcherError } from '../../shared/errors.js';
 import { isSignal, type Signal } from '../../shared/signal.js';
@@ -9,20 +10,9 @@ import { callUser, sentenceOf } from '../../shared/thrown.js';
 import { describeValue } from '../../shared/values/describe-value.js';
 import { checkIdentifiers, checkProvider, readReactiveOptions } from '../call-arguments.js';
 import type { Identifiers, StateProvider, Watch } from '../state-provider.js';
-import type { VariableChange } from '../watch/dispatcher.js';
 import { followOwner } from '../watch/owner.js';
-
-export interface ReactiveOptions {
-  /**
-   * Told what a callback or a computing function throws, which set was refused, and why the watch failed. Without it these are process
-   * warnings.
-   */
-  readonly onError?: (error: Error) => unknown;
-  /** Closes it when it aborts. */
-  readonly signal?: Signal;
-  /** Closes it when this exits, closes or is garbage-collected. */
-  readonly owner?: object;
-}
+import type { VariableChange } from '../watch/watcher.js';
+import type { ReactiveOptions } from './reactive-options.js';
 
 /** Ends what it was returned for; a second time it does nothing. */
 export type Unsubscribe = () => void;

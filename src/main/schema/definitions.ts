@@ -150,3 +150,5 @@ function zerosOf(shape: Constraints['shape']): TensorInput | undefined {
   if (sizes.length < shape.length) return undefined;
   return { shape: sizes, data: new Float32Array(sizes.reduce((product, size) => product * size, 1)) };
 }
+
+export type Definitions = Readonly<Record<string, VariableDefinition>>;

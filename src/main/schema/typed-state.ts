@@ -5,15 +5,14 @@ import type { AnyWatchOptionsInput, BatchWatchOptionsInput, WatchOptionsInput } 
 import type { VariableInput } from '../../shared/values/variable-type.js';
 import { checkIdentifiers } from '../call-arguments.js';
 import { type DerivedVariable, derive } from '../reactive/derived-variable.js';
+import type { ReactiveOptions, WaitOptions } from '../reactive/reactive-options.js';
 import { type Compute, combine, type ReactiveValue } from '../reactive/reactive-value.js';
 import { ReactiveVariable } from '../reactive/reactive-variable.js';
 import { VariableGroup } from '../reactive/variable-group.js';
-import { type WaitOptions, waitFor } from '../reactive/wait-for.js';
-import type { ReactiveOptions } from '../reactive/watched-values.js';
+import { waitFor } from '../reactive/wait-for.js';
 import type { SetOptions, StateProvider, UpdateOptions, Watch, WatchIterable } from '../state-provider.js';
-import type { BatchWatcher, UpdateMetadata, VariableChange, Watcher } from '../watch/dispatcher.js';
-import type { VariableDefinition } from './definitions.js';
-import type { Definitions } from './variable-schema.js';
+import type { BatchWatcher, UpdateMetadata, VariableChange, Watcher } from '../watch/watcher.js';
+import type { Definitions, VariableDefinition } from './definitions.js';
 
 type NameOf<D> = keyof D & string;
 // biome-ignore lint/suspicious/noExplicitAny: matches a definition whatever else it says

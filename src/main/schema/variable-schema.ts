@@ -13,10 +13,8 @@ import { isPlainMap } from '../../shared/values/plain-map.js';
 import { normalizeValue } from '../../shared/values/value-codec.js';
 import type { VariableInput } from '../../shared/values/variable-type.js';
 import type { StateProvider, VariableInfo } from '../state-provider.js';
-import { isDefinition, type VariableDefinition } from './definitions.js';
+import { type Definitions, isDefinition } from './definitions.js';
 import { TypedState } from './typed-state.js';
-
-export type Definitions = Readonly<Record<string, VariableDefinition>>;
 
 /** By `defineVariables`. */
 export class VariableSchema<D extends Definitions = Definitions> {

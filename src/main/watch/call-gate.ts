@@ -5,7 +5,7 @@
 import type { Overflow, RingEntry } from '../../shared/delivery/update-ring.js';
 import { UpdateRing } from '../../shared/delivery/update-ring.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
-import type { DispatchedCall, WatchedVariable } from './dispatcher.js';
+import type { DispatchedCall, WatchedVariable } from './dispatched-watch.js';
 
 /** Where the elder watch has left its watcher with a variable. */
 export interface LastTold {

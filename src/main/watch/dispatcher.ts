@@ -3,8 +3,6 @@
  * Slow: it runs on the embedding thread, and while it runs credits are used up and the worker's rings fill. Closed: a stopped watch is never called again.
  */
 
-import type { Clock } from '../../shared/clock.js';
-import type { Condition } from '../../shared/delivery/condition.js';
 import { meets } from '../../shared/delivery/condition.js';
 import type { Update } from '../../shared/delivery/update.js';
 import {
@@ -17,161 +15,12 @@ import {
   reasonOfFlags,
   UpdateRecord,
 } from '../../shared/delivery/update.js';
-import { type BridgeError, InternalError, WatcherError } from '../../shared/errors.js';
-import type { CellReader } from '../../shared/port/value-cells.js';
-import type { DeletedReason } from '../../shared/state/variable.js';
+import { InternalError, WatcherError } from '../../shared/errors.js';
 import { followRejection, sentenceOf } from '../../shared/thrown.js';
-import type { Metadata } from '../../shared/values/metadata.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
-import type { CallGate } from './call-gate.js';
-import type { HeldCall } from './rate-limit.js';
+import type { DispatchedCall, DispatchedWatch, Told, WatchedVariable } from './dispatched-watch.js';
 import { absorbHeld, GO, type RateLimit } from './rate-limit.js';
-import type { WatchStats } from './watch-stats.js';
-
-/** What is known of an update beside its values. */
-export interface UpdateMetadata {
-  /** Who set it, as the setter said; '' when it said nothing. */
-  readonly source: string;
-  /** Ms since 1970, the server's clock. */
-  readonly timestamp: number;
-  readonly version: number;
-  /** The value at registration, asked for by `includeInitial`. */
-  readonly initial: boolean;
-  /** Versions of this variable skipped right before this one; exact. */
-  readonly missed: number;
-  /** The present value after a break that could not be replayed, or the first of a new epoch. */
-  readonly resync: boolean;
-  /** Why the variable is gone; the new value is then undefined. */
-  readonly deleted: DeletedReason | undefined;
-  /** The session's revision; rises over all its variables. */
-  readonly revision: number;
-  readonly sessionId: string;
-  readonly variableId: string;
-  /** Ms since 1970, this machine's clock, when this process first saw it. */
-  readonly receivedAt: number;
-  /** The setter's own map. */
-  readonly custom: Metadata;
-}
-
-/** Called with the identifier that the watch was made with. A promise it returns is not waited for; its failure goes to `onError`. */
-export type Watcher = (
-  identifier: string,
-  oldValue: VariableValue | undefined,
-  newValue: VariableValue | undefined,
-  metadata: UpdateMetadata,
-) => unknown;
-
-/** One call of a watcher, as data. */
-export interface VariableChange {
-  readonly identifier: string;
-  readonly oldValue: VariableValue | undefined;
-  readonly newValue: VariableValue | undefined;
-  readonly metadata: UpdateMetadata;
-}
-
-/** Called once a turn with the changes that came together, in their order; the array is the watcher's own. Its promise is treated as a Watcher's. */
-export type BatchWatcher = (changes: readonly VariableChange[]) => unknown;
-
-/** The async context of whoever registered the watch: its callbacks see that one's AsyncLocalStorage. An AsyncResource is one. */
-export interface CallerContext {
-  runInAsyncScope<A extends unknown[], R>(call: (...args: A) => R, thisArg: undefined, ...args: A): R;
-}
-
-/** Decides what cannot be told at once. */
-export interface Turns {
-  /** Everything can. */
-  readonly isPlain: boolean;
-  /** Delivers the update, or keeps it for later in this turn or in another. */
-  offer(variable: WatchedVariable, update: Update, nowMs: number): void;
-}
-
-/** What the dispatcher has to know of a watch. Owner: watch.ts. */
-export interface DispatchedWatch {
-  readonly ref: string;
-  readonly sessionId: string;
-  readonly watcher: Watcher;
-  readonly filter: ((oldValue: VariableValue | undefined, newValue: VariableValue) => boolean) | undefined;
-  /** Asked here only where no worker asks it. */
-  readonly condition: Condition | undefined;
-  /** Asked anywhere: updates that do not meet it may not come. */
-  readonly hasCondition: boolean;
-  readonly limit: RateLimit<WatchedVariable, DispatchedCall> | undefined;
-  readonly stats: WatchStats;
-  readonly context: CallerContext;
-  readonly clock: Pick<Clock, 'wallAtMs'>;
-  readonly verifies: boolean;
-  readonly isStopped: boolean;
-  /** Closed while another watch still speaks for this one. */
-  readonly gate: CallGate | undefined;
-  /** Of a watch whose updates come by a port. */
-  readonly turns: Turns | undefined;
-  /** Of a watch whose watcher gets its changes together. */
-  readonly batch: ChangeBatch | undefined;
-  /** The filter has returned a promise, and that was told. */
-  filterPromises: boolean;
-  handleError(error: BridgeError): void;
-  /** The gate is full, and the watch wants no gap. */
-  handleGateFull(): void;
-  /** Its watcher has been told that the variable went. */
-  handleGone(variable: WatchedVariable): void;
-  /** Its id is another than before. */
-  handleIdentified(variable: WatchedVariable, formerId: string): void;
-  /** Some of its calls are held; `RateLimit.wakeAtMs` says until when. */
-  handleHeld(): void;
-  /** The first change of its batch is there: `releaseDue` has to be called when the turn is over. */
-  handleBatchBegun(): void;
-}
-
-/** Changes that are told together, at the end of the turn in which they came. Bounded as the turn is: it never outlives it. */
-export interface ChangeBatch {
-  readonly watcher: BatchWatcher;
-  changes: VariableChange[];
-}
-
-/** Where a watch is with a variable. */
-export interface VariablePosition {
-  readonly epoch: string;
-  readonly variableId: string;
-  readonly lastVersion: number;
-  readonly lastValue: VariableValue | undefined;
-  readonly isGone: boolean;
-}
-
-/** One variable of one watch, and where that watch is with it. */
-export interface WatchedVariable extends VariablePosition {
-  /** What updates for it are addressed to; 0 where nothing crosses a port. */
-  handle: number;
-  /** Where its present value is read, if its worker writes it. */
-  cells: CellReader | undefined;
-  readonly identifier: string;
-  readonly watch: DispatchedWatch;
-  /** Of a share whose updates come in atomic groups: those of a group that is not whole. */
-  group: AtomicGroup | undefined;
-  variableId: string;
-  /** Of one that is watched by its id; '' where nobody has said it. */
-  name: string;
-  epoch: string;
-  lastVersion: number;
-  lastValue: VariableValue | undefined;
-  /** Versions skipped right before filtered ones: the next call tells. */
-  missed: number;
-  isGone: boolean;
-}
-
-/** What a call says of its update beside the values. */
-type Told = Pick<Update, 'version' | 'timestamp' | 'receivedAt' | 'revision' | 'flags' | 'source' | 'custom'>;
-
-/** A call that is held back: a copy of its update's facts, since those are reused. */
-export interface DispatchedCall extends HeldCall<WatchedVariable>, Told {
-  flags: number;
-  /** Of the life that the value belongs to. */
-  readonly variableId: string;
-  readonly newValue: VariableValue | undefined;
-  oldValue: VariableValue | undefined;
-}
-
-/** Updates of an atomic group that is not whole yet, in their order; at most as many as its worker's ring held. */
-export type AtomicGroup = { readonly variable: WatchedVariable; readonly update: Update }[];
+import type { UpdateMetadata } from './watcher.js';
 
 /** A variable that its watch has seen nothing of yet. */
 export function watchedVariable(watch: DispatchedWatch, identifier: string): WatchedVariable {

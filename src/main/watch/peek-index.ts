@@ -4,7 +4,7 @@
  */
 import { OneOrMany } from '../../shared/one-or-many.js';
 import type { CellValue } from '../../shared/port/value-cells.js';
-import type { WatchedVariable } from './dispatcher.js';
+import type { WatchedVariable } from './dispatched-watch.js';
 
 export class PeekIndex {
   /** In the order in which they were watched. */

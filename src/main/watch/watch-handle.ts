@@ -1,10 +1,11 @@
 /** A running watch, as its maker holds it. Path: your code -> [watch handle] -> watch. Closed: `stop()` twice is fine, `add` is refused. */
-import { ClosedError, InvalidArgumentError } from '../../shared/errors.js';
+import { assert } from '../../shared/assert.js';
+import { type BridgeError, ClosedError, InvalidArgumentError } from '../../shared/errors.js';
 import type { StreamStateName } from '../../shared/port/stream-states.js';
 import { systemClock } from '../../shared/system-clock.js';
 import { checkIdentifiers } from '../call-arguments.js';
 import type { Watch } from '../state-provider.js';
-import type { WatchedVariable } from './dispatcher.js';
+import type { WatchedVariable } from './dispatched-watch.js';
 import type { WatchBackend, WatchRun } from './watch.js';
 
 export class WatchHandle implements Watch {
@@ -103,6 +104,20 @@ export class WatchHandle implements Watch {
       `${this.ref} watches what fits ${patterns.join(', ')}, and no list of names: stop it, and watch another pattern`,
     );
   }
+}
+
+/** The inside of a watch of ours. */
+export function runOf(watch: Watch): WatchRun {
+  const run = WatchHandle.runOf(watch);
+  assert(run !== undefined, 'every watch of ours has a run');
+  return run;
+}
+
+/** Tells the end of a watch that somebody else made; at once when it is over already. */
+export function whenOver(watch: Watch, onOver: (error: BridgeError | undefined) => void): void {
+  const run = runOf(watch);
+  if (run.isStopped) onOver(run.error);
+  else run.onOver = onOver;
 }
 
 /** A deleted variable is none that a watch could still hear of. */

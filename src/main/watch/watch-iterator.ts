@@ -8,8 +8,8 @@ import type { Overflow, RingEntry } from '../../shared/delivery/update-ring.js';
 import { UpdateRing } from '../../shared/delivery/update-ring.js';
 import { BufferOverflowError } from '../../shared/errors.js';
 import type { Watch, WatchIterable } from '../state-provider.js';
-import type { BatchWatcher, VariableChange, Watcher } from './dispatcher.js';
 import { Milestone } from './milestone.js';
+import type { BatchWatcher, VariableChange, Watcher } from './watcher.js';
 
 interface Entry extends RingEntry {
   readonly change: VariableChange;

@@ -12,6 +12,7 @@ import type { Watch, WatcherInfo, WatchTarget } from '../state-provider.js';
 import { releaseDue } from './dispatcher.js';
 import type { AnyWatcher, WatchBackend, WatchOrigin } from './watch.js';
 import { WatchRun } from './watch.js';
+import { WatchHandle } from './watch-handle.js';
 import { type AnyWatchIterable, type Begun, iterateWatch } from './watch-iterator.js';
 import { WatchRegistry } from './watch-registry.js';
 
@@ -78,6 +79,7 @@ export class WatchSet {
     this.#source.checkOpen();
     const ref = this.#registry.nextRef();
     const run = new WatchRun(ref, watcher, patterns, options, this.#source, this.#remove, this.#verifies, origin);
+    run.handle = new WatchHandle(run, this.#source);
     // Before it is registered: it may end while it is.
     run.onOver = onOver;
     this.#registry.add(run);

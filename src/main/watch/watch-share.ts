@@ -7,7 +7,7 @@ import type { StreamStateName } from '../../shared/port/stream-states.js';
 import { systemClock } from '../../shared/system-clock.js';
 import type { SlotClient, SlotSubscriber } from '../pool/slot-client.js';
 import { resumePoints } from '../pool/slot-recovery.js';
-import type { AtomicGroup, VariablePosition, WatchedVariable } from './dispatcher.js';
+import type { AtomicGroup, VariablePosition, WatchedVariable } from './dispatched-watch.js';
 import { watchedVariable } from './dispatcher.js';
 import type { WatchRun } from './watch.js';
 

@@ -9,7 +9,7 @@ import { DELETED_MASK, MORE, UpdateRecord } from '../../shared/delivery/update.j
 import { UpdateRing } from '../../shared/delivery/update-ring.js';
 import { BufferOverflowError } from '../../shared/errors.js';
 import { systemClock } from '../../shared/system-clock.js';
-import type { Turns, VariablePosition, WatchedVariable } from './dispatcher.js';
+import type { Turns, VariablePosition, WatchedVariable } from './dispatched-watch.js';
 import { deliver } from './dispatcher.js';
 import { MainTurns } from './main-turns.js';
 import { type LineItem, NOT_IN_LINE } from './turn-line.js';

@@ -1,7 +1,6 @@
 /** The handle of a watch, and what stands behind it. Path: dispatcher -> [watch] -> your callback. Closed: after `stop()` resolves nothing of it is called. */
 
 import { AsyncResource } from 'node:async_hooks';
-import { assert } from '../../shared/assert.js';
 import type { Deadlines } from '../../shared/deadlines.js';
 import type { Condition } from '../../shared/delivery/condition.js';
 import type { BridgeError } from '../../shared/errors.js';
@@ -16,21 +15,13 @@ import type { Deadline } from '../../shared/timer-wheel.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import type { Watch } from '../state-provider.js';
 import { CallGate, type LastTold } from './call-gate.js';
-import type {
-  BatchWatcher,
-  ChangeBatch,
-  DispatchedCall,
-  DispatchedWatch,
-  Turns,
-  WatchedVariable,
-  Watcher,
-} from './dispatcher.js';
+import type { ChangeBatch, DispatchedCall, DispatchedWatch, Turns, WatchedVariable } from './dispatched-watch.js';
 import { callHeld, releaseDue, tellBatch } from './dispatcher.js';
 import { Milestone } from './milestone.js';
 import { type Ended, followOwner } from './owner.js';
 import { isLimited, RateLimit } from './rate-limit.js';
-import { WatchHandle } from './watch-handle.js';
 import { WatchStats } from './watch-stats.js';
+import type { BatchWatcher, Watcher } from './watcher.js';
 
 /** One of the two, by `batch` of the watch's options. */
 export type AnyWatcher = Watcher | BatchWatcher;
@@ -102,7 +93,8 @@ export class WatchRun implements DispatchedWatch, Deadline {
   /** Ms, as deadlines count them. */
   readonly createdAt = systemClock.nowMs();
   readonly variables = new SmallMap<string, WatchedVariable>();
-  readonly handle: Watch;
+  /** As its maker holds it. Owner: the watch set. */
+  handle!: Watch;
   /** Of the wheel that releases held calls. */
   dueAtMs = 0;
   wheelSlot = -1;
@@ -155,7 +147,6 @@ export class WatchRun implements DispatchedWatch, Deadline {
     this.condition = typeof filter === 'object' && backend.asksConditions ? filter : undefined;
     this.limit = isLimited(options) ? new RateLimit(options) : undefined;
     this.verifies = verifies || options.verify;
-    this.handle = new WatchHandle(this, backend);
     this.#follow([options.signal, owner]);
   }
 
@@ -368,20 +359,6 @@ export class WatchRun implements DispatchedWatch, Deadline {
     // The user's logger; there is nobody left to tell.
     callUser(() => this.#backend.logger.warn({ watch: this.ref, error: errorToWire(error) }, sentence), ignore);
   }
-}
-
-/** The inside of a watch of ours. */
-export function runOf(watch: Watch): WatchRun {
-  const run = WatchHandle.runOf(watch);
-  assert(run !== undefined, 'every watch of ours has a run');
-  return run;
-}
-
-/** Tells the end of a watch that somebody else made; at once when it is over already. */
-export function whenOver(watch: Watch, onOver: (error: BridgeError | undefined) => void): void {
-  const run = runOf(watch);
-  if (run.isStopped) onOver(run.error);
-  else run.onOver = onOver;
 }
 
 function ignore(): void {

@@ -10,7 +10,7 @@ import type { Change } from '../../shared/state/variable.js';
 import type { TableOptions, VariableTable } from '../../shared/state/variable-table.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import type { GoneVariables } from './gone-variables.js';
-import type { WindowRecord } from './records.js';
+import type { PlacedOutcome, WindowRecord } from './records.js';
 
 /** At once with an engine that keeps at once, else when it has kept. */
 export type Kept<T> = T | Promise<T>;
@@ -163,15 +163,6 @@ export interface SetPlace {
   readonly before: readonly PlacedOutcome[];
   /** The last set of its link that is known to be made, asked when it is written: where an engine has not kept that one, it was lost. Left out: the one before it. */
   readonly done?: (() => number) | undefined;
-}
-
-/** What a client is told of one of its sets. */
-export interface PlacedOutcome {
-  readonly sequence: number;
-  /** 0 where it was refused. */
-  readonly version: number;
-  readonly code: string;
-  readonly message: string;
 }
 
 export interface Outcome {

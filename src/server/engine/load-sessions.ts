@@ -4,10 +4,18 @@
  */
 import { bytesOfVersion } from '../../shared/state/held-bytes.js';
 import type { Change } from '../../shared/state/variable.js';
-import type { EngineHost, PlacedOutcome } from './engine.js';
+import type { EngineHost } from './engine.js';
 import type { Journal, Loaded, PackedRecord } from './journal.js';
 import { LocalSession } from './local-session.js';
-import type { ChangeRecord, CommitRecord, GoneRecord, SessionRecord, VariableRecord, WindowRecord } from './records.js';
+import type {
+  ChangeRecord,
+  CommitRecord,
+  GoneRecord,
+  PlacedOutcome,
+  SessionRecord,
+  VariableRecord,
+  WindowRecord,
+} from './records.js';
 
 /** Returns the last place of the log, and the highest number that a session has had. */
 export async function loadSessions(

@@ -7,9 +7,9 @@ import type { DecidedChange, Variable } from '../../shared/state/variable.js';
 import type { TableOptions } from '../../shared/state/variable-table.js';
 import { VariableTable } from '../../shared/state/variable-table.js';
 import type { Metadata } from '../../shared/values/metadata.js';
-import type { Commit, Follower, Following, PlacedOutcome, SetPlace } from './engine.js';
+import type { Commit, Follower, Following, SetPlace } from './engine.js';
 import { GoneVariables } from './gone-variables.js';
-import type { WindowRecord } from './records.js';
+import type { PlacedOutcome, WindowRecord } from './records.js';
 
 /** By place; undefined of one that nobody has asked for yet, which is at its place. */
 export type DirtyVariables = Map<number, Variable | undefined>;

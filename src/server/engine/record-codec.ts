@@ -3,7 +3,8 @@
  * Path: sqlite journal -> [record codec] -> rows of a file, and back at a start, out of many rows side by side: a start waits for it. Pure.
  */
 import protobuf from 'protobufjs/minimal.js';
-import type { DeletedReason, VersionedValue } from '../../shared/state/variable.js';
+import type { DeletedReason } from '../../shared/state/variable.js';
+import type { VersionedValue } from '../../shared/state/versioned-value.js';
 import { NO_CONSTRAINTS, parseConstraints } from '../../shared/values/constraint.js';
 import { constraintsToJson } from '../../shared/values/constraint-text.js';
 import { jsonTextOf } from '../../shared/values/json-text.js';
@@ -11,11 +12,11 @@ import type { Metadata } from '../../shared/values/metadata.js';
 import { EMPTY_METADATA, putOwn } from '../../shared/values/metadata.js';
 import { decodeValue, encodeValue, typeUrlOf } from '../../shared/values/value-codec.js';
 import type { VariableType, VariableValue } from '../../shared/values/variable-type.js';
-import type { PlacedOutcome } from './engine.js';
 import type {
   ChangeRecord,
   CommitRecord,
   GoneRecord,
+  PlacedOutcome,
   RegistrationRecord,
   SessionRecord,
   VariableRecord,

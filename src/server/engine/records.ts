@@ -2,11 +2,11 @@
  * State as it leaves the process: ids and plain data, no object that lives here. Path: local engine -> [records] -> journal, and back at a start.
  * Pure. Fields are added, never changed: a file of an older server is read by a newer one.
  */
-import type { Change, DeletedReason, Variable, VersionedValue } from '../../shared/state/variable.js';
+import type { Change, DeletedReason, Variable } from '../../shared/state/variable.js';
+import type { VersionedValue } from '../../shared/state/versioned-value.js';
 import type { Constraints } from '../../shared/values/constraint.js';
 import type { Metadata } from '../../shared/values/metadata.js';
 import type { VariableType } from '../../shared/values/variable-type.js';
-import type { PlacedOutcome } from './engine.js';
 
 /** One version of a variable: plain data as it is. */
 export type VersionRecord = VersionedValue;
@@ -98,4 +98,13 @@ export function changeRecordOf({ variable, previous, current, reason }: Change):
     registration: previous === undefined ? registrationRecordOf(variable) : undefined,
     reason,
   };
+}
+
+/** What a client is told of one of its sets. */
+export interface PlacedOutcome {
+  readonly sequence: number;
+  /** 0 where it was refused. */
+  readonly version: number;
+  readonly code: string;
+  readonly message: string;
 }

@@ -4,7 +4,8 @@
  */
 import type { UntypedServiceImplementation } from '@grpc/grpc-js';
 import { InvalidArgumentError, MessageTooLargeError } from '../../shared/errors.js';
-import type { Variable, VersionedValue } from '../../shared/state/variable.js';
+import type { Variable } from '../../shared/state/variable.js';
+import type { VersionedValue } from '../../shared/state/versioned-value.js';
 import { compileWildcard } from '../../shared/values/identifier.js';
 import { encodeUtf8, utf8Length } from '../../shared/values/utf8.js';
 import { encodeNumbersInPieces, encodeValue } from '../../shared/values/value-codec.js';

@@ -4,7 +4,8 @@
  */
 import { type BridgeError, MessageTooLargeError } from '../../shared/errors.js';
 import { metadataBytes } from '../../shared/state/held-bytes.js';
-import type { Change, DeletedReason, VersionedValue } from '../../shared/state/variable.js';
+import type { Change, DeletedReason } from '../../shared/state/variable.js';
+import type { VersionedValue } from '../../shared/state/versioned-value.js';
 import { EMPTY_METADATA } from '../../shared/values/metadata.js';
 import type { VariableType, VariableValue } from '../../shared/values/variable-type.js';
 import { ROW, type UpdateRow } from '../../shared/wire/link-row.js';

@@ -6,7 +6,8 @@
 import { AbortedError, BridgeError, InvalidArgumentError, QuotaExceededError } from '../../shared/errors.js';
 import type { LinkHello } from '../../shared/wire/link-request.js';
 import type { LinkWriter, SetsSoFar, Welcome } from '../../shared/wire/link-writer.js';
-import type { PlacedOutcome, SetPlace } from '../engine/engine.js';
+import type { SetPlace } from '../engine/engine.js';
+import type { PlacedOutcome } from '../engine/records.js';
 import { wellFormed } from '../handlers/call-failure.js';
 import type { Session } from '../session.js';
 import { within } from '../within.js';

@@ -1,6 +1,6 @@
 /** What a watch is sent at its beginning. Path: watch opening -> [opening] -> opening queue, outbox. */
 import { versionBytes } from '../../shared/state/held-bytes.js';
-import type { VersionedValue } from '../../shared/state/variable.js';
+import type { VersionedValue } from '../../shared/state/versioned-value.js';
 import type { GoneVariable, KeptOut } from '../../shared/wire/update-encoder.js';
 import type { SentState } from './sent-state.js';
 

@@ -6,15 +6,14 @@
  * A watch that keeps batches is sent groups: all messages of one but the last say `more`, and after the last the watch is of one revision of
  * the session. That is a batch; all that waits, where something was left out; an opening that tells present values.
  */
-import type { VersionedValue } from '../../shared/state/variable.js';
+import type { VersionedValue } from '../../shared/state/versioned-value.js';
 import type { KeptOut, Moment, UpdateEncoder } from '../../shared/wire/update-encoder.js';
 import type { BatchHolder, PublishedChange } from '../observer-manager.js';
 import type { CarrierBudget, RoomSeeker } from './carrier-budget.js';
 import type { Opening } from './opening.js';
 import { bytesOfOpening, heldOf, isSnapshot } from './opening.js';
 import { OpeningQueue } from './opening-queue.js';
-import type { SentState } from './sent-state.js';
-import type { WaitingChange } from './waiting-changes.js';
+import type { SentState, WaitingChange } from './sent-state.js';
 import { WaitingChanges } from './waiting-changes.js';
 
 /** How much of a watch its carrier takes. */

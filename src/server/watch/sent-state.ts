@@ -1,7 +1,8 @@
 /** One variable of one watch: what the watch was sent of it last, and what it is owed. Path: watch -> [sent state] -> outbox. */
-import type { Variable, VersionedValue } from '../../shared/state/variable.js';
+import type { Variable } from '../../shared/state/variable.js';
+import type { VersionedValue } from '../../shared/state/versioned-value.js';
 import type { SentVariable } from '../../shared/wire/update-encoder.js';
-import type { WaitingChange } from './waiting-changes.js';
+import type { PublishedChange } from '../observer-manager.js';
 
 /** What the condition of its watch makes necessary. */
 export interface KeptState {
@@ -13,6 +14,18 @@ export interface KeptState {
   captured: VersionedValue | undefined;
   /** The watch was away for changes that were kept out at last: nothing that it is sent tells it. */
   isBehind: boolean;
+}
+
+/** In an outbox. */
+export interface WaitingChange {
+  readonly sent: SentState;
+  /** Undefined: superseded. */
+  published: PublishedChange | undefined;
+  /** Of a watch with a condition: the first of the changes right before one another that end with this one. What was kept out is before it. */
+  first: PublishedChange | undefined;
+  readonly bytes: number;
+  /** Taken out, to be sent with others as one: never superseded. */
+  isSealed: boolean;
 }
 
 export class SentState implements SentVariable {

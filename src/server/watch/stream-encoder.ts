@@ -1,5 +1,6 @@
 /** Updates as the messages of a WatchVariables stream, one VariableUpdate each. Path: outbox -> [stream encoder] -> stream call. */
-import type { Change, VersionedValue } from '../../shared/state/variable.js';
+import type { Change } from '../../shared/state/variable.js';
+import type { VersionedValue } from '../../shared/state/versioned-value.js';
 import { epochText } from '../../shared/wire/epoch-text.js';
 import { timestampToWire } from '../../shared/wire/messages.js';
 import { METHODS } from '../../shared/wire/services.js';

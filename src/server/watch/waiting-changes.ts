@@ -6,18 +6,7 @@
 import Denque from 'denque';
 import { versionBytes } from '../../shared/state/held-bytes.js';
 import type { PublishedChange } from '../observer-manager.js';
-import type { SentState } from './sent-state.js';
-
-export interface WaitingChange {
-  readonly sent: SentState;
-  /** Undefined: superseded. */
-  published: PublishedChange | undefined;
-  /** Of a watch with a condition: the first of the changes right before one another that end with this one. What was kept out is before it. */
-  first: PublishedChange | undefined;
-  readonly bytes: number;
-  /** Taken out, to be sent with others as one: never superseded. */
-  isSealed: boolean;
-}
+import type { SentState, WaitingChange } from './sent-state.js';
 
 export class WaitingChanges {
   readonly #limit: number;

@@ -6,7 +6,7 @@
  */
 import { meets } from '../../shared/delivery/condition.js';
 import type { AskedCondition } from '../../shared/delivery/condition-text.js';
-import type { VersionedValue } from '../../shared/state/variable.js';
+import type { VersionedValue } from '../../shared/state/versioned-value.js';
 import type { GoneVariable, KeptOut } from '../../shared/wire/update-encoder.js';
 import type { Work } from '../work-turns.js';
 import type { Opening } from './opening.js';

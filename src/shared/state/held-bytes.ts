@@ -1,10 +1,18 @@
 /** Bytes of what a session holds, by estimate. Path: variable table, history -> [held bytes]. */
+import type { Constraints } from '../values/constraint.js';
 import { NO_CONSTRAINTS } from '../values/constraint.js';
 import type { Metadata } from '../values/metadata.js';
 import { EMPTY_METADATA } from '../values/metadata.js';
 import { valueBytes } from '../values/value-codec.js';
 import type { VariableValue } from '../values/variable-type.js';
-import type { Variable, VersionedValue } from './variable.js';
+import type { VersionedValue } from './versioned-value.js';
+
+interface Registered {
+  readonly name: string;
+  readonly description: string;
+  readonly metadata: Metadata;
+  readonly constraints: Constraints;
+}
 
 /** Of one version. */
 export function versionBytes({ value, custom, source }: VersionedValue): number {
@@ -19,10 +27,7 @@ export function bytesOfVersion(value: VariableValue, custom: Metadata, source: s
 }
 
 /** Of a variable but its versions. */
-export function registrationBytes(
-  variable: Pick<Variable, 'name' | 'description' | 'metadata' | 'constraints'>,
-): number {
-  const { name, description, metadata, constraints } = variable;
+export function registrationBytes({ name, description, metadata, constraints }: Registered): number {
   const bytes = BYTES_AROUND_A_VARIABLE + 2 * (name.length + description.length) + metadataBytes(metadata);
   return constraints === NO_CONSTRAINTS ? bytes : bytes + valueBytes(constraints as never);
 }

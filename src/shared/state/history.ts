@@ -4,7 +4,7 @@
  */
 import Denque from 'denque';
 import { versionBytes } from './held-bytes.js';
-import type { VersionedValue } from './variable.js';
+import type { VersionedValue } from './versioned-value.js';
 
 export interface HistoryLimits {
   /** Ms that a version is kept at least while the other limits allow. */

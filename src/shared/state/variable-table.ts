@@ -30,10 +30,11 @@ import type {
 import { acceptRegistration, OTHER_REFUSED } from './operation.js';
 import type { TableLimits } from './table-bytes.js';
 import { TableBytes } from './table-bytes.js';
-import type { Change, DecidedChange, DeletedReason, Variable, VersionedValue } from './variable.js';
+import type { Change, DecidedChange, DeletedReason, Variable } from './variable.js';
 import { acceptValue, alreadyRegistered, changesNothing, checkExpectedVersion } from './variable.js';
 import type { PackedVariable } from './variable-index.js';
 import { VariableIndex } from './variable-index.js';
+import type { VersionedValue } from './versioned-value.js';
 
 export interface SetResult {
   readonly version: number;

@@ -1,7 +1,4 @@
 /** A value in an error's sentence: short, and never more than the caller's own words show. */
-import { InvalidValueError } from '../errors.js';
-import type { VariableType } from './variable-type.js';
-
 export function describeValue(input: unknown): string {
   switch (typeof input) {
     case 'number':
@@ -18,12 +15,6 @@ export function describeValue(input: unknown): string {
     default:
       return `a ${typeof input}`;
   }
-}
-
-/** Throws the sentence `variable "fan": "high" is not a float: give a number`. */
-export function refuseValue(type: VariableType, input: unknown, subject: string): never {
-  const article = /^[aeiou]/.test(type) ? 'an' : 'a';
-  throw new InvalidValueError(`${subject}: ${describeValue(input)} is not ${article} ${type}: give ${REMEDIES[type]}`);
 }
 
 // Digits of a huge bigint cost quadratic time to write.
@@ -48,19 +39,6 @@ function describeReadable(input: object): string {
   if (typeof name !== 'string' || name === '') return 'an object';
   return `${/^[AEIO]/.test(name) ? 'an' : 'a'} ${name.slice(0, SHOWN_CHARACTERS)}`;
 }
-
-const REMEDIES: Readonly<Record<VariableType, string>> = {
-  float: 'a number',
-  integer: 'a whole number or a bigint',
-  string: 'a string',
-  boolean: 'true or false',
-  choice: 'one of its choices as a string',
-  module: "a module's name as a string",
-  embedding: 'a list of numbers, a Float32Array or a Float64Array',
-  tensor: '{ shape, data }',
-  map: 'a plain object',
-  list: 'an array',
-};
 
 const SHOWN_CHARACTERS = 40;
 const SHOWN_BITS = 192;

@@ -3,13 +3,13 @@
  * nothing: 4 MB of `{},` would be 1.4 million maps, 140 MB and half a second. Path: request -> [json text] -> variable -> update encoder.
  */
 import { InvalidValueError } from '../errors.js';
-import { refuseValue } from './describe-value.js';
 import { invalidJson, tooDeep, tooManyDigits } from './json.js';
 import { MAX_INTEGER_DIGITS } from './number-text.js';
 import { MAX_JSON_DEPTH } from './plain-copy.js';
 import { readText } from './scalar-reader.js';
 import { decodeUtf8 } from './utf8.js';
 import type { JsonList, JsonMap, VariableType } from './variable-type.js';
+import { refuseValue } from './variable-type.js';
 
 /** Stands for a map or list whose JSON has more than 64 KB, wherever a variable's value stands in a server. Two are equal when their texts are. */
 export class JsonText {

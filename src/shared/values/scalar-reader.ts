@@ -1,9 +1,9 @@
 /** Floats, integers and booleans from their JSON bytes; short ones without making a text of them. Path: value codec -> [scalar reader]. */
 import { InvalidValueError } from '../errors.js';
-import { refuseValue } from './describe-value.js';
 import { parseJson, parseJsonAsDoubles } from './json.js';
 import { floatNamed, integerOfText, MAX_INTEGER_DIGITS, readShortDecimal } from './number-text.js';
 import { decodeUtf8, encodeUtf8 } from './utf8.js';
+import { refuseValue } from './variable-type.js';
 
 /** @throws InvalidValueError for what is neither a number nor "NaN", "Infinity" or "-Infinity" */
 export function readFloat(bytes: Uint8Array, subject: string): number {

@@ -5,7 +5,7 @@
 import { assert } from '../assert.js';
 import { InvalidValueError } from '../errors.js';
 import { copyOpaque, isOpaqueBinary, meantBy, readBinary, writeBinary } from './binary-array.js';
-import { describeValue, refuseValue } from './describe-value.js';
+import { describeValue } from './describe-value.js';
 import { jsonText, parseJson, parseJsonAsDoubles } from './json.js';
 import { copyJson } from './json-copy.js';
 import { JsonText } from './json-text.js';
@@ -22,7 +22,7 @@ import {
 import { readBoolean, readFloat, readInteger, readText } from './scalar-reader.js';
 import { encodeUtf8, isWellFormed } from './utf8.js';
 import type { Embedding, JsonValue, OpaqueBinary, Tensor, VariableType, VariableValue } from './variable-type.js';
-import { VARIABLE_TYPES } from './variable-type.js';
+import { refuseValue, VARIABLE_TYPES } from './variable-type.js';
 
 /** A value as it travels. `binary` is undefined unless `typeUrl` ends in `.binary`. */
 export interface EncodedValue {

@@ -1,5 +1,5 @@
 /** The ten types of a variable and their TypeScript faces: what a caller may give (inputs) and what everybody gets (values). */
-import { InvalidTypeError } from '../errors.js';
+import { InvalidTypeError, InvalidValueError } from '../errors.js';
 import { describeValue } from './describe-value.js';
 
 export const VARIABLE_TYPES = [
@@ -95,3 +95,22 @@ interface InputOfType extends Omit<ValueOfType, 'embedding' | 'tensor'> {
 /** What may be given to set a variable of that type; it is checked and copied, never converted. */
 export type InputOf<T extends VariableType> = InputOfType[T];
 export type VariableInput = InputOf<VariableType>;
+
+/** Throws the sentence `variable "fan": "high" is not a float: give a number`. */
+export function refuseValue(type: VariableType, input: unknown, subject: string): never {
+  const article = /^[aeiou]/.test(type) ? 'an' : 'a';
+  throw new InvalidValueError(`${subject}: ${describeValue(input)} is not ${article} ${type}: give ${REMEDIES[type]}`);
+}
+
+const REMEDIES: Readonly<Record<VariableType, string>> = {
+  float: 'a number',
+  integer: 'a whole number or a bigint',
+  string: 'a string',
+  boolean: 'true or false',
+  choice: 'one of its choices as a string',
+  module: "a module's name as a string",
+  embedding: 'a list of numbers, a Float32Array or a Float64Array',
+  tensor: '{ shape, data }',
+  map: 'a plain object',
+  list: 'an array',
+};

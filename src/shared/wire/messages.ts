@@ -1,6 +1,7 @@
 /** Protobuf messages <-> variables, values, metadata. Path: both ends of every call and stream -> [messages]. Nothing outside wire/ sees a protobuf type. */
 import { InvalidValueError } from '../errors.js';
-import type { Variable, VersionedValue } from '../state/variable.js';
+import type { Variable } from '../state/variable.js';
+import type { VersionedValue } from '../state/versioned-value.js';
 import { constraintsToJson } from '../values/constraint-text.js';
 import type { Metadata } from '../values/metadata.js';
 import { EMPTY_METADATA, ownValue, putOwn, SOURCE_KEY, withoutKeys } from '../values/metadata.js';

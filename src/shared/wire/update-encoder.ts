@@ -3,7 +3,8 @@
  * One for each watch on a carrier, used again and again: it keeps nothing but what its carrier has not taken.
  */
 
-import type { Change, Variable, VersionedValue } from '../state/variable.js';
+import type { Change, Variable } from '../state/variable.js';
+import type { VersionedValue } from '../state/versioned-value.js';
 import type { EncodedValue } from '../values/value-codec.js';
 
 /** One variable as a watch knows it. */

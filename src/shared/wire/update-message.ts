@@ -5,7 +5,8 @@
  */
 import protobuf from 'protobufjs/minimal.js';
 import { InvalidTypeError } from '../errors.js';
-import type { Change, Variable, VersionedValue } from '../state/variable.js';
+import type { Change, Variable } from '../state/variable.js';
+import type { VersionedValue } from '../state/versioned-value.js';
 import { constraintsToJson } from '../values/constraint-text.js';
 import type { Metadata } from '../values/metadata.js';
 import { EMPTY_METADATA, putOwn } from '../values/metadata.js';

@@ -1,6 +1,6 @@
 /** `batch: true`: the watcher gets an array of changes a turn, an iterator yields arrays; what is promised of single calls holds within them. */
 import assert from 'node:assert/strict';
-import type { VariableChange } from '../../main/watch/dispatcher.js';
+import type { VariableChange } from '../../main/watch/watcher.js';
 import { WatcherError } from '../../shared/errors.js';
 import { turn, until, within } from '../within.js';
 import type { Promised } from './contract-test.js';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import type { StateProvider } from '../../main/state-provider.js';
-import type { VariableChange } from '../../main/watch/dispatcher.js';
+import type { VariableChange } from '../../main/watch/watcher.js';
 import { AbortedError, BufferOverflowError, ClosedError, VariablesNotFoundError } from '../../shared/errors.js';
 import { turn, until, within } from '../within.js';
 import type { Promised } from './contract-test.js';

@@ -1,7 +1,7 @@
 /** What one watch called its watcher with, in order. */
 import assert from 'node:assert/strict';
 import type { StateProvider, Watch, WatcherInfo } from '../../main/state-provider.js';
-import type { BatchWatcher, VariableChange, Watcher } from '../../main/watch/dispatcher.js';
+import type { BatchWatcher, VariableChange, Watcher } from '../../main/watch/watcher.js';
 import type { VariableValue } from '../../shared/values/variable-type.js';
 import { within } from '../within.js';
 

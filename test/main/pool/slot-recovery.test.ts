@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { CrashCounter, fateOf, resumePoints } from '../../../src/main/pool/slot-recovery.js';
-import type { DispatchedWatch, WatchedVariable } from '../../../src/main/watch/dispatcher.js';
+import type { DispatchedWatch, WatchedVariable } from '../../../src/main/watch/dispatched-watch.js';
 import { UnknownOutcomeError, WorkerError } from '../../../src/shared/errors.js';
 import type { Command } from '../../../src/shared/port/commands.js';
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { AsyncResource } from 'node:async_hooks';
 import { describe, test } from 'node:test';
 import { CallGate } from '../../../src/main/watch/call-gate.js';
-import type { DispatchedCall, DispatchedWatch, WatchedVariable } from '../../../src/main/watch/dispatcher.js';
+import type { DispatchedCall, DispatchedWatch, WatchedVariable } from '../../../src/main/watch/dispatched-watch.js';
 import { watchedVariable } from '../../../src/main/watch/dispatcher.js';
 import { WatchStats } from '../../../src/main/watch/watch-stats.js';
 import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';

@@ -5,13 +5,12 @@ import type {
   ChangeBatch,
   DispatchedCall,
   DispatchedWatch,
-  UpdateMetadata,
   WatchedVariable,
-  Watcher,
-} from '../../../src/main/watch/dispatcher.js';
+} from '../../../src/main/watch/dispatched-watch.js';
 import { deliver, deliverInGroup, releaseDue, watchedVariable } from '../../../src/main/watch/dispatcher.js';
 import { RateLimit } from '../../../src/main/watch/rate-limit.js';
 import { WatchStats } from '../../../src/main/watch/watch-stats.js';
+import type { UpdateMetadata, Watcher } from '../../../src/main/watch/watcher.js';
 import type { Lineage } from '../../../src/shared/delivery/update.js';
 import {
   BASELINE,

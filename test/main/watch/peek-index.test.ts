@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { DispatchedWatch, WatchedVariable } from '../../../src/main/watch/dispatcher.js';
+import type { DispatchedWatch, WatchedVariable } from '../../../src/main/watch/dispatched-watch.js';
 import { watchedVariable } from '../../../src/main/watch/dispatcher.js';
 import { PeekIndex } from '../../../src/main/watch/peek-index.js';
 import { CellReader, CellWriter } from '../../../src/shared/port/value-cells.js';

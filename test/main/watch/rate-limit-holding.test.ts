@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { AsyncResource } from 'node:async_hooks';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import type { DispatchedCall, DispatchedWatch, WatchedVariable } from '../../../src/main/watch/dispatcher.js';
+import type { DispatchedCall, DispatchedWatch, WatchedVariable } from '../../../src/main/watch/dispatched-watch.js';
 import { deliver, releaseDue, watchedVariable } from '../../../src/main/watch/dispatcher.js';
 import type { HeldCall } from '../../../src/main/watch/rate-limit.js';
 import { GO, RateLimit } from '../../../src/main/watch/rate-limit.js';

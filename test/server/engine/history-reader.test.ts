@@ -7,7 +7,7 @@ import { JournalPast } from '../../../src/server/engine/journal-past.js';
 import { LocalSession } from '../../../src/server/engine/local-session.js';
 import type { ChangeRecord, CommitRecord, RegistrationRecord } from '../../../src/server/engine/records.js';
 import { silentLogger } from '../../../src/shared/logger.js';
-import type { VersionedValue } from '../../../src/shared/state/variable.js';
+import type { VersionedValue } from '../../../src/shared/state/versioned-value.js';
 import { hostOf, StubJournal } from './stub-journal.js';
 
 const version = (number: number): VersionedValue => ({

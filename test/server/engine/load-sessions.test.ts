@@ -9,7 +9,7 @@ import type {
   RegistrationRecord,
   WindowRecord,
 } from '../../../src/server/engine/records.js';
-import type { VersionedValue } from '../../../src/shared/state/variable.js';
+import type { VersionedValue } from '../../../src/shared/state/versioned-value.js';
 import { hostOf } from './stub-journal.js';
 
 const placeOf = (id: string): number => id.charCodeAt(0);

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Commit, PlacedOutcome } from '../../../src/server/engine/engine.js';
+import type { Commit } from '../../../src/server/engine/engine.js';
 import { LocalSession } from '../../../src/server/engine/local-session.js';
+import type { PlacedOutcome } from '../../../src/server/engine/records.js';
 import { VersionConflictError } from '../../../src/shared/errors.js';
 import type { TableOperation } from '../../../src/shared/state/operation.js';
 import { acceptRegistration, NO_SETTER } from '../../../src/shared/state/operation.js';

@@ -18,7 +18,7 @@ import {
   recordReader,
 } from '../../../src/server/engine/record-codec.js';
 import type { CommitRecord, RegistrationRecord } from '../../../src/server/engine/records.js';
-import type { VersionedValue } from '../../../src/shared/state/variable.js';
+import type { VersionedValue } from '../../../src/shared/state/versioned-value.js';
 import { jsonTextOf } from '../../../src/shared/values/json-text.js';
 import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';
 import { encodeUtf8 } from '../../../src/shared/values/utf8.js';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { PublishedChange } from '../../../src/server/observer-manager.js';
+import type { WaitingChange } from '../../../src/server/watch/sent-state.js';
 import { SentState } from '../../../src/server/watch/sent-state.js';
-import type { WaitingChange } from '../../../src/server/watch/waiting-changes.js';
 import { WaitingChanges } from '../../../src/server/watch/waiting-changes.js';
 import { SampleTable } from '../sample-table.js';
 

@@ -9,7 +9,7 @@ import {
   LARGE_HISTORY_BYTES,
   MIN_KEPT_VERSIONS,
 } from '../../../src/shared/state/history.js';
-import type { VersionedValue } from '../../../src/shared/state/variable.js';
+import type { VersionedValue } from '../../../src/shared/state/versioned-value.js';
 import { EMPTY_METADATA } from '../../../src/shared/values/metadata.js';
 
 function entry(version: number, timestamp = 0, value = ''): VersionedValue {

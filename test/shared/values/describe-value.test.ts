@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { InvalidValueError } from '../../../src/shared/errors.js';
-import { describeValue, refuseValue } from '../../../src/shared/values/describe-value.js';
+import { describeValue } from '../../../src/shared/values/describe-value.js';
+import { refuseValue } from '../../../src/shared/values/variable-type.js';
 
 test('each kind of value has its words', () => {
   const words: [unknown, string][] = [

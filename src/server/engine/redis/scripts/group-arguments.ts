@@ -2,7 +2,7 @@
 import { ProtocolError } from '../../../../shared/errors.js';
 import type { Setter, TableOperation } from '../../../../shared/state/operation.js';
 import { EMPTY_METADATA } from '../../../../shared/values/metadata.js';
-import type { PlacedOutcome } from '../../engine.js';
+import type { PlacedOutcome } from '../../records.js';
 import { equalityKey } from '../format/equality-key.js';
 import { PackedList } from '../format/packed-list.js';
 import { encodePayload, encodeRegistration } from '../format/payload.js';

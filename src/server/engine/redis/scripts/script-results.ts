@@ -11,8 +11,7 @@ import {
 import type { OperationResult, TableOperation } from '../../../../shared/state/operation.js';
 import { OTHER_REFUSED } from '../../../../shared/state/operation.js';
 import { alreadyRegistered, versionConflict } from '../../../../shared/state/variable.js';
-import type { PlacedOutcome } from '../../engine.js';
-import type { WindowRecord } from '../../records.js';
+import type { PlacedOutcome, WindowRecord } from '../../records.js';
 
 /** As a window keeps it: a version, or why it was refused. */
 function readResult(text: string): number | string {

@@ -4,15 +4,10 @@
  */
 import { bytesOfVersion } from '../../../../shared/state/held-bytes.js';
 import type { HistoryLimits } from '../../../../shared/state/history.js';
-import type {
-  Change,
-  DecidedChange,
-  DeletedReason,
-  Variable,
-  VersionedValue,
-} from '../../../../shared/state/variable.js';
+import type { Change, DecidedChange, DeletedReason, Variable } from '../../../../shared/state/variable.js';
 import type { TableOptions } from '../../../../shared/state/variable-table.js';
 import { VariableTable } from '../../../../shared/state/variable-table.js';
+import type { VersionedValue } from '../../../../shared/state/versioned-value.js';
 import type { Metadata } from '../../../../shared/values/metadata.js';
 import type { Commit, Follower, Following } from '../../engine.js';
 import { GoneVariables } from '../../gone-variables.js';
