@@ -51,7 +51,8 @@ class _Waiting(WatchReader):
     def __init__(
         self, session: SessionContext, names: Sequence[str], holds: Callable[[Sequence[Any], Sequence[Any]], bool]
     ) -> None:
-        super().__init__(session, names, self._fail)
+        # What ends its watch is heard as its end; anything else leaves it waiting.
+        super().__init__(session, names, lambda _error: None)
         self._holds = holds
         self._values: Dict[str, Any] = {}
         self._olds: Dict[str, Any] = {}

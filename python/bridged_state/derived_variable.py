@@ -5,12 +5,13 @@ Of one session they cannot follow one another in a circle; through other process
 
 from typing import Any, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple, Union
 
-from .errors import InternalError, InvalidArgumentError
+from .errors import InternalError, InvalidArgumentError, LostSetsError
 from .reactive import ReactiveValue, check_function
 from .session import SessionContext
 from .types import VariableUpdate
 from .variable_names import read_name_list, read_names
 from .watch_reader import OnError
+from .written_value import WrittenValue
 
 # Of the metadata of a derived variable's set: how many derived variables were set one because of the other.
 DEPTH_KEY = "derived-depth"
@@ -33,6 +34,8 @@ class DerivedVariable(ReactiveValue):
     ) -> None:
         super().__init__(session, names, compute, on_error)
         self.target = target
+        self._depth = 0
+        self._written: Optional[WrittenValue] = None
 
     async def _define(self) -> "DerivedVariable":
         derived = _DERIVED.setdefault(self.session, {})
@@ -54,16 +57,29 @@ class DerivedVariable(ReactiveValue):
             del derived[self.target]
             if not derived:
                 del _DERIVED[self.session]
+        if self._written is not None:
+            self._written.give_up()
         super()._end()
+
+    def _handle_trouble(self, error: BaseException) -> None:
+        super()._handle_trouble(error)
+        # What was written may be among them.
+        if isinstance(error, LostSetsError):
+            self._write()
 
     def _handle_computed(self, is_other: bool, updates: Sequence[VariableUpdate]) -> None:
         # A server that lost its state has lost what was written, too.
         if not is_other and not any(update.resync for update in updates):
             return
+        self._depth = max(_depth_of(update) for update in updates)
+        self._write()
+
+    def _write(self) -> None:
+        if self._written is not None:
+            self._written.give_up()
         if self._value is None or self._is_closed:
             return
-        depth = 1 + max(_depth_of(update) for update in updates)
-        if depth > MAX_DEPTH:
+        if self._depth >= MAX_DEPTH:
             # Through other processes too: each passes on how long the chain is.
             self._tell(
                 InternalError(
@@ -71,7 +87,11 @@ class DerivedVariable(ReactiveValue):
                 )
             )
             return
-        self._set(self.target, self._value, source="derived", metadata={DEPTH_KEY: str(depth)})
+        value, metadata = self._value, {DEPTH_KEY: str(self._depth + 1)}
+        self._written = WrittenValue(
+            lambda: self.session.set_variable(self.target, value, source="derived", metadata=metadata), self._tell
+        )
+        self._follow(self._written.write(), self._setting)
 
 
 async def derive(
@@ -82,7 +102,8 @@ async def derive(
     on_error: Optional[OnError] = None,
 ) -> DerivedVariable:
     """
-    Sets `target` to `compute(*values)` whenever one of the names changes, and again when a server has lost its state. Raises InvalidArgumentError where derived variables of this session would
+    Sets `target` to `compute(*values)` whenever one of the names changes, and again when a server has lost its state. A set that fails for what passes by itself, such as a
+    server that is away or a target that is not registered yet, is told and made again until it stands or the value is another. Raises InvalidArgumentError where derived variables of this session would
     follow one another in a circle, and names it; one through other processes that does not settle is stopped after MAX_DEPTH sets, and told.
     """
     check_function(compute, "derive")

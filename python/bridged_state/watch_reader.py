@@ -49,7 +49,7 @@ class WatchReader:
         loop = asyncio.get_running_loop()
         self._ready = loop.create_future()
         self._watch = self.session.watch_variables(
-            self.names, include_initial=True, atomic=len(self._unknown) > 1, on_error=self._tell
+            self.names, include_initial=True, atomic=len(self._unknown) > 1, on_error=self._handle_trouble
         )
         self._task = loop.create_task(self._read(self._watch), name=f"bridged_state {', '.join(self.names[:3])}")
         try:
@@ -107,6 +107,10 @@ class WatchReader:
             self._handle_failure(error)
         finally:
             self._end()
+
+    def _handle_trouble(self, error: BaseException) -> None:
+        """Told by its watch, which goes on."""
+        self._tell(error)
 
     def _handle_failure(self, error: BridgeError) -> None:
         if self._ready is not None and not self._ready.done():

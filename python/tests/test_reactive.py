@@ -187,6 +187,26 @@ async def test_assigned_elsewhere_it_says_where_it_belongs(server: Server, sessi
 
 
 @asynchronous
+async def test_what_is_derived_is_written_once_its_variable_is_there_and_what_keeps_it_from_that_is_told_once(server: Server, session_id: str) -> None:
+    async with connect(server, session_id) as session:
+        await session.register_variable("source", "integer", 4)
+        errors: List[BaseException] = []
+        late = await derive(session, "late", ["source"], lambda source: source + 1, errors.append)
+        never = await derive(session, "never", ["source"], lambda source: source - 1, errors.append)
+        await until(lambda: len(errors) == 2, "that neither is there")
+        await session.register_variable("late", "integer", 0)
+        await watch_for_condition(session, "late", {"eq": 5}, 10)
+        assert [getattr(error, "code", error) for error in errors] == ["VARIABLE_NOT_FOUND", "VARIABLE_NOT_FOUND"]
+        # Another value goes at once, and instead of the one that waits.
+        await session.set_variable("source", 6)
+        await until(lambda: len(errors) == 3, "that it is still not there")
+        await asyncio.wait_for(asyncio.gather(late.close(), never.close()), 10)
+        await session.register_variable("never", "integer", 0)
+        await watch_for_condition(session, "late", {"eq": 7}, 10)
+        assert await session.get_variable("never") == 0
+
+
+@asynchronous
 async def test_a_derived_variable_is_written_again_by_a_server_that_has_lost_its_state(session_id: str) -> None:
     server = Server()
     try:

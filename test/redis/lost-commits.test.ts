@@ -4,7 +4,7 @@ import { mkdtempSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
-import { BridgedState } from '../../src/main/index.js';
+import { BridgedState, derive, waitFor } from '../../src/main/index.js';
 import { until, within } from '../../src/testing/within.js';
 import { closeSentinels, startSentinels } from '../support/redis-sentinels.js';
 import type { RedisServer } from '../support/redis-server.js';
@@ -92,10 +92,20 @@ function describeLosses(): void {
     test('whoever goes on setting over its promotion is told that sets are lost, by whichever of them its server hears of it', async () => {
       const { primary, cut, takePlace, url } = await startLagging();
       const clients = await clientsOf([await startServer(url, 'primary')]);
+      const { state, errors } = clients[0]!;
+      for (const [name, value] of Object.entries({ source: 3, derived: 0 })) {
+        await state.registerVariable(name, 'integer', value);
+      }
       await replicated(clients, primary);
       await cut();
-      const { state, errors } = clients[0]!;
       await state.setVariable('lost', 2);
+      // Written to what is lost, and computed of what is not.
+      const derived = await derive(state, 'derived', 'source', (source: number) => source + 1, {
+        onError: () => undefined,
+      });
+      closers.push(() => derived.close());
+      await within(waitFor(state, 'derived', { eq: 4 }), 'what is derived');
+      const waiting = waitFor(state, 'kept', { eq: 13 });
       primary.kill();
       await primary.ended();
       // Asked of nobody, and made by the next as soon as that is there: before the link hears that something is lost.
@@ -104,6 +114,9 @@ function describeLosses(): void {
       assert.equal((await within(Promise.all(sets), 'what was asked meanwhile', 20_000)).length, 3);
       await until(() => errors.length > 0, 'the word of what is lost');
       assert.deepEqual(new Set(errors), new Set(['LostSetsError']));
+      await within(waitFor(state, 'derived', { eq: 4 }), 'what was derived, written again');
+      await state.setVariable('kept', 13);
+      assert.deepEqual(await within(waiting, 'what was waited for'), { kept: 13 });
     });
 
     test('one that was a replica meanwhile, and went back to what that primary had', async () => {

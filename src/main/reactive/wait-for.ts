@@ -75,7 +75,8 @@ class Waiting extends WatchedValues {
     resolve: (values: Values) => void,
     reject: (error: unknown) => void,
   ) {
-    super(provider, names, { onError: reject });
+    // What ends its watch is heard as its end; anything else leaves it waiting.
+    super(provider, names, { onError: () => undefined });
     this.#holds = holds;
     this.#resolve = resolve;
     this.#reject = reject;

@@ -78,7 +78,7 @@ export abstract class WatchedValues implements AsyncDisposable {
   /** Resolves when the present value of each is known. @throws what `watchVariables` throws, InvalidOptionsError */
   protected async open(): Promise<this> {
     const { signal, owner } = this.options;
-    let failure: Error | undefined;
+    let trouble: Error | undefined;
     let isOpen = false;
     this.#followSignal(signal);
     try {
@@ -86,17 +86,18 @@ export abstract class WatchedValues implements AsyncDisposable {
         ...{ batch: true, includeInitial: true, atomic: this.#unknown.size > 1, signal: this.#over.signal },
         ...(owner === undefined ? {} : { owner }),
         onError: (error) => {
-          failure = error;
+          trouble = error;
           this.tell(error);
+          this.handleTrouble(error);
         },
         onState: (state) => {
           // Until it is open, what it throws tells why.
-          if (isOpen) this.#handleState(state, failure);
+          if (isOpen) this.#handleState(state, trouble);
         },
       });
       const { state } = await this.#opening;
       isOpen = true;
-      this.#handleState(state, failure);
+      this.#handleState(state, trouble);
       await this.#ready;
       return this;
     } catch (error) {
@@ -108,6 +109,9 @@ export abstract class WatchedValues implements AsyncDisposable {
 
   /** All that came together, in their order. */
   protected abstract take(changes: readonly VariableChange[]): void;
+
+  /** For a class that does more about what its watch tells than to pass it on. */
+  protected handleTrouble(_error: Error): void {}
 
   /** For a class that has something of its own to let go of. `failure`: why it ended, unless it was asked to. */
   protected handleEnd(_failure: Error | undefined): void {}
@@ -161,8 +165,10 @@ export abstract class WatchedValues implements AsyncDisposable {
     if (this.#unknown.size === 0) this.#handleReady();
   }
 
-  #handleState(state: string, failure: Error | undefined): void {
-    if (state === 'stopped' || state === 'failed') this.#end(failure);
+  /** `trouble`: what its watch told last; of one that has failed, why. */
+  #handleState(state: string, trouble: Error | undefined): void {
+    if (state === 'failed') this.#end(trouble);
+    else if (state === 'stopped') this.#end(undefined);
   }
 
   /** Joined by hand: AbortSignal.any takes none of another realm. */

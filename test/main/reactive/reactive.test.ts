@@ -346,6 +346,27 @@ test('a derived variable whose set is refused says so and goes on', async () => 
   await within(waitFor(state, 'bounded', { eq: 8 }), 'the next');
 });
 
+test('what is derived is written once its variable is there, what keeps it from that is told once, and its end waits for nothing', async () => {
+  await using state = await two.open();
+  await state.registerVariable('source', 'integer', 4);
+  const errors: Error[] = [];
+  const options = { onError: (error: Error) => errors.push(error) };
+  const late = await derive(state, 'late', 'source', (source: number) => source + 1, options);
+  const never = await derive(state, 'never', 'source', (source: number) => source - 1, options);
+  const codes = () => errors.map((error) => (error as BridgeError).code);
+  await until(() => errors.length === 2, 'that neither is there');
+  await state.registerVariable('late', 'integer', 0);
+  await within(waitFor(state, 'late', { eq: 5 }), 'the value that waited');
+  assert.deepEqual(codes(), ['VARIABLE_NOT_FOUND', 'VARIABLE_NOT_FOUND']);
+  // Another value goes at once, and instead of the one that waits.
+  await state.setVariable('source', 6);
+  await until(() => errors.length === 3, 'that it is still not there');
+  await within(Promise.all([late.close(), never.close()]), 'the end');
+  await state.registerVariable('never', 'integer', 0);
+  await within(waitFor(state, 'late', { eq: 7 }), 'the next value');
+  assert.equal(await state.getVariable('never'), 0);
+});
+
 test('a derived variable is written again by a server that has lost its state', async () => {
   const lost = await startBridgeServer({ port: 0 });
   await using state = await BridgedState.open({ endpoint: `127.0.0.1:${lost.port}`, workers: 1 });
