@@ -28,6 +28,7 @@ from .errors import (
     UnavailableError,
     UnsupportedError,
     VariablesNotFoundError,
+    again,
 )
 from .connect_failure import why_none_connected
 from .connection_options import ConnectionOptions
@@ -184,7 +185,7 @@ class Connection:
     async def when_live(self, seconds: float) -> None:
         """Raises why it never will be, or UnavailableError after so long."""
         if self._failure is not None:
-            raise _again(self._failure)
+            raise again(self._failure)
         if self.state == "live":
             return
         waiting: "asyncio.Future[None]" = self.loop.create_future()
@@ -204,13 +205,13 @@ class Connection:
     def check(self) -> None:
         """Raises why nothing will be made any more."""
         if self._failure is not None:
-            raise _again(self._failure)
+            raise again(self._failure)
 
     # --- watches
 
     def add(self, feed: WatchFeed) -> None:
         if self._failure is not None:
-            feed.handle_failure(_again(self._failure))
+            feed.handle_failure(again(self._failure))
             return
         self.feeds[feed] = None
         self.freshness.add(feed)
@@ -301,8 +302,7 @@ class Connection:
                 await self._join(self._attempt_ms())
                 carrier = await self._carrier()
                 self.carrier = carrier
-                for feed in list(self.feeds):
-                    carrier.add(feed)
+                self._add_feeds(carrier)
                 self._stands_since = self.loop.time()
                 spread_ms = await carrier.run(self._when_carrier_stands)
                 self._last_error = carrier.error
@@ -350,13 +350,7 @@ class Connection:
                 return
             self._become("draining" if spread_ms is not None else "backoff")
             logger.info("the connection to %s broke: %s", endpoint, error)
-            for feed in list(self.feeds):
-                feed.handle_break(self.state)
-                if not feed.options.reconnect:
-                    feed.handle_failure(
-                        UnavailableError(f"{feed.subject}: the connection broke, and it asked not to reconnect", cause=error)
-                    )
-                    self.feeds.pop(feed, None)
+            self._break_feeds(error)
             failures += 1
             delay_ms = 0.0 if spread_ms is None else spread_ms * random.random()
             spread_ms = None
@@ -368,8 +362,21 @@ class Connection:
                 delay_ms = max(delay_ms, backoff.reset().delay_ms(random.random()))
             await asyncio.sleep(delay_ms / 1000.0)
             self._become("connecting")
-            for feed in list(self.feeds):
-                feed.handle_break("connecting")
+            self._break_feeds(error)
+
+    def _add_feeds(self, carrier: Union[LinkCarrier, StreamCarrier]) -> None:
+        for feed in list(self.feeds):
+            carrier.add(feed)
+
+    def _break_feeds(self, error: Optional[BridgeError]) -> None:
+        """Not in the task, whose frame would hold the last of them."""
+        for feed in list(self.feeds):
+            feed.handle_break(self.state)
+            if not feed.options.reconnect:
+                feed.handle_failure(
+                    UnavailableError(f"{feed.subject}: the connection broke, and it asked not to reconnect", cause=error)
+                )
+                self.feeds.pop(feed, None)
 
     def _attempt_ms(self) -> float:
         """Of the time for the first connection each endpoint has its share: one that says nothing does not use it up for the others."""
@@ -459,7 +466,7 @@ class Connection:
         self._failure = error
         self._become("failed")
         for feed in list(self.feeds):
-            feed.handle_failure(_again(error))
+            feed.handle_failure(again(error))
         self.feeds.clear()
         if self.link is not None:
             self.link.sets.fail_all()
@@ -473,9 +480,4 @@ class Connection:
             if self._failure is None:
                 one.set_result(None)
             else:
-                one.set_exception(_again(self._failure))
-
-
-def _again(error: BridgeError) -> BridgeError:
-    """One of its own for each who is told: a traceback belongs to one raise."""
-    return type(error)(error.message, code=error.code, details=error.details, cause=error.__cause__ or error)
+                one.set_exception(again(self._failure))

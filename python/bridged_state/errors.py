@@ -383,6 +383,14 @@ def status_number(status: Any) -> int:
     return int(value[0] if isinstance(value, tuple) else value)
 
 
+def again(error: BridgeError) -> BridgeError:
+    """
+    One of its own for each who is told: a traceback belongs to one raise. What stays with a watch or a connection would hold the frames of whoever
+    it was raised to, and all that they know.
+    """
+    return type(error)(error.message, code=error.code, details=error.details, cause=error.__cause__)
+
+
 def code_of_status(status: int) -> str:
     """The code of a failure that came without a trailer."""
     return _CODE_OF_STATUS.get(status, "PROTOCOL")

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, AsyncIterator, Callable, Coroutine, Dict, List, Mapping, NoReturn, Optional, Type
 
 from .connection import Connection
-from .errors import ClosedError, InvalidArgumentError
+from .errors import ClosedError, InvalidArgumentError, again
 from .types import VariableUpdate
 from .watch_feed import WatchFeed
 from .watch_options import MAX_BUFFER_LIMIT
@@ -153,14 +153,14 @@ class Watch(AsyncIterator[VariableUpdate]):
         error = None if self._is_closed else self._feed.error
         self._close()
         if error is not None:
-            raise error
+            raise again(error)
         raise StopAsyncIteration
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         self._check_loop()
         while not is_so():
             if self._feed.error is not None:
-                raise self._feed.error
+                raise again(self._feed.error)
             if self._feed.is_over or self._is_closed:
                 raise ClosedError(f"{self._feed.subject} has ended")
             future: "asyncio.Future[None]" = self._connection.loop.create_future()

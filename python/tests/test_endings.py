@@ -2,12 +2,14 @@
 
 import asyncio
 import gc
+import threading
 import weakref
 from typing import Any, List
 
+import pytest
 from servers import WAIT_SECONDS, Server, Wire, asynchronous, take, until
 
-from bridged_state import BackoffOptions, SessionContext, reactive, sync, watch_for_condition
+from bridged_state import BackoffOptions, SessionContext, UnavailableError, reactive, sync, watch_for_condition
 
 SOON = BackoffOptions(base_ms=20, cap_ms=100)
 
@@ -169,3 +171,26 @@ async def test_a_close_leaves_no_task_where_its_server_stands_still(transport: s
         server.go_on()
     finally:
         server.close()
+
+
+@asynchronous
+async def test_a_session_that_nobody_holds_any_more_ends_also_where_a_watch_of_it_failed(server: Server, session_id: str, transport: str) -> None:
+    loop = asyncio.get_running_loop()
+    async with Wire(server.port) as wire:
+
+        def use() -> None:
+            session = sync.SessionContext.connect(wire.endpoint, session_id, transport=transport, backoff=SOON)
+            session.register_variable("n", "integer", 1)
+            watch = session.watch_variables(["n"], reconnect=False, timeout=WAIT_SECONDS)
+            loop.call_soon_threadsafe(wire.cut)
+            with pytest.raises(UnavailableError, match="asked not to reconnect"):
+                next(watch)
+
+        await loop.run_in_executor(None, use)
+
+        def is_over() -> bool:
+            gc.collect()
+            return not any(thread.name == "bridged_state" for thread in threading.enumerate())
+
+        await until(is_over, "the end of its thread")
+    await server.until_no_observer()
