@@ -7,6 +7,7 @@ import { UnknownOutcomeError } from '../shared/errors.js';
 import { metadataBytes } from '../shared/state/held-bytes.js';
 import type {
   Accepted,
+  AcceptedRegistration,
   Assignment,
   OperationResult,
   Registration,
@@ -19,6 +20,7 @@ import type { Change, DeletedReason, Variable } from '../shared/state/variable.j
 import type { VariableTable } from '../shared/state/variable-table.js';
 import type { DeadlineSchedule } from '../shared/timer-wheel.js';
 import type { Metadata } from '../shared/values/metadata.js';
+import { EMPTY_METADATA } from '../shared/values/metadata.js';
 import type { VariableValue } from '../shared/values/variable-type.js';
 import type { Commit, Engine, Follower, Following, Kept, NewSession, SetPlace } from './engine/engine.js';
 import { mapKept } from './engine/engine.js';
@@ -62,6 +64,7 @@ export class Session implements Follower {
   readonly #expiries: VariableExpiries;
   readonly #namesUnderWay = new NamesUnderWay();
   #toldRevision = 0;
+  #isAbandoned = false;
   readonly #whole: WholeBudget | undefined;
   /** Of the session itself, its metadata and what it remembers of deleted variables, as the whole was told. */
   #besideBytes = 0;
@@ -267,10 +270,19 @@ export class Session implements Follower {
       // It may have gone again in the meantime.
       const variable = this.#table.findById(id) ?? this.findGone(id)?.variable;
       if (variable !== undefined) return variable;
+      // With all of its session, which another server has ended.
+      if (!this.#isAbandoned) return this.#gone(accepted, nowMs);
       throw new UnknownOutcomeError(
         `variable "${registration.name}": some of session "${this.id}" was lost meanwhile: look whether it is there, and register it again if not`,
       );
     });
+  }
+
+  #gone(registration: AcceptedRegistration, nowMs: number): Variable {
+    const { value, source, firstVersion } = registration;
+    const { revision } = this.#table;
+    const current = { version: firstVersion, revision, timestamp: nowMs, value, source, custom: EMPTY_METADATA };
+    return this.#table.variableOf(registration, current, 0);
   }
 
   /** Its version then. */
@@ -402,6 +414,7 @@ export class Session implements Follower {
 
   /** The engine has lost some of it: another takes its place, and nobody is told by this one. */
   abandon(): void {
+    this.#isAbandoned = true;
     this.#expiries.close();
     this.setWindows.close();
     this.#tell(-this.#besideBytes);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import type { Engine, Kept } from '../../src/server/engine/engine.js';
+import type { Engine, Kept, Outcome } from '../../src/server/engine/engine.js';
 import { MemoryEngine } from '../../src/server/engine/memory-engine.js';
 import { Session } from '../../src/server/session.js';
 import { LeftWindows } from '../../src/server/watch/left-windows.js';
@@ -55,7 +55,25 @@ function now<T>(kept: Kept<T>): T {
 
 const reasons = (commits: readonly Told[]) => commits.flatMap(({ changes }) => changes.map(({ reason }) => reason));
 
+/** Another server has ended the session, or some of it is lost, before the log told what was made. */
+class LateEngine extends MemoryEngine {
+  override commit(): Kept<Outcome> {
+    return Promise.resolve({ revision: 1, results: [1] });
+  }
+}
+
 describe('a registration', () => {
+  test('that was made right before its session was ended is answered; one that may be lost is not', async () => {
+    const { session } = setup(new LateEngine());
+    const registering = () => Promise.resolve(session.register({ name: 'fan', type: 'float', initial: 3 }, 0));
+    const { id, name, type, current } = await registering();
+    assert.deepEqual([name, type, current.version, current.value], ['fan', 'float', 1, 3]);
+    assert.notEqual(id, '');
+    const lost = registering();
+    session.abandon();
+    await assert.rejects(lost, { code: 'UNKNOWN_OUTCOME' });
+  });
+
   test('keeps the keys of its metadata, whatever they are called', () => {
     const { register } = setup();
     const metadata = { description: 'theirs', ttl_ms: '1', 'bridge.first_version': '7', source: 'python' };
