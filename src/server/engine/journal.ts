@@ -20,9 +20,13 @@ export interface Journal {
   open(asked: { readonly epoch: string | undefined }): Promise<Life>;
   /**
    * What a server needs before it serves anybody: snapshots, then the commits that no finished snapshot covers, each in its order. Resolves with
-   * the last place, and the highest number of a session that is known without the commits that were told.
+   * the last place, and with the highest number of a session and the highest revision of one that was ended, as `cut` was told them.
    */
-  load(handle: (kept: Loaded) => void): Promise<{ readonly place: number; readonly lastNumber: number }>;
+  load(handle: (kept: Loaded) => void): Promise<{
+    readonly place: number;
+    readonly lastNumber: number;
+    readonly endedRevision?: number | undefined;
+  }>;
   /**
    * Commits before a place, the last of them first, some at a time: older versions of what `load` has told. Resolves with the place to go on before;
    * undefined where there are no more. Left out by a journal whose `load` tells every commit.
@@ -30,7 +34,7 @@ export interface Journal {
   loadBefore?(place: number, handle: (commit: CommitRecord) => void): Promise<number | undefined>;
   /**
    * Resolves when all of it is kept, under one place, which is one more than the last. @throws StorageFullError and EngineUnavailableError when
-   * nothing of it is; anything else: ask `lastPlace`.
+   * nothing of it is; anything else: ask `lastPlace`. A session begins at the revision of the commit that begins it, and remembers nothing before.
    */
   append(commits: readonly CommitRecord[], atMs: number): Promise<void>;
   /** Of the last append that is kept; waits, as long as it takes, until that can be said. */
@@ -39,9 +43,9 @@ export interface Journal {
   snapshot(portion: SnapshotPortion): Promise<void>;
   /**
    * A whole snapshot covers all up to a place: `load` need not tell it again. What of it is older than `keepMs` need not be kept. `lastNumber`:
-   * the highest that a session has had.
+   * the highest that a session has had; `endedRevision`: the highest of a session that was ended.
    */
-  cut(coveredTo: number, keepMs: number, lastNumber: number): Promise<void>;
+  cut(coveredTo: number, keepMs: number, lastNumber: number, endedRevision: number): Promise<void>;
   /** A whole copy of what is kept now, beside it: its path. */
   readonly backup?: (() => Promise<string>) | undefined;
   readonly health: EngineHealth['state'];

@@ -17,16 +17,17 @@ import type {
   WindowRecord,
 } from './records.js';
 
-/** Returns the last place of the log, and the highest number that a session has had. */
+/** Returns the last place of the log, the highest number that a session has had, and the highest revision of one that is no more. */
 export async function loadSessions(
   journal: Pick<Journal, 'load'>,
   host: EngineHost,
   generation: number,
   sessions: Map<string, LocalSession>,
-): Promise<{ readonly place: number; readonly lastNumber: number }> {
+): Promise<{ readonly place: number; readonly lastNumber: number; readonly endedRevision: number }> {
   const loading = new Map<number, LoadingSession>();
   const atMs = byHostClock(host);
   let lastNumber = 0;
+  let endedRevision = 0;
   const found = await journal.load((kept: Loaded) => {
     switch (kept.kind) {
       case 'session':
@@ -47,6 +48,7 @@ export async function loadSessions(
         break;
       case 'commit':
         lastNumber = Math.max(lastNumber, kept.commit.session);
+        if (kept.commit.isEnd) endedRevision = Math.max(endedRevision, kept.commit.revision);
         loading.get(kept.commit.session)?.addCommit(kept.commit);
         break;
       default:
@@ -54,7 +56,11 @@ export async function loadSessions(
     }
   });
   for (const { session } of [...loading.values()].map((one) => one.finish())) sessions.set(session.id, session);
-  return { place: found.place, lastNumber: Math.max(lastNumber, found.lastNumber) };
+  return {
+    place: found.place,
+    lastNumber: Math.max(lastNumber, found.lastNumber),
+    endedRevision: Math.max(endedRevision, found.endedRevision ?? 0),
+  };
 }
 
 /** When something was, by a clock that nobody sets. */
@@ -68,7 +74,7 @@ class LoadingSession {
   readonly session: LocalSession;
   readonly #atMs: (timestamp: number) => number;
   #revision: number;
-  readonly #forgottenRevision: number;
+  #forgottenRevision: number;
   /** By place. */
   readonly #gone = new Map<number, Change>();
   readonly #windows = new Map<string, { from: number; outcomes: PlacedOutcome[] }>();
@@ -113,7 +119,8 @@ class LoadingSession {
     for (const outcome of outcomes) if (outcome.sequence > last) known.outcomes.push(outcome);
   }
 
-  addCommit({ revision, changes, window }: CommitRecord): void {
+  addCommit({ begins, revision, changes, window }: CommitRecord): void {
+    if (begins !== undefined) this.#forgottenRevision = Math.max(this.#forgottenRevision, revision);
     this.#revision = Math.max(this.#revision, revision);
     if (window !== undefined) this.addWindow(window);
     for (const change of changes) this.#addChange(change);

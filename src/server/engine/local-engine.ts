@@ -50,6 +50,8 @@ export class LocalEngine implements Engine {
   #rounds: SnapshotRounds | undefined;
   #history: HistoryReader | undefined;
   #lastNumber = 0;
+  /** The highest of sessions that were ended: one of the same id may be made anew, and clients say by revisions where they were. */
+  #endedRevision = 0;
   #changes = 0;
   readonly #groupHost: GroupHost = {
     wallAtMs: (nowMs) => this.#open().table.timestampAt?.(nowMs) ?? nowMs,
@@ -103,8 +105,9 @@ export class LocalEngine implements Engine {
       passes: (error) => error instanceof StorageFullError,
       handleAway: (error) => this.#setHealth('full', error),
     });
-    const { place, lastNumber } = await this.#load(journal, host, life.generation);
+    const { place, lastNumber, endedRevision } = await this.#load(journal, host, life.generation);
     this.#lastNumber = lastNumber;
+    this.#endedRevision = endedRevision;
     journal.onHealth = (state, cause) => this.#setHealth(state, cause);
     this.#queue = new CommitQueue(
       journal,
@@ -116,7 +119,11 @@ export class LocalEngine implements Engine {
       },
       place,
     );
-    const progress = { place: () => this.#queue!.place, lastNumber: () => this.#lastNumber };
+    const progress = {
+      place: () => this.#queue!.place,
+      lastNumber: () => this.#lastNumber,
+      endedRevision: () => this.#endedRevision,
+    };
     this.#rounds = new SnapshotRounds(journal, this.#sessions, progress, host, this.#snapshotEveryMs);
     await this.#rounds.shortenLog();
     const reading = { logger: host.logger, atMs: byHostClock(host) };
@@ -161,11 +168,12 @@ export class LocalEngine implements Engine {
       this.#life!.generation,
     );
     session.follower = follower;
+    session.beginAt(this.#endedRevision);
     if (!isKept) {
       this.#sessions.set(sessionId, session);
       return session;
     }
-    const outcome = { revision: 0, results: [] };
+    const outcome = { revision: session.table.revision, results: [] };
     const begun = { kind: 'begin', session, changes: NOTHING, outcome, nowMs: createdAtMs, window: undefined } as const;
     return this.#keep(begun).then(() => session);
   }
@@ -179,6 +187,7 @@ export class LocalEngine implements Engine {
     if (group.isEnd) {
       session.isEnding = true;
       this.#sessions.delete(sessionId);
+      this.#endedRevision = Math.max(this.#endedRevision, session.lastRevision);
       return { revision: table.revision, results: [] };
     }
     const { results, changes } = table.decide(group);
@@ -193,7 +202,7 @@ export class LocalEngine implements Engine {
     queue.checkRoom();
     if (group.isEnd) {
       session.isEnding = true;
-      const outcome = { revision: table.decidedRevision, results: [] };
+      const outcome = { revision: session.lastRevision, results: [] };
       return this.#keep({ kind: 'end', session, changes: NOTHING, outcome, nowMs, window: undefined });
     }
     this.#checkFull(group.operations);
@@ -269,13 +278,14 @@ export class LocalEngine implements Engine {
     return group.kept;
   }
 
-  #handleKept({ kind, session, changes, nowMs }: GroupParts, isAfterAll: boolean): void {
+  #handleKept({ kind, session, changes, outcome, nowMs }: GroupParts, isAfterAll: boolean): void {
     this.#changes += changes.length;
     this.#rounds?.handleKept(changes.length);
     if (kind === 'begin') this.#sessions.set(session.id, session);
     else if (kind === 'end') {
       session.isEnding = true;
       this.#sessions.delete(session.id);
+      this.#endedRevision = Math.max(this.#endedRevision, outcome.revision);
     } else if (isAfterAll) session.replay(changes, nowMs);
     else session.apply(changes, nowMs);
   }

@@ -56,6 +56,18 @@ export class LocalSession implements Following {
     if (isKept) this.#dirty = new Map();
   }
 
+  /** Nothing of what was told up to there is of it. */
+  beginAt(revision: number): void {
+    this.table.skipTo(revision);
+    this.gone.forgetTo(revision);
+  }
+
+  /** At most, once it is ended and all that is decided and all that it then has is gone. */
+  get lastRevision(): number {
+    const { revision, decidedRevision, size } = this.table;
+    return decidedRevision + size + (decidedRevision - revision);
+  }
+
   /** Where a generation ended is not kept: a state that was begun anew from a copy may lack anything. */
   sharedUpTo(generation: number): number {
     return generation === this.generation ? Number.POSITIVE_INFINITY : -1;

@@ -54,9 +54,10 @@ export class PendingGroup implements Waiting {
   }
 
   record(): CommitRecord {
-    const { kind, session, changes, window } = this.parts;
+    const { kind, session, changes, outcome, window } = this.parts;
     const { id, number, metadata, createdAtMs } = session;
-    const before = (changes[0]?.current.revision ?? 1) - 1;
+    // Where it begins, or by which it is over.
+    const before = kind === 'change' ? (changes[0]?.current.revision ?? 1) - 1 : outcome.revision;
     return {
       sessionId: id,
       session: number,

@@ -18,6 +18,8 @@ interface Progress {
   readonly place: () => number;
   /** The highest that a session has had. */
   readonly lastNumber: () => number;
+  /** The highest of a session that was ended. */
+  readonly endedRevision: () => number;
 }
 
 export class SnapshotRounds {
@@ -130,7 +132,8 @@ export class SnapshotRounds {
   }
 
   #cut(coveredTo: number): Promise<void> {
-    return this.#journal.cut(coveredTo, this.#host.table.history.maxAgeMs, this.#progress.lastNumber());
+    const { lastNumber, endedRevision } = this.#progress;
+    return this.#journal.cut(coveredTo, this.#host.table.history.maxAgeMs, lastNumber(), endedRevision());
   }
 
   /** What is written is not dirty any more. */

@@ -41,6 +41,22 @@ export function describeDeciding(setup: EngineSetup): void {
     }
   });
 
+  given('a session made anew begins above all revisions that were told of the one before', async (engineTest) => {
+    const session = await engineTest.session();
+    for (const name of ['a', 'b', 'c']) await session.register(name);
+    await session.set('a', 1);
+    const { revision } = session.following.table;
+    await session.end();
+    const anew = await engineTest.session();
+    const { table, gone } = anew.following;
+    // Each of its variables went, which was told under a revision of its own.
+    assert.ok(table.revision >= revision + 3, `${table.revision} is not above ${revision} and 3 deletions`);
+    assert.equal(gone.forgottenRevision, table.revision, 'what went before is not known in it');
+    const before = table.revision;
+    await anew.register('a');
+    assert.equal(anew.told.at(-1)?.revision, before + 1);
+  });
+
   given('of 100 setters that expect one version one is taken', async (engineTest) => {
     const session = await engineTest.session();
     await session.register('fan');

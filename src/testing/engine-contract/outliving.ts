@@ -95,6 +95,20 @@ export function describeOutliving(setup: EngineSetup): void {
     );
   });
 
+  given('a session made anew begins above the one before in another server too', ['reopen'], async (engineTest) => {
+    const session = await engineTest.session();
+    for (const name of ['a', 'b', 'c']) await session.register(name);
+    const { revision } = session.following.table;
+    await session.end();
+    await engineTest.reopen();
+    const anew = await engineTest.session();
+    const { revision: begun } = anew.following.table;
+    assert.ok(begun >= revision + 3, `${begun} is not above ${revision} and 3 deletions`);
+    await engineTest.reopen();
+    const { table, gone } = (await engineTest.session('s', false)).following;
+    assert.deepEqual([table.revision, gone.forgottenRevision], [begun, begun], 'it has had no change yet');
+  });
+
   given('outcomes of sets are known again: also of those that changed nothing', ['reopen'], async (engineTest) => {
     const session = await engineTest.session();
     await session.register('fan');

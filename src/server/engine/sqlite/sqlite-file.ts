@@ -57,6 +57,11 @@ export class SqliteFile {
     return this.#place;
   }
 
+  /** Of a session that was ended, as the last cut was told. */
+  get endedRevision(): number {
+    return Number(this.#meta('endedRevision') ?? 0);
+  }
+
   /** Known when all is loaded. */
   get lastNumber(): number {
     return this.#lastNumber;
@@ -247,7 +252,7 @@ export class SqliteFile {
       this.#transaction(() => {
         const { append, begin, end } = this.#statements;
         append.run(place, Date.now(), changes, bytes);
-        for (const { session, bytes: record } of begun) begin.run(session, record);
+        for (const { session, revision, bytes: record } of begun) begin.run(session, revision, record);
         for (const session of ended) end.run(session);
       });
     } catch (error) {
@@ -301,12 +306,13 @@ export class SqliteFile {
   }
 
   /** A whole snapshot has all up to there: of the log before it goes what is old, or too much. */
-  cut(coveredTo: number, keepMs: number, lastNumber: number): void {
+  cut(coveredTo: number, keepMs: number, lastNumber: number, endedRevision: number): void {
     if (coveredTo !== this.#covered) {
       this.#attempt(() => {
         const { writeMeta } = this.#statements;
         writeMeta.run('covered', String(coveredTo));
         writeMeta.run('lastNumber', String(lastNumber));
+        writeMeta.run('endedRevision', String(endedRevision));
       });
       this.#covered = coveredTo;
     }

@@ -77,11 +77,13 @@ export class SqliteJournal implements Journal {
     }
   }
 
-  async load(handle: (kept: Loaded) => void): Promise<{ readonly place: number; readonly lastNumber: number }> {
-    const { place, lastNumber } = await this.#read({ kind: 'load' }, (rows, reader) =>
+  async load(
+    handle: (kept: Loaded) => void,
+  ): Promise<{ readonly place: number; readonly lastNumber: number; readonly endedRevision: number }> {
+    const { place, lastNumber, endedRevision } = await this.#read({ kind: 'load' }, (rows, reader) =>
       unpackRows(rows, (row) => tell(row, reader, handle)),
     );
-    return { place: place!, lastNumber: lastNumber! };
+    return { place: place!, lastNumber: lastNumber!, endedRevision: endedRevision! };
   }
 
   async loadBefore(place: number, handle: (commit: CommitRecord) => void): Promise<number | undefined> {
@@ -153,8 +155,8 @@ export class SqliteJournal implements Journal {
     });
   }
 
-  async cut(coveredTo: number, keepMs: number, lastNumber: number): Promise<void> {
-    this.#note(await this.#ask({ kind: 'cut', coveredTo, keepMs, lastNumber }));
+  async cut(coveredTo: number, keepMs: number, lastNumber: number, endedRevision: number): Promise<void> {
+    this.#note(await this.#ask({ kind: 'cut', coveredTo, keepMs, lastNumber, endedRevision }));
   }
 
   /** A whole copy of what is kept now, in the same folder. Sets wait for it. @throws StorageFullError, EngineUnavailableError */
@@ -227,13 +229,13 @@ export class SqliteJournal implements Journal {
 
 /** @throws EngineUnavailableError for what cannot be written */
 function appendOf(commits: readonly CommitRecord[]): Extract<SqliteRequest, { kind: 'append' }> {
-  const begun: { session: number; bytes: Uint8Array }[] = [];
+  const begun: { session: number; revision: number; bytes: Uint8Array }[] = [];
   const ended: number[] = [];
   let changes = 0;
   try {
-    for (const { begins, session, isEnd, changes: made } of commits) {
+    for (const { begins, session, isEnd, revision, changes: made } of commits) {
       changes += made.length;
-      if (begins !== undefined) begun.push({ session, bytes: encodeSession(begins) });
+      if (begins !== undefined) begun.push({ session, revision, bytes: encodeSession(begins) });
       if (isEnd) ended.push(session);
     }
     return { kind: 'append', bytes: encodeCommits(commits), changes, begun, ended };

@@ -11,12 +11,18 @@ export type SqliteRequest =
       readonly kind: 'append';
       readonly bytes: Uint8Array;
       readonly changes: number;
-      readonly begun: readonly { readonly session: number; readonly bytes: Uint8Array }[];
+      readonly begun: readonly { readonly session: number; readonly revision: number; readonly bytes: Uint8Array }[];
       readonly ended: readonly number[];
     }
   | { readonly kind: 'lastPlace' }
   | { readonly kind: 'snapshot'; readonly rows: SnapshotRows }
-  | { readonly kind: 'cut'; readonly coveredTo: number; readonly keepMs: number; readonly lastNumber: number }
+  | {
+      readonly kind: 'cut';
+      readonly coveredTo: number;
+      readonly keepMs: number;
+      readonly lastNumber: number;
+      readonly endedRevision: number;
+    }
   | { readonly kind: 'backup'; readonly path: string }
   | { readonly kind: 'beginGeneration' }
   | { readonly kind: 'pause'; readonly ms: number }
@@ -58,6 +64,8 @@ export interface SqliteResult {
   readonly place?: number | undefined;
   /** The highest that a session has had, as far as the rows say it. */
   readonly lastNumber?: number;
+  /** The highest of a session that was ended, as the last cut was told. */
+  readonly endedRevision?: number;
   /** Of writing and syncing. */
   readonly ms?: number;
   readonly bytes?: number;

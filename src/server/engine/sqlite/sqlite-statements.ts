@@ -81,7 +81,7 @@ const SQL = {
   log: page('journal', 'place'),
   logBefore: 'SELECT place, changes, bytes FROM journal WHERE place < ? ORDER BY place DESC LIMIT ?',
   append: 'INSERT INTO journal (place, at, changes, bytes) VALUES (?, ?, ?, ?)',
-  begin: 'INSERT INTO session (session, revision, forgotten, bytes) VALUES (?, 0, 0, ?)',
+  begin: 'INSERT INTO session (session, revision, forgotten, bytes) VALUES (?1, ?2, ?2, ?3)',
   end: 'DELETE FROM session WHERE session = ?',
   writeVariable:
     'INSERT INTO variable (key, bytes) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET bytes = excluded.bytes',

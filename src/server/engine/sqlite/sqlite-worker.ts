@@ -53,7 +53,7 @@ function handle(request: SqliteRequest): SqliteResult {
       open().snapshot(request.rows);
       return {};
     case 'cut':
-      open().cut(request.coveredTo, request.keepMs, request.lastNumber);
+      open().cut(request.coveredTo, request.keepMs, request.lastNumber, request.endedRevision);
       return open().sizes;
     case 'backup':
       open().backup(request.path);
@@ -97,7 +97,7 @@ function load(): SqliteResult {
   start ??= new StartReading(opened.load());
   start.finish();
   start = undefined;
-  return { ...opened.sizes, place: opened.place, lastNumber: opened.lastNumber };
+  return { ...opened.sizes, place: opened.place, lastNumber: opened.lastNumber, endedRevision: opened.endedRevision };
 }
 
 /** A message at a time, so that what is asked meanwhile comes in between. */

@@ -206,7 +206,7 @@ test('rows are read as they were written, whatever bytes they have and however m
     kind: 'append',
     bytes: Uint8Array.of(9),
     changes: 0,
-    begun: [{ session: 1, bytes: Uint8Array.of(1) }],
+    begun: [{ session: 1, revision: 0, bytes: Uint8Array.of(1) }],
     ended: [],
   });
   const sizeOf = (place: number): number =>

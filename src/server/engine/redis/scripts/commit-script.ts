@@ -18,10 +18,12 @@ export const COMMIT: Script = script(`#!lua
 local P, RUN, WINDOW_MS, LOG = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local call, pack, unpackRecord, format = redis.call, struct.pack, struct.unpack, string.format
 local sub, concat = string.sub, table.concat
-local head = call('HMGET', P..'head', 'run', 'position', 'generation')
+local head = call('HMGET', P..'head', 'run', 'position', 'generation', 'ended')
 -- One that lacks its generation is nobody's either: a takeover begins one.
 if head[1] ~= RUN or not tonumber(head[3] or nil) then return redis.error_reply('FENCED '..(head[1] or '')) end
 local position, generation = tonumber(head[2] or nil), head[3]
+-- The highest revision of sessions that were ended: one of the same id may be made anew, and clients say by revisions where they were.
+local ended = tonumber(head[4] or nil) or 0
 -- Before anything is written: whether the log is ours, and where it ends if its head is lost.
 if call('XLEN', P..'log') > 0 and not position then
   position = tonumber(string.match(call('XREVRANGE', P..'log', '+', '-', 'COUNT', 1)[1][1], '^%d+'))
@@ -106,7 +108,7 @@ for group = 5, #ARGV do
   local before = revision or 0
   local isNew = false
   if revision == nil and makes then
-    revision, isNew, life = 0, true, position + 1
+    revision, isNew, life = ended, true, position + 1
   end
   if revision == nil then
     state = 'none'
@@ -282,7 +284,7 @@ for group = 5, #ARGV do
       end
       local begins = isNew and metadata or ''
       if isNew then
-        call('HSET', S, 'metadata', metadata, 'created', nowText, 'life', format('%d', life), 'forgotten', 0)
+        call('HSET', S, 'metadata', metadata, 'created', nowText, 'life', format('%d', life), 'forgotten', format('%d', revision))
         call('SADD', P..'sessions', session)
       end
       -- What has a higher revision than the first of the generations behind its own began with is lost.
@@ -291,6 +293,9 @@ for group = 5, #ARGV do
         call('HSET', S, 'generation', generation, 'lineage', sub(lineage, -${LINEAGE_CHARACTERS}))
       end
       if ends then
+        -- Whoever follows tells of each that goes.
+        ended = math.max(ended, next + call('HLEN', N))
+        call('HSET', P..'head', 'ended', format('%d', ended))
         call('UNLINK', S, G, N, R, V, X)
         call('SREM', P..'sessions', session)
         state = 'ended'
