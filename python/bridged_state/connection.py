@@ -46,6 +46,8 @@ from .watch_feed import WatchFeed
 logger = logging.getLogger("bridged_state")
 
 _ANSWER_BYTES = 2 * 1024 * 1024
+# Before a session that was ended is joined again, at most: others that were in it do so too.
+_REJOIN_SECONDS = 0.05
 
 
 class Connection:
@@ -305,6 +307,16 @@ class Connection:
                 self._add_feeds(carrier)
                 self._stands_since = self.loop.time()
                 spread_ms = await carrier.run(self._when_carrier_stands)
+                while isinstance(carrier, LinkCarrier) and carrier.is_of_session:
+                    # The connection stands, and calls on it go on.
+                    carrier.handle_break()
+                    for feed in list(self.feeds):
+                        feed.handle_break("backoff")
+                    await asyncio.sleep(_REJOIN_SECONDS * random.random())
+                    await self._join(self._attempt_ms())
+                    for feed in list(self.feeds):
+                        carrier.add(feed)
+                    spread_ms = await carrier.run(self._when_carrier_stands)
                 self._last_error = carrier.error
             except asyncio.CancelledError:
                 raise

@@ -30,7 +30,7 @@ from ._core.link_events import (
 from ._core.link_session import FromRevision, LinkSession, Resume
 from ._wire.messages import LINK_PATH
 from .end_tasks import end_tasks
-from .errors import BridgeError, LostSetsError, MessageTooLargeError, UnavailableError
+from .errors import BridgeError, LostSetsError, MessageTooLargeError, SessionNotFoundError, UnavailableError
 from .link_sets import LinkSets
 from .verdict import PERMANENT, REJOIN, error_of_call, verdict_of
 from .watch_feed import WatchFeed
@@ -53,6 +53,8 @@ class LinkCarrier:
         # The server that was asked last has said that it has no link.
         self.is_unsupported = False
         self.error: Optional[BridgeError] = None
+        # The server ended it because its session is no more.
+        self.is_of_session = False
         self._feeds: Dict[int, WatchFeed] = {}
         self._numbers: Dict[WatchFeed, int] = {}
         # Of feeds that a break ended, until they are watched again.
@@ -147,6 +149,7 @@ class LinkCarrier:
         """Until the stream ends. Returns over how many milliseconds a draining server wants its clients to return; raises nothing of the call."""
         self.error = None
         self.is_unsupported = False
+        self.is_of_session = False
         self._spread_ms = None
         self._is_closing = False
         session = self.session
@@ -272,6 +275,7 @@ class LinkCarrier:
             self.error = UnavailableError(f"the server at {endpoint} ended the link")
             return
         error = error_of_call(cause)
+        self.is_of_session = isinstance(error, SessionNotFoundError)
         if code not in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED):
             error = UnavailableError(f"the link to {endpoint} broke: {error.message}", cause=cause)
         self.error = error
@@ -337,8 +341,9 @@ class LinkCarrier:
         self._forget(event.feed)
         connection = self._connection
         if event.code == "" and event.status == 0:
-            connection.feeds.pop(feed, None)
-            feed.handle_nothing_left()
+            # Its session was ended, and it waits for what may come in another: with nothing left to wait for it is over by now.
+            feed.handle_break("backoff")
+            connection.spawn(self._return(feed, True))
             return
         verdict = verdict_of(event.error.code, feed.has_been_live)
         if was_from_revision and event.status == grpc.StatusCode.ABORTED.value[0]:
@@ -367,8 +372,12 @@ class LinkCarrier:
 
     def handle_break(self) -> None:
         """The stream is gone: its feeds wait for the next one."""
-        self.session.handle_break()
-        self._former = {feed: number for feed, number in self._numbers.items() if not feed.is_over}
+        for event in self.session.handle_break(self.is_of_session):
+            if isinstance(event, SetResult):
+                self.sets.settle(event.sequence, event.version if event.error is None else event.error)
+        # Those of the link before, too, where it breaks before they were watched again.
+        former = {**self._former, **self._numbers}
+        self._former = {feed: number for feed, number in former.items() if not feed.is_over}
         self._feeds.clear()
         self._numbers.clear()
         self._resumes.clear()

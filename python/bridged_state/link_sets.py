@@ -11,12 +11,10 @@ from ._core.change_order import LINK, Turn
 from ._core.link_events import SetResult, SetsMade
 from ._core.link_session import LinkSession, LinkSet
 from ._core.set_queue import QueuedSet
-from .batch_outcome import are_made
 from .errors import (
     BridgeError,
     ErrorDetails,
     QuotaExceededError,
-    SessionNotFoundError,
     UnavailableError,
     UnknownOutcomeError,
 )
@@ -64,41 +62,18 @@ class LinkSets:
     async def set(
         self, identifier: str, value: Any, source: str, metadata: Mapping[str, str], expected_version: int
     ) -> int:
-        outcome = await self._set(identifier, value, source, metadata, expected_version)
-        if isinstance(outcome, SessionNotFoundError):
-            # The server refused, so nothing was done.
-            await self._connection.rejoin()
-            outcome = await self._set(identifier, value, source, metadata, expected_version)
+        self._connection.check()
+        one = self._session.form(identifier, value, None, expected_version, source, metadata)
+        outcome = (await self._outcomes((one,), False))[0]
         if isinstance(outcome, BaseException):
             raise outcome
         version: int = outcome
         return version
 
-    async def _set(
-        self, identifier: str, value: Any, source: str, metadata: Mapping[str, str], expected_version: int
-    ) -> Any:
-        self._connection.check()
-        one = self._session.form(identifier, value, None, expected_version, source, metadata)
-        return (await self._outcomes((one,), False))[0]
-
     async def set_all(
         self, values: Mapping[str, Any], atomic: bool, source: str, metadata: Mapping[str, str]
     ) -> List[Any]:
         """A version or an error for each."""
-        outcomes = await self._set_all(values, atomic, source, metadata)
-        if are_made(outcomes):
-            return outcomes
-        lost = {name: values[name] for name, outcome in zip(values, outcomes) if isinstance(outcome, SessionNotFoundError)}
-        if not lost:
-            return outcomes
-        await self._connection.rejoin()
-        told = dict(zip(values, outcomes))
-        told.update(zip(lost, await self._set_all(lost, atomic, source, metadata)))
-        return list(told.values())
-
-    async def _set_all(
-        self, values: Mapping[str, Any], atomic: bool, source: str, metadata: Mapping[str, str]
-    ) -> List[Any]:
         self._connection.check()
         if atomic:
             sets = [LinkSet(identifier, value) for identifier, value in values.items()]

@@ -1,5 +1,7 @@
 """A server that has lost the session refuses what is asked of it, and does nothing: the session is joined again, and it is asked again."""
 
+import asyncio
+
 import pytest
 from published_server import PublishedServer
 from servers import Server, asynchronous
@@ -37,6 +39,43 @@ async def test_what_is_asked_of_a_lost_session_is_asked_again(server: Server, se
         await _lose(session)
         with pytest.raises(VariablesNotFoundError):
             await session.get_variable("n")
+
+
+@asynchronous
+async def test_sets_that_met_its_end_are_made_before_those_that_are_called_later(server: Server, session_id: str, transport: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
+        async with SessionContext.connect(server.endpoint, session_id) as other:
+            await session.register_variable("n", "integer", 0)
+            await session.set_variable("n", 1)
+            await _lose(session)
+            made = []
+            registering = asyncio.ensure_future(other.register_variable("n", "integer", 0))
+            value = 1
+            while not registering.done() or value < 20:
+                value += 1
+                made.append(asyncio.ensure_future(session.set_variable("n", value)))
+                await asyncio.sleep(0.0005)
+            # Some may have come before the variable.
+            versions = [version for version in await asyncio.gather(*made, return_exceptions=True) if isinstance(version, int)]
+            assert len(versions) > 1 and versions == sorted(versions)
+            assert await session.get_variable("n") == value
+
+
+@asynchronous
+async def test_a_watch_that_waits_goes_on_in_the_session_that_is_made_anew(server: Server, session_id: str, transport: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id, transport=transport) as session:
+        await session.register_variable("room/a", "integer", 1)
+        async with session.watch_pattern("room/*") as fitting, session.watch_variables(["late"], missing="wait") as late:
+            await fitting.ready()
+            await late.ready()
+            await _lose(session)
+            ended = await asyncio.wait_for(fitting.__anext__(), 5)
+            assert (ended.variable_name, ended.deleted) == ("room/a", "session-ended")
+            for name in ("room/a", "late"):
+                await session.register_variable(name, "integer", 7)
+            for watch, name in ((fitting, "room/a"), (late, "late")):
+                update = await asyncio.wait_for(watch.__anext__(), 5)
+                assert (update.variable_name, update.value, update.version, update.missed) == (name, 7, 1, 0)
 
 
 @asynchronous

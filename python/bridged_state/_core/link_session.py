@@ -380,10 +380,11 @@ class LinkSession:
             welcome.lost,
         )
 
-    def handle_break(self) -> None:
+    def handle_break(self, is_of_session: bool = False) -> List[Event]:
         """
         The stream is gone; on the next one `take_message` begins with the hello. Its feeds are forgotten: watch them again, under any number,
-        from `resume_of` or from versions. Sets stay; the next welcome says what became of those that were sent.
+        from `resume_of` or from versions. Sets stay; the next welcome says what became of those that were sent. `is_of_session`: it ended with
+        its session, and none of those was made. Returns what became of some.
         """
         if self.position > 0:
             for linked in self._reader.feeds.values():
@@ -394,8 +395,9 @@ class LinkSession:
         self.position = 0
         self.is_welcome = False
         self.asks_conditions = False
-        self._sets.handle_break()
+        events = self._sets.handle_break(is_of_session)
         self._begin()
+        return events
 
 
 def _said_with(source: str, metadata: Mapping[str, str], identifier: str) -> Tuple[int, Mapping[str, str]]:

@@ -1,7 +1,8 @@
 """Sets that go by the link, in their order: those that wait for it, and those that were sent and not answered.
 
 Path: caller -> [set queue] -> link session. It outlives the link: what was sent and not answered when one breaks is sent again on the next, in
-its order and under its number, unless the server has it already; where the server knows nothing of the link before, its outcome is unknown. A
+its order and under its number, unless the server has it already; where the server knows nothing of the link before, its outcome is unknown.
+What was refused because its session was ended goes, with all that was sent behind it, by the next link: no server has made any of it. A
 number is never that of another set: what a server before this one has still to make is found to be made, or withdrawn. What no message of the
 next link can carry, because its server takes less, is refused at once; another set, which the server refuses, has its number.
 Bounded by what its owner lets in, at most 8,192 in a batch; so many are unanswered at a time.
@@ -36,6 +37,7 @@ from .link_row import (
 )
 
 MAX_VERSION = 2**53
+SESSION_NOT_FOUND = "SESSION_NOT_FOUND"
 MAX_UNANSWERED = 8_192
 """Above what an atomic batch may have."""
 
@@ -150,6 +152,8 @@ class SetQueue:
     def __init__(self) -> None:
         self._waiting: Deque[QueuedSet] = deque()
         self._sent: Deque[QueuedSet] = deque()
+        # Those whose session was not there: before all that was sent or waits behind them.
+        self._returning: List[QueuedSet] = []
         self._by_sequence: Dict[int, QueuedSet] = {}
         # On the wire, of the first that was sent and is not answered.
         self._first_sent = 1
@@ -178,11 +182,11 @@ class SetQueue:
 
     @property
     def unanswered(self) -> int:
-        return len(self._waiting) + len(self._sent)
+        return len(self._waiting) + len(self._sent) + len(self._returning)
 
     @property
     def has_waiting(self) -> bool:
-        return bool(self._waiting) or self._unsaid > 0
+        return not self._returning and (bool(self._waiting) or self._unsaid > 0)
 
     def push(self, batch: Sequence[QueuedSet]) -> None:
         """One set, or an atomic batch."""
@@ -299,6 +303,10 @@ class SetQueue:
                 self._settle(one, SetResult(one.sequence, int(version), None), events)
             else:
                 code, sentence = next(refusals)
+                if code == SESSION_NOT_FOUND and not one.is_over:
+                    # Nor is what comes behind it on this link made.
+                    self._returning.append(one)
+                    continue
                 self._settle(one, SetResult(one.sequence, 0, error_of(code, sentence, _about(one))), events)
 
     def _handle_made(self, versions: List[float], events: List[Event]) -> None:
@@ -314,11 +322,27 @@ class SetQueue:
         self.done = self.answered
         events.append(made)
 
-    def handle_break(self) -> None:
-        """The link they were sent on is gone."""
+    def handle_break(self, is_of_session: bool = False) -> List[Event]:
+        """The link they were sent on is gone; `is_of_session`: because its session is, behind the outcomes of all that was made."""
+        events: List[Event] = []
         self._unsaid = 0
+        if self._returning or (is_of_session and not self._is_resuming):
+            self._take_back(events)
         if self._sent:
             self._is_resuming = True
+        return events
+
+    def _take_back(self, events: List[Event]) -> None:
+        """They wait again, before all others."""
+        returning, self._returning = self._returning, []
+        while self._sent:
+            returning.append(self._take_sent())
+        for one in reversed(returning):
+            if one.is_over:
+                self._fail_one(one, events)
+                continue
+            one.is_sent = False
+            self._waiting.appendleft(one)
 
     def handle_welcome(self, sets_continue: bool, sets_made: int, sets_lost: int, events: List[Event]) -> None:
         """The next link is taken, and says of the one before whether it is known, which sets were made, and of which nobody knows."""
@@ -363,6 +387,8 @@ class SetQueue:
     def fail_all(self, events: List[Event]) -> None:
         """No link will come: what became of those that were sent is unknown, the others were not made."""
         self._is_resuming = False
+        if self._returning:
+            self._take_back(events)
         self._fail_sent(events)
         while self._waiting:
             one = self._waiting.popleft()

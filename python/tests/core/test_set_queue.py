@@ -85,3 +85,22 @@ def test_what_the_next_server_takes_in_no_message_is_refused_at_once_and_its_num
     # The server refuses the three: nobody hears of it again.
     assert _answered(queue, 2, 2, 2, 2, 2, 2, 2) == [1, 5, 6, 10]
     assert queue.unanswered == 0
+
+
+def test_what_met_the_end_of_its_session_goes_by_the_next_link_before_all_that_came_behind_it() -> None:
+    queue = _queue(4)
+    assert _said(queue).set_sequence == 1
+    events: List[Event] = []
+    refusals = {"refusal_codes": ["SESSION_NOT_FOUND"], "refusal_messages": ["no"]}
+    queue.handle_outcomes(LinkDown(set_versions=[5, 0], **refusals), events)
+    assert list(results(events)) == [1]
+    queue.push([_formed(5, 10)])
+    assert not queue.has_waiting and queue.unanswered == 4
+    assert not queue.cancel(3)
+    assert list(results(queue.handle_break(True))) == [3], "nobody asks for it any more"
+    # No number is given twice.
+    assert queue.answered_for_hello() == 4
+    queue.handle_welcome(False, 0, 0, [])
+    said = _said(queue)
+    assert (said.set_sequence, list(said.set_integers)) == (5, [2, 4, 5])
+    assert _answered(queue, 6, 7, 8) == [2, 4, 5]

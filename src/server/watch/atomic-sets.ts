@@ -2,6 +2,7 @@
  * One atomic batch of a link: its sets are looked at one after the other, and made together or not at all. Path: link sets -> [atomic sets] -> session.
  * Pure: who reads the values and knows the time tells it. Full: of more than `most` sets none is looked at any more, and all are refused.
  */
+import { SessionNotFoundError } from '../../shared/errors.js';
 import type { Accepted, OperationResult, Setter } from '../../shared/state/operation.js';
 import { OTHER_REFUSED, tooManyAtOnce } from '../../shared/state/operation.js';
 import type { Kept, SetPlace } from '../engine/engine.js';
@@ -85,6 +86,9 @@ export class AtomicSets {
   }
 
   #refusals(): readonly SetOutcome[] {
+    // Ended while it was looked at: whoever has sent it makes it as a whole in another.
+    const error = [...this.#refused.values()].find((refusal) => refusal instanceof SessionNotFoundError);
+    if (error !== undefined) return this.#identifiers.map(() => ({ error }));
     return this.#identifiers.map((_, place) => ({ error: this.#refused.get(place) ?? OTHER_REFUSED }));
   }
 }

@@ -4,7 +4,13 @@
  * slowStreamMs is cut. Full: maxStreams refuses a watch, maxConnectionBytes what it holds. Closed: every watch ends, exactly once.
  */
 import type { Metadata, ServerDuplexStream, ServerInterceptingCallInterface } from '@grpc/grpc-js';
-import { AbortedError, type BridgeError, InvalidArgumentError, SlowStreamError } from '../../shared/errors.js';
+import {
+  AbortedError,
+  type BridgeError,
+  InvalidArgumentError,
+  SessionNotFoundError,
+  SlowStreamError,
+} from '../../shared/errors.js';
 import { clearImmediate, clearTimeout, setImmediate, setTimeout } from '../../shared/platform-timers.js';
 import type { Deadline } from '../../shared/timer-wheel.js';
 import { type EpochParts, epochText, parseEpoch } from '../../shared/wire/epoch-text.js';
@@ -94,6 +100,10 @@ export class LinkCall
   readonly #conditions = new AskedConditions();
   /** Feeds that are not open: what was kept out of them is not all said. */
   #opening = 0;
+  /** Its session is no more. */
+  #isLeaving = false;
+  #whenNoFeeds: (() => void) | undefined;
+  #leavesAtMs = Number.POSITIVE_INFINITY;
   #isEnded = false;
 
   /** Owner: itself, until its end. */
@@ -140,6 +150,31 @@ export class LinkCall
     if (this.#isEnded || !this.#isWelcome) return;
     this.writer.epoch(this.#epoch());
     this.handleRows();
+  }
+
+  handleSessionEnded(): void {
+    if (this.#isEnded || this.#isLeaving) return;
+    this.#isLeaving = true;
+    this.#leaveWithin(LEAVES_WITHIN_MS);
+    void this.#leave();
+  }
+
+  /** What its watches and setters were to hear is said before it goes. */
+  async #leave(): Promise<void> {
+    if (this.#feeds.size > 0) await new Promise<void>((resolve) => (this.#whenNoFeeds = resolve));
+    await this.#sets?.whenTold();
+    this.flush();
+    this.fail(SessionNotFoundError.of(this.#session!.id));
+  }
+
+  /** Its end follows, most often: where the session goes on after all, its client begins another link. */
+  handleSessionMissed(): void {
+    if (this.#leavesAtMs === Number.POSITIVE_INFINITY) this.#leaveWithin(HEARS_OF_END_WITHIN_MS);
+  }
+
+  #leaveWithin(ms: number): void {
+    this.#leavesAtMs = this.#server.clock.nowMs() + ms;
+    if (this.dueAtMs > this.#leavesAtMs) this.#server.deadlines.schedule(this, this.#leavesAtMs);
   }
 
   handleServers(): void {
@@ -207,7 +242,7 @@ export class LinkCall
       const session = this.#server.store.require(sessionId, this.#server.clock.nowMs());
       this.#session = session;
       this.#clientEpoch = parseEpoch(hello.epoch);
-      this.#sets = new LinkSets(this.#server, sessionId, this.#outcomes);
+      this.#sets = new LinkSets(this.#server, session, this.#outcomes);
       if (maxBytes !== 0) this.#limitTo(maxBytes);
       const { maxMessageBytes } = this.#server.options;
       const sets = await this.#outcomes.takeWindow(
@@ -286,6 +321,7 @@ export class LinkCall
       const asked = row.condition === undefined ? undefined : this.#conditions.read(row.condition);
       const request = watchRequestOf(row, this.#session!.id, asked);
       const session = store.require(request.sessionId, clock.nowMs());
+      if (session !== this.#session) throw SessionNotFoundError.of(session.id);
       if (row.fromRevision !== undefined && row.fromRevision > this.#sharedRevision(session)) {
         throw new AbortedError('not all up to the revision to resume from is kept in this epoch: resume by versions');
       }
@@ -388,6 +424,7 @@ export class LinkCall
   handleFeedEnded(feed: LinkFeed): void {
     this.#seekers.delete(feed);
     if (this.#feeds.get(feed.number) === feed) this.#feeds.delete(feed.number);
+    if (this.#feeds.size === 0) this.#whenNoFeeds?.();
   }
 
   failureOf(error: unknown): BridgeError {
@@ -444,11 +481,15 @@ export class LinkCall
       );
       return;
     }
+    if (nowMs >= this.#leavesAtMs) {
+      this.fail(SessionNotFoundError.of(this.#session!.id));
+      return;
+    }
     if (nowMs >= this.#pace.lastWriteAtMs + this.#heartbeatMs && !this.#pace.isUnderWay) {
       this.writer.heartbeat();
       this.flush();
     }
-    this.#server.deadlines.schedule(this, this.#pace.nextLookMs(nowMs, this.#heartbeatMs));
+    this.#server.deadlines.schedule(this, Math.min(this.#leavesAtMs, this.#pace.nextLookMs(nowMs, this.#heartbeatMs)));
   }
 
   #end(): void {
@@ -496,3 +537,7 @@ const MAX_BYTES_UNDER_WAY = 512 * 1024;
 const UNITS_A_STEP = 50;
 const STEPS_A_WATCH = 10;
 const STEPS_AN_END = 2;
+/** What its watches were to hear waits for room, or for what they open with. */
+const LEAVES_WITHIN_MS = 5_000;
+/** Of a session that a set did not find: its end is known here by then. */
+const HEARS_OF_END_WITHIN_MS = 1_000;

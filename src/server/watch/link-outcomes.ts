@@ -3,7 +3,13 @@
  * and the link's next message. Slow: the link says when there is room. Full: the names and outcomes of all links of a connection are bounded by
  * maxConnectionBytes. Closed: the window waits for its client.
  */
-import { AbortedError, BridgeError, InvalidArgumentError, QuotaExceededError } from '../../shared/errors.js';
+import {
+  AbortedError,
+  BridgeError,
+  InvalidArgumentError,
+  QuotaExceededError,
+  SessionNotFoundError,
+} from '../../shared/errors.js';
 import type { LinkHello } from '../../shared/wire/link-request.js';
 import type { LinkWriter, SetsSoFar, Welcome } from '../../shared/wire/link-writer.js';
 import type { SetPlace } from '../engine/engine.js';
@@ -23,6 +29,8 @@ export interface OutcomeLink {
   /** Somebody waits for what was written. */
   handleAwaitedRows(): void;
   room(): Promise<void> | undefined;
+  /** A set was refused because its session is no more. */
+  handleSessionMissed(): void;
   failureOf(error: unknown): BridgeError;
   fail(error: unknown): void;
 }
@@ -156,6 +164,7 @@ export class LinkOutcomes implements OutcomeSink, WindowOwner {
     this.#window?.handleRefused(code, sentence);
     this.#link.writer.setRefused(code, sentence);
     this.#link.handleAwaitedRows();
+    if (error instanceof SessionNotFoundError) this.#link.handleSessionMissed();
   }
 
   placeOfNext(untold: number): SetPlace | undefined {

@@ -5,6 +5,7 @@
  */
 
 import Denque from 'denque';
+import { SessionNotFoundError } from '../../shared/errors.js';
 import type { Setter } from '../../shared/state/operation.js';
 import type { Variable } from '../../shared/state/variable.js';
 import { longMatchOf } from '../../shared/values/constraint.js';
@@ -41,7 +42,7 @@ interface Waiting {
 
 export class LinkSets {
   readonly #server: ServerContext;
-  readonly #sessionId: string;
+  readonly #linked: Session;
   readonly #sink: OutcomeSink;
   readonly #steps: SetSteps;
   /** Outcomes that wait for an earlier one: only with an engine that keeps later. */
@@ -52,10 +53,12 @@ export class LinkSets {
   #found: (Variable | undefined)[] = [];
   #foundIn: Session | undefined;
   #removals = 0;
+  /** The sets of the last message for which it was asked what other servers know. */
+  #askedFor: LinkSetRows | undefined;
 
-  constructor(server: ServerContext, sessionId: string, sink: OutcomeSink) {
+  constructor(server: ServerContext, session: Session, sink: OutcomeSink) {
     this.#server = server;
-    this.#sessionId = sessionId;
+    this.#linked = session;
     this.#sink = sink;
     this.#steps = new SetSteps(server);
   }
@@ -93,9 +96,17 @@ export class LinkSets {
     });
   }
 
-  /** Its variable may be on its way to be kept, or to this server. */
-  #whenNamed({ identifier }: LinkSetRows): Promise<void> | undefined {
-    return this.#server.keepsLater ? this.#server.store.find(this.#sessionId)?.whenNamesKept([identifier]) : undefined;
+  /** Its variable may be on its way to be kept, or to this server: what is known behind its message coming is asked once. */
+  #whenNamed(rows: LinkSetRows): Promise<void> | undefined {
+    const session = this.#server.keepsLater ? this.#server.store.find(this.#linked.id) : undefined;
+    if (session === undefined) return undefined;
+    const isMissing = session.isShared && session.find(rows.identifier) === undefined;
+    if (isMissing && this.#askedFor === rows) return undefined;
+    const named = session.whenNamesKept([rows.identifier]);
+    if (!isMissing || named === undefined) return named;
+    return named.then(() => {
+      this.#askedFor = rows;
+    });
   }
 
   #makeNamed(rows: LinkSetRows): Promise<void> | undefined {
@@ -125,9 +136,14 @@ export class LinkSets {
     }
   }
 
-  /** @throws SessionNotFoundError */
+  /**
+   * That of the link, and none that was made anew under its id: what was refused before it shall not be made behind what comes now.
+   * @throws SessionNotFoundError
+   */
   #session(): Session {
-    return this.#server.store.require(this.#sessionId, this.#server.clock.nowMs());
+    const session = this.#server.store.require(this.#linked.id, this.#server.clock.nowMs());
+    if (session !== this.#linked) throw SessionNotFoundError.of(session.id);
+    return session;
   }
 
   /** A name stands for its variable until that is gone; what an id stands for may become another one's name. @throws VariablesNotFoundError */

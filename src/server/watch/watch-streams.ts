@@ -23,6 +23,8 @@ export interface LiveLink {
   readonly session: Session | undefined;
   /** The session goes on in another generation. */
   handleGeneration(): void;
+  /** The session is no more: it carries to its end what it carries, and nothing of one that is made anew under the same id. */
+  handleSessionEnded(): void;
   /** Other servers live now. */
   handleServers(): void;
   fail(error: unknown): void;
@@ -90,9 +92,10 @@ export class WatchStreams {
     return this.#byToken.get(session)?.get(token);
   }
 
-  /** Ends those that wait for variables of a session that is no more. */
+  /** Ends those that wait for variables of a session that is no more, and then the links to it. */
   endSession(session: Session): void {
     for (const stream of [...(this.#streams.get(session) ?? [])]) stream.finish();
+    for (const link of this.#linksOf(session)) link.handleSessionEnded();
   }
 
   /** All that carries watches of it ends: their clients come back at once. */

@@ -2,6 +2,7 @@
  * Sets of one state that go by its link, in their order: those that wait for the link, and those that were sent and not answered.
  * Path: slot -> [set queue] -> link session. It outlives the link: what was sent and not answered when one breaks is sent again on the next, in its
  * order and under its number, unless the server has it already; where the server knows nothing of the link before, its outcome is unknown.
+ * What was refused because its session was ended goes, with all that was sent behind it, by the next link, in its order: no server has made any of it.
  * A number is never that of another set: what a server before this one has still to make is found to be made, or withdrawn.
  * What no message of the next link can carry, because its server takes less, is refused at once; another set, which the server refuses, has its number.
  * Bounded by what its owner lets in; each set has its deadline, at which its caller is told, and its end, when it is known what became of it.
@@ -23,7 +24,7 @@ export interface QueuedSet extends LinkSet {
   isOver: boolean;
   settle(version: number): void;
   fail(error: BridgeError): void;
-  /** The link cannot make it: it goes by a call. */
+  /** There are no links any more: it goes by a call. */
   reroute(): void;
   /** Tells its caller; the server may have it still to make. */
   expire(error: BridgeError): void;
@@ -45,6 +46,8 @@ export class SetQueue {
   readonly #waiting = new Denque<QueuedSet>();
   /** Those that have a number. */
   readonly #sent = new Denque<QueuedSet>();
+  /** Those whose session was not there: before all that was sent or waits behind them. */
+  #returning: QueuedSet[] = [];
   /** How many of the last of these the next message begins with: they were sent on a link that broke. */
   #unsaid = 0;
 
@@ -69,11 +72,11 @@ export class SetQueue {
 
   /** Not ended. */
   get size(): number {
-    return this.#waiting.length + this.#sent.length;
+    return this.#waiting.length + this.#sent.length + this.#returning.length;
   }
 
   get hasWaiting(): boolean {
-    return this.#waiting.length + this.#unsaid > 0;
+    return this.#returning.length === 0 && this.#waiting.length + this.#unsaid > 0;
   }
 
   /** Some were sent on the link that there is. */
@@ -87,7 +90,7 @@ export class SetQueue {
       const sent = this.#sent.peekAt(place)!;
       if (!sent.isOver) return sent.deadlineMs;
     }
-    return this.#waiting.peekFront()?.deadlineMs;
+    return (this.#returning[0] ?? this.#waiting.peekFront())?.deadlineMs;
   }
 
   /** When the time of the one that was sent first was up, ms; undefined when it is not. */
@@ -123,7 +126,7 @@ export class SetQueue {
     mostBytes = maxBytes,
   ): number {
     const sequence = this.#firstSent + this.#sent.length - this.#unsaid;
-    if (this.#isResuming) return sequence;
+    if (this.#isResuming || this.#returning.length > 0) return sequence;
     // What was queued was looked at for the server of then: looked at again for one that takes less, and not for every set.
     const sizeOf = this.#isNarrower(mostBytes) ? bytesOfBatch : noBytes;
     while (this.#unsaid > 0 && writer.size < messageBytes) {
@@ -196,16 +199,30 @@ export class SetQueue {
     const set = this.#takeSent();
     if (set === undefined) return false;
     if (set.isOver) set.end();
-    // It refused, so nothing was done: the call joins the session again.
-    else if (code === 'SESSION_NOT_FOUND') set.reroute();
+    // It refused, so nothing was done, nor is what comes behind it on this link.
+    else if (code === 'SESSION_NOT_FOUND') this.#returning.push(set);
     else set.fail(errorFromWire({ code, message, details: { identifiers: [set.identifier] } }));
     return true;
   }
 
-  /** The link they were sent on is gone. */
-  handleBreak(): void {
+  /** The link they were sent on is gone; `isOfSession`: because its session is, behind the outcomes of all that was made. */
+  handleBreak(isOfSession = false): void {
     this.#unsaid = 0;
+    if (this.#returning.length > 0 || (isOfSession && !this.#isResuming)) this.#takeBack();
     if (this.#sent.length > 0) this.#isResuming = true;
+  }
+
+  /** They wait again, before all others. */
+  #takeBack(): void {
+    const returning = this.#returning;
+    this.#returning = [];
+    for (let set = this.#takeSent(); set !== undefined; set = this.#takeSent()) {
+      if (set.isOver) set.end();
+      else returning.push(set);
+    }
+    for (let set = returning.pop(); set !== undefined; set = returning.pop()) this.#waiting.unshift(set);
+    // Looked at again for the next server.
+    this.#mostBytes = Number.POSITIVE_INFINITY;
   }
 
   /** The next link is taken. What it says of the one before: whether it is known, which sets were made, and of which nobody knows what became. */
@@ -231,7 +248,8 @@ export class SetQueue {
 
   /** Those that were not sent. */
   takeWaiting(): QueuedSet[] {
-    const sets = this.#waiting.toArray();
+    const sets = [...this.#returning, ...this.#waiting.toArray()];
+    this.#returning = [];
     this.#waiting.clear();
     return sets;
   }
@@ -258,17 +276,14 @@ export class SetQueue {
       set.isOver = true;
       set.expire(unknownOutcome());
     }
-    for (
-      let set = this.#waiting.peekFront();
-      set !== undefined && set.deadlineMs <= nowMs;
-      set = this.#waiting.peekFront()
-    ) {
-      this.#waiting.shift();
-      set.fail(
-        new UnavailableError(`variable "${set.identifier}": no link to the server came in time: it was not set`),
-      );
-    }
+    const isLate = (set: QueuedSet | undefined): boolean => set !== undefined && set.deadlineMs <= nowMs;
+    while (isLate(this.#returning[0])) failLate(this.#returning.shift()!);
+    while (isLate(this.#waiting.peekFront())) failLate(this.#waiting.shift()!);
   }
+}
+
+function failLate(set: QueuedSet): void {
+  set.fail(new UnavailableError(`variable "${set.identifier}": no link to the server came in time: it was not set`));
 }
 
 /** By estimate, not fewer. */

@@ -315,7 +315,7 @@ export class LinkCarrier implements Carrier {
     this.#noteUnanswered(link);
     if (this.#link === link) this.#link = undefined;
     this.#handleAnswer(Number.POSITIVE_INFINITY);
-    this.#sets.handleBreak();
+    this.#sets.handleBreak(trailer === 'SESSION_NOT_FOUND');
     const hasNoLink = status.code === STATUS.UNIMPLEMENTED && trailer === undefined && !link.session.isWelcome;
     if (hasNoLink) {
       this.#decide(false);

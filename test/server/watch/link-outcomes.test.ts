@@ -16,6 +16,7 @@ function setup() {
     handleRows: () => undefined,
     handleAwaitedRows: () => undefined,
     room: () => undefined,
+    handleSessionMissed: () => undefined,
     failureOf: (cause) => new InternalError('failed', { cause }),
     fail: (error) => assert.fail(String(error)),
   };

@@ -35,9 +35,9 @@ describe('the queue of sets', () => {
     assert.equal(queue.hasWaiting, false);
     assert.ok(queue.handleDone(5));
     assert.ok(queue.handleRefused('CONSTRAINT_VIOLATION', 'no'));
-    assert.ok(queue.handleRefused('SESSION_NOT_FOUND', 'no'));
     assert.ok(queue.handleDone(7));
-    assert.deepEqual(told, ['a=5', 'b CONSTRAINT_VIOLATION', 'c rerouted', 'd=7']);
+    assert.ok(queue.handleDone(8));
+    assert.deepEqual(told, ['a=5', 'b CONSTRAINT_VIOLATION', 'c=7', 'd=8']);
     assert.equal(queue.handleDone(8), false);
     assert.equal(queue.handleRefused('INTERNAL', ''), false);
   });
@@ -55,6 +55,33 @@ describe('the queue of sets', () => {
     assert.equal(send(), 3);
     for (const version of [6, 7, 8, 9]) assert.ok(queue.handleDone(version));
     assert.deepEqual(told, ['a=5', 'b=6', 'c=7', 'd=8', 'e=9']);
+  });
+
+  test('keeps what met the end of its session for the next link, before all that came behind it', () => {
+    for (const name of ['a', 'b', 'c', 'd']) push(name);
+    assert.equal(send(), 1);
+    queue.handleDone(5);
+    queue.handleRefused('SESSION_NOT_FOUND', 'no');
+    push('e');
+    assert.equal(queue.hasWaiting, false, 'nothing goes by this link any more');
+    assert.equal(queue.size, 4);
+    queue.handleBreak(true);
+    assert.deepEqual([queue.hasUnanswered, queue.before().setsAnswered], [false, 4], 'no number is given twice');
+    queue.handleWelcome({ setsContinue: false, setsMade: 0, setsLost: 0 });
+    assert.equal(send(), 5);
+    for (const version of [6, 7, 8, 9]) assert.ok(queue.handleDone(version));
+    assert.deepEqual(told, ['a=5', 'b=6', 'c=7', 'd=8', 'e=9']);
+  });
+
+  test('tells what met the end of its session that its time is up when no link comes', () => {
+    for (const name of ['a', 'b']) push(name, 100);
+    send();
+    queue.handleRefused('SESSION_NOT_FOUND', 'no');
+    assert.equal(queue.nextDeadlineMs, 100);
+    queue.handleDeadline(100);
+    assert.deepEqual(told, ['b UNKNOWN_OUTCOME, still to come', 'a UNAVAILABLE']);
+    queue.handleBreak(true);
+    assert.deepEqual([told.at(-1), queue.size], ['b ended', 0]);
   });
 
   test('leaves unknown what the server has forgotten, and all that was sent where it knows nothing of the link before', () => {
