@@ -17,6 +17,8 @@ const LIVES: readonly ProgramName[] = [
   'kills',
   'atomic',
   'closing',
+  'ends',
+  'endings',
 ];
 
 let house: ServerHouse;

@@ -1,4 +1,5 @@
 /** One life: its program, then quiet, then the end, and what the judge says. Bounded in time: whatever does not come is a violation. */
+import type { BridgeServerMetrics } from '../../src/server/index.js';
 import type { ServerHouse } from './faults/server-house.js';
 import type { History, PresentVariable, PresentWatch, TroubleRecord } from './history/history.js';
 import { emptyHistory } from './history/history.js';
@@ -27,15 +28,13 @@ export async function live(plan: LifePlan, steadyHouse: ServerHouse | undefined)
     phases[name] = nowMs() - sinceMs;
     sinceMs = nowMs();
   };
-  const names = plan.variables.map(({ name, isLeg, type }) => ({
-    ...{ name, isLeg },
-    isNumber: type === 'integer' || type === 'float',
-  }));
+  const names = plan.variables.map(({ name, isLeg }) => ({ name, isLeg }));
   const sessionIds = Array.from({ length: plan.sessions }, (_, place) => ({ sessionId: `${place}`, variables: names }));
   const history = emptyHistory(sessionIds, {
     hasFaults: plan.hasFaults,
     isDurable: plan.engine.engine !== 'memory',
     isGapless: plan.isGapless,
+    mayExpire: plan.mayExpire,
     callTimeoutMs: callTimeoutOf(plan),
     servers: plan.engine.servers,
   });
@@ -54,7 +53,7 @@ export async function live(plan: LifePlan, steadyHouse: ServerHouse | undefined)
     await performer.finish(FINISH_MS);
     endPhase('settle');
     await performer.setAllOnce();
-    await beQuiet(history, world, performer);
+    await beQuiet(plan, history, world, performer);
     checkPeeks(plan, history, world, performer);
     endPhase('quiet');
     await end(history, world, performer, recorder);
@@ -73,10 +72,10 @@ export async function live(plan: LifePlan, steadyHouse: ServerHouse | undefined)
 }
 
 /** Waits until every watch knows what the server holds, or until it should have. Then writes down how things are. */
-async function beQuiet(history: History, world: World, performer: Performer): Promise<void> {
+async function beQuiet(plan: LifePlan, history: History, world: World, performer: Performer): Promise<void> {
   const endMs = nowMs() + QUIET_MS;
   for (;;) {
-    const variables = await readAll(world).catch((error: unknown) => {
+    const variables = await readAll(plan, world).catch((error: unknown) => {
       // A change whose caller was told that its time is up may still be made, and take away what was just listed.
       if (nowMs() > endMs) throw error;
       return undefined;
@@ -109,14 +108,17 @@ function checkPeeks(plan: LifePlan, history: History, world: World, performer: P
   }
 }
 
-async function readAll(world: World): Promise<PresentVariable[]> {
+async function readAll(plan: LifePlan, world: World): Promise<PresentVariable[]> {
+  const names = new Set(plan.variables.map(({ name }) => name));
   const sessions = await Promise.all(
     world.sessionIds.map(async (_, session) => {
       const [answer] = await world.call(session, [{ name: 'read' }]);
       const { error, result } = answer!;
       if (error !== undefined) throw new Error(`the session cannot be read: ${error.message}`);
-      return (result as ReadVariable[]).map(({ id, version, tag, kept }) => ({
-        ...{ session, variable: tag?.variable ?? -1, id, version, tag: tag ?? FOREIGN },
+      // A context that moved has brought others.
+      const ours = (result as ReadVariable[]).filter(({ name }) => names.has(name));
+      return ours.map(({ id, version, tag, isNumber, kept }) => ({
+        ...{ session, variable: tag?.variable ?? -1, id, version, tag: tag ?? FOREIGN, isNumber },
         kept: kept.map((entry) => ({ version: entry.version, tag: entry.tag ?? FOREIGN })),
       }));
     }),
@@ -154,22 +156,43 @@ async function end(history: History, world: World, performer: Performer, recorde
   await recorder.settle(CLOSE_MS, 'has not settled');
   await Promise.race([closed, pause(0)]);
   for (const watch of performer.watches) watch.release();
+  await world.cleanUp();
+  if (world.house !== undefined) await noSessionIsLeft(world.house, history.troubles);
+  await world.closeHouse();
 }
 
 async function closeAll(world: World): Promise<void> {
   await Promise.allSettled(world.states.map((state) => state.close()));
   await world.close().catch(() => undefined);
+  await world.cleanUp().catch(() => undefined);
+  await world.closeHouse().catch(() => undefined);
 }
 
-async function nothingIsLeft({ servers }: ServerHouse, troubles: TroubleRecord[]): Promise<void> {
+/** Of its watches. */
+function nothingIsLeft(house: ServerHouse, troubles: TroubleRecord[]): Promise<void> {
+  return comesToNothing(house, ['streams', 'observers'], troubles);
+}
+
+/** Of anything. */
+function noSessionIsLeft(house: ServerHouse, troubles: TroubleRecord[]): Promise<void> {
+  return comesToNothing(house, ['sessions', 'variables', 'links', 'observers', 'heldBytes', 'requestBytes'], troubles);
+}
+
+async function comesToNothing(
+  { servers }: ServerHouse,
+  what: readonly (keyof BridgeServerMetrics)[],
+  troubles: TroubleRecord[],
+): Promise<void> {
   const endMs = nowMs() + CLOSE_MS;
   for (;;) {
-    const left = await Promise.all(servers.map(async (server) => (await server.report()).metrics));
-    const streams = left.reduce((sum, metrics) => sum + metrics.streams, 0);
-    const observers = left.reduce((sum, metrics) => sum + metrics.observers, 0);
-    if (streams === 0 && observers === 0) return;
+    const all = await Promise.all(servers.map(async (server) => (await server.report()).metrics));
+    const left = what.flatMap((name) => {
+      const sum = all.reduce((before, metrics) => before + metrics[name], 0);
+      return sum === 0 ? [] : [`${name} ${sum}`];
+    });
+    if (left.length === 0) return;
     if (nowMs() > endMs) {
-      troubles.push({ kind: 'left-over', what: `${streams} streams and ${observers} observers at the server` });
+      troubles.push({ kind: 'left-over', what: `at the server: ${left.join(', ')}` });
       return;
     }
     await pause(20);

@@ -10,8 +10,10 @@ export interface History {
   readonly deletions: DeletionRecord[];
   readonly sets: SetRecord[];
   readonly watches: WatchRecord[];
-  /** When a server began that knew nothing of what was before. */
+  /** When a server began that knew nothing of what was before, or a session that was ended. */
   readonly epochs: EpochRecord[];
+  readonly ends: EndRecord[];
+  readonly rollbacks: RollbackRecord[];
   readonly faults: FaultRecord[];
   /** Of servers that were killed. */
   readonly restarts: RestartRecord[];
@@ -27,6 +29,8 @@ export interface History {
   readonly isGapless: boolean;
   /** How long a set of a state may take, ms. */
   readonly callTimeoutMs: number;
+  /** Sessions end that nobody uses for less than a second: on a busy machine any may. */
+  readonly mayExpire: boolean;
   /** Equal ones, that every state knows. */
   readonly servers: number;
   /** How things were when nothing was under way any more; undefined when the life did not come that far. */
@@ -42,8 +46,6 @@ export interface VariableRecord {
   readonly name: string;
   /** One of those that are only ever set all together, atomically. */
   readonly isLeg: boolean;
-  /** Its values are numbers: others meet no condition over numbers. */
-  readonly isNumber: boolean;
 }
 
 export interface RegistrationRecord {
@@ -80,6 +82,24 @@ export interface SetRecord {
 
 export interface EpochRecord {
   readonly atMs: number;
+  /** Of this one alone. */
+  readonly session?: number;
+}
+
+/** Of a session: somebody asked for it, or nobody used it for too long. */
+export interface EndRecord {
+  readonly session: number;
+  readonly startMs: number;
+  endMs: number | undefined;
+  /** Undefined where nobody knows: its answer was lost, or it may have been used. */
+  isEnded: boolean | undefined;
+}
+
+/** A new version that has the value of an older one. */
+export interface RollbackRecord {
+  readonly session: number;
+  readonly variable: number;
+  readonly version: number;
 }
 
 export interface FaultRecord {
@@ -117,7 +137,15 @@ export interface RejectionRecord {
 }
 
 export interface TroubleRecord {
-  readonly kind: 'unsettled' | 'unanswered' | 'unhandled' | 'logged-error' | 'left-over' | 'stuck' | 'stale-peek';
+  readonly kind:
+    | 'unsettled'
+    | 'unanswered'
+    | 'unhandled'
+    | 'logged-error'
+    | 'left-over'
+    | 'stuck'
+    | 'stale-peek'
+    | 'moved';
   readonly what: string;
 }
 
@@ -148,6 +176,8 @@ export interface WatchTraits {
   readonly above: number | undefined;
   readonly isRateLimited: boolean;
   readonly waitsForMissing: boolean;
+  /** It watches what fits this, and the variables are those that may. */
+  readonly pattern: string | undefined;
   readonly overflow: 'conflate' | 'drop-oldest' | 'error';
   readonly isAtomic: boolean;
   /** All its variables travel on one stream: its revisions have one order. */
@@ -208,6 +238,7 @@ export interface PresentVariable {
   readonly id: string;
   readonly version: number;
   readonly tag: Tag;
+  readonly isNumber: boolean;
   /** Versions kept, oldest first. */
   readonly kept: readonly { readonly version: number; readonly tag: Tag }[];
 }
@@ -225,7 +256,7 @@ export interface PresentWatch {
 
 export function emptyHistory(
   sessions: readonly SessionRecord[],
-  house: Pick<History, 'hasFaults' | 'isDurable' | 'isGapless' | 'callTimeoutMs' | 'servers'>,
+  house: Pick<History, 'hasFaults' | 'isDurable' | 'isGapless' | 'callTimeoutMs' | 'mayExpire' | 'servers'>,
 ): History {
   return {
     sessions,
@@ -234,6 +265,8 @@ export function emptyHistory(
     sets: [],
     watches: [],
     epochs: [],
+    ends: [],
+    rollbacks: [],
     faults: [],
     restarts: [],
     rejections: [],

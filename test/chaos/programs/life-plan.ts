@@ -15,6 +15,8 @@ export interface LifePlan {
   readonly hasFaults: boolean;
   /** The server is this life's own, because it is killed. */
   readonly hasOwnHouse: boolean;
+  /** Sessions end soon that nobody uses. */
+  readonly mayExpire: boolean;
   /** No watch may miss a change. */
   readonly isGapless: boolean;
   readonly variables: readonly VariablePlan[];
@@ -86,13 +88,17 @@ export function planLife(
     const step = drawStep(random, does, house, watches);
     if (step.does === 'restart-worker' && !mayDie(restarts, step)) continue;
     if (does === 'watch') watches += 1;
-    spentMs += step.pauseMs + (step.does === 'block' ? step.forMs : 0) + (step.does === 'kill-server' ? 600 : 0);
+    spentMs +=
+      step.pauseMs +
+      (step.does === 'block' || step.does === 'abandon' ? step.forMs : 0) +
+      (step.does === 'kill-server' ? 600 : 0);
     steps.push(step);
   }
   return {
     ...{ seed, life, program: name, engine, isLocal: program.isLocal, variables, sessions, pools, states, steps },
     hasFaults: steps.some(({ does }) => FAULTS.has(does)),
     hasOwnHouse: steps.some(({ does }) => OF_THE_HOUSE.has(does)),
+    mayExpire: steps.some(({ does }) => does === 'abandon'),
     isGapless: program.isGapless && engine.engine !== 'memory',
   };
 }

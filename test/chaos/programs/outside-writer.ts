@@ -44,12 +44,21 @@ export class OutsideWriter {
 
   /** Resolves with an answer to each call, when all are there. */
   call(session: number, calls: readonly WriterCall[], atOnce: number): Promise<WriterAnswer[]> {
+    return this.#ask({ session, calls, atOnce });
+  }
+
+  #ask(what: Omit<WriterTask, 'task'> | 'leave'): Promise<WriterAnswer[]> {
     this.#tasks += 1;
     const task = this.#tasks;
     return new Promise((resolve) => {
       this.#waiting.set(task, resolve);
-      this.#thread.postMessage({ task, session, calls, atOnce } satisfies WriterTask);
+      this.#thread.postMessage(what === 'leave' ? { task } : ({ ...what, task } satisfies WriterTask));
     });
+  }
+
+  /** Its states are closed, until they are needed again: nobody of it uses a session. */
+  leave(): Promise<void> {
+    return this.#ask('leave').then(() => undefined);
   }
 
   async close(): Promise<void> {
@@ -70,19 +79,31 @@ async function serve(
   const reconnect = { baseMs: 20, capMs: 100 };
   // One that stands still is left for another, where there is one.
   const keepalive = endpoints.length > 1 ? { timeMs: 1_000, timeoutMs: 500 } : {};
-  const states = await Promise.all(
-    sessionIds.map((sessionId) =>
-      BridgedState.open({ endpoints: [...endpoints], sessionId, workers: 0, limits, reconnect, keepalive }),
-    ),
-  );
-  parentPort?.on('message', async (message: WriterTask | 'close') => {
+  const open = (sessionId: string) =>
+    BridgedState.open({ endpoints: [...endpoints], sessionId, workers: 0, limits, reconnect, keepalive });
+  const states = new Map<number, Promise<BridgedState>>(sessionIds.map((sessionId, place) => [place, open(sessionId)]));
+  await Promise.all(states.values());
+  const leave = async () => {
+    const left = [...states.values()];
+    states.clear();
+    await Promise.all(left.map(async (state) => (await state).close()));
+  };
+  parentPort?.on('message', async (message: WriterTask | { readonly task: number } | 'close') => {
     if (message === 'close') {
-      await Promise.all(states.map((state) => state.close()));
+      await leave();
       parentPort?.close();
       return;
     }
-    const { task, session, calls, atOnce } = message;
-    parentPort?.postMessage({ task, answers: await callEach(states[session]!, calls, atOnce) });
+    const { task } = message;
+    if (!('calls' in message)) {
+      await leave();
+      parentPort?.postMessage({ task, answers: [] });
+      return;
+    }
+    const { session, calls, atOnce } = message;
+    const state = states.get(session) ?? open(sessionIds[session]!);
+    states.set(session, state);
+    parentPort?.postMessage({ task, answers: await callEach(await state, calls, atOnce) });
   });
   parentPort?.postMessage('open');
 }

@@ -5,6 +5,7 @@ import type { WatchRecord } from '../history/history.js';
 import type { Recorder } from '../history/recorder.js';
 import { nowMs, pause } from './clock.js';
 import type { LifePlan } from './life-plan.js';
+import { OtherCalls } from './other-calls.js';
 import { RunningWatch } from './running-watch.js';
 import type { Setter } from './setting.js';
 import { LifeSets } from './setting.js';
@@ -20,6 +21,7 @@ export class Performer {
   readonly #recorder: Recorder;
   readonly #variables: LifeVariables;
   readonly #sets: LifeSets;
+  readonly #calls: OtherCalls;
   readonly #faults: FaultLine;
   readonly #watches: RunningWatch[] = [];
   /** How often each state was opened anew: the order of calls is promised within one. */
@@ -33,7 +35,8 @@ export class Performer {
     this.#world = world;
     this.#recorder = recorder;
     this.#variables = new LifeVariables(plan, world, recorder);
-    this.#sets = new LifeSets(plan, world, recorder, this.#variables);
+    this.#sets = new LifeSets(world, recorder, this.#variables);
+    this.#calls = new OtherCalls(recorder, this.#variables);
     this.#faults = new FaultLine(world.proxies, world.house, recorder.history);
     this.#reopenings = plan.states.map(() => 0);
   }
@@ -64,8 +67,9 @@ export class Performer {
     while (this.#underWay.size > 0 && nowMs() < endMs) await pause(5);
   }
 
-  /** One more set of everything: a watch that is alive hears of it. */
+  /** One more set of everything: a watch that is alive hears of it. Where sessions were ended everything is there first. */
   async setAllOnce(): Promise<void> {
+    if (this.#recorder.history.ends.length > 0) await this.#variables.registerAllOfPlan();
     await Promise.all(
       this.#world.sessionIds.map(async (_, session) => {
         const outside = this.#setter(undefined, session);
@@ -102,6 +106,17 @@ export class Performer {
         return this.#variables.isPresent(step.session, step.variable)
           ? DONE
           : this.#variables.register(step.session, step.variable);
+      case 'end-session':
+        return this.#endSession(step);
+      case 'abandon':
+        return this.#variables.abandonAll(() => this.#leaveAlone(step.forMs));
+      case 'retype':
+        return this.#variables.retype(step.session, step.variable);
+      case 'rollback':
+      case 'import':
+      case 'wait':
+      case 'move':
+        return this.#callOther(step);
       case 'read':
         return this.#read(step);
       case 'block':
@@ -149,7 +164,10 @@ export class Performer {
       traits: {
         ...plan,
         isRateLimited: plan.debounceMs > 0 || plan.throttleMs > 0 || plan.conflates,
-        isOneStream: plan.isAtomic || (this.#plan.pools[pool]?.workers ?? 0) <= 1 || variables.length === 1,
+        isOneStream:
+          plan.isAtomic ||
+          (this.#plan.pools[pool]?.workers ?? 0) <= 1 ||
+          (variables.length === 1 && plan.pattern === undefined),
       },
     };
     const watch = new RunningWatch(record, plan, this.#world.states[state]!, this.#recorder);
@@ -161,8 +179,10 @@ export class Performer {
 
   #changeWatch({ does, watch, variables, byId }: StepOf<'add' | 'remove'>): Promise<void> {
     const running = this.#watches[watch];
-    // An atomic one is judged by the variables that it has from the start.
-    if (running === undefined || running.record.traits.isAtomic) return DONE;
+    if (running === undefined) return DONE;
+    // An atomic one is judged by the variables that it has from the start, one of a pattern by what fits.
+    const { isAtomic, pattern } = running.record.traits;
+    if (isAtomic || pattern !== undefined) return DONE;
     const { session } = running.record;
     const identifiers = variables.map((variable) => this.#variables.identifierOf(session, variable, byId));
     if (does === 'remove') return running.remove(identifiers);
@@ -179,6 +199,37 @@ export class Performer {
     const provider = this.#world.states[state]!;
     const identifier = this.#variables.identifierOf(this.#plan.states[state]!.session, variable, false);
     return this.#recorder.track<unknown>(`${what} of ${identifier}`, readOf(provider, identifier, what));
+  }
+
+  #endSession({ session, server, isForced, anew, variables, retypes }: StepOf<'end-session'>): Promise<void> {
+    const end = () => this.#world.endSession(session, server, isForced, anew === 'at-once');
+    return this.#variables.endSession(session, end, anew === 'never' ? undefined : variables, retypes);
+  }
+
+  async #leaveAlone(forMs: number): Promise<void> {
+    await this.#world.leave();
+    for (const server of this.#world.proxies.keys()) this.#faults.wire(server, 'cut', forMs);
+    await pause(forMs);
+  }
+
+  #callOther(step: StepOf<'rollback' | 'import' | 'wait' | 'move'>): Promise<void> {
+    const provider = this.#world.states[step.state]!;
+    const planned = this.#plan.states[step.state]!;
+    const { session } = planned;
+    switch (step.does) {
+      case 'rollback':
+        return this.#calls.rollback(provider, session, step.variable, step.back);
+      case 'import':
+        return this.#calls.import(provider, this.#nameOf(step.state), session, step.variables);
+      case 'wait': {
+        const names = step.variables.map((variable) => this.#variables.identifierOf(session, variable, false));
+        return this.#calls.wait(provider, names, step.timeoutMs);
+      }
+      case 'move':
+        return this.#calls.move(this.#world.optionsOf(planned), step.size, step.forMs);
+      default:
+        return step satisfies never;
+    }
   }
 
   #restartWorker({ pool, worker }: StepOf<'restart-worker'>): Promise<unknown> {

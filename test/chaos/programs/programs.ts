@@ -23,6 +23,8 @@ export interface Program {
   readonly bufferLimits: readonly number[];
   /** Share of watches over the legs, atomic. */
   readonly atomicShare: number;
+  /** Of watches by a pattern. */
+  readonly patternShare: number;
   /** No watch is slow, so that none may miss a change where the state outlives its servers. */
   readonly isGapless: boolean;
 }
@@ -30,6 +32,8 @@ export interface Program {
 const SETTING = { set: 20, burst: 6, batch: 5, atomic: 4, read: 2 } as const;
 const WATCHING = { watch: 9, add: 4, remove: 4, stop: 5 } as const;
 const LIVES = { delete: 2, register: 3 } as const;
+/** What meets a session that is ended, or a name that begins anew, while it is under way. */
+const ENDS = { 'end-session': 4, retype: 3, rollback: 2, import: 2, wait: 3, move: 1 } as const;
 const BREAKS = { cut: 2, stall: 1, silence: 0.5, delay: 1, 'pause-server': 0.7 } as const;
 
 const USUAL = {
@@ -42,6 +46,7 @@ const USUAL = {
   pauseMs: 40,
   bufferLimits: [1_024, 1_024, 64, 8],
   atomicShare: 0.2,
+  patternShare: 0,
   isGapless: false,
 } as const;
 
@@ -113,6 +118,28 @@ export const PROGRAMS = {
     states: [2, 4],
     bufferLimits: [1_024, 64, 8],
   },
+  /** Sessions that are ended, and made anew, while everything is under way: no call may be left without its answer. */
+  ends: { ...USUAL, weights: { ...SETTING, ...WATCHING, ...LIVES, ...ENDS, watch: 24 }, patternShare: 0.2 },
+  /** The same with all that breaks. */
+  endings: {
+    ...USUAL,
+    weights: {
+      ...SETTING,
+      ...WATCHING,
+      ...LIVES,
+      ...ENDS,
+      ...{ watch: 24, cut: 2, silence: 0.5, delay: 1, 'restart-worker': 1.5, block: 1, reopen: 1 },
+    },
+    states: [2, 3],
+    bufferLimits: [1_024, 64, 8],
+    patternShare: 0.2,
+  },
+  /** Sessions that end because nobody comes to them for too long. */
+  abandoned: {
+    ...USUAL,
+    weights: { ...SETTING, ...WATCHING, ...LIVES, watch: 16, abandon: 3, 'end-session': 1, wait: 2, cut: 1 },
+    patternShare: 0.2,
+  },
   /** A server that dies and goes on where it was, while nothing else can make a watch miss anything. */
   restarts: { ...USUAL, ...GENTLE, weights: { ...SETTING, ...WATCHING, 'kill-server': 3 }, pauseMs: 60 },
   /** Servers that share their state, one of them always in trouble. */
@@ -155,17 +182,42 @@ const OF_ENGINES: ReadonlySet<ProgramName> = new Set(['restarts', 'fronts', 'ful
 /** Those that an engine's lives are drawn from. */
 export const PROGRAMS_OF: Readonly<Record<EngineName, readonly ProgramName[]>> = {
   memory: PROGRAM_NAMES.filter((name) => !OF_ENGINES.has(name)),
-  sqlite: ['restarts', 'restarts', 'breaks', 'kills', 'atomic', 'closing', 'everything', 'full'],
-  redis: ['fronts', 'fronts', 'breaks', 'kills', 'atomic', 'closing', 'everything', 'full', 'failovers'],
+  sqlite: [
+    'restarts',
+    'restarts',
+    'breaks',
+    'kills',
+    'atomic',
+    'closing',
+    'everything',
+    'full',
+    'ends',
+    'endings',
+    'abandoned',
+  ],
+  redis: [
+    'fronts',
+    'fronts',
+    'breaks',
+    'kills',
+    'atomic',
+    'closing',
+    'everything',
+    'full',
+    'failovers',
+    'ends',
+    'endings',
+    'abandoned',
+  ],
 };
 
 /** After these calls may fail that would not otherwise. */
 export const FAULTS: ReadonlySet<StepKind> = new Set<StepKind>([
   ...(['cut', 'stall', 'silence', 'delay', 'pause-server', 'kill-server', 'restart-worker'] as const),
-  ...(['cut-engine', 'kill-engine', 'fill-engine', 'fail-over'] as const),
+  ...(['cut-engine', 'kill-engine', 'fill-engine', 'fail-over', 'abandon'] as const),
 ]);
 
 /** They break more than what lies before a server: the house is of one life. */
 export const OF_THE_HOUSE: ReadonlySet<StepKind> = new Set<StepKind>([
-  ...(['kill-server', 'kill-engine', 'fill-engine', 'fail-over'] as const),
+  ...(['kill-server', 'kill-engine', 'fill-engine', 'fail-over', 'abandon'] as const),
 ]);

@@ -49,7 +49,8 @@ export class RunningWatch {
 
   start(): void {
     const options = this.#options();
-    const identifiers = this.record.firstIdentifiers;
+    const { pattern } = this.#plan;
+    const identifiers = pattern === undefined ? this.record.firstIdentifiers : { pattern };
     if (this.#plan.form === 'iterator') {
       this.#iterable = this.#plan.isBatch
         ? this.#state.watch(identifiers, { ...options, batch: true })

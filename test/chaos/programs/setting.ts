@@ -6,7 +6,6 @@ import type { Tag } from '../history/value-tag.js';
 import { encodeTag } from '../history/value-tag.js';
 import type { ErrorName } from './clock.js';
 import { nowMs } from './clock.js';
-import type { LifePlan } from './life-plan.js';
 import type { LifeVariables } from './variables.js';
 import type { World } from './world.js';
 import type { WriterAnswer, WriterCall } from './writer-calls.js';
@@ -26,7 +25,6 @@ interface Sent {
 }
 
 export class LifeSets {
-  readonly #plan: LifePlan;
   readonly #world: World;
   readonly #recorder: Recorder;
   readonly #variables: LifeVariables;
@@ -34,8 +32,7 @@ export class LifeSets {
   readonly #last = new Map<string, Sent>();
   readonly #versions = new Map<string, number>();
 
-  constructor(plan: LifePlan, world: World, recorder: Recorder, variables: LifeVariables) {
-    this.#plan = plan;
+  constructor(world: World, recorder: Recorder, variables: LifeVariables) {
     this.#world = world;
     this.#recorder = recorder;
     this.#variables = variables;
@@ -126,7 +123,7 @@ export class LifeSets {
 
   #newValue(session: number, variable: number, seq: number, padding: number): Sent {
     const tag = { session, variable, seq };
-    const sent = { tag, value: encodeTag(this.#plan.variables[variable]!.type, tag, padding) };
+    const sent = { tag, value: encodeTag(this.#variables.typeOf(session, variable), tag, padding) };
     this.#last.set(`${session}/${variable}`, sent);
     return sent;
   }

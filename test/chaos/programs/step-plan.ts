@@ -49,6 +49,26 @@ export function drawStep(random: Random, does: StepKind, house: House, watches: 
     case 'delete':
     case 'register':
       return { does, pauseMs, session, variable: random.one(plain) };
+    case 'end-session': {
+      const anew = random.one(['at-once', 'at-once', 'after', 'never'] as const);
+      const chosen = random.some(plain, random.whole(1, plain.length));
+      const target = { session, server, variables: chosen, anew };
+      return { does, pauseMs, ...target, isForced: random.chance(0.85), retypes: random.chance(0.5) };
+    }
+    case 'abandon':
+      return { does, pauseMs, forMs: random.one([300, 600, 1_000]) };
+    case 'retype':
+      return { does, pauseMs, session, variable: random.one(plain) };
+    case 'rollback':
+      return { does, pauseMs, state, variable: random.one(plain), back: random.whole(1, 5) };
+    case 'import':
+      return { does, pauseMs, state, variables: random.some(plain, random.whole(1, 5)) };
+    case 'wait': {
+      const chosen = random.some(plain, random.whole(1, 2));
+      return { does, pauseMs, state, variables: chosen, timeoutMs: random.one([100, 1_000]) };
+    }
+    case 'move':
+      return { does, pauseMs, state, size: random.whole(1, 40), forMs: random.whole(0, 300) };
     case 'read':
       return {
         does,
@@ -113,6 +133,7 @@ function drawWatch(
     // Of an array the filter is asked before anything of it is told: the judge reads what was asked and told as one order.
     isBatch: place % 4 === 2 && filter !== 'function',
     waitsForMissing: random.chance(0.3),
+    pattern: undefined,
     bufferLimit: random.one(program.bufferLimits),
     // What drops the oldest tears batches by its nature.
     overflow: isAtomic ? 'conflate' : random.one(['conflate', 'conflate', 'drop-oldest', 'error'] as const),
@@ -122,11 +143,24 @@ function drawWatch(
     byId: !isAtomic && random.chance(0.12),
   };
   const legs = places(variables, true);
+  // Nothing is drawn where there are none, so that a seed plans what it planned before.
+  if (program.patternShare > 0 && random.chance(program.patternShare)) {
+    const pattern = random.one(['plain-*', '*-*', 'leg-?']);
+    const chosen = variables.flatMap(({ name }, at) => (fits(name, pattern) ? [at] : []));
+    const free = { filter: 'none', above: undefined, isAtomic: false, waitsForMissing: true, byId: false } as const;
+    // One that drops the oldest keeps a value of each variable where it has room for that.
+    const bufferLimit = Math.max(plan.bufferLimit, 64);
+    return { variables: chosen, plan: { ...plan, ...free, bufferLimit, pattern } };
+  }
   if (isAtomic) return { variables: legs, plan };
   const all = filter === 'condition' ? numbersAmong(variables) : variables.map((_, place) => place);
   // None of them is a number: a condition over a number keeps everything out, which is fine too.
   const from = all.length > 0 ? all : legs;
   return { variables: random.some(from, random.one([1, 1, 2, 4])), plan };
+}
+
+function fits(name: string, pattern: string): boolean {
+  return pattern === '*-*' ? name.includes('-') : name.startsWith(pattern.slice(0, -1));
 }
 
 function places(variables: readonly VariablePlan[], areLegs: boolean): number[] {

@@ -60,6 +60,28 @@ export type Step = { readonly pauseMs: number } & (
   /** All legs, atomically, so many times. */
   | { readonly does: 'atomic'; readonly state: number; readonly rounds: number; readonly by: 'state' | 'writer' }
   | { readonly does: 'delete' | 'register'; readonly session: number; readonly variable: number }
+  /**
+   * By a client outside, `without` force where others may watch it, and in the same breath made anew, or later, or not. It then has the
+   * legs and these, of other types where `retypes`.
+   */
+  | {
+      readonly does: 'end-session';
+      readonly session: number;
+      readonly server: number;
+      readonly isForced: boolean;
+      readonly anew: 'at-once' | 'after' | 'never';
+      readonly variables: readonly number[];
+      readonly retypes: boolean;
+    }
+  /** Nobody reaches the server for so long: sessions that nobody uses end. */
+  | { readonly does: 'abandon'; readonly forMs: number }
+  /** Deleted, and in the same breath registered with another type. */
+  | { readonly does: 'retype'; readonly session: number; readonly variable: number }
+  | { readonly does: 'rollback'; readonly state: number; readonly variable: number; readonly back: number }
+  | { readonly does: 'import'; readonly state: number; readonly variables: readonly number[] }
+  | { readonly does: 'wait'; readonly state: number; readonly variables: readonly number[]; readonly timeoutMs: number }
+  /** A context with so many variables of its own comes to the session of a state, and closes. */
+  | { readonly does: 'move'; readonly state: number; readonly size: number; readonly forMs: number }
   | {
       readonly does: 'read';
       readonly state: number;

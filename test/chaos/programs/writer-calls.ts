@@ -30,6 +30,7 @@ export interface ReadVariable {
   readonly id: string;
   readonly version: number;
   readonly tag: Tag | undefined;
+  readonly isNumber: boolean;
   readonly kept: readonly { readonly version: number; readonly tag: Tag | undefined }[];
 }
 
@@ -81,7 +82,7 @@ async function readAll(state: StateProvider): Promise<ReadVariable[]> {
     infos.map(async ({ name, id, version, value }) => {
       const history = await state.history(name);
       const kept = history.map((entry) => ({ version: entry.version, tag: decodeTag(entry.value) }));
-      return { name, id, version, tag: decodeTag(value), kept };
+      return { name, id, version, tag: decodeTag(value), isNumber: typeof value === 'number', kept };
     }),
   );
 }

@@ -18,7 +18,8 @@ export function theLastValueArrives(whole: WatchRecord, history: History): Viola
   });
   const state = lastState(watch);
   const states = watch.traits.staleAfterMs > 0 ? ['live', 'stale'] : ['live'];
-  if (open.every(isGone)) behind.push('all its variables are gone and it has not ended');
+  if (open.every(isGone) && watch.traits.pattern === undefined)
+    behind.push('all its variables are gone and it has not ended');
   else if (state !== undefined && !states.includes(state)) behind.push(`it is ${state}`);
   return behind.map((sentence) => ({
     rule: '06-the-last-value-arrives',
@@ -28,15 +29,16 @@ export function theLastValueArrives(whole: WatchRecord, history: History): Viola
 
 function behindBy(stretch: Stretch, present: readonly PresentVariable[], history: History): string | undefined {
   const { watch, variable, identifier, calls, readyMs } = stretch;
-  if (readyMs === undefined || isGone(stretch)) return undefined;
-  const { name, isNumber } = history.sessions[watch.session]!.variables[variable]!;
+  if (readyMs === undefined || (isGone(stretch) && watch.traits.pattern === undefined)) return undefined;
+  const { name } = history.sessions[watch.session]!.variables[variable]!;
   const last = calls.at(-1);
   const held = present.find((one) => one.session === watch.session && one.variable === variable);
   // An id names one life: another one is not waited for.
   if (identifier !== name && held?.id !== identifier) return lostById(stretch, history);
+  if (isGone(stretch) && last?.variableId === held?.id) return undefined;
   if (held === undefined) return lostById(stretch, history);
   if (last?.variableId === held.id && last.version === held.version) return undefined;
-  if (wasFiltered(watch, held, isNumber)) return undefined;
+  if (wasFiltered(watch, held)) return undefined;
   const at = `is at ${last === undefined ? 'no call' : `version ${last.version} of ${last.variableId}`}`;
   const is = `the server holds version ${held.version} of ${held.id}, ${said(held.tag)}`;
   const madeMs = madeAt(held, history);
@@ -48,10 +50,17 @@ function behindBy(stretch: Stretch, present: readonly PresentVariable[], history
 /** Gone while watched, on the same server: that has to be told. */
 function lostById(stretch: Stretch, history: History): string | undefined {
   const { watch, variable, readyMs, identifier } = stretch;
-  const isOtherServer = history.epochs.some(({ atMs }) => atMs >= (readyMs ?? 0));
-  if (isOtherServer) return undefined;
+  const isOther = history.epochs.some(
+    ({ atMs, session }) => atMs >= (readyMs ?? 0) && (session === undefined || session === watch.session),
+  );
+  if (isOther) return undefined;
   // An id names one life: it was ended by the first deletion behind its registration, and no later one is its own.
   const bornMs = history.registrations.find(({ id }) => id === identifier)?.startMs;
+  const isOver = history.ends.some(
+    ({ session, startMs, isEnded }) =>
+      session === watch.session && isEnded !== false && startMs > (bornMs ?? Infinity) && startMs < (readyMs ?? 0),
+  );
+  if (isOver) return undefined;
   const deletion = history.deletions.find(
     (one) =>
       one.session === watch.session &&
@@ -79,13 +88,13 @@ function cameAndWentUnseen(
   return life !== undefined && life.startMs > (readyMs ?? 0) && !calls.some(({ variableId }) => variableId === life.id);
 }
 
-function wasFiltered(watch: WatchRecord, held: PresentVariable, isNumber: boolean): boolean {
+function wasFiltered(watch: WatchRecord, held: PresentVariable): boolean {
   const { filter, above } = watch.traits;
   switch (filter) {
     case 'none':
       return false;
     case 'condition':
-      return !isNumber || (encodeTag('integer', held.tag) as number) <= (above ?? 0);
+      return !held.isNumber || (encodeTag('integer', held.tag) as number) <= (above ?? 0);
     case 'function':
       return watch.entries.some((entry) => entry.kind === 'filter' && !entry.passes && isSame(entry.now, held.tag));
     default:

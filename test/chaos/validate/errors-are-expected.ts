@@ -4,13 +4,17 @@ import type { Violation } from './violation.js';
 
 export function callsFailAsExpected(history: History): Violation[] {
   const faults = new Set(history.faults.map(({ kind, at }) => (at === 'engine' ? kind : undefined)));
+  const hasEnds = history.ends.length > 0 || history.mayExpire || history.rollbacks.length > 0;
   const isOfEngine = (code: string) =>
     ENGINE_FAULTS.some(({ kinds, says }) => says === code && kinds.some((kind) => faults.has(kind)));
   return history.rejections.flatMap(({ call, code, message, isKnown }) => {
     // One that is dead already, and not yet replaced, cannot be ended.
     const isDead = call === 'restart of a worker' && code === 'WORKER_FAILED';
+    const isOfEnd =
+      hasEnds && (OF_ENDS.has(code) || CALLS.some((one) => call.startsWith(one.call) && one.code === code));
     const isExpected =
-      isKnown && (isDead || ANSWERS.has(code) || (history.hasFaults && WITH_FAULTS.has(code)) || isOfEngine(code));
+      isKnown &&
+      (isDead || isOfEnd || ANSWERS.has(code) || (history.hasFaults && WITH_FAULTS.has(code)) || isOfEngine(code));
     return isExpected ? [] : [{ rule: RULE, sentence: `${call} failed with ${code}: ${message}` }];
   });
 }
@@ -38,6 +42,12 @@ const ANSWERS = new Set([
   ...['VARIABLE_NOT_FOUND', 'ALREADY_EXISTS', 'VERSION_CONFLICT', 'BATCH_REFUSED', 'CLOSED', 'ABORTED'],
   ...['WATCH_NOT_FOUND', 'BUFFER_OVERFLOW'],
 ]);
+/** Once a call a session that was ended is joined anew: one that meets two says so. What another type cannot hold is refused. */
+const OF_ENDS = new Set(['SESSION_NOT_FOUND', 'INVALID_VALUE', 'INVALID_TYPE']);
+const CALLS = [
+  { call: 'rollback', code: 'VERSION_NOT_FOUND' },
+  { call: 'wait', code: 'DEADLINE_EXCEEDED' },
+];
 /** What a broken connection, a server that is away or a worker that dies may do to a call. */
 const ENGINE_FAULTS = [
   { says: 'STORAGE_FULL', kinds: ['fill-engine'] },

@@ -22,7 +22,7 @@ function secondLife(history: History): void {
   const registration = { tag: tagOf(A, 1, 1), startMs: 60, endMs: 61, id: idOf(A, 1), error: undefined };
   history.registrations.push(registration);
   const kept = [{ version: 1, tag: tagOf(A, 1, 1) }];
-  const held = { session: 0, variable: A, id: idOf(A, 1), version: 1, tag: tagOf(A, 1, 1), kept };
+  const held = { session: 0, variable: A, id: idOf(A, 1), version: 1, tag: tagOf(A, 1, 1), isNumber: true, kept };
   history.quiet = {
     ...history.quiet!,
     variables: history.quiet!.variables.map((one) => (one.variable === A ? held : one)),
@@ -393,4 +393,31 @@ test('a good history is not changed by judging it', () => {
   const history = goodHistory();
   rulesBroken(watchOf([A], [callOf(A, 2)]));
   assert.deepEqual(history, goodHistory());
+});
+
+/** The session was ended at 50, and made anew with what it had. */
+function ended(history: History): void {
+  history.ends.push({ session: 0, startMs: 50, endMs: 51, isEnded: true });
+  secondLife(history);
+}
+
+test('a watch whose session is ended ends, and is told that its variables went', () => {
+  const calls = [callOf(A, 2), callOf(A, 3), callOf(A, 4)];
+  const gone = callOf(A, 5, { now: undefined, deleted: 'session-ended' });
+  const stopped = { kind: 'state', state: 'stopped', atMs: 52, turn: 5 } as const;
+  assert.deepEqual(rulesBroken(watchOf([A], [...calls, gone, stopped]), ended), []);
+  assert.ok(rulesBroken(watchOf([A], calls), ended).includes('07-ends-are-told'));
+  assert.deepEqual(rulesBroken(watchOf([A], [...calls, stopped]), ended), ['07-ends-are-told']);
+});
+
+test('a pattern goes on with what comes, and hears nothing of what it has followed', () => {
+  const calls = [callOf(A, 2), callOf(A, 3), callOf(A, 4)];
+  const gone = callOf(A, 5, { now: undefined, deleted: 'session-ended' });
+  const anew = callOf(A, 1, { old: undefined, now: tagOf(A, 1, 1), variableId: idOf(A, 1), turn: 6 });
+  const fitting = { waitsForMissing: true, pattern: '*' };
+  assert.deepEqual(rulesBroken(watchOf([A], [...calls, gone, anew], fitting), ended), []);
+  const unsaid = { ...anew, old: tagOf(A, 4), resync: true };
+  assert.deepEqual(rulesBroken(watchOf([A], [...calls, unsaid], fitting), ended), ['07-ends-are-told']);
+  const late = callOf(A, 5, { old: tagOf(A, 1, 1), now: undefined, deleted: 'session-ended', turn: 7 });
+  assert.ok(rulesBroken(watchOf([A], [...calls, gone, anew, late], fitting), ended).includes('07-ends-are-told'));
 });

@@ -8,6 +8,7 @@ import { initialValuesComeFirst } from './04-initial-values-come-first.js';
 import { liveAtAnotherServer } from './06-live-at-another-server.js';
 import { epochsStay, noRestartIsNoticed } from './06-no-restart-is-noticed.js';
 import { theLastValueArrives } from './06-the-last-value-arrives.js';
+import { endsAreTold } from './07-ends-are-told.js';
 import { newLivesAreTold } from './07-new-lives-are-told.js';
 import { sets } from './09-sets.js';
 import { whatIsKeptStays } from './09-what-is-kept-stays.js';
@@ -29,6 +30,7 @@ export function judge(history: History): Violation[] {
     ...whatIsKeptStays(history),
     ...epochsStay(history),
     ...oneOrderForAll(history),
+    ...endsAreTold(history),
     ...callsFailAsExpected(history),
     ...history.troubles.map(({ kind, what }) => ({ rule: kind, sentence: what })),
     ...history.watches.flatMap((watch) => [

@@ -18,14 +18,21 @@ export const tagOf = (variable: number, version: number, life = 0): Tag => ({
 
 const TRAITS: WatchTraits = {
   ...{ form: 'callback', includeInitial: false, filter: 'none', above: undefined, isRateLimited: false },
-  ...{ waitsForMissing: false, overflow: 'conflate', isAtomic: false, isOneStream: true, staleAfterMs: 0 },
+  ...{
+    waitsForMissing: false,
+    pattern: undefined,
+    overflow: 'conflate',
+    isAtomic: false,
+    isOneStream: true,
+    staleAfterMs: 0,
+  },
 };
 
 /** Each variable was registered, and then set up to version 4: at 10, 20, 30. */
 export function goodHistory(): History {
-  const variables = VARIABLES.map((name) => ({ name, isLeg: name.startsWith('leg'), isNumber: true }));
+  const variables = VARIABLES.map((name) => ({ name, isLeg: name.startsWith('leg') }));
   const history = emptyHistory([{ sessionId: SESSION, variables }], {
-    ...{ hasFaults: false, isDurable: false, isGapless: false, callTimeoutMs: 4_000, servers: 1 },
+    ...{ hasFaults: false, isDurable: false, isGapless: false, callTimeoutMs: 4_000, mayExpire: false, servers: 1 },
   });
   const places = VARIABLES.map((_, variable) => variable);
   for (const variable of places) {
@@ -36,7 +43,7 @@ export function goodHistory(): History {
   history.quiet = {
     atMs: 100,
     variables: places.map((variable) => ({
-      ...{ session: 0, variable, id: idOf(variable), version: 4, tag: tagOf(variable, 4) },
+      ...{ session: 0, variable, id: idOf(variable), version: 4, tag: tagOf(variable, 4), isNumber: true },
       kept: [1, 2, 3, 4].map((version) => ({ version, tag: tagOf(variable, version) })),
     })),
     watchers: [],

@@ -37,7 +37,13 @@ export function stretchesOf(watch: WatchRecord): Stretch[] {
   };
   const stretchOf = (call: CallEntry): Stretch | undefined => {
     const left = leaving.get(call.identifier);
-    const next = open.get(call.identifier);
+    let next = open.get(call.identifier);
+    // What fits a pattern is another variable when it comes back.
+    if (watch.traits.pattern !== undefined && next !== undefined && isGone(next)) {
+      end(call.identifier);
+      begin(call.identifier, watch.readyMs);
+      next = open.get(call.identifier);
+    }
     // An initial value behind others begins what was added: from there on nothing of before can come.
     if (left !== undefined && next !== undefined && call.initial && left.calls.length > 0)
       leaving.delete(call.identifier);

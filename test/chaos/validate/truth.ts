@@ -2,7 +2,7 @@
  * Which value is which version of which life of a variable, from everybody who said so: registrations, the server's history, watchers.
  * They have to agree; where two do not, somebody got a value that was not theirs, or a version twice.
  */
-import type { History, RegistrationRecord, SetRecord, WatchRecord } from '../history/history.js';
+import type { EpochRecord, History, RegistrationRecord, SetRecord, WatchRecord } from '../history/history.js';
 import type { Tag } from '../history/value-tag.js';
 import type { Violation } from './violation.js';
 
@@ -22,10 +22,15 @@ export class Truth {
   readonly #tags = new Map<string, { readonly tag: Tag; readonly source: string }>();
   /** By tag: the first who said where it is. */
   readonly #claims = new Map<string, Claim>();
-  readonly #epochs: readonly number[];
+  readonly #epochs: readonly EpochRecord[];
+  readonly #rolledBack: ReadonlySet<string>;
 
   constructor(history: History) {
-    this.#epochs = history.epochs.map(({ atMs }) => atMs).sort((a, b) => a - b);
+    this.#epochs = history.epochs;
+    this.#rolledBack = new Set(
+      history.rollbacks.map(({ session, variable, version }) => `${session}/${variable}@${version}`),
+    );
+    this.#findRolledBack(history);
     for (const set of history.sets) {
       if (set.isRepeat) this.#repeated.add(key(set.tag));
       else this.#sets.set(key(set.tag), set);
@@ -46,11 +51,12 @@ export class Truth {
     return this.#lives.get(id);
   }
 
-  /** Which server the life was on: how many had begun before it; undefined when nobody knows. */
+  /** Which server, and which session, the life was on: how many had begun before it; undefined when nobody knows. */
   epochOf(id: string): number | undefined {
     const life = this.#lives.get(id);
     if (life === undefined) return undefined;
-    return this.#epochs.filter((atMs) => atMs <= life.startMs).length;
+    const isOfIt = ({ session }: EpochRecord) => session === undefined || session === life.tag.session;
+    return this.#epochs.filter((epoch) => epoch.atMs <= life.startMs && isOfIt(epoch)).length;
   }
 
   /** The version that a value has in a life; undefined when nobody said, or when it may have several. */
@@ -67,6 +73,20 @@ export class Truth {
 
   claimOf(tag: Tag): { readonly id: string; readonly version: number } | undefined {
     return this.#claims.get(key(tag));
+  }
+
+  /** A value at a version that somebody went back to is at a later one too. */
+  #findRolledBack(history: History): void {
+    if (this.#rolledBack.size === 0) return;
+    const hear = (tag: Tag | undefined, version: number | undefined): void => {
+      if (tag !== undefined && this.#rolledBack.has(`${tag.session}/${tag.variable}@${version}`))
+        this.#repeated.add(key(tag));
+    };
+    for (const { tag, version } of history.sets) hear(tag, version);
+    for (const { tag } of history.registrations) hear(tag, 1);
+    for (const { kept } of history.quiet?.variables ?? []) for (const { tag, version } of kept) hear(tag, version);
+    for (const { entries } of history.watches)
+      for (const entry of entries) if (entry.kind === 'call') hear(entry.now, entry.version);
   }
 
   #hear(watch: WatchRecord): void {
