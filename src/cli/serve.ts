@@ -8,6 +8,7 @@ import { type EngineCommandOptions, engineOf } from './engine-option.js';
 import type { TlsOptions } from './option-files.js';
 import { readOptionFile, readTls } from './option-files.js';
 import type { Output } from './output.js';
+import { ServeLog } from './serve-log.js';
 import { nextStop } from './stop-signals.js';
 import { parseTokenFile } from './token-file.js';
 import { UsageError } from './usage-error.js';
@@ -31,13 +32,9 @@ export async function serve(options: ServeCommandOptions, output: Output): Promi
   const tls = await certificatesOf(options);
   const engine = await engineOf(options);
   // While it reads what it has kept; and no engine that is not asked for.
-  const [{ HeldLog, makeLogger }, { startBridgeServer }] = await Promise.all([
-    import('./serve-log.js'),
-    import('../server/bridge-server.js'),
-  ]);
+  const { startBridgeServer } = await import('../server/bridge-server.js');
   const stop = nextStop({ withParent: options.withParent === true });
-  const log = new HeldLog();
-  const logger = makeLogger(logLevel, log);
+  const logger = new ServeLog(logLevel);
   const start = (waitForEngine: AbortSignal) =>
     startBridgeServer({ host, port, adminPort, heartbeatMs, tokens, tls, logger, engine, waitForEngine });
   const server = await startUnlessStopped(stop, start).catch(async (error: unknown) => {
@@ -45,8 +42,12 @@ export async function serve(options: ServeCommandOptions, output: Output): Promi
     await engine?.close();
     throw error;
   });
-  log.release();
-  if (server !== undefined) await run(server, stop, output);
+  if (server !== undefined) {
+    sayListening(server, output);
+    logger.release();
+    await stop;
+    await server.close();
+  }
   if (process.connected) process.disconnect();
 }
 
@@ -66,7 +67,7 @@ async function startUnlessStopped(
   }
 }
 
-async function run(server: BridgeServer, stop: Promise<void>, output: Output): Promise<void> {
+function sayListening(server: BridgeServer, output: Output): void {
   output.line(
     JSON.stringify({
       event: 'listening',
@@ -78,8 +79,6 @@ async function run(server: BridgeServer, stop: Promise<void>, output: Output): P
       generation: server.generation,
     }),
   );
-  await stop;
-  await server.close();
 }
 
 /** Those of the options and of the file together. @throws UsageError */
