@@ -12,7 +12,7 @@ import grpc
 from ._core.backoff import BackoffOptions
 from ._core.condition import Condition
 from ._core.describe_value import describe_value
-from ._core.link_events import DELETED, Update
+from ._core.link_events import DELETED, EMPTY_METADATA, Update
 from ._core.metadata import check_name, check_text, copy_metadata
 from ._core.plain_function import ENDS_THE_PROGRAM
 from ._core.value_codec import check_type
@@ -332,15 +332,18 @@ class SessionContext:
             UnknownOutcomeError: the answer was lost; it may or may not be set.
         """
         connection = self._usable()
-        check_identifier(identifier, "set_variable")
-        custom = {} if metadata is None else copy_metadata(metadata, f'variable "{identifier}"')
-        who = read_source(source)
-        expected = read_whole("expected_version", expected_version, 0)
+        # What nearly all are needs no more than this.
+        if type(identifier) is not str or not identifier or not identifier.isascii():
+            check_identifier(identifier, "set_variable")
+        custom = EMPTY_METADATA if metadata is None else copy_metadata(metadata, f'variable "{identifier}"')
+        who = DEFAULT_SOURCE if source is None else read_source(source)
+        if type(expected_version) is not int or expected_version != 0:
+            expected_version = read_whole("expected_version", expected_version, 0)
         link = connection.link
         if connection.uses_link and link is not None:
-            version = await link.sets.set(identifier, value, who, custom, expected)
+            version = await link.sets.set(identifier, value, who, custom, expected_version)
         else:
-            version = await variable_calls.set_one(connection, identifier, value, who, custom, expected)
+            version = await variable_calls.set_one(connection, identifier, value, who, custom, expected_version)
         self._cache.handle_set(identifier, version)
         return version
 

@@ -118,7 +118,7 @@ async def history(connection: Connection, identifier: str, limit: int) -> List[V
 
 
 async def set_one(
-    connection: Connection, identifier: str, value: Any, source: str, metadata: Dict[str, str], expected: int
+    connection: Connection, identifier: str, value: Any, source: str, metadata: Mapping[str, str], expected: int
 ) -> int:
     """Its version."""
     if expected > _MAX_VERSION:

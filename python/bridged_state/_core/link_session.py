@@ -54,6 +54,9 @@ class LinkSession:
         self.position = 0
         self._sets = SetQueue()
         self._next_sequence = 1
+        # Who was said to have set last, and about how many bytes a set by them takes but for its identifier and value.
+        self._source = ""
+        self._source_size = _BYTES_AROUND_A_SET + text_size("")
         self._resumes: Dict[int, FromRevision] = {}
         self._heartbeat_ms = 0
         self._spacing_ms = 0
@@ -169,17 +172,19 @@ class LinkSession:
         A set that is to be pushed, as its value is now; SetsMade or SetResult names it by its `sequence`. Raises InvalidValueError,
         InvalidArgumentError and MessageTooLargeError.
         """
-        _check_version(expected_version, identifier)
-        around, own = _said_with(source, metadata, identifier)
+        if type(expected_version) is not int or expected_version != 0:
+            _check_version(expected_version, identifier)
+        around, own = self._said_with(source, metadata, identifier)
         formed = self._queued(identifier, value, value_type, expected_version, source, own, around)
-        self._check_size("set", formed.size)
+        if formed.size > self.max_request_bytes - _BYTES_AROUND_A_MESSAGE:
+            self._check_size("set", formed.size)
         return formed
 
     def form_each(
         self, values: Mapping[str, Any], source: str = "", metadata: Mapping[str, str] = EMPTY_METADATA
     ) -> List[QueuedSet]:
         """Several, each for itself; their numbers follow one another. Raises as `form`, and has formed none then."""
-        around, own = _said_with(source, metadata, next(iter(values), ""))
+        around, own = self._said_with(source, metadata, next(iter(values), ""))
         formed: List[QueuedSet] = []
         for identifier, value in values.items():
             one = self._queued(identifier, value, None, 0, source, own, around)
@@ -195,7 +200,7 @@ class LinkSession:
         batch: List[QueuedSet] = []
         for one in sets:
             _check_version(one.expected_version, one.identifier)
-            around, own = _said_with(source, EMPTY_METADATA if batch else metadata, one.identifier)
+            around, own = self._said_with(source, EMPTY_METADATA if batch else metadata, one.identifier)
             batch.append(self._queued(one.identifier, one.value, one.value_type, one.expected_version, source, own, around))
         self._check_size("batch", sum(one.size for one in batch))
         if len(batch) > MAX_UNANSWERED:
@@ -237,6 +242,17 @@ class LinkSession:
         events: List[Event] = []
         self._sets.fail_all(events)
         return events
+
+    def _said_with(self, source: str, metadata: Mapping[str, str], identifier: str) -> Tuple[int, Mapping[str, str]]:
+        """Of sets that are said by one source with these metadata: about how many bytes that takes, and a copy of them."""
+        if source is not self._source:
+            # The same text mostly, set after set.
+            self._source_size = _BYTES_AROUND_A_SET + text_size(check_text(source, f'variable "{identifier}"'))
+            self._source = source
+        if not metadata:
+            return self._source_size, EMPTY_METADATA
+        own = copy_metadata(metadata, f'variable "{identifier}"')
+        return self._source_size + texts_size(list(own.keys())) + texts_size(list(own.values())), own
 
     def _check_size(self, what: str, size: int) -> None:
         if size + _BYTES_AROUND_A_MESSAGE > self.max_request_bytes:
@@ -398,16 +414,6 @@ class LinkSession:
         events = self._sets.handle_break(is_of_session)
         self._begin()
         return events
-
-
-def _said_with(source: str, metadata: Mapping[str, str], identifier: str) -> Tuple[int, Mapping[str, str]]:
-    """Of sets that are said by one source with these metadata: about how many bytes that takes, and a copy of them."""
-    check_text(source, f'variable "{identifier}"')
-    size = _BYTES_AROUND_A_SET + text_size(source)
-    if not metadata:
-        return size, EMPTY_METADATA
-    own = copy_metadata(metadata, f'variable "{identifier}"')
-    return size + texts_size(list(own.keys())) + texts_size(list(own.values())), own
 
 
 def _check_version(version: Any, identifier: str) -> None:
