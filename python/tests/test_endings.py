@@ -59,7 +59,9 @@ async def test_a_task_that_is_cancelled_as_its_answer_comes_is_cancelled(server:
         waiting: List["asyncio.Future[Any]"] = []
 
         def handle_state(state: str) -> None:
-            if state == "live" and waiting:
+            if state == "backoff" and not waiting:
+                waiting.append(asyncio.ensure_future(session.get_variable("n")))
+            elif state == "live" and waiting:
                 # In the turn in which it would go on.
                 asyncio.get_running_loop().call_soon(waiting[0].cancel)
 
@@ -68,8 +70,7 @@ async def test_a_task_that_is_cancelled_as_its_answer_comes_is_cancelled(server:
             kept = session.watch_variables(["n"])
             await kept.ready()
             wire.cut()
-            await until(lambda: session.state != "live", "the break")
-            waiting.append(asyncio.ensure_future(session.get_variable("n")))
+            await until(lambda: waiting, "the break")
             await asyncio.wait(waiting)
             assert waiting[0].cancelled()
 
