@@ -291,8 +291,10 @@ class Watch(Iterator[VariableUpdate]):
         self._session = session
         self._inner = inner
         self._timeout = timeout
-        # Taken from the thread at once, given one by one.
+        # Put here by the thread, all that wait, and given one by one: the last first.
         self._taken: List[VariableUpdate] = []
+        # Held by a thread twice where what interrupts it closes the watch.
+        self._putting = threading.RLock()
         self._is_looped = False
         self._is_closed = False
         self._is_waiting = threading.Lock()
@@ -330,17 +332,43 @@ class Watch(Iterator[VariableUpdate]):
         if not self._is_waiting.acquire(blocking=False):
             raise InvalidArgumentError("the watch is iterated by two threads: give each a watch of its own")
         try:
-            updates = self._session._wait(_batch(self._inner, self._timeout))
+            self._session._wait(self._fill())
         finally:
             self._is_waiting.release()
         # None, or another thread has closed it.
-        if not updates or self._is_closed:
+        if not self._taken or self._is_closed:
             self._is_closed = True
             raise StopIteration
+        return self._taken.pop()
+
+    async def _fill(self) -> None:
+        """On the thread of the session. What has come is put where the next step finds it, also where this one is interrupted meanwhile."""
+        if self._taken:
+            return
+        loop, inner, timeout = asyncio.get_running_loop(), self._inner, self._timeout
+        timer: Optional[asyncio.Handle] = None
+
+        def time_out() -> None:
+            nonlocal timer
+            if not inner._give_up_waiting():
+                # It was woken: it has an update, or waits again.
+                timer = loop.call_soon(time_out)
+
+        if timeout is not None:
+            timer = loop.call_later(timeout, time_out)
+        try:
+            updates = await inner._next_batch(_BATCH)
+        except StopAsyncIteration:
+            return
+        except asyncio.TimeoutError:
+            raise DeadlineExceededError(f"no update came within timeout={timeout} s: wait longer, or catch this and go on") from None
+        finally:
+            if timer is not None:
+                timer.cancel()
         updates.reverse()
-        update = updates.pop()
-        self._taken = updates
-        return update
+        with self._putting:
+            if not self._is_closed:
+                self._taken = updates
 
     def batches(self) -> Iterator[List[VariableUpdate]]:
         """A loop over lists instead: at least one update, and all that wait, as of the asynchronous one."""
@@ -348,14 +376,16 @@ class Watch(Iterator[VariableUpdate]):
 
     def _next_batch(self) -> List[VariableUpdate]:
         update = self._next()
-        updates, self._taken = [update, *reversed(self._taken)], []
-        return updates
+        with self._putting:
+            taken, self._taken = self._taken, []
+        return [update, *reversed(taken)]
 
     def close(self) -> None:
         """Ends it: nothing is given any more."""
-        self._taken = []
-        # Also where its loop was left before, which ends it without waiting.
-        self._is_closed = True
+        with self._putting:
+            self._taken = []
+            # Also where its loop was left before, which ends it without waiting.
+            self._is_closed = True
         thread = self._session._thread
         if thread is not None:
             thread.wait_for_end(self._inner.aclose())
@@ -448,16 +478,6 @@ async def _registered(inner: asynchronous.SessionContext, method: str, target: A
     if options.get("missing", "fail") == "fail":
         await watch.ready()
     return watch
-
-
-async def _batch(watch: AsyncWatch, timeout: Optional[float]) -> List[VariableUpdate]:
-    """None of them at the end."""
-    try:
-        return await asyncio.wait_for(watch._next_batch(_BATCH), timeout)
-    except StopAsyncIteration:
-        return []
-    except asyncio.TimeoutError:
-        raise DeadlineExceededError(f"no update came within timeout={timeout} s: wait longer, or catch this and go on") from None
 
 
 __all__ = ["SessionContext", "Watch"]

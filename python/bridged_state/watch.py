@@ -148,6 +148,14 @@ class Watch(AsyncIterator[VariableUpdate]):
             updates.append(update)
         return updates
 
+    def _give_up_waiting(self) -> bool:
+        """The present step raises asyncio.TimeoutError, and the next goes on. False: it does not wait just now."""
+        waiter = self._waker.waiter
+        if waiter is None or waiter.done():
+            return False
+        waiter.set_exception(asyncio.TimeoutError())
+        return True
+
     def _end(self) -> NoReturn:
         """Raises StopAsyncIteration, or the reason."""
         error = None if self._is_closed else self._feed.error
