@@ -86,13 +86,10 @@ class ServerChannel:
                 under_way.append(call)
         if not call.done():
             raise _ended_here(grpc.StatusCode.DEADLINE_EXCEEDED, "no answer came in time")
-        try:
-            return await call
-        except asyncio.CancelledError:
-            # A channel that closes cancels its calls, and grpc tells who waits for one as if its own task were cancelled.
-            if not call.cancelled():
-                raise
-            raise _ended_here(grpc.StatusCode.UNAVAILABLE, "the connection was given up before the answer came") from None
+        # Asked before it is awaited: a channel that closes cancels its calls, and grpc tells who waits for one as if its own task were cancelled.
+        if call.cancelled():
+            raise _ended_here(grpc.StatusCode.UNAVAILABLE, "the connection was given up before the answer came")
+        return await call
 
 
 def _ended_here(code: grpc.StatusCode, details: str) -> grpc.aio.AioRpcError:

@@ -341,7 +341,8 @@ class WatchFeed:
 
     @property
     def buffered(self) -> int:
-        return len(self._ring)
+        """For the iterator, and held back by the limits of its rate."""
+        return len(self._ring) + len(self._limit)
 
     # --- inside
 

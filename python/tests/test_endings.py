@@ -195,3 +195,32 @@ async def test_a_session_that_nobody_holds_any_more_ends_also_where_a_watch_of_i
 
         await until(is_over, "the end of its thread")
     await server.until_no_observer()
+
+
+@asynchronous
+async def test_a_call_that_is_cancelled_as_its_connection_is_given_up_is_cancelled(server: Server, session_id: str) -> None:
+    async with Wire(server.port) as wire:
+        for turns in range(40):
+            session = await SessionContext.connect(wire.endpoint, session_id, transport="stream")
+            wire.silence()
+            setting = asyncio.ensure_future(session.set_variable("n", 1))
+            await asyncio.sleep(0.002)
+            closing = asyncio.ensure_future(session.close())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            was_running = setting.cancel()
+            await asyncio.wait([setting, closing])
+            assert setting.cancelled() == was_running, turns
+            wire.speak()
+
+
+@asynchronous
+async def test_what_is_held_back_is_of_what_waits(server: Server, session_id: str) -> None:
+    async with SessionContext.connect(server.endpoint, session_id) as session:
+        await session.register_variable("n", "integer", 1)
+        watch = session.watch_variables(["n"], debounce_ms=3_600_000)
+        await watch.ready()
+        for n in (2, 3, 4):
+            await session.set_variable("n", n)
+        await until(lambda: watch.stats["received"] == 3, "the updates")
+        assert watch.stats["rate_limited"] == 2 and watch.stats["buffered"] == 1
