@@ -22,8 +22,8 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const consumers = join(root, 'test/package/consumer');
 
 // A user downloads the first and keeps the second; a new file that was not meant to be shipped shows here.
-const maxTarballBytes = 850_000;
-const maxUnpackedBytes = 3_500_000;
+const maxTarballBytes = 900_000;
+const maxUnpackedBytes = 3_700_000;
 const shippedFiles =
   /^(dist\/src\/|docs\/|proto\/bridge\.proto$|(package\.json|README\.md|LICENSE|CHANGELOG\.md|SECURITY\.md)$)/;
 const neverShipped = /\.(map|tsbuildinfo|mts|test\.js|test\.d\.ts)$|(?<!\.d)\.ts$|\/(test|bench)\//;
