@@ -83,10 +83,12 @@ async function serve(
     BridgedState.open({ endpoints: [...endpoints], sessionId, workers: 0, limits, reconnect, keepalive });
   const states = new Map<number, Promise<BridgedState>>(sessionIds.map((sessionId, place) => [place, open(sessionId)]));
   await Promise.all(states.values());
+  let whenLeft: Promise<unknown> = Promise.resolve();
   const leave = async () => {
     const left = [...states.values()];
     states.clear();
-    await Promise.all(left.map(async (state) => (await state).close()));
+    whenLeft = Promise.all(left.map(async (state) => (await state).close()));
+    await whenLeft;
   };
   parentPort?.on('message', async (message: WriterTask | { readonly task: number } | 'close') => {
     if (message === 'close') {
@@ -101,7 +103,8 @@ async function serve(
       return;
     }
     const { session, calls, atOnce } = message;
-    const state = states.get(session) ?? open(sessionIds[session]!);
+    // Of two states of one session nobody promises an order.
+    const state = states.get(session) ?? whenLeft.then(() => open(sessionIds[session]!));
     states.set(session, state);
     parentPort?.postMessage({ task, answers: await callEach(await state, calls, atOnce) });
   });
