@@ -1,6 +1,7 @@
 /** Requests that are as large as the server's defaults take them, or as much work: what one client can ask for at once. Bytes are made before the clock runs. */
 import type { Client } from '@grpc/grpc-js';
 import { snakepit } from '../../src/shared/wire/gen/bridge.js';
+import { ASKS, FORM, ROW, ROW_MASK, SETS } from '../../src/shared/wire/link-row.js';
 import type { MethodName, RequestOf } from '../../src/shared/wire/services.js';
 import { LINK_PATH, METHODS } from '../../src/shared/wire/services.js';
 import { callPlain, integerValue, pathOf } from '../baselines/plain-calls.js';
@@ -54,7 +55,7 @@ export const LARGE_REQUESTS: readonly LargeRequest[] = [
   {
     summary: '16,000 watches by a link, a condition each',
     variables: 16_000,
-    make: (client, round) => link(client, watchesOf(16_000, HAS_CONDITION, round), 16_000),
+    make: (client, round) => link(client, watchesOf(16_000, ASKS.CONDITION, round), 16_000),
   },
   {
     summary: '100 patterns over 2,000 names of 250 characters',
@@ -105,8 +106,8 @@ function setsOf(sets: number, round: number, atomic: boolean): RequestOf<'SetVar
 }
 
 function linkSetsOf(sets: number, round: number): snakepit.bridge.ILinkUp {
-  const kinds = Array<number>(sets).fill(SET_INTEGER | SET_NAME | SET_MORE);
-  kinds[sets - 1]! &= ~SET_MORE;
+  const kinds = Array<number>(sets).fill(FORM.INTEGER | SETS.NAME | SETS.MORE);
+  kinds[sets - 1]! &= ~SETS.MORE;
   return {
     setKinds: kinds,
     setTargets: Array.from({ length: sets }, (_, place) => place),
@@ -158,7 +159,7 @@ function link(client: Client, message: snakepit.bridge.ILinkUp, rows: number): (
       call.on('error', () => resolve());
       call.on('data', (down: Buffer) => {
         const { setVersions, kinds } = snakepit.bridge.LinkDown.decode(down);
-        answered += setVersions.length + kinds.filter((kind) => ANSWERS.has(kind & 7)).length;
+        answered += setVersions.length + kinds.filter((kind) => ANSWERS.has(kind & ROW_MASK)).length;
         if (answered >= rows) call.cancel();
       });
       call.write(bytes);
@@ -190,9 +191,4 @@ function hardPattern(place: number): string {
   return `${'*a*b'.repeat(20)}*${place}c`;
 }
 
-const HAS_CONDITION = 32;
-const SET_INTEGER = 2;
-const SET_NAME = 8;
-const SET_MORE = 128;
-/** Of rows of a link: registered, ended. */
-const ANSWERS = new Set([4, 7]);
+const ANSWERS: ReadonlySet<number> = new Set([ROW.REGISTERED, ROW.ENDED]);

@@ -310,12 +310,10 @@ class Connection:
                 while isinstance(carrier, LinkCarrier) and carrier.is_of_session:
                     # The connection stands, and calls on it go on.
                     carrier.handle_break()
-                    for feed in list(self.feeds):
-                        feed.handle_break("backoff")
+                    self._let_feeds_wait()
                     await asyncio.sleep(_REJOIN_SECONDS * random.random())
                     await self._join(self._attempt_ms())
-                    for feed in list(self.feeds):
-                        carrier.add(feed)
+                    self._add_feeds(carrier)
                     spread_ms = await carrier.run(self._when_carrier_stands)
                 self._last_error = carrier.error
             except asyncio.CancelledError:
@@ -376,12 +374,17 @@ class Connection:
             self._become("connecting")
             self._break_feeds(error)
 
+    # Loops over feeds are not in the task, whose frame would hold the last of them.
+
     def _add_feeds(self, carrier: Union[LinkCarrier, StreamCarrier]) -> None:
         for feed in list(self.feeds):
             carrier.add(feed)
 
+    def _let_feeds_wait(self) -> None:
+        for feed in list(self.feeds):
+            feed.handle_break("backoff")
+
     def _break_feeds(self, error: Optional[BridgeError]) -> None:
-        """Not in the task, whose frame would hold the last of them."""
         for feed in list(self.feeds):
             feed.handle_break(self.state)
             if not feed.options.reconnect:

@@ -156,27 +156,26 @@ class StreamCarrier:
             if stream.is_unwatched or feed.is_over or self._streams.get(feed) is not stream:
                 break
             if error is None:
-                if self._connection.epoch and not feed.is_over:
-                    # Its session was ended, and it waits for what may come in another: with nothing left to wait for it is over by now.
-                    verdict = REJOIN
-                else:
+                if not self._connection.epoch:
                     # Ended with OK: none of its variables is left.
                     self._forget(feed)
                     feed.handle_nothing_left()
                     return
+                # Its session was ended, and it waits for what may come in another: with nothing left to wait for it is over by now.
+                verdict = REJOIN
+                feed.handle_break("backoff")
             else:
                 verdict = verdict_of(error.code, feed.has_been_live)
-            if error is not None and verdict == RECONNECT:
-                self._break(error)
-                return
-            if error is not None and verdict == PERMANENT:
-                self._streams.pop(feed, None)
-                self._connection.refuse(feed, error)
-                return
-            if error is not None and error.code == "VARIABLE_NOT_FOUND":
-                feed.wait_for_missing()
-            feed.handle_break("backoff")
-            if error is not None:
+                if verdict == RECONNECT:
+                    self._break(error)
+                    return
+                if verdict == PERMANENT:
+                    self._streams.pop(feed, None)
+                    self._connection.refuse(feed, error)
+                    return
+                if error.code == "VARIABLE_NOT_FOUND":
+                    feed.wait_for_missing()
+                feed.handle_break("backoff")
                 feed.tell_error(error)
             failures += 1
             stream.token = os.urandom(12).hex()

@@ -19,7 +19,7 @@ export class NamesUnderWay {
 
   /** Undefined: it stands for what it stood for. */
   whenKept(identifier: string): Promise<void> | undefined {
-    return this.#last.size === 0 ? undefined : this.#last.get(identifier);
+    return this.#last.get(identifier);
   }
 }
 

@@ -216,7 +216,7 @@ export class Session implements Follower {
    * whichever server has registered it. Rejects with EngineUnavailableError where that cannot be said.
    */
   whenKept(identifiers: Iterable<string>): Promise<void> | undefined {
-    return this.#whenKnown(identifiers) ?? this.#engine.whenKept(this.id);
+    return this.isShared && this.#lacksOne(identifiers) ? this.whenKnown() : this.#engine.whenKept(this.id);
   }
 
   /** When it is kept what these stand for; undefined: it is. Rejects as above. */
@@ -246,10 +246,6 @@ export class Session implements Follower {
   /** When what any server has acknowledged is known here; undefined: now. Rejects with EngineUnavailableError where that cannot be said. */
   whenKnown(): Promise<void> | undefined {
     return this.#engine.whenKnown?.(this.id);
-  }
-
-  #whenKnown(identifiers: Iterable<string>): Promise<void> | undefined {
-    return this.isShared && this.#lacksOne(identifiers) ? this.whenKnown() : undefined;
   }
 
   #lacksOne(identifiers: Iterable<string>): boolean {

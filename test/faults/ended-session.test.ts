@@ -39,18 +39,19 @@ async function register(sessionId: string, name: string, value: number): Promise
   assert.ok(success, errorMessage ?? '');
 }
 
+function startPassing(): Promise<PassingServer> {
+  return PassingServer.start(server.port, { tap: { up: () => undefined, down: (bytes) => bytes } });
+}
+
+function openBy({ endpoint }: PassingServer, sessionId: string): Promise<BridgedState> {
+  return BridgedState.open({ endpoint, sessionId, workers: 0, transport: 'link' });
+}
+
 describe('when a session is ended and made anew', { concurrency: true }, () => {
   test('sets that met its end are made before those that were called later', async () => {
     const sessionId = 'order';
-    await using passing = await PassingServer.start(server.port, {
-      tap: { up: () => undefined, down: (bytes) => bytes },
-    });
-    await using state = await BridgedState.open({
-      endpoint: passing.endpoint,
-      sessionId,
-      workers: 0,
-      transport: 'link',
-    });
+    await using passing = await startPassing();
+    await using state = await openBy(passing, sessionId);
     await register(sessionId, 'v', 1);
     await state.setVariable('v', 2);
     await end(sessionId);
@@ -68,15 +69,8 @@ describe('when a session is ended and made anew', { concurrency: true }, () => {
 
   test('what was sent and not answered when it ended is made in the new one, an atomic batch as a whole', async () => {
     const sessionId = 'sent';
-    await using passing = await PassingServer.start(server.port, {
-      tap: { up: () => undefined, down: (bytes) => bytes },
-    });
-    await using state = await BridgedState.open({
-      endpoint: passing.endpoint,
-      sessionId,
-      workers: 0,
-      transport: 'link',
-    });
+    await using passing = await startPassing();
+    await using state = await openBy(passing, sessionId);
     for (const name of ['a', 'b']) await register(sessionId, name, 1);
     await state.setVariable('a', 2);
     passing.hold('Open');

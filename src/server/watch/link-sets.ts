@@ -100,10 +100,10 @@ export class LinkSets {
   #whenNamed(rows: LinkSetRows): Promise<void> | undefined {
     const session = this.#server.keepsLater ? this.#server.store.find(this.#linked.id) : undefined;
     if (session === undefined) return undefined;
-    const isMissing = session.isShared && session.find(rows.identifier) === undefined;
-    if (isMissing && this.#askedFor === rows) return undefined;
+    const isThere = (): boolean => session.find(rows.identifier) !== undefined;
+    if (this.#askedFor === rows && !isThere()) return undefined;
     const named = session.whenNamesKept([rows.identifier]);
-    if (!isMissing || named === undefined) return named;
+    if (named === undefined || !session.isShared || isThere()) return named;
     return named.then(() => {
       this.#askedFor = rows;
     });

@@ -328,4 +328,4 @@ export function refusal(error: unknown): BridgeError {
   return error;
 }
 
-const NO_CHANGES: readonly DecidedChange[] = [];
+export const NO_CHANGES: readonly DecidedChange[] = [];

@@ -1,11 +1,12 @@
 /**
  * Names, ids, atomic batches, listing: all variables of one session. Path: handlers or LocalState -> [variable table] -> decisions
- * (what becomes of it), then variable, history (it is applied). Every call either does the whole of what it says and returns the changes, or throws and has changed nothing.
+ * (what becomes of it), then variable, history (it is applied).
+ * Every call either does the whole of what it says and returns the changes, or throws and has changed nothing.
  * Full: `maxVariables` refuses another with QuotaExceededError.
  */
 import { type BridgeError, VariablesNotFoundError, VersionNotFoundError } from '../errors.js';
 import { compileWildcard } from '../values/identifier.js';
-import { type DecisionOptions, Decisions, nameOnce, refusal } from './decisions.js';
+import { type DecisionOptions, Decisions, NO_CHANGES, nameOnce, refusal } from './decisions.js';
 import { versionBytes } from './held-bytes.js';
 import type { Accepted, Asked, Assignment, Decision, OperationResult, Registration, Setter } from './operation.js';
 import { acceptRegistration, OTHER_REFUSED } from './operation.js';
@@ -384,8 +385,6 @@ export function noteResult(
   if (typeof result === 'number') versions.set(identifier, result);
   else if (result !== OTHER_REFUSED && !refused.has(identifier)) refused.set(identifier, result);
 }
-
-const NO_CHANGES: readonly DecidedChange[] = [];
 
 /** What it will take about, by what it is read from. */
 function packedBytes({ packedBytes: bytes }: KeptVariable): number {

@@ -179,36 +179,14 @@ export const PROGRAM_NAMES = Object.keys(PROGRAMS) as ProgramName[];
 
 const OF_ENGINES: ReadonlySet<ProgramName> = new Set(['restarts', 'fronts', 'full', 'failovers']);
 
+const OF_BOTH = ['breaks', 'kills', 'atomic', 'closing', 'everything', 'full'] as const;
+const OF_ENDS = ['ends', 'endings', 'abandoned'] as const;
+
 /** Those that an engine's lives are drawn from. */
 export const PROGRAMS_OF: Readonly<Record<EngineName, readonly ProgramName[]>> = {
   memory: PROGRAM_NAMES.filter((name) => !OF_ENGINES.has(name)),
-  sqlite: [
-    'restarts',
-    'restarts',
-    'breaks',
-    'kills',
-    'atomic',
-    'closing',
-    'everything',
-    'full',
-    'ends',
-    'endings',
-    'abandoned',
-  ],
-  redis: [
-    'fronts',
-    'fronts',
-    'breaks',
-    'kills',
-    'atomic',
-    'closing',
-    'everything',
-    'full',
-    'failovers',
-    'ends',
-    'endings',
-    'abandoned',
-  ],
+  sqlite: ['restarts', 'restarts', ...OF_BOTH, ...OF_ENDS],
+  redis: ['fronts', 'fronts', ...OF_BOTH, 'failovers', ...OF_ENDS],
 };
 
 /** After these calls may fail that would not otherwise. */
